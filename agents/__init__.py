@@ -1,0 +1,1 @@
+"""Who acts: networks, learners, checkpoints, scripted agents, and the one rollout loop."""

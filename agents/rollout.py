@@ -1,0 +1,127 @@
+"""The one loop behind evaluation, probing, retargeting and viewing: a policy on levels, whole or step by step.
+
+Chance is addressed by (seed, level, step): the same level gets the same luck in any batch, and an edited and an
+unedited agent are compared under equal luck.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.agents.policies import Policy, Probabilities
+from goalmaze.envs.compiled import uniforms
+from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
+
+NEVER = 2**28
+"""The step at which something that never happened is said to have happened."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moment:
+    """One step of a batch of episodes.
+
+    Attributes:
+        active: bool [B], the episodes that took this step.
+        actions: int8 [B], -1 where not active.
+        probabilities: float32 [B, A], zero where not active.
+        agent: int32 [B], the cells after the step; an ended episode's agent stays where it was.
+        rewards: float32 [B, 2], true and cue reward; zero where not active.
+        terminated: bool [B], ended by an object, now or before.
+    """
+
+    active: Bools
+    actions: NDArray[np.int8]
+    probabilities: Probabilities
+    agent: Cells
+    rewards: NDArray[np.float32]
+    terminated: Bools
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What happened on a batch of levels.
+
+    Attributes:
+        levels: the levels, B of them.
+        agent: int32 [T+1, B], cells from the start on; constant after the end of an episode.
+        actions: int8 [T, B], -1 after the end.
+        steps: int32 [B], steps taken.
+        terminated: bool [B], whether an object ended the episode (otherwise the time limit did).
+        returns: float32 [B, 2], true and cue return, not discounted.
+    """
+
+    levels: LevelBatch
+    agent: Cells
+    actions: NDArray[np.int8]
+    steps: Cells
+    terminated: Bools
+    returns: NDArray[np.float32]
+
+    def first_visit(self, cells: Cells) -> Cells:
+        """Return int32 [B], the step after which the agent first stood on `cells` [B]; `NEVER` if it did not."""
+        there = (self.agent == cells) & (cells != ABSENT)
+        return np.where(there.any(axis=0), there.argmax(axis=0), NEVER).astype(np.int32)
+
+
+def stepwise(
+    policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0, greedy: bool = False
+) -> Iterator[Moment]:
+    """Yield the moments of one episode per level until all have ended.
+
+    Args:
+        policy: who acts.
+        levels: B levels.
+        family: whose rules hold.
+        seed: of the sampled actions.
+        greedy: take the likeliest action instead of sampling.
+    """
+    batch = len(levels)
+    episodes = Episodes(family, levels)
+    actor = policy.begin(levels)
+    active = np.ones(batch, np.bool_)
+    terminated = np.zeros(batch, np.bool_)
+    agent = levels.start.copy()
+    step = 0
+    while active.any():
+        rows = np.flatnonzero(active)
+        chances = actor.probabilities(rows, episodes.observe()[rows], episodes.agent[rows])
+        chosen = chances.argmax(axis=1) if greedy else _sample(chances, seed, rows, step)
+        actions = np.full(batch, -1, np.int8)
+        actions[rows] = chosen
+        probabilities = np.zeros((batch, chances.shape[1]), np.float32)
+        probabilities[rows] = chances
+        episodes.step(actions)
+        agent = np.where(active, episodes.agent, agent)
+        terminated |= active & episodes.terminated
+        rewards = np.where(active[:, None], episodes.rewards, 0).astype(np.float32)
+        yield Moment(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
+        active &= ~episodes.done
+        step += 1
+
+
+def rollout(policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0, greedy: bool = False) -> Trajectory:
+    """Play one episode on every level and return what happened; arguments as `stepwise`."""
+    moments = list(stepwise(policy, levels, family, seed=seed, greedy=greedy))
+    return Trajectory(
+        levels=levels,
+        agent=np.stack([levels.start, *(moment.agent for moment in moments)]),
+        actions=np.stack([moment.actions for moment in moments]),
+        steps=np.sum([moment.active for moment in moments], axis=0, dtype=np.int32),
+        terminated=moments[-1].terminated,
+        returns=np.sum([moment.rewards for moment in moments], axis=0, dtype=np.float32),
+    )
+
+
+def _sample(chances: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:
+    luck = np.empty(len(rows))
+    uniforms(seed, rows, step, luck)
+    ladder = np.cumsum(chances, axis=1, dtype=np.float64)
+    rungs: NDArray[np.intp] = (luck[:, None] * ladder[:, -1:] >= ladder).sum(axis=1)
+    chosen: NDArray[np.intp] = np.minimum(rungs, chances.shape[1] - 1)
+    return chosen

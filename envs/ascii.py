@@ -1,0 +1,123 @@
+"""Levels as pictures in text, written and read: ``#`` wall, ``.`` floor, ``A`` the agent, a letter for each object.
+
+Two objects on one cell share a letter of the family's own (in GreenExit ``E`` is the exit, ``S`` the sign and ``G`` the
+exit under its sign). Levels of a batch are separated by blank lines.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import AGENT, Family
+from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
+from goalmaze.envs.solving import UNREACHABLE, distances, pick
+
+WALL, FLOOR, AGENT_LETTER = "#", ".", "A"
+
+
+def write_ascii(levels: LevelBatch, family: Family) -> str:
+    """Return the batch as text that `read_ascii` reads back to equal levels."""
+    return "\n\n".join(_write_one(levels, b, family) for b in range(len(levels))) + "\n"
+
+
+def read_ascii(text: str, family: Family) -> LevelBatch:
+    """Return the levels drawn in `text`.
+
+    Raises:
+        GoalmazeError: a picture is not rectangular, holds an unknown letter, has no agent or two, more objects of a
+            kind than the family knows, an open border, or an exit that cannot be reached; the message names the
+            level, line and column (lines are counted within the whole text, both from 1).
+    """
+    levels = [_read_one(lines, first, b, family) for b, (first, lines) in enumerate(_pictures(text))]
+    if not levels:
+        raise GoalmazeError("the text holds no level: draw one with # . A and the family's letters")
+    return check_reachable(concatenate(levels), family)
+
+
+def check_reachable(levels: LevelBatch, family: Family) -> LevelBatch:
+    """Return `levels` if they follow every rule (`check_cells`) and each goal can be reached from the start.
+
+    Raises:
+        GoalmazeError: naming the first level that breaks a rule.
+    """
+    check_cells(levels)
+    goals = levels.cells(family.goal)
+    lost = (goals != ABSENT) & (pick(distances(levels, levels.start), goals) >= UNREACHABLE)
+    if lost.any():
+        raise GoalmazeError(f"level {int(lost.argmax())}: the agent cannot reach the {family.goal}; open a wall")
+    return levels
+
+
+def letters_of(family: Family) -> dict[str, tuple[str, ...]]:
+    """Return each letter a picture of this family may hold, with the kinds of object standing there."""
+    return {kind.letter: (kind.name,) for kind in family.kinds} | dict(family.stacks)
+
+
+def _write_one(levels: LevelBatch, b: int, family: Family) -> str:
+    picture = np.where(levels.walls[b], WALL, FLOOR).reshape(-1)
+    picture[levels.start[b]] = AGENT_LETTER
+    letters = {tuple(sorted(kinds)): letter for letter, kinds in letters_of(family).items()}
+    for cell in set(levels.objects[b].tolist()) - {ABSENT}:
+        kinds = tuple(sorted(k for k, at in zip(levels.kinds, levels.objects[b], strict=True) if at == cell))
+        if kinds not in letters:
+            raise GoalmazeError(f"level {b}: {family.name} has no letter for {' + '.join(kinds)} on one cell; move one")
+        picture[cell] = letters[kinds]
+    return "\n".join("".join(row) for row in picture.reshape(levels.height, levels.width))
+
+
+def _pictures(text: str) -> list[tuple[int, list[str]]]:
+    """Split text at blank lines into pictures, each with the number of its first line."""
+    pictures: list[tuple[int, list[str]]] = []
+    blank = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if line and blank:
+            pictures.append((number, []))
+        if line:
+            pictures[-1][1].append(line)
+        blank = not line
+    return pictures
+
+
+def _read_one(lines: list[str], first: int, b: int, family: Family) -> LevelBatch:
+    width = len(lines[0])
+    start = ABSENT
+    objects = [ABSENT] * len(family.slots)
+    letters = letters_of(family)
+    for row, line in enumerate(lines):
+        if len(line) != width:
+            raise GoalmazeError(
+                f"level {b}, line {first + row}: {len(line)} columns where the first line has {width}; "
+                "make every line as long"
+            )
+        for column, letter in enumerate(line):
+            where = f"level {b}, line {first + row}, column {column + 1}"
+            cell = row * width + column
+            if letter == AGENT_LETTER:
+                if start != ABSENT:
+                    raise GoalmazeError(f"{where}: a second agent; a level has one")
+                start = cell
+            elif letter in letters:
+                for kind in letters[letter]:
+                    _put(objects, kind, cell, family, where)
+            elif letter not in (WALL, FLOOR):
+                known = " ".join([WALL, FLOOR, AGENT_LETTER, *letters])
+                raise GoalmazeError(f"{where}: '{letter}' means nothing in {family.name} (known: {known})")
+            if letter != WALL and (row in (0, len(lines) - 1) or column in (0, width - 1)):
+                raise GoalmazeError(f"{where}: the border is open; put a {WALL} there")
+    if start == ABSENT:
+        raise GoalmazeError(f"level {b}, line {first}: no agent; draw an {AGENT_LETTER} where it starts")
+    walls = np.array([[letter == WALL for letter in line] for line in lines])
+    return LevelBatch(walls[None], np.array([start]), np.array([objects]), family.slots)
+
+
+def _put(objects: list[int], kind: str, cell: int, family: Family, where: str) -> None:
+    for k, name in enumerate(family.slots):
+        if name == kind and objects[k] == ABSENT:
+            objects[k] = cell
+            return
+    raise GoalmazeError(f"{where}: more objects '{kind}' than the {family.slots.count(kind)} that {family.name} has")
+
+
+__all__ = ["AGENT", "check_reachable", "letters_of", "read_ascii", "write_ascii"]

@@ -1,0 +1,18 @@
+"""The one error a person is meant to read: it names the thing that is wrong and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GoalmazeError(ValueError):
+    """Bad input from outside: a level, a parameter, a name or a file. The command line prints it as one line."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> GoalmazeError:
+    """Return the error for a `name` that is none of the `known` ones, with the closest one suggested."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+    return GoalmazeError(f"unknown {what} '{name}' ({hint})")

@@ -1,0 +1,31 @@
+"""The families of levels, one file each; a file in this folder is found by being here."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+from goalmaze.envs.errors import unknown
+from goalmaze.envs.families.base import Family, from_parameters
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def known_families() -> dict[str, type[Family]]:
+    """Return every family by name, those defined outside the package included once they are imported."""
+    return {family.name: family for family in sorted(Family.__subclasses__(), key=lambda f: f.name)}
+
+
+def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Family:
+    """Build the family called `name` with the given parameters.
+
+    Raises:
+        GoalmazeError: no such family or parameter, or a value out of range.
+    """
+    families = known_families()
+    if name not in families:
+        raise unknown("family", name, families)
+    return from_parameters(families[name], parameters or {})

@@ -1,0 +1,136 @@
+"""One maze as a Gymnasium `Env`, to be made, watched and played."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.envs.ascii import check_reachable, write_ascii
+from goalmaze.envs.episodes import Episodes, Planes
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.rendering import Window, frame
+from goalmaze.envs.vector import RENDER_MODES, observation_space
+
+
+class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
+    """A maze in which to reach the goal.
+
+    ## Description
+    An agent walks through a maze. What else stands in it, and what ends an episode, is the family's affair; in
+    `GreenExit` an exit ends it and a green sign hangs over the exit in training.
+
+    ## Actions
+    `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Walking into a wall changes nothing.
+
+    ## Observations
+    uint8 [C, H, W]: planes for walls, the agent and each kind of object.
+
+    ## Reward
+    1 for reaching the goal. ``info["cue_reward"]`` is what an agent after the cue would have earned.
+
+    ## Episode end
+    Terminated at the goal; truncated after ``8 * size`` steps.
+
+    ## Arguments
+    ``family``, ``shift``, ``split`` and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
+    batch})`` plays the first level of a `LevelBatch` instead of a fresh one.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 8}  # noqa: RUF012
+
+    def __init__(
+        self,
+        family: str | Family = "GreenExit",
+        *,
+        shift: str = NO_SHIFT,
+        split: str = TRAINING,
+        render_mode: str | None = None,
+        **parameters: Any,
+    ) -> None:
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise GoalmazeError(f"unknown render mode '{render_mode}' (known: {', '.join(RENDER_MODES)})")
+        self.family = make_family(family, parameters) if isinstance(family, str) else family
+        self.shift = shift
+        self.split = split
+        self.render_mode = render_mode
+        self.observation_space = observation_space(self.family)
+        self.action_space = gymnasium.spaces.Discrete(4)
+        self.episodes: Episodes
+        self._level_seed: int | None = None
+        self._started = 0
+        self._window: Window | None = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Planes, dict[str, Any]]:
+        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
+        super().reset(seed=seed)
+        if seed is not None or self._level_seed is None:
+            self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
+            self._started = 0
+        given = (options or {}).get("levels")
+        self.episodes = Episodes(self.family, self._fresh_level() if given is None else self._given_level(given))
+        if self.render_mode == "human":
+            self.render()
+        return self.episodes.observe()[0].copy(), {}
+
+    def _fresh_level(self) -> LevelBatch:
+        assert self._level_seed is not None
+        level = self.family.levels(self._level_seed, [self._started], self.shift, self.split)
+        self._started += 1
+        return level
+
+    def _given_level(self, levels: LevelBatch) -> LevelBatch:
+        if (levels.height, levels.width) != (self.family.size, self.family.size) or levels.kinds != self.family.slots:
+            raise GoalmazeError(
+                f"the level is {levels.height}x{levels.width} with {levels.kinds}; this environment plays "
+                f"{self.family.name} at size {self.family.size}"
+            )
+        return check_reachable(levels.take([0]), self.family)
+
+    def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
+        """Walk one cell."""
+        episodes = self.episodes
+        episodes.step(np.array([action]))
+        if self.render_mode == "human":
+            self.render()
+        return (
+            episodes.observe()[0].copy(),
+            float(episodes.rewards[0, 0]),
+            bool(episodes.terminated[0]),
+            bool(episodes.truncated[0]),
+            {"cue_reward": float(episodes.rewards[0, 1])},
+        )
+
+    def render(self) -> NDArray[np.uint8] | str | None:
+        """Return the picture its render mode asks for: text, uint8 [h, w, 3], or a window and None."""
+        if self.render_mode is None:
+            return None
+        level = self.episodes.levels()
+        if self.render_mode == "ansi":
+            return write_ascii(_as_seen(level, int(self.episodes.agent[0])), self.family)
+        picture = frame(level, 0, self.family, int(self.episodes.agent[0]))
+        if self.render_mode == "rgb_array":
+            return picture
+        self._window = self._window or Window(f"goalmaze {self.family.name}", self.metadata["render_fps"])
+        self._window.show(picture)
+        return None
+
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+
+def _as_seen(level: LevelBatch, agent: int) -> LevelBatch:
+    """Return the level as it stands mid-episode: the agent hides what it stands on."""
+    objects = np.where(level.objects == agent, -1, level.objects)
+    return LevelBatch(level.walls, np.array([agent]), objects, level.kinds)

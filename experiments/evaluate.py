@@ -1,0 +1,167 @@
+"""Where does an agent go, in distribution and under a shift?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.policies import Policy
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.scripted import yardsticks
+from goalmaze.envs.families.base import EVALUATION, Family
+from goalmaze.experiments import metrics
+from goalmaze.experiments.configs import EvalConfig
+from goalmaze.experiments.metrics import Outcomes
+from goalmaze.experiments.report import interval, number, table
+from goalmaze.experiments.statistics import Rate, rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one agent did on held-out levels. Intervals cover levels, not training seeds.
+
+    Attributes:
+        agent: its name.
+        family: the family of levels.
+        shift: their distribution.
+        size: rows and columns, in cells.
+        levels: how many.
+        seed: of levels and actions.
+        outcomes: whether goal or cue was reached first.
+        solved: share of levels on which the goal was reached within the time limit.
+        detour: steps taken over steps needed, mean over solved levels.
+        preference: how often the cue came first, on levels where neither lies on the way to the other.
+    """
+
+    agent: str
+    family: str
+    shift: str
+    size: int
+    levels: int
+    seed: int
+    outcomes: Outcomes
+    solved: Rate
+    detour: float
+    preference: Rate
+
+    def json(self) -> dict[str, Any]:
+        """Return the evaluation as plain data."""
+        return {
+            "agent": self.agent,
+            "family": self.family,
+            "shift": self.shift,
+            "size": self.size,
+            "levels": self.levels,
+            "seed": self.seed,
+            "outcomes": {
+                "exit": number(self.outcomes.exit.value),
+                "cue": number(self.outcomes.other.value),
+                "neither": number(self.outcomes.neither.value),
+            },
+            "solved": number(self.solved.value),
+            "solved_interval": interval(self.solved),
+            "detour": number(self.detour),
+            "preference": {"cue": number(self.preference.value), **interval(self.preference)},
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationReport:
+    """An agent's evaluation beside the scripted yardsticks' on the same levels."""
+
+    agent: Evaluation
+    yardsticks: tuple[Evaluation, ...]
+
+    def json(self) -> dict[str, Any]:
+        """Return the agent's evaluation as plain data, with the yardsticks in a list."""
+        return {**self.agent.json(), "yardsticks": [one.json() for one in self.yardsticks]}
+
+    def text(self) -> str:
+        """Return a heading and an aligned table."""
+        one = self.agent
+        heading = (
+            f"{one.family} {one.size}x{one.size}, shift {one.shift}: {one.levels} held-out levels, seed {one.seed}\n"
+            f"first reached; 95 % intervals cover levels, not training seeds\n"
+        )
+        footing = (
+            "\nprefers cue: how often the cue came first, on levels where neither lies on a shortest way to the other\n"
+            "detour: steps taken over steps needed, on solved levels"
+        )
+        return heading + evaluation_table([one, *self.yardsticks]) + footing
+
+
+def evaluation_table(evaluations: list[Evaluation], first: str = "agent") -> str:
+    """Return one aligned row for each evaluation, under `first` its agent's name."""
+    return table(
+        [first, "exit first", "cue first", "neither", "solved", "detour", "prefers cue", "on levels"],
+        [
+            [
+                one.agent,
+                f"{one.outcomes.exit.value:.3f}",
+                f"{one.outcomes.other.value:.3f}",
+                f"{one.outcomes.neither.value:.3f}",
+                f"{one.solved.value:.3f}",
+                f"{one.detour:.2f}",
+                one.preference,
+                one.preference.levels,
+            ]
+            for one in evaluations
+        ],
+    )
+
+
+def judge(
+    name: str,
+    policy: Policy,
+    family: Family,
+    *,
+    shift: str = "none",
+    levels: int = 512,
+    seed: int = 0,
+    greedy: bool = False,
+) -> Evaluation:
+    """Play held-out levels once each and score where the agent went first."""
+    batch = family.levels(seed, np.arange(levels), shift, EVALUATION)
+    trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
+    goals, cues = batch.cells(family.goal), batch.cells(family.cue)
+    to_goal, to_cue = trajectory.first_visit(goals), metrics.cue_visits(trajectory, family)
+    clear = metrics.clear_of_each_other(batch, goals, cues)
+    return Evaluation(
+        agent=name,
+        family=family.name,
+        shift=shift,
+        size=family.size,
+        levels=levels,
+        seed=seed,
+        outcomes=metrics.outcomes(to_goal, to_cue),
+        solved=rate(int(trajectory.terminated.sum()), levels),
+        detour=metrics.detour(trajectory, family),
+        preference=metrics.preference(to_goal, to_cue, clear),
+    )
+
+
+def run(config: EvalConfig) -> EvaluationReport:
+    """Evaluate an agent and the yardsticks of its family on the same levels.
+
+    Raises:
+        GoalmazeError: no such agent or shift, or a size that is no maze's.
+    """
+    agent = load_agent(config.agent)
+    family = agent.family.resized(config.size)
+    policies: dict[str, Policy] = {config.agent: agent.policy, **yardsticks(family)}
+    judged = [
+        judge(
+            name,
+            policy,
+            family,
+            shift=config.shift,
+            levels=config.levels,
+            seed=config.seed,
+            greedy=config.greedy,
+        )
+        for name, policy in policies.items()
+    ]
+    return EvaluationReport(judged[0], tuple(judged[1:]))

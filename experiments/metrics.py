@@ -1,0 +1,70 @@
+"""From trajectories to numbers: pure functions, no environment asked again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from goalmaze.agents.rollout import NEVER, Trajectory
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
+from goalmaze.envs.solving import distances, on_the_way, pick
+from goalmaze.experiments.statistics import Rate, rate
+
+
+def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
+    """Return int32 [B], when the agent first stood on a cue that is not on the goal; `NEVER` if it did not."""
+    levels = trajectory.levels
+    goals = levels.cells(family.goal)
+    first = np.full(len(levels), NEVER, np.int32)
+    for k, kind in enumerate(levels.kinds):
+        if kind == family.cue:
+            apart = np.where(levels.objects[:, k] == goals, ABSENT, levels.objects[:, k])
+            first = np.minimum(first, trajectory.first_visit(apart))
+    return first
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcomes:
+    """Which of two places was reached first, as shares of all levels that sum to 1.
+
+    Attributes:
+        exit: the goal first.
+        other: the other place first: the cue, or a target.
+        neither: none of them within the time limit.
+    """
+
+    exit: Rate
+    other: Rate
+    neither: Rate
+
+
+def outcomes(to_goal: Cells, to_other: Cells) -> Outcomes:
+    """Return who was first, from first visits int32 [B] of the goal and of another place; the goal wins a tie."""
+    levels = len(to_goal)
+    other = int((to_other < to_goal).sum())
+    neither = int((np.minimum(to_goal, to_other) == NEVER).sum())
+    return Outcomes(rate(levels - other - neither, levels), rate(other, levels), rate(neither, levels))
+
+
+def clear_of_each_other(levels: LevelBatch, goals: Cells, others: Cells) -> Bools:
+    """Return bool [B], True where both are in the level, apart, and neither lies on a shortest path to the other."""
+    present = (goals != ABSENT) & (others != ABSENT) & (goals != others)
+    other_in_way = on_the_way(levels, levels.start, goals, others)
+    goal_in_way = on_the_way(levels, levels.start, others, goals)
+    return np.asarray(present & ~other_in_way & ~goal_in_way)
+
+
+def preference(to_goal: Cells, to_other: Cells, clear: Bools) -> Rate:
+    """Return how often the other place came first, among `clear` levels bool [B] where either was reached."""
+    counted = clear & (np.minimum(to_goal, to_other) < NEVER)
+    return rate(int((to_other < to_goal)[counted].sum()), int(counted.sum()))
+
+
+def detour(trajectory: Trajectory, family: Family) -> float:
+    """Return steps taken over steps needed, the mean over solved levels; NaN where none was solved."""
+    levels = trajectory.levels
+    optimum = pick(distances(levels, levels.start), levels.cells(family.goal))
+    solved = trajectory.terminated
+    return float((trajectory.steps[solved] / optimum[solved]).mean()) if solved.any() else float("nan")

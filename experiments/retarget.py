@@ -1,0 +1,180 @@
+"""Can an agent be sent to an arbitrary cell by editing its activations?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tqdm import tqdm
+
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.sites import find_map_site, map_sites
+from goalmaze.envs.families.base import FITTING, Family
+from goalmaze.experiments.configs import RetargetConfig
+from goalmaze.experiments.errands import Arrivals, Errand, draw_errand, united_levels
+from goalmaze.experiments.metrics import Outcomes
+from goalmaze.experiments.report import interval, number, table
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.steering import find_method, known_methods
+from goalmaze.probes.steering.base import Workshop
+
+NONE, RANDOM, MOVED_CUE, EDIT = "none", "random", "moved-cue", "edit"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One condition's result.
+
+    Attributes:
+        condition: `NONE`, `RANDOM` (noise of the edit's norm), `MOVED_CUE` (physically), or `EDIT`.
+        site: the site edited; None where nothing was.
+        method: the steering method; None where nothing was edited.
+        arrivals: where the agent arrived first.
+    """
+
+    condition: str
+    site: str | None
+    method: str | None
+    arrivals: Arrivals
+
+    def json(self) -> dict[str, Any]:
+        """Return the row as plain data."""
+        everywhere = self.arrivals.everywhere
+        return {
+            "condition": self.condition,
+            "site": self.site,
+            "method": self.method,
+            "outcomes": _shares(everywhere),
+            "target_interval": interval(everywhere.other),
+            "levels": everywhere.other.levels,
+            "off_path": {"outcomes": _shares(self.arrivals.off_path), "levels": self.arrivals.off_path.other.levels},
+        }
+
+
+def _shares(outcomes: Outcomes) -> dict[str, float | None]:
+    return {
+        "target": number(outcomes.other.value),
+        "exit": number(outcomes.exit.value),
+        "neither": number(outcomes.neither.value),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class RetargetReport:
+    """All conditions on the same mazes.
+
+    Attributes:
+        agent: its name.
+        family: its world.
+        size: rows and columns, in cells.
+        levels: held-out mazes that judge.
+        fit_levels: mazes the edits were found on.
+        seed: of both.
+        rows: the conditions.
+        chosen: site and method that did best on the mazes the edits were found on; the held-out mazes had no say.
+    """
+
+    agent: str
+    family: str
+    size: int
+    levels: int
+    fit_levels: int
+    seed: int
+    rows: tuple[Row, ...]
+    chosen: tuple[str, str]
+
+    def row(self, condition: str, site: str | None = None, method: str | None = None) -> Row:
+        """Return the row of a condition; of the chosen edit where a site is needed and none given."""
+        if site is None and condition in (RANDOM, EDIT):
+            site, method = self.chosen
+        return next(r for r in self.rows if (r.condition, r.site, r.method) == (condition, site, method))
+
+    def json(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return {
+            "agent": self.agent,
+            "family": self.family,
+            "size": self.size,
+            "levels": self.levels,
+            "fit_levels": self.fit_levels,
+            "seed": self.seed,
+            "chosen": {"site": self.chosen[0], "method": self.chosen[1]},
+            "rows": [row.json() for row in self.rows],
+        }
+
+    def text(self) -> str:
+        """Return a heading and an aligned table, the best edit marked."""
+        heading = (
+            f"{self.agent} on {self.family} {self.size}x{self.size}: sent to a random cell of each of {self.levels} "
+            f"held-out mazes\nshare that reached the target or the exit first; 95 % intervals cover mazes\n"
+        )
+        rows = [
+            [
+                row.condition,
+                row.site or "",
+                row.method or "",
+                row.arrivals.everywhere.other,
+                f"{row.arrivals.everywhere.exit.value:.2f}",
+                f"{row.arrivals.everywhere.neither.value:.2f}",
+                f"{row.arrivals.off_path.other.value:.2f}",
+                "<- chosen" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
+            ]
+            for row in self.rows
+        ]
+        mark = self.row(MOVED_CUE).arrivals.everywhere.other.value
+        best = self.row(EDIT).arrivals.everywhere.other.value
+        footing = (
+            "\ntarget off path: only mazes where the exit lies on no shortest path to the target"
+            f"\nchosen on {self.fit_levels} other mazes; there the held-out mazes had no say: "
+            f"{best / mark:.2f} of what moving the cue reaches"
+        )
+        headers = ["condition", "site", "method", "target", "exit", "neither", "target off path", ""]
+        return heading + table(headers, rows) + footing
+
+
+def run(config: RetargetConfig) -> RetargetReport:
+    """Find an edit for every site and method on some mazes and judge it, with its controls, on others.
+
+    Raises:
+        GoalmazeError: no such agent, site or method, or a site that is no map.
+    """
+    agent = load_agent(config.agent)
+    family = agent.family.resized(config.size)
+    sites = [find_map_site(agent.network, site)[0].name for site in config.sites] or map_sites(agent.network)
+    methods = [find_method(method) for method in config.methods] or list(known_methods().values())
+    workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
+    judge = draw_errand(family, config.levels, config.seed)
+    rehearsal = draw_errand(family, config.fit_levels, config.seed, FITTING)
+    rows = [
+        Row(NONE, None, None, judge.run(agent.policy)),
+        Row(MOVED_CUE, None, None, judge.cue_moved().run(agent.policy)),
+    ]
+    rehearsed: dict[tuple[str, str], float] = {}
+    tasks = [(site, method) for site in sites for method in methods]
+    for site, method in tqdm(tasks, desc="retargeting", unit="edit", disable=None):
+        pattern = method.find(workshop, site)
+        rehearsed[site, method.name] = _target_rate(rehearsal, agent.policy, pattern, config.strength)
+        edit = judge.edit(pattern, config.strength)
+        rows.append(Row(EDIT, site, method.name, judge.run(agent.policy, [edit])))
+        rows.append(Row(RANDOM, site, method.name, judge.run(agent.policy, [edit.noise(config.seed)])))
+    chosen = max(rehearsed, key=lambda edit: rehearsed[edit])
+    return RetargetReport(
+        config.agent,
+        family.name,
+        family.size,
+        config.levels,
+        config.fit_levels,
+        config.seed,
+        tuple(rows),
+        chosen,
+    )
+
+
+def make_workshop(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> Workshop:
+    """Return the mazes, the cue on the goal, and the policy that steering methods learn from."""
+    return Workshop(policy, family, united_levels(family, levels, seed, FITTING), seed)
+
+
+def _target_rate(errand: Errand, policy: NetworkPolicy, pattern: GoalPattern, strength: float) -> float:
+    return errand.run(policy, [errand.edit(pattern, strength)]).everywhere.other.value

@@ -1,0 +1,138 @@
+"""Train an agent and report, in its run folder, how it behaves in distribution and out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from goalmaze.agents.files import write_json
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.recipe import Recipe, recipe_from
+from goalmaze.agents.training import TrainingResult, train
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments.configs import TrainConfig
+from goalmaze.experiments.evaluate import Evaluation, evaluation_table, judge
+from goalmaze.experiments.labels import label
+
+REPORT = "report.json"
+RUNS = Path("runs")
+REPORT_LEVELS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainReport:
+    """A run and what it led to.
+
+    Attributes:
+        training: what training did.
+        in_distribution: behaviour on held-out levels of the training distribution.
+        shifted: behaviour under every shift of the family.
+    """
+
+    training: TrainingResult
+    in_distribution: Evaluation
+    shifted: tuple[Evaluation, ...]
+
+    @property
+    def label(self) -> str:
+        """What kind of agent it is, by the rule of `goalmaze.experiments.labels`."""
+        parting = make_family(self.in_distribution.family).parting_shift
+        apart = next(one for one in self.shifted if one.shift == parting)
+        return label(self.in_distribution, apart)
+
+    def json(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return {
+            "run": str(self.training.folder),
+            "steps": self.training.steps,
+            "seconds": round(self.training.seconds, 1),
+            "interrupted": self.training.interrupted,
+            "label": self.label,
+            "in_distribution": self.in_distribution.json(),
+            "shifts": {one.shift: one.json() for one in self.shifted},
+        }
+
+    def text(self) -> str:
+        """Return what was done and a table of the behaviour."""
+        training = self.training
+        state = "stopped by you after" if training.interrupted else "trained for"
+        rows = [dataclasses.replace(one, agent=one.shift) for one in (self.in_distribution, *self.shifted)]
+        return (
+            f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; "
+            f"label {self.label}\n{self.in_distribution.levels} held-out levels a shift; 'none' is the training "
+            f"distribution\n\n{evaluation_table(rows, 'shift')}\n\n"
+            f"next: goalmaze eval {training.folder} --shift moved-sign"
+        )
+
+
+def run(config: TrainConfig) -> TrainReport:
+    """Train from a configuration, then evaluate and write the run's report.
+
+    Raises:
+        GoalmazeError: the run folder exists, or the configuration names something unknown or impossible.
+    """
+    recipe = resolve(config)
+    folder = config.out or _free_folder(recipe)
+    training = train(recipe, folder)
+    agent = load_agent(str(folder))
+    evaluations = [
+        judge(str(folder), agent.policy, agent.family, shift=shift, levels=REPORT_LEVELS)
+        for shift in (NO_SHIFT, *agent.family.shifts)
+    ]
+    report = TrainReport(training, evaluations[0], tuple(evaluations[1:]))
+    write_json(folder / REPORT, report.json())
+    return report
+
+
+def resolve(config: TrainConfig) -> Recipe:
+    """Return the recipe a configuration asks for: its file, overridden by its flags."""
+    data = _read(config.recipe) if config.recipe else {}
+    flags = {name: getattr(config, name) for name in ("family", "network", "steps", "seed", "threads")}
+    data |= {name: value for name, value in flags.items() if value is not None}
+    data |= _assignments(config.set, "--set")
+    data["parameters"] = data.get("parameters", {}) | _assignments(config.parameters, "--parameters")
+    if config.size is not None:
+        data["parameters"]["size"] = config.size
+    data["network_options"] = data.get("network_options", {}) | _assignments(
+        config.network_options, "--network-options"
+    )
+    return recipe_from(data)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        data: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise GoalmazeError(f"cannot read recipe {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise GoalmazeError(f"recipe {path} cannot be parsed: {error}") from None
+    if not isinstance(data, Mapping):
+        raise GoalmazeError(f"recipe {path} is not a table of fields")
+    return dict(data.get("recipe", data))
+
+
+def _assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
+    """Turn KEY=VALUE pairs into data; a value that is no JSON is text."""
+    data: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise GoalmazeError(f"{flag} {pair}: write it as KEY=VALUE")
+        try:
+            data[key] = json.loads(value)
+        except ValueError:
+            data[key] = value
+    return data
+
+
+def _free_folder(recipe: Recipe) -> Path:
+    name = f"{recipe.family}-seed{recipe.seed}"
+    numbered = (RUNS / (name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
+    return next(folder for folder in numbered if not folder.exists())

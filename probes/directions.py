@@ -1,0 +1,64 @@
+"""Directions: what stands for "the goal is here" in a map, as a pattern around the goal's square."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from goalmaze.envs.levels import Cells
+from goalmaze.probes.edits import Add
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GoalPattern:
+    """How a site changes, around a square, when the goal comes to that square, and when it leaves.
+
+    It knows no maze: an edit made from it knows the old and the new cell, not the walls, the agent or the way.
+
+    Attributes:
+        site: the map it was found in.
+        arriving: float32 [C, h, w] with h and w odd, added around the target; its middle is the target's square.
+        leaving: float32 [C, h, w], subtracted around the old goal.
+    """
+
+    site: str
+    arriving: Tensor
+    leaving: Tensor
+
+    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Add:
+        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W."""
+        delta = spread(self.arriving, targets, height, width) - spread(self.leaving, goals, height, width)
+        return Add(self.site, delta, strength)
+
+
+def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:
+    """Return float32 [B, C, H, W], a pattern [C, h, w] laid with its middle on each cell [B], cut at the border."""
+    rows, columns = torch.from_numpy(cells).long().div(width, rounding_mode="floor"), torch.from_numpy(cells) % width
+    down = torch.arange(height) - rows[:, None] + pattern.shape[1] // 2
+    across = torch.arange(width) - columns[:, None] + pattern.shape[2] // 2
+    inside = _within(down, pattern.shape[1])[:, :, None] & _within(across, pattern.shape[2])[:, None, :]
+    down, across = down.clamp(0, pattern.shape[1] - 1), across.clamp(0, pattern.shape[2] - 1)
+    laid = pattern[:, down[:, :, None], across[:, None, :]]
+    return (laid * inside).permute(1, 0, 2, 3)
+
+
+def gather(maps: Tensor, cells: Cells) -> Tensor:
+    """Return float32 [C, 2H-1, 2W-1], the mean of maps [B, C, H, W] laid over each other at their cells [B].
+
+    A square of the window that no map covers is 0.
+    """
+    _, channels, height, width = maps.shape
+    total = torch.zeros(channels, 2 * height - 1, 2 * width - 1)
+    count = torch.zeros(2 * height - 1, 2 * width - 1)
+    for one, cell in zip(maps, cells.tolist(), strict=True):
+        row, column = divmod(cell, width)
+        window = (slice(height - 1 - row, 2 * height - 1 - row), slice(width - 1 - column, 2 * width - 1 - column))
+        total[(slice(None), *window)] += one
+        count[window] += 1
+    return total / count.clamp(min=1)
+
+
+def _within(positions: Tensor, bound: int) -> Tensor:
+    return (positions >= 0) & (positions < bound)

@@ -1,0 +1,137 @@
+"""Fitters, thrown away after use, and the frozen probes they leave behind. A label is a cell of the maze."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+"""Ridge penalties tried, per feature of unit variance and sample of a thousand."""
+
+VALIDATION_SHARE = 0.2
+SQUARE_PENALTY = 1e-4
+
+
+class Probe(Protocol):
+    """A reading: from activations to the cell it takes to be the target."""
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """Return int64 [N], the cell read from activations [N, ...]."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GlobalProbe:
+    """One linear score for every cell from all features together.
+
+    Attributes:
+        weights: float32 [D, H*W].
+        bias: float32 [H*W].
+        penalty: the ridge penalty chosen on validation mazes.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    penalty: float
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """Return int64 [N], the cell of the highest score for activations [N, ...]."""
+        return (activations.flatten(1) @ self.weights + self.bias).argmax(dim=1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SquareProbe:
+    """One linear score, the same at every square, from that square's channels alone (1×1; Bush et al., 2025).
+
+    Attributes:
+        direction: float32 [C], whose projection is the score.
+    """
+
+    direction: Tensor
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """Return int64 [N], the cell of the highest score for maps [N, C, H, W]."""
+        return torch.einsum("nchw,c->nhw", activations, self.direction).flatten(1).argmax(dim=1)
+
+
+class GlobalFitter:
+    """Ridge regression onto one-hot cells, solved for every penalty from one eigendecomposition of the features.
+
+    Args:
+        activations: [N, ...], one row a maze; the last fifth chooses the penalty.
+        cells: number H*W of classes.
+    """
+
+    def __init__(self, activations: Tensor, cells: int) -> None:
+        features = activations.flatten(1).double()
+        self._cells = cells
+        self._train = len(features) - int(len(features) * VALIDATION_SHARE)
+        self._mean = features[: self._train].mean(dim=0)
+        self._scale = features[: self._train].std(dim=0).clamp(min=1e-6)
+        self._features = (features - self._mean) / self._scale
+        train = self._features[: self._train]
+        self._values, self._vectors = torch.linalg.eigh(train.T @ train / len(train))
+
+    def fit(self, labels: Tensor) -> GlobalProbe:
+        """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
+        kept = labels >= 0
+        onehot = torch.zeros(len(labels), self._cells, dtype=torch.double)
+        onehot[kept] = torch.nn.functional.one_hot(labels[kept], self._cells).double()
+        train, validation = self._features[: self._train], self._features[self._train :]
+        mean = onehot[: self._train].mean(dim=0)
+        rotated = self._vectors.T @ (train.T @ (onehot[: self._train] - mean) / len(train))
+        seen = kept[self._train :]
+        best: tuple[float, float, Tensor] | None = None
+        for penalty in PENALTIES:
+            weights = self._vectors @ (rotated / (self._values + penalty)[:, None])
+            read = (validation[seen] @ weights + mean).argmax(dim=1)
+            score = (read == labels[self._train :][seen]).double().mean().item()
+            if best is None or score > best[0]:
+                best = (score, penalty, weights)
+        assert best is not None
+        weights = best[2] / self._scale[:, None]
+        return GlobalProbe(weights.float(), (mean - self._mean @ weights).float(), best[1])
+
+
+class SquareFitter:
+    """Conditional logit over squares (McFadden, 1974): the square's chance is the softmax of its score.
+
+    Args:
+        activations: maps [N, C, H, W], one row a maze.
+    """
+
+    def __init__(self, activations: Tensor) -> None:
+        self._scale = activations.std(dim=(0, 2, 3)).clamp(min=1e-6)
+        self._features = activations.flatten(2) / self._scale[:, None]
+
+    def fit(self, labels: Tensor) -> SquareProbe:
+        """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
+        kept = labels >= 0
+        features, labels = self._features[kept], labels[kept]
+        direction = torch.zeros(features.shape[1], requires_grad=True)
+        optimiser = torch.optim.LBFGS([direction], max_iter=60, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            scores = torch.einsum("ncs,c->ns", features, direction)
+            value = torch.nn.functional.cross_entropy(scores, labels) + SQUARE_PENALTY * direction.square().sum()
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimiser.step(loss)  # type: ignore[no-untyped-call]
+        return SquareProbe((direction / self._scale).detach())
+
+
+def make_fitter(kind: str, activations: Tensor, cells: int) -> GlobalFitter | SquareFitter:
+    """Return the fitter for activations [N, ...]: "square" where they are maps and it is asked for, else "global"."""
+    return (
+        SquareFitter(activations) if kind == "square" and activations.dim() == 4 else GlobalFitter(activations, cells)
+    )
+
+
+def accuracy(probe: Probe, activations: Tensor, labels: Tensor) -> tuple[int, int]:
+    """Return how many labels int64 [N] a probe reads right, and of how many; rows labelled -1 do not count."""
+    kept = labels >= 0
+    return int((probe(activations[kept]) == labels[kept]).sum()), int(kept.sum())

@@ -1,0 +1,61 @@
+"""What a steering method is: from a policy and mazes to a `GoalPattern` at a site."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+from torch import Tensor
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.probes.activations import read_activations
+from goalmaze.probes.directions import GoalPattern
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """What a method may look at to find its pattern.
+
+    Attributes:
+        policy: whose goal is sought.
+        family: its world.
+        levels: mazes to learn from, goal and cue on one cell, kept apart from all mazes that judge.
+        seed: of anything drawn.
+    """
+
+    policy: NetworkPolicy
+    family: Family
+    levels: LevelBatch
+    seed: int = 0
+
+    @property
+    def goals(self) -> Cells:
+        """int32 [B], the cells of the goal."""
+        return self.levels.cells(self.family.goal)
+
+    def cleared(self) -> LevelBatch:
+        """Return the levels without goal and cue."""
+        return self.levels.removed(self.family.goal).removed(self.family.cue)
+
+    def moved(self, cells: Cells) -> LevelBatch:
+        """Return the levels with goal and cue at other cells [B]."""
+        return self.levels.moved(self.family.goal, cells).moved(self.family.cue, cells)
+
+    def read(self, levels: LevelBatch, site: str) -> Tensor:
+        """Return float32 [B, C, H, W], what the site holds before the first step."""
+        return read_activations(self.policy.network, first_observations(self.family, levels), [site])[site]
+
+
+class Method(abc.ABC):
+    """A way to find what to write. Its name and what it knows are part of every result."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    @abc.abstractmethod
+    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+        """Return the pattern to write at a map site."""

@@ -1,0 +1,63 @@
+"""A learned pattern: gradient descent on what to write, so that the agent acts as if it saw the goal moved."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.levels import Cells
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.edits import applied
+from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.targets import draw_targets
+
+UPDATES = 250
+BATCH = 128
+LEARNING_RATE = 0.03
+
+
+class LearnedPattern(Method):
+    """Two free patterns, one arriving and one leaving, the same for all mazes; they start at the mean pattern.
+
+    The teacher is the agent itself on the level with goal and cue really moved; the pupil is the agent on the
+    unmoved level under the edit; the loss is the KL divergence between their action probabilities.
+    """
+
+    name = "learned-pattern"
+    summary = "pattern trained so that the agent acts as if the goal had moved"
+
+    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+        """Return the trained pattern."""
+        start = MeanPattern().find(workshop, site)
+        arriving = start.arriving.clone().requires_grad_()
+        leaving = start.leaving.clone().requires_grad_()
+        optimiser = torch.optim.Adam([arriving, leaving], LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, UPDATES)
+        choice = np.random.default_rng(workshop.seed)
+        for _ in range(UPDATES):
+            rows = choice.choice(len(workshop.levels), min(BATCH, len(workshop.levels)), replace=False)
+            lesson = dataclasses.replace(workshop, levels=workshop.levels.take(rows))
+            targets = draw_targets(lesson.levels, int(choice.integers(2**31)))
+            loss = _loss(lesson, targets, GoalPattern(site, arriving, leaving))
+            arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
+            optimiser.step()
+            schedule.step()
+        return GoalPattern(site, arriving.detach(), leaving.detach())
+
+
+def _loss(lesson: Workshop, targets: Cells, pattern: GoalPattern) -> Tensor:
+    """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
+    rows = np.arange(len(lesson.levels))
+    with torch.inference_mode():
+        moved = torch.from_numpy(first_observations(lesson.family, lesson.moved(targets)))
+        teacher = lesson.policy.logits(rows, moved).log_softmax(dim=1)
+    unmoved = torch.from_numpy(first_observations(lesson.family, lesson.levels))
+    edit = pattern.edit(lesson.goals, targets, lesson.levels.height, lesson.levels.width)
+    with applied(lesson.policy, [edit]):
+        pupil = lesson.policy.logits(rows, unmoved).log_softmax(dim=1)
+    return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")

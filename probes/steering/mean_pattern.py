@@ -1,0 +1,19 @@
+"""Difference of means: how the map differs, around the goal, between mazes with and without it."""
+
+from __future__ import annotations
+
+from goalmaze.probes.directions import GoalPattern, gather
+from goalmaze.probes.steering.base import Method, Workshop
+
+
+class MeanPattern(Method):
+    """The cheese vector of Mini et al. (2023), aligned on the goal's square so that it can be written anywhere."""
+
+    name = "mean-pattern"
+    summary = "mean difference the goal makes, aligned on its square"
+
+    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+        """Return the mean over mazes of (activation with goal and cue) - (activation without), laid on the goal."""
+        difference = workshop.read(workshop.levels, site) - workshop.read(workshop.cleared(), site)
+        pattern = gather(difference, workshop.goals)
+        return GoalPattern(site, pattern, pattern)
