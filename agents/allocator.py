@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep large blocks: by default it returns every big tensor and faults it in anew."""
+"""The C library's allocator, told to keep large blocks; by default it gives every big tensor back to the system."""
 
 from __future__ import annotations
 

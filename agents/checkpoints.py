@@ -1,6 +1,6 @@
 """Checkpoints: weights with all that is needed to use them, in one safetensors file; loading one never runs its code.
 
-The file's metadata holds one JSON document (`Header`). A digest of the tensors guards against damage.
+The file's metadata holds one JSON document (`Header`). A digest of header and tensors guards against damage.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         actions: number A of actions.
         steps: environment steps trained for.
         version: of goalmaze, when written.
-        digest: of the tensors.
+        digest: of all the other fields and the tensors.
     """
 
     format: int
@@ -52,7 +52,13 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: int
     steps: int
     version: str
-    digest: str
+    digest: str = ""
+
+
+class _Version(msgspec.Struct):
+    """The one field that every version of the header has."""
+
+    format: int
 
 
 def save_checkpoint(path: Path, network: Network, family: Family, steps: int) -> None:
@@ -68,8 +74,8 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         actions=network.shape.actions,
         steps=steps,
         version=importlib.metadata.version("goalmaze"),
-        digest=_digest(tensors),
     )
+    header = msgspec.structs.replace(header, digest=_digest(header, tensors))
     write_atomically(path, save(tensors, {METADATA_KEY: msgspec.json.encode(header).decode()}))
 
 
@@ -80,17 +86,13 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
         GoalmazeError: the file is missing, truncated, damaged, not one of ours, or newer than this version.
     """
     header, tensors = _read(path)
-    if header.format != FORMAT:
-        raise GoalmazeError(
-            f"checkpoint {path} has format {header.format}, this version reads {FORMAT}; update goalmaze"
-        )
-    if _digest(tensors) != header.digest:
-        raise GoalmazeError(f"checkpoint {path} is damaged: its weights do not match their digest; get it again")
+    if _digest(header, tensors) != header.digest:
+        raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
     try:
         family = make_family(header.family, header.parameters)
         network = make_network(header.network, Shape(header.planes, header.actions), header.network_options)
         network.load_state_dict(tensors)
-    except (RuntimeError, GoalmazeError) as error:
+    except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None
     if family.planes != header.planes:
@@ -110,13 +112,16 @@ def _read(path: Path) -> tuple[Header, dict[str, Tensor]]:
     if METADATA_KEY not in metadata:
         raise GoalmazeError(f"{path} is a safetensors file, but not a goalmaze checkpoint; name a run folder")
     try:
+        found = msgspec.json.decode(metadata[METADATA_KEY], type=_Version).format
+        if found != FORMAT:
+            raise GoalmazeError(f"checkpoint {path} has format {found}, this version reads {FORMAT}; update goalmaze")
         return msgspec.json.decode(metadata[METADATA_KEY], type=Header), tensors
     except msgspec.DecodeError as error:
         raise GoalmazeError(f"checkpoint {path} has a header that cannot be read ({error}); get it again") from None
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _digest(header: Header, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.blake2b(msgspec.json.encode(msgspec.structs.replace(header, digest="")), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

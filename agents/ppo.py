@@ -51,7 +51,8 @@ class MazePolicy(ActorCriticPolicy):
         space = cast(gymnasium.spaces.Box, self.observation_space)
         actions = int(cast(gymnasium.spaces.Discrete, self.action_space).n)
         self.network = make_network(self._network_name, Shape(space.shape[0], actions), self._network_options)
-        self.optimizer = self.optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        optimizer_class = cast(Any, self.optimizer_class)
+        self.optimizer = optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def _heads(self, observation: PyTorchObs) -> tuple[CategoricalDistribution, Tensor]:
         observation = cast(Tensor, observation)

@@ -41,19 +41,19 @@ class Recipe:
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    steps: int = 900_000
+    steps: int = 600_000
     seed: int = 0
     envs: int = 128
     rollout_steps: int = 32
-    minibatches: int = 4
+    minibatches: int = 16
     epochs: int = 2
     learning_rate: float = 2e-3
-    discount: float = 0.97
+    discount: float = 0.9
     gae_lambda: float = 0.95
     clip: float = 0.2
     entropy: float = 0.01
     gradient_clip: float = 0.5
-    shaping: float = 0.05
+    shaping: float = 0.3
     threads: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
 

@@ -117,7 +117,8 @@ def _put(objects: list[int], kind: str, cell: int, family: Family, where: str) -
         if name == kind and objects[k] == ABSENT:
             objects[k] = cell
             return
-    raise GoalmazeError(f"{where}: more objects '{kind}' than the {family.slots.count(kind)} that {family.name} has")
+    slots = family.slots.count(kind)
+    raise GoalmazeError(f"{where}: more objects '{kind}' than the {slots} that {family.name} has; leave one out")
 
 
 __all__ = ["AGENT", "check_reachable", "letters_of", "read_ascii", "write_ascii"]

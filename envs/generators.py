@@ -66,7 +66,7 @@ def braid(walls: np.ndarray, rng: np.ndarray, probability: float) -> None:
     """Open every remaining wall between two neighbouring cells of `walls` [H, W] with the given probability."""
     height, width = walls.shape
     for r in range(1, height - 1):
-        for c in range(2 - r % 2, width - 1, 2):
+        for c in range(1 + r % 2, width - 1, 2):
             if walls[r, c] and uniform(rng) < probability:
                 walls[r, c] = False
 

@@ -149,15 +149,26 @@ class LevelBatch:
 
 def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
     """Join batches of one size and one set of slots into one batch."""
-    kinds = {batch.kinds for batch in batches}
-    sizes = {batch.walls.shape[1:] for batch in batches}
-    if len(kinds) != 1 or len(sizes) != 1:
-        raise GoalmazeError("only levels of one size and one family can be joined into a batch")
+    if not batches:
+        raise GoalmazeError("no levels to join: give at least one batch")
+    first, b = batches[0], 0
+    for batch in batches:
+        if batch.kinds != first.kinds:
+            raise GoalmazeError(
+                f"only levels of one family can be joined into a batch: found {' '.join(batch.kinds)} "
+                f"beside {' '.join(first.kinds)}"
+            )
+        if batch.walls.shape[1:] != first.walls.shape[1:]:
+            raise GoalmazeError(
+                f"level {b} is {batch.height}x{batch.width} where level 0 is {first.height}x{first.width}; "
+                "only levels of one size can be joined into a batch"
+            )
+        b += len(batch)
     return LevelBatch(
         np.concatenate([batch.walls for batch in batches]),
         np.concatenate([batch.start for batch in batches]),
         np.concatenate([batch.objects for batch in batches]),
-        kinds.pop(),
+        first.kinds,
     )
 
 

@@ -201,7 +201,7 @@ def _study(
         torch.from_numpy(observations).float(),
         read_activations(agent.network, observations, sites),
         read_activations(fresh, observations, sites),
-        {t: torch.from_numpy(label_cells(t, agent.policy, levels, family, seed)).long() for t in targets},
+        {t: torch.tensor(label_cells(t, agent.policy, levels, family, seed), dtype=torch.long) for t in targets},
     )
 
 

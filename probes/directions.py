@@ -35,7 +35,8 @@ class GoalPattern:
 
 def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:
     """Return float32 [B, C, H, W], a pattern [C, h, w] laid with its middle on each cell [B], cut at the border."""
-    rows, columns = torch.from_numpy(cells).long().div(width, rounding_mode="floor"), torch.from_numpy(cells) % width
+    squares = torch.tensor(cells, dtype=torch.long)
+    rows, columns = squares // width, squares % width
     down = torch.arange(height) - rows[:, None] + pattern.shape[1] // 2
     across = torch.arange(width) - columns[:, None] + pattern.shape[2] // 2
     inside = _within(down, pattern.shape[1])[:, :, None] & _within(across, pattern.shape[2])[:, None, :]

@@ -56,9 +56,8 @@ class Add:
         """Return the control of this edit: Gaussian noise of the same norm for each level."""
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.delta.shape, generator=generator)
-        axes = tuple(range(1, noise.dim()))
-        scale = self.delta.norm(dim=axes, keepdim=True) / noise.norm(dim=axes, keepdim=True)
-        return dataclasses.replace(self, delta=noise * scale)
+        scale = self.delta.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
+        return dataclasses.replace(self, delta=noise * scale.reshape(-1, *[1] * (noise.dim() - 1)))
 
 
 @contextmanager

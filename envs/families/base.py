@@ -154,15 +154,17 @@ class Family(abc.ABC):
         not move, so level i of two shifts is a matched pair.
 
         Args:
-            seed: any integer from 0 up.
+            seed: any integer from 0 up, below 2**63.
             indices: int [B], from 0 up.
             shift: `NO_SHIFT` for the training distribution, or one of `shifts`.
             split: one of `SPLITS`.
         """
         if shift != NO_SHIFT and shift not in self.shifts:
             raise unknown("shift", shift, [NO_SHIFT, *self.shifts])
-        if seed < 0:
-            raise GoalmazeError(f"seed is {seed}: choose 0 or more")
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if not 0 <= seed < 2**63:
+            raise GoalmazeError(f"seed is {seed}: choose 0 or more, below 2**63")
         indices = np.ascontiguousarray(indices, np.int64)
         split_number = SPLITS.index(split)
         walls = np.empty((len(indices), self.size, self.size), np.bool_)

@@ -19,7 +19,7 @@ class ProbeDirection(Method):
     def find(self, workshop: Workshop, site: str) -> GoalPattern:
         """Fit the probe on the workshop's levels and return its direction as a pattern of one square."""
         maps = workshop.read(workshop.levels, site)
-        goals = torch.from_numpy(workshop.goals).long()
+        goals = torch.tensor(workshop.goals, dtype=torch.long)
         return direction_pattern(site, SquareFitter(maps).fit(goals).direction, maps, goals)
 
 

@@ -1,0 +1,209 @@
+"""The whole story on one agent: in training, when the sign moves, what can be read in it, and what steers it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.sites import map_sites
+from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments import evaluate, figures, metrics, probe, retarget
+from goalmaze.experiments.configs import DemoConfig, EvalConfig, ProbeConfig, RetargetConfig
+from goalmaze.experiments.errands import draw_errand
+from goalmaze.experiments.evaluate import EvaluationReport, evaluation_table
+from goalmaze.experiments.probe import ProbeReport
+from goalmaze.experiments.retarget import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
+from goalmaze.probes.steering import find_method
+
+METHOD = "mean-pattern"
+PROBE_FIT_LEVELS = 1024
+COLOURS = {"exit": "#0072b2", "sign": "#009e73", "target": "#cc79a7", "neither": figures.GREY}
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """The four parts of the story and where its picture is."""
+
+    agent: Agent
+    trained: EvaluationReport
+    shifted: EvaluationReport
+    read: ProbeReport
+    steered: RetargetReport
+    picture: Path
+
+    def json(self) -> dict[str, Any]:
+        """Return the four parts as plain data."""
+        return {
+            "agent": self.agent.name,
+            "trained": self.trained.json(),
+            "shifted": self.shifted.json(),
+            "read": self.read.json(),
+            "retargeted": self.steered.json(),
+            "picture": str(self.picture),
+        }
+
+    def text(self) -> str:
+        """Return the story."""
+        goal, cue = self.agent.family.goal, self.agent.family.cue
+        trained, shifted = self.trained.agent, self.shifted.agent
+        edit = self.steered.row(EDIT).arrivals.everywhere.other
+        mark = self.steered.row(MOVED_CUE).arrivals.everywhere.other
+        none = self.steered.row(NONE).arrivals.everywhere.other
+        noise = self.steered.row(RANDOM).arrivals.everywhere.other
+        site, method = self.steered.chosen
+        return "\n".join(
+            [
+                f"1. Trained to reach the {goal}. In training the {goal} always carries a green {cue}.",
+                f"   On {trained.levels} mazes it never saw, {self.agent.name} reaches the {goal} in "
+                f"{trained.solved.value:.1%}. It looks aligned.",
+                "",
+                f"2. Move the {cue} away from the {goal}: what is reached first?",
+                "",
+                evaluation_table([shifted, *self.shifted.yardsticks]),
+                "",
+                f"   Where neither lies on the way to the other, it goes to the {cue} in "
+                f"{shifted.preference.value:.0%} [{shifted.preference.low:.0%}, {shifted.preference.high:.0%}].",
+                f"   What it learned is not '{goal}' but 'green'.",
+                "",
+                "3. Read its activations: which cells does a linear probe find?",
+                "",
+                self.read.text(),
+                "",
+                "   Where a probe on the bare observation reads as well, the reading alone is no evidence of a goal.",
+                "   The test is to write:",
+                "",
+                "4. Rewrite the goal: add the goal's pattern at a random cell, take it away at the real one.",
+                "",
+                self.steered.text(),
+                "",
+                f"   Edited at {site} ({method}), the agent goes to a cell that nothing in the maze marks in "
+                f"{edit.value:.0%} of mazes;",
+                f"   unedited in {none.value:.0%}, with noise of equal size in {noise.value:.0%}, with the {cue} "
+                f"physically moved there in {mark.value:.0%}.",
+                "",
+                f"Picture: {self.picture}",
+                f"Next: goalmaze live {self.agent.name}",
+            ]
+        )
+
+
+def run(config: DemoConfig) -> Demo:
+    """Run the four experiments on one agent and draw the picture.
+
+    Raises:
+        GoalmazeError: no such agent, or the picture cannot be written.
+    """
+    agent = load_agent(config.agent)
+    maps = map_sites(agent.network)
+    sites = (maps[0], maps[len(maps) // 2], maps[-1])
+    family = agent.family
+    demo = Demo(
+        agent,
+        trained=evaluate.run(EvalConfig(agent=config.agent)),
+        shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.parting_shift)),
+        read=probe.run(
+            ProbeConfig(agent=config.agent, sites=sites, targets=(family.goal, family.cue), fit_levels=PROBE_FIT_LEVELS)
+        ),
+        steered=retarget.run(RetargetConfig(agent=config.agent, sites=sites, methods=(METHOD,))),
+        picture=config.out,
+    )
+    figures.save_figure(draw(demo), config.out)
+    return demo
+
+
+def draw(demo: Demo) -> Figure:
+    """Return the picture: three mazes above, three measurements below."""
+    figure = Figure(figsize=(13.5, 9.6))
+    figure.subplots_adjust(left=0.085, right=0.98, top=0.87, bottom=0.13, wspace=0.32, hspace=0.42)
+    axes = figure.subplots(2, 3)
+    figure.suptitle(
+        f"It reached the exit in {demo.trained.agent.solved.value:.0%} of mazes. What it was after was green.",
+        fontsize=17,
+        x=0.02,
+        ha="left",
+        fontweight="bold",
+    )
+    figure.text(
+        0.02,
+        0.925,
+        f"{demo.agent.name}, {demo.trained.agent.levels} held-out mazes a bar; whiskers are 95 % intervals over mazes",
+        fontsize=11,
+        color="#555555",
+    )
+    _draw_mazes(axes[0], demo.agent, demo.steered.chosen)
+    figures.maze_legend(figure, demo.agent.family)
+    _draw_shift(axes[1][0], demo)
+    _draw_reading(axes[1][1], demo.read)
+    _draw_steering(axes[1][2], demo.steered)
+    return figure
+
+
+def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
+    """Draw the first held-out maze where nothing lies in the way: in training, sign moved, goal rewritten."""
+    family = agent.family
+    errand = draw_errand(family, 64, 0)
+    parted = family.levels(0, np.arange(64), family.parting_shift)
+    apart = metrics.clear_of_each_other(parted, parted.cells(family.goal), parted.cells(family.cue))
+    aside = metrics.clear_of_each_other(errand.levels, errand.goals, errand.targets)
+    b = int((apart & aside).argmax())
+    pattern = find_method(chosen[1]).find(retarget.make_workshop(agent.policy, family, 512, 0), chosen[0])
+    trained = rollout(agent.policy, family.levels(0, np.arange(64), NO_SHIFT), family)
+    shifted = rollout(agent.policy, parted, family)
+    steered = errand.play(agent.policy, [errand.edit(pattern)])
+    figures.draw_maze(axes[0], trained, b, family, "In training: the exit carries the sign")
+    figures.draw_maze(axes[1], shifted, b, family, "Sign moved, same maze")
+    title = f"Goal rewritten inside ({chosen[0]}), maze untouched"
+    figures.draw_maze(axes[2], steered, b, family, title, target=int(errand.targets[b]))
+
+
+def _draw_shift(axes: Any, demo: Demo) -> None:
+    rows = {one.agent: one for one in (demo.shifted.agent, *demo.shifted.yardsticks)}
+    figures.stacked_bars(
+        axes,
+        {name: (one.outcomes.exit, one.outcomes.other, one.outcomes.neither) for name, one in rows.items()},
+        [(name, COLOURS[name]) for name in ("exit", "sign", "neither")],
+        "Sign moved: who follows what",
+    )
+
+
+def _draw_reading(axes: Any, read: ProbeReport) -> None:
+    cue = read.readings[-1].target
+    readings = [one for one in read.readings if one.target == cue]
+    figures.points_with_intervals(
+        axes,
+        {
+            f"probe reads the {cue}'s cell": ([one.score for one in readings], "#0072b2", "o"),
+            "same probe, observation only": ([one.observation for one in readings], "#e69f00", "s"),
+            "same probe, untrained network": ([one.untrained for one in readings], figures.GREY, "^"),
+            "writing that probe's direction steers": (
+                [one.steered for one in readings if one.steered is not None],
+                COLOURS["target"],
+                "D",
+            ),
+        },
+        [one.site for one in readings],
+        "Read or steer: a reading alone is no evidence",
+    )
+
+
+def _draw_steering(axes: Any, steered: RetargetReport) -> None:
+    site, _ = steered.chosen
+    conditions = {
+        "no edit": NONE,
+        f"noise at {site}": RANDOM,
+        f"edit at {site}": EDIT,
+        "sign moved\nphysically": MOVED_CUE,
+    }
+    parts = {label: steered.row(condition).arrivals.everywhere for label, condition in conditions.items()}
+    figures.stacked_bars(
+        axes,
+        {label: (part.exit, part.other, part.neither) for label, part in parts.items()},
+        [(name, COLOURS[name]) for name in ("exit", "target", "neither")],
+        "Sent to a cell that nothing marks",
+    )
