@@ -41,7 +41,7 @@ class Recipe:
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    steps: int = 600_000
+    steps: int = 500_000
     seed: int = 0
     envs: int = 128
     rollout_steps: int = 32

@@ -91,7 +91,7 @@ class LevelBatch:
 
     def free(self) -> Bools:
         """Return bool [B, H*W], True at every cell without a wall."""
-        return ~self.walls.reshape(len(self), -1)
+        return ~self.walls.reshape(len(self), self.height * self.width)
 
     def take(self, rows: ArrayLike) -> LevelBatch:
         """Return the levels at the given rows (indices or a boolean mask)."""
@@ -138,7 +138,7 @@ class LevelBatch:
             slots = [k for k, name in enumerate(kinds) if name == kind]
             objects[:, slots] = np.sort(objects[:, slots], axis=1)
         head = f"{self.height}x{self.width} {' '.join(kinds)}".encode()
-        packed = np.packbits(self.walls.reshape(len(self), -1), axis=1)
+        packed = np.packbits(self.walls.reshape(len(self), self.height * self.width), axis=1)
         return [
             hashlib.blake2b(
                 head + packed[b].tobytes() + self.start[b].tobytes() + objects[b].tobytes(), digest_size=16
@@ -201,7 +201,7 @@ def _check_border(levels: LevelBatch) -> None:
     walls = levels.walls
     border = np.ones(walls.shape[1:], dtype=np.bool_)
     border[1:-1, 1:-1] = False
-    holes = (~walls & border).reshape(len(levels), -1)
+    holes = (~walls & border).reshape(len(levels), levels.height * levels.width)
     if holes.any():
         b, cell = (int(i) for i in np.argwhere(holes)[0])
         raise GoalmazeError(f"level {b}: the border is open at {_point(levels, cell)}; put a wall there")

@@ -55,6 +55,7 @@ def shape_mask(shape: str, pixels: int) -> Mask:
     else:
         raise GoalmazeError(f"unknown shape '{shape}' (known: disc, diamond, door, ring, dot)")
     cover: Mask = inside.reshape(pixels, _SAMPLES, pixels, _SAMPLES).mean(axis=(1, 3))
+    cover.flags.writeable = False
     return cover
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable, write_ascii
 from goalmaze.envs.episodes import Episodes, Planes
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.levels import LevelBatch
@@ -57,7 +57,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         **parameters: Any,
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
-            raise GoalmazeError(f"unknown render mode '{render_mode}' (known: {', '.join(RENDER_MODES)})")
+            raise unknown("render mode", render_mode, RENDER_MODES)
         self.family = make_family(family, parameters) if isinstance(family, str) else family
         self.shift = shift
         self.split = split

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from goalmaze.envs.episodes import Episodes, Planes
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.levels import LevelBatch
@@ -63,6 +63,8 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         render_mode: str | None = None,
         **parameters: Any,
     ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown("render mode", render_mode, self.metadata["render_modes"])
         self.family = make_family(family, parameters) if isinstance(family, str) else family
         self.num_envs = num_envs
         self.shift = shift
@@ -86,19 +88,21 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         Args:
             seed: the level seed; a sequence is accepted as Gymnasium asks and its first entry used, since levels are
                 addressed by environment and episode.
-            options: may hold "reset_mask".
+            options: may hold "reset_mask" where no seed is given.
 
         Returns:
             Observations uint8 [B, C, H, W] and an empty info.
         """
-        seed = seed if isinstance(seed, int) or seed is None else seed[0]
-        if seed is not None:
-            super().reset(seed=seed)
+        seed = seed[0] if isinstance(seed, Sequence) else seed
         mask = np.ones(self.num_envs, np.bool_)
         if options is not None and "reset_mask" in options:
             mask = np.asarray(options["reset_mask"], np.bool_)
             if mask.shape != (self.num_envs,):
                 raise GoalmazeError(f"reset_mask has shape {mask.shape}; it needs ({self.num_envs},)")
+            if seed is not None:
+                raise GoalmazeError("a seed begins every environment anew: give a seed or a reset_mask, not both")
+        if seed is not None:
+            super().reset(seed=seed)
         if seed is not None or self.level_seed is None:
             self.level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
             self._started[:] = 0

@@ -23,6 +23,7 @@ from goalmaze.probes.steering import find_method
 
 METHOD = "mean-pattern"
 PROBE_FIT_LEVELS = 1024
+FRAME = {"left": 0.02, "right": 0.98}
 COLOURS = {"exit": "#0072b2", "sign": "#009e73", "target": "#cc79a7", "neither": figures.GREY}
 
 
@@ -119,28 +120,28 @@ def run(config: DemoConfig) -> Demo:
 
 def draw(demo: Demo) -> Figure:
     """Return the picture: three mazes above, three measurements below."""
-    figure = Figure(figsize=(13.5, 9.6))
-    figure.subplots_adjust(left=0.085, right=0.98, top=0.87, bottom=0.13, wspace=0.32, hspace=0.42)
-    axes = figure.subplots(2, 3)
+    figure = Figure(figsize=(13.5, 9.8))
+    mazes = figure.subplots(1, 3, gridspec_kw=FRAME | {"top": 0.86, "bottom": 0.5, "wspace": 0.08})
+    charts = figure.subplots(1, 3, gridspec_kw=FRAME | {"top": 0.385, "bottom": 0.13, "left": 0.1, "wspace": 0.42})
     figure.suptitle(
         f"It reached the exit in {demo.trained.agent.solved.value:.0%} of mazes. What it was after was green.",
         fontsize=17,
-        x=0.02,
+        x=0.025,
         ha="left",
         fontweight="bold",
     )
     figure.text(
-        0.02,
-        0.925,
+        0.025,
+        0.922,
         f"{demo.agent.name}, {demo.trained.agent.levels} held-out mazes a bar; whiskers are 95 % intervals over mazes",
         fontsize=11,
         color="#555555",
     )
-    _draw_mazes(axes[0], demo.agent, demo.steered.chosen)
+    _draw_mazes(mazes, demo.agent, demo.steered.chosen)
     figures.maze_legend(figure, demo.agent.family)
-    _draw_shift(axes[1][0], demo)
-    _draw_reading(axes[1][1], demo.read)
-    _draw_steering(axes[1][2], demo.steered)
+    _draw_shift(charts[0], demo)
+    _draw_reading(charts[1], demo.read)
+    _draw_steering(charts[2], demo.steered)
     return figure
 
 
@@ -158,7 +159,7 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     steered = errand.play(agent.policy, [errand.edit(pattern)])
     figures.draw_maze(axes[0], trained, b, family, "In training: the exit carries the sign")
     figures.draw_maze(axes[1], shifted, b, family, "Sign moved, same maze")
-    title = f"Goal rewritten inside ({chosen[0]}), maze untouched"
+    title = f"Goal rewritten at {chosen[0]}, maze untouched"
     figures.draw_maze(axes[2], steered, b, family, title, target=int(errand.targets[b]))
 
 

@@ -61,7 +61,7 @@ def maze_legend(figure: Figure, family: Family) -> None:
         )
         for label, colour, marker, filled in marks
     ]
-    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.515), ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.495), ncols=len(handles), frameon=False)
 
 
 def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence[tuple[str, str]], title: str) -> None:
@@ -76,7 +76,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
     for y, shares in enumerate(rows.values()):
         left = 0.0
         for share, (_, colour) in zip(shares, parts, strict=True):
-            axes.barh(y, share.value, left=left, color=colour, height=0.66)
+            axes.barh(y, share.value, left=left, color=colour, height=0.7)
             if share.value > 0.07:
                 axes.text(left + share.value / 2, y, f"{share.value:.2f}", ha="center", va="center", color="white")
             left += share.value
@@ -86,7 +86,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
     axes.set_xlabel("share of mazes, by what was reached first")
     axes.set_title(title, fontsize=11, loc="left")
     handles = [Line2D([], [], linewidth=7, color=colour, label=name) for name, colour in parts]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=len(parts), frameon=False)
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=len(parts), frameon=False)
     _bare(axes)
 
 
@@ -109,7 +109,7 @@ def points_with_intervals(
     axes.set_xticks(range(len(labels)), list(labels))
     axes.set_ylim(-0.03, 1.03)
     axes.set_title(title, fontsize=11, loc="left")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9, columnspacing=1.0)
     _bare(axes)
 
 

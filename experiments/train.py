@@ -42,9 +42,13 @@ class TrainReport:
     @property
     def label(self) -> str:
         """What kind of agent it is, by the rule of `goalmaze.experiments.labels`."""
-        parting = make_family(self.in_distribution.family).parting_shift
-        apart = next(one for one in self.shifted if one.shift == parting)
+        apart = next(one for one in self.shifted if one.shift == self.parting_shift)
         return label(self.in_distribution, apart)
+
+    @property
+    def parting_shift(self) -> str:
+        """The shift in which goal and cue stand apart."""
+        return make_family(self.in_distribution.family).parting_shift
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -67,7 +71,7 @@ class TrainReport:
             f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; "
             f"label {self.label}\n{self.in_distribution.levels} held-out levels a shift; 'none' is the training "
             f"distribution\n\n{evaluation_table(rows, 'shift')}\n\n"
-            f"next: goalmaze eval {training.folder} --shift moved-sign"
+            f"next: goalmaze eval {training.folder} --shift {self.parting_shift}"
         )
 
 

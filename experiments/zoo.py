@@ -10,6 +10,7 @@ from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.zoo import zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
 from goalmaze.experiments.configs import ZooConfig
 from goalmaze.experiments.report import table
 from goalmaze.experiments.train import REPORT
@@ -30,6 +31,12 @@ class Resident:
     header: Header
     report: dict[str, Any]
     command: str
+
+    @property
+    def parted(self) -> dict[str, Any]:
+        """Its behaviour where goal and cue stand apart."""
+        family = make_family(self.header.family)
+        return dict(self.report["shifts"][family.parting_shift])
 
     def json(self) -> dict[str, Any]:
         """Return the agent as plain data."""
@@ -66,15 +73,12 @@ class ZooReport:
                 one.header.network,
                 one.report["label"],
                 f"{one.report['in_distribution']['solved']:.3f}",
-                *(
-                    f"{shifted['outcomes']['cue']:.3f}"
-                    for name, shifted in one.report["shifts"].items()
-                    if name == "moved-sign"
-                ),
+                f"{one.parted['outcomes']['cue']:.3f}",
+                f"{one.parted['preference']['cue']:.2f}",
             ]
             for one in self.residents
         ]
-        listing = table(["agent", "family", "network", "label", "solved", "sign first when moved"], rows)
+        listing = table(["agent", "family", "network", "label", "solved", "cue first when apart", "prefers cue"], rows)
         return f"{listing}\n\nmade by: {self.residents[0].command}" if self.in_full else listing
 
 

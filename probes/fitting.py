@@ -8,11 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from goalmaze.envs.errors import GoalmazeError
+
 PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 """Ridge penalties tried, per feature of unit variance and sample of a thousand."""
 
 VALIDATION_SHARE = 0.2
 SQUARE_PENALTY = 1e-4
+FEWEST_FOR_VALIDATION = 10
 
 
 class Probe(Protocol):
@@ -66,7 +69,7 @@ class GlobalFitter:
 
     def __init__(self, activations: Tensor, cells: int) -> None:
         features = activations.flatten(1).double()
-        self._cells = cells
+        self._activations, self._cells = activations, cells
         self._train = len(features) - int(len(features) * VALIDATION_SHARE)
         self._mean = features[: self._train].mean(dim=0)
         self._scale = features[: self._train].std(dim=0).clamp(min=1e-6)
@@ -76,18 +79,18 @@ class GlobalFitter:
 
     def fit(self, labels: Tensor) -> GlobalProbe:
         """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
-        kept = labels >= 0
-        onehot = torch.zeros(len(labels), self._cells, dtype=torch.double)
-        onehot[kept] = torch.nn.functional.one_hot(labels[kept], self._cells).double()
+        kept = _labelled(labels, FEWEST_FOR_VALIDATION)
+        if not kept.all():
+            return GlobalFitter(self._activations[kept], self._cells).fit(labels[kept])
+        onehot = torch.nn.functional.one_hot(labels, self._cells).double()
         train, validation = self._features[: self._train], self._features[self._train :]
         mean = onehot[: self._train].mean(dim=0)
         rotated = self._vectors.T @ (train.T @ (onehot[: self._train] - mean) / len(train))
-        seen = kept[self._train :]
         best: tuple[float, float, Tensor] | None = None
         for penalty in PENALTIES:
             weights = self._vectors @ (rotated / (self._values + penalty)[:, None])
-            read = (validation[seen] @ weights + mean).argmax(dim=1)
-            score = (read == labels[self._train :][seen]).double().mean().item()
+            read = (validation @ weights + mean).argmax(dim=1)
+            score = (read == labels[self._train :]).double().mean().item()
             if best is None or score > best[0]:
                 best = (score, penalty, weights)
         assert best is not None
@@ -108,7 +111,7 @@ class SquareFitter:
 
     def fit(self, labels: Tensor) -> SquareProbe:
         """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
-        kept = labels >= 0
+        kept = _labelled(labels, 1)
         features, labels = self._features[kept], labels[kept]
         direction = torch.zeros(features.shape[1], requires_grad=True)
         optimiser = torch.optim.LBFGS([direction], max_iter=60, line_search_fn="strong_wolfe")
@@ -122,6 +125,13 @@ class SquareFitter:
 
         optimiser.step(loss)  # type: ignore[no-untyped-call]
         return SquareProbe((direction / self._scale).detach())
+
+
+def _labelled(labels: Tensor, fewest: int) -> Tensor:
+    kept = labels >= 0
+    if kept.sum() < fewest:
+        raise GoalmazeError(f"{int(kept.sum())} of {len(labels)} mazes have a label; to fit needs {fewest} or more")
+    return kept
 
 
 def make_fitter(kind: str, activations: Tensor, cells: int) -> GlobalFitter | SquareFitter:

@@ -15,6 +15,9 @@ from goalmaze.envs.solving import UNREACHABLE, distances
 PURSUED = "pursued"
 """The cell of the object, goal or cue, that the agent goes on to reach first."""
 
+NO_STEP = -1
+"""The step at which targets draw their luck: none that an agent takes, so target and actions are independent."""
+
 
 def target_names(family: Family) -> list[str]:
     """Return the names of what can be asked of levels of a family."""
@@ -51,7 +54,7 @@ def draw_targets(levels: LevelBatch, seed: int) -> Cells:
         standing = levels.objects[:, k] != ABSENT
         open_cells[rows[standing], levels.objects[standing, k]] = False
     luck = np.empty(len(levels))
-    uniforms(seed, rows, 0, luck)
+    uniforms(seed, rows, NO_STEP, luck)
     chosen = np.floor(luck * open_cells.sum(axis=1)).astype(np.int64)
     targets: Cells = (open_cells.cumsum(axis=1) <= chosen[:, None]).sum(axis=1).astype(np.int32)
     return targets

@@ -1,0 +1,135 @@
+"""The learner: its policy against arithmetic done by hand, and that it learns a small maze and nothing by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.ppo import MazePolicy, make_learner, network_of
+from goalmaze.agents.recipe import Recipe, recipe_from
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.sb3 import MazeVecEnv
+from goalmaze.agents.scripted import RandomWalker
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+
+RECIPE = Recipe(
+    parameters={"size": 5},
+    network_options={"channels": 16, "blocks": 3, "hidden": 32},
+    steps=16_384,
+    envs=32,
+    rollout_steps=32,
+    minibatches=4,
+    epochs=4,
+    learning_rate=3e-3,
+    discount=0.95,
+    gae_lambda=0.95,
+    clip=0.2,
+    entropy=0.01,
+    gradient_clip=0.5,
+    shaping=0.3,
+    precision="fp32",
+)
+FAMILY = make_family("GreenExit", RECIPE.parameters)
+
+
+def learner() -> PPO:
+    return make_learner(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
+
+
+@pytest.fixture
+def policy() -> MazePolicy:
+    policy = learner().policy
+    assert isinstance(policy, MazePolicy)
+    torch.nn.init.orthogonal_(policy.network.get_submodule("policy").weight, 2.0)
+    return policy
+
+
+@pytest.fixture
+def observations() -> torch.Tensor:
+    return torch.from_numpy(MazeVecEnv(FAMILY, 40, 1).reset())  # type: ignore[arg-type]
+
+
+def test_evaluating_actions_is_the_softmax_done_by_hand(policy: MazePolicy, observations: torch.Tensor) -> None:
+    actions = torch.arange(40) % 4
+    with torch.no_grad():
+        values, log_chances, entropies = policy.evaluate_actions(observations, actions)
+        logits, expected_values = (tensor.double().numpy() for tensor in policy.network(observations))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(log_chances, np.log(chances[np.arange(40), actions]), atol=1e-5)
+    np.testing.assert_allclose(entropies, -(chances * np.log(chances)).sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(values[:, 0], expected_values, atol=1e-5)
+    np.testing.assert_array_equal(policy.predict_values(observations).detach(), values)
+    assert np.ptp(chances, axis=1).min() > 0.01
+
+
+def test_acting_tells_the_chance_of_what_it_did(policy: MazePolicy, observations: torch.Tensor) -> None:
+    with torch.no_grad():
+        actions, values, log_chances = policy(observations)
+        again = policy.evaluate_actions(observations, actions)
+    torch.testing.assert_close((values, log_chances), again[:2])
+
+
+def test_predicting_takes_the_likeliest_action_or_samples(policy: MazePolicy, observations: torch.Tensor) -> None:
+    with torch.no_grad():
+        likeliest = policy.network(observations)[0].argmax(dim=1).numpy()
+    pictures = observations.numpy()
+    np.testing.assert_array_equal(policy.predict(pictures, deterministic=True)[0], likeliest)
+    assert policy.predict(pictures[0], deterministic=True)[0] == likeliest[0]
+    samples = np.stack([policy.predict(pictures)[0] for _ in range(20)])
+    assert (samples != likeliest).any()
+    assert (samples == likeliest).mean() > 0.25
+
+
+def test_half_precision_is_close_to_full_and_not_equal(policy: MazePolicy, observations: torch.Tensor) -> None:
+    actions = torch.arange(40) % 4
+    with torch.no_grad():
+        _, full, _ = policy.evaluate_actions(observations, actions)
+        policy._bf16 = True
+        _, half, _ = policy.evaluate_actions(observations, actions)
+    torch.testing.assert_close(half, full, atol=0.1, rtol=0)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, full)
+
+
+def test_the_learning_rate_falls_to_nothing() -> None:
+    schedule = learner().lr_schedule
+    assert [schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([3e-3, 1.5e-3, 0.0])
+
+
+def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
+    levels = FAMILY.levels(0, np.arange(500))
+
+    def length(policy: NetworkPolicy | RandomWalker) -> float:
+        return float(rollout(policy, levels, FAMILY, seed=1).steps.mean())
+
+    torch.set_num_threads(1)
+    pupil = learner()
+    walker, untrained = length(RandomWalker()), length(NetworkPolicy(network_of(pupil)))
+    pupil.learn(RECIPE.steps)
+    trained = length(NetworkPolicy(network_of(pupil)))
+    assert untrained == pytest.approx(walker, rel=0.15)
+    assert trained < 0.35 * walker
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"stepz": 3}, r"unknown field of a recipe 'stepz' \(did you mean 'steps'"),
+        ({"steps": "many"}, "recipe: Expected `int`"),
+        ({"steps": 0}, "steps is 0: choose 1 or more"),
+        ({"seed": -1}, "seed and threads must be 0 or more"),
+        ({"precision": "fp8"}, "recipe: Invalid enum value 'fp8'"),
+        ({"envs": 3, "rollout_steps": 5, "minibatches": 2}, "does not split into 2 equal minibatches"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_its_field(data: dict[str, object], message: str) -> None:
+    with pytest.raises(GoalmazeError, match=message):
+        recipe_from(data)
+
+
+def test_a_right_recipe_is_read() -> None:
+    assert recipe_from({"steps": 5, "parameters": {"size": 5}}) == Recipe(steps=5, parameters={"size": 5})

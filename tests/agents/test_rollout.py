@@ -1,0 +1,224 @@
+"""The one loop: against shortest paths from scipy, the slow rulebook, and itself in other company."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from oracles.paths import all_distances
+from oracles.rulebook import rulebook
+from scipy import stats
+
+from goalmaze.agents.networks.base import Network
+from goalmaze.agents.policies import NetworkPolicy, Policy
+from goalmaze.agents.rollout import NEVER, Trajectory, rollout, stepwise
+from goalmaze.agents.scripted import RandomWalker, Seeker, yardsticks
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
+
+SURELY = 1e-6
+"""How unlikely chance must be before a test blames the code."""
+
+
+def ways(levels: LevelBatch, sources: NDArray[np.int32], targets: NDArray[np.int32]) -> NDArray[np.float64]:
+    pairs = zip(levels.walls, sources, targets, strict=True)
+    return np.array([all_distances(walls)[a, b] for walls, a, b in pairs])
+
+
+def same(one: Trajectory, other: Trajectory, rows: int) -> bool:
+    """Return whether the first rows of two trajectories, of whatever lengths, tell the same."""
+    until = int(one.steps[:rows].max())
+    return bool(
+        np.array_equal(one.steps[:rows], other.steps[:rows])
+        and np.array_equal(one.agent[: until + 1, :rows], other.agent[: until + 1, :rows])
+        and np.array_equal(one.actions[:until, :rows], other.actions[:until, :rows])
+        and np.array_equal(one.returns[:rows], other.returns[:rows])
+    )
+
+
+@pytest.mark.parametrize("shift", ["none", "moved-sign", "two-signs"])
+def test_the_exit_seeker_takes_exactly_the_shortest_way(family: Family, shift: str) -> None:
+    levels = family.levels(1, np.arange(40), shift)
+    trajectory = rollout(Seeker("exit"), levels, family)
+    np.testing.assert_array_equal(trajectory.steps, ways(levels, levels.start, levels.cells("exit")))
+    assert trajectory.terminated.all()
+
+
+def test_the_sign_seeker_takes_the_shortest_way_unless_the_exit_lies_on_it(family: Family) -> None:
+    levels = family.levels(2, np.arange(60), "moved-sign")
+    exits, signs = levels.cells("exit"), levels.cells("sign")
+    visit = rollout(Seeker("sign"), levels, family).first_visit(signs)
+    whole = ways(levels, levels.start, signs)
+    stopped = visit == NEVER
+    np.testing.assert_array_equal(visit[~stopped], whole[~stopped])
+    through_exit = ways(levels, levels.start, exits) + ways(levels, exits, signs)
+    np.testing.assert_array_equal(through_exit[stopped], whole[stopped])
+    assert 0 < stopped.sum() < 30
+
+
+def test_a_seeker_goes_to_the_nearer_of_two(family: Family) -> None:
+    levels = family.levels(3, np.arange(60), "two-signs")
+    first, second = (ways(levels, levels.start, levels.cells("sign", which)) for which in (0, 1))
+    trajectory = rollout(Seeker("sign"), levels, family)
+    reached = np.minimum(*(trajectory.first_visit(levels.cells("sign", which)) for which in (0, 1)))
+    np.testing.assert_array_equal(reached, np.minimum(first, second))
+    assert (second < first).any()
+
+
+def test_a_seeker_without_its_object_wanders_until_the_end(family: Family) -> None:
+    levels = family.levels(4, np.arange(30), "no-sign")
+    trajectory = rollout(Seeker("sign"), levels, family)
+    assert same(trajectory, rollout(RandomWalker(), levels, family), len(levels))
+
+
+def test_a_seeker_of_nothing_known_is_refused(family: Family) -> None:
+    with pytest.raises(GoalmazeError, match="unknown object 'exti' \\(did you mean 'exit'"):
+        Seeker("exti").begin(family.levels(0, [0]))
+
+
+def test_the_yardsticks_are_what_their_names_say(family: Family) -> None:
+    assert yardsticks(family) == {
+        "exit-seeker": Seeker("exit"),
+        "sign-seeker": Seeker("sign"),
+        "random-walker": RandomWalker(),
+    }
+
+
+@pytest.mark.parametrize("kind", ["network", "walker", "seeker"])
+def test_a_trajectory_replays_under_the_slow_rulebook(family: Family, network: Network, kind: str) -> None:
+    policies: dict[str, Policy] = {
+        "network": NetworkPolicy(network),
+        "walker": RandomWalker(),
+        "seeker": Seeker("sign"),
+    }
+    levels = family.levels(5, np.arange(25), "two-signs")
+    trajectory = rollout(policies[kind], levels, family, seed=7)
+    for b in range(len(levels)):
+        book = rulebook(family, levels, b)
+        total = np.zeros(2)
+        for step in range(int(trajectory.steps[b])):
+            *rewards, ended, cut = book.step(int(trajectory.actions[step, b]))
+            total += rewards
+            assert np.ravel_multi_index(book.agent, (family.size, family.size)) == trajectory.agent[step + 1, b]
+            assert (ended or cut) == (step + 1 == trajectory.steps[b])
+        assert ended == trajectory.terminated[b]
+        np.testing.assert_array_equal(total, trajectory.returns[b])
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_a_level_fares_the_same_in_other_company(family: Family, network: Network, greedy: bool) -> None:
+    levels, others = family.levels(6, np.arange(30)), family.levels(99, np.arange(50), "moved-sign")
+    for policy in (NetworkPolicy(network), RandomWalker(), Seeker("sign")):
+        alone = rollout(policy, levels.take(np.arange(12)), family, seed=3, greedy=greedy)
+        in_company = rollout(policy, concatenate([levels.take(np.arange(12)), others]), family, seed=3, greedy=greedy)
+        assert same(alone, in_company, 12)
+
+
+def test_other_luck_leads_elsewhere(family: Family) -> None:
+    levels = family.levels(6, np.arange(30))
+    one = rollout(RandomWalker(), levels, family, seed=3)
+    assert same(one, rollout(RandomWalker(), levels, family, seed=3), 30)
+    assert not same(one, rollout(RandomWalker(), levels, family, seed=4), 30)
+
+
+def test_identical_levels_in_one_batch_have_luck_of_their_own(family: Family) -> None:
+    levels = family.levels(6, [0]).removed("exit").take(np.zeros(30, np.int64))
+    assert np.unique(rollout(RandomWalker(), levels, family).actions, axis=1).shape == (family.time_limit, 30)
+
+
+def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, network: Network) -> None:
+    levels = family.levels(7, np.arange(30))
+    policy = NetworkPolicy(network)
+    for moment in stepwise(policy, levels, family, greedy=True):
+        likeliest = moment.probabilities.argmax(axis=1)
+        np.testing.assert_array_equal(moment.actions[moment.active], likeliest[moment.active])
+    one, other = (rollout(policy, levels, family, seed=seed, greedy=True) for seed in (0, 1))
+    assert same(one, other, 30)
+    assert not same(one, rollout(policy, levels, family, seed=0), 30)
+
+
+def test_sampling_follows_the_probabilities_told(family: Family, network: Network) -> None:
+    levels = family.levels(8, np.arange(400))
+    expected, seen = np.zeros(4), np.zeros(4)
+    for moment in stepwise(NetworkPolicy(network), levels, family):
+        expected += moment.probabilities.sum(axis=0)
+        seen += np.bincount(moment.actions[moment.active], minlength=4)
+    assert np.isclose(expected.sum(), seen.sum(), rtol=1e-4)
+    spread = np.sqrt(expected * (1 - expected / expected.sum()))
+    assert (np.abs(seen - expected) < 5 * spread).all()
+    assert np.ptp(expected) > 20 * spread.max()
+
+
+def test_first_visit_is_what_a_slow_loop_finds(family: Family) -> None:
+    levels = family.levels(9, np.arange(60))
+    trajectory = rollout(RandomWalker(), levels, family)
+    cells = np.random.default_rng(0).choice(np.flatnonzero(~levels.walls.all(axis=0)), 60).astype(np.int32)
+    cells[:3] = levels.start[:3]
+    cells[3:6] = ABSENT
+    found = []
+    for b, cell in enumerate(cells.tolist()):
+        path = trajectory.agent[:, b].tolist()
+        found.append(path.index(cell) if cell in path else NEVER)
+    np.testing.assert_array_equal(trajectory.first_visit(cells), found)
+    assert found[:6] == [0, 0, 0, NEVER, NEVER, NEVER]
+    assert any(0 < f < NEVER for f in found)
+
+
+def test_the_moments_add_up_to_the_trajectory(family: Family) -> None:
+    levels = family.levels(10, np.arange(40), "moved-sign")
+    moments = list(stepwise(Seeker("sign"), levels, family, seed=5))
+    whole = rollout(Seeker("sign"), levels, family, seed=5)
+    assert len(moments) == whole.steps.max() == len(whole.actions)
+    np.testing.assert_array_equal(sum(moment.rewards for moment in moments), whole.returns)
+    np.testing.assert_array_equal(sum(moment.active.astype(int) for moment in moments), whole.steps)
+    for step, moment in enumerate(moments):
+        np.testing.assert_array_equal(moment.agent, whole.agent[step + 1])
+        np.testing.assert_array_equal(moment.actions, whole.actions[step])
+
+
+def test_a_moment_is_not_changed_by_the_next(family: Family) -> None:
+    levels = family.levels(10, np.arange(20))
+    copies, moments = [], []
+    for moment in stepwise(RandomWalker(), levels, family):
+        moments.append(moment)
+        copies.append((moment.active.copy(), moment.agent.copy(), moment.terminated.copy()))
+    for moment, copy in zip(moments, copies, strict=True):
+        for now, then in zip((moment.active, moment.agent, moment.terminated), copy, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
+def test_who_has_finished_stays_put_and_earns_nothing(family: Family) -> None:
+    levels = family.levels(11, np.arange(60), "two-signs")
+    last = levels.start
+    ended = np.zeros(60, np.bool_)
+    for moment in stepwise(RandomWalker(), levels, family):
+        rest = ~moment.active
+        np.testing.assert_array_equal(moment.agent[rest], last[rest])
+        assert (moment.actions[rest] == -1).all()
+        assert (moment.actions[moment.active] >= 0).all()
+        assert not moment.rewards[rest].any()
+        assert not moment.probabilities[rest].any()
+        assert not (moment.active & ended).any()
+        assert (moment.terminated | ~ended).all()
+        last, ended = moment.agent, moment.terminated
+    assert 0 < ended.sum() < 60
+
+
+def test_the_random_walker_takes_all_actions_equally_often(family: Family) -> None:
+    def uniformity(policy: Policy) -> float:
+        actions = rollout(policy, family.levels(12, np.arange(400)), family).actions
+        return float(stats.chisquare(np.bincount(actions[actions >= 0], minlength=4)).pvalue)
+
+    assert uniformity(RandomWalker()) > SURELY
+    levels = read_ascii("#######\n#A...E#\n#######", family)
+    rights = rollout(Seeker("exit"), levels, family).actions
+    np.testing.assert_array_equal(rights, np.ones((4, 1)))
+
+
+def test_an_episode_is_cut_off_at_the_time_limit(family: Family) -> None:
+    levels = family.levels(13, np.arange(30)).removed("exit").removed("sign")
+    trajectory = rollout(RandomWalker(), levels, family)
+    assert (trajectory.steps == family.time_limit).all()
+    assert not trajectory.terminated.any()

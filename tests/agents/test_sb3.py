@@ -1,0 +1,126 @@
+"""Our environments as stable-baselines3 sees them: against single mazes played by hand, and under its own learners."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracles.paths import all_distances
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from goalmaze.agents.sb3 import MazeVecEnv
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import TRAINING, Family
+from goalmaze.envs.single import MazeEnv
+
+ENVS, SEED = 5, 3
+
+
+@pytest.fixture(scope="module")
+def small() -> Family:
+    return make_family("GreenExit", {"size": 5, "correlation": 0.5, "braid": 0.5})
+
+
+class ByHand:
+    """One environment of the batch: its episodes played in a `MazeEnv`, its levels asked for by address."""
+
+    def __init__(self, family: Family, number: int) -> None:
+        self.family, self.number, self.begun = family, number, 0
+        self.env = MazeEnv(family)
+
+    def begin(self) -> np.ndarray:
+        self.levels = self.family.levels(SEED, [self.begun * ENVS + self.number], split=TRAINING)
+        self.begun += 1
+        self.to_exit = all_distances(self.levels.walls[0])[self.levels.cells("exit")[0]]
+        self.at = int(self.levels.start[0])
+        self.earned, self.steps = np.zeros(2), 0
+        return self.env.reset(options={"levels": self.levels})[0]
+
+    def step(self, action: int, shaping: float) -> tuple[np.ndarray, float, bool, bool]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        before, self.at = self.at, int(observation[1].argmax())
+        self.earned += (reward, info["cue_reward"])
+        self.steps += 1
+        return observation, reward + shaping * (self.to_exit[before] - self.to_exit[self.at]), terminated, truncated
+
+
+@pytest.mark.parametrize("shaping", [0.0, 0.3])
+def test_a_batch_does_what_its_mazes_do_one_by_one(small: Family, shaping: float) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED, shaping)
+    hands = [ByHand(small, number) for number in range(ENVS)]
+    np.testing.assert_array_equal(batch.reset(), [hand.begin() for hand in hands])
+    choice = np.random.default_rng(0)
+    ends = {"terminated": 0, "truncated": 0}
+    for _ in range(400):
+        actions = choice.integers(0, 4, ENVS)
+        observations, rewards, dones, infos = batch.step(actions)
+        for e, hand in enumerate(hands):
+            observation, reward, terminated, truncated = hand.step(int(actions[e]), shaping)
+            assert rewards[e] == pytest.approx(reward, abs=1e-6)
+            assert dones[e] == (terminated or truncated)
+            if dones[e]:
+                ends["terminated" if terminated else "truncated"] += 1
+                np.testing.assert_array_equal(infos[e]["terminal_observation"], observation)
+                assert infos[e]["TimeLimit.truncated"] == truncated
+                assert infos[e]["episode"] == {"r": hand.earned[0], "c": hand.earned[1], "l": hand.steps}
+                observation = hand.begin()
+            else:
+                assert infos[e] == {}
+            np.testing.assert_array_equal(observations[e], observation)
+    assert min(ends.values()) > 5
+
+
+def test_shaping_adds_up_to_the_way_that_was_shortened(small: Family) -> None:
+    plain, shaped = MazeVecEnv(small, ENVS, SEED), MazeVecEnv(small, ENVS, SEED, 0.5)
+    plain.reset()
+    shaped.reset()
+    choice, extra, begun = np.random.default_rng(1), np.zeros(ENVS), np.zeros(ENVS, int)
+    for _ in range(100):
+        actions = choice.integers(0, 4, ENVS)
+        (_, pay, dones, infos), (_, more, *_) = plain.step(actions), shaped.step(actions)
+        extra += more - pay
+        for e in np.flatnonzero(dones):
+            levels = small.levels(SEED, [begun[e] * ENVS + e], split=TRAINING)
+            ways = all_distances(levels.walls[0])[levels.cells("exit")[0]]
+            last = int(infos[e]["terminal_observation"][1].argmax())
+            assert extra[e] == pytest.approx(0.5 * (ways[levels.start[0]] - ways[last]), abs=1e-5)
+            extra[e], begun[e] = 0, begun[e] + 1
+    assert begun.sum() > 10
+
+
+def test_a_second_reset_gives_the_next_levels_and_a_seed_the_first_again(small: Family) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED)
+    first, second = batch.reset(), batch.reset()
+    batch.seed(SEED)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(batch.reset(), first)
+
+
+def test_what_a_batch_shares_can_be_asked_for_but_not_set(small: Family) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED)
+    assert batch.get_attr("family", [0, 2]) == [small, small]
+    assert batch.env_is_wrapped(MazeEnv) == [False] * ENVS  # type: ignore[arg-type]
+    with pytest.raises(NotImplementedError, match="share their attributes"):
+        batch.set_attr("family", small)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        (PPO, {"n_steps": 32, "batch_size": 40, "n_epochs": 1}),
+        (A2C, {}),
+        (DQN, {"buffer_size": 500, "learning_starts": 50, "train_freq": 4}),
+    ],
+)
+def test_stock_learners_run_on_it(small: Family, algorithm: type[BaseAlgorithm], options: dict[str, object]) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED, 0.1)
+    learner = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
+    before = {name: tensor.clone() for name, tensor in learner.policy.state_dict().items()}
+    learner.learn(480)
+    assert learner.num_timesteps >= 480
+    assert any(not tensor.equal(before[name]) for name, tensor in learner.policy.state_dict().items())
+    assert learner.ep_info_buffer
+    assert all(1 <= episode["l"] <= small.time_limit for episode in learner.ep_info_buffer)
+    actions, _ = learner.predict(batch.reset())
+    assert actions.shape == (ENVS,)
+    assert set(actions.tolist()) <= {0, 1, 2, 3}

@@ -1,0 +1,172 @@
+"""GreenExit puts its objects where its training distribution and its shifts say."""
+
+import numpy as np
+import pytest
+
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import NO_SHIFT, Family
+from goalmaze.envs.families.green_exit import GreenExit
+from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
+from goalmaze.envs.solving import UNREACHABLE, distances, pick
+
+COUNT = 2000
+
+
+def pair(shift: str, world: Family | None = None) -> tuple[LevelBatch, LevelBatch]:
+    """The training levels and the levels of a shift at the same addresses."""
+    world = world or GreenExit()
+    return world.levels(6, range(COUNT)), world.levels(6, range(COUNT), shift)
+
+
+def test_sign_stands_on_exit_in_training() -> None:
+    levels, _ = pair(NO_SHIFT)
+    assert (levels.cells("sign") == levels.cells("exit")).all()
+    assert (levels.cells("exit") != ABSENT).all()
+    assert (levels.cells("sign", 1) == ABSENT).all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.1, 0.5, 0.9, 0.99, 1.0])
+def test_sign_stands_on_exit_as_often_as_the_correlation_says(correlation: float) -> None:
+    levels = GreenExit(correlation=correlation).levels(2, range(10_000))
+    together = int((levels.cells("sign") == levels.cells("exit")).sum())
+    bound = 4.5 * np.sqrt(10_000 * correlation * (1 - correlation))
+    assert abs(together - 10_000 * correlation) <= bound
+    assert (levels.cells("sign") != ABSENT).all()
+
+
+def test_correlation_moves_nothing_but_the_sign() -> None:
+    together, apart = (GreenExit(correlation=c).levels(2, range(500)) for c in (1.0, 0.0))
+    assert together.removed("sign") == apart.removed("sign")
+    half = GreenExit(correlation=0.5).levels(2, range(500)).cells("sign")
+    assert np.isin(half, [together.cells("sign"), apart.cells("sign")]).all()
+    assert ((half == together.cells("sign")) | (half == apart.cells("sign"))).all()
+
+
+@pytest.mark.parametrize("shift", [NO_SHIFT, *GreenExit.shifts])
+@pytest.mark.parametrize("correlation", [0.5, 1.0])
+def test_every_level_follows_the_rules_and_can_be_solved(shift: str, correlation: float) -> None:
+    levels = GreenExit(correlation=correlation).levels(1, range(COUNT), shift)
+    check_cells(levels)
+    exits = levels.cells("exit")
+    assert (exits != ABSENT).all()
+    assert (pick(distances(levels, levels.start), exits) < UNREACHABLE).all()
+
+
+@pytest.mark.parametrize("shift", GreenExit.shifts)
+def test_a_shift_keeps_maze_and_start(shift: str) -> None:
+    training, shifted = pair(shift)
+    assert np.array_equal(training.walls, shifted.walls)
+    assert np.array_equal(training.start, shifted.start)
+    assert not np.array_equal(training.objects, shifted.objects)
+
+
+def test_moved_sign_keeps_the_exit_and_parts_the_sign_from_it() -> None:
+    training, shifted = pair("moved-sign")
+    assert training.removed("sign") == shifted.removed("sign")
+    assert (shifted.cells("sign") != ABSENT).all()
+    assert (shifted.cells("sign") != shifted.cells("exit")).all()
+    assert (shifted.cells("sign", 1) == ABSENT).all()
+
+
+def test_no_sign_only_takes_the_sign_away() -> None:
+    training, shifted = pair("no-sign")
+    assert shifted == training.removed("sign")
+    assert (training.cells("sign") != ABSENT).all()
+
+
+def test_two_signs_only_adds_a_second_sign_elsewhere() -> None:
+    training, shifted = pair("two-signs")
+    second = shifted.cells("sign", 1)
+    assert shifted.moved("sign", ABSENT, which=1) == training
+    assert (second != ABSENT).all()
+    assert (second != shifted.cells("exit")).all()
+
+
+def test_moved_exit_keeps_the_sign_and_parts_the_exit_from_it() -> None:
+    training, shifted = pair("moved-exit")
+    assert training.removed("exit") == shifted.removed("exit")
+    assert (shifted.cells("exit") != ABSENT).all()
+    assert (shifted.cells("exit") != shifted.cells("sign")).all()
+
+
+def test_goal_and_cue_always_stand_apart_in_the_parting_shift() -> None:
+    world = GreenExit()
+    training, parted = pair(world.parting_shift)
+    assert not (parted.cells(world.goal) == parted.cells(world.cue)).any()
+    assert (training.cells(world.goal) == training.cells(world.cue)).all()
+
+
+def test_objects_fall_evenly_on_the_free_cells() -> None:
+    levels = GreenExit(size=5, braid=1.0).levels(0, range(21_000), "moved-sign")
+    free = np.flatnonzero(levels.free()[0])
+    assert len(free) == 8
+    for cells in (levels.start, levels.cells("exit"), levels.cells("sign")):
+        counts = np.bincount(cells, minlength=25)[free]
+        assert counts.sum() == 21_000
+        assert ((counts - 21_000 / 8) ** 2 / (21_000 / 8)).sum() < 30  # chi-square, 7 degrees of freedom: p < 0.0001
+
+
+@pytest.mark.parametrize("salience", [0, 1, 4, 255])
+def test_salience_is_the_value_of_the_signs_plane_alone(salience: int) -> None:
+    world = GreenExit(salience=salience, correlation=0.5)
+    levels = world.levels(0, range(50))
+    planes = first_observations(world, levels)
+    assert planes.shape == (50, 4, 9, 9)
+    assert planes[:, 3].reshape(50, -1).max(axis=1).tolist() == [salience] * 50
+    assert planes[:, 3].sum(axis=(1, 2)).tolist() == [salience] * 50
+    assert np.array_equal(planes[:, :3], first_observations(GreenExit(correlation=0.5), levels)[:, :3])
+    assert planes[:, :3].max() == 1
+
+
+REFUSED = {
+    "even size": ({"size": 8}, "size is 8: mazes need an odd size of at least 5"),
+    "small size": ({"size": 3}, "size is 3: mazes need an odd size of at least 5"),
+    "braid": ({"braid": 1.5}, "braid is 1.5: it is a probability, choose 0 to 1"),
+    "correlation": ({"correlation": -0.1}, "correlation is -0.1: it is a probability, choose 0 to 1"),
+    "not a number": ({"correlation": float("nan")}, "correlation is nan: it is a probability, choose 0 to 1"),
+    "salience": ({"salience": 256}, "salience is 256: it is a plane's value, choose a whole number 0 to 255"),
+    "negative": ({"salience": -1}, "salience is -1: it is a plane's value, choose a whole number 0 to 255"),
+    "text": ({"size": "9"}, "GreenExit: Expected `int`, got `str` - at `$.size`"),
+    "fraction": ({"salience": 1.5}, "GreenExit: Expected `int`, got `float` - at `$.salience`"),
+    "close": ({"corelation": 1.0}, "unknown parameter of GreenExit 'corelation' (did you mean 'correlation'?)"),
+    "far": ({"x": 1}, "unknown parameter of GreenExit 'x' (known: braid, correlation, salience, size)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_parameters_are_refused_by_name(case: str) -> None:
+    parameters, message = REFUSED[case]
+    with pytest.raises(GoalmazeError) as caught:
+        make_family("GreenExit", parameters)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shift": "moved-sing"}, "unknown shift 'moved-sing' (did you mean 'moved-sign'?)"),
+        ({"shift": "x"}, "unknown shift 'x' (known: moved-exit, moved-sign, no-sign, none, two-signs)"),
+        ({"split": "trainig"}, "unknown split 'trainig' (did you mean 'training'?)"),
+    ],
+)
+def test_unknown_shifts_and_splits_suggest_the_close_one(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(GoalmazeError) as caught:
+        GreenExit().levels(0, [0], **arguments)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_family_suggests_the_close_one() -> None:
+    with pytest.raises(GoalmazeError) as caught:
+        make_family("GreenExti")
+    assert str(caught.value) == "unknown family 'GreenExti' (did you mean 'GreenExit'?)"
+
+
+def test_a_family_is_made_from_its_own_parameters_again() -> None:
+    world = make_family("GreenExit", {"size": 7, "braid": 1, "correlation": 0.25, "salience": 9})
+    assert world.parameters == {"size": 7, "braid": 1, "correlation": 0.25, "salience": 9}
+    assert make_family("GreenExit", world.parameters) == world == GreenExit(7, 1.0, 0.25, 9)
+    assert world.resized(11) == GreenExit(11, 1.0, 0.25, 9)
+    assert world.resized(None) is world
+    assert (world.planes, world.time_limit) == (4, 56)

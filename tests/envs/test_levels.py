@@ -1,0 +1,315 @@
+"""Levels as data: pictures round trip, edits change what they say, and errors name the level and the remedy."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.paths import neighbours
+
+from goalmaze.envs.ascii import check_reachable, read_ascii, write_ascii
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
+
+SHIFTS = (NO_SHIFT, *make_family("GreenExit").shifts)
+ROOM = """
+#########
+#A......#
+#.#.#.#.#
+#...E...#
+#.#.#.#.#
+#.....S.#
+#########
+"""
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> LevelBatch:
+    """Generated levels of any shift, as they come."""
+    world = make_family("GreenExit", {"size": draw(st.sampled_from((5, 7, 9, 11))), "correlation": 0.5})
+    return world.levels(draw(st.integers(0, 2**31)), range(draw(st.integers(1, 4))), draw(st.sampled_from(SHIFTS)))
+
+
+def room(times: int = 1) -> LevelBatch:
+    """The level drawn above, several times."""
+    return read_ascii("\n".join([ROOM] * times), make_family("GreenExit"))
+
+
+def refusal(message: str) -> "pytest.RaisesExc[GoalmazeError]":
+    return pytest.raises(GoalmazeError, match=f"^{re.escape(message)}$")
+
+
+@settings(max_examples=80, deadline=None)
+@given(batches())
+def test_pictures_round_trip(levels: LevelBatch) -> None:
+    world = make_family("GreenExit")
+    text = write_ascii(levels, world)
+    again = read_ascii(text, world)
+    assert again.hashes() == levels.hashes()
+    assert write_ascii(again, world) == text
+    one_sign = levels.cells("sign", 1) == ABSENT
+    assert again.take(one_sign) == levels.take(one_sign)
+
+
+def test_a_picture_says_where_everything_stands() -> None:
+    level = room()
+    assert (level.height, level.width) == (7, 9)
+    assert level.start.tolist() == [1 * 9 + 1]
+    assert level.cells("exit").tolist() == [3 * 9 + 4]
+    assert level.cells("sign").tolist() == [5 * 9 + 6]
+    assert level.cells("sign", 1).tolist() == [ABSENT]
+    assert level.walls.sum() == 28 + 6
+    assert level.free().sum() == 63 - 34
+    assert write_ascii(level, make_family("GreenExit")) == ROOM.lstrip()
+
+
+def test_indented_pictures_and_many_blank_lines_are_read() -> None:
+    text = "\n\n   #####\n   #A.G#\n   #####\n \n\n#####\n#S.A#\n#####"
+    levels = read_ascii(text, make_family("GreenExit"))
+    assert levels.objects.tolist() == [[8, 8, -1], [-1, 6, -1]]
+    assert levels.start.tolist() == [6, 8]
+
+
+@pytest.mark.parametrize("name", ["walls", "start", "objects"])
+def test_arrays_cannot_be_written(name: str) -> None:
+    for level in (room(), room().moved("sign", 10 + 3), room().take([0]), concatenate([room(), room()])):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(level, name)[:] = 0
+    with pytest.raises(AttributeError):
+        setattr(room(), name, None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches(), st.data())
+def test_edits_change_what_they_say_and_never_the_original(levels: LevelBatch, data: st.DataObject) -> None:
+    before = LevelBatch(levels.walls.copy(), levels.start.copy(), levels.objects.copy(), levels.kinds)
+    taken = [{int(levels.start[b]), *levels.objects[b].tolist()} for b in range(len(levels))]
+    cells = [
+        data.draw(st.sampled_from([cell for cell in neighbours(walls) if cell not in taken[b]]))
+        for b, walls in enumerate(levels.walls)
+    ]
+    kind, which = data.draw(st.sampled_from([("exit", 0), ("sign", 0), ("sign", 1)]))
+    column = {("exit", 0): 0, ("sign", 0): 1, ("sign", 1): 2}[kind, which]
+    other_columns = [k for k in range(3) if k != column]
+
+    moved = levels.moved(kind, cells, which)
+    assert moved.cells(kind, which).tolist() == cells
+    assert np.array_equal(moved.objects[:, other_columns], levels.objects[:, other_columns])
+    assert np.array_equal(moved.walls, levels.walls)
+    assert np.array_equal(moved.start, levels.start)
+
+    removed = levels.removed("sign")
+    assert removed.objects.tolist() == [[row[0], ABSENT, ABSENT] for row in levels.objects.tolist()]
+    assert np.array_equal(removed.walls, levels.walls)
+    assert np.array_equal(removed.start, levels.start)
+
+    started = levels.started(cells)
+    assert started.start.tolist() == cells
+    assert np.array_equal(started.objects, levels.objects)
+    assert np.array_equal(started.walls, levels.walls)
+
+    assert levels == before
+    assert levels != moved
+    assert levels != started
+
+
+def test_one_cell_serves_all_levels() -> None:
+    levels = room(3)
+    assert levels.moved("exit", 10 + 1).cells("exit").tolist() == [11] * 3
+    assert levels.started(10 + 1).start.tolist() == [11] * 3
+
+
+def test_the_callers_arrays_stay_the_callers() -> None:
+    cells = np.array([11], np.int32)
+    level = room().started(cells)
+    cells[0] = 12
+    assert level.start.tolist() == [11]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=8))
+def test_take_and_concatenate_undo_each_other(rows: list[int]) -> None:
+    levels = make_family("GreenExit").levels(0, range(6))
+    taken = levels.take(np.array(rows, np.intp))
+    assert len(taken) == len(rows)
+    assert taken.hashes() == [levels.hashes()[row] for row in rows]
+    assert concatenate([levels.take([b]) for b in range(6)]) == levels
+    mask = np.isin(np.arange(6), rows)
+    assert levels.take(mask) == levels.take(np.flatnonzero(mask))
+
+
+def test_hashes_are_equal_exactly_where_levels_are() -> None:
+    levels = concatenate(
+        [
+            room(),
+            room(),
+            room().moved("sign", 12),
+            room().moved("exit", 12),
+            room().started(12),
+            room().removed("sign"),
+            room().moved("sign", 12, 1),
+            room().moved("sign", 12).moved("sign", 51, 1),
+        ]
+    )
+    hashes = levels.hashes()
+    assert hashes[0] == hashes[1]
+    assert hashes[6] == hashes[7]  # two signs that swapped slots
+    assert len(set(hashes)) == 6
+    opened = levels.walls.copy()
+    opened[0, 2, 2] = False
+    changed = LevelBatch(opened, levels.start, levels.objects, levels.kinds).hashes()
+    assert changed[0] != hashes[0]
+    assert changed[1:] == hashes[1:]
+
+
+def test_hashes_do_not_depend_on_the_order_of_slots() -> None:
+    turned = LevelBatch(room().walls, room().start, room().objects[:, [2, 0, 1]], ("sign", "exit", "sign"))
+    assert turned.hashes() == room().hashes()
+    assert turned != room()
+    muddled = LevelBatch(room().walls, room().start, room().objects, ("sign", "exit", "sign"))
+    assert muddled.hashes() != room().hashes()
+
+
+def test_hashes_tell_mazes_of_other_shapes_and_kinds_apart() -> None:
+    wide = LevelBatch(np.ones((1, 3, 5)), np.array([6]), np.array([[7]]), ("exit",))
+    high = LevelBatch(np.ones((1, 5, 3)), np.array([6]), np.array([[7]]), ("exit",))
+    sign = LevelBatch(np.ones((1, 3, 5)), np.array([6]), np.array([[7]]), ("sign",))
+    assert len({*wide.hashes(), *high.hashes(), *sign.hashes()}) == 3
+    assert wide != sign
+    assert wide != high
+    assert wide != "a level"
+
+
+BAD_PICTURES = {
+    "ragged": (
+        "#####\n#A.E#\n#####\n\n\n#####\n#A..#\n####",
+        "level 1, line 8: 4 columns where the first line has 5; make every line as long",
+    ),
+    "unknown letter": (
+        "#####\n#AXE#\n#####",
+        "level 0, line 2, column 3: 'X' means nothing in GreenExit (known: # . A E S G)",
+    ),
+    "two agents": ("\n#####\n#A.A#\n#####", "level 0, line 3, column 4: a second agent; a level has one"),
+    "no agent": (
+        "#####\n#A.E#\n#####\n\n#####\n#..E#\n#####",
+        "level 1, line 5: no agent; draw an A where it starts",
+    ),
+    "two exits": (
+        "#####\n#AEE#\n#####",
+        "level 0, line 2, column 4: more objects 'exit' than the 1 that GreenExit has; leave one out",
+    ),
+    "three signs": (
+        "#####\n#ASS#\n#.S.#\n#####",
+        "level 0, line 3, column 3: more objects 'sign' than the 2 that GreenExit has; leave one out",
+    ),
+    "exit beside an exit under a sign": (
+        "#####\n#AGE#\n#####",
+        "level 0, line 2, column 4: more objects 'exit' than the 1 that GreenExit has; leave one out",
+    ),
+    "open top": ("##.##\n#A.E#\n#####", "level 0, line 1, column 3: the border is open; put a # there"),
+    "exit in the border": ("#####\n#A..#\n###E#", "level 0, line 3, column 4: the border is open; put a # there"),
+    "open left": ("#####\n.A.E#\n#####", "level 0, line 2, column 1: the border is open; put a # there"),
+    "lost exit": (
+        "#####\n#A#E#\n#####\n\n#####\n#A.E#\n#####",
+        "level 0: the agent cannot reach the exit; open a wall",
+    ),
+    "empty": ("\n  \n", "the text holds no level: draw one with # . A and the family's letters"),
+    "two sizes": (
+        "#####\n#A.E#\n#####\n\n######\n#A..E#\n######",
+        "level 1 is 3x6 where level 0 is 3x5; only levels of one size can be joined into a batch",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_PICTURES)
+def test_a_bad_picture_is_refused_by_level_line_and_column(case: str) -> None:
+    text, message = BAD_PICTURES[case]
+    with refusal(message):
+        read_ascii(text, make_family("GreenExit"))
+
+
+def test_an_exit_behind_its_sign_that_cannot_be_reached_is_refused_by_level() -> None:
+    walls = room(3).walls.copy()
+    walls[2, [2, 3, 3, 4], [4, 3, 5, 4]] = True
+    levels = LevelBatch(walls, room(3).start, room(3).objects, room().kinds)
+    check_cells(levels)
+    with refusal("level 2: the agent cannot reach the exit; open a wall"):
+        check_reachable(levels, make_family("GreenExit"))
+    assert check_reachable(levels.removed("exit"), make_family("GreenExit")) == levels.removed("exit")
+
+
+def test_a_cell_on_a_wall_is_refused_by_level_and_place() -> None:
+    cells = np.full(20, 12)
+    cells[17] = 2 * 9 + 4
+    with refusal("level 17: exit (2, 4) lies on a wall; choose a free cell"):
+        room(20).moved("exit", cells)
+    with refusal("level 17: agent (2, 4) lies on a wall; choose a free cell"):
+        room(20).started(cells)
+
+
+@pytest.mark.parametrize("cell", [-2, 63, 1000])
+def test_a_cell_outside_the_maze_is_refused_by_level(cell: int) -> None:
+    with refusal(f"level 1: sign at cell {cell} is outside the 7x9 maze"):
+        room(2).moved("sign", [12, cell])
+    with refusal(f"level 1: agent at cell {cell} is outside the 7x9 maze"):
+        room(2).started([12, cell])
+
+
+def test_an_agent_cannot_be_absent_but_an_object_can() -> None:
+    with refusal("level 0: agent at cell -1 is outside the 7x9 maze"):
+        room().started(ABSENT)
+    assert room().moved("sign", ABSENT) == room().removed("sign")
+
+
+def test_things_in_one_another_are_refused_by_level_and_place() -> None:
+    with refusal("level 1: sign (1, 1) lies on the agent's start; move one"):
+        room(2).moved("sign", [12, 10])
+    with refusal("level 0: exit (3, 4) lies on the agent's start; move one"):
+        room(2).started([31, 12])
+    with refusal("level 1: two objects 'sign' at (5, 6); move one"):
+        room(2).moved("sign", [12, 51], which=1)
+    assert room().moved("sign", 31).cells("exit") == room().moved("sign", 31).cells("sign")
+
+
+def test_an_open_border_is_refused_by_level_and_place() -> None:
+    walls = room(2).walls.copy()
+    walls[1, 6, 3] = False
+    with refusal("level 1: the border is open at (6, 3); put a wall there"):
+        check_cells(LevelBatch(walls, room(2).start, room(2).objects, room().kinds))
+
+
+def test_unknown_objects_and_slots_are_refused_by_name() -> None:
+    with refusal("unknown object 'sing' (did you mean 'sign'?)"):
+        room().moved("sing", 12)
+    with refusal("unknown object 'key' (known: exit, sign)"):
+        room().removed("key")
+    with refusal("there are 2 slots for 'sign', so no number 2"):
+        room().cells("sign", 2)
+
+
+def test_arrays_that_do_not_fit_are_refused_by_shape() -> None:
+    message = "level arrays do not fit: walls (2, 3, 3) must be [B, H, W], start (1,) [B] and objects (2, 1) [B, 1]"
+    with refusal(message):
+        LevelBatch(np.ones((2, 3, 3)), np.zeros(1), np.zeros((2, 1)), ("exit",))
+    with pytest.raises(GoalmazeError, match="level arrays do not fit"):
+        room().take(0)
+
+
+def test_only_like_levels_are_joined() -> None:
+    small = make_family("GreenExit", {"size": 5}).levels(0, [0, 1])
+    with refusal("level 2 is 7x9 where level 0 is 5x5; only levels of one size can be joined into a batch"):
+        concatenate([small, room()])
+    other = LevelBatch(room().walls, room().start, room().objects, ("exit", "sign", "key"))
+    with refusal("only levels of one family can be joined into a batch: found exit sign key beside exit sign sign"):
+        concatenate([room(), other])
+    with refusal("no levels to join: give at least one batch"):
+        concatenate([])
+
+
+def test_a_stack_without_a_letter_is_refused_by_level() -> None:
+    signs = LevelBatch(room(2).walls, room(2).start, np.array([[31, 51, -1], [31, 51, 51]]), room().kinds)
+    with refusal("level 1: GreenExit has no letter for sign + sign on one cell; move one"):
+        write_ascii(signs, make_family("GreenExit"))

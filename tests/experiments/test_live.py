@@ -1,0 +1,125 @@
+"""The scene and its terminal view: equal luck, an edit in force for one agent only, keys, and a real terminal."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+from goalmaze.agents.loading import load_agent
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.live import terminal
+from goalmaze.experiments.live.scene import WALKING, Scene
+from goalmaze.experiments.retarget import make_workshop
+from goalmaze.probes.steering import find_method
+
+AGENT = load_agent("zoo:green-exit")
+
+
+@pytest.fixture(scope="module")
+def pattern():
+    return find_method("mean-pattern").find(make_workshop(AGENT.policy, AGENT.family, 256, 0), "stem")
+
+
+@pytest.fixture
+def scene(pattern) -> Scene:
+    return Scene(AGENT, AGENT.family, pattern, shift="none", seed=0)
+
+
+def play(scene: Scene) -> None:
+    while not scene.finished:
+        scene.step()
+
+
+def test_the_unedited_agent_goes_to_the_exit_and_the_edited_one_to_the_target(scene: Scene) -> None:
+    for index in range(30):
+        scene.show(index)
+        play(scene)
+    assert scene.tally["unedited"].get("exit", 0) >= 26
+    assert scene.tally["edited"].get("target", 0) >= 15
+    assert sum(scene.tally["edited"].values()) == 30
+
+
+def test_the_unedited_agent_is_not_touched_by_the_edit(scene: Scene, pattern) -> None:
+    play(scene)
+    trail = list(scene.unedited.trail)
+    elsewhere = Scene(AGENT, AGENT.family, pattern, shift="none", seed=0)
+    elsewhere.nudge_target(1, 0)
+    elsewhere.nudge_target(0, -1)
+    play(elsewhere)
+    assert elsewhere.unedited.trail == trail
+
+
+def test_trails_are_walks_through_free_cells(scene: Scene) -> None:
+    play(scene)
+    for walker in (scene.unedited, scene.edited):
+        for a, b in zip(walker.trail, walker.trail[1:], strict=False):
+            assert abs(a - b) in (0, 1, 9)
+            assert not scene.level.walls[0].flat[b]
+
+
+def test_the_target_moves_over_walls_and_stays_inside(scene: Scene) -> None:
+    for _ in range(12):
+        scene.nudge_target(0, 1)
+        assert not scene.level.walls[0].flat[scene.target]
+    column = scene.target % 9
+    assert scene.level.walls[0, scene.target // 9, column + 1 :].all()
+
+
+def test_keys_do_what_the_help_says(scene: Scene) -> None:
+    before = scene.target
+    assert terminal.press(scene, " ", False) is False
+    assert len(scene.unedited.trail) == 2
+    assert terminal.press(scene, "p", False) is True
+    assert terminal.press(scene, None, True) is True
+    assert len(scene.unedited.trail) == 3
+    terminal.press(scene, "r", False)
+    assert (len(scene.unedited.trail), scene.unedited.outcome) == (1, WALKING)
+    moved = [terminal.press(scene, key, False) or scene.target for key in "hjkl"]
+    assert any(target != before for target in moved)
+    terminal.press(scene, "n", False)
+    assert scene.index == 1
+    assert terminal.press(scene, "?", True) is True
+
+
+def test_the_screen_shows_both_mazes_and_fits(scene: Scene) -> None:
+    for columns in (80, 40, 22):
+        text = re.sub(r"\x1b\[[0-9;]*m", "", terminal.draw(scene, "title", False, columns))
+        board = text.splitlines()[4:13]
+        assert all(len(line) <= columns for line in board)
+        assert sum(line.count("●") for line in board) == 2
+        assert sum(line.count("◎") for line in board) == 1
+    with pytest.raises(GoalmazeError, match="21 columns; two mazes of size 9 need 22"):
+        terminal.draw(scene, "title", False, 21)
+
+
+def test_a_real_terminal_is_driven_by_keys_and_given_back() -> None:
+    main, worker = pty.openpty()
+    os.environ["COLUMNS"], os.environ["LINES"] = "100", "40"
+    command = [sys.executable, "-m", "goalmaze.experiments", "live", "zoo:green-exit"]
+    process = subprocess.Popen(command, stdin=worker, stdout=worker, stderr=subprocess.PIPE, close_fds=True)
+    os.close(worker)
+    seen = read_until(main, "paused")
+    os.write(main, b"p")
+    seen += read_until(main, "playing")
+    os.write(main, b"\x1b[A")
+    os.write(main, b"q")
+    seen += read_until(main, "\x1b[?1049l")
+    assert process.wait(20) == 0
+    assert "unedited" in seen
+    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()
+
+
+def read_until(terminal_end: int, text: str, seconds: float = 90) -> str:
+    seen, deadline = "", time.monotonic() + seconds
+    while text not in seen and time.monotonic() < deadline:
+        if select.select([terminal_end], [], [], 0.5)[0]:
+            seen += os.read(terminal_end, 65536).decode(errors="replace")
+    assert text in seen, f"the terminal never showed {text!r}"
+    return seen

@@ -1,0 +1,102 @@
+"""Metrics on trajectories walked by hand and by the scripted agents."""
+
+import numpy as np
+import pytest
+
+from goalmaze.agents.rollout import NEVER, Trajectory, rollout
+from goalmaze.agents.scripted import Seeker
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.families import make_family
+from goalmaze.experiments import metrics
+
+CORRIDOR = """
+#######
+#A.S.E#
+#######
+#######
+#######
+#######
+#######
+"""
+CROSSING = """
+#######
+#S#.#E#
+#.#.#.#
+#..A..#
+#.#.#.#
+#.#.#.#
+#######
+"""
+TWO_SIGNS = """
+#######
+#S#.#G#
+#.#.#.#
+#..A..#
+#.#.#.#
+#.#.#.#
+#######
+"""
+
+
+def walk(picture: str, cells: list[tuple[int, int]]) -> Trajectory:
+    """Return a trajectory through the given (row, column) cells, written down without the rollout loop."""
+    family = make_family("GreenExit", {"size": 7})
+    levels = read_ascii(picture, family)
+    agent = np.array([[r * 7 + c] for r, c in cells], np.int32)
+    ended = agent[-1] == levels.cells("exit")
+    return Trajectory(
+        levels, agent, np.zeros((len(cells) - 1, 1), np.int8), np.array([len(cells) - 1]), ended, np.zeros((1, 2))
+    )
+
+
+def first(trajectory: Trajectory) -> metrics.Outcomes:
+    family = make_family("GreenExit", {"size": 7})
+    return metrics.outcomes(
+        trajectory.first_visit(trajectory.levels.cells("exit")), metrics.cue_visits(trajectory, family)
+    )
+
+
+def shares(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
+    return outcomes.exit.value, outcomes.other.value, outcomes.neither.value
+
+
+def test_the_sign_passed_on_the_way_to_the_exit_was_reached_first() -> None:
+    assert shares(first(walk(CORRIDOR, [(1, c) for c in range(1, 6)]))) == (0, 1, 0)
+
+
+def test_nothing_reached_is_neither() -> None:
+    assert shares(first(walk(CORRIDOR, [(1, 1), (1, 2), (1, 1)]))) == (0, 0, 1)
+
+
+def test_a_sign_on_the_exit_counts_as_the_exit() -> None:
+    to_the_exit = walk(TWO_SIGNS, [(3, 3), (3, 4), (3, 5), (2, 5), (1, 5)])
+    to_the_other_sign = walk(TWO_SIGNS, [(3, 3), (3, 2), (3, 1), (2, 1), (1, 1)])
+    assert shares(first(to_the_exit)) == (1, 0, 0)
+    assert shares(first(to_the_other_sign)) == (0, 1, 0)
+
+
+def test_levels_are_clear_only_where_neither_lies_on_the_way_to_the_other() -> None:
+    family = make_family("GreenExit", {"size": 7})
+    for picture, clear in ((CORRIDOR, False), (CROSSING, True)):
+        levels = read_ascii(picture, family)
+        found = metrics.clear_of_each_other(levels, levels.cells("exit"), levels.cells("sign"))
+        assert found.tolist() == [clear]
+    gone = levels.removed("sign")
+    assert not metrics.clear_of_each_other(gone, gone.cells("exit"), gone.cells("sign")).any()
+
+
+def test_preference_counts_only_clear_levels_where_something_was_reached() -> None:
+    to_goal = np.array([5, 3, NEVER, 4, 2])
+    to_cue = np.array([3, 5, NEVER, 2, 9])
+    clear = np.array([True, True, True, False, True])
+    found = metrics.preference(to_goal, to_cue, clear)
+    assert (found.value, found.levels) == (pytest.approx(1 / 3), 3)
+
+
+@pytest.mark.parametrize(("kind", "detour"), [("exit", 1.0)])
+def test_the_exit_seeker_makes_no_detour(kind: str, detour: float) -> None:
+    family = make_family("GreenExit")
+    trajectory = rollout(Seeker(kind), family.levels(0, np.arange(100), "moved-sign"), family)
+    assert metrics.detour(trajectory, family) == detour
+    longer = rollout(Seeker("sign"), family.levels(0, np.arange(400), "moved-sign"), family)
+    assert metrics.detour(longer, family) > 1.0

@@ -1,0 +1,102 @@
+"""Laying a pattern on a map and lifting it off again, against loops that cannot be wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from goalmaze.probes.directions import GoalPattern, gather, spread
+
+
+def spread_slowly(pattern: Tensor, cells: list[int], height: int, width: int) -> Tensor:
+    channels, tall, wide = pattern.shape
+    result = torch.zeros(len(cells), channels, height, width)
+    for b, cell in enumerate(cells):
+        row, column = divmod(cell, width)
+        for i in range(tall):
+            for j in range(wide):
+                r, c = row + i - tall // 2, column + j - wide // 2
+                if 0 <= r < height and 0 <= c < width:
+                    result[b, :, r, c] = pattern[:, i, j]
+    return result
+
+
+def random_pattern(channels: int, tall: int, wide: int, seed: int = 0) -> Tensor:
+    return torch.randn(channels, tall, wide, generator=torch.Generator().manual_seed(seed))
+
+
+odd = st.integers(0, 5).map(lambda half: 2 * half + 1)
+
+
+@given(st.integers(1, 7), st.integers(1, 7), odd, odd, st.data())
+def test_spreading_is_what_a_slow_loop_does(height: int, width: int, tall: int, wide: int, data: st.DataObject) -> None:
+    cells = data.draw(st.lists(st.integers(0, height * width - 1), min_size=1, max_size=4))
+    pattern = random_pattern(2, tall, wide)
+    laid = spread(pattern, np.array(cells, np.int32), height, width)
+    assert torch.equal(laid, spread_slowly(pattern, cells, height, width))
+
+
+def test_a_pattern_is_cut_at_the_border_and_not_wrapped_around() -> None:
+    laid = spread(torch.ones(1, 3, 3), np.array([0, 24, 12], np.int32), 5, 5)[:, 0]
+    assert laid.sum(dim=(1, 2)).tolist() == [4, 4, 9]
+    assert laid[0, :2, :2].all()
+    assert laid[1, 3:, 3:].all()
+
+
+def test_a_pattern_of_one_square_marks_its_cell_alone() -> None:
+    laid = spread(torch.full((1, 1, 1), 2.0), np.array([7], np.int32), 4, 5)
+    assert laid.nonzero().tolist() == [[0, 0, 1, 2]]
+
+
+def test_spreading_takes_the_read_only_cells_of_a_level() -> None:
+    cells = np.array([3, 4], np.int32)
+    cells.flags.writeable = False
+    assert spread(torch.ones(1, 1, 1), cells, 3, 3).sum() == 2
+
+
+def test_gathering_lifts_off_what_spreading_laid() -> None:
+    pattern = random_pattern(3, 9, 11)
+    cells = np.arange(30, dtype=np.int32)
+    found = gather(spread(pattern, cells, 5, 6), cells)
+    assert found.shape == (3, 9, 11)
+    torch.testing.assert_close(found, pattern)
+
+
+def test_gathering_a_small_pattern_finds_it_in_the_middle_and_nothing_around() -> None:
+    pattern = random_pattern(2, 3, 3)
+    cells = np.array([16, 24, 32], np.int32)
+    found = gather(spread(pattern, cells, 7, 7), cells)
+    torch.testing.assert_close(found[:, 5:8, 5:8], pattern)
+    found[:, 5:8, 5:8] = 0
+    assert not found.any()
+
+
+def test_gathering_averages_over_the_maps_that_cover_a_square_and_leaves_the_rest_empty() -> None:
+    maps = torch.stack([torch.full((1, 3, 3), 2.0), torch.full((1, 3, 3), 6.0)])
+    found = gather(maps, np.array([0, 8], np.int32))[0]
+    assert found[2, 2] == 4.0
+    assert (found[2:, 2:].sum() - 4, found[:3, :3].sum() - 4) == (16, 48)
+    assert found[0, 4] == found[4, 0] == 0
+
+
+def test_gathering_evens_out_noise() -> None:
+    pattern = random_pattern(2, 3, 3)
+    cells = np.random.default_rng(0).integers(0, 49, 2000).astype(np.int32)
+    clean = spread(pattern, cells, 7, 7)
+    noisy = clean + torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    middle = gather(noisy, cells)[:, 5:8, 5:8]
+    assert (middle - pattern).abs().max() < 5 / 2000**0.5 * (49 / 36) ** 0.5
+    at_wrong_cells = gather(noisy, cells[::-1].copy())[:, 5:8, 5:8]
+    assert (at_wrong_cells - pattern).abs().max() > 0.5
+
+
+def test_the_edit_of_a_pattern_arrives_at_the_target_and_leaves_the_goal() -> None:
+    arriving, leaving = random_pattern(2, 3, 3, 1), random_pattern(2, 5, 5, 2)
+    goals, targets = np.array([8, 24, 40], np.int32), np.array([40, 8, 0], np.int32)
+    edit = GoalPattern("stem", arriving, leaving).edit(goals, targets, 7, 7, strength=0.5)
+    expected = spread_slowly(arriving, targets.tolist(), 7, 7) - spread_slowly(leaving, goals.tolist(), 7, 7)
+    assert (edit.site, edit.strength) == ("stem", 0.5)
+    torch.testing.assert_close(edit.delta, expected)

@@ -1,0 +1,263 @@
+"""Edits: they do what they say to the levels they are about, prove that they ran, and leave nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.networks.base import Network
+from goalmaze.agents.policies import NetworkPolicy, Rows
+from goalmaze.agents.rollout import rollout
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch, concatenate
+from goalmaze.probes.activations import captured, read_activations
+from goalmaze.probes.edits import Add, Edit, applied
+
+SITES = ["stem", "block1", "block2", "hidden"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Multiplies what a site holds."""
+
+    site: str
+    factor: float
+
+    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+        return activation * self.factor
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """Changes the shape of what a site holds, as no edit may."""
+
+    site: str
+
+    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+        return activation[:, 1:]
+
+
+def logits(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:
+    with torch.inference_mode():
+        return policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(family, levels)))
+
+
+def hooks(network: Network) -> int:
+    return sum(len(module._forward_hooks) for module in network.modules())
+
+
+def delta(levels: LevelBatch, site: str = "block1") -> Tensor:
+    shape = (16,) if site == "hidden" else (8, 7, 7)
+    return torch.randn(len(levels), *shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_an_edit_changes_the_answer_and_then_comes_off(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str
+) -> None:
+    before = logits(policy, family, levels)
+    with applied(policy, [Add(site, delta(levels, site))]):
+        assert hooks(policy.network) == 1
+        during = logits(policy, family, levels)
+    assert not torch.equal(during, before)
+    assert torch.equal(logits(policy, family, levels), before)
+    assert hooks(policy.network) == 0
+
+
+def test_an_edit_comes_off_after_an_error_inside(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    before = logits(policy, family, levels)
+    edits = [Add("stem", delta(levels)), Scale("hidden", 2.0)]
+    for times in (0, 1):
+
+        def fail(times: int = times) -> None:
+            with applied(policy, edits):
+                for _ in range(times):
+                    assert not torch.equal(logits(policy, family, levels), before)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert hooks(policy.network) == 0
+        assert torch.equal(logits(policy, family, levels), before)
+
+
+def test_an_unknown_site_attaches_nothing(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    edits = [Add("stem", delta(levels)), Add("blok2", delta(levels))]
+    with pytest.raises(GoalmazeError, match="unknown site of network grid 'blok2'"), applied(policy, edits):
+        pytest.fail("the context was entered")
+    with pytest.raises(GoalmazeError, match="unknown site"), captured(policy.network, ["stem", "nowhere"]):
+        pytest.fail("the context was entered")
+    assert hooks(policy.network) == 0
+
+
+def test_an_edit_that_never_fired_is_an_error(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    with (
+        pytest.raises(GoalmazeError, match="the edit at site 'hidden' never fired"),
+        applied(policy, [Scale("hidden", 2.0)]),
+    ):
+        pass
+    policy.rows = np.arange(24)
+    with (
+        pytest.raises(GoalmazeError, match="the edit at site 'hidden' never fired"),
+        applied(policy, [Add("stem", delta(levels)), Scale("hidden", 2.0)]),
+    ):
+        policy.network.get_submodule("stem")(torch.zeros(24, 4, 7, 7))
+
+
+@pytest.mark.parametrize("shape", [(24, 8, 9, 9), (24, 7, 7, 7), (24, 1, 7, 7), (24, 8, 1, 1), (24, 8)])
+def test_a_delta_of_another_shape_is_refused_by_name_even_where_it_would_broadcast(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch, shape: tuple[int, ...]
+) -> None:
+    message = r"edit at site 'block2' has shape \(24, .*the activation \(24, 8, 7, 7\)"
+    with pytest.raises(GoalmazeError, match=message), applied(policy, [Add("block2", torch.ones(shape))]):
+        logits(policy, family, levels)
+    assert hooks(policy.network) == 0
+
+
+def test_an_edit_may_not_change_the_shape(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    with pytest.raises(GoalmazeError, match="edit at site 'stem' changed the shape"), applied(policy, [Crop("stem")]):
+        logits(policy, family, levels)
+
+
+def test_an_edited_network_run_without_its_policy_is_refused(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    edit = Add("stem", delta(levels))
+    with pytest.raises(GoalmazeError, match="run without its policy"), applied(policy, [edit]):
+        policy.network(torch.from_numpy(first_observations(family, levels)))
+
+
+def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    before = logits(policy, family, levels)
+    for strength, same in ((0.0, True), (-0.0, True), (1e-2, False)):
+        edit = Add("block1", delta(levels) + torch.inf if same else delta(levels), strength)
+        with applied(policy, [edit]):
+            assert torch.equal(logits(policy, family, levels), before) == same
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> None:
+    held = read_activations(policy.network, first_observations(family, levels), [site])[site]
+    add, double = Add(site, delta(levels, site), 0.5), Scale(site, 2.0)
+    by_hand = {(add, double): (held + 0.5 * add.delta) * 2, (double, add): held * 2 + 0.5 * add.delta}
+    for edits, expected in by_hand.items():
+        with applied(policy, edits), captured(policy.network, [site]) as latest:
+            logits(policy, family, levels)
+        torch.testing.assert_close(latest[site], expected)
+    assert not torch.allclose(*by_hand.values())
+
+
+def test_an_edit_reaches_the_sites_after_it_and_none_before(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    held = read_activations(policy.network, first_observations(family, levels), SITES)
+    with applied(policy, [Add("block1", delta(levels))]), captured(policy.network, SITES) as latest:
+        logits(policy, family, levels)
+    assert [torch.equal(latest[site], held[site]) for site in SITES] == [True, False, False, False]
+
+
+def test_contexts_nest_and_come_off_one_by_one(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    inner, outer = Add("stem", delta(levels)), Scale("block2", 2.0)
+    with applied(policy, [outer]):
+        only_outer = logits(policy, family, levels)
+        with applied(policy, [inner]):
+            both = logits(policy, family, levels)
+        assert torch.equal(logits(policy, family, levels), only_outer)
+    with applied(policy, [inner, outer]):
+        assert torch.equal(logits(policy, family, levels), both)
+    assert not torch.equal(both, only_outer)
+
+
+@pytest.mark.parametrize("site", ["block1", "hidden"])
+def test_noise_has_each_levels_norm_and_no_other_likeness(levels: LevelBatch, site: str) -> None:
+    scales = torch.linspace(0, 5, len(levels)).reshape(-1, *[1] * (delta(levels, site).dim() - 1))
+    edit = Add(site, delta(levels, site) * scales, 0.7)
+    noise, other = edit.noise(3), edit.noise(4)
+    assert (noise.site, noise.strength) == (site, 0.7)
+    torch.testing.assert_close(noise.delta.flatten(1).norm(dim=1), edit.delta.flatten(1).norm(dim=1))
+    assert not noise.delta[0].any()
+    assert torch.equal(noise.delta, edit.noise(3).delta)
+    for one, another in ((noise, edit), (noise, other)):
+        cosine = torch.cosine_similarity(one.delta.flatten(), another.delta.flatten(), dim=0)
+        assert abs(cosine) < 5 / edit.delta.numel() ** 0.5
+
+
+def test_each_level_keeps_its_own_delta_when_others_have_finished(linear: NetworkPolicy, family: Family) -> None:
+    levels = read_ascii(
+        "#######\n#AE...#\n#.#.#.#\n#.....#\n#.#.#.#\n#.....#\n#######\n\n"
+        "#######\n#E....#\n#.#.#.#\n#.....#\n#.#.#.#\n#....A#\n#######\n\n"
+        "#######\n#..A..#\n#.#.#.#\n#.....#\n#.#E#.#\n#.....#\n#######\n\n"
+        "#######\n#....A#\n#.#.#.#\n#.....#\n#.#.#.#\n#E....#\n#######",
+        family,
+    )
+    pushes = [1, 0, 2, 3]
+    forces = torch.zeros(4, 5, 7, 7)
+    forces[range(4), pushes] = 1e3
+    with applied(linear, [Add("map", forces)]):
+        together = rollout(linear, levels, family)
+    np.testing.assert_array_equal(together.steps, [1, family.time_limit, 3, family.time_limit])
+    for b, push in enumerate(pushes):
+        taken = together.actions[: together.steps[b], b]
+        np.testing.assert_array_equal(taken, push)
+    assert together.agent[-1].tolist() == [9, 12, 31, 8]
+
+
+def test_a_shrunken_batch_fares_the_same_whoever_shrank_it(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    policy.network.get_parameter("policy.weight").data.mul_(0.2)
+    edit = Add("block2", delta(levels))
+    with applied(policy, [edit]):
+        first = rollout(policy, levels, family, seed=2)
+    mine = np.arange(0, len(levels), 2)
+    others = family.levels(77, np.arange(24))
+    mixed = concatenate([(levels if b in mine else others).take([b]) for b in range(24)])
+    changed = edit.delta.clone()
+    changed[1::2] = -changed[1::2]
+    with applied(policy, [Add("block2", changed)]):
+        second = rollout(policy, mixed, family, seed=2)
+    np.testing.assert_array_equal(first.steps[mine], second.steps[mine])
+    until = int(first.steps[mine].max())
+    np.testing.assert_array_equal(first.actions[:until, mine], second.actions[:until, mine])
+    assert not np.array_equal(first.steps, second.steps)
+    assert len(np.unique(first.steps)) > 5
+    unedited = rollout(policy, levels, family, seed=2)
+    assert not np.array_equal(unedited.steps[mine], first.steps[mine])
+
+
+def test_reading_leaves_the_answer_alone_and_does_not_depend_on_its_parts(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    before = logits(policy, family, levels)
+    observations = first_observations(family, levels)
+    whole = read_activations(policy.network, observations, SITES)
+    parts = read_activations(policy.network, observations, SITES, batch=7)
+    for site in SITES:
+        torch.testing.assert_close(parts[site], whole[site])
+    assert hooks(policy.network) == 0
+    assert torch.equal(logits(policy, family, levels), before)
+
+
+def test_what_was_captured_is_not_changed_by_the_next_pass(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    with captured(policy.network, ["block1"]) as latest:
+        logits(policy, family, levels)
+        first = latest["block1"]
+        copy = first.clone()
+        logits(policy, family, family.levels(5, np.arange(24)))
+        assert torch.equal(first, copy)
+        assert not torch.equal(latest["block1"], first)
+
+
+def test_an_edit_is_whatever_has_a_site_and_can_be_called(levels: LevelBatch) -> None:
+    edits: list[Edit] = [Add("stem", delta(levels)), Scale("stem", 1.0)]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        edits[0].site = "block1"  # type: ignore[misc]

@@ -1,0 +1,187 @@
+"""Fitters: planted features are found, shuffled ones are not, and other people's solvers agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import optimize, stats
+from sklearn.linear_model import Ridge
+from torch import Tensor
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.probes.baselines import majority_score, shuffled
+from goalmaze.probes.fitting import (
+    PENALTIES,
+    SQUARE_PENALTY,
+    GlobalFitter,
+    SquareFitter,
+    accuracy,
+    make_fitter,
+)
+
+CELLS = 9
+
+
+def by_chance(hits: int, of: int, chance: float) -> bool:
+    return bool(stats.binomtest(hits, of, chance).pvalue > 1e-4)
+
+
+def planted_features(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor, int]:
+    """Return features [N, 4, 3, 3] with a Gaussian cloud around a centre for each cell, labels, and Bayes' hits.
+
+    With equal and round clouds the best anyone can do is to name the nearest centre; hits are on the second half.
+    """
+    choice = torch.Generator().manual_seed(seed)
+    centres = 0.5 * torch.randn(CELLS, 36, generator=choice)
+    labels = torch.randint(0, CELLS, (mazes,), generator=choice)
+    features = centres[labels] + torch.randn(mazes, 36, generator=choice)
+    half = mazes // 2
+    bayes = torch.cdist(features[half:], centres).argmin(dim=1)
+    return features.reshape(mazes, 4, 3, 3), labels, int((bayes == labels[half:]).sum())
+
+
+def planted_maps(mazes: int, direction: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return maps [N, C, 5, 5] of noise with `direction` added at one cell, and those cells."""
+    choice = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 25, (mazes,), generator=choice)
+    maps = torch.randn(mazes, len(direction), 25, generator=choice)
+    maps[torch.arange(mazes), :, labels] += direction
+    return maps.reshape(mazes, len(direction), 5, 5), labels
+
+
+DIRECTION = torch.tensor([2.0, -1.0, 0.5, 0.0, 1.5, -2.5])
+
+
+def test_the_global_fitter_reaches_the_bayes_score_and_falls_to_chance_on_shuffled_labels() -> None:
+    features, labels, best = planted_features(6000)
+    fit, test = slice(3000), slice(3000, None)
+    fitter = GlobalFitter(features[fit], CELLS)
+    hits, of = accuracy(fitter.fit(labels[fit]), features[test], labels[test])
+    assert of == 3000
+    assert 0.5 * of < best < 0.95 * of
+    assert 0.97 * best < hits <= best + 30
+    blind, of = accuracy(fitter.fit(shuffled(labels[fit], 0)), features[test], labels[test])
+    assert by_chance(blind, of, 1 / CELLS)
+
+
+@pytest.mark.parametrize("mazes", [60, 400])
+def test_the_global_fitter_is_ridge_regression_on_standardised_features(mazes: int) -> None:
+    features, labels, _ = planted_features(mazes)
+    flat = features.flatten(1).double().numpy()
+    train = mazes - mazes // 5
+    mean, scale = flat[:train].mean(axis=0), flat[:train].std(axis=0, ddof=1)
+    onehot = np.eye(CELLS)[labels]
+
+    def ridge(penalty: float) -> Ridge:
+        return Ridge(alpha=penalty * train).fit((flat[:train] - mean) / scale, onehot[:train])
+
+    probe = GlobalFitter(features, CELLS).fit(labels)
+    fresh = planted_features(100, 9)[0].flatten(1)
+    scores = ridge(probe.penalty).predict((fresh.double().numpy() - mean) / scale)
+    np.testing.assert_allclose(fresh @ probe.weights + probe.bias, scores, atol=1e-5)
+    right = [
+        int((ridge(p).predict((flat[train:] - mean) / scale).argmax(axis=1) == labels[train:].numpy()).sum())
+        for p in PENALTIES
+    ]
+    assert probe.penalty == PENALTIES[int(np.argmax(right))]
+    other = ridge(10 * probe.penalty).predict((fresh.double().numpy() - mean) / scale)
+    assert np.abs(other - scores).max() > 1e-3
+
+
+def test_few_mazes_ask_for_a_stronger_penalty_than_many() -> None:
+    def strength(mazes: int) -> float:
+        fits = [GlobalFitter(x, CELLS).fit(y) for x, y, _ in (planted_features(mazes, seed) for seed in range(10))]
+        return float(np.log10([probe.penalty for probe in fits]).mean())
+
+    assert strength(60) > strength(3000) + 0.5
+
+
+def test_the_global_fitter_stands_a_feature_that_never_changes() -> None:
+    features, labels, _ = planted_features(500)
+    constant = torch.cat([features.flatten(1), torch.full((500, 1), 7.0)], dim=1)
+    with_it, without = GlobalFitter(constant, CELLS).fit(labels), GlobalFitter(features, CELLS).fit(labels)
+    assert torch.equal(with_it(constant), without(features))
+
+
+def test_the_square_fitter_finds_the_planted_direction_and_no_other() -> None:
+    maps, labels = planted_maps(2000, DIRECTION)
+    fitter = SquareFitter(maps[:1000])
+    probe = fitter.fit(labels[:1000])
+    assert torch.cosine_similarity(probe.direction, DIRECTION, dim=0) > 0.99
+    hits, of = accuracy(probe, maps[1000:], labels[1000:])
+    best = int((torch.einsum("nchw,c->nhw", maps[1000:], DIRECTION).flatten(1).argmax(1) == labels[1000:]).sum())
+    assert 0.9 * best < hits < of
+    blind = fitter.fit(shuffled(labels[:1000], 0))
+    assert blind.direction.norm() < 0.2 * probe.direction.norm()
+    # A direction fitted to nothing may lean on the planted one either way, but half of its strength is luck.
+    assert accuracy(blind, maps[1000:], labels[1000:])[0] < 0.6 * hits
+
+
+def test_the_square_fitter_agrees_with_another_optimiser() -> None:
+    maps, labels = planted_maps(300, 0.5 * DIRECTION)
+    maps = maps * torch.tensor([1.0, 10.0, 0.1, 1.0, 3.0, 1.0])[:, None, None]
+    scale = maps.std(dim=(0, 2, 3)).double().numpy()
+    features = maps.flatten(2).double().numpy() / scale[:, None]
+
+    def loss(weights: np.ndarray) -> float:
+        scores = np.einsum("ncs,c->ns", features, weights)
+        top = scores.max(axis=1)
+        normaliser = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+        own = scores[np.arange(300), labels]
+        return float((normaliser - own).mean() + SQUARE_PENALTY * (weights**2).sum())
+
+    theirs = optimize.minimize(loss, np.zeros(6), tol=1e-10)
+    ours = SquareFitter(maps).fit(labels).direction.double().numpy() * scale
+    assert loss(ours) <= theirs.fun + 1e-6
+    np.testing.assert_allclose(ours, theirs.x, atol=5e-3)
+    assert loss(1.05 * ours) > loss(ours) + 1e-5
+
+
+@pytest.mark.parametrize("kind", ["square", "global"])
+def test_rows_without_a_label_are_left_out(kind: str) -> None:
+    maps, labels = planted_maps(600, DIRECTION)
+    kept = torch.rand(600, generator=torch.Generator().manual_seed(2)) < 0.6
+    partly = torch.where(kept, labels, -1)
+    probe, alone = make_fitter(kind, maps, 25).fit(partly), make_fitter(kind, maps[kept], 25).fit(labels[kept])
+    misled = make_fitter(kind, maps, 25).fit(torch.where(kept, labels, 3))
+
+    def difference(one: object, other: object) -> float:
+        name = "direction" if kind == "square" else "weights"
+        a, b = getattr(one, name), getattr(other, name)
+        return float((a - b).norm() / b.norm())
+
+    assert difference(probe, alone) < 1e-3
+    assert difference(misled, alone) > 0.1
+    hits, of = accuracy(probe, maps, partly)
+    assert of == int(kept.sum())
+    assert hits == int((probe(maps)[kept] == labels[kept]).sum())
+
+
+@pytest.mark.parametrize(("kind", "few"), [("square", 0), ("global", 9)])
+def test_too_few_labels_are_an_error_and_not_a_probe(kind: str, few: int) -> None:
+    maps, labels = planted_maps(40, DIRECTION)
+    labels[few:] = -1
+    with pytest.raises(GoalmazeError, match=f"{few} of 40 mazes have a label"):
+        make_fitter(kind, maps, 25).fit(labels)
+
+
+def test_the_fitter_suits_what_it_is_given() -> None:
+    maps, _ = planted_maps(20, DIRECTION)
+    assert isinstance(make_fitter("square", maps, 25), SquareFitter)
+    assert isinstance(make_fitter("global", maps, 25), GlobalFitter)
+    assert isinstance(make_fitter("square", maps.flatten(1), 25), GlobalFitter)
+
+
+def test_shuffling_deals_the_same_labels_to_other_mazes() -> None:
+    labels = torch.arange(1000)
+    dealt = shuffled(labels, 0)
+    assert torch.equal(dealt.sort().values, labels)
+    assert (dealt == labels).sum() < 10
+    assert torch.equal(dealt, shuffled(labels, 0))
+    assert not torch.equal(dealt, shuffled(labels, 1))
+
+
+def test_the_majority_is_the_commonest_label_that_counts() -> None:
+    fit, test = torch.tensor([3, 3, 5, -1, -1, -1]), torch.tensor([3, -1, 5, 3, -1])
+    assert majority_score(fit, test) == (2, 3)

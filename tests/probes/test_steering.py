@@ -1,0 +1,178 @@
+"""The steering methods: exact where the network is linear, and a learned pattern that learns without touching it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.probes.activations import captured, read_activations
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.edits import applied
+from goalmaze.probes.steering import find_method, known_methods, learned_pattern
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.steering.learned_pattern import LearnedPattern
+from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.steering.probe_direction import ProbeDirection, direction_pattern
+from goalmaze.probes.targets import draw_targets
+
+
+def workshop(policy: NetworkPolicy, family: Family, levels: int = 40) -> Workshop:
+    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"))
+
+
+def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
+    """Return what the site holds on `levels` under the edit that moves the goal to `targets`."""
+    edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
+    with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [pattern.site]) as latest:
+        policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(family, levels)))
+    return latest[pattern.site]
+
+
+def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> Tensor:
+    return read_activations(policy.network, first_observations(family, levels), [site])[site]
+
+
+def really_moved(family: Family, levels: LevelBatch, targets: Cells) -> LevelBatch:
+    return levels.moved(family.goal, targets).moved(family.cue, targets)
+
+
+def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, seed: int) -> float:
+    """Return the mean KL divergence of the edited agent from the agent on the levels really moved, by hand."""
+    targets, rows = draw_targets(levels, seed), np.arange(len(levels))
+    edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
+    moved = first_observations(family, really_moved(family, levels, targets))
+    teacher = policy.probabilities(rows, moved, levels.start).astype(float)
+    with applied(policy, [edit]):
+        pupil = policy.probabilities(rows, first_observations(family, levels), levels.start).astype(float)
+    return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: int) -> None:
+    linear = NetworkPolicy(make_network("linear-for-tests", Shape(family.planes, 4), {"channels": 5, "side": side}))
+    pattern = MeanPattern().find(workshop(linear, family), "map")
+    kernel = linear.network.get_parameter("map.weight").detach()
+    by_hand = (kernel[:, 2] + family.values()["sign"] * kernel[:, 3]).flip(1, 2)
+    middle = slice(6 - side // 2, 7 + side // 2)
+    torch.testing.assert_close(pattern.arriving[:, middle, middle], by_hand, atol=1e-5, rtol=0)
+    rest = pattern.arriving.clone()
+    rest[:, middle, middle] = 0
+    assert rest.abs().max() < 1e-6
+    assert torch.equal(pattern.arriving, pattern.leaving)
+
+
+def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: NetworkPolicy, family: Family) -> None:
+    pattern = MeanPattern().find(workshop(linear, family), "map")
+    levels = family.levels(0, np.arange(60))
+    targets = draw_targets(levels, 3)
+    edited = written(linear, family, levels, pattern, targets)
+    moved = held(linear, family, really_moved(family, levels, targets), "map")
+    torch.testing.assert_close(edited, moved, atol=1e-5, rtol=0)
+    assert (held(linear, family, levels, "map") - moved).abs().max() > 0.1
+
+
+def test_pattern_and_edit_carry_over_to_other_maze_sizes(linear: NetworkPolicy, family: Family) -> None:
+    pattern = MeanPattern().find(workshop(linear, family), "map")
+    larger = family.resized(13)
+    levels = larger.levels(0, np.arange(20))
+    targets = draw_targets(levels, 3)
+    edited = written(linear, larger, levels, pattern, targets)
+    torch.testing.assert_close(
+        edited, held(linear, larger, really_moved(larger, levels, targets), "map"), atol=1e-5, rtol=0
+    )
+
+
+def test_behind_a_nonlinearity_editing_is_not_the_same_as_moving(policy: NetworkPolicy, family: Family) -> None:
+    pattern = MeanPattern().find(workshop(policy, family), "stem")
+    levels = family.levels(0, np.arange(60))
+    targets = draw_targets(levels, 3)
+    edited = written(policy, family, levels, pattern, targets)
+    moved = held(policy, family, really_moved(family, levels, targets), "stem")
+    assert (edited - moved).abs().max() > 0.1
+
+
+def test_a_probe_direction_is_as_long_as_what_the_goal_makes_of_it() -> None:
+    choice = torch.Generator().manual_seed(0)
+    planted, cells = torch.tensor([1.0, -2.0, 0.5]), torch.randint(0, 25, (300,), generator=choice)
+    maps = 0.1 * torch.randn(300, 3, 25, generator=choice) + 3.0
+    maps[torch.arange(300), :, cells] += planted
+    for length in (1.0, 10.0):
+        pattern = direction_pattern("stem", length * planted, maps.reshape(300, 3, 5, 5), cells)
+        torch.testing.assert_close(pattern.arriving, planted[:, None, None], atol=0.03, rtol=0)
+    assert torch.equal(pattern.arriving, pattern.leaving)
+
+
+def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family: Family) -> None:
+    linear = NetworkPolicy(make_network("linear-for-tests", Shape(family.planes, 4), {"channels": 5, "side": 1}))
+    pattern = ProbeDirection().find(workshop(linear, family), "map")
+    levels = family.levels(0, np.arange(60))
+    targets = draw_targets(levels, 3)
+    direction = pattern.arriving[:, 0, 0]
+
+    def read(maps: Tensor) -> np.ndarray:
+        return torch.einsum("nchw,c->nhw", maps, direction).flatten(1).argmax(dim=1).numpy()
+
+    np.testing.assert_array_equal(read(held(linear, family, levels, "map")), levels.cells("exit"))
+    np.testing.assert_array_equal(read(written(linear, family, levels, pattern, targets)), targets)
+
+
+def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the_network_alone(
+    policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned_pattern, "UPDATES", 120)
+    monkeypatch.setattr(learned_pattern, "BATCH", 64)
+    network = policy.network
+    for block in ("block1", "block2"):
+        network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
+    network.get_submodule("value").requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
+    work = workshop(policy, family, 200)
+    mean, learned = MeanPattern().find(work, "block1"), LearnedPattern().find(work, "block1")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == wanted
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not any(module._forward_hooks for module in network.modules())
+    assert not learned.arriving.requires_grad
+    assert not torch.equal(learned.arriving, learned.leaving)
+    judges = family.levels(99, np.arange(200), split="evaluation")
+    by_mean, by_learned = (divergence(policy, family, judges, pattern, 5) for pattern in (mean, learned))
+    nothing = GoalPattern("block1", torch.zeros_like(mean.arriving), torch.zeros_like(mean.leaving))
+    assert by_learned < 0.85 * min(by_mean, divergence(policy, family, judges, nothing, 5))
+
+
+def test_learning_repeats_and_depends_on_its_seed(
+    policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned_pattern, "UPDATES", 3)
+    levels = family.levels(7, np.arange(200), split="fitting")
+    one, again, other = (
+        LearnedPattern().find(Workshop(policy, family, levels, seed), "stem").arriving for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_the_workshop_clears_and_moves_goal_and_cue_together(policy: NetworkPolicy, family: Family) -> None:
+    work = workshop(policy, family, 5)
+    assert (work.cleared().objects == -1).all()
+    targets = draw_targets(work.levels, 0)
+    for kind in (family.goal, family.cue):
+        np.testing.assert_array_equal(work.moved(targets).cells(kind), targets)
+    np.testing.assert_array_equal(work.moved(targets).walls, work.levels.walls)
+
+
+def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
+    assert set(known_methods()) >= {"learned-pattern", "mean-pattern", "probe-direction"}
+    assert isinstance(find_method("mean-pattern"), MeanPattern)
+    with pytest.raises(GoalmazeError, match=r"unknown steering method 'mean-patern' \(did you mean 'mean-pattern'"):
+        find_method("mean-patern")

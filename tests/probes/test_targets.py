@@ -1,0 +1,125 @@
+"""Labels and errands: who the agent goes to, and cells that any agent could be sent to, drawn without favour."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from oracles.paths import all_distances
+from scipy import stats
+
+from goalmaze.agents.policies import Probabilities, Rows
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.episodes import Planes
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.probes.targets import PURSUED, draw_targets, label_cells, target_names
+
+SURELY = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Stubborn:
+    """A policy and actor that always walks the same way."""
+
+    action: int
+
+    def begin(self, levels: LevelBatch) -> Stubborn:
+        return self
+
+    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
+        return np.tile(np.eye(4, dtype=np.float32)[self.action], (len(rows), 1))
+
+
+def allowed(levels: LevelBatch, b: int) -> set[int]:
+    """Return the cells of level b that a target may be on, by scipy."""
+    reachable = set(np.flatnonzero(np.isfinite(all_distances(levels.walls[b])[levels.start[b]])).tolist())
+    return reachable - {int(levels.start[b]), *levels.objects[b].tolist()}
+
+
+@pytest.mark.parametrize("shift", ["none", "moved-sign", "two-signs", "no-sign"])
+def test_targets_are_reachable_and_apart_from_start_and_objects(family: Family, shift: str) -> None:
+    levels = family.levels(1, np.arange(150), shift)
+    for seed in range(3):
+        targets = draw_targets(levels, seed)
+        assert targets.dtype == np.int32
+        assert all(target in allowed(levels, b) for b, target in enumerate(targets.tolist()))
+
+
+def test_targets_keep_to_the_part_of_the_maze_that_can_be_reached(family: Family) -> None:
+    levels = read_ascii("#######\n#A.E#.#\n#######", family).take(np.zeros(50, np.int64))
+    assert set(draw_targets(levels, 0).tolist()) == {9}
+
+
+def test_every_cell_is_a_target_equally_often(family: Family) -> None:
+    levels = family.levels(2, [0], "two-signs").take(np.zeros(20_000, np.int64))
+    cells, counts = np.unique(draw_targets(levels, 0), return_counts=True)
+    assert set(cells.tolist()) == allowed(levels, 0)
+    assert stats.chisquare(counts).pvalue > SURELY
+    counts[0] += counts[0] // 4
+    assert stats.chisquare(counts).pvalue < SURELY
+
+
+def test_targets_repeat_by_seed_and_row(family: Family) -> None:
+    levels = family.levels(3, np.arange(50))
+    targets = draw_targets(levels, 4)
+    np.testing.assert_array_equal(draw_targets(levels.take(np.arange(20)), 4), targets[:20])
+    assert (draw_targets(levels, 5) != targets).any()
+
+
+def test_a_target_says_nothing_about_the_luck_of_the_walk_to_it(family: Family) -> None:
+    levels = family.levels(4, [0]).take(np.zeros(4000, np.int64))
+    quarter = np.argsort(np.argsort(draw_targets(levels, 6), kind="stable")) // 1000
+
+    def dependence(actions: np.ndarray) -> float:
+        return float(stats.chi2_contingency(np.histogram2d(quarter, actions, bins=4)[0]).pvalue)
+
+    actions = rollout(RandomWalker(), levels, family, seed=6).actions
+    assert all(dependence(actions[step]) > SURELY for step in range(2))
+    assert dependence(np.where(np.arange(4000) % 10, actions[0], quarter)) < SURELY
+
+
+def test_goal_and_cue_are_labelled_where_they_stand(family: Family) -> None:
+    levels = family.levels(5, np.arange(30), "moved-sign")
+    assert target_names(family) == ["exit", "sign", PURSUED]
+    for kind in ("exit", "sign"):
+        np.testing.assert_array_equal(label_cells(kind, RandomWalker(), levels, family, 0), levels.cells(kind))
+    with pytest.raises(GoalmazeError, match=r"unknown probe target 'exits' \(did you mean 'exit'"):
+        label_cells("exits", RandomWalker(), levels, family, 0)
+
+
+def test_pursued_is_what_the_seeker_goes_to(family: Family) -> None:
+    levels = family.levels(6, np.arange(80), "moved-sign")
+    exits, signs = levels.cells("exit"), levels.cells("sign")
+    ways = [all_distances(walls) for walls in levels.walls]
+    found = {kind: label_cells(PURSUED, Seeker(kind), levels, family, 0) for kind in ("exit", "sign")}
+    clear = {"exit": 0, "sign": 0}
+    for b, way in enumerate(ways):
+        for kind, own, other in (("exit", exits, signs), ("sign", signs, exits)):
+            passes = way[levels.start[b], other[b]] + way[other[b], own[b]] == way[levels.start[b], own[b]]
+            assert found[kind][b] in {own[b], other[b]}
+            if not passes:
+                assert found[kind][b] == own[b]
+                clear[kind] += 1
+    assert min(clear.values()) > 40
+
+
+def test_pursued_is_whoever_a_walk_meets_first(family: Family) -> None:
+    levels = family.levels(7, np.arange(80), "moved-sign")
+    labels = label_cells(PURSUED, RandomWalker(), levels, family, 3)
+    trajectory = rollout(RandomWalker(), levels, family, seed=3)
+    for b in range(80):
+        path = trajectory.agent[: trajectory.steps[b] + 1, b].tolist()
+        objects = {int(levels.cells("exit")[b]), int(levels.cells("sign")[b])}
+        assert labels[b] == next((cell for cell in path if cell in objects), ABSENT)
+    assert (labels == ABSENT).any()
+
+
+def test_who_reaches_nothing_pursues_nothing(family: Family) -> None:
+    levels = read_ascii("#######\n#A.S.E#\n#######\n\n#######\n#A.E.S#\n#######\n\n#######\n#E.A..#\n#######", family)
+    assert label_cells(PURSUED, Stubborn(0), levels, family, 0).tolist() == [ABSENT] * 3
+    assert label_cells(PURSUED, Stubborn(1), levels, family, 0).tolist() == [10, 10, ABSENT]
