@@ -5,6 +5,7 @@ The file's metadata holds one JSON document (`Header`). A digest of header and t
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 from pathlib import Path
@@ -69,7 +70,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         family=family.name,
         parameters=family.parameters,
         network=network.name,
-        network_options=msgspec.to_builtins(network.options),
+        network_options=dataclasses.asdict(network.options),
         planes=network.shape.planes,
         actions=network.shape.actions,
         steps=steps,

@@ -1,7 +1,7 @@
 """The one loop behind evaluation, probing, retargeting and viewing: a policy on levels, whole or step by step.
 
-Chance is addressed by (seed, level, step): the same level gets the same luck in any batch, and an edited and an
-unedited agent are compared under equal luck.
+Chance is addressed by (seed, row, step): a row of a batch gets the same luck whatever the other rows do, and an edited
+and an unedited agent are compared under equal luck.
 """
 
 from __future__ import annotations

@@ -57,10 +57,14 @@ def uniform(rng: np.ndarray) -> float:
     return float(draw(rng) >> _S11) * (1.0 / 9007199254740992.0)
 
 
+LUCK = 2**20
+"""Split number of the luck of actions and of other draws by row, apart from the splits of levels."""
+
+
 @compiled
 def uniforms(seed: int, rows: np.ndarray, step: int, out: np.ndarray) -> None:
     """Fill `out` [b] with one number in [0, 1) for each row, fixed by (seed, row, step) whatever the batch."""
     rng = np.empty(1, np.uint64)
     for i in range(rows.shape[0]):
-        rng[0] = stream(seed, 0, rows[i], step)
+        rng[0] = stream(seed, LUCK, rows[i], step)
         out[i] = uniform(rng)

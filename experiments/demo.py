@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.sites import map_sites
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments import evaluate, figures, metrics, probe, retarget
 from goalmaze.experiments.configs import DemoConfig, EvalConfig, ProbeConfig, RetargetConfig
 from goalmaze.experiments.errands import draw_errand
@@ -23,6 +24,7 @@ from goalmaze.probes.steering import find_method
 
 METHOD = "mean-pattern"
 PROBE_FIT_LEVELS = 1024
+CANDIDATES = 256
 FRAME = {"left": 0.02, "right": 0.98}
 COLOURS = {"exit": "#0072b2", "sign": "#009e73", "target": "#cc79a7", "neither": figures.GREY}
 
@@ -146,21 +148,30 @@ def draw(demo: Demo) -> Figure:
 
 
 def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
-    """Draw the first held-out maze where nothing lies in the way: in training, sign moved, goal rewritten."""
+    """Draw the first held-out maze that suits: in training, sign moved, goal rewritten.
+
+    It suits where goal, moved cue and target are at least as many steps away as the maze has rows, and none lies in
+    the way; what the agent does there has no say.
+    """
     family = agent.family
-    errand = draw_errand(family, 64, 0)
-    parted = family.levels(0, np.arange(64), family.parting_shift)
-    apart = metrics.clear_of_each_other(parted, parted.cells(family.goal), parted.cells(family.cue))
+    errand = draw_errand(family, CANDIDATES, 0)
+    parted = family.levels(0, np.arange(CANDIDATES), family.parting_shift)
+    cues = parted.cells(family.cue)
+    from_start = distances(parted, parted.start)
+    far = np.min([pick(from_start, cells) for cells in (errand.goals, cues, errand.targets)], axis=0) >= family.size
+    apart = metrics.clear_of_each_other(parted, errand.goals, cues)
     aside = metrics.clear_of_each_other(errand.levels, errand.goals, errand.targets)
-    b = int((apart & aside).argmax())
+    b = int((far & apart & aside).argmax())
     pattern = find_method(chosen[1]).find(retarget.make_workshop(agent.policy, family, 512, 0), chosen[0])
-    trained = rollout(agent.policy, family.levels(0, np.arange(64), NO_SHIFT), family)
-    shifted = rollout(agent.policy, parted, family)
     steered = errand.play(agent.policy, [errand.edit(pattern)])
-    figures.draw_maze(axes[0], trained, b, family, "In training: the exit carries the sign")
-    figures.draw_maze(axes[1], shifted, b, family, "Sign moved, same maze")
-    title = f"Goal rewritten at {chosen[0]}, maze untouched"
-    figures.draw_maze(axes[2], steered, b, family, title, target=int(errand.targets[b]))
+    ways = [
+        ("In training: the exit carries the sign", errand.play(agent.policy), errand.goals, ABSENT),
+        ("Sign moved, same maze", rollout(agent.policy, parted, family), cues, ABSENT),
+        (f"Goal rewritten at {chosen[0]}, maze untouched", steered, errand.targets, int(errand.targets[b])),
+    ]
+    for one, (title, trajectory, ends, target) in zip(axes, ways, strict=True):
+        until = int(trajectory.first_visit(ends)[b])
+        figures.draw_maze(one, trajectory, b, family, title, until=until, target=target)
 
 
 def _draw_shift(axes: Any, demo: Demo) -> None:

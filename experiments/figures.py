@@ -26,12 +26,14 @@ def hexadecimal(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def draw_maze(axes: Axes, trajectory: Trajectory, b: int, family: Family, title: str, target: int = ABSENT) -> None:
-    """Draw level b with the agent at its start and the way it took as a line."""
+def draw_maze(
+    axes: Axes, trajectory: Trajectory, b: int, family: Family, title: str, *, until: int, target: int = ABSENT
+) -> None:
+    """Draw level b with the agent at its start and the way it took, up to step `until`, as a line."""
     levels = trajectory.levels
     pixels = 24
     axes.imshow(frame(levels, b, family, levels.start[b], pixels=pixels, target=target))
-    cells = trajectory.agent[: trajectory.steps[b] + 1, b]
+    cells = trajectory.agent[: min(until, trajectory.steps[b]) + 1, b]
     rows, columns = cells // levels.width, cells % levels.width
     middle = pixels / 2 - 0.5
     axes.plot(columns * pixels + middle, rows * pixels + middle, color=hexadecimal(TRAIL_COLOUR), linewidth=3, zorder=2)
@@ -108,6 +110,7 @@ def points_with_intervals(
         axes.errorbar(places, values, spread, color=colour, marker=marker, linestyle="", capsize=2, label=name)
     axes.set_xticks(range(len(labels)), list(labels))
     axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("share of mazes")
     axes.set_title(title, fontsize=11, loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9, columnspacing=1.0)
     _bare(axes)

@@ -83,7 +83,12 @@ def run(config: TrainConfig) -> TrainReport:
     """
     recipe = resolve(config)
     folder = config.out or _free_folder(recipe)
-    training = train(recipe, folder)
+    return measure(train(recipe, folder))
+
+
+def measure(training: TrainingResult) -> TrainReport:
+    """Judge a trained agent on every shift of its family, and write the report into its run folder."""
+    folder = training.folder
     agent = load_agent(str(folder))
     evaluations = [
         judge(str(folder), agent.policy, agent.family, shift=shift, levels=REPORT_LEVELS)

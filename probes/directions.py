@@ -21,16 +21,23 @@ class GoalPattern:
         site: the map it was found in.
         arriving: float32 [C, h, w] with h and w odd, added around the target; its middle is the target's square.
         leaving: float32 [C, h, w], subtracted around the old goal.
+        rectified: whether the site never holds negative values, so that edits must not either.
     """
 
     site: str
     arriving: Tensor
     leaving: Tensor
+    rectified: bool
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Add:
         """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W."""
         delta = spread(self.arriving, targets, height, width) - spread(self.leaving, goals, height, width)
-        return Add(self.site, delta, strength)
+        return Add(self.site, delta, strength, self.rectified)
+
+
+def is_rectified(maps: Tensor) -> bool:
+    """Return whether none of the values seen at a site is negative, as after a ReLU."""
+    return bool((maps >= 0).all())
 
 
 def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:

@@ -34,11 +34,13 @@ class Add:
         site: where.
         delta: float32 [B, ...], what to add for each level of the batch being played.
         strength: factor on `delta`; 0 changes nothing, bit for bit.
+        rectified: whether the site never holds negative values (it follows a ReLU); the edited one then neither.
     """
 
     site: str
     delta: Tensor
     strength: float = 1.0
+    rectified: bool = False
 
     def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
         """Return activation [b, ...] + strength * delta of the levels in `rows`."""
@@ -50,7 +52,8 @@ class Add:
                 f"edit at site '{self.site}' has shape {tuple(delta.shape)}, the activation {tuple(activation.shape)}; "
                 "make it for this network and maze size"
             )
-        return activation + self.strength * delta
+        changed = activation + self.strength * delta
+        return changed.relu() if self.rectified else changed
 
     def noise(self, seed: int) -> Add:
         """Return the control of this edit: Gaussian noise of the same norm for each level."""

@@ -37,7 +37,10 @@ class Block(nn.Module):
 
 
 class GridNetwork(Network):
-    """Sites: `stem`, `block1` … `blockN` of shape [B, C, H, W], then `hidden` [B, F] at the agent's cell."""
+    """Sites: `stem` before and `stem_relu` after its rectifier, `block1` … `blockN`, then `hidden` at the agent's cell.
+
+    All are maps [B, C, H, W] but `hidden` [B, F].
+    """
 
     name = "grid"
     Options = GridOptions
@@ -46,7 +49,8 @@ class GridNetwork(Network):
         super().__init__()
         self.shape = shape
         self.options = options = options or GridOptions()
-        self.stem = nn.Sequential(nn.Conv2d(shape.planes, options.channels, 3, padding=1), nn.ReLU())
+        self.stem = nn.Conv2d(shape.planes, options.channels, 3, padding=1)
+        self.stem_relu = nn.ReLU()
         self.block_names = [f"block{i + 1}" for i in range(options.blocks)]
         for name in self.block_names:
             self.add_module(name, Block(options.channels))
@@ -67,7 +71,7 @@ class GridNetwork(Network):
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for observations [B, C, H, W]."""
-        x = self.stem(observation.float())
+        x = self.stem_relu(self.stem(observation.float()))
         for name in self.block_names:
             x = self.get_submodule(name)(x)
         rows = torch.arange(len(x), device=x.device)
@@ -76,5 +80,5 @@ class GridNetwork(Network):
 
     def sites(self) -> tuple[Site, ...]:
         """Return the stem, every block, and the hidden units at the agent's cell."""
-        maps = (Site(name, self.options.channels, is_map=True) for name in ["stem", *self.block_names])
+        maps = (Site(name, self.options.channels, is_map=True) for name in ["stem", "stem_relu", *self.block_names])
         return (*maps, Site("hidden", self.options.hidden, is_map=False))

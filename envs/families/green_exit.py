@@ -37,7 +37,7 @@ class GreenExit(Family):
         "moved-sign": "the exit stays, the sign stands on another free cell",
         "no-sign": "there is no sign",
         "two-signs": "one sign on the exit and a second one elsewhere",
-        "moved-exit": "the sign stays, the exit stands on another free cell",
+        "moved-exit": "the sign stays where the exit was, the exit stands on another free cell",
     }
 
     parting_shift = "moved-sign"

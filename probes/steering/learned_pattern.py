@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -43,11 +45,23 @@ class LearnedPattern(Method):
             rows = choice.choice(len(workshop.levels), min(BATCH, len(workshop.levels)), replace=False)
             lesson = dataclasses.replace(workshop, levels=workshop.levels.take(rows))
             targets = draw_targets(lesson.levels, int(choice.integers(2**31)))
-            loss = _loss(lesson, targets, GoalPattern(site, arriving, leaving))
-            arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
+            loss = _loss(lesson, targets, GoalPattern(site, arriving, leaving, start.rectified))
+            with _repeatable():
+                arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
             optimiser.step()
             schedule.step()
-        return GoalPattern(site, arriving.detach(), leaving.detach())
+        return GoalPattern(site, arriving.detach(), leaving.detach(), start.rectified)
+
+
+@contextlib.contextmanager
+def _repeatable() -> Iterator[None]:
+    """Add up gradients in a fixed order: overlapping patterns otherwise sum in whatever order threads arrive."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _loss(lesson: Workshop, targets: Cells, pattern: GoalPattern) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goalmaze.probes.directions import GoalPattern, gather
+from goalmaze.probes.directions import GoalPattern, gather, is_rectified
 from goalmaze.probes.steering.base import Method, Workshop
 
 
@@ -14,6 +14,6 @@ class MeanPattern(Method):
 
     def find(self, workshop: Workshop, site: str) -> GoalPattern:
         """Return the mean over mazes of (activation with goal and cue) - (activation without), laid on the goal."""
-        difference = workshop.read(workshop.levels, site) - workshop.read(workshop.cleared(), site)
-        pattern = gather(difference, workshop.goals)
-        return GoalPattern(site, pattern, pattern)
+        present = workshop.read(workshop.levels, site)
+        pattern = gather(present - workshop.read(workshop.cleared(), site), workshop.goals)
+        return GoalPattern(site, pattern, pattern, is_rectified(present))

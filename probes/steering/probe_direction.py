@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.directions import GoalPattern, is_rectified
 from goalmaze.probes.fitting import SquareFitter
 from goalmaze.probes.steering.base import Method, Workshop
 
@@ -36,4 +36,4 @@ def direction_pattern(site: str, direction: Tensor, maps: Tensor, cells: Tensor)
     present = scores.gather(1, cells[:, None]).mean()
     absent = (scores.sum() - scores.gather(1, cells[:, None]).sum()) / (scores.numel() - len(cells))
     pattern = (direction * (present - absent) / direction.square().sum())[:, None, None]
-    return GoalPattern(site, pattern, pattern)
+    return GoalPattern(site, pattern, pattern, is_rectified(maps))

@@ -30,7 +30,7 @@ def test_the_same_weights_run_at_any_size_with_the_site_shapes_they_claim(
         logits, values = network(seen(family, size))
     assert logits.shape == (6, 4)
     assert values.shape == (6,)
-    assert names == ["stem", "block1", "block2", "hidden"]
+    assert names == ["stem", "stem_relu", "block1", "block2", "hidden"]
     for site in network.sites():
         expected = (6, site.channels, size, size) if site.is_map else (6, site.channels)
         assert latest[site.name].shape == expected
@@ -122,13 +122,15 @@ def test_a_wrong_name_or_option_is_named(name: str, options: dict[str, object], 
 
 
 def test_the_address_book_finds_sites_and_names_mistakes(network: Network) -> None:
-    assert map_sites(network) == ["stem", "block1", "block2"]
+    assert map_sites(network) == ["stem", "stem_relu", "block1", "block2"]
     site, module = find_site(network, "block1")
     assert site.name == "block1"
     assert module is network.get_submodule("block1")
     with pytest.raises(GoalmazeError, match=r"unknown site of network grid 'blok1' \(did you mean 'block1'\?\)"):
         find_site(network, "blok1")
-    with pytest.raises(GoalmazeError, match="site 'hidden' is not a map of squares; choose one of stem, block1"):
+    with pytest.raises(
+        GoalmazeError, match="site 'hidden' is not a map of squares; choose one of stem, stem_relu, block1"
+    ):
         find_map_site(network, "hidden")
     with pytest.raises(GoalmazeError, match="unknown site"):
         find_site(network, "policy")

@@ -113,7 +113,9 @@ def test_a_real_terminal_is_driven_by_keys_and_given_back() -> None:
     assert "unedited" in seen
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
     assert process.stderr is not None
-    assert b"Traceback" not in process.stderr.read()
+    with process.stderr:
+        assert b"Traceback" not in process.stderr.read()
+    os.close(main)
 
 
 def read_until(terminal_end: int, text: str, seconds: float = 90) -> str:

@@ -96,7 +96,7 @@ def test_gathering_evens_out_noise() -> None:
 def test_the_edit_of_a_pattern_arrives_at_the_target_and_leaves_the_goal() -> None:
     arriving, leaving = random_pattern(2, 3, 3, 1), random_pattern(2, 5, 5, 2)
     goals, targets = np.array([8, 24, 40], np.int32), np.array([40, 8, 0], np.int32)
-    edit = GoalPattern("stem", arriving, leaving).edit(goals, targets, 7, 7, strength=0.5)
+    edit = GoalPattern("stem", arriving, leaving, rectified=False).edit(goals, targets, 7, 7, strength=0.5)
     expected = spread_slowly(arriving, targets.tolist(), 7, 7) - spread_slowly(leaving, goals.tolist(), 7, 7)
     assert (edit.site, edit.strength) == ("stem", 0.5)
     torch.testing.assert_close(edit.delta, expected)

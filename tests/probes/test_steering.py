@@ -92,12 +92,17 @@ def test_pattern_and_edit_carry_over_to_other_maze_sizes(linear: NetworkPolicy, 
 
 
 def test_behind_a_nonlinearity_editing_is_not_the_same_as_moving(policy: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPattern().find(workshop(policy, family), "stem")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
-    edited = written(policy, family, levels, pattern, targets)
-    moved = held(policy, family, really_moved(family, levels, targets), "stem")
-    assert (edited - moved).abs().max() > 0.1
+
+    def miss(site: str) -> float:
+        pattern = MeanPattern().find(workshop(policy, family), site)
+        assert pattern.rectified == (site != "stem")
+        edited = written(policy, family, levels, pattern, targets)
+        return float((edited - held(policy, family, really_moved(family, levels, targets), site)).abs().max())
+
+    assert miss("stem") < 1e-4
+    assert miss("stem_relu") > 0.1
 
 
 def test_a_probe_direction_is_as_long_as_what_the_goal_makes_of_it() -> None:
@@ -146,7 +151,7 @@ def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the
     assert not torch.equal(learned.arriving, learned.leaving)
     judges = family.levels(99, np.arange(200), split="evaluation")
     by_mean, by_learned = (divergence(policy, family, judges, pattern, 5) for pattern in (mean, learned))
-    nothing = GoalPattern("block1", torch.zeros_like(mean.arriving), torch.zeros_like(mean.leaving))
+    nothing = GoalPattern("block1", torch.zeros_like(mean.arriving), torch.zeros_like(mean.leaving), rectified=True)
     assert by_learned < 0.85 * min(by_mean, divergence(policy, family, judges, nothing, 5))
 
 
