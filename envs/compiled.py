@@ -48,7 +48,7 @@ def draw(rng: np.ndarray) -> np.uint64:
 @compiled
 def below(rng: np.ndarray, bound: int) -> int:
     """Return a random integer in [0, bound)."""
-    return int(((draw(rng) >> _S32) * np.uint64(bound)) >> _S32)
+    return np.int64(((draw(rng) >> _S32) * np.uint64(bound)) >> _S32)  # type: ignore[return-value]
 
 
 @compiled

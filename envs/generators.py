@@ -1,86 +1,341 @@
-"""From an address to walls: the maze algorithms, one compiled function each.
+"""The maze algorithms, compiled: from solid walls to a maze.
 
-A maze of odd size N has cells at odd coordinates; the squares between them are walls that an algorithm opens.
+A maze of odd sizes H and W has cells at odd coordinates; the squares between them are walls that an algorithm opens.
+Squares are numbered row by row; where speed counts, unsigned, so that numba leaves out its care for negative indices.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.compiled import below, compiled, draw, stream, uniform
+from goalmaze.envs.compiled import below, compiled, draw
 
-WALLS_STREAM = 0
-"""Purpose number of the random stream that walls are drawn from."""
+ALGORITHMS = ("depth-first", "kruskal", "prim", "wilson", "percolation", "open-room")
+"""Names of the algorithms; `carve` takes their place in this list."""
+
+FEWEST_FREE = 8
+"""Squares that percolation leaves free at least, so that agent and objects find a place."""
+
+_KRUSKAL, _PRIM, _WILSON, _PERCOLATION, _OPEN_ROOM = range(1, 6)
+_ZERO, _ONE, _TWO, _THREE, _TWELVE, _SIXTEEN, _S32, _S62 = (np.uint64(n) for n in (0, 1, 2, 3, 12, 16, 32, 62))
+_LOW = np.uint64(0xFFFFFFFF)
+
+_WAYS = [[way for way in range(4) if options >> way & 1] or [0] for options in range(16)]
+_NTH_WAY = np.array([ways[digit * len(ways) // 12] for digit in range(12) for ways in _WAYS])
+_DOWN, _RIGHT = (np.array(signs, np.int64).view(np.uint64) for signs in ([-1, 0, 1, 0], [0, 1, 0, -1]))
+_NTH_DOWN, _NTH_RIGHT = _DOWN[_NTH_WAY], _RIGHT[_NTH_WAY]
 
 
 @compiled
-def depth_first(walls: np.ndarray, rng: np.ndarray, stack: np.ndarray) -> None:
-    """Carve a uniform-neighbour depth-first maze (recursive backtracker) into solid `walls` [H, W].
+def carve(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, braiding: float) -> None:
+    """Turn `walls` bool [H, W] into a maze whose free squares all reach each other.
 
-    `stack` [cells] is scratch space for the path back to the first cell.
+    Args:
+        walls: overwritten.
+        rng: uint64 [1], the random stream, advanced.
+        algorithm: index into `ALGORITHMS`.
+        openness: the algorithm's own parameter, where it has one.
+        braiding: probability with which every wall still between two cells is opened afterwards.
     """
-    height, width = walls.shape
-    rows, columns = height // 2, width // 2
-    row, column = below(rng, rows), below(rng, columns)
-    walls[2 * row + 1, 2 * column + 1] = False
-    stack[0] = row * columns + column
-    depth = 1
-    while depth > 0:
-        row, column = divmod(stack[depth - 1], columns)
-        r, c = 2 * row + 1, 2 * column + 1
-        ways = 0
-        options = 0
-        if row > 0 and walls[r - 2, c]:
-            options |= 1
-            ways += 1
-        if column + 1 < columns and walls[r, c + 2]:
-            options |= 2
-            ways += 1
-        if row + 1 < rows and walls[r + 2, c]:
-            options |= 4
-            ways += 1
-        if column > 0 and walls[r, c - 2]:
-            options |= 8
-            ways += 1
-        if ways == 0:
-            depth -= 1
+    if algorithm == _KRUSKAL:
+        kruskal(walls, rng)
+    elif algorithm == _PRIM:
+        prim(walls, rng)
+    elif algorithm == _WILSON:
+        wilson(walls, rng)
+    elif algorithm == _PERCOLATION:
+        percolation(walls, rng, openness)
+    elif algorithm == _OPEN_ROOM:
+        open_room(walls)
+    else:
+        depth_first(walls, rng)
+    if braiding > 0.0:
+        braid(walls, rng, braiding)
+
+
+@compiled
+def depth_first(walls: np.ndarray, rng: np.ndarray) -> None:
+    """Carve `walls` [H, W] by walking to random new cells and stepping back where there are none (Tarjan, 1972)."""
+    squares, width = walls.reshape(-1), np.uint64(walls.shape[1])
+    squares[:] = True
+    _set_sides(walls, False)
+    cells = _cells(walls)
+    trail = np.empty(cells, np.uint64)
+    depth = _ZERO
+    here = _random_cell(walls, rng)
+    squares[here] = False
+    left = cells - 1
+    while left > 0:
+        new = _neighbours(squares, here, width)
+        if new == _ZERO:
+            depth -= _ONE
+            here = trail[depth]
             continue
-        skip = below(rng, ways)
-        way = 0
-        while True:
-            if options >> way & 1:
-                if skip == 0:
-                    break
-                skip -= 1
-            way += 1
-        dr = -1 if way == 0 else (1 if way == 2 else 0)
-        dc = 1 if way == 1 else (-1 if way == 3 else 0)
-        walls[r + dr, c + dc] = False
-        walls[r + 2 * dr, c + 2 * dc] = False
-        stack[depth] = (row + dr) * columns + column + dc
-        depth += 1
+        trail[depth] = here
+        depth += _ONE
+        step = _random_step(new, width, rng)
+        squares[here + step] = False
+        here += _TWO * step
+        squares[here] = False
+        left -= 1
+    _set_sides(walls, True)
+
+
+@compiled
+def kruskal(walls: np.ndarray, rng: np.ndarray) -> None:
+    """Carve `walls` [H, W] by opening walls in random order where they part cells not joined yet (Kruskal, 1956)."""
+    _part_cells(walls)
+    squares, width = walls.reshape(-1), walls.shape[1]
+    untried = _between(walls)
+    regions = np.arange(squares.size)
+    tries = untried.size
+    left = _cells(walls) - 1
+    while left > 0:
+        pick = below(rng, tries)
+        square, step = _across(untried[pick], width)
+        tries -= 1
+        untried[pick] = untried[tries]
+        one, other = _root(regions, square - step), _root(regions, square + step)
+        if one != other:
+            regions[one] = other
+            squares[square] = False
+            left -= 1
+
+
+@compiled
+def prim(walls: np.ndarray, rng: np.ndarray) -> None:
+    """Carve `walls` [H, W] by joining random cells of the maze's frontier to it (after Prim, 1957).
+
+    This is the variant that draws a cell of the frontier, then one of its neighbours in the maze, each uniformly.
+    """
+    squares, width = walls.reshape(-1), np.uint64(walls.shape[1])
+    squares[:] = True
+    reached = np.zeros(squares.size, np.bool_)
+    new = _cell_flags(walls)
+    frontier = np.empty(_cells(walls), np.uint64)
+    size = 0
+    here = _random_cell(walls, rng)
+    new[here] = False
+    for _ in range(frontier.size - 1):
+        squares[here] = False
+        reached[here] = True
+        size = _extend(frontier, size, new, here, width)
+        pick = below(rng, size)
+        here = frontier[pick]
+        size -= 1
+        frontier[pick] = frontier[size]
+        squares[here + _random_step(_neighbours(reached, here, width), width, rng)] = False
+    squares[here] = False
+
+
+@compiled
+def wilson(walls: np.ndarray, rng: np.ndarray) -> None:
+    """Carve `walls` [H, W] by loop-erased random walks, every spanning tree being equally likely (Wilson, 1996)."""
+    squares, width = walls.reshape(-1), np.uint64(walls.shape[1])
+    squares[:] = True
+    inside = _cell_flags(walls)
+    squares[_cell(walls, walls.shape[0] // 4, walls.shape[1] // 4)] = False
+    last_step = np.empty(squares.size, np.uint64)
+    for row in range(walls.shape[0] // 2):
+        for column in range(walls.shape[1] // 2):
+            start = _cell(walls, row, column)
+            here = start
+            while squares[here]:
+                last_step[here] = _exact_step(_neighbours(inside, here, width), width, rng)
+                here += _TWO * last_step[here]
+            here = start
+            while squares[here]:
+                squares[here] = False
+                squares[here + last_step[here]] = False
+                here += _TWO * last_step[here]
+
+
+@compiled
+def percolation(walls: np.ndarray, rng: np.ndarray, openness: float) -> None:
+    """Open every wall of `walls` [H, W] with probability `openness`, and fill all but the largest region.
+
+    This is bond percolation (Broadbent & Hammersley, 1957). While the largest region has less than `FEWEST_FREE`
+    squares, every wall left is opened with probability 1/8.
+    """
+    _part_cells(walls)
+    braid(walls, rng, openness)
+    squares = walls.reshape(-1)
+    regions = np.empty(squares.size, np.int64)
+    fewest = min(FEWEST_FREE, _cells(walls) + _between(walls).size)
+    largest, size = _find_regions(walls, regions)
+    while size < fewest:
+        braid(walls, rng, 0.125)
+        largest, size = _find_regions(walls, regions)
+    for square in range(squares.size):
+        squares[square] = regions[square] != largest
+
+
+@compiled
+def open_room(walls: np.ndarray) -> None:
+    """Free the whole interior of `walls` [H, W]."""
+    walls[:] = True
+    walls[1:-1, 1:-1] = False
 
 
 @compiled
 def braid(walls: np.ndarray, rng: np.ndarray, probability: float) -> None:
-    """Open every remaining wall between two neighbouring cells of `walls` [H, W] with the given probability."""
+    """Open every wall of `walls` [H, W] between two free cells with the given probability."""
     height, width = walls.shape
-    for r in range(1, height - 1):
-        for c in range(1 + r % 2, width - 1, 2):
-            if walls[r, c] and uniform(rng) < probability:
-                walls[r, c] = False
+    threshold = np.uint64(probability * 4294967296.0)
+    for row in range(1, height, 2):
+        for column in range(1, width, 2):
+            luck = draw(rng)
+            if column + 2 < width:
+                walls[row, column + 1] &= (luck >> _S32 >= threshold) | walls[row, column] | walls[row, column + 2]
+            if row + 2 < height:
+                walls[row + 1, column] &= (luck & _LOW >= threshold) | walls[row, column] | walls[row + 2, column]
 
 
 @compiled
-def generate_walls(seed: int, split: int, indices: np.ndarray, braiding: float, walls: np.ndarray) -> None:
-    """Fill `walls` [B, H, W] with the depth-first mazes at addresses (seed, split, indices [B])."""
-    cells = (walls.shape[1] // 2) * (walls.shape[2] // 2)
-    stack = np.empty(cells, np.int64)
-    rng = np.empty(1, np.uint64)
-    for b in range(walls.shape[0]):
-        walls[b] = True
-        rng[0] = stream(seed, split, indices[b], WALLS_STREAM)
-        draw(rng)
-        depth_first(walls[b], rng, stack)
-        if braiding > 0.0:
-            braid(walls[b], rng, braiding)
+def _cells(walls: np.ndarray) -> int:
+    """Return the number of cells."""
+    return (walls.shape[0] // 2) * (walls.shape[1] // 2)
+
+
+@compiled
+def _cell(walls: np.ndarray, row: int, column: int) -> np.uint64:
+    """Return the square of the cell in a row and column of cells."""
+    return np.uint64((2 * row + 1) * walls.shape[1] + 2 * column + 1)
+
+
+@compiled
+def _random_cell(walls: np.ndarray, rng: np.ndarray) -> np.uint64:
+    return _cell(walls, below(rng, walls.shape[0] // 2), below(rng, walls.shape[1] // 2))
+
+
+@compiled
+def _part_cells(walls: np.ndarray) -> None:
+    """Free the cells of `walls` [H, W] and nothing else."""
+    walls[:] = True
+    walls[1::2, 1::2] = False
+
+
+@compiled
+def _set_sides(walls: np.ndarray, value: bool) -> None:
+    """Overwrite the leftmost and the rightmost column."""
+    walls[:, 0] = value
+    walls[:, -1] = value
+
+
+@compiled
+def _cell_flags(walls: np.ndarray) -> np.ndarray:
+    """Return [H * W], whether a square is a cell."""
+    flags = np.zeros(walls.shape, np.bool_)
+    flags[1::2, 1::2] = True
+    return flags.reshape(-1)
+
+
+@compiled
+def _between(walls: np.ndarray) -> np.ndarray:
+    """Return all squares between two cells, in the code that `_across` reads."""
+    height, width = walls.shape
+    codes = np.empty((height // 2) * (width // 2 - 1) + (height // 2 - 1) * (width // 2), np.int64)
+    count = 0
+    for row in range(1, height - 1):
+        for column in range(1 + row % 2, width - 1, 2):
+            codes[count] = 2 * (row * width + column) + row % 2
+            count += 1
+    return codes
+
+
+@compiled
+def _across(code: int, width: int) -> tuple[int, int]:
+    """Return a square between two cells and the step from it to one of them."""
+    return code >> 1, 1 if code & 1 else width
+
+
+@compiled
+def _neighbours(flags: np.ndarray, cell: np.uint64, width: np.uint64) -> np.uint64:
+    """Return which cells above, right, below and left are flagged, as bits 0 to 3.
+
+    `flags` bool [H * W] is false in the leftmost and rightmost column: there, a step across the border ends.
+    """
+    up, down = max(cell, _TWO * width) - _TWO * width, min(cell + _TWO * width, np.uint64(flags.size - 1))
+    return (
+        np.uint64(flags[up])
+        | np.uint64(flags[cell + _TWO]) << _ONE
+        | np.uint64(flags[down]) << _TWO
+        | np.uint64(flags[cell - _TWO]) << _THREE
+    )
+
+
+@compiled
+def _step(way: int, width: np.uint64) -> np.uint64:
+    """Return what leads from one square to the next."""
+    return _DOWN[way] * width + _RIGHT[way]
+
+
+@compiled
+def _random_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uint64:
+    """Return a step in one of the directions whose bits are set; their chances differ by 2**-32."""
+    nth = ((draw(rng) >> _S32) * _TWELVE >> _S32) * _SIXTEEN + options
+    return _NTH_DOWN[nth] * width + _NTH_RIGHT[nth]
+
+
+@compiled
+def _exact_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uint64:
+    """Return a step in one of the directions whose bits are set, with exactly equal chances."""
+    way = draw(rng) >> _S62
+    while options >> way & _ONE == _ZERO:
+        way = draw(rng) >> _S62
+    return _DOWN[way] * width + _RIGHT[way]
+
+
+@compiled
+def _extend(frontier: np.ndarray, size: int, new: np.ndarray, here: np.uint64, width: np.uint64) -> int:
+    """Move the new neighbours of a cell to the frontier and return its size."""
+    options = _neighbours(new, here, width)
+    for way in range(4):
+        if options >> np.uint64(way) & _ONE:
+            there = here + _TWO * _step(way, width)
+            new[there] = False
+            frontier[size] = there
+            size += 1
+    return size
+
+
+@compiled
+def _root(regions: np.ndarray, square: int) -> int:
+    """Return the square that stands for the region of a square, halving the way to it (van Leeuwen & Weide, 1977)."""
+    while regions[square] != square:
+        regions[square] = regions[regions[square]]
+        square = regions[square]
+    return square
+
+
+@compiled
+def _find_regions(walls: np.ndarray, regions: np.ndarray) -> tuple[int, int]:
+    """Number the regions in `regions` [H * W], walls being 0; return the largest one and how many squares it has."""
+    squares, width = walls.reshape(-1), walls.shape[1]
+    regions[:] = 0
+    waiting = np.empty(squares.size, np.int64)
+    regions_found = largest = most = 0
+    for square in range(squares.size):
+        if not squares[square] and regions[square] == 0:
+            regions_found += 1
+            size = _flood(squares, width, regions, square, regions_found, waiting)
+            if size > most:
+                largest, most = regions_found, size
+    return largest, most
+
+
+@compiled
+def _flood(squares: np.ndarray, width: int, regions: np.ndarray, origin: int, region: int, waiting: np.ndarray) -> int:
+    """Give all squares that can be reached from a free one the number of its region; return how many they are."""
+    regions[origin] = region
+    waiting[0] = origin
+    count, done = 1, 0
+    while done < count:
+        here = waiting[done]
+        done += 1
+        for step in (-width, -1, 1, width):
+            if not squares[here + step] and regions[here + step] == 0:
+                regions[here + step] = region
+                waiting[count] = here + step
+                count += 1
+    return count

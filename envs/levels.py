@@ -89,6 +89,14 @@ class LevelBatch:
         """Return int32 [B], the cell of the `which`-th object of `kind` in every level (`ABSENT` where missing)."""
         return self.objects[:, self.slot(kind, which)]
 
+    def present(self) -> list[str]:
+        """Return the kinds of object that stand in at least one of the levels."""
+        return [
+            k
+            for k in dict.fromkeys(self.kinds)
+            if (self.objects[:, [k == name for name in self.kinds]] != ABSENT).any()
+        ]
+
     def free(self) -> Bools:
         """Return bool [B, H*W], True at every cell without a wall."""
         return ~self.walls.reshape(len(self), self.height * self.width)
@@ -120,6 +128,27 @@ class LevelBatch:
         start = self.start.copy()
         start[:] = cells
         return self._checked(start=start)
+
+    def splayed(self, what: str) -> LevelBatch:
+        """Return the one level of this batch once for every free cell on which `what` could stand, moved there.
+
+        What a vector field or a heat map is made from.
+
+        Args:
+            what: "agent", or a kind of object (its first slot).
+
+        Raises:
+            GoalmazeError: the batch holds more than one level, or no such kind.
+        """
+        if len(self) != 1:
+            raise GoalmazeError(f"only one level can be splayed, this batch holds {len(self)}; take([b]) one of them")
+        free = self.free()[0].copy()
+        others = [k for k, kind in enumerate(self.kinds) if what in ("agent", kind)][what != "agent" :]
+        taken = np.append(self.objects[0, others], ABSENT if what == "agent" else self.start[0])
+        free[taken[taken != ABSENT]] = False
+        cells = np.flatnonzero(free)
+        many = self.take(np.zeros(len(cells), np.intp))
+        return many.started(cells) if what == "agent" else many.moved(what, cells)
 
     def _checked(self, **changes: Any) -> LevelBatch:
         levels = dataclasses.replace(self, **changes)

@@ -6,12 +6,13 @@ Colours are Okabe and Ito's (2008); every kind of object differs from the others
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
 
@@ -24,49 +25,204 @@ GRID_COLOUR = (228, 225, 217)
 AGENT_COLOUR = (213, 94, 0)
 TARGET_COLOUR = (204, 121, 167)
 TRAIL_COLOUR = (230, 159, 0)
+RIM_COLOUR = WALL_COLOUR
 
-_SAMPLES = 4
-"""Samples per pixel and axis, for smooth edges."""
+PALETTE = {
+    "wall": WALL_COLOUR,
+    "floor": FLOOR_COLOUR,
+    "grid": GRID_COLOUR,
+    "agent": AGENT_COLOUR,
+    "target": TARGET_COLOUR,
+    "trail": TRAIL_COLOUR,
+    "rim": RIM_COLOUR,
+}
+AGENT_SHAPE = "disc"
+LAMP_CELL = 0
+"""Where a lamp shows, which fills its planes and has no place of its own."""
 
 
-@functools.lru_cache(maxsize=256)
-def shape_mask(shape: str, pixels: int) -> Mask:
-    """Return float [pixels, pixels], how much of each pixel of a cell a shape covers, 0 to 1.
+Coordinates = NDArray[np.float64]
+Inside = Callable[[Coordinates, Coordinates], NDArray[np.bool_]]
 
-    Shapes: disc, diamond, door, ring, dot.
+
+def _circle(x: Coordinates, y: Coordinates, radius: float, right: float = 0, down: float = 0) -> NDArray[np.bool_]:
+    return np.hypot(x - right, y - down) < radius
+
+
+def _oval(x: Coordinates, y: Coordinates, across: float, high: float) -> NDArray[np.bool_]:
+    return np.hypot(x / across, y / high) < 1
+
+
+def _box(x: Coordinates, y: Coordinates, left: float, top: float, right: float, bottom: float) -> NDArray[np.bool_]:
+    return (x > left) & (x < right) & (y > top) & (y < bottom)
+
+
+def _hexagon(x: Coordinates, y: Coordinates, radius: float) -> NDArray[np.bool_]:
+    return (np.abs(x) < radius) & (np.abs(x) / 2 + np.abs(y) * 0.866 < radius)
+
+
+def _polygon(*corners: tuple[float, float]) -> Inside:
+    """Return the inside of a polygon: where a ray to the right crosses its sides an odd number of times."""
+
+    def inside(x: Coordinates, y: Coordinates) -> NDArray[np.bool_]:
+        odd = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.bool_)
+        for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+            if y0 != y1:
+                odd ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        return odd
+
+    return inside
+
+
+def _star_corners(points: int, outer: float, inner: float) -> tuple[tuple[float, float], ...]:
+    turns = [np.pi * i / points for i in range(2 * points)]
+    radii = [outer, inner] * points
+    return tuple((r * float(np.sin(t)), -r * float(np.cos(t))) for r, t in zip(radii, turns, strict=True))
+
+
+_wedge = _polygon((-0.9, 0.02), (0.4, -0.7), (0.9, -0.12), (0.9, 0.7), (-0.9, 0.7))
+_spikes = _polygon(*_star_corners(8, 1.0, 0.62))
+_arrow = _polygon((0, -0.9), (0.85, 0.8), (0, 0.4), (-0.85, 0.8))
+_arrow_hole = _polygon((0, -0.36), (0.38, 0.38), (0, 0.14), (-0.38, 0.38))
+_banner = _polygon((-0.4, -0.85), (0.8, -0.42), (-0.4, 0.05))
+
+SHAPES: dict[str, Inside] = {
+    "apple": lambda x, y: (
+        (_circle(x, y, 0.5, 0.24, 0.2) | _circle(x, y, 0.5, -0.24, 0.2)) & ~_circle(x, y, 0.16, 0, -0.3)
+        | _oval(x - y - 0.86, x + y + 0.38, 0.34, 0.15)
+    ),
+    "bulb": lambda x, y: (
+        _circle(x, y, 0.58, 0, -0.28) | _box(x, y, -0.28, 0, 0.28, 0.46) | _box(x, y, -0.28, 0.6, 0.28, 0.88)
+    ),
+    "cheese": lambda x, y: (
+        _wedge(x, y)
+        & ~_circle(x, y, 0.2, -0.3, 0.32)
+        & ~_circle(x, y, 0.17, 0.45, 0.42)
+        & ~_circle(x, y, 0.15, 0.3, -0.2)
+    ),
+    "chest": lambda x, y: (
+        (_box(x, y, -0.8, -0.12, 0.8, 0.65) | (_oval(x, y + 0.12, 0.8, 0.58) & (y < -0.1)))
+        & (~_box(x, y, -0.8, -0.16, 0.8, 0.02) | _box(x, y, -0.1, -0.3, 0.1, 0.1))
+        & ~_box(x, y, -0.1, 0.1, 0.1, 0.3)
+    ),
+    "cross": lambda x, y: (np.minimum(np.abs(x - y), np.abs(x + y)) < 0.34) & _box(x, y, -0.75, -0.75, 0.75, 0.75),
+    "diamond": lambda x, y: np.abs(x) + np.abs(y) < 0.82,
+    "disc": lambda x, y: _circle(x, y, 0.55),
+    "dish": lambda x, y: _oval(x, y, 0.95, 0.5) & ~(_oval(x, y, 0.7, 0.32) & ~_oval(x, y, 0.5, 0.18)),
+    "door": lambda x, y: _box(x, y, -0.84, -0.84, 0.84, 0.84) & ~_box(x, y, -0.6, -0.6, 0.6, 1),
+    "dot": lambda x, y: _circle(x, y, 0.2),
+    "flag": lambda x, y: _box(x, y, -0.65, -0.85, -0.4, 0.9) | _banner(x, y),
+    "flame": lambda x, y: (y + 0.2 * np.abs(np.mod(2 * x, 2) - 1) * 2) % 0.67 < 0.4,
+    "gem": lambda x, y: _hexagon(x, y, 0.82) & ~(_hexagon(x, y, 0.58) & ~_hexagon(x, y, 0.4)),
+    "key": lambda x, y: (
+        (_circle(x, y, 0.42, -0.5) & ~_circle(x, y, 0.18, -0.5))
+        | _box(x, y, -0.15, -0.13, 0.9, 0.13)
+        | _box(x, y, 0.3, 0, 0.5, 0.42)
+        | _box(x, y, 0.68, 0, 0.9, 0.5)
+    ),
+    "leader": lambda x, y: _arrow(x, y) & ~_arrow_hole(x, y),
+    "line": lambda x, y: _box(x, y, -0.88, -0.2, 0.88, 0.2),
+    "monster": lambda x, y: _spikes(x, y) & ~_circle(x, y, 0.2, -0.34, -0.13) & ~_circle(x, y, 0.2, 0.34, -0.13),
+    "ring": lambda x, y: _circle(x, y, 0.92) & ~_circle(x, y, 0.68),
+    "shield": lambda x, y: (
+        _box(x, y, -0.7, -0.8, 0.7, 0.9)
+        & (y < 0.9 - 1.6 * np.abs(x / 0.7) ** 2.2 * 0.6)
+        & ~_box(x, y, -0.08, -0.6, 0.08, 0.6)
+    ),
+    "square": lambda x, y: _box(x, y, -0.6, -0.6, 0.6, 0.6),
+    "star": _polygon(*_star_corners(5, 0.92, 0.4)),
+    "tile": lambda x, y: _box(x, y, -0.9, -0.9, 0.9, 0.9),
+    "triangle": _polygon((0, -0.75), (0.8, 0.65), (-0.8, 0.65)),
+}
+"""What lies inside each shape, in a cell that reaches from -1 to 1, x to the right and y down."""
+
+_PIXEL_SAMPLES, _CELL_SAMPLES = 4, 32
+"""Least samples per pixel and per cell and axis, for smooth edges."""
+
+_RIM = 0.1
+"""Width of the dark rim that lets light colours stand out from the floor, on the scale of `SHAPES`."""
+
+_FINE = 8
+"""Pixels per cell from which on rims and lines between cells are drawn."""
+
+
+@functools.lru_cache(maxsize=1024)
+def shape_mask(shape: str, pixels: int, width: int | None = None, rim: bool = False) -> Mask:
+    """Return float [pixels, width], how much of each pixel of a cell a shape covers, 0 to 1.
+
+    Args:
+        shape: one of `SHAPES`.
+        pixels: height of the cell.
+        width: of the cell; as its height where None.
+        rim: whether to count the rim around the shape as well.
 
     Raises:
-        GoalmazeError: the shape is not known.
+        GoalmazeError: there is no such shape.
     """
-    ticks = (np.arange(pixels * _SAMPLES) + 0.5) / (pixels * _SAMPLES) * 2 - 1
-    y, x = ticks[:, None], ticks[None, :]
-    radius = np.hypot(x, y)
-    if shape == "disc":
-        inside = radius < 0.55
-    elif shape == "dot":
-        inside = radius < 0.2
-    elif shape == "ring":
-        inside = (radius < 0.92) & (radius > 0.68)
-    elif shape == "diamond":
-        inside = np.abs(x) + np.abs(y) < 0.68
-    elif shape == "door":
-        outer = (np.abs(x) < 0.84) & (np.abs(y) < 0.84)
-        inside = outer & ~((np.abs(x) < 0.6) & (y > -0.6))
-    else:
-        raise GoalmazeError(f"unknown shape '{shape}' (known: disc, diamond, door, ring, dot)")
-    cover: Mask = inside.reshape(pixels, _SAMPLES, pixels, _SAMPLES).mean(axis=(1, 3))
+    if shape not in SHAPES:
+        raise unknown("shape", shape, SHAPES)
+    width = pixels if width is None else width
+    (y, rows), (x, columns) = _samples(pixels), _samples(width)
+    ways = [(0.0, 0.0), *_star_corners(8, _RIM, _RIM)] if rim else [(0.0, 0.0)]
+    inside = np.any([SHAPES[shape](x[None, :] - right, y[:, None] - down) for right, down in ways], axis=0)
+    cover: Mask = inside.reshape(pixels, rows, width, columns).mean(axis=(1, 3))
     cover.flags.writeable = False
     return cover
 
 
-def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colour: tuple[int, int, int]) -> None:
+def _samples(pixels: int) -> tuple[Coordinates, int]:
+    """Return coordinates float [pixels * n] at which a cell is looked at along one axis, and n."""
+    each = max(_PIXEL_SAMPLES, -(-_CELL_SAMPLES // pixels))
+    return (np.arange(pixels * each) + 0.5) / (pixels * each) * 2 - 1, each
+
+
+def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colour: Sequence[int]) -> None:
     """Draw a shape into a cell of `picture` uint8 [H*pixels, W*pixels, 3], in place; an absent cell draws nothing."""
     if cell == ABSENT:
         return
     row, column = divmod(int(cell), width)
     square = picture[row * pixels : (row + 1) * pixels, column * pixels : (column + 1) * pixels]
-    cover = shape_mask(shape, pixels)[..., None]
-    square[:] = np.rint(square * (1 - cover) + np.array(colour) * cover).astype(np.uint8)
+    layers = [(shape_mask(shape, pixels), colour)]
+    if pixels >= _FINE:
+        layers.insert(0, (shape_mask(shape, pixels, rim=True), RIM_COLOUR))
+    for cover, ink in layers:
+        square[:] = np.rint(square * (1 - cover[..., None]) + np.array(ink) * cover[..., None]).astype(np.uint8)
+
+
+def scene_data(
+    levels: LevelBatch,
+    b: int,
+    family: Family,
+    agent: int | np.integer[Any],
+    target: int | np.integer[Any] = ABSENT,
+    trail: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Return what a picture of level b shows, as plain data that JSON can hold; `frame` draws it, and so can a page.
+
+    Cells are integers and colours are [red, green, blue]. Objects stand in the order in which they are drawn, over the
+    trail and under the target's ring and the agent. A lamp, which has no place of its own, shows in the top left
+    corner. Arguments as `frame`.
+    """
+    kinds = {kind.name: kind for kind in family.kinds}
+    slots = [(kinds[name], int(cell)) for name, cell in zip(levels.kinds, levels.objects[b], strict=True)]
+    return {
+        "size": [levels.height, levels.width],
+        "walls": levels.walls[b].astype(int).tolist(),
+        "objects": [
+            {
+                "kind": kind.name,
+                "shape": kind.shape,
+                "colour": list(kind.colour),
+                "cell": LAMP_CELL if kind.fills else cell,
+            }
+            for kind, cell in slots
+            if cell != ABSENT
+        ],
+        "agent": int(agent),
+        "target": int(target),
+        "trail": [int(cell) for cell in trail],
+        "palette": {name: list(colour) for name, colour in PALETTE.items()},
+    }
 
 
 def frame(
@@ -81,6 +237,8 @@ def frame(
 ) -> Picture:
     """Return uint8 [H*pixels, W*pixels, 3], level b with the agent at a cell.
 
+    Items held show along the top wall, where `levels` has them; a lamp shows in the top left corner.
+
     Args:
         levels: the batch.
         b: which of its levels.
@@ -90,22 +248,25 @@ def frame(
         target: a cell to ring, or `ABSENT`.
         trail: cells walked before, marked by dots.
     """
-    walls = levels.walls[b]
-    base = np.where(walls[..., None], WALL_COLOUR, FLOOR_COLOUR).astype(np.uint8)
-    picture = base.repeat(pixels, axis=0).repeat(pixels, axis=1)
-    if pixels >= 8:
-        floor = np.repeat(np.repeat(~walls, pixels, axis=0), pixels, axis=1)
-        lines = np.zeros(floor.shape, np.bool_)
+    return draw_scene(scene_data(levels, b, family, agent, target, trail), pixels)
+
+
+def draw_scene(scene: dict[str, Any], pixels: int = 32) -> Picture:
+    """Return uint8 [H*pixels, W*pixels, 3], the picture of what `scene_data` describes."""
+    walls = np.array(scene["walls"], np.bool_).repeat(pixels, axis=0).repeat(pixels, axis=1)
+    width, palette = scene["size"][1], scene["palette"]
+    picture: Picture = np.where(walls[..., None], palette["wall"], palette["floor"]).astype(np.uint8)
+    if pixels >= _FINE:
+        lines = np.zeros(walls.shape, np.bool_)
         lines[::pixels] = True
         lines[:, ::pixels] = True
-        picture[lines & floor] = GRID_COLOUR
-    for cell in trail:
-        paint(picture, cell, levels.width, pixels, "dot", TRAIL_COLOUR)
-    kinds = {kind.name: kind for kind in family.kinds}
-    for k, name in enumerate(levels.kinds):
-        paint(picture, levels.objects[b, k], levels.width, pixels, kinds[name].shape, kinds[name].colour)
-    paint(picture, target, levels.width, pixels, "ring", TARGET_COLOUR)
-    paint(picture, int(agent), levels.width, pixels, "disc", AGENT_COLOUR)
+        picture[lines & ~walls] = palette["grid"]
+    for cell in scene["trail"]:
+        paint(picture, cell, width, pixels, "dot", palette["trail"])
+    for thing in scene["objects"]:
+        paint(picture, thing["cell"], width, pixels, thing["shape"], thing["colour"])
+    paint(picture, scene["target"], width, pixels, "ring", palette["target"])
+    paint(picture, scene["agent"], width, pixels, AGENT_SHAPE, palette["agent"])
     return picture
 
 

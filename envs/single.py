@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from goalmaze.envs.ascii import check_reachable, write_ascii
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families import make_family
+from goalmaze.envs.families import resolve_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
+from goalmaze.envs.generation import World
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.observations import make_view
 from goalmaze.envs.rendering import Window, frame
-from goalmaze.envs.vector import RENDER_MODES, observation_space
+from goalmaze.envs.vector import RENDER_MODES
+
+ONLY_ROW = np.zeros(1, np.intp)
 
 
 class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
@@ -38,7 +42,8 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     Terminated at the goal; truncated after ``8 * size`` steps.
 
     ## Arguments
-    ``family``, ``shift``, ``split`` and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
+    ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations`) with its ``pixels`` or
+    ``radius``, and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
     batch})`` plays the first level of a `LevelBatch` instead of a fresh one.
 
     ## Version history
@@ -54,19 +59,26 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         shift: str = NO_SHIFT,
         split: str = TRAINING,
         render_mode: str | None = None,
+        observation: str = "planes",
+        pixels: int = 8,
+        radius: int = 3,
         **parameters: Any,
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render mode", render_mode, RENDER_MODES)
-        self.family = make_family(family, parameters) if isinstance(family, str) else family
+        self.family = resolve_family(family, parameters)
+        self.view = make_view(self.family, observation, pixels, radius)
         self.shift = shift
         self.split = split
         self.render_mode = render_mode
-        self.observation_space = observation_space(self.family)
+        self.observation_space = self.view.space
+        self._seen = self.view.buffer(1)
+        self._action = np.zeros(1, np.int64)
         self.action_space = gymnasium.spaces.Discrete(4)
-        self.episodes: Episodes
+        self.episodes = Episodes(self.family, self.family.blank(1))
         self._level_seed: int | None = None
-        self._started = 0
+        self._world: World
+        self._next = np.zeros(1, np.int64)
         self._window: Window | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Planes, dict[str, Any]]:
@@ -74,18 +86,24 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         super().reset(seed=seed)
         if seed is not None or self._level_seed is None:
             self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self._started = 0
+            self._world = self.family.world(self._level_seed, self.shift, self.split)
+            self._next[:] = 0
         given = (options or {}).get("levels")
-        self.episodes = Episodes(self.family, self._fresh_level() if given is None else self._given_level(given))
+        if given is None:
+            self.episodes.renew(ONLY_ROW, self._world, self._next)
+        else:
+            self.episodes.begin(ONLY_ROW, self._given_level(given))
         if self.render_mode == "human":
             self.render()
-        return self.episodes.observe()[0].copy(), {}
+        return self._observe(), {}
 
-    def _fresh_level(self) -> LevelBatch:
-        assert self._level_seed is not None
-        level = self.family.levels(self._level_seed, [self._started], self.shift, self.split)
-        self._started += 1
-        return level
+    def _observe(self) -> Planes:
+        seen: Planes = self._seen
+        if self.view.mode == "planes":
+            seen = self.episodes.observe()
+        else:
+            self.view.draw(self.episodes.state, seen)
+        return seen[0].copy()  # type: ignore[no-any-return]
 
     def _given_level(self, levels: LevelBatch) -> LevelBatch:
         if (levels.height, levels.width) != (self.family.size, self.family.size) or levels.kinds != self.family.slots:
@@ -97,23 +115,20 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
         """Walk one cell."""
+        self._action[0] = action
         episodes = self.episodes
-        episodes.step(np.array([action]))
+        episodes.step(self._action)
         if self.render_mode == "human":
             self.render()
-        return (
-            episodes.observe()[0].copy(),
-            float(episodes.rewards[0, 0]),
-            bool(episodes.terminated[0]),
-            bool(episodes.truncated[0]),
-            {"cue_reward": float(episodes.rewards[0, 1])},
-        )
+        true_reward, cue_reward = episodes.rewards[0].tolist()
+        terminated, truncated = episodes.terminated.item(), episodes.truncated.item()
+        return self._observe(), true_reward, terminated, truncated, {"cue_reward": cue_reward}
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Return the picture its render mode asks for: text, uint8 [h, w, 3], or a window and None."""
         if self.render_mode is None:
             return None
-        level = self.episodes.levels()
+        level = self.episodes.present()
         if self.render_mode == "ansi":
             return write_ascii(_as_seen(level, int(self.episodes.agent[0])), self.family)
         picture = frame(level, 0, self.family, int(self.episodes.agent[0]))

@@ -13,21 +13,13 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families import make_family
+from goalmaze.envs.families import resolve_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.generation import World
+from goalmaze.envs.observations import make_view
 from goalmaze.envs.rendering import frame
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
-
-
-def observation_space(family: Family) -> gymnasium.spaces.Box:
-    """Return the space of one observation, uint8 [C, H, W]; each plane's bound is how strongly its thing shows."""
-    rules = family.rules
-    highest = np.ones(family.planes, np.uint8)
-    highest[rules.plane_of] = rules.value_of
-    shape = (family.planes, family.size, family.size)
-    return gymnasium.spaces.Box(0, np.broadcast_to(highest[:, None, None], shape), shape, np.uint8)
 
 
 class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
@@ -44,6 +36,10 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         split: the split the levels come from.
         autoreset_mode: any of Gymnasium's three; with `DISABLED` reset with ``options={"reset_mask": mask}``.
         render_mode: "rgb_array" or None.
+        observation: what agents see, a mode of `goalmaze.envs.observations`.
+        pixels: per cell, in mode "rgb".
+        radius: of what is seen around the agent, in cells, in modes "crop" and "partial".
+        copy: hand out copies; otherwise the live arrays, which the next step changes in place.
         parameters: the family's, where `family` is a name.
     """
 
@@ -61,24 +57,34 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         split: str = TRAINING,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        observation: str = "planes",
+        pixels: int = 8,
+        radius: int = 3,
+        copy: bool = True,
         **parameters: Any,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
-        self.family = make_family(family, parameters) if isinstance(family, str) else family
+        self.family = resolve_family(family, parameters)
+        self.view = make_view(self.family, observation, pixels, radius)
         self.num_envs = num_envs
         self.shift = shift
         self.split = split
         self.render_mode = render_mode
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self.single_observation_space = observation_space(self.family)
+        self.single_observation_space = self.view.space
         self.single_action_space = gymnasium.spaces.Discrete(4)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.level_seed: int | None = None
+        self.copy = copy
         self.episodes: Episodes
-        self._started = np.zeros(num_envs, np.int64)
+        self._world: World
+        self._next = np.arange(num_envs, dtype=np.int64)
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._seen = None if self.view.mode == "planes" else self.view.buffer(num_envs)
+        self._memory = self.view.memory(num_envs)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -105,55 +111,61 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             super().reset(seed=seed)
         if seed is not None or self.level_seed is None:
             self.level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self._started[:] = 0
-            self.episodes = Episodes(self.family, self._next_levels(np.arange(self.num_envs)))
-        else:
-            self._begin(np.flatnonzero(mask))
-        return self.episodes.observe().copy(), {}
+            self._world = self.family.world(self.level_seed, self.shift, self.split)
+            self._next = np.arange(self.num_envs, dtype=np.int64)
+            self.episodes = Episodes(self.family, self.family.blank(self.num_envs))
+            self._play = self.episodes.player(self._world, self._next)
+        self.episodes.renew(np.flatnonzero(mask), self._world, self._next)
+        return self._out(self._observe()), {}
 
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[Planes, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Advance every environment by one of `actions` int [B]."""
-        episodes = self.episodes
-        finished = np.flatnonzero(episodes.done)
-        if len(finished) and self.autoreset_mode == AutoresetMode.DISABLED:
-            raise gymnasium.error.ResetNeeded(f"environment {finished[0]} has ended; reset it with a reset_mask")
-        episodes.step(actions)
-        if len(finished) and self.autoreset_mode == AutoresetMode.NEXT_STEP:
-            self._begin(finished)
-            episodes.rewards[finished] = 0.0
-        rewards = episodes.rewards[:, 0].copy()
-        terminated, truncated = episodes.terminated.copy(), episodes.truncated.copy()
-        info = {"cue_reward": episodes.rewards[:, 1].copy(), "_cue_reward": np.ones(self.num_envs, np.bool_)}
-        done = terminated | truncated
-        if self.autoreset_mode == AutoresetMode.SAME_STEP and done.any():
-            info |= self._final(done, info["cue_reward"])
-            self._begin(np.flatnonzero(done))
-        return episodes.observe().copy(), rewards, terminated, truncated, info
+        episodes, mode = self.episodes, self.autoreset_mode
+        if mode == AutoresetMode.NEXT_STEP:
+            self._play(actions)
+        elif mode == AutoresetMode.DISABLED and episodes.done.any():
+            ended = int(episodes.done.argmax())
+            raise gymnasium.error.ResetNeeded(f"environment {ended} has ended; reset it with a reset_mask")
+        else:
+            episodes.step(actions)
+        rewards, terminated = self._out(episodes.rewards), self._out(episodes.terminated)
+        truncated = self._out(episodes.truncated)
+        info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
+        if mode == AutoresetMode.SAME_STEP and episodes.done.any():
+            rewards, terminated, truncated = rewards.copy(), terminated.copy(), truncated.copy()
+            info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
+            info |= self._renew_at_once(terminated | truncated, rewards[:, 1])
+        return self._out(self._observe()), rewards[:, 0], terminated, truncated, info
 
-    def _final(self, done: NDArray[np.bool_], cue_reward: NDArray[Any]) -> dict[str, Any]:
-        """Return what Gymnasium wants told of episodes that ended and were reset in the same step."""
+    def _observe(self) -> Planes:
+        if self._seen is None:
+            return self.episodes.observe()
+        self.view.update(self.episodes.state, self._seen, self._memory)
+        return self._seen
+
+    def _renew_at_once(self, done: NDArray[np.bool_], cue_reward: NDArray[Any]) -> dict[str, Any]:
+        """Begin new episodes where one has ended, and return what Gymnasium wants told of those that ended."""
+        seen = self._observe()
         last = np.full(self.num_envs, None, dtype=object)
-        planes = self.episodes.observe()
         for row in np.flatnonzero(done):
-            last[row] = planes[row].copy()
+            last[row] = seen[row].copy()
+        self.episodes.renew(np.flatnonzero(done), self._world, self._next)
         final_info = {"cue_reward": np.where(done, cue_reward, 0.0), "_cue_reward": done}
         return {"final_obs": last, "_final_obs": done, "final_info": final_info, "_final_info": done}
+
+    @property
+    def levels_begun(self) -> int:
+        """One more than the highest level index that any environment has played."""
+        return int(self._next.max()) - self.num_envs + 1
+
+    def _out(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.copy() if self.copy else array
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return one RGB frame uint8 [h, w, 3] for each environment, or None without a render mode."""
         if self.render_mode is None:
             return None
-        levels = self.episodes.levels()
+        levels = self.episodes.present()
         return tuple(frame(levels, b, self.family, self.episodes.agent[b]) for b in range(self.num_envs))
-
-    def _begin(self, rows: NDArray[np.intp]) -> None:
-        if len(rows):
-            self.episodes.begin(rows, self._next_levels(rows))
-
-    def _next_levels(self, rows: NDArray[np.intp]) -> LevelBatch:
-        assert self.level_seed is not None
-        indices = self._started[rows] * self.num_envs + rows
-        self._started[rows] += 1
-        return self.family.levels(self.level_seed, indices, self.shift, self.split)

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from goalmaze.envs.errors import unknown
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import Family, from_parameters
 
 for _module in pkgutil.iter_modules(__path__):
@@ -17,6 +17,19 @@ for _module in pkgutil.iter_modules(__path__):
 def known_families() -> dict[str, type[Family]]:
     """Return every family by name, those defined outside the package included once they are imported."""
     return {family.name: family for family in sorted(Family.__subclasses__(), key=lambda f: f.name)}
+
+
+def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:
+    """Return a family given by name and parameters, or the family itself.
+
+    Raises:
+        GoalmazeError: no such family or parameter; or parameters are given to a family that already has its own.
+    """
+    if isinstance(family, str):
+        return make_family(family, parameters)
+    if parameters:
+        raise GoalmazeError(f"{', '.join(parameters)}: this family has its parameters already; give them by its name")
+    return family
 
 
 def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Family:

@@ -120,18 +120,24 @@ def test_salience_is_the_value_of_the_signs_plane_alone(salience: int) -> None:
     assert planes[:, :3].max() == 1
 
 
+KNOWN = "algorithm, apples, braid, correlation, mixture, openness, salience, shapes, signs, size"
 REFUSED = {
     "even size": ({"size": 8}, "size is 8: mazes need an odd size of at least 5"),
     "small size": ({"size": 3}, "size is 3: mazes need an odd size of at least 5"),
-    "braid": ({"braid": 1.5}, "braid is 1.5: it is a probability, choose 0 to 1"),
-    "correlation": ({"correlation": -0.1}, "correlation is -0.1: it is a probability, choose 0 to 1"),
-    "not a number": ({"correlation": float("nan")}, "correlation is nan: it is a probability, choose 0 to 1"),
-    "salience": ({"salience": 256}, "salience is 256: it is a plane's value, choose a whole number 0 to 255"),
-    "negative": ({"salience": -1}, "salience is -1: it is a plane's value, choose a whole number 0 to 255"),
+    "braid": ({"braid": 1.5}, "braid is 1.5: choose 0 to 1"),
+    "openness": ({"openness": 2}, "openness is 2.0: choose 0 to 1"),
+    "mixture": ({"mixture": -1}, "mixture is -1.0: choose 0 to 1"),
+    "algorithm": ({"algorithm": "wilsen"}, "unknown maze algorithm 'wilsen' (did you mean 'wilson'?)"),
+    "correlation": ({"correlation": -0.1}, "correlation is -0.1: choose 0 to 1"),
+    "not a number": ({"correlation": float("nan")}, "correlation is nan: choose 0 to 1"),
+    "salience": ({"salience": 256}, "salience is 256: choose 0 to 255"),
+    "negative": ({"salience": -1}, "salience is -1: choose 0 to 255"),
+    "signs": ({"signs": 0}, "signs is 0: choose 1 to 8"),
+    "apples": ({"apples": 9}, "apples is 9: choose 1 to 8"),
     "text": ({"size": "9"}, "GreenExit: Expected `int`, got `str` - at `$.size`"),
     "fraction": ({"salience": 1.5}, "GreenExit: Expected `int`, got `float` - at `$.salience`"),
     "close": ({"corelation": 1.0}, "unknown parameter of GreenExit 'corelation' (did you mean 'correlation'?)"),
-    "far": ({"x": 1}, "unknown parameter of GreenExit 'x' (known: braid, correlation, salience, size)"),
+    "far": ({"x": 1}, f"unknown parameter of GreenExit 'x' (known: {KNOWN})"),
 }
 
 
@@ -147,7 +153,10 @@ def test_bad_parameters_are_refused_by_name(case: str) -> None:
     ("arguments", "message"),
     [
         ({"shift": "moved-sing"}, "unknown shift 'moved-sing' (did you mean 'moved-sign'?)"),
-        ({"shift": "x"}, "unknown shift 'x' (known: moved-exit, moved-sign, no-sign, none, two-signs)"),
+        (
+            {"shift": "x"},
+            "unknown shift 'x' (known: apples, many-signs, moved-exit, moved-sign, no-sign, none, red-sign, two-signs)",
+        ),
         ({"split": "trainig"}, "unknown split 'trainig' (did you mean 'training'?)"),
     ],
 )
@@ -164,9 +173,52 @@ def test_an_unknown_family_suggests_the_close_one() -> None:
 
 
 def test_a_family_is_made_from_its_own_parameters_again() -> None:
-    world = make_family("GreenExit", {"size": 7, "braid": 1, "correlation": 0.25, "salience": 9})
-    assert world.parameters == {"size": 7, "braid": 1, "correlation": 0.25, "salience": 9}
-    assert make_family("GreenExit", world.parameters) == world == GreenExit(7, 1.0, 0.25, 9)
-    assert world.resized(11) == GreenExit(11, 1.0, 0.25, 9)
+    given = {"size": 7, "braid": 1, "correlation": 0.25, "salience": 9, "apples": 2, "shapes": True}
+    world = make_family("GreenExit", given)
+    assert {name: world.parameters[name] for name in given} == given
+    assert make_family("GreenExit", world.parameters) == world
+    assert world.resized(11) == make_family("GreenExit", given | {"size": 11})
     assert world.resized(None) is world
-    assert (world.planes, world.time_limit) == (4, 56)
+    assert (world.planes, world.time_limit) == (8, 56)
+
+
+def test_apples_take_the_signs_place_and_look_green() -> None:
+    training, shifted = pair("apples", GreenExit(apples=2))
+    assert shifted.removed("apple") == training.removed("sign")
+    apples = np.stack([shifted.cells("apple", 0), shifted.cells("apple", 1)])
+    assert (apples != ABSENT).all()
+    assert (apples != shifted.cells("exit")).all()
+    green = first_observations(GreenExit(apples=2), shifted)[:, 3].reshape(COUNT, -1)
+    assert (green.sum(axis=1) == 8).all()
+    assert (green[np.arange(COUNT), apples] == 4).all()
+
+
+def test_many_signs_adds_several_elsewhere() -> None:
+    training, shifted = pair("many-signs", GreenExit(signs=4))
+    for which in range(1, 5):
+        assert (shifted.cells("sign", which) != ABSENT).all()
+        assert (shifted.cells("sign", which) != shifted.cells("exit")).all()
+        shifted = shifted.moved("sign", ABSENT, which=which)
+    assert shifted == training
+
+
+def test_a_red_sign_shows_only_where_shapes_do() -> None:
+    training, shifted = pair("red-sign")
+    assert shifted.removed("red-sign") == training.removed("sign")
+    red = shifted.cells("red-sign")
+    assert (red != ABSENT).all()
+    assert (red != shifted.cells("exit")).all()
+    bare = training.removed("sign")
+    assert np.array_equal(first_observations(GreenExit(), shifted), first_observations(GreenExit(), bare))
+    world = GreenExit(shapes=True)
+    planes = first_observations(world, shifted).reshape(COUNT, world.planes, -1)
+    seen = {name: planes[np.arange(COUNT), world.plane_names.index(name), red] for name in world.plane_names[2:]}
+    assert {name for name, values in seen.items() if (values == 4).all()} == {"red", "sign-shape"}
+    assert {name for name, values in seen.items() if values.any()} == {"red", "sign-shape"}
+
+
+def test_the_default_planes_are_those_that_the_agents_of_the_zoo_know() -> None:
+    assert GreenExit().plane_names == ("wall", "agent", "exit", "sign")
+    assert GreenExit(shapes=True).plane_names == (
+        *("wall", "agent", "exit", "door", "sign", "sign-shape", "apple-shape", "red"),
+    )

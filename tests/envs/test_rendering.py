@@ -1,6 +1,8 @@
 """Frames have the right size, and everything in them can be seen and told apart, without colours too."""
 
+import dataclasses
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +13,17 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, frame, paint, shape_mask
+from goalmaze.envs.rendering import (
+    AGENT_COLOUR,
+    FLOOR_COLOUR,
+    SHAPES,
+    WALL_COLOUR,
+    draw_scene,
+    frame,
+    paint,
+    scene_data,
+    shape_mask,
+)
 from goalmaze.envs.single import MazeEnv
 
 SIZES = [*range(1, 17), 32]
@@ -32,6 +44,11 @@ def cell_of(picture: NDArray[np.uint8], cell: int, pixels: int) -> NDArray[np.in
 def drawn(pixels: int, **more: object) -> NDArray[np.uint8]:
     levels, family = hall()
     return frame(levels, 0, family, START, pixels=pixels, **more)  # type: ignore[arg-type]
+
+
+def drawn_at(agent: int, pixels: int, **more: object) -> NDArray[np.uint8]:
+    levels, family = hall()
+    return frame(levels, 0, family, agent, pixels=pixels, **more)  # type: ignore[arg-type]
 
 
 def changed_cells(a: NDArray[np.uint8], b: NDArray[np.uint8], pixels: int) -> set[int]:
@@ -60,23 +77,31 @@ def test_objects_and_agent_stand_out_from_the_floor(pixels: int) -> None:
     assert same == 0
 
 
-def greys(family: Family, pixels: int) -> dict[str, NDArray[np.float64]]:
-    """What each thing looks like on the floor in shades of grey, 0 to 255."""
-    things = {kind.name: (kind.shape, kind.colour) for kind in family.kinds}
-    things |= {"agent": ("disc", AGENT_COLOUR), "floor": ("dot", FLOOR_COLOUR), "wall": ("disc", WALL_COLOUR)}
-    looks: dict[str, NDArray[np.float64]] = {}
-    for name, (shape, colour) in things.items():
-        picture = np.full((pixels, pixels, 3), FLOOR_COLOUR, np.uint8)
-        paint(picture, 0, 1, pixels, shape, colour)
-        looks[name] = picture @ np.array([0.2126, 0.7152, 0.0722])
-    return looks
+Look = tuple[str, tuple[int, int, int]]
+
+
+def looks(family: Family) -> set[Look]:
+    """Shape and colour of each thing there is; kinds may look alike on purpose."""
+    things: set[Look] = {("disc", AGENT_COLOUR), ("", FLOOR_COLOUR), ("tile", WALL_COLOUR)}
+    return things | {(kind.shape, kind.colour) for kind in family.kinds}
+
+
+def on_floor(look: Look, pixels: int) -> NDArray[np.int64]:
+    picture = np.full((pixels, pixels, 3), FLOOR_COLOUR, np.uint8)
+    if look[0]:
+        paint(picture, 0, 1, pixels, *look)
+    return picture.astype(np.int64)
 
 
 @pytest.mark.parametrize("pixels", [8, 16, 32])
 @pytest.mark.parametrize("family", known_families())
-def test_all_kinds_can_be_told_apart_without_colours(family: str, pixels: int) -> None:
-    for a, b in itertools.combinations(greys(make_family(family), pixels).values(), 2):
-        assert (np.abs(a - b) > 40).mean() > 0.05
+def test_shapes_can_be_told_apart_without_colours_and_colours_of_a_shape_with_them(family: str, pixels: int) -> None:
+    luminance = np.array([0.2126, 0.7152, 0.0722])
+    for a, b in itertools.combinations(looks(make_family(family)), 2):
+        difference = np.abs(on_floor(a, pixels) - on_floor(b, pixels))
+        if a[0] != b[0]:
+            difference = np.abs((on_floor(a, pixels) - on_floor(b, pixels)) @ luminance)[..., None]
+        assert (difference.max(axis=2) > 40).mean() > 0.05, (a, b)
 
 
 def test_exit_and_sign_on_one_cell_show_both() -> None:
@@ -84,7 +109,7 @@ def test_exit_and_sign_on_one_cell_show_both() -> None:
     stacked = levels.moved("sign", EXIT)
     only_exit, both = (frame(batch, 0, family, START) for batch in (stacked.removed("sign"), stacked))
     colours = {tuple(colour) for colour in cell_of(both, EXIT, 32).reshape(-1, 3).tolist()}
-    assert {kind.colour for kind in family.kinds} <= colours
+    assert {kind.colour for kind in family.kinds if kind.name in ("exit", "sign")} <= colours
     assert changed_cells(only_exit, both, 32) == {EXIT}
 
 
@@ -120,7 +145,7 @@ def test_each_level_of_a_batch_has_its_own_frame() -> None:
     assert len({picture.tobytes() for picture in together}) == 4
 
 
-@pytest.mark.parametrize(("shape", "area"), [("disc", np.pi * 0.55**2 / 4), ("diamond", 2 * 0.68**2 / 4)])
+@pytest.mark.parametrize(("shape", "area"), [("disc", np.pi * 0.55**2 / 4), ("diamond", 2 * 0.82**2 / 4)])
 @pytest.mark.parametrize("pixels", [8, 32])
 def test_a_shape_covers_its_area_with_smooth_edges(shape: str, area: float, pixels: int) -> None:
     mask = shape_mask(shape, pixels)
@@ -131,9 +156,26 @@ def test_a_shape_covers_its_area_with_smooth_edges(shape: str, area: float, pixe
     assert np.array_equal(mask, mask[::-1])
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 2), (7, 8), (32, 32)])
+def test_masks_have_the_size_of_the_cell_and_rims_lie_around_them(shape: str, height: int, width: int) -> None:
+    mask, rimmed = shape_mask(shape, height, width), shape_mask(shape, height, width, rim=True)
+    assert mask.shape == rimmed.shape == (height, width)
+    assert 0 < mask.sum() < rimmed.sum()
+    assert (mask <= rimmed).all()
+    assert (mask.min(), rimmed.max()) >= (0, 0)
+    assert rimmed.max() <= 1
+
+
+@pytest.mark.parametrize(("pixels", "share"), [(8, 0.02), (16, 0.06), (32, 0.08)])
+def test_every_shape_differs_from_every_other_whatever_its_colour(pixels: int, share: float) -> None:
+    for a, b in itertools.combinations(SHAPES, 2):
+        assert (np.abs(shape_mask(a, pixels) - shape_mask(b, pixels)) > 0.4).mean() > share
+
+
 def test_unknown_shapes_are_refused_by_name() -> None:
-    with pytest.raises(GoalmazeError, match=r"^unknown shape 'star' \(known: disc, diamond, door, ring, dot\)$"):
-        shape_mask("star", 8)
+    with pytest.raises(GoalmazeError, match=r"^unknown shape 'tsar' \(did you mean 'star'\?\)$"):
+        shape_mask("tsar", 8)
 
 
 def test_shared_masks_cannot_be_spoilt() -> None:
@@ -142,6 +184,44 @@ def test_shared_masks_cannot_be_spoilt() -> None:
     assert np.array_equal(shape_mask("disc", 8), before)
     with pytest.raises(ValueError, match="read-only"):
         shape_mask("disc", 8)[:] = 0
+
+
+def test_scenes_are_plain_data_from_which_frames_are_drawn() -> None:
+    levels, family = hall()
+    scene = scene_data(levels, 0, family, np.int32(FAR), target=EXIT, trail=(EMPTY, START))
+    told = json.loads(json.dumps(scene))
+    assert told == scene
+    assert told["size"] == [5, 7]
+    assert [row.count(1) for row in told["walls"]] == [7, 2, 2, 2, 7]
+    exit_, sign = family.kinds[:2]
+    assert told["objects"] == [
+        {"kind": "exit", "shape": exit_.shape, "colour": list(exit_.colour), "cell": EXIT},
+        {"kind": "sign", "shape": sign.shape, "colour": list(sign.colour), "cell": SIGN},
+    ]
+    assert (told["agent"], told["target"], told["trail"]) == (FAR, EXIT, [EMPTY, START])
+    assert np.array_equal(draw_scene(told, 9), drawn_at(FAR, 9, target=EXIT, trail=(EMPTY, START)))
+    told["palette"]["agent"] = [0, 0, 0]
+    assert changed_cells(draw_scene(told, 9), draw_scene(scene, 9), 9) == {FAR}
+
+
+def shown(name: str, kind: str, cell: int) -> set[int]:
+    """The cells of a 9x9 picture that change where the first object of a kind is put on a cell."""
+    family = make_family(name)
+    levels = family.levels(0, [0])
+    objects = np.full_like(levels.objects, ABSENT)
+    without = dataclasses.replace(levels, objects=objects.copy())
+    objects[0, family.slots.index(kind)] = cell
+    pictures = [
+        frame(batch, 0, family, ABSENT, pixels=8) for batch in (dataclasses.replace(levels, objects=objects), without)
+    ]
+    different = (pictures[0] != pictures[1]).any(axis=2).reshape(9, 8, 9, 8).any(axis=(1, 3))
+    return set(np.flatnonzero(different).tolist())
+
+
+def test_items_held_show_along_the_top_wall_and_lamps_in_its_corner() -> None:
+    assert shown("KeysChests", "key", 3) == {3}
+    assert shown("Sleeper", "lamp", 40) == {0}
+    assert shown("Sleeper", "lamp", ABSENT) == set()
 
 
 def test_text_shows_the_level_with_the_agent_where_it_stands() -> None:

@@ -1,8 +1,10 @@
-"""Mazes carved slowly in plain Python: the recursive backtracker, and Kruskal's as its contrast."""
+"""Mazes carved slowly in plain Python, uniform ones by another way than the package's, and how many there are."""
 
 from __future__ import annotations
 
 import random
+
+import numpy as np
 
 Cell = tuple[int, int]
 Tree = set[frozenset[Cell]]
@@ -37,6 +39,47 @@ def kruskal(cells: int, dice: random.Random) -> Tree:
             joined = region[a] | region[b]
             region.update(dict.fromkeys(joined, joined))
     return tree
+
+
+def prim(cells: int, dice: random.Random) -> Tree:
+    """Return the passages of a maze that grows by random cells of its frontier."""
+    frontier = [(dice.randrange(cells), dice.randrange(cells))]
+    reached: set[Cell] = set()
+    tree: Tree = set()
+    while frontier:
+        cell = frontier.pop(dice.randrange(len(frontier)))
+        near = beside(cell, cells)
+        if reached:
+            tree.add(frozenset((cell, dice.choice([other for other in near if other in reached]))))
+        reached.add(cell)
+        frontier += [other for other in near if other not in reached and other not in frontier]
+    return tree
+
+
+def wanderer(cells: int, dice: random.Random) -> Tree:
+    """Return the passages of a uniform maze: the first ways into each cell of a random walk (Aldous; Broder, 1989)."""
+    here = (dice.randrange(cells), dice.randrange(cells))
+    seen = {here}
+    tree: Tree = set()
+    while len(seen) < cells**2:
+        there = dice.choice(beside(here, cells))
+        if there not in seen:
+            tree.add(frozenset((here, there)))
+            seen.add(there)
+        here = there
+    return tree
+
+
+def spanning_trees(rows: int, columns: int) -> int:
+    """Return how many mazes without loops rows x columns cells have (Kirchhoff, 1847)."""
+    cells = rows * columns
+    laplacian = np.zeros((cells, cells))
+    for a in range(cells):
+        for b in [a + 1] * ((a + 1) % columns > 0) + [a + columns] * (a + columns < cells):
+            laplacian[a, a] += 1
+            laplacian[b, b] += 1
+            laplacian[a, b] = laplacian[b, a] = -1
+    return round(np.linalg.det(laplacian[1:, 1:]))
 
 
 def beside(cell: Cell, cells: int) -> list[Cell]:

@@ -9,49 +9,62 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.episodes import Episodes
-from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import NO_SHIFT, SPLITS
+from goalmaze.envs.families import known_families
+from goalmaze.envs.families.base import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.kernels import ACTIONS
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances
 
-FILE = Path(__file__).with_name("green_exit.json")
+FILE = Path(__file__).with_name("families.json")
+
+PARAMETERS: dict[str, dict[str, Any]] = {"GreenExit": {"size": 9, "braid": 0.15, "correlation": 0.5, "salience": 4}}
+"""Families that are not recorded with their default parameters."""
 
 
-def record() -> list[dict]:
-    """Return one trajectory for each shift: by the cue to the goal, with a random step now and then."""
+def record() -> list[dict[str, Any]]:
+    """Return one trajectory for each family and shift: to all objects in turn, with a random step now and then."""
     stories = []
-    parameters = {"size": 9, "braid": 0.15, "correlation": 0.5, "salience": 4}
-    family = make_family("GreenExit", parameters)
-    for number, shift in enumerate([NO_SHIFT, *family.shifts]):
-        address = {"seed": 11 + number, "index": 5 * number, "shift": shift, "split": SPLITS[number % 3]}
-        levels = family.levels(address["seed"], [address["index"]], shift, address["split"])
-        dice = random.Random(number)
-        episodes = Episodes(family, levels)
-        story = {"address": address, "level": write_ascii(levels, family).splitlines(), "hash": levels.hashes()[0]}
-        story |= {"actions": [], "positions": [], "rewards": [], "terminated": [], "truncated": []}
-        while not episodes.done[0]:
-            wanted = [*levels.cells("sign"), *levels.cells("exit")]
-            wanted = [
-                c for k, c in zip((1, 0), wanted, strict=True) if c != ABSENT and not episodes.touched[0] >> k & 1
-            ]
-            field = distances(levels, np.array(wanted[:1]))[0]
-            agent = int(episodes.agent[0])
-            nearest = min(range(4), key=lambda a: field[agent + (-family.size, 1, family.size, -1)[a]])
-            action = dice.randrange(4) if dice.random() < 0.3 else nearest
-            episodes.step(np.array([action]))
-            story["actions"].append(ACTIONS[action])
-            story["positions"].append(divmod(int(episodes.agent[0]), family.size))
-            story["rewards"].append(episodes.rewards[0].tolist())
-            story["terminated"].append(bool(episodes.terminated[0]))
-            story["truncated"].append(bool(episodes.truncated[0]))
-        stories.append({"family": "GreenExit", "parameters": parameters} | story)
+    for name, kind in known_families().items():
+        parameters = PARAMETERS.get(name, {})
+        family = kind(**parameters)
+        for number, shift in enumerate([NO_SHIFT, *family.shifts]):
+            address = {"seed": 11 + number, "index": 5 * number, "shift": shift, "split": SPLITS[number % 3]}
+            stories.append(
+                {"family": name, "parameters": parameters, "address": address} | play(family, address, number)
+            )
     return stories
+
+
+def play(family: Family, address: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the level at an address and what happened on it."""
+    levels = family.levels(address["seed"], [address["index"]], address["shift"], address["split"])
+    dice = random.Random(number)
+    episodes = Episodes(family, levels)
+    story: dict[str, Any] = {"level": write_ascii(levels, family).splitlines(), "hash": levels.hashes()[0]}
+    story |= {"actions": [], "positions": [], "rewards": [], "terminated": [], "truncated": []}
+    order = sorted(
+        range(len(family.slots)), key=lambda k: (family.slots[k] != family.cue, family.slots[k] == family.goal)
+    )
+    while not episodes.done[0]:
+        touched = int(episodes.state.touched[0])
+        wanted = [cell for k in order if (cell := int(episodes.objects[0, k])) != ABSENT and not touched >> k & 1]
+        agent, action = int(episodes.agent[0]), dice.randrange(4)
+        if wanted and dice.random() > 0.3:
+            field = distances(levels, np.array(wanted[:1]))[0]
+            action = min(range(4), key=lambda a: field[agent + (-family.size, 1, family.size, -1)[a]])
+        episodes.step(np.array([action]))
+        story["actions"].append(ACTIONS[action])
+        story["positions"].append(divmod(int(episodes.agent[0]), family.size))
+        story["rewards"].append(episodes.rewards[0].tolist())
+        story["terminated"].append(bool(episodes.terminated[0]))
+        story["truncated"].append(bool(episodes.truncated[0]))
+    return story
 
 
 if __name__ == "__main__":
