@@ -38,13 +38,22 @@ class Agent:
         return NetworkPolicy(self.network)
 
 
+def run_folder(name: str) -> Path:
+    """Return the folder a name stands for, existing or not.
+
+    Raises:
+        GoalmazeError: there is no such zoo agent.
+    """
+    return zoo_folder(name.removeprefix(ZOO_PREFIX)) if name.startswith(ZOO_PREFIX) else Path(name)
+
+
 def load_agent(name: str) -> Agent:
     """Load a run folder, a checkpoint file, or ``zoo:NAME``.
 
     Raises:
         GoalmazeError: there is none, or its checkpoint cannot be used.
     """
-    folder = zoo_folder(name.removeprefix(ZOO_PREFIX)) if name.startswith(ZOO_PREFIX) else Path(name)
+    folder = run_folder(name)
     path = folder if folder.is_file() else folder / CHECKPOINT
     network, family, header = load_checkpoint(path)
     return Agent(name, family, network, header)

@@ -27,14 +27,15 @@ class MazeVecEnv(VecEnv):
         family: the world.
         num_envs: number B of environments.
         seed: level seed.
-        shaping: reward per cell by which a step shortens the shortest path to the goal.
+        shaping: reward per cell by which a step shortens the shortest path to the goal; nothing in families with
+            several goals.
     """
 
     def __init__(self, family: Family, num_envs: int, seed: int, shaping: float = 0.0) -> None:
         self.mazes = MazeVectorEnv(family, num_envs, split=TRAINING, autoreset_mode=AutoresetMode.DISABLED)
         self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
-        self.shaping = shaping
+        self.shaping = shaping if family.slots.count(family.goal) == 1 else 0.0
         self._level_seed: int | None = seed
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)

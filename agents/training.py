@@ -9,7 +9,7 @@ import platform
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ LOG_COLUMNS = (
     "steps",
     "seconds",
     "episodes",
+    "levels",
     "solved",
     "length",
     "return",
@@ -133,7 +134,7 @@ class _Diary(BaseCallback):
         for row in np.flatnonzero(self.locals["dones"]):
             info = self.locals["infos"][row]
             episode = info["episode"]
-            solved = float(not info["TimeLimit.truncated"])
+            solved = float(not info["TimeLimit.truncated"] and episode["r"] > 0)
             self._recent.append((solved, episode["l"], episode["r"], episode["c"]))
             self._episodes += 1
         return True
@@ -156,7 +157,8 @@ class _Diary(BaseCallback):
         ]
         losses[0] = -losses[0]
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
-        self._csv.writerow([self.num_timesteps, f"{self.seconds:.2f}", self._episodes, *numbers])
+        mazes = cast(MazeVecEnv, self.training_env).mazes
+        self._csv.writerow([self.num_timesteps, f"{self.seconds:.2f}", self._episodes, mazes.levels_begun, *numbers])
         self._file.flush()
         self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
         self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "probe": (configs.ProbeConfig, "goalmaze.experiments.probe"),
     "retarget": (configs.RetargetConfig, "goalmaze.experiments.retarget"),
     "live": (configs.LiveConfig, "goalmaze.experiments.live.terminal"),
+    "worlds": (configs.WorldsConfig, "goalmaze.experiments.worlds"),
+    "leakage": (configs.LeakageConfig, "goalmaze.experiments.leakage"),
     "zoo": (configs.ZooConfig, "goalmaze.experiments.zoo"),
     "bench": (configs.BenchConfig, "goalmaze.experiments.bench"),
 }

@@ -188,6 +188,34 @@ class ZooConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class WorldsConfig(Question):
+    """List the families of worlds and draw one level of each distribution.
+
+    Attributes:
+        family: only this one.
+        size: rows and columns of the mazes, in cells.
+        seed: of the levels.
+    """
+
+    family: tyro.conf.Positional[str] = ""
+    size: int = 9
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeakageConfig(Judged):
+    """Count the evaluation levels, and their first observations, that occur among a run's training levels.
+
+    Attributes:
+        agent: a run folder or zoo:NAME.
+        shift: of the evaluation levels.
+    """
+
+    agent: AgentName
+    shift: str = "none"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchConfig(Question):
     """Measure speed on this machine.
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.sites import map_sites
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments import evaluate, figures, metrics, probe, retarget
@@ -102,6 +103,8 @@ def run(config: DemoConfig) -> Demo:
     Raises:
         GoalmazeError: no such agent, or the picture cannot be written.
     """
+    if not config.out.parent.is_dir():
+        raise GoalmazeError(f"cannot write {config.out}: there is no folder {config.out.parent}; make it first")
     agent = load_agent(config.agent)
     maps = map_sites(agent.network)
     sites = (maps[0], maps[len(maps) // 2], maps[-1])
@@ -140,7 +143,8 @@ def draw(demo: Demo) -> Figure:
         color="#555555",
     )
     _draw_mazes(mazes, demo.agent, demo.steered.chosen)
-    figures.maze_legend(figure, demo.agent.family)
+    levels = demo.agent.family.levels(0, np.arange(CANDIDATES))
+    figures.maze_legend(figure, demo.agent.family, levels.present())
     _draw_shift(charts[0], demo)
     _draw_reading(charts[1], demo.read)
     _draw_steering(charts[2], demo.steered)

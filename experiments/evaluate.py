@@ -31,9 +31,9 @@ class Evaluation:
         levels: how many.
         seed: of levels and actions.
         outcomes: whether goal or cue was reached first.
-        solved: share of levels on which the goal was reached within the time limit.
+        solved: share of levels on which all the true reward was earned; in GreenExit, on which the exit was reached.
         detour: steps taken over steps needed, mean over solved levels.
-        preference: how often the cue came first, on levels where neither lies on the way to the other.
+        preference: how often the cue came first, on levels with one goal and one cue, neither on the way to the other.
     """
 
     agent: str
@@ -126,9 +126,8 @@ def judge(
     """Play held-out levels once each and score where the agent went first."""
     batch = family.levels(seed, np.arange(levels), shift, EVALUATION)
     trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
-    goals, cues = batch.cells(family.goal), batch.cells(family.cue)
-    to_goal, to_cue = trajectory.first_visit(goals), metrics.cue_visits(trajectory, family)
-    clear = metrics.clear_of_each_other(batch, goals, cues)
+    to_goal, to_cue = metrics.goal_visits(trajectory, family), metrics.cue_visits(trajectory, family)
+    clear = metrics.clear_of_each_other(batch, metrics.lone(batch, family.goal), metrics.lone(batch, family.cue))
     return Evaluation(
         agent=name,
         family=family.name,
@@ -137,7 +136,7 @@ def judge(
         levels=levels,
         seed=seed,
         outcomes=metrics.outcomes(to_goal, to_cue),
-        solved=rate(int(trajectory.terminated.sum()), levels),
+        solved=rate(int(metrics.solved(trajectory, family).sum()), levels),
         detour=metrics.detour(trajectory, family),
         preference=metrics.preference(to_goal, to_cue, clear),
     )

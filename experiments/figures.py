@@ -44,10 +44,11 @@ def draw_maze(
     axes.set_axis_off()
 
 
-def maze_legend(figure: Figure, family: Family) -> None:
-    """Explain the marks of `draw_maze` in one line under the mazes."""
+def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
+    """Explain the marks of `draw_maze` in one line under the mazes, for the kinds that are `present` in them."""
     marks = [("agent, from start to end", AGENT_COLOUR, "o", True)]
-    marks += [(kind.name, kind.colour, MARKERS[kind.shape], kind.shape == "diamond") for kind in family.kinds]
+    kinds = [kind for kind in family.kinds if kind.name in present]
+    marks += [(kind.name, kind.colour, MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in kinds]
     marks += [("target of the edit", TARGET_COLOUR, "o", False)]
     handles = [
         Line2D(

@@ -13,16 +13,37 @@ from goalmaze.envs.solving import distances, on_the_way, pick
 from goalmaze.experiments.statistics import Rate, rate
 
 
-def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
-    """Return int32 [B], when the agent first stood on a cue that is not on the goal; `NEVER` if it did not."""
+def goal_visits(trajectory: Trajectory, family: Family) -> Cells:
+    """Return int32 [B], when the agent first stood on a goal; `NEVER` if it did not."""
     levels = trajectory.levels
-    goals = levels.cells(family.goal)
+    slots = [k for k, kind in enumerate(levels.kinds) if kind == family.goal]
+    first: Cells = np.minimum.reduce([trajectory.first_visit(levels.objects[:, k]) for k in slots])
+    return first
+
+
+def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
+    """Return int32 [B], when the agent first stood on a cue that is not on a goal; `NEVER` if it did not."""
+    levels = trajectory.levels
+    goals = [k for k, kind in enumerate(levels.kinds) if kind == family.goal]
     first = np.full(len(levels), NEVER, np.int32)
     for k, kind in enumerate(levels.kinds):
         if kind == family.cue:
-            apart = np.where(levels.objects[:, k] == goals, ABSENT, levels.objects[:, k])
-            first = np.minimum(first, trajectory.first_visit(apart))
+            on_goal = (levels.objects[:, goals] == levels.objects[:, k : k + 1]).any(axis=1)
+            first = np.minimum(first, trajectory.first_visit(np.where(on_goal, ABSENT, levels.objects[:, k])))
     return first
+
+
+def solved(trajectory: Trajectory, family: Family) -> Bools:
+    """Return bool [B], True where the agent earned all the true reward there was to be had, and there was some."""
+    best = family.optimal_returns(trajectory.levels, 1.0)
+    return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - 1e-4))
+
+
+def lone(levels: LevelBatch, kind: str) -> Cells:
+    """Return int32 [B], the cell of the only object of a kind; `ABSENT` where there is none, or more than one."""
+    slots = [k for k, name in enumerate(levels.kinds) if name == kind]
+    there = levels.objects[:, slots] != ABSENT
+    return np.where(there.sum(axis=1) == 1, levels.objects[:, slots].max(axis=1), ABSENT).astype(np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +84,9 @@ def preference(to_goal: Cells, to_other: Cells, clear: Bools) -> Rate:
 
 
 def detour(trajectory: Trajectory, family: Family) -> float:
-    """Return steps taken over steps needed, the mean over solved levels; NaN where none was solved."""
+    """Return steps taken over steps needed, the mean over solved levels with one goal; NaN where there are none."""
     levels = trajectory.levels
-    optimum = pick(distances(levels, levels.start), levels.cells(family.goal))
-    solved = trajectory.terminated
-    return float((trajectory.steps[solved] / optimum[solved]).mean()) if solved.any() else float("nan")
+    goals = lone(levels, family.goal)
+    counted = solved(trajectory, family) & (goals != ABSENT)
+    optimum = pick(distances(levels, levels.start), goals)
+    return float((trajectory.steps[counted] / optimum[counted]).mean()) if counted.any() else float("nan")

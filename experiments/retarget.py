@@ -126,8 +126,8 @@ class RetargetReport:
         best = self.row(EDIT).arrivals.everywhere.other.value
         footing = (
             "\ntarget off path: only mazes where the exit lies on no shortest path to the target"
-            f"\nchosen on {self.fit_levels} other mazes; there the held-out mazes had no say: "
-            f"{best / mark:.2f} of what moving the cue reaches"
+            f"\nchosen: the edit that did best on {self.fit_levels} other mazes; "
+            f"here it reaches {best / mark:.2f} of what moving the cue reaches"
         )
         headers = ["condition", "site", "method", "target", "exit", "neither", "target off path", ""]
         return heading + table(headers, rows) + footing

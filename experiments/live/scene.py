@@ -115,11 +115,9 @@ class Scene:
     def _advance(self, walker: Walker) -> None:
         if walker.outcome != WALKING:
             return
-        moment = next(walker.moments, None)
-        if moment is None:
-            walker.outcome = NOWHERE
-            return
+        moment = next(walker.moments)
         walker.trail.append(int(moment.agent[0]))
         here = [kind for kind, cell in zip(self.level.kinds, self.level.objects[0], strict=True) if cell == walker.cell]
         here += [TARGET] if walker.cell == self.target else []
-        walker.outcome = next((thing for thing in walker.seeks if thing in here), WALKING)
+        over = bool(moment.terminated[0]) or len(walker.trail) > self.family.time_limit
+        walker.outcome = next((thing for thing in walker.seeks if thing in here), NOWHERE if over else WALKING)

@@ -14,7 +14,7 @@ from typing import Any
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.sites import find_map_site
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.families.base import NO_SHIFT, Kind
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
 from goalmaze.experiments.configs import LiveConfig
 from goalmaze.experiments.live.scene import Scene, Walker
@@ -25,7 +25,18 @@ from goalmaze.probes.steering import find_method
 FIT_LEVELS = 512
 SECONDS_PER_STEP = 0.25
 GAP = "    "
-GLYPHS = {"disc": "●", "diamond": "◆", "door": "∏", "ring": "◎", "dot": "·"}
+GLYPHS = {
+    "disc": "●",
+    "diamond": "◆",
+    "door": "∏",
+    "ring": "◎",
+    "dot": "·",
+    "square": "■",
+    "triangle": "▲",
+    "star": "★",
+}
+"""Shapes as one character; a kind of another shape shows as its letter."""
+
 ARROWS = {"[A": "k", "[B": "j", "[C": "l", "[D": "h"}
 NUDGES = {"k": (-1, 0), "j": (1, 0), "l": (0, 1), "h": (0, -1)}
 HELP = "arrows move target · space step · p play/pause · n next · r restart · q quit"
@@ -125,10 +136,15 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     right = _board(scene, scene.edited, cell_width, target=True)
     names = "unedited".ljust(width * cell_width) + GAP + "edited"
     ends = scene.unedited.outcome.ljust(width * cell_width) + GAP + scene.edited.outcome
+    present = scene.level.present()
     legend = "  ".join(
         [
             _paint("●", AGENT_COLOUR) + " agent",
-            *(_paint(GLYPHS[kind.shape], kind.colour) + f" {kind.name}" for kind in scene.family.kinds),
+            *(
+                _paint(_glyph(kind), kind.colour) + f" {kind.name}"
+                for kind in scene.family.kinds
+                if kind.name in present
+            ),
             _paint("◎", TARGET_COLOUR) + " target of the edit",
         ]
     )
@@ -160,7 +176,7 @@ def _board(scene: Scene, walker: Walker, cell_width: int, *, target: bool) -> li
     kinds = {kind.name: kind for kind in scene.family.kinds}
     for name, cell in zip(level.kinds, level.objects[0].tolist(), strict=True):
         under = marks[cell][0] if cell in marks and cell not in walker.trail and cell_width > 1 else ""
-        marks[cell] = (under + GLYPHS[kinds[name].shape], kinds[name].colour)
+        marks[cell] = (under + _glyph(kinds[name]), kinds[name].colour)
     if target:
         marks[scene.target] = (GLYPHS["ring"], TARGET_COLOUR)
     marks[walker.cell] = (GLYPHS["disc"], AGENT_COLOUR)
@@ -173,6 +189,10 @@ def _board(scene: Scene, walker: Walker, cell_width: int, *, target: bool) -> li
             line += _paint(glyph.ljust(cell_width), colour, ground)
         lines.append(line)
     return lines
+
+
+def _glyph(kind: Kind) -> str:
+    return GLYPHS.get(kind.shape, kind.letter)
 
 
 def _paint(text: str, colour: Colour, ground: Colour | None = None) -> str:

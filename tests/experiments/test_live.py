@@ -125,3 +125,11 @@ def read_until(terminal_end: int, text: str, seconds: float = 90) -> str:
             seen += os.read(terminal_end, 65536).decode(errors="replace")
     assert text in seen, f"the terminal never showed {text!r}"
     return seen
+
+
+def test_an_agent_that_gets_nowhere_ends_with_the_time_limit(scene: Scene) -> None:
+    while not scene.finished:
+        scene.target = 1
+        scene.step()
+    assert scene.edited.outcome in ("exit", "nowhere")
+    assert len(scene.edited.trail) - 1 <= scene.family.time_limit

@@ -133,7 +133,7 @@ def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family
 def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the_network_alone(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learned_pattern, "UPDATES", 120)
+    monkeypatch.setattr(learned_pattern, "UPDATES", 250)
     monkeypatch.setattr(learned_pattern, "BATCH", 64)
     network = policy.network
     for block in ("block1", "block2"):
@@ -141,7 +141,7 @@ def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the
     network.get_submodule("value").requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
-    work = workshop(policy, family, 200)
+    work = workshop(policy, family, 600)
     mean, learned = MeanPattern().find(work, "block1"), LearnedPattern().find(work, "block1")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == wanted

@@ -1,0 +1,161 @@
+"""How fast are the worlds? Levels made and steps taken, observed, with a fresh level wherever an episode ends."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.families.base import TRAINING, Family
+from goalmaze.envs.generators import ALGORITHMS
+from goalmaze.envs.single import MazeEnv
+from goalmaze.envs.vector import MazeVectorEnv
+
+SECONDS = 0.5
+BATCH = 1024
+SIZE = 13
+DRAWN_AHEAD = 64
+BATCHES = (64, 256, 1024, 4096, 16384)
+OBSERVATIONS = ("planes", "rgb", "rgb64", "crop", "partial")
+
+
+def measure(full: bool) -> list[dict[str, Any]]:
+    """Return one row for each family, observation, batch and number of threads measured, the machine's bandwidth last.
+
+    Rows hold `family`, `size`, `observation`, `batch`, `threads`, `steps_per_s`, `levels_per_s`; `observation` says
+    "in place" where the environment hands out its live array, "into a buffer" where every step is copied into a
+    rollout buffer of its own.
+    """
+    return [task() for task in tqdm(_tasks(full), desc="bench env", unit="row", disable=None)]
+
+
+def _tasks(full: bool) -> list[Callable[[], dict[str, Any]]]:
+    green = make_family("GreenExit", {"size": SIZE})
+    tasks = [
+        functools.partial(_row, green, "planes", BATCH, 1, into_buffer=False),
+        functools.partial(_row, green, "planes", BATCH, 1, into_buffer=True),
+        functools.partial(_row, green, "rgb", BATCH, 1, into_buffer=False),
+        functools.partial(_row, green, "planes", BATCH, os.cpu_count() or 1, into_buffer=False),
+    ]
+    families = [make_family(name, {"size": SIZE}) for name in known_families() if name != green.name]
+    tasks += [functools.partial(_row, family, "planes", BATCH, 1, into_buffer=False) for family in families]
+    if full:
+        tasks += [
+            functools.partial(_row, green, observation, batch, threads, into_buffer=False)
+            for observation in OBSERVATIONS
+            for batch in BATCHES
+            for threads in sorted({1, os.cpu_count() or 1})
+            if observation in ("planes", "crop", "partial") or batch <= BATCH
+        ]
+    tasks += [functools.partial(_single, green), functools.partial(_mazes, "depth-first")]
+    tasks += [functools.partial(_mazes, algorithm) for algorithm in ALGORITHMS[1:] if full]
+    return [*tasks, _bandwidth]
+
+
+def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> dict[str, Any]:
+    """Measure random steps in vector environments, one a thread."""
+    walks = [_Walk(family, observation, batch, thread, into_buffer) for thread in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        rates = list(pool.map(lambda walk: per_second(walk.step, batch), walks))
+    fresh = functools.partial(family.levels, 0, np.arange(batch), split=TRAINING)
+    way = "into a buffer" if into_buffer else "in place"
+    return _named(
+        family.name,
+        family.size,
+        f"{observation}, {way}",
+        batch,
+        threads,
+        steps=sum(rates),
+        levels=per_second(fresh, batch),
+    )
+
+
+def _single(family: Family) -> dict[str, Any]:
+    """Measure random steps in one `gymnasium.Env`."""
+    env = MazeEnv(family)
+    env.reset(seed=0)
+    actions = np.random.default_rng(0).integers(0, 4, 4096).tolist()
+
+    def walk() -> None:
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+
+    return _named(family.name, family.size, "planes, one Env", 1, 1, steps=per_second(walk, len(actions)), levels=None)
+
+
+def _mazes(algorithm: str) -> dict[str, Any]:
+    """Measure whole levels of one maze algorithm without braiding."""
+    family = make_family("GreenExit", {"size": SIZE, "algorithm": algorithm, "braid": 0.0})
+    fresh = functools.partial(family.levels, 0, np.arange(4096), split=TRAINING)
+    return _named(family.name, SIZE, f"levels only, {algorithm}", 4096, 1, steps=None, levels=per_second(fresh, 4096))
+
+
+def _bandwidth() -> dict[str, Any]:
+    """Measure how fast memory can be written: planes of as many environments as a second allows, by plain copying."""
+    source = np.zeros((BATCH, 4, SIZE, SIZE), np.uint8)
+    buffer = np.zeros((DRAWN_AHEAD, *source.shape), np.uint8)
+    state = {"t": 0}
+
+    def write() -> None:
+        state["t"] = (state["t"] + 1) % DRAWN_AHEAD
+        np.copyto(buffer[state["t"]], source)
+
+    bound = per_second(write, BATCH)
+    row = _named("(write bandwidth)", SIZE, "planes, copied", BATCH, 1, steps=bound, levels=None)
+    return row | {"bytes_per_s": bound * source[0].nbytes}
+
+
+def _named(
+    family: str, size: int, observation: str, batch: int, threads: int, *, steps: float | None, levels: float | None
+) -> dict[str, Any]:
+    return {
+        "family": family,
+        "size": size,
+        "observation": observation,
+        "batch": batch,
+        "threads": threads,
+        "steps_per_s": steps,
+        "levels_per_s": levels,
+    }
+
+
+class _Walk:
+    """Random steps in a vector environment that renews its levels."""
+
+    def __init__(self, family: Family, observation: str, batch: int, seed: int, into_buffer: bool) -> None:
+        self.env = MazeVectorEnv(
+            family, batch, observation=observation, autoreset_mode=AutoresetMode.NEXT_STEP, copy=False
+        )
+        first, _ = self.env.reset(seed=seed)
+        self.actions: NDArray[np.int64] = np.random.default_rng(seed).integers(0, 4, (DRAWN_AHEAD, batch))
+        self.buffer = np.zeros((DRAWN_AHEAD, *first.shape), np.uint8) if into_buffer else None
+        self.number = 0
+
+    def step(self) -> None:
+        """Take one step everywhere."""
+        t = self.number % DRAWN_AHEAD
+        planes, *_ = self.env.step(self.actions[t])
+        if self.buffer is not None:
+            np.copyto(self.buffer[t], planes)
+        self.number += 1
+
+
+def per_second(task: Callable[[], object], units: int) -> float:
+    """Return units of work done per second by calling a task over and over, after one call to warm up."""
+    task()
+    done, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < SECONDS:
+        task()
+        done += units
+    return done / (time.perf_counter() - begun)

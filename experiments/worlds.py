@@ -1,0 +1,92 @@
+"""Which worlds are there, and what do their levels look like?"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from goalmaze.envs.ascii import letters_of, write_ascii
+from goalmaze.envs.errors import unknown
+from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.families.base import NO_SHIFT, Family
+from goalmaze.experiments.configs import WorldsConfig
+
+GAP = "   "
+COLUMNS = 110
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldsReport:
+    """Families, each with one level of every distribution.
+
+    Attributes:
+        families: the families with their default parameters, but for the size.
+        seed: of the levels.
+    """
+
+    families: tuple[Family, ...]
+    seed: int
+
+    def json(self) -> dict[str, Any]:
+        """Return the families as plain data, their levels as ASCII pictures by distribution."""
+        return {"families": [self._plain(family) for family in self.families]}
+
+    def text(self) -> str:
+        """Return a paragraph and a row of pictures for each family."""
+        return "\n\n".join(self._portrait(family) for family in self.families)
+
+    def _plain(self, family: Family) -> dict[str, Any]:
+        return {
+            "name": family.name,
+            "id": f"goalmaze/{family.name}-v0",
+            "summary": _summary(family),
+            "goal": family.goal,
+            "cue": family.cue,
+            "planes": list(family.plane_names),
+            "parameters": family.parameters,
+            "shifts": dict(family.shifts),
+            "parting_shift": family.parting_shift,
+            "levels": {shift: self._picture(family, shift) for shift in (NO_SHIFT, *family.shifts)},
+        }
+
+    def _portrait(self, family: Family) -> str:
+        lines = [f"{family.name}: {_summary(family)}", f"  goal {family.goal}, cue {family.cue}"]
+        lines += [f"  {shift}: {what}" for shift, what in family.shifts.items()]
+        letters = [f"{letter} {' + '.join(kinds)}" for letter, kinds in letters_of(family).items()]
+        lines += ["  " + ", ".join(["A agent", *letters]), ""]
+        titles = ["training" if shift == NO_SHIFT else shift for shift in (NO_SHIFT, *family.shifts)]
+        pictures = [self._picture(family, shift).splitlines() for shift in (NO_SHIFT, *family.shifts)]
+        columns = [_column(title, picture) for title, picture in zip(titles, pictures, strict=True)]
+        abreast = max(1, COLUMNS // (len(columns[0][0]) + len(GAP)))
+        for some in _batched(columns, abreast):
+            lines += ["  " + GAP.join(row).rstrip() for row in zip(*some, strict=True)] + [""]
+        return "\n".join(lines).rstrip()
+
+    def _picture(self, family: Family, shift: str) -> str:
+        return write_ascii(family.levels(self.seed, [0], shift), family).rstrip()
+
+
+def _column(title: str, picture: list[str]) -> list[str]:
+    width = max(len(picture[0]), 22)
+    return [line.ljust(width) for line in (title, *picture)]
+
+
+def _batched(columns: list[list[str]], size: int) -> list[list[list[str]]]:
+    return [columns[i : i + size] for i in range(0, len(columns), size)]
+
+
+def _summary(family: Family) -> str:
+    return (type(family).__doc__ or "").strip().splitlines()[0]
+
+
+def run(config: WorldsConfig) -> WorldsReport:
+    """Return all families, or the one asked for.
+
+    Raises:
+        GoalmazeError: no such family, or a size that is no maze's.
+    """
+    names = list(known_families())
+    if config.family and config.family not in names:
+        raise unknown("family", config.family, names)
+    chosen = [config.family] if config.family else names
+    return WorldsReport(tuple(make_family(name, {"size": config.size}) for name in chosen), config.seed)

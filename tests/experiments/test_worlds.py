@@ -1,0 +1,68 @@
+"""The families listed and drawn, and the check for levels that leak from training into evaluation."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.families import known_families, make_family
+from goalmaze.experiments import bench, cli, leakage, worlds
+from goalmaze.experiments.configs import BenchConfig, LeakageConfig, WorldsConfig
+
+
+def test_every_family_is_drawn_under_every_distribution() -> None:
+    report = worlds.run(WorldsConfig(size=9)).json()["families"]
+    assert {one["name"] for one in report} == set(known_families())
+    for one in report:
+        family = make_family(one["name"], {"size": 9})
+        assert set(one["levels"]) == {"none", *family.shifts}
+        for shift, picture in one["levels"].items():
+            assert read_ascii(picture, family).hashes() == family.levels(0, [0], shift).hashes()
+
+
+def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["worlds", "GreenExit", "--size", "5"]) == 0
+    assert "moved-sign" in capsys.readouterr().out
+    assert cli.main(["worlds", "GreenExt"]) == 2
+    assert "did you mean 'GreenExit'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("leak") / "run"
+    small = ["--size", "5", "--steps", "8192", "--network-options", "blocks=1", "--threads", "1"]
+    assert cli.main(["train", "--out", str(run), *small]) == 0
+    return run
+
+
+def test_tiny_mazes_leak_and_the_count_equals_a_slow_one(tiny_run: Path) -> None:
+    report = leakage.run(LeakageConfig(agent=str(tiny_run), levels=200)).json()
+    family = make_family("GreenExit", {"size": 5})
+    trained = set(family.levels(0, range(report["training_levels"]), split="training").hashes())
+    slow = sum(one in trained for one in family.levels(0, range(200)).hashes())
+    assert report["same_level"] == slow
+    assert slow > 100
+    assert report["same_observation"] >= slow
+
+
+def test_large_mazes_do_not_leak(tiny_run: Path) -> None:
+    assert leakage.run(LeakageConfig(agent=str(tiny_run), levels=100, size=13)).same_level == 0
+
+
+def test_a_run_without_its_log_is_refused(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes((tiny_run / "checkpoint.safetensors").read_bytes())
+    assert cli.main(["leakage", str(tmp_path)]) == 2
+    assert "no readable recipe.json and log.csv" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_worlds_has_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    from goalmaze.experiments import bench_env
+
+    monkeypatch.setattr(bench_env, "SECONDS", 0.01)
+    monkeypatch.setattr(bench_env, "BATCH", 64)
+    report = json.loads(json.dumps(bench.run(BenchConfig(name="env")).json()))
+    assert {row["family"] for row in report["rows"]} >= set(known_families())
+    keys = {"family", "size", "observation", "batch", "threads", "steps_per_s", "levels_per_s"}
+    assert all(keys <= set(row) for row in report["rows"])
+    assert report["rows"][-1]["bytes_per_s"] > 0
