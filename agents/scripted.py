@@ -9,10 +9,9 @@ import numpy as np
 from goalmaze.agents.policies import Probabilities, Rows
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.families.base import Family
+from goalmaze.envs.kernels import ACTIONS
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.envs.solving import UNREACHABLE, Distances, distances
-
-ACTIONS = 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +19,7 @@ class _Wanderer:
     """Takes every action equally often."""
 
     def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
-        return np.full((len(rows), ACTIONS), 1 / ACTIONS, np.float32)
+        return np.full((len(rows), len(ACTIONS)), 1 / len(ACTIONS), np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

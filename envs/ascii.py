@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import AGENT, Family
+from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
 from goalmaze.envs.solving import UNREACHABLE, distances, pick
 
@@ -119,6 +119,3 @@ def _put(objects: list[int], kind: str, cell: int, family: Family, where: str) -
             return
     slots = family.slots.count(kind)
     raise GoalmazeError(f"{where}: more objects '{kind}' than the {slots} that {family.name} has; leave one out")
-
-
-__all__ = ["AGENT", "check_reachable", "letters_of", "read_ascii", "write_ascii"]

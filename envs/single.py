@@ -14,7 +14,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.generation import World
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import ABSENT, LevelBatch
 from goalmaze.envs.observations import make_view
 from goalmaze.envs.rendering import Window, frame
 from goalmaze.envs.vector import RENDER_MODES
@@ -147,5 +147,5 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
 def _as_seen(level: LevelBatch, agent: int) -> LevelBatch:
     """Return the level as it stands mid-episode: the agent hides what it stands on."""
-    objects = np.where(level.objects == agent, -1, level.objects)
+    objects = np.where(level.objects == agent, ABSENT, level.objects)
     return LevelBatch(level.walls, np.array([agent]), objects, level.kinds)

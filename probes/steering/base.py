@@ -51,10 +51,9 @@ class Workshop:
 
 
 class Method(abc.ABC):
-    """A way to find what to write. Its name and what it knows are part of every result."""
+    """A way to find what to write; its name is part of every result."""
 
     name: ClassVar[str]
-    summary: ClassVar[str]
 
     @abc.abstractmethod
     def find(self, workshop: Workshop, site: str) -> GoalPattern:

@@ -31,7 +31,6 @@ class LearnedPattern(Method):
     """
 
     name = "learned-pattern"
-    summary = "pattern trained so that the agent acts as if the goal had moved"
 
     def find(self, workshop: Workshop, site: str) -> GoalPattern:
         """Return the trained pattern."""

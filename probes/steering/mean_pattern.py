@@ -10,7 +10,6 @@ class MeanPattern(Method):
     """The cheese vector of Mini et al. (2023), aligned on the goal's square so that it can be written anywhere."""
 
     name = "mean-pattern"
-    summary = "mean difference the goal makes, aligned on its square"
 
     def find(self, workshop: Workshop, site: str) -> GoalPattern:
         """Return the mean over mazes of (activation with goal and cue) - (activation without), laid on the goal."""

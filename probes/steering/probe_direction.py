@@ -14,7 +14,6 @@ class ProbeDirection(Method):
     """The direction of a 1×1 probe for the goal's square (Bush et al., 2025), as long as the goal itself makes it."""
 
     name = "probe-direction"
-    summary = "direction of a linear per-square probe for the goal's cell"
 
     def find(self, workshop: Workshop, site: str) -> GoalPattern:
         """Fit the probe on the workshop's levels and return its direction as a pattern of one square."""
