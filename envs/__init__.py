@@ -5,13 +5,15 @@ from __future__ import annotations
 import gymnasium
 
 from goalmaze.envs.families import known_families
+from goalmaze.envs.manual import describe
 
 NAMESPACE = "goalmaze"
 
 
 def register_envs() -> None:
     """Register every known family with Gymnasium as ``goalmaze/NAME-v0``; repeating it changes nothing."""
-    for name in known_families():
+    for name, family in known_families().items():
+        describe(family)
         spec = f"{NAMESPACE}/{name}-v0"
         if spec not in gymnasium.registry:
             gymnasium.register(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -18,10 +18,21 @@ _S27, _S30, _S31, _S32, _S11 = (np.uint64(s) for s in (27, 30, 31, 32, 11))
 
 def compiled(function: Function) -> Function:
     """Compile `function` to machine code at its first call and keep the code on disk for the next process."""
-    return cast(Function, numba.njit(cache=True, nogil=True)(function))
+    options: dict[str, Any] = {"_nrt": True}
+    return cast(Function, numba.njit(cache=True, nogil=True, **options)(function))
 
 
-@compiled
+def inlined(function: Function) -> Function:
+    """Compile `function`, which makes no arrays, into every function that calls it, without counting who holds arrays.
+
+    To pass the two dozen arrays of a batch of episodes to a function, and count that it holds them, costs more than a
+    step of an episode.
+    """
+    options: dict[str, Any] = {"forceinline": True, "error_model": "numpy", "_nrt": False}
+    return cast(Function, numba.njit(cache=True, nogil=True, **options)(function))
+
+
+@inlined
 def mix(x: np.uint64) -> np.uint64:
     """Scramble 64 bits so that neighbouring inputs give unrelated outputs (SplitMix64; Steele et al., 2014)."""
     x = (x ^ (x >> _S30)) * _MIX_1
@@ -29,29 +40,46 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> _S31)
 
 
+@inlined
+def address(seed: int, split: int, index: int) -> np.uint64:
+    """Return what three integers make together, of which `purposeful` makes streams."""
+    state = mix(np.uint64(seed) + _GOLDEN)
+    state = mix(state + np.uint64(split) + _GOLDEN)
+    return mix(state + np.uint64(index) + _GOLDEN)
+
+
+@inlined
+def purposeful(place: np.uint64, purpose: int) -> np.uint64:
+    """Return the start of an independent random stream for one of the purposes that an address has."""
+    return mix(place + np.uint64(purpose) + _GOLDEN)
+
+
 @compiled
 def stream(seed: int, split: int, index: int, purpose: int) -> np.uint64:
     """Return the start of an independent random stream addressed by four integers."""
-    state = mix(np.uint64(seed) + _GOLDEN)
-    state = mix(state + np.uint64(split) + _GOLDEN)
-    state = mix(state + np.uint64(index) + _GOLDEN)
-    return mix(state + np.uint64(purpose) + _GOLDEN)
+    return purposeful(address(seed, split, index), purpose)
 
 
-@compiled
+@inlined
 def draw(rng: np.ndarray) -> np.uint64:
     """Return the next 64 random bits of the stream held in `rng` [1] and advance it."""
     rng[0] += _GOLDEN
     return mix(rng[0])
 
 
-@compiled
+@inlined
+def portion(bits: np.uint64, bound: int) -> int:
+    """Return the integer in [0, bound) that 32 random bits stand for."""
+    return np.int64(bits * np.uint64(bound) >> _S32)  # type: ignore[return-value]
+
+
+@inlined
 def below(rng: np.ndarray, bound: int) -> int:
     """Return a random integer in [0, bound)."""
-    return np.int64(((draw(rng) >> _S32) * np.uint64(bound)) >> _S32)  # type: ignore[return-value]
+    return portion(draw(rng) >> _S32, bound)
 
 
-@compiled
+@inlined
 def uniform(rng: np.ndarray) -> float:
     """Return a random float in [0, 1)."""
     return float(draw(rng) >> _S11) * (1.0 / 9007199254740992.0)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.compiled import compiled
 from goalmaze.envs.families.base import Family, Kind
-from goalmaze.envs.kernels import WALL_PLANE
 from goalmaze.envs.rendering import AGENT_COLOUR, AGENT_SHAPE, FLOOR_COLOUR, LAMP_CELL, WALL_COLOUR, shape_mask
+from goalmaze.envs.state import WALL, WALL_PLANE
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int32]
@@ -226,7 +226,7 @@ def _reveal(planes: np.ndarray, b: int, cell: int, out: np.ndarray) -> None:
 
 @compiled
 def refresh(
-    walls: np.ndarray,
+    squares: np.ndarray,
     objects: np.ndarray,
     agent: np.ndarray,
     sprites: Sprites,
@@ -237,7 +237,7 @@ def refresh(
     """Draw the cells whose wall or things are not those drawn, and note what is drawn now.
 
     Args:
-        walls: uint8 [B, H*W].
+        squares: uint8 [B, H*W], see `State`.
         objects: int32 [B, K].
         agent: int32 [B].
         sprites: ready-drawn cells.
@@ -247,9 +247,9 @@ def refresh(
     """
     columns, things = sprites.sizes.shape[0], memory.cells.shape[1]
     line, area = 3 * int(sprites.edges[columns]), 3 * sprites.side**2
-    stale = np.empty(walls.shape[1] + 2 * things, np.int32)
+    stale = np.empty(squares.shape[1] + 2 * things, np.int32)
     for b in rows:
-        count = _note_changes(walls, objects, agent, sprites.places, b, memory, stale)
+        count = _note_changes(squares, objects, agent, sprites.places, b, memory, stale)
         for i in range(count):
             cell = stale[i]
             if cell < 0:
@@ -260,7 +260,7 @@ def refresh(
             size = sprites.sizes[row] * sprites.kinds_of_size + sprites.sizes[column]
             to = (b * sprites.edges[columns] + top) * line + left
             lowest = _next_thing(memory.cells, b, cell, 0)
-            tile = (2 * size + walls[b, cell]) * (things + 1) + (0 if lowest == things else lowest + 1)
+            tile = (2 * size + (squares[b, cell] & WALL)) * (things + 1) + (0 if lowest == things else lowest + 1)
             _paste(sprites.tiles, tile * area, 3 * sprites.side, out, to, line, height, length)
             above = _next_thing(memory.cells, b, cell, lowest + 1)
             while above < things:
@@ -305,7 +305,7 @@ def _lay_over(
 
 @compiled
 def _note_changes(
-    walls: np.ndarray,
+    squares: np.ndarray,
     objects: np.ndarray,
     agent: np.ndarray,
     places: np.ndarray,
@@ -324,12 +324,13 @@ def _note_changes(
             memory.cells[b, thing] = cell
             count += 2
     differ = np.uint8(0)
-    for cell in range(walls.shape[1]):
-        differ = np.uint8(differ | np.uint8(walls[b, cell] ^ memory.walls[b, cell]))
+    for cell in range(squares.shape[1]):
+        differ = np.uint8(differ | np.uint8((squares[b, cell] & WALL) ^ memory.walls[b, cell]))
     if differ:
-        for cell in range(walls.shape[1]):
-            if walls[b, cell] != memory.walls[b, cell]:
-                memory.walls[b, cell] = walls[b, cell]
+        for cell in range(squares.shape[1]):
+            wall = squares[b, cell] & WALL
+            if wall != memory.walls[b, cell]:
+                memory.walls[b, cell] = wall
                 stale[count] = cell
                 count += 1
     return count

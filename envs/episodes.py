@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from goalmaze.envs import kernels
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.generation import World
-from goalmaze.envs.kernels import State
 from goalmaze.envs.levels import Bools, LevelBatch
-from goalmaze.envs.prepared import prepare_play, prepare_step
+from goalmaze.envs.prepared import Prepared
+from goalmaze.envs.state import blank_state
 
 Planes = NDArray[np.uint8]
 
@@ -31,31 +30,20 @@ class Episodes:
         batch, slots = levels.objects.shape
         self.family = family
         self._table = family.table
-        self.state = State(
+        self.state = blank_state(
+            batch=batch,
+            height=levels.height,
             width=levels.width,
-            walls=levels.walls.reshape(batch, levels.height * levels.width).copy(),
-            start=levels.start.copy(),
-            placed=levels.objects.copy(),
-            objects=np.empty((batch, slots), np.int32),
-            agent=np.empty(batch, np.int32),
-            held=np.empty(batch, np.int32),
-            touched=np.empty(batch, np.uint64),
-            steps=np.empty(batch, np.int32),
-            rewards=np.empty((batch, 2), np.float32),
-            terminated=np.empty(batch, np.bool_),
-            truncated=np.empty(batch, np.bool_),
-            ended=np.empty(batch, np.bool_),
-            planes=np.empty((batch, family.planes, levels.height * levels.width), np.uint8),
-            marks=np.empty((batch, levels.height * levels.width), np.uint8),
-            routes=np.empty((batch, family.route_length), np.int32),
-            luck=np.arange(batch, dtype=np.uint64),
+            slots=slots,
+            planes=family.planes,
+            route_length=family.route_length,
         )
         self.agent, self.objects = self.state.agent, self.state.objects
         self.steps, self.rewards = self.state.steps, self.state.rewards
         self.terminated, self.truncated = self.state.terminated, self.state.truncated
         self._planes: Planes = self.state.planes.reshape(batch, family.planes, levels.height, levels.width)
-        self._step = prepare_step(self.state, self._table, family.time_limit)
-        kernels.begin_rows(self.state, self._table, np.arange(batch))
+        self._step = Prepared(self.state, self._table, family.time_limit)
+        self.begin(np.arange(batch), levels)
 
     def __len__(self) -> int:
         return len(self.agent)
@@ -66,11 +54,15 @@ class Episodes:
         done: Bools = self.terminated | self.truncated
         return done
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that all episodes take."""
+        return int(sum(array.nbytes for array in self.state[1:]))
+
     def levels(self) -> LevelBatch:
         """Return a copy of the levels being played, as they were at the start."""
         state = self.state
-        walls = state.walls.reshape(len(self), -1, state.width).copy()
-        return LevelBatch(walls, state.start.copy(), state.placed.copy(), self.family.slots)
+        return LevelBatch(state.walls, state.start.copy(), state.placed.copy(), self.family.slots)
 
     def present(self) -> LevelBatch:
         """Return the levels with their objects where they are now: moved, held along the top wall, or gone."""
@@ -79,25 +71,25 @@ class Episodes:
     def begin(self, rows: NDArray[np.intp], levels: LevelBatch | None = None) -> None:
         """Begin new episodes in `rows`, on `levels` (one for each row) or on the level each row already has."""
         if levels is not None:
-            self.state.walls[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
+            self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
             self.state.start[rows] = levels.start
             self.state.placed[rows] = levels.objects
         kernels.begin_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64))
 
-    def step(self, actions: NDArray[np.integer]) -> None:
-        """Advance every episode by one of `actions` [B]; rewards and ends are then in the attributes."""
+    def step(self, actions: NDArray[np.integer] | np.integer | int) -> None:
+        """Advance each episode by one of `actions` [B], or all by the same; rewards and ends are then attributes."""
         self._step(actions)
 
     def renew(self, rows: NDArray[np.intp], world: World, numbers: NDArray[np.int64]) -> None:
         """Begin new episodes in `rows` on fresh levels; arguments as `kernels.play`."""
         kernels.renew_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64), world, numbers)
 
-    def player(self, world: World, numbers: NDArray[np.int64]) -> Callable[[NDArray[np.integer]], None]:
+    def player(self, world: World, numbers: NDArray[np.int64]) -> Prepared:
         """Return a function of actions [B] that steps, and begins new episodes where one had ended before.
 
         Arguments as `kernels.play`.
         """
-        return prepare_play(self.state, self._table, self.family.time_limit, world, numbers)
+        return Prepared(self.state, self._table, self.family.time_limit, world, numbers)
 
     def observe(self) -> Planes:
         """Return uint8 [B, C, H, W], what the agents see; the next step changes it in place."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from goalmaze.envs.compiled import below, compiled, stream, uniform
+from goalmaze.envs.compiled import address, below, compiled, draw, inlined, portion, purposeful, uniform
 from goalmaze.envs.generators import carve
 from goalmaze.envs.solving import UNREACHABLE, flood
 
@@ -45,6 +45,8 @@ class World(NamedTuple):
     chances: Any
 
 
+_S32, _LOW_32 = np.uint64(32), np.uint64(0xFFFFFFFF)
+
 PATIENCE = 64
 """Cells tried at random before all are looked at."""
 
@@ -52,15 +54,20 @@ ASIDE_TRIALS = 32
 """Cells tried before a thing that must leave a way open is left out."""
 
 
-@compiled
-def generate(world: World, index: int, walls: np.ndarray, start: np.ndarray, objects: np.ndarray) -> None:
-    """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at an index."""
-    rng = np.empty(1, np.uint64)
-    rng[0] = stream(world.seed, world.split, index, WALLS_STREAM)
+@inlined
+def generate(
+    world: World, index: int, walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray
+) -> None:
+    """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at an index.
+
+    `rng` uint64 [1] is scratch.
+    """
+    place_in_seed = address(world.seed, world.split, index)
+    rng[0] = purposeful(place_in_seed, WALLS_STREAM)
     carve(walls, rng, world.algorithm, world.openness, world.braid)
     which = 0
     if world.share > 0:
-        rng[0] = stream(world.seed, world.split, index, MIXTURE_STREAM)
+        rng[0] = purposeful(place_in_seed, MIXTURE_STREAM)
         which = 1 if uniform(rng) < world.share else 0
     start[0] = -1
     objects[:] = -1
@@ -69,7 +76,7 @@ def generate(world: World, index: int, walls: np.ndarray, start: np.ndarray, obj
         subject, place, host, region = world.rules[which, r]
         if subject < 0:
             continue
-        rng[0] = stream(world.seed, world.split, index, FIRST_PLACE_STREAM + r)
+        rng[0] = purposeful(place_in_seed, FIRST_PLACE_STREAM + r)
         chance = world.chances[which, r]
         if place == TOP_RIGHT:
             cell = _top_right(squares, width)
@@ -89,7 +96,7 @@ def generate(world: World, index: int, walls: np.ndarray, start: np.ndarray, obj
             objects[subject - 1] = cell
 
 
-@compiled
+@inlined
 def _top_right(squares: np.ndarray, width: int) -> int:
     """Return the free cell of `squares` bool [H*W] nearest to the top right corner."""
     for side in range(1, width - 1):
@@ -100,12 +107,11 @@ def _top_right(squares: np.ndarray, width: int) -> int:
     return -1
 
 
-@compiled
+@inlined
 def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.ndarray, region: int) -> int:
     """Return a uniform free cell of the smallest region in the top right corner, n x n at least, that has one."""
-    nothing = np.empty(0, np.int32)
     for side in range(region, width - 1):
-        cell = _free_cell(squares, width, start, nothing, rng, side)
+        cell = _free_cell(squares, width, start, start[:0], rng, side)
         if cell >= 0:
             return cell
     return -1
@@ -133,7 +139,7 @@ def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: 
     return -1
 
 
-@compiled
+@inlined
 def _free_cell(
     squares: np.ndarray, width: int, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, side: int
 ) -> int:
@@ -143,9 +149,8 @@ def _free_cell(
     """
     corner = width + width - 1 - side
     for _ in range(PATIENCE):
-        pick = below(rng, side * side)
-        row = pick // side
-        cell = corner + row * width + pick - row * side
+        luck = draw(rng)
+        cell = corner + portion(luck >> _S32, side) * width + portion(luck & _LOW_32, side)
         if not squares[cell] and _empty(cell, start, objects):
             return cell
     seen, chosen = 0, -1
@@ -158,7 +163,7 @@ def _free_cell(
     return chosen
 
 
-@compiled
+@inlined
 def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
     """Return whether neither the agent nor an object stands on a cell."""
     free = start[0] != cell
@@ -170,5 +175,6 @@ def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
 @compiled
 def generate_many(world: World, indices: np.ndarray, walls: np.ndarray, start: np.ndarray, objects: np.ndarray) -> None:
     """Fill walls bool [B, H, W], start int32 [B] and objects int32 [B, K] with the levels at indices int64 [B]."""
+    rng = np.empty(1, np.uint64)
     for b in range(indices.shape[0]):
-        generate(world, indices[b], walls[b], start[b : b + 1], objects[b])
+        generate(world, indices[b], walls[b], start[b : b + 1], objects[b], rng)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.compiled import below, compiled, draw
+from goalmaze.envs.depth_first import NTH_WAY, depth_first, neighbours, step_of
 
 ALGORITHMS = ("depth-first", "kruskal", "prim", "wilson", "percolation", "open-room")
 """Names of the algorithms; `carve` takes their place in this list."""
@@ -17,13 +18,8 @@ FEWEST_FREE = 8
 """Squares that percolation leaves free at least, so that agent and objects find a place."""
 
 _KRUSKAL, _PRIM, _WILSON, _PERCOLATION, _OPEN_ROOM = range(1, 6)
-_ZERO, _ONE, _TWO, _THREE, _TWELVE, _SIXTEEN, _S32, _S62 = (np.uint64(n) for n in (0, 1, 2, 3, 12, 16, 32, 62))
-_LOW = np.uint64(0xFFFFFFFF)
-
-_WAYS = [[way for way in range(4) if options >> way & 1] or [0] for options in range(16)]
-_NTH_WAY = np.array([ways[digit * len(ways) // 12] for digit in range(12) for ways in _WAYS])
-_DOWN, _RIGHT = (np.array(signs, np.int64).view(np.uint64) for signs in ([-1, 0, 1, 0], [0, 1, 0, -1]))
-_NTH_DOWN, _NTH_RIGHT = _DOWN[_NTH_WAY], _RIGHT[_NTH_WAY]
+_ZERO, _ONE, _TWO, _TWELVE, _SIXTEEN, _S32, _S62 = (np.uint64(n) for n in (0, 1, 2, 12, 16, 32, 62))
+_LOW_16 = np.uint64(0xFFFF)
 
 
 @compiled
@@ -54,31 +50,10 @@ def carve(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, b
 
 
 @compiled
-def depth_first(walls: np.ndarray, rng: np.ndarray) -> None:
-    """Carve `walls` [H, W] by walking to random new cells and stepping back where there are none (Tarjan, 1972)."""
-    squares, width = walls.reshape(-1), np.uint64(walls.shape[1])
-    squares[:] = True
-    _set_sides(walls, False)
-    cells = _cells(walls)
-    trail = np.empty(cells, np.uint64)
-    depth = _ZERO
-    here = _random_cell(walls, rng)
-    squares[here] = False
-    left = cells - 1
-    while left > 0:
-        new = _neighbours(squares, here, width)
-        if new == _ZERO:
-            depth -= _ONE
-            here = trail[depth]
-            continue
-        trail[depth] = here
-        depth += _ONE
-        step = _random_step(new, width, rng)
-        squares[here + step] = False
-        here += _TWO * step
-        squares[here] = False
-        left -= 1
-    _set_sides(walls, True)
+def carve_many(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, braiding: float) -> None:
+    """Turn every one of `walls` bool [B, H, W] into a maze; arguments as `carve`."""
+    for b in range(walls.shape[0]):
+        carve(walls[b], rng, algorithm, openness, braiding)
 
 
 @compiled
@@ -124,7 +99,7 @@ def prim(walls: np.ndarray, rng: np.ndarray) -> None:
         here = frontier[pick]
         size -= 1
         frontier[pick] = frontier[size]
-        squares[here + _random_step(_neighbours(reached, here, width), width, rng)] = False
+        squares[here + _random_step(neighbours(reached, here, width), width, rng)] = False
     squares[here] = False
 
 
@@ -141,7 +116,7 @@ def wilson(walls: np.ndarray, rng: np.ndarray) -> None:
             start = _cell(walls, row, column)
             here = start
             while squares[here]:
-                last_step[here] = _exact_step(_neighbours(inside, here, width), width, rng)
+                last_step[here] = _exact_step(neighbours(inside, here, width), width, rng)
                 here += _TWO * last_step[here]
             here = start
             while squares[here]:
@@ -179,16 +154,23 @@ def open_room(walls: np.ndarray) -> None:
 
 @compiled
 def braid(walls: np.ndarray, rng: np.ndarray, probability: float) -> None:
-    """Open every wall of `walls` [H, W] between two free cells with the given probability."""
-    height, width = walls.shape
-    threshold = np.uint64(probability * 4294967296.0)
-    for row in range(1, height, 2):
-        for column in range(1, width, 2):
-            luck = draw(rng)
-            if column + 2 < width:
-                walls[row, column + 1] &= (luck >> _S32 >= threshold) | walls[row, column] | walls[row, column + 2]
-            if row + 2 < height:
-                walls[row + 1, column] &= (luck & _LOW >= threshold) | walls[row, column] | walls[row + 2, column]
+    """Open every wall of `walls` [H, W] between two free cells with the given probability, to 16 bits."""
+    squares, width = walls.reshape(-1), np.uint64(walls.shape[1])
+    threshold = np.uint64(probability * 65536.0)
+    luck, cells = _ZERO, 0
+    for row in range(1, walls.shape[0], 2):
+        for column in range(1, walls.shape[1], 2):
+            if cells == 0:
+                luck, cells = draw(rng), 2
+            cell = np.uint64(row) * width + np.uint64(column)
+            if column + 2 < walls.shape[1]:
+                squares[cell + _ONE] &= (luck & _LOW_16 >= threshold) | squares[cell] | squares[cell + _TWO]
+            if row + 2 < walls.shape[0]:
+                below_it = cell + _TWO * width
+                luck_down = luck >> _SIXTEEN & _LOW_16
+                squares[cell + width] &= (luck_down >= threshold) | squares[cell] | squares[below_it]
+            luck >>= _S32
+            cells -= 1
 
 
 @compiled
@@ -213,13 +195,6 @@ def _part_cells(walls: np.ndarray) -> None:
     """Free the cells of `walls` [H, W] and nothing else."""
     walls[:] = True
     walls[1::2, 1::2] = False
-
-
-@compiled
-def _set_sides(walls: np.ndarray, value: bool) -> None:
-    """Overwrite the leftmost and the rightmost column."""
-    walls[:, 0] = value
-    walls[:, -1] = value
 
 
 @compiled
@@ -250,31 +225,10 @@ def _across(code: int, width: int) -> tuple[int, int]:
 
 
 @compiled
-def _neighbours(flags: np.ndarray, cell: np.uint64, width: np.uint64) -> np.uint64:
-    """Return which cells above, right, below and left are flagged, as bits 0 to 3.
-
-    `flags` bool [H * W] is false in the leftmost and rightmost column: there, a step across the border ends.
-    """
-    up, down = max(cell, _TWO * width) - _TWO * width, min(cell + _TWO * width, np.uint64(flags.size - 1))
-    return (
-        np.uint64(flags[up])
-        | np.uint64(flags[cell + _TWO]) << _ONE
-        | np.uint64(flags[down]) << _TWO
-        | np.uint64(flags[cell - _TWO]) << _THREE
-    )
-
-
-@compiled
-def _step(way: int, width: np.uint64) -> np.uint64:
-    """Return what leads from one square to the next."""
-    return _DOWN[way] * width + _RIGHT[way]
-
-
-@compiled
 def _random_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uint64:
     """Return a step in one of the directions whose bits are set; their chances differ by 2**-32."""
     nth = ((draw(rng) >> _S32) * _TWELVE >> _S32) * _SIXTEEN + options
-    return _NTH_DOWN[nth] * width + _NTH_RIGHT[nth]
+    return step_of(NTH_WAY[nth], width)
 
 
 @compiled
@@ -283,16 +237,16 @@ def _exact_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uin
     way = draw(rng) >> _S62
     while options >> way & _ONE == _ZERO:
         way = draw(rng) >> _S62
-    return _DOWN[way] * width + _RIGHT[way]
+    return step_of(int(way), width)
 
 
 @compiled
 def _extend(frontier: np.ndarray, size: int, new: np.ndarray, here: np.uint64, width: np.uint64) -> int:
     """Move the new neighbours of a cell to the frontier and return its size."""
-    options = _neighbours(new, here, width)
+    options = neighbours(new, here, width)
     for way in range(4):
         if options >> np.uint64(way) & _ONE:
-            there = here + _TWO * _step(way, width)
+            there = here + _TWO * step_of(way, width)
             new[there] = False
             frontier[size] = there
             size += 1

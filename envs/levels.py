@@ -158,19 +158,23 @@ class LevelBatch:
     def hashes(self) -> list[str]:
         """Return one hexadecimal digest per level, equal exactly where walls, start and objects are equal.
 
-        Objects of the same kind are interchangeable.
+        Objects of the same kind are interchangeable, and empty slots do not count: a level keeps its hash in a family
+        with room for more.
         """
-        order = np.argsort(np.array(self.kinds), kind="stable")
-        kinds = [self.kinds[k] for k in order]
-        objects = self.objects[:, order].copy()
-        for kind in set(kinds):
-            slots = [k for k, name in enumerate(kinds) if name == kind]
-            objects[:, slots] = np.sort(objects[:, slots], axis=1)
-        head = f"{self.height}x{self.width} {' '.join(kinds)}".encode()
+        names = sorted(set(self.kinds))
+        order = [k for name in names for k, kind in enumerate(self.kinds) if kind == name]
+        things = np.empty((len(self), len(order), 2), np.int64)
+        for name in names:
+            slots = [k for k, kind in enumerate(self.kinds) if kind == name]
+            places = [i for i, k in enumerate(order) if k in slots]
+            things[:, places, 0] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
+            things[:, places, 1] = np.sort(self.objects[:, slots], axis=1)
+        standing = things[:, :, 1] != ABSENT
+        head = f"{self.height}x{self.width} ".encode()
         packed = np.packbits(self.walls.reshape(len(self), self.height * self.width), axis=1)
         return [
             hashlib.blake2b(
-                head + packed[b].tobytes() + self.start[b].tobytes() + objects[b].tobytes(), digest_size=16
+                head + packed[b].tobytes() + self.start[b].tobytes() + things[b, standing[b]].tobytes(), digest_size=16
             ).hexdigest()
             for b in range(len(self))
         ]

@@ -29,7 +29,7 @@ from goalmaze.envs.drawing import (
 )
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import Family
-from goalmaze.envs.kernels import State
+from goalmaze.envs.state import State
 
 Rows = NDArray[np.int64]
 
@@ -107,7 +107,7 @@ class View(abc.ABC):
         self.draw(state, out, rows)
 
     def _checked(self, state: State, out: Bytes, rows: NDArray[Any] | None) -> Rows:
-        family, (batch, cells) = self.family, state.walls.shape
+        family, (batch, cells) = self.family, state.squares.shape
         shown = (state.planes.shape[1], cells, state.width, state.objects.shape[1])
         if shown != (family.planes, family.size**2, family.size, len(family.slots)):
             raise GoalmazeError(
@@ -224,8 +224,7 @@ class Colours(View):
         self._refresh(state, out, memory, self._checked(state, out, rows))
 
     def _refresh(self, state: State, out: Bytes, memory: Memory, rows: Rows) -> None:
-        walls = state.walls.view(np.uint8)
-        refresh(walls, state.objects, state.agent, self.sprites, rows, memory, out.reshape(-1))
+        refresh(state.squares, state.objects, state.agent, self.sprites, rows, memory, out.reshape(-1))
 
 
 class Procgen(Colours):

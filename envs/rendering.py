@@ -57,10 +57,6 @@ def _box(x: Coordinates, y: Coordinates, left: float, top: float, right: float, 
     return (x > left) & (x < right) & (y > top) & (y < bottom)
 
 
-def _hexagon(x: Coordinates, y: Coordinates, radius: float) -> NDArray[np.bool_]:
-    return (np.abs(x) < radius) & (np.abs(x) / 2 + np.abs(y) * 0.866 < radius)
-
-
 def _polygon(*corners: tuple[float, float]) -> Inside:
     """Return the inside of a polygon: where a ray to the right crosses its sides an odd number of times."""
 
@@ -80,7 +76,9 @@ def _star_corners(points: int, outer: float, inner: float) -> tuple[tuple[float,
     return tuple((r * float(np.sin(t)), -r * float(np.cos(t))) for r, t in zip(radii, turns, strict=True))
 
 
-_wedge = _polygon((-0.9, 0.02), (0.4, -0.7), (0.9, -0.12), (0.9, 0.7), (-0.9, 0.7))
+_wedge = _polygon((-0.68, -0.02), (0.3, -0.56), (0.68, -0.14), (0.68, 0.5), (-0.68, 0.5))
+_gem = _polygon((-0.5, -0.75), (0.5, -0.75), (0.85, -0.3), (0, 0.8), (-0.85, -0.3))
+_gem_hole = _polygon((-0.4, -0.53), (0.4, -0.53), (0.58, -0.27), (0, 0.46), (-0.58, -0.27))
 _spikes = _polygon(*_star_corners(8, 1.0, 0.62))
 _arrow = _polygon((0, -0.9), (0.85, 0.8), (0, 0.4), (-0.85, 0.8))
 _arrow_hole = _polygon((0, -0.36), (0.38, 0.38), (0, 0.14), (-0.38, 0.38))
@@ -96,9 +94,9 @@ SHAPES: dict[str, Inside] = {
     ),
     "cheese": lambda x, y: (
         _wedge(x, y)
-        & ~_circle(x, y, 0.2, -0.3, 0.32)
-        & ~_circle(x, y, 0.17, 0.45, 0.42)
-        & ~_circle(x, y, 0.15, 0.3, -0.2)
+        & ~_circle(x, y, 0.17, -0.24, 0.22)
+        & ~_circle(x, y, 0.14, 0.34, 0.28)
+        & ~_circle(x, y, 0.13, 0.22, -0.18)
     ),
     "chest": lambda x, y: (
         (_box(x, y, -0.8, -0.12, 0.8, 0.65) | (_oval(x, y + 0.12, 0.8, 0.58) & (y < -0.1)))
@@ -108,12 +106,17 @@ SHAPES: dict[str, Inside] = {
     "cross": lambda x, y: (np.minimum(np.abs(x - y), np.abs(x + y)) < 0.34) & _box(x, y, -0.75, -0.75, 0.75, 0.75),
     "diamond": lambda x, y: np.abs(x) + np.abs(y) < 0.82,
     "disc": lambda x, y: _circle(x, y, 0.55),
-    "dish": lambda x, y: _oval(x, y, 0.95, 0.5) & ~(_oval(x, y, 0.7, 0.32) & ~_oval(x, y, 0.5, 0.18)),
+    "dish": lambda x, y: _circle(x, y, 0.95) & ~(_circle(x, y, 0.72) & ~_circle(x, y, 0.6)),
     "door": lambda x, y: _box(x, y, -0.84, -0.84, 0.84, 0.84) & ~_box(x, y, -0.6, -0.6, 0.6, 1),
     "dot": lambda x, y: _circle(x, y, 0.2),
     "flag": lambda x, y: _box(x, y, -0.65, -0.85, -0.4, 0.9) | _banner(x, y),
     "flame": lambda x, y: (y + 0.2 * np.abs(np.mod(2 * x, 2) - 1) * 2) % 0.67 < 0.4,
-    "gem": lambda x, y: _hexagon(x, y, 0.82) & ~(_hexagon(x, y, 0.58) & ~_hexagon(x, y, 0.4)),
+    "fork": lambda x, y: (
+        (_box(x, y, -0.98, -0.95, -0.58, -0.2) & ~(_box(x, y, -0.85, -1, -0.71, -0.45)))
+        | _box(x, y, -0.86, -0.25, -0.7, 0.95)
+    ),
+    "gem": lambda x, y: _gem(x, y) & ~_gem_hole(x, y),
+    "goblet": _polygon((-0.75, -0.95), (0.15, -0.95), (-0.3, 0.1)),
     "key": lambda x, y: (
         (_circle(x, y, 0.42, -0.5) & ~_circle(x, y, 0.18, -0.5))
         | _box(x, y, -0.15, -0.13, 0.9, 0.13)
@@ -123,12 +126,17 @@ SHAPES: dict[str, Inside] = {
     "leader": lambda x, y: _arrow(x, y) & ~_arrow_hole(x, y),
     "line": lambda x, y: _box(x, y, -0.88, -0.2, 0.88, 0.2),
     "monster": lambda x, y: _spikes(x, y) & ~_circle(x, y, 0.2, -0.34, -0.13) & ~_circle(x, y, 0.2, 0.34, -0.13),
+    "mug": lambda x, y: (
+        _box(x, y, 0.1, -0.95, 0.7, -0.25) | (_circle(x, y, 0.27, 0.68, -0.6) & ~_circle(x, y, 0.13, 0.68, -0.6))
+    ),
+    "napkin": lambda x, y: _box(x, y, -0.55, 0.42, 0.55, 0.95),
     "ring": lambda x, y: _circle(x, y, 0.92) & ~_circle(x, y, 0.68),
     "shield": lambda x, y: (
         _box(x, y, -0.7, -0.8, 0.7, 0.9)
         & (y < 0.9 - 1.6 * np.abs(x / 0.7) ** 2.2 * 0.6)
         & ~_box(x, y, -0.08, -0.6, 0.08, 0.6)
     ),
+    "spoon": lambda x, y: _oval(x - 0.79, y + 0.05, 0.19, 0.36) | _box(x, y, 0.72, 0, 0.86, 0.95),
     "square": lambda x, y: _box(x, y, -0.6, -0.6, 0.6, 0.6),
     "star": _polygon(*_star_corners(5, 0.92, 0.4)),
     "tile": lambda x, y: _box(x, y, -0.9, -0.9, 0.9, 0.9),

@@ -73,9 +73,9 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.render_mode = render_mode
         self.observation_space = self.view.space
         self._seen = self.view.buffer(1)
-        self._action = np.zeros(1, np.int64)
         self.action_space = gymnasium.spaces.Discrete(4)
         self.episodes = Episodes(self.family, self.family.blank(1))
+        self._planes = self.episodes.observe()[0] if self.view.mode == "planes" else None
         self._level_seed: int | None = None
         self._world: World
         self._next = np.zeros(1, np.int64)
@@ -98,12 +98,11 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         return self._observe(), {}
 
     def _observe(self) -> Planes:
-        seen: Planes = self._seen
-        if self.view.mode == "planes":
-            seen = self.episodes.observe()
-        else:
-            self.view.draw(self.episodes.state, seen)
-        return seen[0].copy()  # type: ignore[no-any-return]
+        if self._planes is not None:
+            planes: Planes = self._planes.copy()
+            return planes
+        self.view.draw(self.episodes.state, self._seen)
+        return self._seen[0].copy()  # type: ignore[no-any-return]
 
     def _given_level(self, levels: LevelBatch) -> LevelBatch:
         if (levels.height, levels.width) != (self.family.size, self.family.size) or levels.kinds != self.family.slots:
@@ -115,14 +114,12 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
         """Walk one cell."""
-        self._action[0] = action
         episodes = self.episodes
-        episodes.step(self._action)
+        episodes.step(action)
         if self.render_mode == "human":
             self.render()
-        true_reward, cue_reward = episodes.rewards[0].tolist()
-        terminated, truncated = episodes.terminated.item(), episodes.truncated.item()
-        return self._observe(), true_reward, terminated, truncated, {"cue_reward": cue_reward}
+        item = episodes.rewards.item
+        return self._observe(), item(0), episodes.terminated.item(), episodes.truncated.item(), {"cue_reward": item(1)}
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Return the picture its render mode asks for: text, uint8 [h, w, 3], or a window and None."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +18,13 @@ from tqdm import tqdm
 
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.base import TRAINING, Family
-from goalmaze.envs.generators import ALGORITHMS
+from goalmaze.envs.generators import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
+from goalmaze.envs.streaming import stream_rows
 from goalmaze.envs.vector import MazeVectorEnv
 
-SECONDS = 0.5
+SECONDS = 0.15
+TRIALS = 5
 BATCH = 1024
 SIZE = 13
 DRAWN_AHEAD = 64
@@ -31,9 +35,10 @@ OBSERVATIONS = ("planes", "rgb", "rgb64", "crop", "partial")
 def measure(full: bool) -> list[dict[str, Any]]:
     """Return one row for each family, observation, batch and number of threads measured, the machine's bandwidth last.
 
-    Rows hold `family`, `size`, `observation`, `batch`, `threads`, `steps_per_s`, `levels_per_s`; `observation` says
-    "in place" where the environment hands out its live array, "into a buffer" where every step is copied into a
-    rollout buffer of its own.
+    Rows hold `family`, `size`, `observation`, `batch`, `threads`, `steps_per_s`, `levels_per_s`, `bytes_per_env` and
+    `seconds`; `observation` says "in place" where the environment hands out its live array, "into a buffer" where every
+    step is written to a rollout buffer too. Every rate is the best of a few trials: what else the machine does can only
+    lower it.
     """
     return [task() for task in tqdm(_tasks(full), desc="bench env", unit="row", disable=None)]
 
@@ -56,9 +61,9 @@ def _tasks(full: bool) -> list[Callable[[], dict[str, Any]]]:
             for threads in sorted({1, os.cpu_count() or 1})
             if observation in ("planes", "crop", "partial") or batch <= BATCH
         ]
-    tasks += [functools.partial(_single, green), functools.partial(_mazes, "depth-first")]
-    tasks += [functools.partial(_mazes, algorithm) for algorithm in ALGORITHMS[1:] if full]
-    return [*tasks, _bandwidth]
+    tasks += [functools.partial(_single, green), functools.partial(_levels, green)]
+    tasks += [functools.partial(_mazes, algorithm) for algorithm in (ALGORITHMS if full else ALGORITHMS[:1])]
+    return [*tasks, functools.partial(_bandwidth, "copied"), functools.partial(_bandwidth, "streamed"), _start]
 
 
 def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> dict[str, Any]:
@@ -76,6 +81,7 @@ def _row(family: Family, observation: str, batch: int, threads: int, *, into_buf
         threads,
         steps=sum(rates),
         levels=per_second(fresh, batch),
+        bytes_per_env=walks[0].bytes_per_env,
     )
 
 
@@ -91,33 +97,66 @@ def _single(family: Family) -> dict[str, Any]:
             if terminated or truncated:
                 env.reset()
 
-    return _named(family.name, family.size, "planes, one Env", 1, 1, steps=per_second(walk, len(actions)), levels=None)
+    return _named(family.name, family.size, "planes, one Env", 1, 1, steps=per_second(walk, len(actions)))
+
+
+def _levels(family: Family) -> dict[str, Any]:
+    """Measure whole levels: mazes with everything placed."""
+    fresh = functools.partial(family.levels, 0, np.arange(4096), split=TRAINING)
+    return _named(family.name, SIZE, "levels only", 4096, 1, levels=per_second(fresh, 4096))
 
 
 def _mazes(algorithm: str) -> dict[str, Any]:
-    """Measure whole levels of one maze algorithm without braiding."""
-    family = make_family("GreenExit", {"size": SIZE, "algorithm": algorithm, "braid": 0.0})
-    fresh = functools.partial(family.levels, 0, np.arange(4096), split=TRAINING)
-    return _named(family.name, SIZE, f"levels only, {algorithm}", 4096, 1, steps=None, levels=per_second(fresh, 4096))
+    """Measure the walls alone of one maze algorithm, neither braided nor furnished."""
+    walls, rng = np.zeros((BATCH, SIZE, SIZE), np.bool_), np.ones(1, np.uint64)
+    carve = functools.partial(carve_many, walls, rng, ALGORITHMS.index(algorithm), 0.5, 0.0)
+    return _named("(walls)", SIZE, f"mazes only, {algorithm}", BATCH, 1, levels=per_second(carve, BATCH))
 
 
-def _bandwidth() -> dict[str, Any]:
-    """Measure how fast memory can be written: planes of as many environments as a second allows, by plain copying."""
-    source = np.zeros((BATCH, 4, SIZE, SIZE), np.uint8)
-    buffer = np.zeros((DRAWN_AHEAD, *source.shape), np.uint8)
+def _bandwidth(how: str) -> dict[str, Any]:
+    """Measure how fast memory can be written: planes of as many environments as a second allows, copied or streamed."""
+    source = np.zeros((BATCH, 4, SIZE * SIZE), np.uint8)
+    buffer = np.zeros((DRAWN_AHEAD, source.size), np.uint8)
     state = {"t": 0}
 
     def write() -> None:
         state["t"] = (state["t"] + 1) % DRAWN_AHEAD
-        np.copyto(buffer[state["t"]], source)
+        if how == "streamed":
+            stream_rows(source, buffer[state["t"]], 0, BATCH)
+        else:
+            np.copyto(buffer[state["t"]], source.reshape(-1))
 
     bound = per_second(write, BATCH)
-    row = _named("(write bandwidth)", SIZE, "planes, copied", BATCH, 1, steps=bound, levels=None)
+    row = _named("(write bandwidth)", SIZE, f"planes, {how}", BATCH, 1, steps=bound)
     return row | {"bytes_per_s": bound * source[0].nbytes}
 
 
+def _start() -> dict[str, Any]:
+    """Measure a second process, whose kernels were compiled before: from its start to the end of its first step."""
+    program = (
+        "from goalmaze.envs.vector import MazeVectorEnv\n"
+        f"env = MazeVectorEnv('GreenExit', {BATCH}, size={SIZE})\n"
+        "env.reset(seed=0)\n"
+        "env.step(env.action_space.sample())\n"
+    )
+    seconds = []
+    for _ in range(TRIALS):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program], check=True)
+        seconds.append(time.perf_counter() - begun)
+    return _named("GreenExit", SIZE, "a new process", BATCH, 1) | {"seconds": min(seconds)}
+
+
 def _named(
-    family: str, size: int, observation: str, batch: int, threads: int, *, steps: float | None, levels: float | None
+    family: str,
+    size: int,
+    observation: str,
+    batch: int,
+    threads: int,
+    *,
+    steps: float | None = None,
+    levels: float | None = None,
+    bytes_per_env: float | None = None,
 ) -> dict[str, Any]:
     return {
         "family": family,
@@ -127,6 +166,8 @@ def _named(
         "threads": threads,
         "steps_per_s": steps,
         "levels_per_s": levels,
+        "bytes_per_env": bytes_per_env,
+        "seconds": None,
     }
 
 
@@ -142,18 +183,31 @@ class _Walk:
         self.buffer = np.zeros((DRAWN_AHEAD, *first.shape), np.uint8) if into_buffer else None
         self.number = 0
 
+    @property
+    def bytes_per_env(self) -> float:
+        """Memory that one environment takes, with what it shows; the rollout buffer not counted."""
+        return self.env.nbytes / self.env.num_envs
+
     def step(self) -> None:
         """Take one step everywhere."""
         t = self.number % DRAWN_AHEAD
-        planes, *_ = self.env.step(self.actions[t])
-        if self.buffer is not None:
-            np.copyto(self.buffer[t], planes)
+        if self.buffer is None:
+            self.env.step(self.actions[t])
+        else:
+            self.env.step_into(self.actions[t], self.buffer[t])
         self.number += 1
 
 
 def per_second(task: Callable[[], object], units: int) -> float:
-    """Return units of work done per second by calling a task over and over, after one call to warm up."""
+    """Return units of work done per second by calling a task over and over: the best of a few trials, after one call.
+
+    A trial lasts `SECONDS`, or one call where that takes longer.
+    """
     task()
+    return max(_trial(task, units) for _ in range(TRIALS))
+
+
+def _trial(task: Callable[[], object], units: int) -> float:
     done, begun = 0, time.perf_counter()
     while time.perf_counter() - begun < SECONDS:
         task()

@@ -1,22 +1,16 @@
-"""The Gymnasium environments keep Gymnasium's contract and play by the rulebook."""
+"""The environment of one maze plays by the rulebook, on fresh levels and on given ones."""
 
-import json
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import RecordEpisodeStatistics
-from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordVectorEpisodeStatistics
-from oracles.rulebook import Rulebook, rulebook
-from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
+from oracles.rulebook import rulebook
 
-from goalmaze.envs import register_envs
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import TRAINING
 from goalmaze.envs.families.green_exit import GreenExit
 from goalmaze.envs.levels import LevelBatch
@@ -25,240 +19,7 @@ from goalmaze.envs.vector import MazeVectorEnv
 
 NAME = "goalmaze/GreenExit-v0"
 CORRIDOR = "#####\n#A.G#\n###.#\n#...#\n#####"
-MODES = list(AutoresetMode)
 SMALL: dict[str, Any] = {"size": 5, "correlation": 0.5}
-
-
-@pytest.fixture
-def _dummy_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setitem(MazeEnv.metadata, "render_fps", 1000)
-
-
-@pytest.mark.usefixtures("_dummy_screen")
-@pytest.mark.parametrize("render_mode", [None, *MazeEnv.metadata["render_modes"]])
-@pytest.mark.parametrize("family", known_families())
-def test_gymnasium_finds_no_fault_in_any_render_mode(family: str, render_mode: str | None) -> None:
-    env = gymnasium.make(f"goalmaze/{family}-v0", render_mode=render_mode)
-    check_env(env.unwrapped)
-    env.close()
-
-
-@pytest.mark.filterwarnings("ignore:It seems that your observation space  is an image but the upper and lower bounds")
-@pytest.mark.filterwarnings("ignore:The minimal resolution for an image is 36x36")
-@pytest.mark.parametrize("family", known_families())
-def test_stable_baselines3_finds_no_fault(family: str) -> None:
-    env = gymnasium.make(f"goalmaze/{family}-v0", render_mode="rgb_array")
-    check_env_for_sb3(env.unwrapped, warn=True, skip_render_check=False)
-
-
-class OutOfItsSpace(MazeEnv):
-    def reset(self, **arguments: Any) -> tuple[Any, dict[str, Any]]:
-        planes, info = super().reset(**arguments)
-        return planes + 5, info
-
-
-def test_the_checkers_notice_an_observation_outside_its_space() -> None:
-    with pytest.raises(AssertionError):
-        check_env(OutOfItsSpace())
-    with pytest.raises(AssertionError):
-        check_env_for_sb3(OutOfItsSpace(), warn=False)
-
-
-def test_the_module_in_the_name_registers_the_family() -> None:
-    env = gymnasium.make("goalmaze.envs:goalmaze/GreenExit-v0", size=7, shift="moved-sign")
-    planes, _ = env.reset(seed=1)
-    assert planes.shape == (4, 7, 7)
-    assert env.unwrapped.family == make_family("GreenExit", {"size": 7})
-    with pytest.raises(gymnasium.error.NamespaceNotFound):
-        gymnasium.make("goalmazes/GreenExit-v0")
-
-
-def test_registering_twice_changes_nothing() -> None:
-    before = dict(gymnasium.registry)
-    register_envs()
-    assert gymnasium.registry == before
-    assert NAME in before
-
-
-def test_specs_survive_json() -> None:
-    env = gymnasium.make(NAME, size=7, correlation=0.25, shift="no-sign")
-    assert env.spec is not None
-    told = env.spec.to_json()
-    assert json.loads(told)["kwargs"]["size"] == 7
-    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(told))
-    assert again.unwrapped.family == env.unwrapped.family
-    assert np.array_equal(again.reset(seed=3)[0], env.reset(seed=3)[0])
-
-    envs = gymnasium.make_vec(NAME, 3, size=7, autoreset_mode="SameStep")
-    assert envs.spec is not None
-    told = json.loads(envs.spec.to_json())
-    assert told["kwargs"]["num_envs"] == 3
-    assert told["kwargs"]["autoreset_mode"] == "SameStep"
-
-
-@pytest.mark.parametrize("vectorization_mode", [None, "vector_entry_point"])
-def test_make_vec_gives_the_batched_environment(vectorization_mode: str | None) -> None:
-    envs = gymnasium.make_vec(NAME, num_envs=4, vectorization_mode=vectorization_mode, size=7)
-    assert isinstance(envs.unwrapped, MazeVectorEnv)
-    planes, info = envs.reset(seed=2)
-    assert planes in envs.observation_space
-    assert info == {}
-    planes, rewards, terminated, truncated, info = envs.step(envs.action_space.sample())
-    assert planes in envs.observation_space
-    assert planes.shape == (4, 4, 7, 7)
-    assert [array.shape for array in (rewards, terminated, truncated, info["cue_reward"])] == [(4,)] * 4
-    assert (terminated.dtype, truncated.dtype) == (np.bool_, np.bool_)
-    envs.close()
-
-
-def played(rows: list[Rulebook], actions: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One rulebook step a row: true rewards, cue rewards, terminated, truncated."""
-    said = [row.step(int(action)) for row, action in zip(rows, actions, strict=True)]
-    return tuple(np.array(column) for column in zip(*said, strict=True))
-
-
-def seen(rows: list[Rulebook]) -> list[Any]:
-    return [row.observe() for row in rows]
-
-
-class Reference:
-    """The three autoreset modes around rulebooks, as Gymnasium describes them."""
-
-    def __init__(self, seed: int, num_envs: int) -> None:
-        self.seed, self.num_envs = seed, num_envs
-        self.family = make_family("GreenExit", SMALL)
-        self.episode = [0] * num_envs
-        self.rows = [self.fresh(e) for e in range(num_envs)]
-
-    def fresh(self, e: int) -> Rulebook:
-        index = self.episode[e] * self.num_envs + e
-        self.episode[e] += 1
-        return rulebook(self.family, self.family.levels(self.seed, [index], split=TRAINING), 0)
-
-    def renew(self, rows: np.ndarray) -> None:
-        for e in np.flatnonzero(rows):
-            self.rows[e] = self.fresh(e)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_next_step_mode_resets_in_the_step_after_the_end(seed: int) -> None:
-    envs, reference = MazeVectorEnv(num_envs=6, **SMALL), Reference(seed, 6)
-    random = np.random.default_rng(seed)
-    planes, _ = envs.reset(seed=seed)
-    assert planes.tolist() == seen(reference.rows)
-    over, ends = np.zeros(6, np.bool_), 0
-    for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
-        reference.renew(over)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == np.where(over, 0, true).tolist()
-        assert info["cue_reward"].tolist() == np.where(over, 0, cue).tolist()
-        assert terminated.tolist() == (ended & ~over).tolist()
-        assert truncated.tolist() == (cut & ~over).tolist()
-        over = terminated | truncated
-        ends += over.sum()
-    assert ends > 20
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_same_step_mode_resets_at_once_and_tells_the_end_in_the_info(seed: int) -> None:
-    envs = MazeVectorEnv(num_envs=6, autoreset_mode=AutoresetMode.SAME_STEP, **SMALL)
-    reference, ends = Reference(seed, 6), 0
-    random = np.random.default_rng(seed)
-    envs.reset(seed=seed)
-    for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
-        over, last = ended | cut, seen(reference.rows)
-        reference.renew(over)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == true.tolist()
-        assert terminated.tolist() == ended.tolist()
-        assert truncated.tolist() == cut.tolist()
-        assert ("final_obs" in info) == ("final_info" in info) == over.any()
-        if over.any():
-            assert info["_final_obs"].tolist() == info["_final_info"].tolist() == over.tolist()
-            for e in range(6):
-                assert (info["final_obs"][e] is None) == (not over[e])
-                assert info["final_obs"][e] is None or info["final_obs"][e].tolist() == last[e]
-            assert info["final_info"]["cue_reward"][over].tolist() == cue[over].tolist()
-            assert info["final_info"]["_cue_reward"].tolist() == over.tolist()
-        ends += over.sum()
-    assert ends > 20
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_disabled_mode_resets_the_masked_rows_only(seed: int) -> None:
-    envs = MazeVectorEnv(num_envs=6, autoreset_mode=AutoresetMode.DISABLED, **SMALL)
-    reference, ends = Reference(seed, 6), 0
-    random = np.random.default_rng(seed)
-    envs.reset(seed=seed)
-    for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == true.tolist()
-        assert info["cue_reward"].tolist() == cue.tolist()
-        assert (terminated.tolist(), truncated.tolist()) == (ended.tolist(), cut.tolist())
-        over = ended | cut
-        if over.any():
-            with pytest.raises(gymnasium.error.ResetNeeded, match=f"environment {over.argmax()} has ended"):
-                envs.step(actions)
-            reference.renew(over)
-            planes, _ = envs.reset(options={"reset_mask": over})
-            assert planes.tolist() == seen(reference.rows)
-        ends += over.sum()
-    assert ends > 20
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two infos hold the same, whatever their precision."""
-    if isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in b)
-    if isinstance(b, np.ndarray) and b.dtype == object:
-        return all(same(*pair) for pair in zip(a, b, strict=True))
-    return np.array_equal(a, b)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_one_row_does_what_gymnasiums_own_vector_environment_does(mode: AutoresetMode) -> None:
-    theirs = SyncVectorEnv([lambda: MazeEnv(**SMALL)], autoreset_mode=mode)
-    ours = MazeVectorEnv(num_envs=1, autoreset_mode=mode, **SMALL)
-    assert np.array_equal(theirs.reset(seed=[4])[0], ours.reset(seed=[4])[0])
-    assert theirs.observation_space == ours.observation_space
-    assert theirs.action_space == ours.action_space
-    assert theirs.metadata["autoreset_mode"] == ours.metadata["autoreset_mode"] == mode
-    random, ends = np.random.default_rng(0), 0
-    for _ in range(200):
-        actions = random.integers(4, size=1)
-        (*expected, their_info), (*got, our_info) = theirs.step(actions), ours.step(actions)
-        assert [array.tolist() for array in got] == [array.tolist() for array in expected]
-        for key, value in their_info.items():
-            assert same(our_info[key], value), key
-        over = got[2] | got[3]
-        ends += over[0]
-        if over[0] and mode == AutoresetMode.DISABLED:
-            mask = np.array([True])
-            again = theirs.reset(options={"reset_mask": mask}), ours.reset(options={"reset_mask": mask})
-            assert np.array_equal(again[0][0], again[1][0])
-    assert ends > 3
-
-
-def test_what_was_returned_is_not_overwritten_by_the_next_step() -> None:
-    envs = MazeVectorEnv(num_envs=6, autoreset_mode="SameStep", **SMALL)
-    kept: list[Any] = [envs.reset(seed=0)[0]]
-    copies = [kept[0].copy()]
-    for _ in range(50):
-        *arrays, info = envs.step(np.random.default_rng(len(kept)).integers(4, size=6))
-        kept += [*arrays, info["cue_reward"]]
-        copies += [array.copy() for array in kept[-5:]]
-    assert all(np.array_equal(a, b) for a, b in zip(kept, copies, strict=True))
-    assert any(not np.array_equal(a, kept[0]) for a in kept if a.ndim == 4)
 
 
 def test_the_single_environment_plays_by_the_rulebook() -> None:
@@ -293,15 +54,6 @@ def test_environments_without_a_seed_differ() -> None:
     assert not np.array_equal(MazeVectorEnv(num_envs=2).reset()[0], MazeVectorEnv(num_envs=2).reset()[0])
 
 
-@pytest.mark.parametrize("seed", [5, [5, 6, 7], (5, None, None)])
-def test_the_vector_environment_takes_seeds_as_gymnasium_gives_them(seed: Any) -> None:
-    envs = MazeVectorEnv(num_envs=3)
-    plain = envs.reset(seed=5)[0]
-    assert np.array_equal(envs.reset(seed=seed)[0], plain)
-    with pytest.raises(gymnasium.error.Error, match="Seed must be a python integer"):
-        envs.reset(seed=np.int64(5))  # type: ignore[arg-type]
-
-
 def test_a_given_level_is_played_and_its_size_checked() -> None:
     level = read_ascii(CORRIDOR, make_family("GreenExit"))
     env = gymnasium.make(NAME, size=5)
@@ -328,51 +80,8 @@ def test_statistics_are_recorded_for_a_single_environment() -> None:
     assert (info["episode"]["r"], info["episode"]["l"]) == (1.0, 3)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_statistics_are_recorded_for_a_vector_environment(mode: AutoresetMode) -> None:
-    envs = RecordVectorEpisodeStatistics(MazeVectorEnv(num_envs=4, autoreset_mode=mode, **SMALL), buffer_length=10**6)
-    random = np.random.default_rng(3)
-    lengths, returns, length, earned = [], [], np.zeros(4, np.int64), np.zeros(4)
-    envs.reset(seed=1)
-    fresh = np.zeros(4, np.bool_)
-    for _ in range(200):
-        _, rewards, terminated, truncated, info = envs.step(random.integers(4, size=4))
-        length, earned = np.where(fresh, 0, length + 1), np.where(fresh, 0.0, earned + rewards)
-        over = terminated | truncated
-        assert ("episode" in info) == over.any()
-        lengths += length[over].tolist()
-        returns += earned[over].tolist()
-        if over.any() and mode == AutoresetMode.DISABLED:
-            envs.reset(options={"reset_mask": over.copy()})
-        length[over], earned[over] = 0, 0.0
-        fresh = over if mode == AutoresetMode.NEXT_STEP else np.zeros(4, np.bool_)
-    assert list(envs.length_queue) == lengths
-    assert list(envs.return_queue) == returns
-    assert {0.0, 1.0} == set(returns)
-    assert max(lengths) == 40
-
-
-def test_a_reset_mask_of_the_wrong_shape_or_with_a_seed_is_refused() -> None:
-    envs = MazeVectorEnv(num_envs=3, autoreset_mode="Disabled")
-    envs.reset(seed=0)
-    with pytest.raises(GoalmazeError, match=r"^reset_mask has shape \(2,\); it needs \(3,\)$"):
-        envs.reset(options={"reset_mask": np.array([True, False])})
-    with pytest.raises(GoalmazeError, match=r"^a seed begins every environment anew: give a seed or a reset_mask"):
-        envs.reset(seed=1, options={"reset_mask": np.array([True, False, False])})
-
-
 def test_unknown_render_modes_are_refused_by_name() -> None:
     with pytest.raises(GoalmazeError, match=r"^unknown render mode 'rgb_aray' \(did you mean 'rgb_array'\?\)$"):
         MazeEnv(render_mode="rgb_aray")
     with pytest.raises(GoalmazeError, match=r"^unknown render mode 'human' \(known: rgb_array\)$"):
         MazeVectorEnv(render_mode="human")
-
-
-def test_the_vector_environment_renders_one_frame_for_each_row() -> None:
-    envs = MazeVectorEnv(num_envs=3, render_mode="rgb_array", **SMALL)
-    envs.reset(seed=0)
-    frames = envs.render()
-    assert frames is not None
-    assert [(frame.shape, frame.dtype) for frame in frames] == [((160, 160, 3), np.uint8)] * 3
-    assert not np.array_equal(frames[0], frames[1])
-    assert MazeVectorEnv().render() is None

@@ -178,6 +178,42 @@ def test_hashes_do_not_depend_on_the_order_of_slots() -> None:
     assert muddled.hashes() != room().hashes()
 
 
+def with_more_slots(levels: LevelBatch, kinds: tuple[str, ...]) -> LevelBatch:
+    """The same levels in a family with further slots, all of them empty."""
+    empty = np.full((len(levels), len(kinds)), ABSENT)
+    return LevelBatch(levels.walls, levels.start, np.hstack([empty, levels.objects]), (*kinds, *levels.kinds))
+
+
+@settings(max_examples=30, deadline=None)
+@given(batches(), st.lists(st.sampled_from(["exit", "sign", "apple", "a-new-kind", "zebra"]), max_size=6))
+def test_hashes_do_not_depend_on_empty_slots(levels: LevelBatch, kinds: list[str]) -> None:
+    roomier = with_more_slots(levels, tuple(kinds))
+    assert roomier.hashes() == levels.hashes()
+    for kind in kinds:
+        cell = int(np.flatnonzero(levels.free()[0])[0])
+        fuller = roomier.objects.copy()
+        fuller[:, kinds.index(kind)] = cell
+        filled = LevelBatch(levels.walls, levels.start, fuller, roomier.kinds)
+        assert not set(filled.hashes()) & set(levels.hashes())
+
+
+def plainly(levels: LevelBatch, b: int) -> tuple[object, ...]:
+    """What the hash of a level stands for, said without hashing."""
+    standing = [(kind, int(cell)) for kind, cell in zip(levels.kinds, levels.objects[b], strict=True) if cell != ABSENT]
+    return levels.walls[b].tolist(), int(levels.start[b]), sorted(standing)
+
+
+def test_hashes_agree_with_a_plain_comparison_across_families_with_other_numbers_of_slots() -> None:
+    few, many = (make_family("GreenExit", {"size": 5, "signs": n, "apples": n}) for n in (1, 6))
+    batches = [family.levels(0, range(60), shift) for family in (few, many) for shift in (NO_SHIFT, "moved-sign")]
+    said = [plainly(levels, b) for levels in batches for b in range(60)]
+    hashed = [hash_ for levels in batches for hash_ in levels.hashes()]
+    assert [[a == b for b in said] for a in said] == [[a == b for b in hashed] for a in hashed]
+    assert hashed[:120] == hashed[120:]
+    assert len(batches[0].kinds) != len(batches[2].kinds)
+    assert 60 < len(set(hashed)) <= 120
+
+
 def test_hashes_tell_mazes_of_other_shapes_and_kinds_apart() -> None:
     wide = LevelBatch(np.ones((1, 3, 5)), np.array([6]), np.array([[7]]), ("exit",))
     high = LevelBatch(np.ones((1, 5, 3)), np.array([6]), np.array([[7]]), ("exit",))

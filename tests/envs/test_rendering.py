@@ -104,6 +104,74 @@ def test_shapes_can_be_told_apart_without_colours_and_colours_of_a_shape_with_th
         assert (difference.max(axis=2) > 40).mean() > 0.05, (a, b)
 
 
+# Machado, Oliveira and Fernandes (2009), complete dichromacy, for linear red, green and blue.
+DICHROMACY = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def as_seen_with(blindness: str, colour: tuple[int, int, int]) -> NDArray[np.float64]:
+    """A colour as a dichromat sees it, 0 to 255."""
+    part = np.array(colour) / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    mixed = np.clip(np.array(DICHROMACY[blindness]) @ linear, 0, 1)
+    seen: NDArray[np.float64] = 255 * np.where(mixed <= 0.0031308, mixed * 12.92, 1.055 * mixed ** (1 / 2.4) - 0.055)
+    return seen
+
+
+def gap(blindness: str, a: tuple[int, int, int], b: tuple[int, int, int]) -> float:
+    return float(np.abs(as_seen_with(blindness, a) - as_seen_with(blindness, b)).max())
+
+
+@pytest.mark.parametrize("blindness", DICHROMACY)
+def test_colours_of_one_shape_can_be_told_apart_by_the_colour_blind(blindness: str) -> None:
+    pairs = [
+        (a.colour, b.colour)
+        for name in known_families()
+        for a, b in itertools.combinations(make_family(name).kinds, 2)
+        if a.shape == b.shape and a.colour != b.colour
+    ]
+    assert len(pairs) >= 2
+    assert min(gap(blindness, *pair) for pair in pairs) > 40
+
+
+def test_a_red_and_a_green_would_be_confused() -> None:
+    assert gap("deuteranopia", (200, 60, 60), (113, 113, 60)) < 40 < gap("tritanopia", (200, 60, 60), (113, 113, 60))
+
+
+def cell_with(family: Family, kinds: tuple[str, ...], pixels: int) -> NDArray[np.int64]:
+    """A bare cell with objects of some kinds on it, as a frame shows it."""
+    levels = family.blank(1)
+    objects = np.array([[24 if kind in kinds else ABSENT for kind in family.slots]], np.int32)
+    picture = frame(dataclasses.replace(levels, objects=objects), 0, family, ABSENT, pixels=pixels)
+    row, column = divmod(24, family.size)
+    return picture[row * pixels : (row + 1) * pixels, column * pixels : (column + 1) * pixels].astype(np.int64)
+
+
+STACKS = [
+    ("ColourShape", ("line", "yellow")),
+    ("ColourShape", ("line", "red")),
+    ("ColourShape", ("gem", "yellow")),
+    ("ColourShape", ("gem", "red")),
+    ("Corner", ("cheese", "corner")),
+    ("Dish", ("cheese", "dish")),
+    ("GreenExit", ("exit", "sign")),
+]
+
+
+@pytest.mark.parametrize("pixels", [8, 16, 32])
+@pytest.mark.parametrize(("name", "kinds"), STACKS)
+def test_things_on_one_cell_all_show(name: str, kinds: tuple[str, ...], pixels: int) -> None:
+    family = make_family(name)
+    together = cell_with(family, kinds, pixels)
+    for missing in kinds:
+        without = cell_with(family, tuple(kind for kind in kinds if kind != missing), pixels)
+        assert (np.abs(together - without).max(axis=2) > 40).mean() > 0.1, missing
+    assert np.array_equal(cell_with(family, kinds[::-1], pixels), together)
+
+
 def test_exit_and_sign_on_one_cell_show_both() -> None:
     levels, family = hall()
     stacked = levels.moved("sign", EXIT)

@@ -1,0 +1,47 @@
+"""What numba has no words for: addresses as pointers, and stores that go past the caches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+LINE = 64
+"""Bytes of a cache line."""
+
+
+@intrinsic
+def pointer(typing: Any, address: Any, kind: Any) -> Any:
+    """Return an address as a pointer to numbers of a kind."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(kind.dtype)(types.int64, kind), generate
+
+
+@intrinsic
+def stream_line(typing: Any, to: Any, at: Any) -> Any:
+    """Copy the line at one address to another, a multiple of `LINE`, without reading or caching what is there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        line = ir.VectorType(ir.IntType(8), LINE).as_pointer()
+        target, source = (builder.inttoptr(address, line) for address in arguments)
+        store = builder.store(builder.load(source, align=1), target, align=LINE)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(types.uintp, types.uintp), generate
+
+
+@intrinsic
+def finish_streaming(typing: Any) -> Any:
+    """Order all stores before this point before those after it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
