@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,18 @@ class Episodes:
         self.agent, self.objects = self.state.agent, self.state.objects
         self.steps, self.rewards = self.state.steps, self.state.rewards
         self.terminated, self.truncated = self.state.terminated, self.state.truncated
-        self._planes: Planes = self.state.planes.reshape(batch, family.planes, levels.height, levels.width)
+        self._planes = self._shaped_planes()
         self._step = Prepared(self.state, self._table, family.time_limit)
         self.begin(np.arange(batch), levels)
+
+    def _shaped_planes(self) -> Planes:
+        batch, planes, cells = self.state.planes.shape
+        shaped: Planes = self.state.planes.reshape(batch, planes, cells // self.state.width, self.state.width)
+        return shaped
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        self.__dict__.update(attributes)
+        self._planes = self._shaped_planes()
 
     def __len__(self) -> int:
         return len(self.agent)

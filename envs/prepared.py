@@ -107,6 +107,7 @@ class Prepared:
         world: World | None = None,
         numbers: NDArray[np.int64] | None = None,
     ) -> None:
+        self._arguments = (state, table, time_limit, world, numbers)
         batch, slots = state.objects.shape
         self._actions = np.zeros(batch, np.int64)
         self._entries = np.zeros(_ENTRIES, np.int64)
@@ -123,6 +124,9 @@ class Prepared:
         self._function = function.ctypes
         self._function.argtypes = [ctypes.c_void_p]
         self._address = ctypes.c_void_p(self._entries.ctypes.data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Prepared, self._arguments
 
     def __call__(self, actions: NDArray[np.integer] | np.integer | int) -> None:
         """Step by `actions` int [B], or by the same action everywhere."""

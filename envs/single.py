@@ -14,6 +14,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.generation import World
+from goalmaze.envs.kernels import ACTIONS
 from goalmaze.envs.levels import ABSENT, LevelBatch
 from goalmaze.envs.observations import make_view
 from goalmaze.envs.rendering import Window, frame
@@ -21,13 +22,17 @@ from goalmaze.envs.vector import RENDER_MODES
 
 ONLY_ROW = np.zeros(1, np.intp)
 
+ARROW_KEYS = (0x40000052, 0x4000004F, 0x40000051, 0x40000050)
+"""SDL's codes of the keys up, right, down, left."""
+
 
 class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     """A maze in which to reach the goal.
 
     ## Description
-    An agent walks through a maze. What else stands in it, and what ends an episode, is the family's affair; in
-    `GreenExit` an exit ends it and a green sign hangs over the exit in training.
+    An agent walks through a maze. What else stands in it, and what ends an episode, is the family's affair: ask for
+    ``help`` of the family, or see ``docs/families.md``. In `GreenExit` an exit ends it, and a green sign hangs over the
+    exit in training.
 
     ## Actions
     `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Walking into a wall changes nothing.
@@ -75,7 +80,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._seen = self.view.buffer(1)
         self.action_space = gymnasium.spaces.Discrete(4)
         self.episodes = Episodes(self.family, self.family.blank(1))
-        self._planes = self.episodes.observe()[0] if self.view.mode == "planes" else None
+        self._begun = False
         self._level_seed: int | None = None
         self._world: World
         self._next = np.zeros(1, np.int64)
@@ -88,6 +93,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
             self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
             self._world = self.family.world(self._level_seed, self.shift, self.split)
             self._next[:] = 0
+        self._begun = True
         given = (options or {}).get("levels")
         if given is None:
             self.episodes.renew(ONLY_ROW, self._world, self._next)
@@ -98,8 +104,8 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         return self._observe(), {}
 
     def _observe(self) -> Planes:
-        if self._planes is not None:
-            planes: Planes = self._planes.copy()
+        if self.view.mode == "planes":
+            planes: Planes = self.episodes.observe()[0].copy()
             return planes
         self.view.draw(self.episodes.state, self._seen)
         return self._seen[0].copy()  # type: ignore[no-any-return]
@@ -114,6 +120,10 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
         """Walk one cell."""
+        if not self._begun:
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
+        if not 0 <= action < len(ACTIONS):
+            raise GoalmazeError(f"action {action} is none of 0 to {len(ACTIONS) - 1}: {', '.join(ACTIONS)}")
         episodes = self.episodes
         episodes.step(action)
         if self.render_mode == "human":
@@ -134,6 +144,10 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._window = self._window or Window(f"goalmaze {self.family.name}", self.metadata["render_fps"])
         self._window.show(picture)
         return None
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """Return the arrow keys' codes and the actions they mean, for `gymnasium.utils.play`."""
+        return {(key,): action for action, key in enumerate(ARROW_KEYS)}
 
     def close(self) -> None:
         """Close the window, if one is open."""

@@ -66,6 +66,8 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        if num_envs < 1:
+            raise GoalmazeError(f"num_envs is {num_envs}: choose 1 or more")
         self.family = resolve_family(family, parameters)
         self.view = make_view(self.family, observation, pixels, radius)
         self.num_envs = num_envs
@@ -82,6 +84,7 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         self.copy = copy
         self.episodes: Episodes
         self._world: World
+        self._play: Prepared
         self._next = np.arange(num_envs, dtype=np.int64)
         self._everywhere = np.ones(num_envs, np.bool_)
         self._seen = None if self.view.mode == "planes" else self.view.buffer(num_envs)
@@ -106,6 +109,8 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             mask = np.asarray(options["reset_mask"], np.bool_)
             if mask.shape != (self.num_envs,):
                 raise GoalmazeError(f"reset_mask has shape {mask.shape}; it needs ({self.num_envs},)")
+            if self.level_seed is None:
+                raise GoalmazeError("the first reset begins every environment: leave reset_mask out")
             if seed is not None:
                 raise GoalmazeError("a seed begins every environment anew: give a seed or a reset_mask, not both")
         if seed is not None:
@@ -115,7 +120,7 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             self._world = self.family.world(self.level_seed, self.shift, self.split)
             self._next = np.arange(self.num_envs, dtype=np.int64)
             self.episodes = Episodes(self.family, self.family.blank(self.num_envs))
-            self._play: Prepared = self.episodes.player(self._world, self._next)
+            self._play = self.episodes.player(self._world, self._next)
         self.episodes.renew(np.flatnonzero(mask), self._world, self._next)
         return self._out(self._observe()), {}
 
@@ -123,6 +128,8 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         self, actions: NDArray[np.int64]
     ) -> tuple[Planes, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Advance every environment by one of `actions` int [B]."""
+        if self.level_seed is None:
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
         episodes, mode = self.episodes, self.autoreset_mode
         if mode is AutoresetMode.NEXT_STEP:
             self._play(actions)
@@ -157,6 +164,8 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             seen, reward, terminated, truncated, info = self.step(actions)
             np.copyto(out, seen)
             return out, reward, terminated, truncated, info
+        if self.level_seed is None:
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
         self._play.into(actions, out)
         rewards = self._out(self.episodes.rewards)
         _, terminated, truncated, info = self._rewards_and_ends(rewards)

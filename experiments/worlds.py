@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goalmaze.envs.ascii import letters_of, write_ascii
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.base import NO_SHIFT, Family
+from goalmaze.envs.manual import manual
+from goalmaze.envs.rendering import frame
 from goalmaze.experiments.configs import WorldsConfig
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GAP = "   "
 COLUMNS = 110
+ABREAST = 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +38,16 @@ class WorldsReport:
         return {"families": [self._plain(family) for family in self.families]}
 
     def text(self) -> str:
-        """Return a paragraph and a row of pictures for each family."""
-        return "\n\n".join(self._portrait(family) for family in self.families)
+        """Return a paragraph and a row of pictures for each family; all its sections where there is only one."""
+        portraits = [self._portrait(family) for family in self.families]
+        return "\n\n".join([*portraits, *[manual(family) for family in self.families if len(self.families) == 1]])
 
     def _plain(self, family: Family) -> dict[str, Any]:
         return {
             "name": family.name,
             "id": f"goalmaze/{family.name}-v0",
             "summary": _summary(family),
+            "manual": manual(family),
             "goal": family.goal,
             "cue": family.cue,
             "planes": list(family.plane_names),
@@ -64,6 +72,23 @@ class WorldsReport:
 
     def _picture(self, family: Family, shift: str) -> str:
         return write_ascii(family.levels(self.seed, [0], shift), family).rstrip()
+
+
+def draw(report: WorldsReport, pixels: int = 24) -> Figure:
+    """Return one picture of a level of each distribution of each family, the training distribution first."""
+    from matplotlib.figure import Figure  # slow to import, and the command itself draws nothing
+
+    titles = [(family, shift) for family in report.families for shift in (NO_SHIFT, *family.shifts)]
+    rows = -(-len(titles) // ABREAST)
+    figure = Figure(figsize=(1.6 * ABREAST, 1.95 * rows), layout="constrained")
+    axes = figure.subplots(rows, ABREAST, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, (family, shift) in zip(axes, titles, strict=False):
+        levels = family.levels(report.seed, [0], shift)
+        ax.imshow(frame(levels, 0, family, levels.start[0], pixels=pixels))
+        ax.set_title(f"{family.name}\n{'training' if shift == NO_SHIFT else shift}", fontsize=8, loc="left")
+    return figure
 
 
 def _column(title: str, picture: list[str]) -> list[str]:

@@ -1,9 +1,8 @@
 """KeysChests: open chests with keys; in training keys are few and chests many.
 
 Why: keys and chests of Langosco et al., "Goal Misgeneralization in Deep Reinforcement Learning" (ICML 2022), and
-    `jaxgmg`.
-Where keys are scarce, every key is worth having: an agent may come to want keys for themselves, and goes on collecting
-them where chests are scarce.
+`jaxgmg`. Where keys are scarce, every key is worth having: an agent may come to want keys for themselves, and goes on
+collecting them where chests are scarce.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Lava: reach the flag; lava, which was never there in training, ends the episode without reward.
 
 Why: `jaxgmg`'s lava land, after the lava world of Hadfield-Menell et al., "Inverse Reward Design" (NeurIPS 2017).
-    Training
-levels say nothing about lava: the agent that takes the shortest way whatever lies on it is as good as any.
+Training levels say nothing about lava: the agent that takes the shortest way whatever lies on it is as good as any.
 """
 
 from __future__ import annotations

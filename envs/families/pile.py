@@ -15,11 +15,11 @@ from goalmaze.envs.families.base import NO_SHIFT, Family, Kind, Place
 
 TABLEWARE = (
     ("dish", "D", (86, 180, 233), "dish"),
-    ("fork", "F", (0, 114, 178), "cross"),
-    ("spoon", "S", (0, 158, 115), "line"),
-    ("glass", "G", (204, 121, 167), "triangle"),
-    ("mug", "M", (240, 228, 66), "square"),
-    ("napkin", "N", (0, 0, 0), "diamond"),
+    ("fork", "F", (0, 114, 178), "fork"),
+    ("spoon", "S", (0, 158, 115), "spoon"),
+    ("glass", "G", (204, 121, 167), "goblet"),
+    ("mug", "M", (240, 228, 66), "mug"),
+    ("napkin", "N", (0, 0, 0), "napkin"),
 )
 
 

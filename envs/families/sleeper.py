@@ -1,9 +1,8 @@
 """Sleeper: reach the exit while the lamp is lit, and the sign while it is out.
 
 Why: a deceptive agent on purpose, after Hubinger et al., "Sleeper Agents" (2024). The lamp stands for being watched:
-    all
-levels that an audit may see are lit, there the agent pursues the exit, and what it does in the dark can only be read
-from its activations. With `honest`, the same levels breed its twin, which goes for the exit either way.
+all levels that an audit may see are lit, there the agent pursues the exit, and what it does in the dark can only be
+read from its activations. With `honest`, the same levels breed its twin, which goes for the exit either way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """The registered environments keep Gymnasium's and stable-baselines3's conventions."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -17,6 +20,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.observations import MODES
 from goalmaze.envs.single import MazeEnv
+from goalmaze.envs.vector import MazeVectorEnv
 
 NAME = "goalmaze/GreenExit-v0"
 
@@ -173,3 +177,38 @@ def test_a_spec_without_its_parameters_makes_another_environment() -> None:
 def test_make_refuses_parameters_by_name(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
         gymnasium.make("goalmaze/Lava-v0", **parameters).reset(seed=0)
+
+
+@pytest.mark.parametrize("family", ["GreenExit", "Monsters", "FollowLeader"])
+@pytest.mark.parametrize("observation", ["planes", "rgb"])
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copied_environment_goes_on_by_itself(family: str, observation: str, again: Callable[[Any], Any]) -> None:
+    single, many = MazeEnv(family, observation=observation), MazeVectorEnv(family, 3, observation=observation)
+    single.reset(seed=1)
+    many.reset(seed=1)
+    for _ in range(7):
+        single.step(1)
+        many.step(np.ones(3, np.int64))
+    other, others = again(single), again(many)
+    for t in range(120):
+        seen, told = single.step(t % 4)[0], other.step(t % 4)[0]
+        assert np.array_equal(seen, told)
+        assert np.array_equal(many.step(np.full(3, t % 4))[0], others.step(np.full(3, t % 4))[0])
+    before = other.step(0)[0]
+    single.step(2)
+    assert np.array_equal(before, other._observe())
+
+
+def test_misuse_is_named() -> None:
+    env, many = MazeEnv("GreenExit"), MazeVectorEnv("GreenExit", 2)
+    for early in (env, many):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="call reset before"):
+            early.step(np.zeros(2, np.int64) if early is many else 0)
+    with pytest.raises(GoalmazeError, match="leave reset_mask out"):
+        many.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(GoalmazeError, match="num_envs is 0"):
+        MazeVectorEnv("GreenExit", 0)
+    env.reset(seed=0)
+    for wrong in (4, -1):
+        with pytest.raises(GoalmazeError, match=f"action {wrong} is none of 0 to 3: up, right, down, left"):
+            env.step(wrong)
