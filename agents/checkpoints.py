@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks import bare_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import Family
 
-FORMAT = 1
+FORMAT = 2
 METADATA_KEY = "goalmaze"
+LARGEST_SIZE = 255
+"""The largest maze a checkpoint may be of: what it sees can then be described without much memory."""
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,12 +40,25 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parameters: its parameters, all of them.
         network: name of the network.
         network_options: its hyperparameters, all of them.
-        planes: observation planes C.
-        actions: number A of actions.
+        shape: of what the network sees, with the observation mode, and does.
         steps: environment steps trained for.
         version: of goalmaze, when written.
         digest: of all the other fields and the tensors.
     """
+
+    format: int
+    family: str
+    parameters: dict[str, Any]
+    network: str
+    network_options: dict[str, Any]
+    shape: Shape
+    steps: int
+    version: str
+    digest: str = ""
+
+
+class _Header1(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The header of format 1: every network saw `planes` planes of the maze, each cell one square."""
 
     format: int
     family: str
@@ -71,8 +87,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         parameters=family.parameters,
         network=network.name,
         network_options=dataclasses.asdict(network.options),
-        planes=network.shape.planes,
-        actions=network.shape.actions,
+        shape=network.shape,
         steps=steps,
         version=importlib.metadata.version("goalmaze"),
     )
@@ -86,22 +101,74 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     Raises:
         GoalmazeError: the file is missing, truncated, damaged, not one of ours, or newer than this version.
     """
-    header, tensors = _read(path)
-    if _digest(header, tensors) != header.digest:
+    written, tensors = _read(path)
+    if _digest(written, tensors) != written.digest:
         raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
     try:
-        family = make_family(header.family, header.parameters)
-        network = make_network(header.network, Shape(header.planes, header.actions), header.network_options)
-        network.load_state_dict(tensors)
+        header = _migrated(written) if isinstance(written, _Header1) else written
+        family = _family(header)
+        network = filled_network(header.network, header.shape, header.network_options, tensors)
     except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None
-    if family.planes != header.planes:
-        raise GoalmazeError(f"checkpoint {path}: {header.planes} planes do not fit family {family.name}")
     return network.eval(), family, header
 
 
-def _read(path: Path) -> tuple[Header, dict[str, Tensor]]:
+def filled_network(name: str, shape: Shape, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Network:
+    """Build a network that holds given tensors; nothing large is allocated before they are known to fit.
+
+    Raises:
+        GoalmazeError: no such network or option, or the tensors are not those of the network.
+    """
+    network = bare_network(name, shape, options)
+    expected = network.state_dict()
+    for tensor in sorted({*expected, *tensors}):
+        wanted, found = (_described(some.get(tensor)) for some in (expected, tensors))
+        if wanted != found:
+            raise GoalmazeError(f"tensor '{tensor}' is {found}, network {name} with its options needs {wanted}")
+    network.to_empty(device="cpu")
+    network.load_state_dict(tensors)
+    return network
+
+
+def _described(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return "nothing"
+    return f"{str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape))}"
+
+
+def _family(header: Header) -> Family:
+    """Return the world of a checkpoint, after checking that the network sees what there is to see in it."""
+    family = make_family(header.family, header.parameters)
+    if family.size > LARGEST_SIZE:
+        raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {LARGEST_SIZE}")
+    there = tuple(int(side) for side in header.shape.view(family).highest.shape)
+    if header.shape.observation != there:
+        seen, there_is = ("x".join(map(str, sides)) for sides in (header.shape.observation, there))
+        raise GoalmazeError(
+            f"observations of {seen} do not fit family {family.name} at size {family.size}, which shows {there_is} in "
+            f"mode '{header.shape.mode}'"
+        )
+    return family
+
+
+def _migrated(old: _Header1) -> Header:
+    """Return the header of format 2 that says what one of format 1 says; its digest is that of the file."""
+    size = make_family(old.family, old.parameters).size
+    return Header(
+        format=FORMAT,
+        family=old.family,
+        parameters=old.parameters,
+        network=old.network,
+        network_options=old.network_options,
+        shape=Shape((old.planes, size, size), old.actions),
+        steps=old.steps,
+        version=old.version,
+        digest=old.digest,
+    )
+
+
+def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
     if not path.is_file():
         raise GoalmazeError(f"no checkpoint at {path}; name a run folder or zoo:NAME")
     try:
@@ -114,14 +181,17 @@ def _read(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise GoalmazeError(f"{path} is a safetensors file, but not a goalmaze checkpoint; name a run folder")
     try:
         found = msgspec.json.decode(metadata[METADATA_KEY], type=_Version).format
-        if found != FORMAT:
-            raise GoalmazeError(f"checkpoint {path} has format {found}, this version reads {FORMAT}; update goalmaze")
-        return msgspec.json.decode(metadata[METADATA_KEY], type=Header), tensors
+        if found not in (1, FORMAT):
+            raise GoalmazeError(
+                f"checkpoint {path} has format {found}, this version reads 1 to {FORMAT}; update goalmaze"
+            )
+        layout: type[Header | _Header1] = Header if found == FORMAT else _Header1
+        return msgspec.json.decode(metadata[METADATA_KEY], type=layout), tensors
     except msgspec.DecodeError as error:
         raise GoalmazeError(f"checkpoint {path} has a header that cannot be read ({error}); get it again") from None
 
 
-def _digest(header: Header, tensors: dict[str, Tensor]) -> str:
+def _digest(header: Header | _Header1, tensors: dict[str, Tensor]) -> str:
     digest = hashlib.blake2b(msgspec.json.encode(msgspec.structs.replace(header, digest="")), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].cpu().contiguous()

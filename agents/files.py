@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -17,23 +17,60 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         GoalmazeError: the folder cannot be written to or the disk is full; what was at `path` is untouched.
     """
-    temporary: Path | None = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        _write(temporary, content, os.O_TRUNC)
+        os.replace(temporary, path)  # noqa: PTH105
+        _sync_folder(path.parent)
     except BaseException as error:
-        if temporary is not None:
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise GoalmazeError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def append(path: Path, content: bytes) -> None:
+    """Add `content` to the end of a file and have it on the disk.
+
+    Raises:
+        GoalmazeError: it cannot be written; a part of `content` may have been.
+    """
+    try:
+        _write(path, content, os.O_APPEND)
+    except OSError as error:
+        raise GoalmazeError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what a process that was killed while writing into `folder` left of files that never came to be."""
+    for file in folder.glob(".*.*.[0-9]*"):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 def write_json(path: Path, content: object) -> None:
     """Write plain data as indented JSON, atomically."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _write(path: Path, content: bytes, how: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o644)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the rename itself on the disk, where the system lets a folder be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goalmaze.agents.networks.base import Network
-from goalmaze.envs.episodes import Planes
+from goalmaze.agents.networks.base import Network, RecurrentNetwork
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.kernels import ACTIONS
 from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.observations import View
 
 Probabilities = NDArray[np.float32]
+Observations = NDArray[np.uint8]
 Rows = NDArray[np.intp]
+
+PROCGEN_ACTIONS = 15
+PROCGEN_MOVES = ((5,), (6, 7, 8), (3,), (0, 1, 2))
+"""Procgen's actions that move up, right, down and left; the rest stays."""
 
 
 class Actor(Protocol):
     """A policy at work on one batch of levels; it may keep a memory for each level."""
 
-    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
-        """Return float32 [b, A], each action's probability.
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        """Return float32 [b, 4], each action's probability.
 
         Args:
             rows: int [b], which of the batch's levels the other arguments are about.
-            observations: uint8 [b, C, H, W].
+            observations: uint8 [b, C, H, W], or as the policy's view draws them.
             agent: int32 [b], cells.
         """
 
@@ -37,6 +47,14 @@ class Policy(Protocol):
         """Return an actor for new episodes on these levels."""
 
 
+@runtime_checkable
+class Sighted(Protocol):
+    """A policy that says what it sees; others see planes."""
+
+    def view(self, family: Family) -> View:
+        """Return what draws the observations in levels of a family."""
+
+
 class NetworkPolicy:
     """The policy of a trained network.
 
@@ -46,24 +64,74 @@ class NetworkPolicy:
     """
 
     def __init__(self, network: Network) -> None:
+        if network.shape.actions not in (len(ACTIONS), PROCGEN_ACTIONS):
+            raise GoalmazeError(
+                f"the network has {network.shape.actions} actions: agents in mazes have {len(ACTIONS)}, or Procgen's "
+                f"{PROCGEN_ACTIONS}"
+            )
         self.network = network.eval()
         self.rows: Rows | None = None
 
-    def begin(self, levels: LevelBatch) -> NetworkPolicy:
-        """Return itself: a feed-forward network keeps no memory."""
-        return self
+    def begin(self, levels: LevelBatch) -> Actor:
+        """Return itself, which keeps no memory, or for a recurrent network an actor with a memory for each level."""
+        return Remembering(self, self.network, len(levels)) if isinstance(self.network, RecurrentNetwork) else self
+
+    def view(self, family: Family) -> View:
+        """Return what draws the observations that the network was made for, in levels of a family."""
+        return self.network.shape.view(family)
 
     def logits(self, rows: Rows, observations: Tensor) -> Tensor:
-        """Return float32 [b, A] for observations [b, C, H, W] of the levels `rows` int [b]; differentiable."""
-        self.rows = rows
-        try:
+        """Return float32 [b, A] for first observations [b, ...] of the levels `rows` int [b]; differentiable."""
+        with self.about(rows):
             logits, _ = self.network(observations)
-        finally:
-            self.rows = None
         return cast(Tensor, logits.float())
 
-    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
-        """Return float32 [b, A], the softmax of the network's logits."""
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        """Return float32 [b, 4], the softmax of the network's logits, as chances of our actions."""
         with torch.inference_mode():
-            result: Probabilities = torch.softmax(self.logits(rows, torch.from_numpy(observations)), dim=1).numpy()
-        return result
+            return chances_of(self.logits(rows, torch.from_numpy(observations)))
+
+    @contextmanager
+    def about(self, rows: Rows) -> Iterator[None]:
+        """Say, while the context lasts, which levels the forward pass is about."""
+        self.rows = rows
+        try:
+            yield
+        finally:
+            self.rows = None
+
+
+class Remembering:
+    """A recurrent network at work on one batch of B levels, with a memory for each.
+
+    Attributes:
+        memory: [B, ...], blank until the first step.
+    """
+
+    def __init__(self, policy: NetworkPolicy, network: RecurrentNetwork, batch: int) -> None:
+        self._policy, self._network, self._batch = policy, network, batch
+        self.memory: Tensor | None = None
+
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        """Return float32 [b, 4], each action's probability; the memory of the levels `rows` goes one step on."""
+        with torch.inference_mode(), self._policy.about(rows):
+            if self.memory is None:
+                self.memory = self._network.blank(self._batch, observations.shape[1:])
+            places = torch.from_numpy(rows)
+            logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[places])
+            self.memory[places] = memory
+            return chances_of(logits.float())
+
+
+def chances_of(logits: Tensor) -> Probabilities:
+    """Return float32 [b, 4], the chances of up, right, down, left, from logits [b, 4] or those of Procgen [b, 15].
+
+    Procgen moves the same way on several actions, whose chances are summed, and stays on others. Here every action
+    moves, so these are the chances given that it does; an agent without memory goes the same ways then, only sooner.
+    """
+    chances = torch.softmax(logits, dim=1)
+    if chances.shape[1] == PROCGEN_ACTIONS:
+        moves = torch.stack([chances[:, list(group)].sum(1) for group in PROCGEN_MOVES], 1)
+        chances = moves / moves.sum(1, keepdim=True)
+    result: Probabilities = chances.numpy()
+    return result

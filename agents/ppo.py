@@ -1,108 +1,121 @@
-"""stable-baselines3 PPO on our networks and environments."""
+"""From a recipe to a learner: our lean PPO, or PPO, A2C and DQN as stable-baselines3 has them."""
 
 from __future__ import annotations
 
-import contextlib
+import inspect
 from typing import Any, cast
 
-import gymnasium
 import torch
-from stable_baselines3 import PPO
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor
 
-from goalmaze.agents.networks import make_network
-from goalmaze.agents.networks.base import Network, Shape
+from goalmaze.agents.learner import LeanPPO
+from goalmaze.agents.maze_policy import MazePolicy, MazeValuePolicy
+from goalmaze.agents.networks import known_networks
+from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.recipe import Recipe
 from goalmaze.agents.sb3 import MazeVecEnv
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families import make_family
+
+CLASSES: dict[str, type[BaseAlgorithm]] = {"lean": LeanPPO, "stock": PPO, "a2c": A2C, "dqn": DQN}
+
+SETTLED = ("seed", "verbose", "tensorboard_log", "policy_kwargs", "_init_setup_model", "device", "learning_rate")
+"""Arguments of stable-baselines3's learners that no option of a recipe may name."""
+
+REPLAY = 50_000
+TARGET_EVERY = 5_000
+EXPLORING = 0.3
 
 
-class MazePolicy(ActorCriticPolicy):
-    """A stable-baselines3 policy that is one of our networks, without feature extractors of its own.
+def make_environments(recipe: Recipe) -> MazeVecEnv:
+    """Return the environments a recipe trains on."""
+    family = make_family(recipe.family, recipe.parameters)
+    return MazeVecEnv(family, recipe.envs, recipe.seed, recipe.shaping, recipe.observation, recipe.observation_options)
 
-    Args:
-        network: the network's name.
-        options: its hyperparameters.
-        bf16: whether to run it in bfloat16 where autocast thinks it safe.
+
+def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
+    """Return the learner of a recipe on its environments; learning rate annealed to 0.
+
+    Raises:
+        GoalmazeError: the recipe names something unknown, or its parts do not go together.
     """
-
-    network: Network
-
-    def __init__(
-        self,
-        observation_space: gymnasium.spaces.Box,
-        action_space: gymnasium.spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        network: str,
-        options: dict[str, Any],
-        bf16: bool = False,
-        **sb3: Any,
-    ) -> None:
-        self._network_name = network
-        self._network_options = options
-        self._bf16 = bf16
-        super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
-
-    def _build(self, lr_schedule: Schedule) -> None:
-        space = cast(gymnasium.spaces.Box, self.observation_space)
-        actions = int(cast(gymnasium.spaces.Discrete, self.action_space).n)
-        self.network = make_network(self._network_name, Shape(space.shape[0], actions), self._network_options)
-        optimizer_class = cast(Any, self.optimizer_class)
-        self.optimizer = optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
-
-    def _heads(self, observation: PyTorchObs) -> tuple[CategoricalDistribution, Tensor]:
-        observation = cast(Tensor, observation)
-        with torch.autocast(observation.device.type, torch.bfloat16) if self._bf16 else contextlib.nullcontext():
-            logits, values = self.network(observation)
-        distribution = cast(CategoricalDistribution, self.action_dist)
-        return distribution.proba_distribution(logits.float()), values.float().unsqueeze(1)
-
-    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Return actions [B], values [B, 1] and log-probabilities [B] for observations [B, C, H, W]."""
-        distribution, values = self._heads(obs)
-        actions = distribution.get_actions(deterministic=deterministic)
-        return actions, values, distribution.log_prob(actions)
-
-    def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return values [B, 1], log-probabilities [B] and entropies [B] of given actions."""
-        distribution, values = self._heads(obs)
-        return values, distribution.log_prob(actions), distribution.entropy()
-
-    def get_distribution(self, obs: PyTorchObs) -> Distribution:
-        """Return the distribution over actions for observations [B, C, H, W]."""
-        return self._heads(obs)[0]
-
-    def predict_values(self, obs: PyTorchObs) -> Tensor:
-        """Return values [B, 1] for observations [B, C, H, W]."""
-        return self._heads(obs)[1]
+    _check(recipe)
+    kind = CLASSES[recipe.learner]
+    options = {**_common(recipe, mazes), **_own(recipe), **recipe.learner_options}
+    return kind(MazeValuePolicy if kind is DQN else MazePolicy, mazes, **options)
 
 
-def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> PPO:
-    """Return a PPO learner for a recipe on its environments; learning rate annealed to 0."""
-    return PPO(
-        MazePolicy,
-        mazes,
-        policy_kwargs={
+def _check_options(recipe: Recipe) -> None:
+    """Refuse options that a learner has not, or that are no number where it has one."""
+    kind = PPO if recipe.learner == "lean" else CLASSES[recipe.learner]
+    defaults = {name: of.default for name, of in inspect.signature(kind).parameters.items()}
+    numbers = {name: default for name, default in defaults.items() if name not in SETTLED and _is_number(default)}
+    for name, value in recipe.learner_options.items():
+        if name not in numbers:
+            raise unknown(f"option of learner {recipe.learner}", name, numbers)
+        if not _is_number(value) or (isinstance(numbers[name], int) and not isinstance(value, int)):
+            raise GoalmazeError(
+                f"option {name} of learner {recipe.learner} is {value!r}: give a number as {numbers[name]}"
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _check(recipe: Recipe) -> None:
+    _check_options(recipe)
+    networks = known_networks()
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise GoalmazeError("there is no CUDA device here that torch can use; choose --device cpu or auto")
+    if recipe.network not in networks:
+        raise unknown("network", recipe.network, networks)
+    if not issubclass(networks[recipe.network], RecurrentNetwork):
+        return
+    if recipe.learner != "lean":
+        raise GoalmazeError(f"network {recipe.network} is recurrent, learner {recipe.learner} is not; choose lean")
+    if recipe.envs % recipe.minibatches:
+        raise GoalmazeError(
+            f"{recipe.envs} environments do not split into {recipe.minibatches} minibatches of whole sequences, as a "
+            "recurrent network needs; change one of them"
+        )
+
+
+def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
+    """Return the arguments that all learners share."""
+    return {
+        "policy_kwargs": {
             "network": recipe.network,
             "options": recipe.network_options,
+            "shape": Shape.seeing(mazes.mazes.view),
             "bf16": recipe.precision == "bf16",
         },
-        learning_rate=lambda remaining: recipe.learning_rate * remaining,
-        n_steps=recipe.rollout_steps,
-        batch_size=recipe.envs * recipe.rollout_steps // recipe.minibatches,
-        n_epochs=recipe.epochs,
-        gamma=recipe.discount,
-        gae_lambda=recipe.gae_lambda,
-        clip_range=recipe.clip,
-        ent_coef=recipe.entropy,
-        max_grad_norm=recipe.gradient_clip,
-        seed=recipe.seed,
-        device="cpu",
-    )
+        "learning_rate": lambda remaining: recipe.learning_rate * remaining,
+        "gamma": recipe.discount,
+        "max_grad_norm": recipe.gradient_clip,
+        "seed": recipe.seed,
+        "device": recipe.device,
+    }
+
+
+def _own(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments of one learner."""
+    batch = recipe.envs * recipe.rollout_steps // recipe.minibatches
+    if recipe.learner == "dqn":
+        return {
+            "buffer_size": REPLAY,
+            "batch_size": batch,
+            "learning_starts": recipe.envs * recipe.rollout_steps,
+            "train_freq": 1,
+            "gradient_steps": 1,
+            "target_update_interval": TARGET_EVERY,
+            "exploration_fraction": EXPLORING,
+        }
+    on_policy = {"n_steps": recipe.rollout_steps, "gae_lambda": recipe.gae_lambda, "ent_coef": recipe.entropy}
+    if recipe.learner == "a2c":
+        return on_policy
+    return on_policy | {"batch_size": batch, "n_epochs": recipe.epochs, "clip_range": recipe.clip}
 
 
 def network_of(learner: BaseAlgorithm) -> Network:

@@ -10,6 +10,8 @@ import msgspec
 
 from goalmaze.envs.errors import GoalmazeError, unknown
 
+OBSERVATION_OPTIONS = ("pixels", "radius")
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -18,6 +20,8 @@ class Recipe:
     Attributes:
         family: name of the world's family.
         parameters: the family's parameters; unmentioned ones keep their defaults.
+        observation: what the agent sees, a mode of `goalmaze.envs.observations`.
+        observation_options: of that mode, such as pixels or radius; unmentioned ones keep their defaults.
         network: name of the network.
         network_options: its hyperparameters; unmentioned ones keep their defaults.
         steps: environment steps to train for.
@@ -35,10 +39,16 @@ class Recipe:
         shaping: reward per cell by which a step shortens the way to the goal.
         threads: CPU threads, 0 for all.
         precision: of the arithmetic, "fp32" or "bf16".
+        device: "cpu", "cuda", or "auto" for cuda where there is one.
+        learner: "lean" is PPO as `goalmaze.agents.learner` does it; "stock" (PPO), "a2c" and "dqn" are those of
+            stable-baselines3, untouched.
+        learner_options: further arguments of the learner's class in stable-baselines3.
     """
 
     family: str = "GreenExit"
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    observation: Literal["planes", "rgb", "rgb64", "crop", "partial"] = "planes"
+    observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     steps: int = 500_000
@@ -56,6 +66,9 @@ class Recipe:
     shaping: float = 0.3
     threads: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    learner: Literal["lean", "stock", "a2c", "dqn"] = "lean"
+    learner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("steps", "envs", "rollout_steps", "minibatches", "epochs"):
@@ -63,6 +76,9 @@ class Recipe:
                 raise GoalmazeError(f"{name} is {getattr(self, name)}: choose 1 or more")
         if self.seed < 0 or self.threads < 0:
             raise GoalmazeError("seed and threads must be 0 or more")
+        for name in self.observation_options:
+            if name not in OBSERVATION_OPTIONS:
+                raise unknown("observation option", name, OBSERVATION_OPTIONS)
         if self.envs * self.rollout_steps % self.minibatches:
             raise GoalmazeError(
                 f"a rollout of {self.envs} x {self.rollout_steps} steps does not split into {self.minibatches} "

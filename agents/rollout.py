@@ -7,14 +7,15 @@ and an unedited agent are compared under equal luck.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.agents.policies import Policy, Probabilities
+from goalmaze.agents.policies import Observations, Policy, Probabilities, Sighted
 from goalmaze.envs.compiled import uniforms
 from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
 
@@ -80,9 +81,15 @@ def stepwise(
         family: whose rules hold.
         seed: of the sampled actions.
         greedy: take the likeliest action instead of sampling.
+
+    Raises:
+        GoalmazeError: there are no levels, or the policy cannot see levels of this family and size.
     """
     batch = len(levels)
+    if not batch:
+        raise GoalmazeError("there are no levels to play: give at least one")
     episodes = Episodes(family, levels)
+    observe = _observer(policy, episodes)
     actor = policy.begin(levels)
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
@@ -90,7 +97,7 @@ def stepwise(
     step = 0
     while active.any():
         rows = np.flatnonzero(active)
-        chances = actor.probabilities(rows, episodes.observe()[rows], episodes.agent[rows])
+        chances = actor.probabilities(rows, observe()[rows], episodes.agent[rows])
         chosen = chances.argmax(axis=1) if greedy else _sample(chances, seed, rows, step)
         actions = np.full(batch, -1, np.int8)
         actions[rows] = chosen
@@ -116,6 +123,27 @@ def rollout(policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0
         terminated=moments[-1].terminated,
         returns=np.sum([moment.rewards for moment in moments], axis=0, dtype=np.float32),
     )
+
+
+def _observer(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
+    """Return a function that gives uint8 [B, ...], what the policy sees of the episodes as they stand."""
+    if not isinstance(policy, Sighted):
+        return episodes.observe
+    view = policy.view(episodes.family)
+    if view.mode == "planes":
+        return episodes.observe
+    seen, memory = view.buffer(len(episodes)), view.memory(len(episodes))
+
+    def observe() -> Observations:
+        view.update(episodes.state, seen, memory)
+        return seen
+
+    return observe
+
+
+def observations_of(policy: Policy, family: Family, levels: LevelBatch) -> Observations:
+    """Return uint8 [B, ...], what the policy sees in levels [B] before its first step."""
+    return _observer(policy, Episodes(family, levels))()
 
 
 def _sample(chances: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:

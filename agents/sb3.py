@@ -2,19 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from goalmaze.envs.episodes import Planes
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import TRAINING, Family
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.envs.vector import MazeVectorEnv
+
+RECENT_EPISODES = 1000
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Ends(NamedTuple):
+    """The E episodes that ended with a step.
+
+    Attributes:
+        rows: int [E], their environments.
+        truncated: bool [E], whether time was up and no more.
+        returns: float64 [E, 2], true and cue return.
+        steps: int32 [E], their lengths.
+        observations: uint8 [E, ...], what was seen last.
+    """
+
+    rows: NDArray[np.intp]
+    truncated: NDArray[np.bool_]
+    returns: NDArray[np.float64]
+    steps: NDArray[np.int32]
+    observations: Planes
+
+    def info(self, e: int) -> dict[str, Any]:
+        """Return what stable-baselines3 wants told of the e-th of them."""
+        true, cue = self.returns[e]
+        return {
+            "episode": {"r": true, "c": cue, "l": int(self.steps[e])},
+            "terminal_observation": self.observations[e],
+            "TimeLimit.truncated": bool(self.truncated[e]),
+        }
+
+
+class EpisodeRecord:
+    """What became of the latest episodes.
+
+    Attributes:
+        count: of all episodes that ended.
+        recent: float64 [RECENT_EPISODES, 4], solved, length, true and cue return of the latest, in a ring.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.recent = np.zeros((RECENT_EPISODES, 4))
+
+    def add(self, ends: Ends) -> None:
+        """Take note of episodes that ended."""
+        solved = ~ends.truncated & (ends.returns[:, 0] > 0)
+        places = np.arange(self.count, self.count + len(ends.rows)) % RECENT_EPISODES
+        self.recent[places] = np.column_stack([solved, ends.steps, ends.returns])
+        self.count += len(ends.rows)
+
+    def means(self) -> NDArray[np.float64]:
+        """Return float64 [4], means over the latest episodes; NaN before any ended."""
+        known = self.recent[: min(self.count, RECENT_EPISODES)]
+        return known.mean(axis=0) if len(known) else np.full(4, np.nan)
 
 
 class MazeVecEnv(VecEnv):
@@ -29,25 +88,50 @@ class MazeVecEnv(VecEnv):
         seed: level seed.
         shaping: reward per cell by which a step shortens the shortest path to the goal; nothing in families with
             several goals.
+        observation: what agents see, a mode of `goalmaze.envs.observations`.
+        options: of that mode.
+
+    Attributes:
+        record: what became of the latest episodes.
     """
 
-    def __init__(self, family: Family, num_envs: int, seed: int, shaping: float = 0.0) -> None:
-        self.mazes = MazeVectorEnv(family, num_envs, split=TRAINING, autoreset_mode=AutoresetMode.DISABLED)
+    def __init__(
+        self,
+        family: Family,
+        num_envs: int,
+        seed: int,
+        shaping: float = 0.0,
+        observation: str = "planes",
+        options: Mapping[str, int] | None = None,
+    ) -> None:
+        mode: AutoresetMode = AutoresetMode.DISABLED
+        way: dict[str, Any] = dict(options or {})
+        self.mazes = MazeVectorEnv(
+            family, num_envs, split=TRAINING, autoreset_mode=mode, copy=False, observation=observation, **way
+        )
         self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
         self.shaping = shaping if family.slots.count(family.goal) == 1 else 0.0
+        self.record = EpisodeRecord()
+        self._first_seed = seed
         self._level_seed: int | None = seed
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self._to_goal = np.zeros((num_envs, family.size**2), np.int32)
+        self._seen: Planes
+
+    @property
+    def observations(self) -> Planes:
+        """uint8 [B, ...], what the agents see now; the next step changes it in place."""
+        return self._seen
 
     def reset(self) -> VecEnvObs:
         """Begin all episodes."""
-        observations, _ = self.mazes.reset(seed=self._level_seed)
+        self._seen, _ = self.mazes.reset(seed=self._level_seed)
         self._level_seed = None
         self._returns[:] = 0
         self._solve(np.arange(self.num_envs))
-        return observations
+        return self._seen.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions int [B] for `step_wait`."""
@@ -55,34 +139,74 @@ class MazeVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Advance all episodes and begin new ones where one ended."""
+        rewards, done, ends = self.advance(self._actions)
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for e, row in enumerate(ends.rows):
+            infos[row] = ends.info(e)
+        return self._seen.copy(), rewards, done, infos
+
+    def advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], Ends]:
+        """Take a step as `step` does; return rewards float32 [B], done bool [B], and the episodes that ended.
+
+        What is seen afterwards is in `observations`.
+        """
         episodes = self.mazes.episodes
-        before = pick(self._to_goal, episodes.agent)
-        observations, rewards, terminated, truncated, _ = self.mazes.step(self._actions)
-        rewards += self.shaping * (before - pick(self._to_goal, episodes.agent))
+        before = pick(self._to_goal, episodes.agent) if self.shaping else None
+        self._seen, paid, terminated, truncated, _ = self.mazes.step(actions)
+        rewards = paid.copy()
+        if before is not None:
+            rewards += self.shaping * (before - pick(self._to_goal, episodes.agent))
         self._returns += episodes.rewards
         done = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        ended = np.flatnonzero(done)
-        for row in ended:
-            infos[row] = {
-                "episode": {
-                    "r": self._returns[row, 0],
-                    "c": self._returns[row, 1],
-                    "l": int(episodes.steps[row]),
-                },
-                "terminal_observation": observations[row],
-                "TimeLimit.truncated": bool(truncated[row]),
-            }
-        if len(ended):
-            observations, _ = self.mazes.reset(options={"reset_mask": done})
-            self._returns[ended] = 0
-            self._solve(ended)
-        return observations, rewards, done, infos
+        rows = np.flatnonzero(done)
+        ends = Ends(rows, truncated[rows], self._returns[rows], episodes.steps[rows], self._seen[rows])
+        if len(rows):
+            self.record.add(ends)
+            self._seen, _ = self.mazes.reset(options={"reset_mask": done})
+            self._returns[rows] = 0
+            self._solve(rows)
+        return rewards, done, ends
 
     def _solve(self, rows: NDArray[np.intp]) -> None:
-        if self.shaping:
-            levels = self.mazes.episodes.levels().take(rows)
-            self._to_goal[rows] = distances(levels, levels.cells(self.mazes.family.goal))
+        """Keep the ways to the goal on the levels that begin in `rows`."""
+        if not self.shaping:
+            return
+        family, state = self.mazes.family, self.mazes.episodes.state
+        walls = state.walls[rows].reshape(len(rows), family.size, family.size)
+        levels = LevelBatch(walls, state.start[rows], state.placed[rows], family.slots)
+        self._to_goal[rows] = distances(levels, levels.cells(family.goal))
+
+    def snapshot(self) -> Arrays:
+        """Return a copy of all that `restore` needs to go on from here, episodes under way included."""
+        return {name: array.copy() for name, array in self._arrays().items()} | {
+            "episodes": np.array(self.record.count),
+            "level_seed": np.array(self.mazes.level_seed),
+        }
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on from a `snapshot` of an environment made with the same arguments.
+
+        Raises:
+            GoalmazeError: it is of another family, size, batch, seed or version.
+        """
+        self._level_seed = self._first_seed
+        self.reset()
+        own = self._arrays()
+        if set(own) | {"episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
+            raise GoalmazeError("these environments were kept by another version of goalmaze or with another seed")
+        for name, array in own.items():
+            if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
+                raise GoalmazeError(f"'{name}' of these environments does not fit: {arrays[name].shape}")
+            array[...] = arrays[name]
+        self.record.count = int(arrays["episodes"])
+        self._seen = self.mazes._observe()
+
+    def _arrays(self) -> Arrays:
+        """Return the live arrays in which all is that changes."""
+        state = self.mazes.episodes.state
+        arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
+        arrays |= {"numbers": self.mazes._next, "returns": self._returns, "to_goal": self._to_goal}
+        return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Use `seed` for the levels from the next reset on."""
@@ -110,3 +234,17 @@ class MazeVecEnv(VecEnv):
     ) -> list[bool]:
         """Return False for each index: nothing is wrapped."""
         return [False] * len(list(self._get_indices(indices)))
+
+
+def mazes_of(env: VecEnv | None) -> MazeVecEnv:
+    """Return our environment inside those that stable-baselines3 wraps it in."""
+    inner = None if env is None else env.unwrapped
+    assert isinstance(inner, MazeVecEnv)
+    return inner
+
+
+def as_seen(env: VecEnv | None, observations: Planes) -> Planes:
+    """Return observations [B, ...] as the learner sees them: stable-baselines3 turns pictures, [B, 3, h, w]."""
+    return (
+        cast(Planes, env.transpose_observations(observations)) if isinstance(env, VecTransposeImage) else observations
+    )

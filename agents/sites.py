@@ -21,8 +21,8 @@ def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
 
 
 def map_sites(network: Network) -> list[str]:
-    """Return the names of the sites that are maps [B, C, H, W], in order of depth."""
-    return [site.name for site in network.sites() if site.is_map]
+    """Return the names of the sites that are maps [B, C, H, W], in order of depth; none where a part of it is seen."""
+    return [site.name for site in network.sites() if site.is_map and network.shape.mode != "crop"]
 
 
 def find_map_site(network: Network, name: str) -> tuple[Site, nn.Module]:
@@ -32,6 +32,8 @@ def find_map_site(network: Network, name: str) -> tuple[Site, nn.Module]:
         GoalmazeError: there is no such site, or it has no squares.
     """
     site, module = find_site(network, name)
-    if not site.is_map:
-        raise GoalmazeError(f"site '{name}' is not a map of squares; choose one of {', '.join(map_sites(network))}")
+    maps = map_sites(network)
+    if name not in maps:
+        remedy = f"choose one of {', '.join(maps)}" if maps else "this network has none: choose one that sees planes"
+        raise GoalmazeError(f"site '{name}' is not a map of squares; {remedy}")
     return site, module

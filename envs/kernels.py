@@ -10,7 +10,6 @@ import numpy as np
 
 from goalmaze.envs.compiled import below, compiled, draw, inlined
 from goalmaze.envs.generation import World, generate
-from goalmaze.envs.machine import finish_streaming
 from goalmaze.envs.routes import plan_routes
 from goalmaze.envs.rules import (
     AFTER,
@@ -34,13 +33,9 @@ from goalmaze.envs.rules import (
     WHILE_LIT,
 )
 from goalmaze.envs.state import AGENT_PLANE, MARK, WALL, WALL_PLANE, State
-from goalmaze.envs.streaming import stream_rows
 
 ACTIONS = ("up", "right", "down", "left")
 """The meaning of the four actions, in order."""
-
-ROWS_AT_ONCE = 16
-"""Observations copied out together, while they are still in the nearest cache."""
 
 
 @compiled
@@ -60,7 +55,6 @@ def play(
     actions: np.ndarray,
     world: World,
     numbers: np.ndarray,
-    out: np.ndarray,
 ) -> None:
     """Step; where an episode had ended before, begin the next one on a fresh level instead.
 
@@ -71,25 +65,18 @@ def play(
         actions: int [B].
         world: how levels are made.
         numbers: int64 [B], the index of each environment's next level, advanced by B when used.
-        out: uint8 [B * C * H * W], overwritten with the planes; nothing is written where it is empty.
     """
     _count_step(state, time_limit)
     first_mover = _first_mover(table)
-    ended, streams = state.ended, out.size > 0
-    batch, first = actions.shape[0], 0
+    ended = state.ended
     rng = np.empty(1, np.uint64)
-    for b in range(batch):
+    for b in range(actions.shape[0]):
         if ended[b]:
             _renew(state, table, b, world, numbers, rng)
             if state.routes.shape[1] > 0:
                 plan_routes(state, table, b)
         else:
             _move(state, table, b, actions[b], first_mover)
-        if streams and (b + 1 - first == ROWS_AT_ONCE or b + 1 == batch):
-            stream_rows(state.planes, out, first, b + 1)
-            first = b + 1
-    if streams:
-        finish_streaming()
 
 
 @inlined

@@ -22,14 +22,14 @@ from goalmaze.envs.state import State
 
 _SQUARES, _START, _PLACED, _OBJECTS, _AGENT, _HELD, _TOUCHED, _STEPS, _REWARDS = range(9)
 _TERMINATED, _TRUNCATED, _ENDED, _PLANES, _ROUTES, _LUCK = range(9, 15)
-_TABLE, _ACTIONS, _NUMBERS, _RULES, _CHANCES, _SHARES, _OUT = range(15, 22)
+_TABLE, _ACTIONS, _NUMBERS, _RULES, _CHANCES, _SHARES = range(15, 21)
 """Entries of the table that are addresses; those of the state's arrays come first, in its order."""
 
-_BATCH, _WIDTH, _SQUARES_EACH, _SLOTS, _PLANES_EACH, _ROUTE, _TIME_LIMIT = range(22, 29)
-_SEED, _SPLIT, _ALGORITHM, _RULES_EACH, _OUT_SIZE = range(29, 34)
+_BATCH, _WIDTH, _SQUARES_EACH, _SLOTS, _PLANES_EACH, _ROUTE, _TIME_LIMIT = range(21, 28)
+_SEED, _SPLIT, _ALGORITHM, _RULES_EACH = range(28, 32)
 """Entries that are numbers."""
 
-_ENTRIES = 34
+_ENTRIES = 32
 
 
 @compiled
@@ -84,7 +84,6 @@ def _play(table):  # type: ignore[no-untyped-def]
         carray(pointer(t[_ACTIONS], np.int64), (t[_BATCH],)),
         world,
         carray(pointer(t[_NUMBERS], np.int64), (t[_BATCH],)),
-        carray(pointer(t[_OUT], np.uint8), (t[_OUT_SIZE],)),
     )
 
 
@@ -117,7 +116,7 @@ class Prepared:
         if world is not None and numbers is not None:
             shares = np.array([world.openness, world.braid, world.share])
             self._kept += [numbers, world.rules, world.chances, shares]
-            self._entries[_SEED:_OUT_SIZE] = world.seed, world.split, world.algorithm, world.rules.shape[1]
+            self._entries[_SEED:] = world.seed, world.split, world.algorithm, world.rules.shape[1]
             function = _play
         self._entries[: len(self._kept)] = [array.ctypes.data for array in self._kept]
         self._entries[_BATCH:_SEED] = *sizes, time_limit
@@ -132,9 +131,3 @@ class Prepared:
         """Step by `actions` int [B], or by the same action everywhere."""
         self._actions[...] = actions
         self._function(self._address)
-
-    def into(self, actions: NDArray[np.integer], out: NDArray[np.uint8]) -> None:
-        """Step by `actions` int [B], and write the planes to a contiguous `out` uint8 [B, C, H, W] as well."""
-        self._entries[_OUT], self._entries[_OUT_SIZE] = out.ctypes.data, out.size
-        self(actions)
-        self._entries[_OUT_SIZE] = 0

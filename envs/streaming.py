@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.compiled import inlined
-from goalmaze.envs.machine import LINE, stream_line
+from goalmaze.envs.compiled import compiled
+from goalmaze.envs.machine import LINE, finish_streaming, stream_line
 
 
-@inlined
-def stream_rows(source: np.ndarray, out: np.ndarray, first: int, last: int) -> None:
-    """Copy rows `first` to `last` of uint8 [B, C, S] to `out` uint8 [B * C * S], in memory order."""
-    row = source.shape[1] * source.shape[2]
-    flat = source.reshape(-1)
-    begin, end = first * row, last * row
-    while begin < end and (out.ctypes.data + begin) % LINE:
-        out[begin] = flat[begin]
-        begin += 1
-    lines = (end - begin) // LINE
-    to, at = np.uintp(out.ctypes.data + begin), np.uintp(flat.ctypes.data + begin)
+@compiled
+def stream(source: np.ndarray, out: np.ndarray) -> None:
+    """Copy uint8 `source` to `out` of the same size, both contiguous."""
+    flat, flat_out = source.reshape(-1), out.reshape(-1)
+    first = min((LINE - flat_out.ctypes.data % LINE) % LINE, flat.size)
+    flat_out[:first] = flat[:first]
+    lines = (flat.size - first) // LINE
+    to, at = np.uintp(flat_out.ctypes.data + first), np.uintp(flat.ctypes.data + first)
     for _ in range(lines):
         stream_line(to, at)
         to += np.uintp(LINE)
         at += np.uintp(LINE)
-    for i in range(begin + lines * LINE, end):
-        out[i] = flat[i]
+    rest = first + lines * LINE
+    flat_out[rest:] = flat[rest:]
+    finish_streaming()

@@ -19,6 +19,7 @@ from goalmaze.envs.generation import World
 from goalmaze.envs.observations import make_view
 from goalmaze.envs.prepared import Prepared
 from goalmaze.envs.rendering import frame
+from goalmaze.envs.streaming import stream
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 
@@ -128,6 +129,28 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         self, actions: NDArray[np.int64]
     ) -> tuple[Planes, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Advance every environment by one of `actions` int [B]."""
+        results = self._step(actions)
+        return self._out(self._observe()), *results
+
+    def step_into(
+        self, actions: NDArray[np.int64], out: Planes
+    ) -> tuple[Planes, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Do as `step`, and write the observations to `out` uint8 [B, ...], a part of a larger buffer.
+
+        They are written past the caches, and returned as `out`: the fastest way to fill a rollout buffer that is read
+        much later.
+
+        Raises:
+            GoalmazeError: `out` has another shape or type than a batch of observations, or is not contiguous.
+        """
+        if out.shape != self.observation_space.shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise GoalmazeError(f"out is {out.dtype} {out.shape}: give contiguous uint8 {self.observation_space.shape}")
+        reward, terminated, truncated, info = self._step(actions)
+        stream(self._observe(), out)
+        return out, reward, terminated, truncated, info
+
+    def _step(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Step without observing; return rewards, ends and info."""
         if self.level_seed is None:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         episodes, mode = self.episodes, self.autoreset_mode
@@ -138,44 +161,13 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             raise gymnasium.error.ResetNeeded(f"environment {ended} has ended; reset it with a reset_mask")
         else:
             episodes.step(actions)
-        if not self.copy and mode is not AutoresetMode.SAME_STEP:
-            return self._observe(), *self._rewards_and_ends(episodes.rewards)
-        rewards = episodes.rewards.copy()
-        _, terminated, truncated, info = self._rewards_and_ends(rewards)
-        terminated, truncated = terminated.copy(), truncated.copy()
+        rewards, terminated, truncated = episodes.rewards, episodes.terminated, episodes.truncated
+        if self.copy or mode is AutoresetMode.SAME_STEP:
+            rewards, terminated, truncated = rewards.copy(), terminated.copy(), truncated.copy()
+        info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
         if mode is AutoresetMode.SAME_STEP and episodes.done.any():
             info |= self._renew_at_once(terminated | truncated, rewards[:, 1])
-        return self._out(self._observe()), rewards[:, 0], terminated, truncated, info
-
-    def step_into(
-        self, actions: NDArray[np.int64], out: Planes
-    ) -> tuple[Planes, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """Do as `step`, and write the observations to `out` uint8 [B, ...], a part of a larger buffer, on the way.
-
-        Where the mode is NEXT_STEP and planes are observed, they are written past the caches while stepping: the
-        fastest way to fill a rollout buffer that is read much later.
-
-        Raises:
-            GoalmazeError: `out` has another shape or type than a batch of observations, or is not contiguous.
-        """
-        if out.shape != self.observation_space.shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
-            raise GoalmazeError(f"out is {out.dtype} {out.shape}: give contiguous uint8 {self.observation_space.shape}")
-        if self.autoreset_mode is not AutoresetMode.NEXT_STEP or self._seen is not None:
-            seen, reward, terminated, truncated, info = self.step(actions)
-            np.copyto(out, seen)
-            return out, reward, terminated, truncated, info
-        if self.level_seed is None:
-            raise gymnasium.error.ResetNeeded("call reset before the first step")
-        self._play.into(actions, out)
-        rewards = self._out(self.episodes.rewards)
-        _, terminated, truncated, info = self._rewards_and_ends(rewards)
-        return out, rewards[:, 0], self._out(terminated), self._out(truncated), info
-
-    def _rewards_and_ends(
-        self, rewards: NDArray[np.float32]
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
-        return rewards[:, 0], self.episodes.terminated, self.episodes.truncated, info
+        return rewards[:, 0], terminated, truncated, info
 
     def _observe(self) -> Planes:
         if self._seen is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ from tqdm import tqdm
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.loading import load_agent
-from goalmaze.agents.ppo import make_learner
-from goalmaze.agents.recipe import Recipe
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.sb3 import MazeVecEnv
 from goalmaze.agents.zoo import zoo_names
-from goalmaze.envs.families import make_family
-from goalmaze.experiments import bench_env
+from goalmaze.experiments import bench_env, bench_train
 from goalmaze.experiments.bench_env import per_second
 from goalmaze.experiments.configs import BenchConfig
 from goalmaze.experiments.report import table
@@ -45,13 +40,15 @@ class BenchReport:
 def _cell(value: object) -> object:
     if value is None:
         return "-"
-    return f"{value:,.0f}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return value
 
 
 def run(config: BenchConfig) -> BenchReport:
     """Measure what the configuration names."""
     keep_large_blocks()
-    rows = {"env": bench_env.measure, "eval": _bench_eval, "train": _bench_train}[config.name](config.full)
+    rows = {"env": bench_env.measure, "eval": _bench_eval, "train": bench_train.measure}[config.name](config.full)
     return BenchReport(config.name, tuple(rows))
 
 
@@ -64,20 +61,4 @@ def _bench_eval(full: bool) -> list[dict[str, Any]]:
         steps = int(rollout(agent.policy, levels, agent.family).steps.sum())
         episodes = per_second(functools.partial(rollout, agent.policy, levels, agent.family), count)
         rows.append({"levels": count, "episodes_per_s": episodes, "steps_per_s": episodes * steps / count})
-    return rows
-
-
-def _bench_train(full: bool) -> list[dict[str, Any]]:
-    """Environment steps per second of training as it is done, rollouts and updates together."""
-    rows = []
-    for size in tqdm((9, 13) if full else (9,), desc="bench train", disable=None):
-        recipe = Recipe(parameters={"size": size})
-        rollout_size = recipe.envs * recipe.rollout_steps
-        learner = make_learner(
-            recipe, MazeVecEnv(make_family(recipe.family, recipe.parameters), recipe.envs, 0, recipe.shaping)
-        )
-        learner.learn(rollout_size)
-        begun = time.perf_counter()
-        learner.learn(4 * rollout_size)
-        rows.append({"size": size, "steps_per_s": 4 * rollout_size / (time.perf_counter() - begun)})
     return rows

@@ -20,7 +20,7 @@ from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.base import TRAINING, Family
 from goalmaze.envs.generators import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
-from goalmaze.envs.streaming import stream_rows
+from goalmaze.envs.streaming import stream
 from goalmaze.envs.vector import MazeVectorEnv
 
 SECONDS = 0.15
@@ -122,7 +122,7 @@ def _bandwidth(how: str) -> dict[str, Any]:
     def write() -> None:
         state["t"] = (state["t"] + 1) % DRAWN_AHEAD
         if how == "streamed":
-            stream_rows(source, buffer[state["t"]], 0, BATCH)
+            stream(source, buffer[state["t"]])
         else:
             np.copyto(buffer[state["t"]], source.reshape(-1))
 

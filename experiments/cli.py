@@ -18,10 +18,13 @@ from goalmaze.experiments import configs
 COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "demo": (configs.DemoConfig, "goalmaze.experiments.demo"),
     "train": (configs.TrainConfig, "goalmaze.experiments.train"),
+    "runs": (configs.RunsConfig, "goalmaze.experiments.runs"),
     "eval": (configs.EvalConfig, "goalmaze.experiments.evaluate"),
     "probe": (configs.ProbeConfig, "goalmaze.experiments.probe"),
     "retarget": (configs.RetargetConfig, "goalmaze.experiments.retarget"),
     "live": (configs.LiveConfig, "goalmaze.experiments.live.terminal"),
+    "networks": (configs.NetworksConfig, "goalmaze.experiments.networks"),
+    "import": (configs.ImportConfig, "goalmaze.experiments.import_"),
     "worlds": (configs.WorldsConfig, "goalmaze.experiments.worlds"),
     "leakage": (configs.LeakageConfig, "goalmaze.experiments.leakage"),
     "zoo": (configs.ZooConfig, "goalmaze.experiments.zoo"),

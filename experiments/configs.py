@@ -51,6 +51,7 @@ class TrainConfig(Question):
 
     Attributes:
         out: the run folder to make; runs/FAMILY-seedN with a free number where not given.
+        resume: an interrupted run folder to go on with; all else is as it was then.
         recipe: a TOML recipe, or the recipe.json of a run to repeat; the flags below override it.
         family: the world.
         size: rows and columns of the mazes, in cells.
@@ -60,10 +61,16 @@ class TrainConfig(Question):
         steps: environment steps.
         seed: of levels, weights and sampled actions.
         threads: CPU threads, 0 for all.
+        observation: what the agent sees.
+        learner: "lean" is this package's PPO; "stock" (PPO), "a2c" and "dqn" are those of stable-baselines3.
+        device: "cpu", "cuda", or "auto" for cuda where there is one.
+        save_every: seconds between saves that a killed run can be resumed from.
+        tensorboard: write TensorBoard's files into the run folder too.
         set: any other field of the recipe, such as entropy=0.02 shaping=0.
     """
 
     out: Path | None = None
+    resume: Path | None = None
     recipe: Path | None = None
     family: str | None = None
     size: int | None = None
@@ -73,7 +80,27 @@ class TrainConfig(Question):
     steps: int | None = None
     seed: int | None = None
     threads: int | None = None
+    observation: str | None = None
+    learner: str | None = None
+    device: str | None = None
+    save_every: float = 30.0
+    tensorboard: bool = False
     set: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.save_every < 0:
+            raise GoalmazeError(f"--save-every is {self.save_every}: choose 0 or more seconds")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunsConfig(Question):
+    """List the runs in a folder: what was trained, how far, and what became of it.
+
+    Attributes:
+        folder: where to look for runs.
+    """
+
+    folder: tyro.conf.Positional[Path] = Path("runs")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -185,6 +212,49 @@ class ZooConfig(Question):
 
     action: tyro.conf.Positional[Literal["list", "show"]] = "list"
     name: tyro.conf.Positional[str] = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworksConfig(Question):
+    """List the networks with their size, cost, receptive field and sites.
+
+    Attributes:
+        network: only this one, with the shape of each site.
+        network_options: hyperparameters to show it with, such as channels=32.
+        family: the world whose mazes it sees.
+        size: rows and columns of the mazes, in cells.
+        observation: the observation mode; where not given, the one each network sees first.
+    """
+
+    network: tyro.conf.Positional[str] = ""
+    network_options: tuple[str, ...] = ()
+    family: str = "GreenExit"
+    size: int = 9
+    observation: str = ""
+
+    def __post_init__(self) -> None:
+        if self.network_options and not self.network:
+            raise GoalmazeError("--network-options are those of one network: name it")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImportConfig(Question):
+    """Turn a published agent into a run folder; only tensors are read from its file, and no code is run.
+
+    Attributes:
+        source: who published it: "langosco" for the feed-forward .pth files of procgenAISC.
+        file: the file.
+        out: the run folder to make.
+        size: rows and columns of the mazes it is to play here, in cells.
+        corner: side of the region where the cheese lies in training; the N of rand_region_N in the file's name where
+            not given.
+    """
+
+    source: tyro.conf.Positional[Literal["langosco"]]
+    file: tyro.conf.Positional[Path]
+    out: Path
+    size: int = 15
+    corner: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.networks import make_network
-from goalmaze.agents.sites import find_site
-from goalmaze.envs.episodes import first_observations
+from goalmaze.agents.rollout import observations_of
+from goalmaze.agents.sites import find_site, map_sites
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families.base import EVALUATION, FITTING, Family
 from goalmaze.envs.levels import LevelBatch
@@ -193,7 +193,7 @@ def _study(
     agent: Agent, family: Family, sites: list[str], targets: list[str], split: str, count: int, seed: int
 ) -> _Mazes:
     levels = family.levels(seed, np.arange(count), family.parting_shift, split)
-    observations = first_observations(family, levels)
+    observations = observations_of(agent.policy, family, levels)
     torch.manual_seed(seed)
     fresh = make_network(agent.network.name, agent.network.shape, dataclasses.asdict(agent.network.options)).eval()
     return _Mazes(
@@ -210,10 +210,10 @@ def _read_site(
 ) -> list[Reading]:
     """Return a reading of every target at one site."""
     cells = fit.levels.height * fit.levels.width
-    kind = kind if fit.trained[site].dim() == 4 else "global"
+    kind = kind if site in map_sites(agent.network) else "global"
     on_site = make_fitter(kind, fit.trained[site], cells)
     on_untrained = make_fitter(kind, fit.untrained[site], cells)
-    on_observation = make_fitter(kind, fit.observations, cells)
+    on_observation = make_fitter(kind if agent.network.shape.mode == "planes" else "global", fit.observations, cells)
     readings = []
     for target, labels in fit.labels.items():
         truth = test.labels[target]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.recipe import Recipe, recipe_from
-from goalmaze.agents.training import TrainingResult, train
+from goalmaze.agents.training import FinishedError, TrainingResult, resume, train
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments.assignments import assignments
 from goalmaze.experiments.configs import TrainConfig
 from goalmaze.experiments.evaluate import Evaluation, evaluation_table, judge
 from goalmaze.experiments.labels import label
@@ -23,6 +25,8 @@ from goalmaze.experiments.labels import label
 REPORT = "report.json"
 RUNS = Path("runs")
 REPORT_LEVELS = 1024
+FLAGS = ("family", "network", "steps", "seed", "threads", "observation", "learner", "device")
+"""The flags that are fields of a recipe."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,19 +75,51 @@ class TrainReport:
             f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; "
             f"label {self.label}\n{self.in_distribution.levels} held-out levels a shift; 'none' is the training "
             f"distribution\n\n{evaluation_table(rows, 'shift')}\n\n"
-            f"next: goalmaze eval {training.folder} --shift {self.parting_shift}"
+            f"next: {self._next()}"
         )
+
+    def _next(self) -> str:
+        folder = shlex.quote(str(self.training.folder))
+        if self.training.interrupted:
+            return f"goalmaze train --resume {folder}"
+        return f"goalmaze eval {folder} --shift {self.parting_shift}"
 
 
 def run(config: TrainConfig) -> TrainReport:
-    """Train from a configuration, then evaluate and write the run's report.
+    """Train from a configuration or go on with a run, then evaluate and write the run's report.
 
     Raises:
-        GoalmazeError: the run folder exists, or the configuration names something unknown or impossible.
+        GoalmazeError: the run folder exists, there is nothing to resume, or the configuration names something unknown
+            or impossible.
     """
+    how: dict[str, Any] = {"save_every": config.save_every, "tensorboard": config.tensorboard}
+    if config.resume is not None:
+        _check_alone(config)
+        return measure(_resumed(config.resume, how))
     recipe = resolve(config)
     folder = config.out or _free_folder(recipe)
-    return measure(train(recipe, folder))
+    return measure(train(recipe, folder, **how))
+
+
+def _resumed(folder: Path, how: Mapping[str, Any]) -> TrainingResult:
+    """Go on with a run; one that was killed while it was measured has only that left."""
+    try:
+        return resume(folder, **how)
+    except FinishedError as error:
+        if (folder / REPORT).is_file():
+            raise
+        return error.result
+
+
+def _check_alone(config: TrainConfig) -> None:
+    """Refuse flags that would change a run that is resumed."""
+    own = ("resume", "save_every", "tensorboard", "json")
+    for field in dataclasses.fields(config):
+        if field.name not in own and getattr(config, field.name) != field.default:
+            flag = field.name.replace("_", "-")
+            raise GoalmazeError(
+                f"--{flag} cannot be changed by --resume, which goes on with the run as it was; leave it"
+            )
 
 
 def measure(training: TrainingResult) -> TrainReport:
@@ -102,15 +138,13 @@ def measure(training: TrainingResult) -> TrainReport:
 def resolve(config: TrainConfig) -> Recipe:
     """Return the recipe a configuration asks for: its file, overridden by its flags."""
     data = _read(config.recipe) if config.recipe else {}
-    flags = {name: getattr(config, name) for name in ("family", "network", "steps", "seed", "threads")}
+    flags = {name: getattr(config, name) for name in FLAGS}
     data |= {name: value for name, value in flags.items() if value is not None}
-    data |= _assignments(config.set, "--set")
-    data["parameters"] = data.get("parameters", {}) | _assignments(config.parameters, "--parameters")
+    data |= assignments(config.set, "--set")
+    data["parameters"] = data.get("parameters", {}) | assignments(config.parameters, "--parameters")
     if config.size is not None:
         data["parameters"]["size"] = config.size
-    data["network_options"] = data.get("network_options", {}) | _assignments(
-        config.network_options, "--network-options"
-    )
+    data["network_options"] = data.get("network_options", {}) | assignments(config.network_options, "--network-options")
     return recipe_from(data)
 
 
@@ -125,20 +159,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise GoalmazeError(f"recipe {path} is not a table of fields")
     return dict(data.get("recipe", data))
-
-
-def _assignments(pairs: tuple[str, ...], flag: str) -> dict[str, Any]:
-    """Turn KEY=VALUE pairs into data; a value that is no JSON is text."""
-    data: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise GoalmazeError(f"{flag} {pair}: write it as KEY=VALUE")
-        try:
-            data[key] = json.loads(value)
-        except ValueError:
-            data[key] = value
-    return data
 
 
 def _free_folder(recipe: Recipe) -> Path:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.envs.episodes import first_observations
+from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.probes.activations import read_activations
@@ -47,7 +47,7 @@ class Workshop:
 
     def read(self, levels: LevelBatch, site: str) -> Tensor:
         """Return float32 [B, C, H, W], what the site holds before the first step."""
-        return read_activations(self.policy.network, first_observations(self.family, levels), [site])[site]
+        return read_activations(self.policy.network, observations_of(self.policy, self.family, levels), [site])[site]
 
 
 class Method(abc.ABC):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalmaze.envs.episodes import first_observations
+from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.levels import Cells
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.edits import applied
@@ -67,9 +67,9 @@ def _loss(lesson: Workshop, targets: Cells, pattern: GoalPattern) -> Tensor:
     """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
     rows = np.arange(len(lesson.levels))
     with torch.inference_mode():
-        moved = torch.from_numpy(first_observations(lesson.family, lesson.moved(targets)))
+        moved = torch.from_numpy(observations_of(lesson.policy, lesson.family, lesson.moved(targets)))
         teacher = lesson.policy.logits(rows, moved).log_softmax(dim=1)
-    unmoved = torch.from_numpy(first_observations(lesson.family, lesson.levels))
+    unmoved = torch.from_numpy(observations_of(lesson.policy, lesson.family, lesson.levels))
     edit = pattern.edit(lesson.goals, targets, lesson.levels.height, lesson.levels.width)
     with applied(lesson.policy, [edit]):
         pupil = lesson.policy.logits(rows, unmoved).log_softmax(dim=1)

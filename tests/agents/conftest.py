@@ -9,6 +9,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import Family
+from goalmaze.envs.observations import make_view
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,6 @@ def family() -> Family:
 def network(family: Family) -> Network:
     """Return a network whose random policy has opinions: its logits differ by about one."""
     torch.manual_seed(0)
-    network = make_network("grid", Shape(family.planes, 4), {"channels": 8, "blocks": 2, "hidden": 16})
+    network = make_network("grid", Shape.seeing(make_view(family)), {"channels": 8, "blocks": 2, "hidden": 16})
     torch.nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)
     return network.eval()

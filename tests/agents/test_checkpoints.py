@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import pickle
@@ -24,9 +26,18 @@ from goalmaze.agents.files import write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.zoo import zoo_folder, zoo_names
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
+from goalmaze.envs.observations import make_view
+
+
+def seeing(observation: tuple[int, ...], **others: Any) -> dict[str, Any]:
+    """Return a shape as plain data."""
+    return dataclasses.asdict(Shape(observation, **{"actions": 4, **others}))
 
 
 @pytest.fixture
@@ -130,8 +141,17 @@ def test_a_header_changed_by_hand_does_not_match_its_digest(path: Path, field: s
         ({"network_options": {"channels": -8}}, "does not fit"),
         ({"network_options": {"channels": 2**62}}, "does not fit"),
         ({"network_options": {"channels": 2**70}}, "does not fit"),
-        ({"actions": 5}, "does not fit"),
-        ({"planes": 9}, "does not fit"),
+        ({"network_options": {"channels": 0}}, "does not fit.*channels"),
+        ({"network_options": {"blocks": 10**9}}, "does not fit.*blocks"),
+        ({"network": "drc", "network_options": {"layers": -3}}, "does not fit.*layers"),
+        ({"network": "lstm"}, "tensor 'gates.bias' is nothing, network lstm .* needs float32 256"),
+        ({"shape": seeing((4, 7, 7), actions=5)}, "tensor 'policy.bias' is float32 4, .* needs float32 5"),
+        ({"shape": seeing((9, 7, 7))}, "observations of 9x7x7 do not fit family GreenExit at size 7, .* 4x7x7"),
+        ({"shape": seeing((4, 9, 9))}, "observations of 4x9x9 do not fit"),
+        ({"shape": seeing((64, 64, 3), mode="rgb64")}, "network grid cannot see observation mode 'rgb64'"),
+        ({"shape": seeing((4, 7, 7), mode="rbg64")}, "unknown observation mode 'rbg64'.*'rgb64'"),
+        ({"shape": seeing((5, 7, 7), mode="partial", radius=99)}, "radius is 99: choose 1 to 16"),
+        ({"parameters": {"size": 2**31 + 1}}, "size is 2147483649: a checkpoint's is at most 255"),
     ],
 )
 def test_a_wellformed_header_that_does_not_fit_is_named(path: Path, changes: dict[str, Any], message: str) -> None:
@@ -142,16 +162,16 @@ def test_a_wellformed_header_that_does_not_fit_is_named(path: Path, changes: dic
 
 
 def test_a_network_for_other_planes_than_the_family_has_is_refused(path: Path, family: Family) -> None:
-    save_checkpoint(path, make_network("grid", Shape(family.planes + 1, 4), {"channels": 4, "blocks": 1}), family, 0)
-    with pytest.raises(GoalmazeError, match="5 planes do not fit family GreenExit"):
+    save_checkpoint(path, make_network("grid", Shape((5, 7, 7), 4), {"channels": 4, "blocks": 1}), family, 0)
+    with pytest.raises(GoalmazeError, match="observations of 5x7x7 do not fit family GreenExit"):
         load_checkpoint(path)
 
 
 @pytest.mark.parametrize("more", [{}, {"new_field": 1}])
 def test_a_newer_format_says_update(path: Path, more: dict[str, Any]) -> None:
     document, tensors = parts(path)
-    rewrite(path, {**document, "format": 2, **more}, tensors, seal=False)
-    with pytest.raises(GoalmazeError, match=r"has format 2, this version reads 1; update goalmaze"):
+    rewrite(path, {**document, "format": 3, **more}, tensors, seal=False)
+    with pytest.raises(GoalmazeError, match=r"has format 3, this version reads 1 to 2; update goalmaze"):
         load_checkpoint(path)
 
 
@@ -167,6 +187,125 @@ def test_an_unknown_field_in_the_header_is_refused(path: Path) -> None:
     rewrite(path, {**document, "surprise": 1}, tensors, seal=False)
     with pytest.raises(GoalmazeError, match=r"has a header that cannot be read.*surprise"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("actions", [0, -1, 10**9])
+def test_a_shape_out_of_range_cannot_be_read(path: Path, actions: int) -> None:
+    document, tensors = parts(path)
+    rewrite(path, {**document, "shape": {**document["shape"], "actions": actions}}, tensors, seal=False)
+    with pytest.raises(GoalmazeError, match=rf"header that cannot be read \(actions is {actions}: choose 1 to 256"):
+        load_checkpoint(path)
+
+
+@contextmanager
+def no_more_memory_than(more: int) -> Iterator[None]:
+    """Let the system refuse, inside the context, to give this process more than so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def test_a_giant_is_refused_before_memory_is_asked_for(path: Path) -> None:
+    document, tensors = parts(path)
+    giant = {"channels": 1024, "blocks": 64, "hidden": 1024}
+    rewrite(path, {**document, "network_options": giant}, tensors)
+    with no_more_memory_than(2**29):
+        with pytest.raises(GoalmazeError, match=r"tensor 'block1.conv.bias' is float32 8, .* needs float32 1024"):
+            load_checkpoint(path)
+        with pytest.raises(RuntimeError, match="alloc"):
+            make_network("grid", Shape((4, 7, 7), 4), giant)
+
+
+def test_tensors_of_another_type_are_refused(path: Path) -> None:
+    document, tensors = parts(path)
+    rewrite(path, document, {**tensors, "policy.bias": tensors["policy.bias"].double()})
+    with pytest.raises(GoalmazeError, match=r"tensor 'policy.bias' is float64 4, .* needs float32 4"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mode"),
+    [
+        ("grid", {"channels": 4, "blocks": 1, "readout": "flat"}, "planes"),
+        ("grid", {"channels": 4, "blocks": 1}, "crop"),
+        ("lstm", {"channels": 4, "blocks": 1}, "partial"),
+        ("drc", {"channels": 4, "layers": 2}, "planes"),
+        ("impala", {}, "rgb64"),
+        ("impala", {}, "rgb"),
+    ],
+)
+def test_every_network_comes_back_knowing_what_it_sees(
+    tmp_path: Path, family: Family, name: str, options: dict[str, Any], mode: str
+) -> None:
+    view = make_view(family, mode, pixels=3, radius=2)
+    network = make_network(name, Shape.seeing(view), options).eval()
+    save_checkpoint(tmp_path / CHECKPOINT, network, family, 7)
+    agent = load_agent(str(tmp_path))
+    assert agent.network.shape == network.shape == agent.header.shape
+    assert agent.policy.view(family) == view
+    levels = family.levels(0, np.arange(4))
+    one, other = (rollout(policy, levels, family) for policy in (agent.policy, NetworkPolicy(network)))
+    np.testing.assert_array_equal(one.actions, other.actions)
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_a_checkpoint_of_format_1_loads_as_what_it_is(name: str, tmp_path: Path) -> None:
+    path = zoo_folder(name) / CHECKPOINT
+    document, tensors = parts(path)
+    if document["format"] != 1:
+        pytest.skip("this one was written in a newer format")
+    network, family, header = load_checkpoint(path)
+    size = document["parameters"]["size"]
+    assert (header.format, header.shape) == (2, Shape((document["planes"], size, size), document["actions"]))
+    assert (header.steps, header.version, header.family) == tuple(document[k] for k in ("steps", "version", "family"))
+    assert network.options.readout == "cell"
+    for tensor, values in network.state_dict().items():
+        assert torch.equal(values, tensors[tensor])
+    save_checkpoint(tmp_path / CHECKPOINT, network, family, header.steps)
+    assert parts(tmp_path / CHECKPOINT)[0]["format"] == 2
+    planes = torch.from_numpy(first_observations(family, family.levels(0, np.arange(20))))
+    again = load_checkpoint(tmp_path / CHECKPOINT)[0]
+    assert torch.equal(again(planes)[0], network(planes)[0])
+
+
+def test_a_checkpoint_of_format_1_is_checked_as_any_other(tmp_path: Path) -> None:
+    document, tensors = old_document()
+    path = tmp_path / CHECKPOINT
+    save_file(tensors, path, {"goalmaze": json.dumps(document)})
+    assert load_checkpoint(path)[2].shape == Shape((4, 7, 7), 4)
+    for changes, message in (
+        ({"steps": 6}, "is damaged"),
+        ({"planes": 5}, "is damaged"),
+        ({"shape": {}}, "has a header that cannot be read.*shape"),
+    ):
+        save_file(tensors, path, {"goalmaze": json.dumps({**document, **changes})})
+        with pytest.raises(GoalmazeError, match=message):
+            load_checkpoint(path)
+
+
+def old_document() -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return a checkpoint as format 1 had it, its digest computed by hand."""
+    tensors = make_network("grid", Shape((4, 7, 7), 4), {"channels": 2, "blocks": 0, "hidden": 3}).state_dict()
+    document = {
+        "format": 1,
+        "family": "GreenExit",
+        "parameters": {"size": 7},
+        "network": "grid",
+        "network_options": {"channels": 2, "blocks": 0, "hidden": 3},
+        "planes": 4,
+        "actions": 4,
+        "steps": 5,
+        "version": "0.1.0",
+        "digest": "",
+    }
+    digest = hashlib.blake2b(json.dumps(document, separators=(",", ":")).encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} torch.float32 {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    return {**document, "digest": digest.hexdigest()}, tensors
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks import known_networks, make_network
+from goalmaze.agents.networks import bare_network, known_networks, make_network
 from goalmaze.agents.networks.base import Network, Shape, agent_cells
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.episodes import Episodes, first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
+from goalmaze.envs.observations import make_view
 from goalmaze.probes.activations import captured
 
 
@@ -94,7 +95,7 @@ def test_the_agents_cell_is_where_the_level_says(family: Family) -> None:
 
 
 def test_a_network_is_found_by_name_and_keeps_its_options() -> None:
-    network = make_network("grid", Shape(4, 4), {"channels": 6, "blocks": 1})
+    network = make_network("grid", Shape((4, 9, 9), 4), {"channels": 6, "blocks": 1})
     assert (network.options.channels, network.options.blocks) == (6, 1)
     assert network.parameters_count() == sum(
         {
@@ -114,11 +115,19 @@ def test_a_network_is_found_by_name_and_keeps_its_options() -> None:
         ("gird", {}, r"unknown network 'gird' \(did you mean 'grid'\?\)"),
         ("grid", {"chanels": 8}, r"unknown option of network grid 'chanels' \(did you mean 'channels'\?\)"),
         ("grid", {"channels": "8"}, r"network grid: Expected `int`, got `str` - at `\$\.channels`"),
+        ("grid", {"channels": 0}, r"network grid: Expected `int` >= 1 - at `\$\.channels`"),
+        ("grid", {"blocks": 10**9}, r"network grid: Expected `int` <= 64 - at `\$\.blocks`"),
+        ("grid", {"hidden": 2**70}, r"network grid: Expected `int` <= 1024 - at `\$\.hidden`"),
+        ("grid", {"readout": "flt"}, "network grid: Invalid enum value 'flt'"),
+        ("drc", {"layers": -1}, r"network drc: Expected `int` >= 1 - at `\$\.layers`"),
+        ("drc", {"ticks": 10**6}, r"network drc: Expected `int` <= 16 - at `\$\.ticks`"),
+        ("impala", {"scale": 0}, r"network impala: Expected `int` >= 1 - at `\$\.scale`"),
+        ("lstm", {"units": 0}, r"network lstm: Expected `int` >= 1 - at `\$\.units`"),
     ],
 )
 def test_a_wrong_name_or_option_is_named(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
-        make_network(name, Shape(4, 4), options)
+        make_network(name, Shape((4, 9, 9), 4), options)
 
 
 def test_the_address_book_finds_sites_and_names_mistakes(network: Network) -> None:
@@ -134,3 +143,80 @@ def test_the_address_book_finds_sites_and_names_mistakes(network: Network) -> No
         find_map_site(network, "hidden")
     with pytest.raises(GoalmazeError, match="unknown site"):
         find_site(network, "policy")
+
+
+@pytest.mark.parametrize(
+    ("observation", "actions", "mode", "message"),
+    [
+        ((4, 9), 4, "planes", "no network sees observations of shape"),
+        ((4, 0, 9), 4, "planes", "no network sees observations of shape"),
+        ((4, 2**20, 2**20), 4, "planes", "no network sees observations of shape"),
+        ((4, 9, 9), 0, "planes", "actions is 0: choose 1 to 256"),
+        ((64, 64, 3), 4, "rgb64", r"network grid cannot see observation mode 'rgb64': choose planes, .* impala"),
+    ],
+)
+def test_a_shape_that_cannot_be_seen_is_named(
+    observation: tuple[int, ...], actions: int, mode: str, message: str
+) -> None:
+    with pytest.raises(GoalmazeError, match=message):
+        make_network("grid", Shape(observation, actions, mode))
+
+
+def test_a_flat_readout_reads_every_cell_of_one_size_and_refuses_others(family: Family) -> None:
+    torch.manual_seed(0)
+    options = {"channels": 6, "blocks": 1, "hidden": 16, "readout": "flat"}
+    network = make_network("grid", Shape.seeing(make_view(family)), options).eval()
+    observation = seen(family)
+    with torch.inference_mode(), captured(network, ["block1", "hidden"]) as latest:
+        logits, values = network(observation)
+        weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    last = latest["block1"].numpy().reshape(len(observation), -1)
+    hidden = np.maximum(last @ weights["hidden.0.weight"].T + weights["hidden.0.bias"], 0)
+    np.testing.assert_allclose(logits.numpy(), hidden @ weights["policy.weight"].T, atol=1e-4)
+    np.testing.assert_allclose(values.numpy(), (hidden @ weights["value.weight"].T)[:, 0], atol=1e-4)
+    with pytest.raises(GoalmazeError, match=r"made for observations of 7x7 cells, not 9x9: .*readout=cell"):
+        network(seen(family, 9))
+
+
+@pytest.mark.parametrize("mode", ["planes", "crop", "partial"])
+@pytest.mark.parametrize("name", ["grid", "lstm", "drc", "impala"])
+def test_every_network_sees_every_mode_of_planes(family: Family, name: str, mode: str) -> None:
+    torch.manual_seed(0)
+    view = make_view(family, mode, radius=2)
+    network = make_network(name, Shape.seeing(view), {} if name == "impala" else {"channels": 4}).eval()
+    levels = family.levels(0, np.arange(5))
+    observation = view.buffer(5)
+    view.draw(Episodes(family, levels).state, observation)
+    names = [site.name for site in network.sites()]
+    assert len(set(names)) == len(names)
+    with torch.inference_mode(), captured(network, names) as latest:
+        logits, values = network(torch.from_numpy(observation))
+    assert (logits.shape, values.shape) == ((5, 4), (5,))
+    assert len(logits.unique(dim=0)) > 1
+    for site in network.sites():
+        assert latest[site.name].shape[:2] == (5, site.channels)
+        assert latest[site.name].shape[2:] == (observation.shape[2:] if site.is_map else latest[site.name].shape[2:])
+
+
+def test_a_bare_network_has_all_shapes_and_no_memory() -> None:
+    shape = Shape((4, 9, 9), 4)
+    state = torch.random.get_rng_state()
+    bare = bare_network("grid", shape, {"channels": 1024, "blocks": 64})
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert bare.parameters_count() > 6e8
+    assert all(parameter.is_meta for parameter in bare.parameters())
+    for name in ("grid", "lstm", "drc", "impala"):
+        real, outline = make_network(name, shape), bare_network(name, shape)
+        assert {k: v.shape for k, v in real.state_dict().items()} == {
+            k: v.shape for k, v in outline.state_dict().items()
+        }
+
+
+@pytest.mark.parametrize(("name", "mode"), [("grid", "crop"), ("impala", "rgb64"), ("impala", "planes")])
+def test_a_network_without_a_value_for_every_square_has_no_maps(family: Family, name: str, mode: str) -> None:
+    network = make_network(name, Shape.seeing(make_view(family, mode)))
+    assert map_sites(network) == []
+    first = network.sites()[0].name
+    with pytest.raises(GoalmazeError, match=f"site '{first}' is not a map of squares; this network has none"):
+        find_map_site(network, first)
+    assert map_sites(make_network("grid", Shape.seeing(make_view(family, "partial"))))[0] == "stem"

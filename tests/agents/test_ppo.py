@@ -7,8 +7,9 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from goalmaze.agents.maze_policy import MazePolicy
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.ppo import MazePolicy, make_learner, network_of
+from goalmaze.agents.ppo import make_learner, network_of
 from goalmaze.agents.recipe import Recipe, recipe_from
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.sb3 import MazeVecEnv
@@ -37,7 +38,9 @@ FAMILY = make_family("GreenExit", RECIPE.parameters)
 
 
 def learner() -> PPO:
-    return make_learner(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
+    learner = make_learner(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
+    assert isinstance(learner, PPO)
+    return learner
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from oracles.paths import all_distances
 from oracles.rulebook import rulebook
 from scipy import stats
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout, stepwise
 from goalmaze.agents.scripted import RandomWalker, Seeker, yardsticks
@@ -17,6 +19,8 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
+from goalmaze.envs.observations import make_view
+from goalmaze.envs.vector import MazeVectorEnv
 
 SURELY = 1e-6
 """How unlikely chance must be before a test blames the code."""
@@ -222,3 +226,34 @@ def test_an_episode_is_cut_off_at_the_time_limit(family: Family) -> None:
     trajectory = rollout(RandomWalker(), levels, family)
     assert (trajectory.steps == family.time_limit).all()
     assert not trajectory.terminated.any()
+
+
+def test_no_levels_are_refused(family: Family, network: Network) -> None:
+    nothing = family.levels(0, np.arange(3)).take(np.arange(0))
+    for policy in (NetworkPolicy(network), RandomWalker(), Seeker("sign")):
+        with pytest.raises(GoalmazeError, match="there are no levels to play: give at least one"):
+            rollout(policy, nothing, family)
+
+
+@pytest.mark.parametrize("mode", ["rgb64", "rgb", "crop", "partial"])
+def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family, mode: str) -> None:
+    torch.manual_seed(0)
+    shape = Shape.seeing(make_view(family, mode, pixels=3, radius=2))
+    network = make_network("impala", shape)
+    torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
+    levels = family.levels(2, np.arange(8), "moved-sign")
+    shown: list[NDArray[np.uint8]] = []
+    handle = network.register_forward_pre_hook(lambda _m, inputs: shown.append(inputs[0].numpy().copy()))
+    moments = list(stepwise(NetworkPolicy(network), levels, family, seed=3))
+    handle.remove()
+    mazes = MazeVectorEnv(family, 8, observation=mode, pixels=3, radius=2, autoreset_mode="Disabled")
+    mazes.reset(seed=0)
+    mazes.episodes.begin(np.arange(8), levels)
+    assert len(shown) == len(moments) > 1
+    for moment, seen in zip(moments, shown, strict=True):
+        view = mazes.view.buffer(8)
+        mazes.view.draw(mazes.episodes.state, view)
+        np.testing.assert_array_equal(seen, view[moment.active])
+        assert seen.any()
+        mazes.episodes.step(moment.actions)
+    assert not np.array_equal(shown[0], shown[1][: len(shown[0])])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium
 import numpy as np
 import pytest
 from oracles.paths import all_distances
@@ -104,23 +107,74 @@ def test_what_a_batch_shares_can_be_asked_for_but_not_set(small: Family) -> None
         batch.set_attr("family", small)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "options"),
-    [
-        (PPO, {"n_steps": 32, "batch_size": 40, "n_epochs": 1}),
-        (A2C, {}),
-        (DQN, {"buffer_size": 500, "learning_starts": 50, "train_freq": 4}),
-    ],
-)
-def test_stock_learners_run_on_it(small: Family, algorithm: type[BaseAlgorithm], options: dict[str, object]) -> None:
-    batch = MazeVecEnv(small, ENVS, SEED, 0.1)
-    learner = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
+LEARNERS: list[tuple[type[BaseAlgorithm], dict[str, Any]]] = [
+    (PPO, {"n_steps": 32, "batch_size": 32, "n_epochs": 1}),
+    (A2C, {}),
+    (DQN, {"buffer_size": 500, "learning_starts": 50, "train_freq": 4}),
+]
+STOCK = pytest.mark.parametrize(("algorithm", "options"), LEARNERS)
+
+
+def learned(learner: BaseAlgorithm, steps: int) -> bool:
+    """Whether learning for so many steps changed the weights."""
     before = {name: tensor.clone() for name, tensor in learner.policy.state_dict().items()}
-    learner.learn(480)
-    assert learner.num_timesteps >= 480
-    assert any(not tensor.equal(before[name]) for name, tensor in learner.policy.state_dict().items())
+    learner.learn(steps)
+    assert learner.num_timesteps >= steps
+    return any(not tensor.equal(before[name]) for name, tensor in learner.policy.state_dict().items())
+
+
+@STOCK
+@pytest.mark.parametrize("name", ["GreenExit", "KeysChests", "FollowLeader"])
+def test_stock_learners_run_on_it(name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]) -> None:
+    family = make_family(name, {"size": 5})
+    batch = MazeVecEnv(family, ENVS, SEED, 0.1)
+    learner = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
+    assert learned(learner, 480)
     assert learner.ep_info_buffer
-    assert all(1 <= episode["l"] <= small.time_limit for episode in learner.ep_info_buffer)
+    assert all(1 <= episode["l"] <= family.time_limit for episode in learner.ep_info_buffer)
     actions, _ = learner.predict(batch.reset())
     assert actions.shape == (ENVS,)
     assert set(actions.tolist()) <= {0, 1, 2, 3}
+
+
+@STOCK
+@pytest.mark.parametrize("name", ["Dish", "Monsters"])
+def test_stock_learners_run_on_the_registered_environment(
+    name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]
+) -> None:
+    learner = algorithm("MlpPolicy", f"goalmaze/{name}-v0", seed=0, device="cpu", **options)
+    assert learned(learner, 160)
+    assert learner.ep_info_buffer
+    assert all(1 <= episode["l"] <= make_family(name).time_limit for episode in learner.ep_info_buffer)
+
+
+def test_a_stock_learner_sees_pictures() -> None:
+    env = gymnasium.make("goalmaze/Corner-v0", size=5, observation="rgb64")
+    learner = A2C("CnnPolicy", env, seed=0, device="cpu")
+    assert learned(learner, 10)
+    assert learner.observation_space.shape == (3, 64, 64)  # stable-baselines3 puts channels first
+
+
+def test_what_a_learner_remembers_is_what_the_mazes_do_by_hand(small: Family) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED)
+    options = {"buffer_size": 5000, "learning_starts": 50, "exploration_fraction": 1}
+    learner = DQN("MlpPolicy", batch, seed=SEED, device="cpu", **options)  # its seed is then the level seed
+    learner.learn(600)
+    memory = learner.replay_buffer
+    assert memory is not None
+    assert memory.pos == 600 // ENVS
+    ends = 0
+    for e in range(ENVS):
+        hand = ByHand(small, e)
+        observation = hand.begin()
+        for t in range(memory.pos):
+            np.testing.assert_array_equal(memory.observations[t, e], observation)
+            observation, reward, terminated, truncated = hand.step(int(memory.actions[t, e, 0]), 0.0)
+            np.testing.assert_array_equal(memory.next_observations[t, e], observation)
+            assert memory.rewards[t, e] == reward
+            assert memory.dones[t, e] == (terminated or truncated)
+            assert memory.timeouts[t, e] == truncated
+            if terminated or truncated:
+                observation = hand.begin()
+                ends += 1
+    assert ends > 5

@@ -120,7 +120,8 @@ def test_train_writes_a_run_that_every_command_takes(capsys: pytest.CaptureFixtu
     report = json.loads(capsys.readouterr().out)
     assert (report["run"], report["steps"]) == (str(run), 4096)
     assert 0 <= report["in_distribution"]["solved"] <= 1
-    assert sorted(p.name for p in run.iterdir()) == ["checkpoint.safetensors", "log.csv", "recipe.json", "report.json"]
+    files = ["checkpoint.safetensors", "checkpoints", "log.csv", "recipe.json", "report.json", "state.safetensors"]
+    assert sorted(p.name for p in run.iterdir()) == files
     assert json.loads((run / "report.json").read_text()) == report
     again = tmp_path / "again"
     assert cli.main(["train", "--recipe", str(run / "recipe.json"), "--out", str(again), "--json"]) == 0

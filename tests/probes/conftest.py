@@ -15,6 +15,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.observations import make_view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def levels(family: Family) -> LevelBatch:
 def policy(family: Family) -> NetworkPolicy:
     """Return an untrained network of definite opinions."""
     torch.manual_seed(0)
-    network = make_network("grid", Shape(family.planes, 4), {"channels": 8, "blocks": 2, "hidden": 16})
+    network = make_network("grid", Shape.seeing(make_view(family)), {"channels": 8, "blocks": 2, "hidden": 16})
     nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)
     return NetworkPolicy(network)
 
@@ -67,4 +68,4 @@ def policy(family: Family) -> NetworkPolicy:
 @pytest.fixture
 def linear(family: Family) -> NetworkPolicy:
     torch.manual_seed(0)
-    return NetworkPolicy(make_network("linear-for-tests", Shape(family.planes, 4), {"channels": 5}))
+    return NetworkPolicy(make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5}))

@@ -14,6 +14,7 @@ from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.observations import make_view
 from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.edits import applied
@@ -58,7 +59,9 @@ def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, patter
 
 @pytest.mark.parametrize("side", [1, 3])
 def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: int) -> None:
-    linear = NetworkPolicy(make_network("linear-for-tests", Shape(family.planes, 4), {"channels": 5, "side": side}))
+    linear = NetworkPolicy(
+        make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": side})
+    )
     pattern = MeanPattern().find(workshop(linear, family), "map")
     kernel = linear.network.get_parameter("map.weight").detach()
     by_hand = (kernel[:, 2] + family.values()["sign"] * kernel[:, 3]).flip(1, 2)
@@ -117,7 +120,9 @@ def test_a_probe_direction_is_as_long_as_what_the_goal_makes_of_it() -> None:
 
 
 def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family: Family) -> None:
-    linear = NetworkPolicy(make_network("linear-for-tests", Shape(family.planes, 4), {"channels": 5, "side": 1}))
+    linear = NetworkPolicy(
+        make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": 1})
+    )
     pattern = ProbeDirection().find(workshop(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)

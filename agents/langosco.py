@@ -1,0 +1,92 @@
+"""Agents published as PyTorch files with Langosco et al. (2022): tensors are read from them, and no code is run."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goalmaze.agents.checkpoints import filled_network
+from goalmaze.agents.networks.base import Network, Shape
+from goalmaze.agents.networks.impala import WIDTHS
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.observations import FRAME_PIXELS
+
+WEIGHTS = "model_state_dict"
+FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"
+RECURRENT = "gru."
+LARGEST_FILE = 2**30
+"""Bytes that a file may unpack to; a published agent with its optimiser's state has some tens of millions."""
+
+
+def read_langosco(path: Path) -> Network:
+    """Read a feed-forward agent of procgenAISC, such as `maze_I/model_rand_region_5.pth`.
+
+    Raises:
+        GoalmazeError: there is no such file, it holds more than tensors, or other tensors than such an agent has.
+    """
+    tensors = _weights(path)
+    recurrent = next((name for name in tensors if name.startswith(RECURRENT)), None)
+    if recurrent:
+        raise GoalmazeError(f"{path} is a recurrent agent (it has {recurrent}); import one trained without recurrence")
+    try:
+        return filled_network("impala", _shape(tensors), {"scale": _scale(tensors)}, tensors)
+    except (GoalmazeError, RuntimeError) as error:
+        raise GoalmazeError(f"{path} is no published IMPALA agent: {str(error).splitlines()[0]}") from None
+
+
+def _shape(tensors: Mapping[str, Tensor]) -> Shape:
+    return Shape((FRAME_PIXELS, FRAME_PIXELS, 3), int(_matrix(tensors, LAST, 2).shape[0]), "rgb64")
+
+
+def _scale(tensors: Mapping[str, Tensor]) -> int:
+    scale, rest = divmod(_matrix(tensors, FIRST, 4).shape[0], WIDTHS[0])
+    if rest:
+        raise GoalmazeError(f"its first convolution's channels are no multiple of {WIDTHS[0]}")
+    return scale
+
+
+def _matrix(tensors: Mapping[str, Tensor], name: str, axes: int) -> Tensor:
+    if name not in tensors or tensors[name].dim() != axes:
+        raise GoalmazeError(f"it has no tensor '{name}' with {axes} axes")
+    return tensors[name]
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a file, on the CPU and as float32 where they are numbers of another precision."""
+    found = _loaded(path)
+    if not isinstance(found, dict) or WEIGHTS not in found:
+        holds = ", ".join(map(str, list(found)[:5])) if isinstance(found, dict) else type(found).__name__
+        raise GoalmazeError(f"{path} holds {holds or 'nothing'}, not '{WEIGHTS}': give a file as procgenAISC saved it")
+    inside = found[WEIGHTS]
+    if not isinstance(inside, dict):
+        raise GoalmazeError(f"{path}: '{WEIGHTS}' is no table of tensors; give a file as procgenAISC saved it")
+    for name, tensor in inside.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+            raise GoalmazeError(f"{path}: '{name}' is no ordinary tensor; give a file as procgenAISC saved it")
+    return {name: tensor.float().contiguous() for name, tensor in inside.items()}
+
+
+def _loaded(path: Path) -> Any:
+    if not path.is_file():
+        raise GoalmazeError(f"no file at {path}; name a .pth file of procgenAISC")
+    try:
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as parts:
+                size = sum(part.file_size for part in parts.infolist())
+        if size > LARGEST_FILE:
+            raise GoalmazeError(f"{path} unpacks to {size:,} bytes, more than an agent has ({LARGEST_FILE:,})")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except GoalmazeError:
+        raise
+    except Exception as error:  # whatever a file from anyone makes the readers of zip and pickle raise
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise GoalmazeError(f"{path} is damaged or holds more than tensors, and was not opened ({reason})") from None

@@ -1,0 +1,138 @@
+"""The `impala` network: the large network of Espeholt et al. (2018) as `procgenAISC` has it, key for key.
+
+Its weights carry the names of the checkpoints published with Langosco et al. (2022), so those load unchanged. Modules
+without weights make sites of what stands between. It sees pictures of one size, or planes of one maze size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, ClassVar, cast
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from goalmaze.agents.networks.base import PICTURES, PLANES, Network, Shape, Site
+from goalmaze.envs.errors import GoalmazeError
+
+COLOURS = 3
+HIDDEN = 256
+WIDTHS = (16, 32, 32)
+"""Channels of the three blocks at scale 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImpalaOptions:
+    """Hyperparameters: the factor on the channels of every block, 1 and 4 in the published agents."""
+
+    scale: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+
+
+class Residual(nn.Module):
+    """x ← x + conv2(relu(conv1(relu(x))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, h, w] to the same shape."""
+        return cast(Tensor, x + self.conv2(torch.relu(self.conv1(torch.relu(x)))))
+
+
+class Block(nn.Module):
+    """A convolution, a pooling that halves the sides, two residual parts."""
+
+    def __init__(self, planes: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(planes, channels, 3, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.res1 = Residual(channels)
+        self.res2 = Residual(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, c, h, w] to [B, C, ⌈h/2⌉, ⌈w/2⌉]."""
+        return cast(Tensor, self.res2(self.res1(self.maxpool(self.conv(x)))))
+
+
+class Embedder(nn.Module):
+    """Three blocks, then all of the last map into hidden units."""
+
+    def __init__(self, planes: int, widths: tuple[int, ...], cells: int) -> None:
+        super().__init__()
+        self.block1 = Block(planes, widths[0])
+        self.block2 = Block(widths[0], widths[1])
+        self.block3 = Block(widths[1], widths[2])
+        self.relu = nn.ReLU()
+        self.fc = nn.Linear(widths[2] * cells, HIDDEN)
+        self.hidden = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, h, w] to [B, F]."""
+        maps = self.relu(self.block3(self.block2(self.block1(x))))
+        return cast(Tensor, self.hidden(self.fc(maps.flatten(1))))
+
+
+class ImpalaNetwork(Network):
+    """Sites: in each block `conv`, `maxpool`, `res1`, `res2`, then `embedder.relu`, `embedder.fc`, `embedder.hidden`.
+
+    Those up to `embedder.relu` are maps [B, C, h, w] whose sides halve from block to block, the last two [B, F].
+    """
+
+    name = "impala"
+    Options = ImpalaOptions
+    modes = (*PICTURES, *PLANES)
+    variants: ClassVar = ({}, {"scale": 4})
+
+    def __init__(self, shape: Shape, options: ImpalaOptions | None = None) -> None:
+        super().__init__()
+        self.shape = shape
+        self.options = options = options or ImpalaOptions()
+        self._sides = shape.observation[:2] if shape.mode in PICTURES else shape.observation[1:]
+        self._widths = tuple(width * options.scale for width in WIDTHS)
+        height, width = (-(-side // 8) for side in self._sides)
+        self.embedder = Embedder(shape.planes, self._widths, height * width)
+        self.fc_policy = nn.Linear(HIDDEN, shape.actions)
+        self.fc_value = nn.Linear(HIDDEN, 1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.constant_(cast(Tensor, module.bias), 0.0)
+        nn.init.orthogonal_(self.fc_policy.weight, 0.01)
+        nn.init.orthogonal_(self.fc_value.weight, 1.0)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [B, A] and values [B] for pictures [B, h, w, 3], or [B, 3, h, w], or planes [B, C, H, W].
+
+        Raises:
+            GoalmazeError: the picture or the maze has other sides than the network was made for.
+        """
+        hidden = self.embedder(self._prepared(observation))
+        return self.fc_policy(hidden), self.fc_value(hidden).squeeze(1)
+
+    def _prepared(self, observation: Tensor) -> Tensor:
+        x = observation.float()
+        if self.shape.mode in PICTURES:
+            x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255
+        if tuple(x.shape[2:]) != self._sides:
+            made, seen = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))
+            raise GoalmazeError(
+                f"network impala was made for observations of {made}, not {seen}: use the size it was made for, or "
+                "train it with observation mode rgb64, which shows any size in 64x64"
+            )
+        return x
+
+    def sites(self) -> tuple[Site, ...]:
+        """Return the parts of the three blocks, and the hidden units before and after their rectifier."""
+        maps = [
+            Site(f"embedder.block{number}.{part}", width, is_map=False)
+            for number, width in enumerate(self._widths, start=1)
+            for part in ("conv", "maxpool", "res1", "res2")
+        ]
+        last = [("relu", self._widths[-1]), ("fc", HIDDEN), ("hidden", HIDDEN)]
+        return (*maps, *(Site(f"embedder.{part}", width, is_map=False) for part, width in last))

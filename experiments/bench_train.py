@@ -1,0 +1,220 @@
+"""How fast does training run, how fast could it, and how fast does stable-baselines3 run it?
+
+All four are measured by turns, rollout by rollout, so that what else the machine does falls on all of them alike.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from torch import Tensor
+from tqdm import tqdm
+
+from goalmaze.agents.diary import Diary
+from goalmaze.agents.experience import Experience
+from goalmaze.agents.learner import LeanPPO
+from goalmaze.agents.maze_policy import MazePolicy
+from goalmaze.agents.ppo import make_environments, make_learner
+from goalmaze.agents.recipe import Recipe, recipe_from
+from goalmaze.agents.stopping import Wish
+from goalmaze.envs.errors import GoalmazeError
+
+ENDLESS = 10**9
+STOCK_ROLLOUT = 2048
+"""Steps in a rollout of stable-baselines3's PPO by default; ours are spread over its environments."""
+STOCK_DEFAULTS = {"learner": "stock", "epochs": 10, "minibatches": STOCK_ROLLOUT // 64}
+
+
+class Enough(Exception):  # noqa: N818  not an error
+    """All turns were taken."""
+
+
+def measure(full: bool) -> list[dict[str, Any]]:
+    """Return one row a maze size."""
+    settings = [Recipe(parameters={"size": size}) for size in ((9, 13) if full else (9,))]
+    turns = 12 if full else 3
+    return [compare(recipe, turns) for recipe in tqdm(settings, desc="bench train", disable=None)]
+
+
+def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
+    """Return environment steps per second of training, of its network alone, and of stable-baselines3's PPO.
+
+    Medians over turns, one rollout each: `steps_per_s` end to end, log included; `bound_steps_per_s` forward, backward
+    and optimiser on minibatches of the same sizes and nothing else; `stock_steps_per_s` stable-baselines3's PPO on the
+    same network and as many environments with its own defaults (2048 steps a rollout, 64 a minibatch, 10 epochs);
+    `stock_same_steps_per_s` the same with our recipe. Both of the last run in processes of their own, where the C
+    library's allocator is as it comes.
+    """
+    recipe = dataclasses.replace(recipe, steps=ENDLESS, threads=torch.get_num_threads())
+    stock = dataclasses.replace(recipe, rollout_steps=STOCK_ROLLOUT // recipe.envs, **cast(Any, STOCK_DEFAULTS))
+    same = dataclasses.replace(recipe, learner="stock")
+    with tempfile.TemporaryDirectory() as folder, worker(stock) as by_default, worker(same) as by_recipe:
+        learner = make_learner(recipe, make_environments(recipe))
+        assert isinstance(learner, LeanPPO)
+        bound = NetworkAlone(learner)
+        watch = Turns(recipe, Path(folder), turns, [bound.rate, by_default.rate, by_recipe.rate])
+        learner.set_logger(Logger(None, []))
+        try:
+            learner.learn(recipe.steps, watch)
+        except Enough:
+            watch.close()
+    rates = np.array(watch.rates)
+    steps, bound_steps, stock_steps, same_steps = (float(rate) for rate in np.median(rates, axis=0))
+    ratios = np.median(rates[:, :1] / rates[:, 1:], axis=0)
+    return {
+        "size": recipe.parameters.get("size"),
+        "network": recipe.network,
+        "steps_per_s": steps,
+        "bound_steps_per_s": bound_steps,
+        "stock_steps_per_s": stock_steps,
+        "stock_same_steps_per_s": same_steps,
+        "of_bound": float(ratios[0]),
+        "times_stock": float(ratios[1]),
+        "times_stock_same": float(ratios[2]),
+    }
+
+
+class Turns(Diary):
+    """Times each rollout of training, and between two of them lets the others have their turn.
+
+    Attributes:
+        rates: steps per second of training and of the others, one row a turn.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, turns: int, others: list[Callable[[], float]]) -> None:
+        super().__init__(recipe, folder, Wish(), ENDLESS)
+        self.turns, self.others = turns, others
+        self.rates: list[list[float]] = []
+        self._taken, self._clock = -1, 0.0
+
+    def _on_rollout_start(self) -> None:
+        super()._on_rollout_start()
+        synchronise()
+        seconds = time.perf_counter() - self._clock
+        # before the first rollout there is nothing to time, and the first one warms up
+        if self._taken > 0:
+            own = self.recipe.envs * self.recipe.rollout_steps / seconds
+            self.rates.append([own, *(rate() for rate in self.others)])
+        self._taken += 1
+        if self._taken > self.turns:
+            raise Enough
+        self._clock = time.perf_counter()
+
+
+class NetworkAlone:
+    """What no learner can do without: the network's passes and the optimiser's steps of one rollout and its update."""
+
+    def __init__(self, learner: LeanPPO) -> None:
+        self._learner = learner
+        self._policy: MazePolicy = copy.deepcopy(learner.policy)
+
+    def rate(self) -> float:
+        """Return steps per second, on the observations of the learner's latest rollout."""
+        learner, policy = self._learner, self._policy
+        experience = cast(Experience, learner.rollout_buffer)
+        batches = [
+            batch.observations for _ in range(learner.n_epochs) for batch in experience.minibatches(learner.batch_size)
+        ]
+        synchronise()
+        begun = time.perf_counter()
+        with torch.no_grad():
+            for seen in experience.observations:
+                policy.outputs(seen)
+        for seen in batches:
+            logits, values = policy.outputs(seen)
+            policy.optimizer.zero_grad()
+            torch.autograd.backward([logits, values], _gradients(logits, values))
+            policy.optimizer.step()
+        synchronise()
+        return experience.steps * experience.envs / (time.perf_counter() - begun)
+
+
+def _gradients(logits: Tensor, values: Tensor) -> list[Tensor]:
+    """Return some gradient to begin with; tiny, so that the weights stay where they are."""
+    return [torch.full_like(logits, 1e-6), torch.full_like(values, 1e-6)]
+
+
+def synchronise() -> None:
+    """Wait for the device."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+class worker:  # noqa: N801  a context manager that is used like a function
+    """A fresh process with the C library's own allocator, in which a recipe is trained when asked to."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._steps = recipe.envs * recipe.rollout_steps
+        plain = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+        code = "import sys; from goalmaze.experiments.bench_train import serve; serve(sys.stdin, sys.stdout)"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain
+        )
+        self._ask(json.dumps(dataclasses.asdict(recipe)))
+        self.rate()
+
+    def __enter__(self) -> worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _ask(self, line: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise GoalmazeError("the process that measures stable-baselines3 has died; is there memory enough?")
+        return answer
+
+    def rate(self) -> float:
+        """Return steps per second of one rollout and its update."""
+        return self._steps / float(self._ask("go"))
+
+
+def serve(asked: IO[str], answers: IO[str]) -> None:
+    """Train the recipe on the first line, one rollout for each further line, and answer with its seconds."""
+    recipe = recipe_from(json.loads(asked.readline()))
+    torch.set_num_threads(recipe.threads)
+    learner = make_learner(recipe, make_environments(recipe))
+    learner.set_logger(Logger(None, []))
+    learner.learn(recipe.steps, _Served(asked, answers))
+
+
+class _Served(BaseCallback):
+    """Waits for a line before each rollout."""
+
+    def __init__(self, asked: IO[str], answers: IO[str]) -> None:
+        super().__init__()
+        self._lines: Iterator[str] = iter(asked)
+        self._answers, self._clock = answers, 0.0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        synchronise()
+        seconds = time.perf_counter() - self._clock if self._clock else 0.0
+        print(seconds, file=self._answers, flush=True)
+        next(self._lines)
+        self._clock = time.perf_counter()

@@ -1,0 +1,485 @@
+"""The lean learner against stable-baselines3's own PPO, and its recurrent side against plain autograd."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.logger import Logger
+from torch import Tensor, nn
+
+from goalmaze.agents.experience import Batch, Experience
+from goalmaze.agents.finite import NotFiniteError
+from goalmaze.agents.learner import Infos, LeanPPO
+from goalmaze.agents.losses import ppo_loss
+from goalmaze.agents.maze_policy import MazePolicy
+from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
+from goalmaze.agents.ppo import make_environments, make_learner, network_of
+from goalmaze.agents.recipe import Recipe
+from goalmaze.envs.errors import GoalmazeError
+
+RECIPE = Recipe(
+    steps=10_000,
+    parameters={"size": 5, "braid": 0.3},
+    network_options={"channels": 8, "blocks": 2, "hidden": 16},
+    envs=12,
+    rollout_steps=20,
+    minibatches=4,
+    epochs=2,
+    seed=3,
+)
+ROLLOUT = RECIPE.envs * RECIPE.rollout_steps
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def made(**changes: Any) -> Any:
+    recipe = dataclasses.replace(RECIPE, **changes)
+    learner = make_learner(recipe, make_environments(recipe))
+    learner.set_logger(Logger(None, []))
+    return learner
+
+
+def weights(learner: Any) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network_of(learner).state_dict().items()}
+
+
+def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+def stock_buffer(experience: Experience, learner: PPO) -> RolloutBuffer:
+    """Return the same rollout in the buffer that stable-baselines3 keeps it in."""
+    buffer = learner.rollout_buffer
+    assert isinstance(buffer, RolloutBuffer)
+    for t in range(experience.steps):
+        step = {"obs": experience.observations[t], "reward": experience.rewards[t]}
+        buffer.add(
+            **{name: tensor.numpy() for name, tensor in step.items()},
+            action=experience.actions[t].numpy()[:, None],
+            episode_start=experience.begins[t].numpy(),
+            value=experience.values[t],
+            log_prob=experience.log_chances[t],
+        )
+    return buffer
+
+
+def after_one_rollout(**changes: Any) -> tuple[LeanPPO, Experience]:
+    learner = made(**changes)
+    learner.learn(ROLLOUT)
+    return learner, cast(Experience, learner.rollout_buffer)
+
+
+def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
+    _, experience = after_one_rollout()
+    stock = made(learner="stock")
+    buffer = stock_buffer(experience, stock)
+    last_values, dones = torch.randn(RECIPE.envs), np.arange(RECIPE.envs) % 3 == 0
+    buffer.compute_returns_and_advantage(last_values, dones)
+    experience.estimate(last_values, torch.from_numpy(dones))
+    np.testing.assert_allclose(experience.advantages, buffer.advantages, atol=1e-6)
+    np.testing.assert_allclose(experience.returns, buffer.returns, atol=1e-6)
+    experience.estimate(last_values, torch.from_numpy(~dones))
+    assert not np.allclose(experience.advantages, buffer.advantages, atol=1e-3)
+    experience.estimate(last_values, torch.from_numpy(dones))
+    np.random.seed(5)  # noqa: NPY002
+    expected = list(buffer.get(60))
+    np.random.seed(5)  # noqa: NPY002
+    ours = list(experience.minibatches(60))
+    assert len(ours) == len(expected) == 4
+    for batch, other in zip(ours, expected, strict=True):
+        torch.testing.assert_close(batch.observations, other.observations)
+        torch.testing.assert_close(batch.actions, other.actions.flatten().long())
+        torch.testing.assert_close(batch.old_log_chances, other.old_log_prob)
+        torch.testing.assert_close(batch.old_values, other.old_values)
+        torch.testing.assert_close(batch.advantages, other.advantages, atol=1e-6, rtol=0)
+        torch.testing.assert_close(batch.returns, other.returns, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"clip_range_vf": 0.1}, {"normalize_advantage": 0}, {"vf_coef": 0.9, "target_kl": 1e-4}]
+)
+def test_one_update_on_the_same_rollout_ends_where_the_stock_one_does(options: dict[str, float]) -> None:
+    learner, experience = after_one_rollout(learner_options=options)
+    stock = made(learner="stock", learner_options=options)
+    start = weights(learner)
+    network_of(stock).load_state_dict(start)
+    stock.policy.optimizer.load_state_dict(copy.deepcopy(learner.policy.optimizer.state_dict()))
+    buffer = stock_buffer(experience, stock)
+    buffer.advantages, buffer.returns = experience.advantages.numpy().copy(), experience.returns.numpy().copy()
+    stock._n_updates = learner._n_updates
+    stock._current_progress_remaining = learner._current_progress_remaining = 0.7
+    for one in (learner, stock):
+        one.logger.name_to_value.clear()
+        np.random.seed(7)  # noqa: NPY002
+        one.train()
+    assert distance(weights(learner), start) > 1e-3
+    assert distance(weights(learner), weights(stock)) < 2e-6
+    ours, theirs = learner.logger.name_to_value, stock.logger.name_to_value
+    assert set(theirs) <= set(ours)
+    for name in set(theirs) - {"train/explained_variance"}:
+        assert ours[name] == pytest.approx(theirs[name], abs=2e-6, rel=1e-4), name
+    np.random.seed(8)  # noqa: NPY002
+    network_of(stock).load_state_dict(start)
+    stock.train()
+    assert distance(weights(learner), weights(stock)) > 1e-5
+
+
+def test_gradients_are_those_of_the_stock_loss() -> None:
+    learner, experience = after_one_rollout()
+    batch = next(experience.minibatches(ROLLOUT))
+    learner.policy.zero_grad()
+    loss, _ = learner.loss(batch, learner._weights())
+    loss.backward()  # type: ignore[no-untyped-call]
+    ours = [cast(Tensor, p.grad).clone() for p in learner.policy.parameters()]
+    learner.policy.zero_grad()
+    values, log_chances, entropy = learner.policy.evaluate_actions(batch.observations, batch.actions)
+    advantages = (batch.advantages - batch.advantages.mean()) / (batch.advantages.std() + 1e-8)
+    ratio = torch.exp(log_chances - batch.old_log_chances)
+    policy_loss = -torch.min(advantages * ratio, advantages * torch.clamp(ratio, 0.8, 1.2)).mean()
+    value_loss = nn.functional.mse_loss(batch.returns, values.flatten())
+    expected = policy_loss - RECIPE.entropy * cast(Tensor, entropy).mean() + 0.5 * value_loss
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    expected.backward()  # type: ignore[no-untyped-call]
+    for one, parameter in zip(ours, learner.policy.parameters(), strict=True):
+        torch.testing.assert_close(one, cast(Tensor, parameter.grad), rtol=1e-4, atol=1e-7)
+
+
+def test_three_rollouts_from_the_same_seed_end_where_the_stock_learner_does() -> None:
+    learners = {name: made(learner=name).learn(3 * ROLLOUT) for name in ("lean", "stock")}
+    lean, stock = learners["lean"], learners["stock"]
+    np.testing.assert_array_equal(lean._last_obs, stock._last_obs)
+    assert lean.env.record.count == stock.env.record.count > 20
+    assert distance(weights(lean), weights(stock)) < 1e-5
+    assert list(lean.ep_info_buffer) == list(stock.ep_info_buffer)
+    other = made(seed=4)
+    other.learn(3 * ROLLOUT)
+    assert distance(weights(lean), weights(other)) > 1e-2
+
+
+def test_actions_are_drawn_as_torch_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, experience = after_one_rollout()
+    env = cast(Any, learner.env)
+    torch.manual_seed(1)
+    actions = learner._act(experience, 0, env, np.zeros(RECIPE.envs, np.bool_))
+    with torch.no_grad():
+        logits, _ = learner.policy.outputs(experience.observations[0])
+    torch.manual_seed(1)
+    expected = torch.distributions.Categorical(logits=logits).sample()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(actions, expected)
+
+
+def test_a_callback_finds_what_it_finds_under_the_stock_learner() -> None:
+    class Watch(BaseCallback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[Any] = []
+
+        def _on_step(self) -> bool:
+            found = self.locals
+            infos = [dict(info) for info in found["infos"]]
+            rest = {name: np.array(found[name]) for name in ("actions", "rewards", "dones", "new_obs")}
+            self.seen.append((infos, rest, found["n_steps"]))
+            return self.num_timesteps < ROLLOUT + 3 * RECIPE.envs
+
+    watches = {}
+    for name in ("lean", "stock"):
+        watches[name] = Watch()
+        made(learner=name).learn(3 * ROLLOUT, callback=watches[name])
+    assert len(watches["lean"].seen) == len(watches["stock"].seen) == RECIPE.rollout_steps + 3
+    ends = 0
+    for (infos, rest, n), (stock_infos, stock_rest, stock_n) in zip(
+        watches["lean"].seen, watches["stock"].seen, strict=True
+    ):
+        assert n == stock_n
+        for name in rest:
+            np.testing.assert_allclose(rest[name], stock_rest[name], atol=1e-6)
+        for info, other in zip(infos, stock_infos, strict=True):
+            assert info.keys() == other.keys()
+            ends += bool(info)
+            if info:
+                assert info["episode"] == other["episode"]
+                np.testing.assert_array_equal(info["terminal_observation"], other["terminal_observation"])
+    assert ends > 5
+
+
+def test_infos_are_a_sequence() -> None:
+    env = make_environments(RECIPE)
+    env.reset()
+    for _ in range(60):
+        *_, ends = env.advance(np.ones(RECIPE.envs, np.int64))
+        if 0 < len(ends.rows) < RECIPE.envs:
+            break
+    infos = Infos(ends, RECIPE.envs)
+    full = [row for row, info in enumerate(infos) if info]
+    assert full == ends.rows.tolist()
+    assert len(infos) == len(infos[:]) == RECIPE.envs
+    assert infos[-1].keys() == infos[RECIPE.envs - 1].keys()
+    with pytest.raises(IndexError):
+        infos[RECIPE.envs]
+
+
+def test_another_environment_is_refused() -> None:
+    from stable_baselines3.common.vec_env import VecMonitor
+
+    learner = made()
+    learner.env = VecMonitor(learner.env)
+    with pytest.raises(GoalmazeError, match="the lean learner needs an unwrapped MazeVecEnv"):
+        learner.learn(10)
+
+
+@pytest.mark.parametrize("learner", ["lean", "stock", "a2c", "dqn"])
+def test_weights_that_are_not_finite_stop_learning(learner: str) -> None:
+    pupil = made(learner=learner, learner_options={"learning_starts": 0} if learner == "dqn" else {})
+    with torch.no_grad():
+        next(iter(network_of(pupil).parameters())).fill_(torch.nan)
+    with pytest.raises(NotFiniteError, match="the network's output is not finite"):
+        pupil.learn(4 * ROLLOUT)
+
+
+@pytest.mark.parametrize(("what", "broken"), [("the loss", "returns"), ("the loss", "old_log_chances")])
+def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, _ = after_one_rollout()
+    true = Experience.minibatches
+
+    def spoilt(self: Experience, size: int) -> Any:
+        for number, batch in enumerate(true(self, size)):
+            bad = getattr(batch, broken) * (torch.nan if number == 2 else 1.0)
+            yield batch._replace(**{broken: bad})
+
+    monkeypatch.setattr(Experience, "minibatches", spoilt)
+    with pytest.raises(NotFiniteError, match=f"{what} is not finite"):
+        learner.train()
+
+
+def test_an_observation_that_is_not_finite_is_named() -> None:
+    learner, experience = after_one_rollout()
+    rewards, begins = np.zeros((RECIPE.rollout_steps, RECIPE.envs), np.float32), np.zeros(RECIPE.envs, np.bool_)
+    experience.observations = experience.observations.float()
+    learner._finish(experience, cast(Any, learner.env), rewards, begins, [])
+    experience.observations[3, 2, 0, 0, 0] = torch.nan
+    with pytest.raises(NotFiniteError, match="an observation is not finite"):
+        learner._finish(experience, cast(Any, learner.env), rewards, begins, [])
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """It has none."""
+
+
+class Echo(RecurrentNetwork):
+    """A small recurrent network: a GRU cell over all planes."""
+
+    name = "echo"
+    Options = NoOptions
+
+    def __init__(self, shape: Shape, options: NoOptions | None = None) -> None:
+        super().__init__()
+        self.shape, self.options = shape, options or NoOptions()
+        self.cell = nn.GRUCell(int(np.prod(shape.observation)), 6)
+        self.policy, self.value = nn.Linear(6, shape.actions), nn.Linear(6, 1)
+
+    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+        return torch.zeros(batch, 6)
+
+    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        memory = self.cell(observation.flatten(1).float(), memory)
+        return self.policy(memory), self.value(memory).squeeze(1), memory
+
+    def sites(self) -> tuple[Site, ...]:
+        return ()
+
+
+class Forgetful(RecurrentNetwork):
+    """A feed-forward network that is handed a memory and hands it back."""
+
+    name = "forgetful"
+    Options = NoOptions
+
+    def __init__(self, inner: Network) -> None:
+        super().__init__()
+        self.inner, self.shape, self.options = inner, inner.shape, NoOptions()
+
+    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+        return torch.zeros(batch, 1)
+
+    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return (*self.inner(observation), memory)
+
+    def sites(self) -> tuple[Site, ...]:
+        return ()
+
+
+def with_network(learner: LeanPPO, network: Network) -> LeanPPO:
+    """Put another network in the place of a learner's."""
+    policy = learner.policy
+    policy.network = network
+    policy.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-5)
+    return learner
+
+
+@pytest.fixture
+def echo() -> LeanPPO:
+    learner = made()
+    torch.manual_seed(0)
+    return with_network(learner, Echo(network_of(learner).shape))
+
+
+def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = made(learning_rate=1e-3)
+    wrapped = made(learning_rate=1e-3)
+    with_network(wrapped, Forgetful(network_of(wrapped)))
+    torch.manual_seed(RECIPE.seed)
+    plain.learn(ROLLOUT)
+    torch.manual_seed(RECIPE.seed)
+    wrapped._last_obs = None
+    wrapped.learn(ROLLOUT)
+    experience, other = plain.rollout_buffer, wrapped.rollout_buffer
+    torch.testing.assert_close(experience.actions, other.actions)
+    torch.testing.assert_close(experience.advantages, other.advantages, atol=1e-5, rtol=0)
+    other.memory = torch.zeros(RECIPE.envs, 1)
+    network_of(wrapped).inner.load_state_dict(network_of(plain).state_dict())  # type: ignore[operator, union-attr]
+    whole = next(experience.minibatches(ROLLOUT))
+    sequences = next(other.sequences(RECIPE.envs))
+    for learner, batch in ((plain, whole), (wrapped, sequences)):
+        learner.policy.zero_grad()
+        learner.loss(batch, learner._weights())[0].backward()
+    inner = cast(Any, network_of(wrapped)).inner
+    for one, two in zip(network_of(plain).parameters(), inner.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_the_memory_in_training_is_the_memory_in_acting(echo: LeanPPO) -> None:
+    echo.learn(2 * ROLLOUT - 1, callback=lambda found, _: True)
+    experience = cast(Experience, echo.rollout_buffer)
+    begins = experience.begins
+    assert begins[1:].any()
+    assert not begins[0].all()
+    # act once more with the weights as they are, then run the sequences as training does
+    quiet = ConvertCallback(None)
+    quiet.init_callback(echo)
+    echo.collect_rollouts(cast(Any, echo.env), quiet, cast(Any, experience), RECIPE.rollout_steps)
+    batch = next(experience.sequences(RECIPE.envs))
+    from goalmaze.agents.learner import unrolled
+
+    with torch.no_grad():
+        logits, values = unrolled(echo.policy, batch)
+        log_chances = torch.log_softmax(logits, 2).gather(2, batch.actions.unsqueeze(2)).squeeze(2)
+    torch.testing.assert_close(values, batch.old_values, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(log_chances, batch.old_log_chances, atol=1e-6, rtol=1e-5)
+    blanked = batch._replace(memory=torch.zeros_like(cast(Tensor, batch.memory)))
+    with torch.no_grad():
+        assert not torch.allclose(unrolled(echo.policy, blanked)[1], batch.old_values, atol=1e-6)
+        carried = batch._replace(begins=torch.zeros_like(batch.begins))
+        assert not torch.allclose(unrolled(echo.policy, carried)[1], batch.old_values, atol=1e-6)
+
+
+def by_episode(network: Echo, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Run every episode's part of every sequence by itself, from a blank memory or the one kept."""
+    steps, envs = batch.begins.shape
+    logits = [[torch.zeros(0)] * envs for _ in range(steps)]
+    values = [[torch.zeros(0)] * envs for _ in range(steps)]
+    for b in range(envs):
+        memory = cast(Tensor, batch.memory)[b : b + 1]
+        starts = [0, *(t for t in range(1, steps) if batch.begins[t, b]), steps]
+        for number, (begin, end) in enumerate(itertools.pairwise(starts)):
+            hidden = torch.zeros(1, 6) if number or batch.begins[0, b] else memory
+            for t in range(begin, end):
+                hidden = network.cell(batch.observations[t, b : b + 1].flatten(1).float(), hidden)
+                logits[t][b], values[t][b] = network.policy(hidden)[0], network.value(hidden)[0, 0]
+    return (
+        torch.stack([torch.stack(row) for row in logits]),
+        torch.stack([torch.stack(row) for row in values]),
+    )
+
+
+def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: LeanPPO) -> None:
+    echo.learn(2 * ROLLOUT - 1)
+    batch = next(cast(Experience, echo.rollout_buffer).sequences(RECIPE.envs))
+    network = cast(Echo, network_of(echo))
+    echo.policy.zero_grad()
+    echo.loss(batch, echo._weights())[0].backward()  # type: ignore[no-untyped-call]
+    ours = [cast(Tensor, p.grad).clone() for p in network.parameters()]
+    echo.policy.zero_grad()
+    logits, values = by_episode(network, batch)
+    loss, _ = ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), echo._weights())
+    loss.backward()  # type: ignore[no-untyped-call]
+    for one, parameter in zip(ours, network.parameters(), strict=True):
+        torch.testing.assert_close(one, cast(Tensor, parameter.grad), rtol=1e-4, atol=1e-6)
+    assert float(ours[1].abs().max()) > 1e-4
+
+
+def test_predicting_with_a_memory_is_advancing_by_hand(echo: LeanPPO) -> None:
+    network, policy = cast(Echo, network_of(echo)), cast(MazePolicy, echo.policy)
+    seen = np.stack([np.asarray(echo.env.reset()) for _ in range(3)])  # type: ignore[union-attr]
+    state, memory = None, network.blank(RECIPE.envs, ())
+    for t in range(3):
+        begins = np.arange(RECIPE.envs) % 2 == t % 2 if t == 2 else np.zeros(RECIPE.envs, np.bool_)
+        actions, state = policy.predict(seen[t], state, begins, deterministic=True)
+        with torch.no_grad():
+            memory = memory * torch.from_numpy(~begins).float()[:, None]
+            logits, _, memory = network.advance(torch.from_numpy(seen[t]), memory)
+        np.testing.assert_array_equal(actions, logits.argmax(1))
+        assert state is not None
+        np.testing.assert_allclose(state[0], memory, atol=1e-6)
+
+
+def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
+    """The cue is seen at the first step and pays at the third; without memory nothing beats a coin."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+
+    class Recall:
+        """Returns experience of a task of three steps, played by a policy, as the learner would keep it."""
+
+        def play(self, learner: LeanPPO, envs: int) -> tuple[Experience, float]:
+            box = cast(Any, learner.observation_space)
+            experience = Experience(3, box, cast(Any, learner.action_space), "cpu", 0.95, 0.9, envs)
+            cues = rng.integers(0, 2, envs)
+            experience.memory = memory = learner.policy.blank(envs)
+            for t in range(3):
+                seen = np.zeros((envs, *box.shape), np.uint8)
+                if t == 0:
+                    seen[np.arange(envs), 0, 0, cues] = 1
+                experience.observations[t] = torch.from_numpy(seen)
+                experience.begins[t] = t == 0
+                with torch.no_grad():
+                    logits, values, memory = learner.policy.advance(experience.observations[t], memory)
+                drawn = torch.distributions.Categorical(logits=logits)  # type: ignore[no-untyped-call]
+                experience.actions[t] = drawn.sample()  # type: ignore[no-untyped-call]
+                experience.log_chances[t] = drawn.log_prob(experience.actions[t])  # type: ignore[no-untyped-call]
+                experience.values[t] = values
+            right = experience.actions[2] == torch.from_numpy(cues)
+            experience.rewards[2] = right.float()
+            experience.estimate(torch.zeros(envs), torch.ones(envs, dtype=torch.bool))
+            return experience, float(right.float().mean())
+
+    def learned(forget: bool) -> float:
+        learner = with_network(made(learner_options={"n_epochs": 4}), Echo(network_of(made()).shape))
+        for group in learner.policy.optimizer.param_groups:
+            group["lr"] = 1e-2
+        learner._update_learning_rate = lambda optimizer: None  # type: ignore[method-assign, assignment]
+        if forget:
+            network = cast(Echo, network_of(learner))
+            true = network.advance
+            network.advance = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
+        score = 0.0
+        for _ in range(60):
+            experience, score = Recall().play(learner, 64)
+            learner.rollout_buffer, learner.batch_size = cast(Any, experience), 3 * 32
+            learner.train()
+        return score
+
+    assert learned(forget=False) > 0.9
+    assert learned(forget=True) < 0.75
