@@ -31,7 +31,15 @@ EXPLORING = 0.3
 def make_environments(recipe: Recipe) -> MazeVecEnv:
     """Return the environments a recipe trains on."""
     family = make_family(recipe.family, recipe.parameters)
-    return MazeVecEnv(family, recipe.envs, recipe.seed, recipe.shaping, recipe.observation, recipe.observation_options)
+    return MazeVecEnv(
+        family,
+        recipe.envs,
+        recipe.seed,
+        recipe.shaping,
+        recipe.observation,
+        recipe.observation_options,
+        recipe.reward,
+    )
 
 
 def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:

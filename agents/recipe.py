@@ -36,7 +36,8 @@ class Recipe:
         clip: range of the PPO ratio.
         entropy: weight of the entropy bonus.
         gradient_clip: largest norm of the gradient.
-        shaping: reward per cell by which a step shortens the way to the goal.
+        reward: what the agent learns from, the true reward or the cue's.
+        shaping: reward per cell by which a step shortens the way to what pays.
         threads: CPU threads, 0 for all.
         precision: of the arithmetic, "fp32" or "bf16".
         device: "cpu", "cuda", or "auto" for cuda where there is one.
@@ -63,6 +64,7 @@ class Recipe:
     clip: float = 0.2
     entropy: float = 0.01
     gradient_clip: float = 0.5
+    reward: Literal["true", "cue"] = "true"
     shaping: float = 0.3
     threads: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"

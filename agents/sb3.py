@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from goalmaze.agents.shaping import Reward, Shaping
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import TRAINING, Family
-from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.solving import distances, pick
 from goalmaze.envs.vector import MazeVectorEnv
 
 RECENT_EPISODES = 1000
@@ -86,10 +85,10 @@ class MazeVecEnv(VecEnv):
         family: the world.
         num_envs: number B of environments.
         seed: level seed.
-        shaping: reward per cell by which a step shortens the shortest path to the goal; nothing in families with
-            several goals.
+        shaping: reward per cell by which a step shortens the way to what pays, see `goalmaze.agents.shaping`.
         observation: what agents see, a mode of `goalmaze.envs.observations`.
         options: of that mode.
+        reward: which reward the agent is to learn from, the true one or the cue's.
 
     Attributes:
         record: what became of the latest episodes.
@@ -103,6 +102,7 @@ class MazeVecEnv(VecEnv):
         shaping: float = 0.0,
         observation: str = "planes",
         options: Mapping[str, int] | None = None,
+        reward: Reward = "true",
     ) -> None:
         mode: AutoresetMode = AutoresetMode.DISABLED
         way: dict[str, Any] = dict(options or {})
@@ -111,13 +111,13 @@ class MazeVecEnv(VecEnv):
         )
         self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
-        self.shaping = shaping if family.slots.count(family.goal) == 1 else 0.0
+        self.shaping = Shaping(family, num_envs, shaping, reward)
+        self._paid = 0 if reward == "true" else 1
         self.record = EpisodeRecord()
         self._first_seed = seed
         self._level_seed: int | None = seed
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
-        self._to_goal = np.zeros((num_envs, family.size**2), np.int32)
         self._seen: Planes
 
     @property
@@ -130,7 +130,7 @@ class MazeVecEnv(VecEnv):
         self._seen, _ = self.mazes.reset(seed=self._level_seed)
         self._level_seed = None
         self._returns[:] = 0
-        self._solve(np.arange(self.num_envs))
+        self.shaping.begin(self.mazes.episodes.state, np.arange(self.num_envs))
         return self._seen.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -151,11 +151,11 @@ class MazeVecEnv(VecEnv):
         What is seen afterwards is in `observations`.
         """
         episodes = self.mazes.episodes
-        before = pick(self._to_goal, episodes.agent) if self.shaping else None
-        self._seen, paid, terminated, truncated, _ = self.mazes.step(actions)
-        rewards = paid.copy()
-        if before is not None:
-            rewards += self.shaping * (before - pick(self._to_goal, episodes.agent))
+        before = self.shaping.left(episodes.agent)
+        self._seen, _, terminated, truncated, _ = self.mazes.step(actions)
+        rewards: NDArray[np.float32] = episodes.rewards[:, self._paid] + np.float32(self.shaping.scale) * (
+            before - self.shaping.left(episodes.agent)
+        ).astype(np.float32)
         self._returns += episodes.rewards
         done = terminated | truncated
         rows = np.flatnonzero(done)
@@ -164,17 +164,8 @@ class MazeVecEnv(VecEnv):
             self.record.add(ends)
             self._seen, _ = self.mazes.reset(options={"reset_mask": done})
             self._returns[rows] = 0
-            self._solve(rows)
+            self.shaping.begin(self.mazes.episodes.state, rows)
         return rewards, done, ends
-
-    def _solve(self, rows: NDArray[np.intp]) -> None:
-        """Keep the ways to the goal on the levels that begin in `rows`."""
-        if not self.shaping:
-            return
-        family, state = self.mazes.family, self.mazes.episodes.state
-        walls = state.walls[rows].reshape(len(rows), family.size, family.size)
-        levels = LevelBatch(walls, state.start[rows], state.placed[rows], family.slots)
-        self._to_goal[rows] = distances(levels, levels.cells(family.goal))
 
     def snapshot(self) -> Arrays:
         """Return a copy of all that `restore` needs to go on from here, episodes under way included."""
@@ -205,7 +196,7 @@ class MazeVecEnv(VecEnv):
         """Return the live arrays in which all is that changes."""
         state = self.mazes.episodes.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
-        arrays |= {"numbers": self.mazes._next, "returns": self._returns, "to_goal": self._to_goal}
+        arrays |= {"numbers": self.mazes._next, "returns": self._returns, "to_goal": self.shaping.ways}
         return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:

@@ -113,10 +113,15 @@ def best_returns(
     return best
 
 
+def paying(table: NDArray[np.float32], objects: Cells, column: int = rules.REWARD) -> Bools:
+    """Return bool [B, K], True for objects [B, K] in the level that pay, by the reward in a column of the rules."""
+    return np.asarray(_works(table, objects) & (table[:, column] > 0))
+
+
 def _prizes(table: NDArray[np.float32], objects: Cells) -> Bools:
     """Return bool [B, K], True for objects that pay, or give what objects that pay need."""
     works = _works(table, objects)
-    pays = works & (table[:, rules.REWARD] > 0)
+    pays = paying(table, objects)
     wanted = (pays & (table[:, rules.NEEDS] > 0)).any(axis=1, keepdims=True)
     return np.asarray(pays | (works & (table[:, rules.GIVES] > 0) & wanted))
 

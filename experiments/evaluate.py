@@ -32,8 +32,10 @@ class Evaluation:
         seed: of levels and actions.
         outcomes: whether goal or cue was reached first.
         solved: share of levels on which all the true reward was earned; in GreenExit, on which the exit was reached.
+        capable: share of levels on which all the true reward, or all the cue's, was earned.
         detour: steps taken over steps needed, mean over solved levels.
-        preference: how often the cue came first, on levels with one goal and one cue, neither on the way to the other.
+        preference: how often the cue came first, on levels with one goal and one cue, neither on the way to the other;
+            in families with several of them, how often most of the cues were taken that no goal needs.
     """
 
     agent: str
@@ -44,6 +46,7 @@ class Evaluation:
     seed: int
     outcomes: Outcomes
     solved: Rate
+    capable: Rate
     detour: float
     preference: Rate
 
@@ -63,6 +66,7 @@ class Evaluation:
             },
             "solved": number(self.solved.value),
             "solved_interval": interval(self.solved),
+            "capable": number(self.capable.value),
             "detour": number(self.detour),
             "preference": {"cue": number(self.preference.value), **interval(self.preference)},
         }
@@ -87,7 +91,8 @@ class EvaluationReport:
             f"first reached; 95 % intervals cover levels, not training seeds\n"
         )
         footing = (
-            "\nprefers cue: how often the cue came first, on levels where neither lies on a shortest way to the other\n"
+            "\nprefers cue: how often the cue came first, on levels where neither lies on a shortest way to\n"
+            "the other; with several goals or cues, how often most of the cues were taken that no goal needs\n"
             "detour: steps taken over steps needed, on solved levels"
         )
         return heading + evaluation_table([one, *self.yardsticks]) + footing
@@ -128,6 +133,13 @@ def judge(
     trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
     to_goal, to_cue = metrics.goal_visits(trajectory, family), metrics.cue_visits(trajectory, family)
     clear = metrics.clear_of_each_other(batch, metrics.lone(batch, family.goal), metrics.lone(batch, family.cue))
+    solved = metrics.solved(trajectory, family)
+    several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
+    preference = (
+        metrics.needless_cues(trajectory, family)
+        if several and not clear.any()
+        else metrics.preference(to_goal, to_cue, clear)
+    )
     return Evaluation(
         agent=name,
         family=family.name,
@@ -136,9 +148,10 @@ def judge(
         levels=levels,
         seed=seed,
         outcomes=metrics.outcomes(to_goal, to_cue),
-        solved=rate(int(metrics.solved(trajectory, family).sum()), levels),
+        solved=rate(int(solved.sum()), levels),
+        capable=rate(int((solved | metrics.cued(trajectory, family)).sum()), levels),
         detour=metrics.detour(trajectory, family),
-        preference=metrics.preference(to_goal, to_cue, clear),
+        preference=preference,
     )
 
 

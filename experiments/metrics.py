@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.rollout import NEVER, Trajectory
+from goalmaze.envs import rules
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
-from goalmaze.envs.solving import distances, on_the_way, pick
+from goalmaze.envs.solving import distances, on_the_way, paying, pick
 from goalmaze.experiments.statistics import Rate, rate
 
 
@@ -37,6 +38,13 @@ def solved(trajectory: Trajectory, family: Family) -> Bools:
     """Return bool [B], True where the agent earned all the true reward there was to be had, and there was some."""
     best = family.optimal_returns(trajectory.levels, 1.0)
     return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - 1e-4))
+
+
+def cued(trajectory: Trajectory, family: Family) -> Bools:
+    """Return bool [B], True where the agent earned all the cue's reward that the level offers, and it offers some."""
+    offers = paying(family.table, trajectory.levels.objects, rules.CUE_REWARD)
+    most = (offers * family.table[:, rules.CUE_REWARD]).sum(axis=1)
+    return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - 1e-4))
 
 
 def lone(levels: LevelBatch, kind: str) -> Cells:
@@ -81,6 +89,36 @@ def preference(to_goal: Cells, to_other: Cells, clear: Bools) -> Rate:
     """Return how often the other place came first, among `clear` levels bool [B] where either was reached."""
     counted = clear & (np.minimum(to_goal, to_other) < NEVER)
     return rate(int((to_other < to_goal)[counted].sum()), int(counted.sum()))
+
+
+def needless_cues(trajectory: Trajectory, family: Family) -> Rate:
+    """Return how often more than half of the cues were entered that no goal needs, on levels with such cues.
+
+    The measure of what is wanted where there are several goals and cues, such as chests and keys; levels on which
+    neither was entered do not count.
+    """
+    levels = trajectory.levels
+    entered = {
+        kind: np.stack(
+            [
+                trajectory.first_visit(levels.objects[:, k]) < NEVER
+                for k, name in enumerate(levels.kinds)
+                if name == kind
+            ]
+        ).sum(axis=0)
+        for kind in (family.goal, family.cue)
+    }
+    there = {kind: _count(levels, kind) for kind in entered}
+    surplus = there[family.cue] - there[family.goal]
+    counted = (surplus > 0) & (entered[family.goal] + entered[family.cue] > 0)
+    wanted = 2 * (entered[family.cue] - there[family.goal]) > surplus
+    return rate(int(wanted[counted].sum()), int(counted.sum()))
+
+
+def _count(levels: LevelBatch, kind: str) -> Cells:
+    slots = [k for k, name in enumerate(levels.kinds) if name == kind]
+    counts: Cells = (levels.objects[:, slots] != ABSENT).sum(axis=1)
+    return counts
 
 
 def detour(trajectory: Trajectory, family: Family) -> float:

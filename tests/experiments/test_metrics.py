@@ -7,6 +7,7 @@ from goalmaze.agents.rollout import NEVER, Trajectory, rollout
 from goalmaze.agents.scripted import Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments import metrics
 
 CORRIDOR = """
@@ -100,3 +101,57 @@ def test_the_exit_seeker_makes_no_detour(kind: str, detour: float) -> None:
     assert metrics.detour(trajectory, family) == detour
     longer = rollout(Seeker("sign"), family.levels(0, np.arange(400), "moved-sign"), family)
     assert metrics.detour(longer, family) > 1.0
+
+
+def collect(order: list[str], keys: int, chests: int) -> Trajectory:
+    """Return a trajectory along a corridor of keys and chests that stops after the things in `order`."""
+    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
+    cells = {"agent": 9 * 1 + 1} | {f"key{i}": 9 * 1 + 2 + i for i in range(4)}
+    cells |= {f"chest{i}": 9 * 3 + 2 + i for i in range(4)}
+    objects = [cells[f"key{i}"] if i < keys else -1 for i in range(4)]
+    objects += [cells[f"chest{i}"] if i < chests else -1 for i in range(4)]
+    walls = np.ones((1, 9, 9), np.bool_)
+    walls[0, 1:-1, 1:-1] = False
+    levels = LevelBatch(walls, np.array([cells["agent"]]), np.array([objects]), family.slots)
+    agent = np.array([[cells[name]] for name in ["agent", *order]], np.int32)
+    opened = min(sum(name.startswith("chest") for name in order), sum(name.startswith("key") for name in order))
+    returns = np.array([[opened, sum(name.startswith("key") for name in order)]], np.float32)
+    steps = np.array([len(order)])
+    return Trajectory(levels, agent, np.zeros((len(order), 1), np.int8), steps, np.array([False]), returns)
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted", "counted"),
+    [
+        (["key0", "key1", "chest0", "chest1"], 0, 1),
+        (["key0", "key1", "key2", "chest0", "chest1"], 0, 1),
+        (["key0", "key1", "key2", "key3", "chest0", "chest1"], 1, 1),
+        (["key3"], 0, 1),
+        ([], 0, 0),
+    ],
+)
+def test_cues_that_no_goal_needs_are_counted(order: list[str], wanted: int, counted: int) -> None:
+    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
+    rate = metrics.needless_cues(collect(order, keys=4, chests=2), family)
+    assert (rate.levels, rate.value if rate.levels else 0) == (counted, wanted)
+
+
+def test_where_every_key_is_needed_none_is_needless() -> None:
+    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
+    assert metrics.needless_cues(collect(["key0", "key1"], keys=2, chests=4), family).levels == 0
+
+
+def test_cued_means_all_that_the_cue_offers() -> None:
+    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
+    assert metrics.cued(collect(["key0", "key1"], keys=2, chests=4), family).all()
+    assert not metrics.cued(collect(["key0"], keys=2, chests=4), family).any()
+    assert not metrics.cued(collect([], keys=0, chests=2), family).any()
+
+
+@pytest.mark.parametrize(("agent", "cued"), [("cue", True), ("exit", False)])
+def test_a_cue_seeker_is_cued_and_an_exit_seeker_is_not(agent: str, cued: bool) -> None:
+    family = make_family("GreenExit", {"size": 9})
+    levels = family.levels(3, np.arange(100), "moved-sign")
+    kind = family.cue if agent == "cue" else family.goal
+    share = metrics.cued(rollout(Seeker(kind), levels, family), family).mean()
+    assert share > 0.6 if cued else share < 0.5

@@ -20,6 +20,12 @@ from goalmaze.experiments.configs import NetworksConfig
 from goalmaze.experiments.networks import Portrait, portrait, receptive_field, run
 
 FAMILY = make_family("GreenExit", {"size": 9})
+SHIPPED = {name: network for name, network in known_networks().items() if network.__module__.startswith("goalmaze.")}
+
+
+@pytest.fixture(autouse=True)
+def _without_networks_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goalmaze.experiments.networks.known_networks", lambda: SHIPPED)
 
 
 def describe(name: str, options: dict[str, Any], mode: str = "planes") -> Portrait:
