@@ -151,10 +151,11 @@ class MazeVecEnv(VecEnv):
         What is seen afterwards is in `observations`.
         """
         episodes = self.mazes.episodes
-        before = self.shaping.left(episodes.agent)
+        targets = self.shaping.targets(episodes.state)
+        before = self.shaping.left(targets, episodes.agent)
         self._seen, _, terminated, truncated, _ = self.mazes.step(actions)
         rewards: NDArray[np.float32] = episodes.rewards[:, self._paid] + np.float32(self.shaping.scale) * (
-            before - self.shaping.left(episodes.agent)
+            before - self.shaping.left(targets, episodes.agent)
         ).astype(np.float32)
         self._returns += episodes.rewards
         done = terminated | truncated
@@ -189,6 +190,7 @@ class MazeVecEnv(VecEnv):
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
                 raise GoalmazeError(f"'{name}' of these environments does not fit: {arrays[name].shape}")
             array[...] = arrays[name]
+        self.shaping.begin(self.mazes.episodes.state, np.arange(self.num_envs))
         self.record.count = int(arrays["episodes"])
         self._seen = self.mazes._observe()
 
@@ -196,7 +198,7 @@ class MazeVecEnv(VecEnv):
         """Return the live arrays in which all is that changes."""
         state = self.mazes.episodes.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
-        arrays |= {"numbers": self.mazes._next, "returns": self._returns, "to_goal": self.shaping.ways}
+        arrays |= {"numbers": self.mazes._next, "returns": self._returns}
         return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
