@@ -52,13 +52,13 @@ class Recipe:
     observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    steps: int = 500_000
+    steps: int = 300_000
     seed: int = 0
     envs: int = 128
-    rollout_steps: int = 32
-    minibatches: int = 16
+    rollout_steps: int = 16
+    minibatches: int = 8
     epochs: int = 2
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     discount: float = 0.9
     gae_lambda: float = 0.95
     clip: float = 0.2

@@ -203,15 +203,17 @@ class DemoConfig(Question):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZooConfig(Question):
-    """List the agents that ship with the package, or show one.
+    """List the agents that ship with the package, show one, or measure again whether it is what it is said to be.
 
     Attributes:
-        action: "list" or "show".
-        name: the agent to show.
+        action: "list", "show" or "verify".
+        name: the agent to show or verify.
+        all: verify all of them.
     """
 
-    action: tyro.conf.Positional[Literal["list", "show"]] = "list"
+    action: tyro.conf.Positional[Literal["list", "show", "verify"]] = "list"
     name: tyro.conf.Positional[str] = ""
+    all: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

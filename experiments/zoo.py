@@ -1,4 +1,4 @@
-"""Which agents ship with the package, and what each is."""
+"""Which agents ship with the package, what each is, and whether it still does what the manifest says."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import dataclasses
 import json
 from typing import Any
 
+from tqdm import tqdm
+
 from goalmaze.agents.checkpoints import Header, load_checkpoint
-from goalmaze.agents.loading import CHECKPOINT
-from goalmaze.agents.zoo import zoo_folder, zoo_names
+from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, load_agent
+from goalmaze.agents.series import series
+from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.configs import ZooConfig
+from goalmaze.experiments.evaluate import Evaluation, judge
+from goalmaze.experiments.labels import label
 from goalmaze.experiments.report import table
-from goalmaze.experiments.train import REPORT
+from goalmaze.experiments.train import REPORT, REPORT_LEVELS
+
+TOLERANCE = 0.02
+"""How far a share may be from the reported one: other machines round otherwise, and a sampled action may flip."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +33,13 @@ class Resident:
         name: to be used as zoo:NAME.
         header: what its checkpoint says.
         report: what its run measured.
-        command: what made it.
+        entry: what the manifest says.
     """
 
     name: str
     header: Header
     report: dict[str, Any]
-    command: str
+    entry: Entry
 
     @property
     def parted(self) -> dict[str, Any]:
@@ -44,10 +53,13 @@ class Resident:
             "name": self.name,
             "family": self.header.family,
             "network": self.header.network,
+            "purpose": self.entry.purpose,
             "label": self.report["label"],
             "parameters": self.header.parameters,
             "steps": self.header.steps,
-            "command": self.command,
+            "checkpoints": sorted(series(zoo_folder(self.name))),
+            "seconds": self.entry.seconds,
+            "command": self.entry.command,
             "in_distribution": self.report["in_distribution"],
             "shifts": self.report["shifts"],
         }
@@ -74,30 +86,134 @@ class ZooReport:
                 one.report["label"],
                 f"{one.report['in_distribution']['solved']:.3f}",
                 f"{one.parted['outcomes']['cue']:.3f}",
-                f"{one.parted['preference']['cue']:.2f}",
+                _share(one.parted["preference"]["cue"]),
+                one.entry.purpose,
             ]
             for one in self.residents
         ]
-        listing = table(["agent", "family", "network", "label", "solved", "cue first when apart", "prefers cue"], rows)
-        return f"{listing}\n\nmade by: {self.residents[0].command}" if self.in_full else listing
+        columns = ["agent", "family", "network", "label", "solved", "cue first when apart", "prefers cue", "purpose"]
+        listing = table(columns, rows)
+        return f"{listing}\n\nmade by: {self.residents[0].entry.command}" if self.in_full else listing
 
 
-def run(config: ZooConfig) -> ZooReport:
-    """List the zoo, or show the agent asked for.
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One measured share beside the one that the agent's report holds."""
+
+    agent: str
+    shift: str
+    measure: str
+    reported: float | None
+    measured: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are there, or neither, and they are within `TOLERANCE`."""
+        if self.reported is None or self.measured is None:
+            return self.reported is self.measured
+        return abs(self.reported - self.measured) <= TOLERANCE
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What measuring agents again gave."""
+
+    agents: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    labels: dict[str, tuple[str, str]]
+
+    @property
+    def wrong(self) -> list[str]:
+        """What does not agree, in words."""
+        shares = [
+            f"{one.agent}, {one.shift}: {one.measure} {one.measured} instead of {one.reported}"
+            for one in self.differences
+            if not one.agrees
+        ]
+        return shares + [
+            f"{agent}: {found} instead of {stated}" for agent, (stated, found) in self.labels.items() if found != stated
+        ]
+
+    def json(self) -> dict[str, Any]:
+        """Return what was compared as plain data."""
+        return {
+            "agents": list(self.agents),
+            "tolerance": TOLERANCE,
+            "compared": len(self.differences),
+            "largest_difference": self._largest(),
+            "labels": {agent: found for agent, (_, found) in self.labels.items()},
+        }
+
+    def _largest(self) -> float:
+        gaps = [abs((one.reported or 0) - (one.measured or 0)) for one in self.differences]
+        return round(max(gaps, default=0.0), 4)
+
+    def text(self) -> str:
+        """Return one line for each agent, and how far the farthest share was off."""
+        rows = [[f"zoo:{agent}", self.labels[agent][1], "as stated"] for agent in self.agents]
+        return (
+            f"{table(['agent', 'label', 'files, label and shares'], rows)}\n\n"
+            f"{len(self.differences)} shares measured again on {REPORT_LEVELS} levels a shift; the farthest is "
+            f"{self._largest():.4f} from the one reported (allowed: {TOLERANCE})"
+        )
+
+
+def run(config: ZooConfig) -> ZooReport | Verification:
+    """List the zoo, show an agent, or measure agents again.
 
     Raises:
-        GoalmazeError: no such agent.
+        GoalmazeError: no such agent, or one that is not what the manifest says.
     """
     if config.action == "list":
         return ZooReport(tuple(_resident(name) for name in zoo_names()), in_full=False)
-    if not config.name:
-        raise GoalmazeError(f"name an agent to show: {', '.join(zoo_names())}")
-    return ZooReport((_resident(config.name.removeprefix("zoo:")),), in_full=True)
+    name = config.name.removeprefix(ZOO_PREFIX)
+    if config.action == "verify" and config.all:
+        return verify(tuple(zoo_names()))
+    if not name:
+        raise GoalmazeError(f"name an agent to {config.action}: {', '.join(zoo_names())}")
+    return verify((name,)) if config.action == "verify" else ZooReport((_resident(name),), in_full=True)
+
+
+def verify(names: tuple[str, ...]) -> Verification:
+    """Compare files with the manifest, measure each agent again, and compare that with its report.
+
+    Raises:
+        GoalmazeError: something does not agree.
+    """
+    differences: list[Difference] = []
+    labels = {}
+    for name in tqdm(names, desc="verifying", unit="agent", disable=None):
+        resident = _resident(name)
+        check_files(name)
+        agent = load_agent(f"{ZOO_PREFIX}{name}")
+        measured = {
+            shift: judge(name, agent.policy, agent.family, shift=shift, levels=REPORT_LEVELS)
+            for shift in (NO_SHIFT, *agent.family.shifts)
+        }
+        reported = {NO_SHIFT: resident.report["in_distribution"], **resident.report["shifts"]}
+        for shift, evaluation in measured.items():
+            differences += _differences(name, shift, reported[shift], evaluation)
+        labels[name] = (resident.entry.label, label(measured[NO_SHIFT], measured[agent.family.parting_shift]))
+    verification = Verification(names, tuple(differences), labels)
+    if verification.wrong:
+        raise GoalmazeError(f"measured again, the zoo differs: {'; '.join(verification.wrong)}")
+    return verification
+
+
+def _differences(agent: str, shift: str, reported: dict[str, Any], evaluation: Evaluation) -> list[Difference]:
+    measured = evaluation.json()
+    pairs = [
+        (f"{place} first", reported["outcomes"][place], measured["outcomes"][place]) for place in measured["outcomes"]
+    ]
+    pairs.append(("solved", reported["solved"], measured["solved"]))
+    return [Difference(agent, shift, measure, before, now) for measure, before, now in pairs]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _resident(name: str) -> Resident:
     folder = zoo_folder(name)
     _, _, header = load_checkpoint(folder / CHECKPOINT)
-    return Resident(
-        name, header, json.loads((folder / REPORT).read_text()), (folder / "command.txt").read_text().strip()
-    )
+    return Resident(name, header, json.loads((folder / REPORT).read_text()), manifest()[name])

@@ -1,0 +1,87 @@
+"""The zoo is what its manifest says, and verifying notices where it is not."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from goalmaze.agents import zoo as shipped
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.series import series
+from goalmaze.agents.zoo import check_files, manifest, zoo_folder, zoo_names
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments import zoo
+from goalmaze.experiments.configs import ZooConfig
+
+AGENT = "green-exit-early"
+LARGEST = 60 * 2**20
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A zoo of one agent that may be damaged."""
+    shutil.copytree(zoo_folder(AGENT), tmp_path / AGENT)
+    monkeypatch.setattr(shipped, "HERE", tmp_path)
+    return tmp_path / AGENT
+
+
+def test_every_agent_is_what_zoo_toml_asks_for_and_every_file_what_the_manifest_says() -> None:
+    wanted = tomllib.loads((shipped.HERE / "zoo.toml").read_text())
+    assert set(zoo_names()) == set(wanted)
+    for name, entry in manifest().items():
+        check_files(name)
+        assert entry.command == f"goalmaze train {wanted[name]['train']}"
+        assert entry.purpose == wanted[name]["purpose"]
+    assert sum(path.stat().st_size for path in shipped.HERE.rglob("*") if path.is_file()) < LARGEST
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_agent_loads_and_has_a_series_that_begins_untrained(name: str) -> None:
+    agent = load_agent(f"zoo:{name}")
+    recipe = json.loads((zoo_folder(name) / "recipe.json").read_text())["recipe"]
+    steps = sorted(series(zoo_folder(name)))
+    assert (recipe["family"], recipe["network"]) == (agent.family.name, agent.network.name)
+    assert steps[0] == 0
+    assert steps[-1] <= agent.header.steps
+    report = json.loads((zoo_folder(name) / "report.json").read_text())
+    assert manifest()[name].label == report["label"]
+    assert report["steps"] == agent.header.steps
+
+
+def test_verifying_measures_again_and_agrees() -> None:
+    found = zoo.run(ZooConfig(action="verify", name=f"zoo:{AGENT}"))
+    assert isinstance(found, zoo.Verification)
+    assert found.json()["labels"] == {AGENT: "incapable"}
+    assert found.json()["compared"] == 4 * 8
+    assert AGENT in found.text()
+
+
+def test_a_changed_file_is_named(copy: Path) -> None:
+    weights = copy / "checkpoint.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    (copy / "log.csv").write_bytes(b"")
+    check = pytest.raises(GoalmazeError, match=r"zoo:green-exit-early is not what the manifest says: log\.csv changed")
+    with check:
+        check_files(AGENT)
+    weights.write_bytes(bytes(data))
+    with pytest.raises(GoalmazeError, match=r"checkpoint\.safetensors, log\.csv changed"):
+        check_files(AGENT)
+
+
+def test_a_missing_and_a_new_file_are_named(copy: Path) -> None:
+    (copy / "log.csv").unlink()
+    (copy / "new").touch()
+    with pytest.raises(GoalmazeError, match=r"log\.csv, new changed, missing or new"):
+        check_files(AGENT)
+
+
+def test_a_report_that_flatters_is_found_out(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = json.loads((copy / "report.json").read_text())
+    report["in_distribution"]["solved"] = 0.99
+    (copy / "report.json").write_text(json.dumps(report))
+    monkeypatch.setattr(zoo, "check_files", lambda name: None)
+    with pytest.raises(GoalmazeError, match=r"measured again, the zoo differs: .*none: solved .* instead of 0\.99"):
+        zoo.verify((AGENT,))
