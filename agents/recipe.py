@@ -24,6 +24,7 @@ class Recipe:
         observation_options: of that mode, such as pixels or radius; unmentioned ones keep their defaults.
         network: name of the network.
         network_options: its hyperparameters; unmentioned ones keep their defaults.
+        start: the agent whose weights to begin with, a run folder or ``zoo:NAME``; untrained where empty.
         steps: environment steps to train for.
         seed: of levels, weights and sampled actions.
         envs: parallel environments.
@@ -52,6 +53,7 @@ class Recipe:
     observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start: str = ""
     steps: int = 300_000
     seed: int = 0
     envs: int = 128

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import torch
+from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from tqdm import tqdm
@@ -21,7 +22,7 @@ from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.diary import LOG, LOG_COLUMNS, Diary, Place, Stopped
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.finite import NotFiniteError
-from goalmaze.agents.loading import CHECKPOINT
+from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.ppo import make_environments, make_learner, network_of
 from goalmaze.agents.recipe import Recipe, recipe_from
 from goalmaze.agents.run_lock import held
@@ -91,6 +92,8 @@ def train(
             is full, or learning left numbers that are not finite; the last save stands then.
     """
     learner, resolved = _ready(recipe)
+    if recipe.start:
+        _begin_with(learner, recipe.start)
     outputs = _outputs(folder, tensorboard)
     _make(folder)
     try:
@@ -171,6 +174,22 @@ def _ready(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
         device=learner.device.type,  # type: ignore[arg-type]
     )
     return learner, resolved
+
+
+def _begin_with(learner: BaseAlgorithm, start: str) -> None:
+    """Give the learner's network the weights of another agent."""
+    network, agent = network_of(learner), load_agent(start)
+    ours, theirs = ((one.name, one.options, one.shape.mode) for one in (network, agent.network))
+    weights = network.state_dict()
+    found = agent.network.state_dict()
+    if ours != theirs or any(found[name].shape != tensor.shape for name, tensor in weights.items()):
+        raise GoalmazeError(
+            f"{start} is a network {theirs[0]} with {theirs[1]} that sees {theirs[2]}, this run trains {ours[0]} with "
+            f"{ours[1]} on {ours[2]}; ask for the same network, or leave --start out"
+        )
+    network.load_state_dict(found)
+    if isinstance(learner, DQN):
+        learner.q_net_target.load_state_dict(learner.q_net.state_dict())
 
 
 def _make(folder: Path) -> None:

@@ -58,6 +58,7 @@ class TrainConfig(Question):
         parameters: the family's parameters, such as salience=2 correlation=0.9.
         network: the network.
         network_options: its hyperparameters, such as channels=32.
+        start: the agent whose weights to begin with, such as one trained on smaller mazes.
         steps: environment steps.
         seed: of levels, weights and sampled actions.
         threads: CPU threads, 0 for all.
@@ -77,6 +78,7 @@ class TrainConfig(Question):
     parameters: tuple[str, ...] = ()
     network: str | None = None
     network_options: tuple[str, ...] = ()
+    start: str | None = None
     steps: int | None = None
     seed: int | None = None
     threads: int | None = None

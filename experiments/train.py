@@ -25,7 +25,7 @@ from goalmaze.experiments.labels import label
 REPORT = "report.json"
 RUNS = Path("runs")
 REPORT_LEVELS = 1024
-FLAGS = ("family", "network", "steps", "seed", "threads", "observation", "learner", "device")
+FLAGS = ("family", "network", "start", "steps", "seed", "threads", "observation", "learner", "device")
 """The flags that are fields of a recipe."""
 
 

@@ -231,3 +231,34 @@ def test_the_second_wish_to_stop_is_an_order() -> None:
             os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("learner", ["lean", "dqn"])
+def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_path: Path, learner: Any) -> None:
+    train(SMALL, tmp_path / "small")
+    larger = dataclasses.replace(
+        SMALL, parameters={"size": 7}, learner=learner, start=str(tmp_path / "small"), seed=5, steps=256
+    )
+    train(larger, tmp_path / "larger")
+    begun = load_checkpoint(series(tmp_path / "larger")[0])[0].state_dict()
+    assert equal(begun, weights(tmp_path / "small"))
+    train(dataclasses.replace(larger, start=""), tmp_path / "untrained")
+    assert not equal(begun, load_checkpoint(series(tmp_path / "untrained")[0])[0].state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"network_options": {"channels": 5, "blocks": 1, "hidden": 8}}, "ask for the same network"),
+        ({"network": "lstm", "network_options": {}}, "is a network grid with"),
+        ({"observation": "partial"}, "that sees planes"),
+        ({"family": "Monsters"}, "ask for the same network"),
+        ({"start": "zoo:nobody"}, "unknown zoo agent"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    train(SMALL, tmp_path / "small")
+    recipe = dataclasses.replace(SMALL, **{"start": str(tmp_path / "small")} | changes)
+    with pytest.raises(GoalmazeError, match=said):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
