@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs import kernels
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.generation import World
-from goalmaze.envs.levels import Bools, LevelBatch
+from goalmaze.envs.levels import Bools, LevelBatch, check_standing
 from goalmaze.envs.prepared import Prepared
 from goalmaze.envs.state import blank_state
 
@@ -27,15 +28,20 @@ class Episodes:
             `terminated`, `truncated`.
     """
 
-    def __init__(self, family: Family, levels: LevelBatch) -> None:
-        batch, slots = levels.objects.shape
+    def __init__(self, family: Family, levels: LevelBatch | int) -> None:
+        """Begin an episode on each level, or make room for so many that `renew` or `begin` are to begin.
+
+        Raises:
+            GoalmazeError: a level is not closed, or something stands in a wall or outside.
+        """
+        given = None if isinstance(levels, int) else levels
         self.family = family
         self._table = family.table
         self.state = blank_state(
-            batch=batch,
-            height=levels.height,
-            width=levels.width,
-            slots=slots,
+            batch=levels if isinstance(levels, int) else len(levels),
+            height=given.height if given else family.size,
+            width=given.width if given else family.size,
+            slots=len(family.slots),
             planes=family.planes,
             route_length=family.route_length,
         )
@@ -44,7 +50,8 @@ class Episodes:
         self.terminated, self.truncated = self.state.terminated, self.state.truncated
         self._planes = self._shaped_planes()
         self._step = Prepared(self.state, self._table, family.time_limit)
-        self.begin(np.arange(batch), levels)
+        if given is not None:
+            self.begin(np.arange(len(given)), given)
 
     def _shaped_planes(self) -> Planes:
         batch, planes, cells = self.state.planes.shape
@@ -79,8 +86,17 @@ class Episodes:
         return dataclasses.replace(self.levels(), objects=self.objects.copy())
 
     def begin(self, rows: NDArray[np.intp], levels: LevelBatch | None = None) -> None:
-        """Begin new episodes in `rows`, on `levels` (one for each row) or on the level each row already has."""
+        """Begin new episodes in `rows`, on `levels` (one for each row) or on the level each row already has.
+
+        Raises:
+            GoalmazeError: a level is another family's or not closed, or something stands in a wall or outside.
+        """
         if levels is not None:
+            if levels.kinds != self.family.slots:
+                raise GoalmazeError(
+                    f"the levels hold {' '.join(levels.kinds)}; {self.family.name} has {' '.join(self.family.slots)}"
+                )
+            check_standing(levels)
             self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
             self.state.start[rows] = levels.start
             self.state.placed[rows] = levels.objects

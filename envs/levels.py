@@ -214,11 +214,9 @@ def check_cells(levels: LevelBatch) -> None:
     Raises:
         GoalmazeError: for example "level 17: exit (3, 9) lies on a wall".
     """
-    _check_border(levels)
-    _check_standing(levels, "agent", levels.start, may_be_absent=False)
+    check_standing(levels)
     for k, kind in enumerate(levels.kinds):
         cells = levels.objects[:, k]
-        _check_standing(levels, kind, cells, may_be_absent=True)
         on_start = cells == levels.start
         if on_start.any():
             b = int(on_start.argmax())
@@ -238,6 +236,18 @@ def _check_border(levels: LevelBatch) -> None:
     if holes.any():
         b, cell = (int(i) for i in np.argwhere(holes)[0])
         raise GoalmazeError(f"level {b}: the border is open at {_point(levels, cell)}; put a wall there")
+
+
+def check_standing(levels: LevelBatch) -> None:
+    """Refuse levels on which no episode can be played: an open border, or something in a wall or outside.
+
+    Raises:
+        GoalmazeError: for example "level 17: exit (3, 9) lies on a wall".
+    """
+    _check_border(levels)
+    _check_standing(levels, "agent", levels.start, may_be_absent=False)
+    for k, kind in enumerate(levels.kinds):
+        _check_standing(levels, kind, levels.objects[:, k], may_be_absent=True)
 
 
 def _check_standing(levels: LevelBatch, what: str, cells: Cells, *, may_be_absent: bool) -> None:

@@ -79,7 +79,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.observation_space = self.view.space
         self._seen = self.view.buffer(1)
         self.action_space = gymnasium.spaces.Discrete(4)
-        self.episodes = Episodes(self.family, self.family.blank(1))
+        self.episodes = Episodes(self.family, 1)
         self._begun = False
         self._level_seed: int | None = None
         self._world: World

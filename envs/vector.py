@@ -120,7 +120,7 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
             self.level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
             self._world = self.family.world(self.level_seed, self.shift, self.split)
             self._next = np.arange(self.num_envs, dtype=np.int64)
-            self.episodes = Episodes(self.family, self.family.blank(self.num_envs))
+            self.episodes = Episodes(self.family, self.num_envs)
             self._play = self.episodes.player(self._world, self._next)
         self.episodes.renew(np.flatnonzero(mask), self._world, self._next)
         return self._out(self._observe()), {}

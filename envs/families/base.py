@@ -287,11 +287,6 @@ class Family(abc.ABC):
     def _thing(self, kind: str, which: int) -> int:
         return 0 if kind == AGENT else 1 + [k for k, name in enumerate(self.slots) if name == kind][which]
 
-    def blank(self, count: int) -> LevelBatch:
-        """Return `count` levels of bare floor without objects, to be overwritten."""
-        walls = np.zeros((count, self.size, self.size), np.bool_)
-        return LevelBatch(walls, np.zeros(count, np.int32), np.full((count, len(self.slots)), ABSENT), self.slots)
-
     def levels(self, seed: int, indices: ArrayLike, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelBatch:
         """Return the levels at the addresses (seed, index) of a split, under a shift.
 

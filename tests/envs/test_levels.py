@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oracles.paths import neighbours
 
 from goalmaze.envs.ascii import check_reachable, read_ascii, write_ascii
+from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT
@@ -359,3 +360,25 @@ def test_a_stack_without_a_letter_is_refused_by_level() -> None:
     signs = LevelBatch(room(2).walls, room(2).start, objects, room().kinds)
     with refusal("level 1: GreenExit has no letter for sign + sign on one cell; move one"):
         write_ascii(signs, make_family("GreenExit"))
+
+
+def test_no_episode_begins_on_a_level_that_would_lead_out_of_the_maze() -> None:
+    family = make_family("GreenExit", {"size": 11})
+    levels = family.levels(0, np.arange(20))
+    in_wall, outside, start = levels.objects.copy(), levels.objects.copy(), levels.start.copy()
+    in_wall[17, 0], outside[3, 1], start[5] = 3 * 11, 121, -1
+    open_border = levels.walls.copy()
+    open_border[9, 0, 4] = False
+    for bad, said in (
+        (LevelBatch(levels.walls, levels.start, in_wall, levels.kinds), r"level 17: exit \(3, 0\) lies on a wall"),
+        (LevelBatch(levels.walls, levels.start, outside, levels.kinds), "level 3: sign at cell 121 is outside"),
+        (LevelBatch(levels.walls, start, levels.objects, levels.kinds), "level 5: agent at cell -1 is outside"),
+        (
+            LevelBatch(open_border, levels.start, levels.objects, levels.kinds),
+            r"level 9: the border is open at \(0, 4\)",
+        ),
+        (make_family("Corner", {"size": 11}).levels(0, [0]), "the levels hold cheese corner; GreenExit has exit"),
+    ):
+        with pytest.raises(GoalmazeError, match=said):
+            Episodes(family, bad)
+    assert len(Episodes(family, levels)) == 20

@@ -143,7 +143,8 @@ def test_a_red_and_a_green_would_be_confused() -> None:
 
 def cell_with(family: Family, kinds: tuple[str, ...], pixels: int) -> NDArray[np.int64]:
     """A bare cell with objects of some kinds on it, as a frame shows it."""
-    levels = family.blank(1)
+    floor = np.zeros((1, family.size, family.size), np.bool_)
+    levels = LevelBatch(floor, np.zeros(1, np.int32), np.full((1, len(family.slots)), ABSENT), family.slots)
     objects = np.array([[24 if kind in kinds else ABSENT for kind in family.slots]], np.int32)
     picture = frame(dataclasses.replace(levels, objects=objects), 0, family, ABSENT, pixels=pixels)
     row, column = divmod(24, family.size)
