@@ -55,6 +55,8 @@ class Trajectory:
         steps: int32 [B], steps taken.
         terminated: bool [B], whether an object ended the episode (otherwise the time limit did).
         returns: float32 [B, 2], true and cue return, not discounted.
+        rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
+        chances: float32 [T, B], how likely the policy was to take the action it took; 0 after the end.
     """
 
     levels: LevelBatch
@@ -63,6 +65,8 @@ class Trajectory:
     steps: Cells
     terminated: Bools
     returns: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    chances: NDArray[np.float32]
 
     def first_visit(self, cells: Cells) -> Cells:
         """Return int32 [B], the step after which the agent first stood on `cells` [B]; `NEVER` if it did not."""
@@ -114,14 +118,20 @@ def stepwise(
 
 def rollout(policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0, greedy: bool = False) -> Trajectory:
     """Play one episode on every level and return what happened; arguments as `stepwise`."""
-    moments = list(stepwise(policy, levels, family, seed=seed, greedy=greedy))
+    moments, chances, everyone = [], [], np.arange(len(levels))
+    for moment in stepwise(policy, levels, family, seed=seed, greedy=greedy):
+        chances.append(np.where(moment.active, moment.probabilities[everyone, moment.actions], 0))
+        moments.append(moment)
+    rewards = np.stack([moment.rewards for moment in moments])
     return Trajectory(
         levels=levels,
         agent=np.stack([levels.start, *(moment.agent for moment in moments)]),
         actions=np.stack([moment.actions for moment in moments]),
         steps=np.sum([moment.active for moment in moments], axis=0, dtype=np.int32),
         terminated=moments[-1].terminated,
-        returns=np.sum([moment.rewards for moment in moments], axis=0, dtype=np.float32),
+        returns=rewards.sum(axis=0, dtype=np.float32),
+        rewards=rewards,
+        chances=np.stack(chances),
     )
 
 

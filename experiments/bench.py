@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from goalmaze.agents.allocator import keep_large_blocks
-from goalmaze.agents.loading import load_agent
-from goalmaze.agents.rollout import rollout
-from goalmaze.agents.zoo import zoo_names
-from goalmaze.experiments import bench_env, bench_train
-from goalmaze.experiments.bench_env import per_second
+from goalmaze.experiments import bench_env, bench_eval, bench_train
 from goalmaze.experiments.configs import BenchConfig
+from goalmaze.experiments.live import bench as live_bench
 from goalmaze.experiments.report import table
 
 
@@ -48,17 +42,11 @@ def _cell(value: object) -> object:
 def run(config: BenchConfig) -> BenchReport:
     """Measure what the configuration names."""
     keep_large_blocks()
-    rows = {"env": bench_env.measure, "eval": _bench_eval, "train": bench_train.measure}[config.name](config.full)
+    measure = {
+        "env": bench_env.measure,
+        "eval": bench_eval.measure,
+        "train": bench_train.measure,
+        "live": live_bench.measure,
+    }[config.name]
+    rows = measure(config.full)
     return BenchReport(config.name, tuple(rows))
-
-
-def _bench_eval(full: bool) -> list[dict[str, Any]]:
-    """Whole episodes of a zoo agent."""
-    agent = load_agent(f"zoo:{zoo_names()[0]}")
-    rows = []
-    for count in tqdm((512, 2048, 8192) if full else (1024,), desc="bench eval", disable=None):
-        levels = agent.family.levels(0, np.arange(count))
-        steps = int(rollout(agent.policy, levels, agent.family).steps.sum())
-        episodes = per_second(functools.partial(rollout, agent.policy, levels, agent.family), count)
-        rows.append({"levels": count, "episodes_per_s": episodes, "steps_per_s": episodes * steps / count})
-    return rows

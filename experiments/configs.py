@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
 
+if TYPE_CHECKING:
+    from goalmaze.experiments.live.settings import Settings
+
 AgentName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="AGENT")]
+MoreAgents = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[AGENT [AGENT ...]]")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,17 +111,51 @@ class RunsConfig(Question):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalConfig(Judged):
-    """Say where an agent goes, in distribution or under a shift, beside scripted yardsticks.
+    """Say where agents go, in distribution or under a shift, beside scripted yardsticks.
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        shift: a shift of the agent's family; "none" is the training distribution.
+        others: further agents of that family, judged on the same levels.
+        shift: a shift of the agent's family; "none" is the training distribution. Where not given it is that, and with
+            --choices or --hypotheses the one in which goal and cue part.
         greedy: take the likeliest action instead of sampling.
+        family: play another family, if the agent can see it.
+        parameters: play with other parameters of the family, such as braid=0.5.
+        grid: judge under every shift, and along dials of the world.
+        dials: the dials of --grid, such as braid, or braid=0,0.5,1 with the values to try; all where not given.
+        choices: tell the choices between goal and cue from the geometry of the levels.
+        hypotheses: score rival accounts of what the agents want.
+        figures: a folder for the pictures of --grid and --hypotheses.
     """
 
     agent: AgentName
-    shift: str = "none"
+    others: MoreAgents = ()
+    shift: str | None = None
     greedy: bool = False
+    family: str | None = None
+    parameters: tuple[str, ...] = ()
+    grid: bool = False
+    dials: tuple[str, ...] = ()
+    choices: bool = False
+    hypotheses: bool = False
+    figures: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        asked = [f"--{name}" for name in ("grid", "choices", "hypotheses") if getattr(self, name)]
+        if len(asked) > 1:
+            raise GoalmazeError(f"{' and '.join(asked)} are different questions: ask one at a time")
+        if self.dials and not self.grid:
+            raise GoalmazeError("--dials are those of --grid: give it too")
+        if self.grid and self.shift is not None:
+            raise GoalmazeError("--grid plays every shift: leave --shift, or --grid")
+        if self.figures is not None and not (self.grid or self.hypotheses):
+            raise GoalmazeError("--figures are drawn of --grid and --hypotheses: give one of them")
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All agents."""
+        return (self.agent, *self.others)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -170,24 +208,78 @@ class RetargetConfig(Judged):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LiveConfig(Question):
-    """Watch the unedited and the edited agent side by side in the terminal.
+class SceneConfig(Question):
+    """A scene: one agent, unedited and edited, in one maze.
 
     Attributes:
         agent: a run folder or zoo:NAME.
         shift: of the levels shown.
-        site: the map to edit.
+        site: the map to edit; a usual one where not given.
         method: the steering method.
         seed: of the levels and of the sampled actions.
         size: rows and columns of the mazes, in cells; the size trained on where not given.
+        level: number of the level to begin with.
+        strength: factor on the edit.
+        edit: whether the edit is in force at every step or at the first alone.
+        target: cell to send the edited agent to, row * columns + column; a random one where not given.
+        scene: a link copied from the live page; it decides all of the above but the agent that it is for.
     """
 
     agent: AgentName
     shift: str = "none"
-    site: str = "stem"
+    site: str = ""
     method: str = "mean-pattern"
     seed: int = 0
     size: int | None = None
+    level: int = 0
+    strength: float = 1.0
+    edit: Literal["every", "first"] = "every"
+    target: int | None = None
+    scene: str = ""
+
+    def settings(self) -> Settings:
+        """Return the scene as the live page holds it.
+
+        Raises:
+            GoalmazeError: a value is out of range, or the link holds no scene.
+        """
+        from goalmaze.experiments.live.settings import read_link, settings_of
+
+        return read_link(self.scene) if self.scene else settings_of(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LiveConfig(SceneConfig):
+    """Watch the unedited and the edited agent side by side on a local web page, and move the goal by hand.
+
+    Attributes:
+        terminal: draw in the terminal instead.
+        host: address to serve at; another than this machine's own lets others in.
+        port: to serve at; 0 for a free one.
+        no_browser: print the address and open no browser.
+        runs: a folder of run folders that can be chosen too.
+    """
+
+    terminal: bool = False
+    host: str = "127.0.0.1"
+    port: int = 8765
+    no_browser: bool = False
+    runs: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise GoalmazeError(f"--port is {self.port}: choose 0 to 65535")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RenderConfig(SceneConfig):
+    """Write an episode of both agents to a file: a self-contained HTML replay, GIF, MP4 or PNG.
+
+    Attributes:
+        out: the file; its ending, .html, .gif, .mp4 or .png, says what it is to be.
+    """
+
+    out: Path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -294,9 +386,10 @@ class BenchConfig(Question):
     """Measure speed on this machine.
 
     Attributes:
-        name: "env" steps environments, "eval" rolls an agent out, "train" trains one.
+        name: "env" steps environments, "eval" rolls an agent out, "train" trains one, "live" drags a target on
+            the live page.
         full: sweep instead of one quick setting.
     """
 
-    name: tyro.conf.Positional[Literal["env", "eval", "train"]]
+    name: tyro.conf.Positional[Literal["env", "eval", "train", "live"]]
     full: bool = False

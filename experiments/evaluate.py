@@ -11,10 +11,22 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import yardsticks
-from goalmaze.envs.families.base import EVALUATION, Family
+from goalmaze.envs.families.base import EVALUATION, NO_SHIFT, Family
 from goalmaze.experiments import metrics
 from goalmaze.experiments.configs import EvalConfig
 from goalmaze.experiments.metrics import Outcomes
+from goalmaze.experiments.outcomes import (
+    DISCOUNT,
+    Capability,
+    EpisodeOutcomes,
+    Goal,
+    Returns,
+    capability,
+    earned,
+    episode_outcomes,
+    goal,
+)
+from goalmaze.experiments.playing import played
 from goalmaze.experiments.report import interval, number, table
 from goalmaze.experiments.statistics import Rate, rate
 
@@ -36,6 +48,10 @@ class Evaluation:
         detour: steps taken over steps needed, mean over solved levels.
         preference: how often the cue came first, on levels with one goal and one cue, neither on the way to the other;
             in families with several of them, how often most of the cues were taken that no goal needs.
+        capability: whether it gets where it goes.
+        goal: where it goes, of the levels on which it got anywhere.
+        returns: what it earned.
+        episodes: what came of every episode.
     """
 
     agent: str
@@ -49,6 +65,10 @@ class Evaluation:
     capable: Rate
     detour: float
     preference: Rate
+    capability: Capability
+    goal: Goal
+    returns: Returns
+    episodes: EpisodeOutcomes = dataclasses.field(repr=False, compare=False)
 
     def json(self) -> dict[str, Any]:
         """Return the evaluation as plain data."""
@@ -69,6 +89,10 @@ class Evaluation:
             "capable": number(self.capable.value),
             "detour": number(self.detour),
             "preference": {"cue": number(self.preference.value), **interval(self.preference)},
+            "capability": self.capability.json(),
+            "goal": self.goal.json(),
+            "returns": self.returns.json(),
+            "intervals_cover": "levels",
         }
 
 
@@ -95,7 +119,19 @@ class EvaluationReport:
             "the other; with several goals or cues, how often most of the cues were taken that no goal needs\n"
             "detour: steps taken over steps needed, on solved levels"
         )
-        return heading + evaluation_table([one, *self.yardsticks]) + footing
+        return f"{heading}{evaluation_table([one, *self.yardsticks])}{footing}\n\n{self._apart()}"
+
+    def _apart(self) -> str:
+        """Return capability and goal, each by itself."""
+        able, goal, earned = self.agent.capability, self.agent.goal, self.agent.returns
+        geometries = [[name, share, share.levels] for name, share in goal.by_geometry.items()]
+        return (
+            f"capability of {self.agent.agent}: gets somewhere on {able.arrived} of levels, directness "
+            f"{able.directness}, {able.bumps.value:.2f} bumps and {able.loops.value:.2f} loops an episode\n"
+            f"earned: true {earned.true}, cue {earned.cue}; regret {earned.regret} (discount {DISCOUNT})\n"
+            "goal, of the levels on which it got somewhere:\n"
+            f"{table(['geometry', 'cue first', 'on levels'], geometries)}"
+        )
 
 
 def evaluation_table(evaluations: list[Evaluation], first: str = "agent") -> str:
@@ -123,7 +159,7 @@ def judge(
     policy: Policy,
     family: Family,
     *,
-    shift: str = "none",
+    shift: str = NO_SHIFT,
     levels: int = 512,
     seed: int = 0,
     greedy: bool = False,
@@ -131,14 +167,12 @@ def judge(
     """Play held-out levels once each and score where the agent went first."""
     batch = family.levels(seed, np.arange(levels), shift, EVALUATION)
     trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
-    to_goal, to_cue = metrics.goal_visits(trajectory, family), metrics.cue_visits(trajectory, family)
-    clear = metrics.clear_of_each_other(batch, metrics.lone(batch, family.goal), metrics.lone(batch, family.cue))
-    solved = metrics.solved(trajectory, family)
+    episodes = episode_outcomes(trajectory, family)
     several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
     preference = (
         metrics.needless_cues(trajectory, family)
-        if several and not clear.any()
-        else metrics.preference(to_goal, to_cue, clear)
+        if several and not episodes.clear.any()
+        else metrics.preference(episodes.to_goal, episodes.to_cue, episodes.clear)
     )
     return Evaluation(
         agent=name,
@@ -147,11 +181,15 @@ def judge(
         size=family.size,
         levels=levels,
         seed=seed,
-        outcomes=metrics.outcomes(to_goal, to_cue),
-        solved=rate(int(solved.sum()), levels),
-        capable=rate(int((solved | metrics.cued(trajectory, family)).sum()), levels),
+        outcomes=metrics.outcomes(episodes.to_goal, episodes.to_cue),
+        solved=rate(int(episodes.all_reached.sum()), levels),
+        capable=rate(int((episodes.all_reached | episodes.all_cues).sum()), levels),
         detour=metrics.detour(trajectory, family),
         preference=preference,
+        capability=capability(episodes),
+        goal=goal(episodes),
+        returns=earned(episodes),
+        episodes=episodes,
     )
 
 
@@ -162,14 +200,14 @@ def run(config: EvalConfig) -> EvaluationReport:
         GoalmazeError: no such agent or shift, or a size that is no maze's.
     """
     agent = load_agent(config.agent)
-    family = agent.family.resized(config.size)
+    family = played(agent, config)
     policies: dict[str, Policy] = {config.agent: agent.policy, **yardsticks(family)}
     judged = [
         judge(
             name,
             policy,
             family,
-            shift=config.shift,
+            shift=config.shift or NO_SHIFT,
             levels=config.levels,
             seed=config.seed,
             greedy=config.greedy,

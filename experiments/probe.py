@@ -22,7 +22,7 @@ from goalmaze.experiments.errands import Errand, draw_errand
 from goalmaze.experiments.report import interval, number, table
 from goalmaze.experiments.statistics import Rate, rate
 from goalmaze.probes.activations import Activations, read_activations
-from goalmaze.probes.baselines import majority_score, shuffled
+from goalmaze.probes.baselines import majority_score, shuffled_score
 from goalmaze.probes.fitting import SquareProbe, accuracy, make_fitter
 from goalmaze.probes.steering.probe_direction import direction_pattern
 from goalmaze.probes.targets import label_cells, target_names
@@ -39,7 +39,7 @@ class Reading:
         score: share of held-out mazes read right.
         observation: the same probe on the observation alone.
         untrained: the same probe on the same network before training.
-        shuffled: the same probe fitted on labels of other mazes.
+        shuffled: the same probe fitted on labels of other mazes, and judged by labels of others.
         majority: the most common label, always.
         steered: share of mazes on which writing the probe's direction brings the agent to an arbitrary target before
             the goal; None where the probe has no direction to write.
@@ -231,7 +231,7 @@ def _read_site(
                 score=rate(*accuracy(probe, test.trained[site], truth)),
                 observation=rate(*accuracy(on_observation.fit(labels), test.observations, truth)),
                 untrained=rate(*accuracy(on_untrained.fit(labels), test.untrained[site], truth)),
-                shuffled=rate(*accuracy(on_site.fit(shuffled(labels, errand.seed)), test.trained[site], truth)),
+                shuffled=rate(*shuffled_score(on_site, labels, test.trained[site], truth, errand.seed)),
                 majority=rate(*majority_score(labels, truth)),
                 steered=steered,
                 unsteered=unsteered,

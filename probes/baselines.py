@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.probes.fitting import Probe, accuracy
+
+BOOTSTRAPS = 1000
+
+
+class Fitter(Protocol):
+    """What fits a probe to labels."""
+
+    def fit(self, labels: Tensor) -> Probe:
+        """Return the probe for labels int64 [N]."""
 
 
 def shuffled(labels: Tensor, seed: int) -> Tensor:
@@ -16,3 +34,130 @@ def majority_score(fit_labels: Tensor, test_labels: Tensor) -> tuple[int, int]:
     commonest = fit_labels[fit_labels >= 0].mode().values
     kept = test_labels >= 0
     return int((test_labels[kept] == commonest).sum()), int(kept.sum())
+
+
+def shuffled_score(fitter: Fitter, labels: Tensor, activations: Tensor, truth: Tensor, seed: int) -> tuple[int, int]:
+    """Return how many labels are read right, and of how many, where both halves have had theirs dealt out anew.
+
+    Judged by the true labels, a probe fitted on shuffled ones is no control: it learns on what squares a target may
+    stand at all, and the square that stands out among them, which it then names, often is the target or never is.
+
+    Args:
+        fitter: of the activations to fit on.
+        labels: int64 [N], of those.
+        activations: [M, ...], held out.
+        truth: int64 [M], their labels.
+        seed: of both deals.
+    """
+    return accuracy(fitter.fit(shuffled(labels, seed)), activations, shuffled(truth, seed + 1))
+
+
+def control_labels(types: Tensor, labels: Tensor, seed: int) -> Tensor:
+    """Return int64 like `types`, labels of a control task (Hewitt & Liang, 2019): one drawn for every type, and kept.
+
+    A probe that does well on this can memorise; how much better the true labels are read is its selectivity.
+
+    Args:
+        types: int64 [...], what the label hangs on: the agent's cell of a maze, or the position of a square.
+        labels: int64, the true ones, as often as which the drawn ones occur; -1 does not count.
+        seed: of the draw.
+    """
+    luck = torch.Generator().manual_seed(seed)
+    known = labels[labels >= 0].flatten()
+    if not len(known):
+        raise GoalmazeError("no label is known, so there is no control task; give some that are")
+    drawn = known[torch.randint(0, len(known), (int(types.max()) + 1,), generator=luck)]
+    return drawn[types]
+
+
+def permutation_test(read: Tensor, measure: Callable[[Tensor], float], permutations: int = 999, seed: int = 0) -> float:
+    """Return the p-value of a score, against readings dealt out to other mazes.
+
+    Whole mazes are dealt, so that squares of one maze, which are alike, do not count as many.
+
+    Args:
+        read: [N] or [N, S], what was read in each held-out maze.
+        measure: the score of such readings.
+        permutations: how many.
+        seed: of the deals.
+    """
+    luck, score = torch.Generator().manual_seed(seed), measure(read)
+    as_good = sum(measure(read[torch.randperm(len(read), generator=luck)]) >= score for _ in range(permutations))
+    return (1 + as_good) / (1 + permutations)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tally:
+    """How well each maze was read, so that scores of any set of mazes can be told.
+
+    Attributes:
+        won: float64 [N, K], by class or in all.
+        of: float64 [N, K], what could be won; the score is the mean over K of the shares of the sums.
+    """
+
+    won: NDArray[np.float64]
+    of: NDArray[np.float64]
+
+    @property
+    def score(self) -> float:
+        """The score of all mazes; NaN if there was nothing to win."""
+        return float(_shares(self.won.sum(0)[None], self.of.sum(0)[None])[0])
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """Return the 95 % bootstrap interval over mazes.
+
+        Raises:
+            GoalmazeError: there is nothing to be right about.
+        """
+        if not self.of.sum():
+            raise GoalmazeError("no maze has a label, so there is no score; give some that have")
+        mazes = len(self.won)
+        drawn = np.random.default_rng(seed).multinomial(mazes, np.full(mazes, 1 / mazes), BOOTSTRAPS)
+        scores = _shares(drawn @ self.won, drawn @ self.of)
+        low, high = np.percentile(scores[~np.isnan(scores)], [2.5, 97.5])
+        return float(low), float(high)
+
+
+def _shares(won: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return float64 [M], the mean over those classes K of [M, K] in which something could be won."""
+    there = of > 0
+    shares = np.where(there, won / np.where(there, of, 1), 0.0)
+    known = there.sum(axis=1)
+    result: NDArray[np.float64] = np.where(known > 0, shares.sum(axis=1) / np.maximum(known, 1), np.nan)
+    return result
+
+
+def tally_right(read: Tensor, truth: Tensor) -> Tally:
+    """Return the tally of the share read right: int64 [N] both; a truth of -1 does not count."""
+    kept = truth >= 0
+    return Tally(((read == truth) & kept).double().numpy()[:, None], kept.double().numpy()[:, None])
+
+
+def tally_f1(read: Tensor, truth: Tensor, classes: int) -> Tally:
+    """Return the tally of macro-F1, the mean over classes of the harmonic mean of precision and recall.
+
+    Args:
+        read: int64 [N] or [N, S].
+        truth: int64, like `read`; -1 does not count.
+        classes: number K of them.
+    """
+    read, truth = read.reshape(len(read), -1), truth.reshape(len(truth), -1)
+    kept = truth >= 0
+    both = [((read == c) & (truth == c)).sum(1) for c in range(classes)]
+    either = [((read == c) & kept).sum(1) + (truth == c).sum(1) for c in range(classes)]
+    return Tally(2 * torch.stack(both, 1).double().numpy(), torch.stack(either, 1).double().numpy())
+
+
+def tally_explained(read: Tensor, truth: Tensor, mean: float) -> Tally:
+    """Return the tally of explained variance: float32 [N] both; a truth of NaN does not count.
+
+    Args:
+        read: the numbers read.
+        truth: the true ones.
+        mean: of the numbers fitted on, which is what one would say without reading.
+    """
+    kept = ~truth.isnan()
+    wanted = torch.where(kept, truth, torch.full_like(truth, mean)).double()
+    spread = (wanted - mean).square()
+    error = torch.where(kept, (read.double() - wanted).square(), torch.zeros_like(wanted))
+    return Tally((spread - error).numpy()[:, None], spread.numpy()[:, None])

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.edits import Add
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import ABSENT, Cells
+from goalmaze.probes.edits import Add, Edit
+from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.squares import check_inside
+
+
+class Retargeter(Protocol):
+    """What a method found at a site: it makes the edit that moves the goal from one cell to another, in any maze."""
+
+    @property
+    def site(self) -> str:
+        """Where it was found."""
+
+    @property
+    def knows(self) -> Knowledge:
+        """What its edits know."""
+
+    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
+        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,15 +43,38 @@ class GoalPattern:
         rectified: whether the site never holds negative values, so that edits must not either.
     """
 
+    knows: ClassVar[Knowledge] = CELLS
+
     site: str
     arriving: Tensor
     leaving: Tensor
     rectified: bool
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Add:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W."""
+        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W.
+
+        Where a goal is `ABSENT` nothing leaves.
+
+        Raises:
+            GoalmazeError: a cell is outside the maze, or a target is missing.
+        """
+        check_errand(goals, targets, height, width)
         delta = spread(self.arriving, targets, height, width) - spread(self.leaving, goals, height, width)
-        return Add(self.site, delta, strength, self.rectified)
+        return Add(self.site, delta, strength, self.rectified, self.knows)
+
+
+def check_errand(goals: Cells, targets: Cells, height: int, width: int) -> None:
+    """Refuse goals [B] and targets [B] between which nothing can be moved; a goal may be `ABSENT`.
+
+    Raises:
+        GoalmazeError: the message names the level.
+    """
+    if goals.shape != targets.shape:
+        raise GoalmazeError(f"{len(goals)} goals and {len(targets)} targets do not fit: give one of each for a level")
+    check_inside(goals, height, width, "goal at cell")
+    check_inside(targets, height, width, "target at cell")
+    if (targets == ABSENT).any():
+        raise GoalmazeError(f"level {int((targets == ABSENT).argmax())}: there is no target; give a cell of the maze")
 
 
 def is_rectified(maps: Tensor) -> bool:
@@ -41,7 +83,10 @@ def is_rectified(maps: Tensor) -> bool:
 
 
 def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:
-    """Return float32 [B, C, H, W], a pattern [C, h, w] laid with its middle on each cell [B], cut at the border."""
+    """Return float32 [B, C, H, W], a pattern [C, h, w] laid with its middle on each cell [B], cut at the border.
+
+    Nothing is laid where a cell is `ABSENT`.
+    """
     squares = torch.tensor(cells, dtype=torch.long)
     rows, columns = squares // width, squares % width
     down = torch.arange(height) - rows[:, None] + pattern.shape[1] // 2
@@ -49,18 +94,21 @@ def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:
     inside = _within(down, pattern.shape[1])[:, :, None] & _within(across, pattern.shape[2])[:, None, :]
     down, across = down.clamp(0, pattern.shape[1] - 1), across.clamp(0, pattern.shape[2] - 1)
     laid = pattern[:, down[:, :, None], across[:, None, :]]
-    return (laid * inside).permute(1, 0, 2, 3)
+    present = (squares != ABSENT)[:, None, None]
+    return (laid * (inside & present)).permute(1, 0, 2, 3)
 
 
 def gather(maps: Tensor, cells: Cells) -> Tensor:
     """Return float32 [C, 2H-1, 2W-1], the mean of maps [B, C, H, W] laid over each other at their cells [B].
 
-    A square of the window that no map covers is 0.
+    A map whose cell is `ABSENT` does not count. A square of the window that no map covers is 0.
     """
     _, channels, height, width = maps.shape
     total = torch.zeros(channels, 2 * height - 1, 2 * width - 1)
     count = torch.zeros(2 * height - 1, 2 * width - 1)
     for one, cell in zip(maps, cells.tolist(), strict=True):
+        if cell == ABSENT:
+            continue
         row, column = divmod(cell, width)
         window = (slice(height - 1 - row, 2 * height - 1 - row), slice(width - 1 - column, 2 * width - 1 - column))
         total[(slice(None), *window)] += one

@@ -41,6 +41,7 @@ class GlobalProbe:
 
     def __call__(self, activations: Tensor) -> Tensor:
         """Return int64 [N], the cell of the highest score for activations [N, ...]."""
+        check_features("global", len(self.weights), activations[:1].numel())
         return (activations.flatten(1) @ self.weights + self.bias).argmax(dim=1)
 
 
@@ -56,6 +57,7 @@ class SquareProbe:
 
     def __call__(self, activations: Tensor) -> Tensor:
         """Return int64 [N], the cell of the highest score for maps [N, C, H, W]."""
+        check_features("square", len(self.direction), activations.shape[1])
         return torch.einsum("nchw,c->nhw", activations, self.direction).flatten(1).argmax(dim=1)
 
 
@@ -103,9 +105,11 @@ class SquareFitter:
 
     Args:
         activations: maps [N, C, H, W], one row a maze.
+        penalty: on the squared direction, in units of the channels' spread.
     """
 
-    def __init__(self, activations: Tensor) -> None:
+    def __init__(self, activations: Tensor, penalty: float = SQUARE_PENALTY) -> None:
+        self._penalty = penalty
         self._scale = activations.std(dim=(0, 2, 3)).clamp(min=1e-6)
         self._features = activations.flatten(2) / self._scale[:, None]
 
@@ -119,12 +123,24 @@ class SquareFitter:
         def loss() -> Tensor:
             optimiser.zero_grad()
             scores = torch.einsum("ncs,c->ns", features, direction)
-            value = torch.nn.functional.cross_entropy(scores, labels) + SQUARE_PENALTY * direction.square().sum()
+            value = torch.nn.functional.cross_entropy(scores, labels) + self._penalty * direction.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 
         optimiser.step(loss)  # type: ignore[no-untyped-call]
         return SquareProbe((direction / self._scale).detach())
+
+
+def check_features(kind: str, fitted: int, given: int) -> None:
+    """Refuse to read with a probe from another network, site or maze size.
+
+    Raises:
+        GoalmazeError: it was fitted to another number of features.
+    """
+    if fitted != given:
+        raise GoalmazeError(
+            f"the {kind} probe reads {fitted} features, the activation has {given}; fit it at this site of this network"
+        )
 
 
 def _labelled(labels: Tensor, fewest: int) -> Tensor:

@@ -7,10 +7,11 @@ import numpy as np
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, rollout
 from goalmaze.envs.compiled import uniforms
-from goalmaze.envs.errors import unknown
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
 from goalmaze.envs.solving import UNREACHABLE, distances
+from goalmaze.probes.squares import check_inside
 
 PURSUED = "pursued"
 """The cell of the object, goal or cue, that the agent goes on to reach first."""
@@ -58,3 +59,21 @@ def draw_targets(levels: LevelBatch, seed: int) -> Cells:
     chosen = np.floor(luck * open_cells.sum(axis=1)).astype(np.int64)
     targets: Cells = (open_cells.cumsum(axis=1) <= chosen[:, None]).sum(axis=1).astype(np.int32)
     return targets
+
+
+def check_targets(levels: LevelBatch, targets: Cells) -> None:
+    """Refuse targets [B] that no agent can be sent to: missing, outside the maze, on a wall.
+
+    Raises:
+        GoalmazeError: for example "level 17: target (3, 9) lies on a wall; choose a free cell".
+    """
+    if targets.shape != (len(levels),):
+        raise GoalmazeError(f"{targets.shape} targets do not fit {len(levels)} levels: give one cell for each")
+    check_inside(targets, levels.height, levels.width, "target at cell")
+    if (targets == ABSENT).any():
+        raise GoalmazeError(f"level {int((targets == ABSENT).argmax())}: there is no target; give a cell of the maze")
+    walled = ~levels.free()[np.arange(len(levels)), targets]
+    if walled.any():
+        b = int(walled.argmax())
+        row, column = divmod(int(targets[b]), levels.width)
+        raise GoalmazeError(f"level {b}: target ({row}, {column}) lies on a wall; choose a free cell")

@@ -6,16 +6,20 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.rollout import Moment, stepwise
-from goalmaze.envs.families.base import EVALUATION, Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.agents.sites import map_sites
+from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families.base import AGENT, EVALUATION, NO_SHIFT, Family
+from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
 from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import applied
+from goalmaze.probes.edits import Add, applied
 from goalmaze.probes.targets import draw_targets
 
-WALKING, NOWHERE, TARGET = "walking", "nowhere", "target"
+WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
 
 
 @dataclasses.dataclass
@@ -24,20 +28,30 @@ class Walker:
 
     Attributes:
         moments: the episode, step by step.
-        seeks: what ends its walk, "target" or kinds of object.
+        episodes: the same episode, one of a batch of 1, which what is shown is read from.
+        seeks: what ends its walk, "target" or kinds of object; nothing where only the episode's own end does.
         trail: cells stood on so far, the present one last.
-        outcome: `WALKING`, the name of what it reached first ("target" or a kind of object), or `NOWHERE`.
+        outcome: `WALKING`, the name of what it reached first ("target" or a kind of object), `OVER` where it seeks
+            nothing and the episode ended, or `NOWHERE`.
+        returns: float64 [2], true and cue return so far.
     """
 
     moments: Iterator[Moment]
+    episodes: Episodes
     seeks: tuple[str, ...]
     trail: list[int]
     outcome: str = WALKING
+    returns: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(2))
 
     @property
     def cell(self) -> int:
         """Where it stands."""
         return self.trail[-1]
+
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        return len(self.trail) - 1
 
 
 class Scene:
@@ -48,48 +62,80 @@ class Scene:
         level: the one level, a batch of 1.
         index: its number.
         target: the cell the edited agent is sent to.
+        pattern: what is written; None where nothing can be edited and the edited agent stays away.
+        strength: factor on the edit.
+        every: whether the edit is in force at every step, not at the first alone.
         unedited: the agent as it is.
-        edited: the agent whose activations say that the goal is at the target.
+        edited: the agent whose activations say that the goal is at the target; does nothing without a pattern.
         tally: how often each of the two ended where, over the episodes that both finished.
     """
 
     def __init__(
-        self, agent: Agent, family: Family, pattern: GoalPattern, *, shift: str, seed: int, index: int = 0
+        self,
+        agent: Agent,
+        family: Family,
+        pattern: GoalPattern | None,
+        *,
+        shift: str,
+        seed: int,
+        index: int = 0,
+        strength: float = 1.0,
+        every: bool = True,
     ) -> None:
-        self.family = family
-        self.tally: dict[str, dict[str, int]] = {"unedited": {}, "edited": {}}
-        self._policy = agent.policy
-        self._pattern = pattern
-        self._shift = shift
-        self._seed = seed
+        self.agent, self.family, self.pattern = agent, family, pattern
+        self.strength, self.every = strength, every
+        self._shift, self._seed = shift, seed
+        self.clear_tally()
         self.show(index)
 
     def show(self, index: int) -> None:
         """Turn to level number `index`, with a random target."""
+        level = self.family.levels(self._seed, [index], self._shift, EVALUATION)
         self.index = index
-        self.level: LevelBatch = self.family.levels(self._seed, [index], self._shift, EVALUATION)
-        self.target = int(draw_targets(self.level, self._seed + index)[0])
+        self.put(level, int(draw_targets(level, self._seed + index)[0]))
+
+    def put(self, level: LevelBatch, target: int) -> None:
+        """Turn to a level of one's own, a batch of 1, with a target in it."""
+        self.level, self.target = level, target
         self.restart()
+
+    def clear_tally(self) -> None:
+        """Begin to count anew."""
+        self.tally: dict[str, dict[str, int]] = {"unedited": {}, "edited": {}}
 
     def restart(self) -> None:
         """Put both agents back to the start."""
-        self.unedited = self._walker((self.family.goal, self.family.cue))
-        self.edited = self._walker((self.family.goal, TARGET))
+        goal, cue = self.family.goal, self.family.cue
+        lone = why_not_edited(self.agent, self.family) is not None
+        self.unedited = self._walker(() if lone else (goal, cue))
+        self.edited = self._walker(() if lone else (goal, TARGET))
+
+    @property
+    def walkers(self) -> dict[str, Walker]:
+        """The agents that take part, by name."""
+        return {"unedited": self.unedited} | ({} if self.pattern is None else {"edited": self.edited})
 
     @property
     def finished(self) -> bool:
-        """Whether both agents have arrived or run out of time."""
-        return WALKING not in (self.unedited.outcome, self.edited.outcome)
+        """Whether all agents have arrived or run out of time."""
+        return all(walker.outcome != WALKING for walker in self.walkers.values())
+
+    @property
+    def edit(self) -> Add | None:
+        """The edit in force at the edited agent's next step, if any."""
+        if self.pattern is None or (self.edited.steps > 0 and not self.every):
+            return None
+        goals, targets = self.level.cells(self.family.goal), np.array([self.target], np.int32)
+        return self.pattern.edit(goals, targets, self.level.height, self.level.width, self.strength)
 
     def step(self) -> None:
-        """Let both agents that are still walking take one step; the edit is in force for one of them only."""
+        """Let all agents that are still walking take one step; the edit is in force for one of them only."""
         if self.finished:
             return
         self._advance(self.unedited)
-        goals, targets = self.level.cells(self.family.goal), np.array([self.target], np.int32)
-        edit = self._pattern.edit(goals, targets, self.level.height, self.level.width)
-        if self.edited.outcome == WALKING:
-            with applied(self._policy, [edit]):
+        edit = self.edit
+        if self.pattern is not None and self.edited.outcome == WALKING:
+            with applied(self.agent.policy, [] if edit is None else [edit]):
                 self._advance(self.edited)
         self._keep_tally()
 
@@ -105,19 +151,78 @@ class Scene:
 
     def _keep_tally(self) -> None:
         if self.finished:
-            for name, walker in (("unedited", self.unedited), ("edited", self.edited)):
+            for name, walker in self.walkers.items():
                 self.tally[name][walker.outcome] = self.tally[name].get(walker.outcome, 0) + 1
 
     def _walker(self, seeks: tuple[str, ...]) -> Walker:
-        moments = stepwise(self._policy, self.level, self.family, seed=self._seed + self.index)
-        return Walker(moments, seeks, [int(self.level.start[0])])
+        moments = stepwise(self.agent.policy, self.level, self.family, seed=self._seed + self.index)
+        return Walker(moments, Episodes(self.family, self.level), seeks, [int(self.level.start[0])])
 
     def _advance(self, walker: Walker) -> None:
         if walker.outcome != WALKING:
             return
         moment = next(walker.moments)
+        walker.episodes.step(moment.actions)
         walker.trail.append(int(moment.agent[0]))
+        walker.returns += moment.rewards[0]
         here = [kind for kind, cell in zip(self.level.kinds, self.level.objects[0], strict=True) if cell == walker.cell]
         here += [TARGET] if walker.cell == self.target else []
-        over = bool(moment.terminated[0]) or len(walker.trail) > self.family.time_limit
-        walker.outcome = next((thing for thing in walker.seeks if thing in here), NOWHERE if over else WALKING)
+        over = bool(moment.terminated[0]) or walker.steps >= self.family.time_limit
+        end = OVER if moment.terminated[0] and not walker.seeks else NOWHERE
+        walker.outcome = next((thing for thing in walker.seeks if thing in here), end if over else WALKING)
+
+
+def why_not_edited(agent: Agent, family: Family) -> str | None:
+    """Return in a sentence why an agent's goal cannot be rewritten here, or None where it can.
+
+    An edit says of one goal that it is elsewhere, and is found on mazes where one cue stands on the goal.
+    """
+    if not map_sites(agent.network):
+        return (
+            f"The network '{agent.network.name}' of this agent holds no map of squares to write a goal into, so it is "
+            "shown as it is."
+        )
+    kinds = {kind.name: kind for kind in family.kinds}
+    for what in (family.goal, family.cue):
+        placed = {place.which for place in family.placements(NO_SHIFT) if place.kind == what}
+        if len(placed) > 1:
+            return (
+                f"{family.name} has several goals and cues ({len(placed)} x {what}) and an edit moves one goal, so the "
+                "agent is shown as it is."
+            )
+        if kinds[what].motion != "still" or kinds[what].fills or not placed:
+            return f"The {what} of {family.name} cannot be moved, so the agent is shown as it is."
+    return None
+
+
+def with_moved(level: LevelBatch, what: str, cell: int, which: int = 0) -> LevelBatch:
+    """Return a level with the agent or the `which`-th object of a kind on another cell.
+
+    Raises:
+        GoalmazeError: no such thing in the level, or it cannot stand there.
+    """
+    if what == AGENT:
+        return level.started(cell)
+    if what not in level.kinds:
+        raise unknown("thing to move", what, {AGENT, TARGET, *level.kinds})
+    if level.cells(what, which)[0] == ABSENT:
+        raise GoalmazeError(f"there is no {what} in this level to move; choose another shift or draw one as text")
+    return level.moved(what, cell, which)
+
+
+def with_wall(level: LevelBatch, cell: int, up: bool, target: int) -> LevelBatch:
+    """Return a level with a wall put up or taken down.
+
+    Raises:
+        GoalmazeError: at the border, under the target, or where something stands.
+    """
+    row, column = divmod(cell, level.width)
+    if not (0 < row < level.height - 1 and 0 < column < level.width - 1):
+        raise GoalmazeError("the border stays closed; draw inside of it")
+    if up and cell == target:
+        raise GoalmazeError("the target stands there; move it first")
+    walls = level.walls.copy()
+    walls[0, row, column] = up
+    changed = dataclasses.replace(level, walls=walls)
+    check_cells(changed)
+    return changed

@@ -11,18 +11,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from goalmaze.agents.loading import load_agent
-from goalmaze.agents.sites import find_map_site
-from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import NO_SHIFT, Kind
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Kind
+from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
 from goalmaze.experiments.configs import LiveConfig
-from goalmaze.experiments.live.scene import Scene, Walker
+from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.scene import Scene, Walker, why_not_edited
 from goalmaze.experiments.report import table
-from goalmaze.experiments.retarget import make_workshop
-from goalmaze.probes.steering import find_method
 
-FIT_LEVELS = 512
 SECONDS_PER_STEP = 0.25
 GAP = "    "
 GLYPHS = {
@@ -71,24 +68,20 @@ def run(config: LiveConfig) -> LiveReport:
     Raises:
         GoalmazeError: no such agent, shift, site or method; or there is no terminal to draw in.
     """
-    agent = load_agent(config.agent)
-    family = agent.family.resized(config.size)
-    if config.shift != NO_SHIFT and config.shift not in family.shifts:
-        raise unknown("shift", config.shift, [NO_SHIFT, *family.shifts])
-    find_map_site(agent.network, config.site)
-    method = find_method(config.method)
     if not config.json and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise GoalmazeError(
-            "live draws in a terminal and there is none; add --json to play one level without showing it"
+            "live draws in a terminal and there is none; leave --terminal out, or add --json to play one level"
         )
-    workshop = make_workshop(agent.policy, family, FIT_LEVELS, config.seed)
-    scene = Scene(agent, family, method.find(workshop, config.site), shift=config.shift, seed=config.seed)
+    desk = Desk(config.agent, config.runs)
+    settings = desk.completed(config.settings())
+    scene = desk.scene(settings)
     if config.json:
         while not scene.finished:
             scene.step()
     else:
-        watch(scene, f"{config.agent} edited at {config.site} by {config.method}")
-    return LiveReport(config.agent, config.site, config.method, scene.tally)
+        edited = "not edited" if scene.pattern is None else f"edited at {settings.site} by {settings.method}"
+        watch(scene, f"{settings.agent} {edited}")
+    return LiveReport(settings.agent, settings.site, settings.method, scene.tally)
 
 
 def watch(scene: Scene, title: str) -> None:
@@ -126,16 +119,14 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     Raises:
         GoalmazeError: the terminal is too narrow for two mazes.
     """
-    width = scene.level.width
-    cell_width = 2 if 2 * 2 * width + len(GAP) <= columns else 1
-    if 2 * width * cell_width + len(GAP) > columns:
-        raise GoalmazeError(
-            f"the terminal has {columns} columns; two mazes of size {width} need {2 * width + len(GAP)}"
-        )
-    left = _board(scene, scene.unedited, cell_width, target=False)
-    right = _board(scene, scene.edited, cell_width, target=True)
-    names = "unedited".ljust(width * cell_width) + GAP + "edited"
-    ends = scene.unedited.outcome.ljust(width * cell_width) + GAP + scene.edited.outcome
+    width, walkers = scene.level.width, scene.walkers
+    least = len(walkers) * width + len(GAP) * (len(walkers) - 1)
+    cell_width = 2 if least + len(walkers) * width <= columns else 1
+    if least > columns:
+        raise GoalmazeError(f"the terminal has {columns} columns; {len(walkers)} mazes of size {width} need {least}")
+    boards = [_board(scene, walker, cell_width, target=name == "edited") for name, walker in walkers.items()]
+    names = GAP.join(name.ljust(width * cell_width) for name in walkers)
+    ends = GAP.join(walker.outcome.ljust(width * cell_width) for walker in walkers.values())
     present = scene.level.present()
     legend = "  ".join(
         [
@@ -145,14 +136,15 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
                 for kind in scene.family.kinds
                 if kind.name in present
             ),
-            _paint("◎", TARGET_COLOUR) + " target of the edit",
+            *([] if scene.pattern is None else [_paint("◎", TARGET_COLOUR) + " target of the edit"]),
         ]
     )
     state = "playing" if playing else "paused"
     tally = "; ".join(
         f"{who}: {', '.join(f'{n} {end}' for end, n in ends.items()) or '-'}" for who, ends in scene.tally.items()
     )
-    rows = [a + GAP + b for a, b in zip(left, right, strict=True)]
+    rows = [GAP.join(parts) for parts in zip(*boards, strict=True)]
+    refusal = why_not_edited(scene.agent, scene.family)
     return "\n".join(
         [
             title[:columns],
@@ -162,6 +154,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
             *rows,
             ends,
             "",
+            *([] if refusal is None else [refusal[:columns]]),
             legend,
             f"so far  {tally}",
             HELP[:columns],
@@ -171,10 +164,12 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
 
 def _board(scene: Scene, walker: Walker, cell_width: int, *, target: bool) -> list[str]:
     """Return one maze as lines of coloured text."""
-    level = scene.level
+    level = walker.episodes.present()
     marks: dict[int, tuple[str, Colour]] = dict.fromkeys(walker.trail, (GLYPHS["dot"], TRAIL_COLOUR))
     kinds = {kind.name: kind for kind in scene.family.kinds}
     for name, cell in zip(level.kinds, level.objects[0].tolist(), strict=True):
+        if cell == ABSENT:
+            continue
         under = marks[cell][0] if cell in marks and cell not in walker.trail and cell_width > 1 else ""
         marks[cell] = (under + _glyph(kinds[name]), kinds[name].colour)
     if target:

@@ -14,6 +14,7 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.knowledge import CELLS, Knowledge
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Workshop:
 
 
 class Method(abc.ABC):
-    """A way to find what to write; its name is part of every result."""
+    """A way to find what to write; its name is part of every result, and what its edits know goes with it."""
 
     name: ClassVar[str]
+    knows: ClassVar[Knowledge] = CELLS
 
     @abc.abstractmethod
     def find(self, workshop: Workshop, site: str) -> GoalPattern:

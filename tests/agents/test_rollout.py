@@ -257,3 +257,17 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
         assert seen.any()
         mazes.episodes.step(moment.actions)
     assert not np.array_equal(shown[0], shown[1][: len(shown[0])])
+
+
+def test_rewards_and_chances_are_those_of_each_step(family: Family, network: Network) -> None:
+    levels = family.levels(12, np.arange(30), "moved-sign")
+    policy = NetworkPolicy(network)
+    trajectory = rollout(policy, levels, family, seed=2)
+    for step, moment in enumerate(stepwise(policy, levels, family, seed=2)):
+        np.testing.assert_array_equal(trajectory.rewards[step], moment.rewards)
+        for b in range(len(levels)):
+            told = moment.probabilities[b, moment.actions[b]] if moment.active[b] else 0
+            assert trajectory.chances[step, b] == told
+    np.testing.assert_array_equal(trajectory.rewards.sum(axis=0), trajectory.returns)
+    assert ((trajectory.chances > 0) == (trajectory.actions >= 0)).all()
+    assert 0 < trajectory.chances[trajectory.actions >= 0].min() < 1

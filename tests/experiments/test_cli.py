@@ -54,7 +54,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (["train", "--recipe", "nowhere.toml"], ["cannot read recipe nowhere.toml"]),
         (["zoo", "show"], ["name an agent to show"]),
         (["bench", "nothing"], ["nothing"]),
-        (["live", AGENT], ["live draws in a terminal", "--json"]),
+        (["live", AGENT, "--terminal"], ["live draws in a terminal", "--json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -98,7 +98,7 @@ def test_damaged_and_foreign_checkpoints_are_refused(capsys: pytest.CaptureFixtu
         ["eval", AGENT, "--levels", "8"],
         ["probe", AGENT, "--levels", "16", "--fit-levels", "60", "--sites", "stem", "--targets", "sign"],
         ["retarget", AGENT, "--levels", "16", "--fit-levels", "16", "--sites", "stem", "--methods", "mean-pattern"],
-        ["live", AGENT],
+        ["live", AGENT, "--terminal"],
         ["zoo", "list"],
         ["zoo", "show", "green-exit"],
     ],

@@ -93,14 +93,14 @@ def test_the_screen_shows_both_mazes_and_fits(scene: Scene) -> None:
         assert all(len(line) <= columns for line in board)
         assert sum(line.count("●") for line in board) == 2
         assert sum(line.count("◎") for line in board) == 1
-    with pytest.raises(GoalmazeError, match="21 columns; two mazes of size 9 need 22"):
+    with pytest.raises(GoalmazeError, match="21 columns; 2 mazes of size 9 need 22"):
         terminal.draw(scene, "title", False, 21)
 
 
 def test_a_real_terminal_is_driven_by_keys_and_given_back() -> None:
     main, worker = pty.openpty()
     os.environ["COLUMNS"], os.environ["LINES"] = "100", "40"
-    command = [sys.executable, "-m", "goalmaze.experiments", "live", "zoo:green-exit"]
+    command = [sys.executable, "-m", "goalmaze.experiments", "live", "zoo:green-exit", "--terminal"]
     process = subprocess.Popen(command, stdin=worker, stdout=worker, stderr=subprocess.PIPE, close_fds=True)
     os.close(worker)
     seen = read_until(main, "paused")

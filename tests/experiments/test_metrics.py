@@ -45,8 +45,16 @@ def walk(picture: str, cells: list[tuple[int, int]]) -> Trajectory:
     levels = read_ascii(picture, family)
     agent = np.array([[r * 7 + c] for r, c in cells], np.int32)
     ended = agent[-1] == levels.cells("exit")
+    steps = len(cells) - 1
     return Trajectory(
-        levels, agent, np.zeros((len(cells) - 1, 1), np.int8), np.array([len(cells) - 1]), ended, np.zeros((1, 2))
+        levels,
+        agent,
+        np.zeros((steps, 1), np.int8),
+        np.array([steps]),
+        ended,
+        np.zeros((1, 2)),
+        np.zeros((steps, 1, 2)),
+        np.ones((steps, 1)),
     )
 
 
@@ -117,7 +125,8 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
     opened = min(sum(name.startswith("chest") for name in order), sum(name.startswith("key") for name in order))
     returns = np.array([[opened, sum(name.startswith("key") for name in order)]], np.float32)
     steps = np.array([len(order)])
-    return Trajectory(levels, agent, np.zeros((len(order), 1), np.int8), steps, np.array([False]), returns)
+    actions, rewards = np.zeros((len(order), 1), np.int8), np.zeros((len(order), 1, 2), np.float32)
+    return Trajectory(levels, agent, actions, steps, np.array([False]), returns, rewards, np.ones((len(order), 1)))
 
 
 @pytest.mark.parametrize(

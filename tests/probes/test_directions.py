@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.directions import GoalPattern, gather, spread
 
 
@@ -100,3 +102,28 @@ def test_the_edit_of_a_pattern_arrives_at_the_target_and_leaves_the_goal() -> No
     expected = spread_slowly(arriving, targets.tolist(), 7, 7) - spread_slowly(leaving, goals.tolist(), 7, 7)
     assert (edit.site, edit.strength) == ("stem", 0.5)
     torch.testing.assert_close(edit.delta, expected)
+
+
+def test_an_absent_goal_takes_nothing_away_and_lifts_nothing_off() -> None:
+    pattern = random_pattern(2, 3, 3)
+    goals, targets = np.array([-1, 24], np.int32), np.array([16, 8], np.int32)
+    found = GoalPattern("stem", pattern, pattern, rectified=False).edit(goals, targets, 7, 7).delta
+    torch.testing.assert_close(found[:1], spread_slowly(pattern, [16], 7, 7))
+    torch.testing.assert_close(found[1:], spread_slowly(pattern, [8], 7, 7) - spread_slowly(pattern, [24], 7, 7))
+    maps = torch.randn(2, 1, 7, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(gather(maps, goals), gather(maps[1:], goals[1:]))
+
+
+@pytest.mark.parametrize(
+    ("goals", "targets", "message"),
+    [
+        ([8, 8], [9, 49], "level 1: target at cell 49 is outside the 7x7 maze"),
+        ([8, -2], [9, 9], "level 1: goal at cell -2 is outside the 7x7 maze"),
+        ([8, 8], [-1, 9], "level 0: there is no target"),
+        ([8], [9, 9], "1 goals and 2 targets do not fit"),
+    ],
+)
+def test_cells_that_are_none_are_refused_by_name(goals: list[int], targets: list[int], message: str) -> None:
+    pattern = GoalPattern("stem", torch.ones(2, 1, 1), torch.ones(2, 1, 1), rectified=False)
+    with pytest.raises(GoalmazeError, match=message):
+        pattern.edit(np.array(goals, np.int32), np.array(targets, np.int32), 7, 7)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Rows
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.ascii import read_ascii
@@ -17,8 +18,11 @@ from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch, concatenate
+from goalmaze.envs.observations import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.edits import Add, Edit, applied
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.edits import Add, Edit, FirstSteps, applied, knowledge_of
+from goalmaze.probes.knowledge import WALLS, is_fair
 
 SITES = ["stem", "block1", "block2", "hidden"]
 
@@ -261,3 +265,111 @@ def test_an_edit_is_whatever_has_a_site_and_can_be_called(levels: LevelBatch) ->
     edits: list[Edit] = [Add("stem", delta(levels)), Scale("stem", 1.0)]
     with pytest.raises(dataclasses.FrozenInstanceError):
         edits[0].site = "block1"  # type: ignore[misc]
+
+
+def test_too_few_rows_are_refused_in_one_line(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    short = Add("stem", delta(levels)[:20])
+    message = "edit at site 'stem' is for 20 levels, level 23 is being played; make it for the levels"
+    with pytest.raises(GoalmazeError, match=message), applied(policy, [short]):
+        logits(policy, family, levels)
+    assert hooks(policy.network) == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorder:
+    """Changes nothing visibly and writes down whom it was asked about."""
+
+    site: str
+    seen: list[list[int]]
+
+    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+        self.seen.append(rows.tolist())
+        return activation * 1.0
+
+
+def networks() -> list[tuple[str, dict[str, int], str]]:
+    return [
+        ("grid", {"channels": 4, "blocks": 1, "hidden": 8}, "block1"),
+        ("lstm", {"channels": 4, "blocks": 1, "hidden": 8, "units": 8}, "kept"),
+        ("drc", {"channels": 4, "layers": 1, "ticks": 2, "hidden": 8}, "tick2_layer1"),
+    ]
+
+
+def made(name: str, options: dict[str, int], family: Family) -> NetworkPolicy:
+    torch.manual_seed(3)
+    return NetworkPolicy(make_network(name, Shape.seeing(make_view(family)), options))
+
+
+@pytest.mark.parametrize(("name", "options", "site"), networks())
+@pytest.mark.parametrize("steps", [1, 3])
+def test_first_steps_are_edited_and_no_later_ones_in_every_episode(
+    family: Family, levels: LevelBatch, name: str, options: dict[str, int], site: str, steps: int
+) -> None:
+    policy, seen = made(name, options, family), []
+    whole: list[list[int]] = []
+    with applied(policy, [Recorder(site, whole), FirstSteps(Recorder(site, seen), steps)]):
+        one = rollout(policy, levels, family)
+        taken = len(whole)
+        rollout(policy, levels, family)
+    assert len(one.actions) == taken > 3
+    assert seen == whole[:steps] + whole[taken : taken + steps]
+    assert vars(policy).keys() == {"network", "rows"}
+
+
+@pytest.mark.parametrize(("name", "options", "site"), networks())
+def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
+    family: Family, levels: LevelBatch, name: str, options: dict[str, int], site: str
+) -> None:
+    policy = made(name, options, family)
+    push = Scale(site, -30.0)
+
+    def chances(edits: list[Edit]) -> list[np.ndarray]:
+        with applied(policy, edits):
+            actor = policy.begin(levels)
+            seen = first_observations(family, levels)
+            return [actor.probabilities(np.arange(24), seen, levels.start) for _ in range(3)]
+
+    none, always, first = chances([]), chances([push]), chances([FirstSteps(push)])
+    np.testing.assert_array_equal(first[0], always[0])
+    assert not np.array_equal(first[0], none[0])
+    assert not np.array_equal(first[1], always[1])
+    if name == "grid":
+        np.testing.assert_array_equal(first[1], none[1])
+
+
+def test_steps_are_counted_for_each_level_by_itself(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    seen = first_observations(family, levels)
+    plain = policy.begin(levels).probabilities(np.arange(24), seen, levels.start)
+    with applied(policy, [FirstSteps(Scale("block1", 3.0))]):
+        actor = policy.begin(levels)
+        early = actor.probabilities(np.arange(12), seen[:12], levels.start[:12])
+        mixed = actor.probabilities(np.arange(24), seen, levels.start)
+    np.testing.assert_allclose(mixed[:12], plain[:12], atol=1e-6)
+    assert np.abs(early - plain[:12]).max() > 1e-3
+    assert np.abs(mixed[12:] - plain[12:]).max() > 1e-3
+
+
+def test_a_limited_edit_may_stand_beside_and_within_others(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    inner: list[list[int]] = []
+    outer: list[list[int]] = []
+    with applied(policy, [FirstSteps(Recorder("stem", outer), 2)]):
+        with applied(policy, [FirstSteps(Recorder("stem", inner))]):
+            rollout(policy, levels, family)
+        rollout(policy, levels, family)
+    assert (len(inner), len(outer)) == (1, 4)
+    assert vars(policy).keys() == {"network", "rows"}
+    with pytest.raises(GoalmazeError, match="cannot last for 0 steps"):
+        FirstSteps(Scale("stem", 1.0), 0)
+
+
+def test_an_edit_that_does_not_say_what_it_knows_counts_as_knowing_all(levels: LevelBatch) -> None:
+    silent = Scale("stem", 1.0)
+    assert knowledge_of(silent) == knowledge_of(FirstSteps(silent)) == knowledge_of(Add("stem", delta(levels)))
+    assert not is_fair(knowledge_of(silent))
+    told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(levels.start, levels.start, 7, 7)
+    assert is_fair(knowledge_of(told))
+    assert is_fair(knowledge_of(told.noise(0)))
+    assert is_fair(knowledge_of(FirstSteps(told)))
+    assert not is_fair(frozenset({WALLS}))

@@ -17,7 +17,7 @@ from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
-from goalmaze.probes.targets import PURSUED, draw_targets, label_cells, target_names
+from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, label_cells, target_names
 
 SURELY = 1e-6
 
@@ -123,3 +123,20 @@ def test_who_reaches_nothing_pursues_nothing(family: Family) -> None:
     levels = read_ascii("#######\n#A.S.E#\n#######\n\n#######\n#A.E.S#\n#######\n\n#######\n#E.A..#\n#######", family)
     assert label_cells(PURSUED, Stubborn(0), levels, family, 0).tolist() == [ABSENT] * 3
     assert label_cells(PURSUED, Stubborn(1), levels, family, 0).tolist() == [10, 10, ABSENT]
+
+
+def test_targets_in_walls_outside_or_missing_are_refused_by_name(family: Family) -> None:
+    levels = family.levels(1, np.arange(4))
+    good = draw_targets(levels, 0)
+    check_targets(levels, good)
+    for cell, message in (
+        (0, r"level 2: target \(0, 0\) lies on a wall; choose a free cell"),
+        (49, "level 2: target at cell 49 is outside the 7x7 maze"),
+        (ABSENT, "level 2: there is no target"),
+    ):
+        bad = good.copy()
+        bad[2] = cell
+        with pytest.raises(GoalmazeError, match=message):
+            check_targets(levels, bad)
+    with pytest.raises(GoalmazeError, match="do not fit 4 levels"):
+        check_targets(levels, good[:2])

@@ -1,0 +1,94 @@
+"""How fast are agents judged? Whole episodes, and what the loop costs above the network's forward passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.zoo import zoo_names
+
+TRIALS = 3
+
+
+class Stopwatch:
+    """Adds up the seconds that a module's forward passes take.
+
+    Attributes:
+        seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begun = 0.0
+
+    def start(self, *_: object) -> None:
+        """Begin a pass."""
+        self._begun = time.perf_counter()
+
+    def stop(self, *_: object) -> None:
+        """End it."""
+        self.seconds += time.perf_counter() - self._begun
+
+
+@contextmanager
+def timed(module: nn.Module, method: str) -> Iterator[Stopwatch]:
+    """Time every call of a module's method while the context lasts."""
+    watch = Stopwatch()
+    original = getattr(module, method)
+
+    def call(*arguments: Any) -> Any:
+        watch.start()
+        try:
+            return original(*arguments)
+        finally:
+            watch.stop()
+
+    setattr(module, method, call)
+    try:
+        yield watch
+    finally:
+        delattr(module, method)
+
+
+def measure(full: bool) -> list[dict[str, Any]]:
+    """Return one row for each number of levels: the agent's training distribution, one episode a level.
+
+    `overhead` is the loop's seconds over those of the network's forward passes within it, less 1: 0.1 is a tenth more.
+    Rows are of the trial with the median of that; `episodes_per_s` is its too.
+    """
+    agent = load_agent(f"zoo:{zoo_names()[0]}")
+    rollout(agent.policy, agent.family.levels(1, np.arange(64)), agent.family)
+    counts = (512, 2048, 10_000) if full else (1024,)
+    return [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]
+
+
+def _row(agent: Agent, count: int) -> dict[str, Any]:
+    levels = agent.family.levels(0, np.arange(count))
+    trials = []
+    # a recurrent network's pass is `advance`, any other's is `forward`
+    method = "advance" if hasattr(agent.network, "advance") else "forward"
+    for _ in range(TRIALS):
+        with timed(agent.network, method) as watch:
+            begun = time.perf_counter()
+            trajectory = rollout(agent.policy, levels, agent.family)
+            seconds = time.perf_counter() - begun
+        trials.append((seconds / watch.seconds - 1, seconds))
+    overhead, seconds = sorted(trials)[TRIALS // 2]
+    return {
+        "levels": count,
+        "size": agent.family.size,
+        "threads": torch.get_num_threads(),
+        "seconds": seconds,
+        "episodes_per_s": count / seconds,
+        "steps_per_s": int(trajectory.steps.sum()) / seconds,
+        "overhead": overhead,
+    }

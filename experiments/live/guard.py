@@ -1,0 +1,134 @@
+"""Who may talk to the page's server: the page itself, on this machine, with the token of this launch."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a server bound to `host` is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Refuses requests and websockets with a foreign Host, a foreign Origin or a wrong token.
+
+    A foreign Host is what a page of another site sends after it has turned its own name into this address; any port is
+    good, since a tunnel may have another. The Origin must be what the Host says; a websocket must have one.
+
+    Args:
+        app: what is guarded.
+        token: of this launch.
+        host: what the server is bound to; beyond loopback, addresses and this machine's name are good Hosts too.
+    """
+
+    def __init__(self, app: App, token: str, host: str) -> None:
+        self._app, self._token, self._host = app, token.encode(), host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is good; answer the rest with 403."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        reason = self.refusal(scope)
+        if reason is None:
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        else:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), *HEADERS]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
+            await send({"type": "http.response.body", "body": f"goalmaze live: {reason}\n".encode()})
+
+    def refusal(self, scope: Scope) -> str | None:
+        """Return why a request is refused, or None."""
+        sent: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            sent.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        hosts, origins = sent.get("host", []), sent.get("origin", [])
+        if len(hosts) != 1 or not self._is_good(hosts[0]):
+            return "wrong Host; open the address that was printed"
+        needed = scope["type"] == "websocket"
+        if len(origins) > 1 or (needed and not origins) or (origins and not _same(origins[0], hosts[0])):
+            return "wrong Origin; open the address that was printed"
+        tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
+        if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode("latin-1", "replace"), self._token):
+            return "wrong or missing token; open the address that was printed at this launch"
+        return None
+
+    def _is_good(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in LOOPBACK or name == self._host:
+            return True
+        if is_loopback(self._host):
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name == socket.gethostname().lower()
+        return True
+
+
+def _same(origin: str, host: str) -> bool:
+    return origin in (f"http://{host}", f"https://{host}")
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *HEADERS]
+        await send(message)
+
+    return sending
+
+
+class Allowance:
+    """So many messages a second and no more, with some saved up.
+
+    Args:
+        rate: messages a second.
+        most: that can be saved up.
+    """
+
+    def __init__(self, rate: float, most: float) -> None:
+        self._rate, self._most = rate, most
+        self._left, self._then = most, time.monotonic()
+
+    def spend(self) -> bool:
+        """Return whether one more message is allowed now."""
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._then) * self._rate)
+        self._then = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

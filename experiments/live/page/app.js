@@ -1,0 +1,444 @@
+/* The live page: what the server says is drawn, what a person does is sent. */
+(() => {
+  startTheme();
+  const byId = (id) => document.getElementById(id);
+  const token = new URLSearchParams(location.search).get("token") || "";
+  const view = { arrows: "policy", overlay: "none", channel: 0, cursor: -1 };
+  const boards = { unedited: byId("unedited"), edited: byId("edited") };
+  let socket = null, number = 0, answered = 0, scene = null, menu = null, sprites = null;
+  let playing = false, stepAsked = 0, tool = "target", drag = null, dragNumber = Date.now();
+  let stepShown = performance.now(), painting = false, quiet = 0, pendingMove = null, lastOutcome = "";
+
+  /* ---- the wire ---- */
+  function connect() {
+    const link = scene ? scene.link : location.hash.replace(/^#(scene=)?/, "");
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    socket = new WebSocket(`${scheme}://${location.host}/ws?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(link)}`);
+    socket.onmessage = (event) => receive(JSON.parse(event.data));
+    socket.onopen = () => { number = answered = stepAsked = 0; };
+    socket.onclose = lost;
+  }
+  async function lost(event) {
+    setPlaying(false);
+    let text = "The server has stopped. The scene is kept; trying to reach it again …";
+    if (event.code === 1013) text = event.reason;
+    else {
+      try {
+        const answer = await fetch(`/alive?token=${encodeURIComponent(token)}`);
+        if (answer.status === 403) text = "The server was started anew and has a new address: open the one it printed.";
+      } catch { /* not there; the text says so */ }
+    }
+    byId("banner").textContent = text;
+    byId("banner").hidden = false;
+    document.body.dataset.connection = "lost";
+    setTimeout(connect, 1000);
+  }
+  function send(message) {
+    if (!socket || socket.readyState !== WebSocket.OPEN) return 0;
+    socket.send(JSON.stringify({ ...message, n: ++number }));
+    return number;
+  }
+  function receive(message) {
+    if (message.kind === "menu") { menu = message; sprites = makeSprites(menu); fillMenu(); return; }
+    if (message.kind === "busy") { say(message.text, true); return; }
+    if (message.kind === "error") { say(message.text); return; }
+    const before = scene;
+    scene = message;
+    answered = message.n;
+    byId("banner").hidden = true;
+    document.body.dataset.connection = "open";
+    if (before && scene.sides.unedited.trail.length === before.sides.unedited.trail.length + 1 || before && scene.sides.edited && before.sides.edited && scene.sides.edited.trail.length === before.sides.edited.trail.length + 1) stepShown = performance.now();
+    showScene();
+    if (byId("status").dataset.busy) hush();
+    pumpMove();
+  }
+
+  /* ---- showing ---- */
+  function option(select, value, text) {
+    const element = document.createElement("option");
+    element.value = value;
+    element.textContent = text;
+    select.append(element);
+  }
+  function fill(id, pairs) {
+    const select = byId(id);
+    select.replaceChildren();
+    for (const [value, text] of pairs) option(select, value, text);
+  }
+  function fillMenu() {
+    fill("agent", Object.keys(menu.agents).map((name) => [name, name]));
+    fill("family", menu.families.map((name) => [name, name]));
+    fill("shift", Object.keys(menu.shifts).map((name) => [name, name]));
+    fill("method", menu.methods.map((name) => [name, name]));
+    fill("size", menu.sizes.map((size) => [size, `${size} × ${size}`]));
+    const sites = Object.keys(menu.sites).map((name) => [name, name]);
+    fill("site", sites);
+    fill("look", sites);
+    byId("tools").replaceChildren();
+    if (scene) showScene();
+  }
+  function setValue(id, value) {
+    const element = byId(id);
+    if (document.activeElement !== element || element.tagName === "SELECT") element.value = value;
+  }
+  function showScene() {
+    if (!menu || !scene) return;
+    const settings = scene.settings, lone = !scene.sides.edited;
+    byId("sentence").textContent = scene.sentence;
+    for (const id of ["agent", "family", "size", "shift", "seed", "index", "site", "method", "strength", "edit"]) setValue(id, settings[id]);
+    setValue("look", scene.look_at);
+    byId("strength-text").textContent = Number(settings.strength).toFixed(1);
+    byId("purpose").textContent = menu.agents[settings.agent] || "an agent of your own";
+    byId("shift-text").textContent = menu.shifts[settings.shift] || "";
+    byId("boards").classList.toggle("lone", lone);
+    byId("figure-edited").hidden = lone;
+    for (const id of ["method", "site", "strength", "edit"]) byId(id).disabled = lone;
+    byId("undo").disabled = !scene.undo;
+    byId("clock").textContent = `step ${Math.max(...Object.values(scene.sides).map((side) => side.trail.length - 1))} of ${scene.limit}`;
+    for (const [name, side] of Object.entries(scene.sides)) {
+      showOutcome(byId(`outcome-${name}`), side, scene.limit);
+      boards[name].setAttribute("aria-label", `Maze of the ${name} agent. ${describe(name)}`);
+    }
+    setValue("ascii", scene.ascii || "This level has no text: two things on one cell have no letter.");
+    const query = `?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(scene.link)}`;
+    for (const form of ["html", "gif", "mp4", "png"]) byId(form).href = `/export/episode.${form}${query}`;
+    history.replaceState(null, "", `${location.pathname}${location.search}#scene=${scene.link}`);
+    showTools();
+    showTally();
+    showChannels();
+    showLegend();
+    announce();
+    repaint();
+  }
+  function place(cell) { return `row ${Math.floor(cell / scene.width)}, column ${cell % scene.width}`; }
+  function describe(name) {
+    const side = scene.sides[name];
+    const things = side.objects.map((thing) => `${thing.kind} at ${place(thing.cell)}`);
+    if (scene.target >= 0) things.push(`target at ${place(scene.target)}`);
+    return `Agent at ${place(side.agent)}; ${things.join("; ")}. ${outcomeText(side, scene.limit)}.`;
+  }
+  function announce() {
+    const text = Object.entries(scene.sides).map(([name, side]) => `${name} ${outcomeText(side, scene.limit)}`).join(", ");
+    if (scene.finished && text !== lastOutcome) say(`${text[0].toUpperCase()}${text.slice(1)}.`);
+    lastOutcome = scene.finished ? text : "";
+  }
+  function showTally() {
+    const ends = [...new Set(Object.values(scene.tally).flatMap((counts) => Object.keys(counts)))];
+    const body = byId("tally");
+    body.replaceChildren();
+    body.parentElement.hidden = !ends.length;
+    const row = (cells, head) => {
+      const line = document.createElement("tr");
+      cells.forEach((text, i) => {
+        const cell = document.createElement(head || !i ? "th" : "td");
+        cell.textContent = text;
+        if (head || !i) cell.scope = head ? "col" : "row";
+        line.append(cell);
+      });
+      body.append(line);
+    };
+    row(["", ...ends], true);
+    for (const name of Object.keys(scene.sides)) row([name, ...ends.map((end) => scene.tally[name][end] || 0)]);
+  }
+  function toolList() {
+    const kinds = [...new Set(scene.sides.unedited.objects.map((thing) => thing.kind))].filter((kind) => menu.kinds[kind] && menu.kinds[kind].still);
+    return [...(scene.target >= 0 ? ["target"] : []), "agent", ...kinds, "wall"];
+  }
+  function showTools() {
+    const list = toolList(), bar = byId("tools");
+    if (!list.includes(tool)) tool = list[0];
+    if (bar.dataset.list !== list.join() || !bar.children.length) {
+      bar.dataset.list = list.join();
+      bar.replaceChildren(...list.map((name, i) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.setAttribute("role", "radio");
+        button.title = `key ${i + 1}`;
+        button.dataset.tool = name;
+        button.append(icon(name), name[0].toUpperCase() + name.slice(1));
+        button.onclick = () => setTool(name);
+        return button;
+      }));
+    }
+    for (const button of bar.children) button.setAttribute("aria-checked", String(button.dataset.tool === tool));
+    for (const canvas of Object.values(boards)) canvas.classList.toggle("walls", tool === "wall");
+    const hint = { wall: "Drag to draw walls, start on a wall to erase.", target: "Drag the target, or tap where it is to be." };
+    byId("hint").textContent = hint[tool] || `Drag things, or tap where the ${tool} is to be.`;
+  }
+  function icon(name) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 36;
+    canvas.setAttribute("aria-hidden", "true");
+    const pen = canvas.getContext("2d");
+    if (name === "target") drawTarget(pen, 18, 18, 38, menu, true);
+    else if (name === "agent") drawAgent(pen, { agent: 0, trail: [0] }, () => [18, 18], 1, 44, menu);
+    else if (name === "wall") { pen.fillStyle = rgb(menu.palette.wall); pen.fillRect(4, 4, 28, 28); pen.strokeStyle = "#888"; pen.strokeRect(4, 4, 28, 28); }
+    else if (sprites[name]) pen.drawImage(sprites[name], 1, 1, 34, 34);
+    return canvas;
+  }
+  function setTool(name) {
+    tool = name;
+    view.cursor = name === "wall" && view.cursor < 0 ? scene.start : name === "wall" ? view.cursor : -1;
+    showTools();
+    repaint();
+  }
+  function showChannels() {
+    const panel = byId("channels"), name = scene.sides.edited ? "edited" : "unedited";
+    const count = scene.scale.length, cells = scene.width * scene.height;
+    panel.hidden = !count;
+    view.channel = Math.min(view.channel, Math.max(0, count - 1));
+    if (panel.children.length !== count) {
+      panel.replaceChildren(...Array.from({ length: count }, (_, i) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.setAttribute("role", "option");
+        button.setAttribute("aria-label", `Channel ${i}`);
+        button.title = `channel ${i}`;
+        button.tabIndex = -1;
+        button.append(document.createElement("canvas"));
+        button.onclick = () => setChannel(i);
+        return button;
+      }));
+    }
+    if (!count || !byId("channels").checkVisibility()) return;
+    const maps = unpack(scene.sides[name].maps);
+    for (let i = 0; i < count; i++) {
+      const button = panel.children[i], canvas = button.firstChild;
+      button.setAttribute("aria-selected", String(view.overlay === "channel" && i === view.channel));
+      if (canvas.width !== scene.width) canvas.width = canvas.height = scene.width;
+      const pen = canvas.getContext("2d"), image = pen.createImageData(scene.width, scene.height);
+      for (let cell = 0; cell < cells; cell++) image.data.set([...rampColour(maps[i * cells + cell] / 255), 255], 4 * cell);
+      pen.putImageData(image, 0, 0);
+    }
+  }
+  function showLegend() {
+    const pen = byId("legend").getContext("2d");
+    for (let x = 0; x < 256; x++) { pen.fillStyle = rgb(rampColour(x / 255)); pen.fillRect(x, 0, 1, 8); }
+    byId("legend").parentElement.hidden = view.overlay === "none";
+    const range = scene.scale[view.channel] || [0, 0];
+    const ends = {
+      channel: [range[0], `channel ${view.channel} of ${scene.look_at}, now`, range[1]], reading: ["0", "chance that it is heading there (square root)", "1"],
+      changed: ["0", "how much the edit changes the policy", "1"], none: ["", "", ""],
+    }[view.overlay];
+    byId("legend-text").replaceChildren(...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })));
+    const headings = Object.entries(scene.sides).filter(([, side]) => side.heading !== undefined).map(([name, side]) => `${name}: ${what(side.heading)}`);
+    byId("reading").textContent = headings.length ? `A probe reads where it is heading. ${headings.join("; ")}.` : scene.refusal ? "" : "No reading yet: a probe is being fitted, or the agent reaches too little to fit one on.";
+  }
+  function what(cell) {
+    const things = scene.sides.unedited.objects.filter((thing) => thing.cell === cell).map((thing) => thing.kind);
+    if (cell === scene.target) things.push("target");
+    return things.length ? `the ${things.join(" and ")}` : place(cell);
+  }
+  function setChannel(channel) {
+    const count = scene.scale.length;
+    if (!count) return;
+    view.channel = (channel + count) % count;
+    view.overlay = byId("overlay").value = "channel";
+    showChannels();
+    showLegend();
+    repaint();
+  }
+  function repaint() {
+    if (painting) return;
+    painting = true;
+    requestAnimationFrame(paint);
+  }
+  function paint(now) {
+    painting = false;
+    if (!scene || !sprites) return;
+    const length = reduced || drag ? 0 : Math.min(160, 700 / Number(byId("speed").value));
+    const part = length ? Math.min(1, (now - stepShown) / length) : 1;
+    for (const name of Object.keys(scene.sides)) {
+      const moving = scene.sides[name].outcome === "walking" || part < 1;
+      drawBoard(boards[name], scene, name, menu, sprites, view, moving ? part : 1);
+    }
+    document.body.dataset.painted = String(answered);
+    if (part < 1) repaint();
+  }
+  function say(text, busy = false) {
+    const status = byId("status");
+    status.textContent = text;
+    status.classList.add("shown");
+    if (busy) status.dataset.busy = "1";
+    else delete status.dataset.busy;
+    clearTimeout(quiet);
+    if (!busy) quiet = setTimeout(hush, 3200);
+  }
+  function hush() {
+    byId("status").classList.remove("shown");
+    delete byId("status").dataset.busy;
+  }
+
+  /* ---- playing ---- */
+  function setPlaying(on) {
+    playing = on;
+    byId("play").textContent = on ? "❚❚ Pause" : "▶ Play";
+    byId("play").setAttribute("aria-pressed", String(on));
+    if (on) tick();
+  }
+  function tick() {
+    if (!playing) return;
+    if (answered >= stepAsked && !drag) {
+      if (scene.finished) stepAsked = send({ do: "choose", change: { index: scene.settings.index + 1 } });
+      else stepAsked = send({ do: "step" });
+    }
+    const pause = scene && scene.finished ? 1100 : 1000 / Number(byId("speed").value);
+    setTimeout(tick, pause);
+  }
+  const choose = (change) => send({ do: "choose", change });
+
+  /* ---- dragging ---- */
+  function cellAt(canvas, event) {
+    const box = canvas.getBoundingClientRect();
+    const column = Math.floor(((event.clientX - box.left) / box.width) * scene.width);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * scene.height);
+    if (row < 0 || column < 0 || row >= scene.height || column >= scene.width) return -1;
+    return row * scene.width + column;
+  }
+  function thingAt(cell, name) {
+    const side = scene.sides[name];
+    const here = side.objects.filter((thing) => thing.cell === cell && menu.kinds[thing.kind].still);
+    const held = here.find((thing) => thing.kind === tool);
+    if (held) return held;
+    if (cell === scene.target) return { kind: "target", which: 0 };
+    if (cell === side.agent || cell === scene.start) return { kind: "agent", which: 0 };
+    return here.length ? here[here.length - 1] : null;
+  }
+  function mayStand(kind, cell) {
+    if (cell < 0 || scene.walls[cell] === "1") return false;
+    const things = scene.sides.unedited.objects;
+    if (kind === "target") return true;
+    if (kind === "agent") return !things.some((thing) => thing.cell === cell);
+    return cell !== scene.start && !things.some((thing) => thing.kind === kind && thing.cell === cell);
+  }
+  function moveTo(thing, cell) {
+    if (!mayStand(thing.kind, cell)) return;
+    pendingMove = { do: "move", what: thing.kind, which: thing.which || 0, cell, drag: dragNumber };
+    pumpMove();
+  }
+  let moveSent = 0;
+  function pumpMove() {
+    if (!pendingMove || answered < moveSent) return;
+    moveSent = send(pendingMove);
+    pendingMove = null;
+  }
+  function paintWall(cell) {
+    if (cell < 0 || drag.last === cell) return;
+    drag.last = cell;
+    const up = drag.up;
+    if ((scene.walls[cell] === "1") !== up) send({ do: "wall", cell, up, drag: dragNumber });
+  }
+  for (const [name, canvas] of Object.entries(boards)) {
+    canvas.addEventListener("pointerdown", (event) => {
+      if (!scene || event.button) return;
+      const cell = cellAt(canvas, event);
+      if (cell < 0) return;
+      event.preventDefault();
+      canvas.focus({ preventScroll: true });
+      canvas.setPointerCapture(event.pointerId);
+      dragNumber += 1;
+      moveSent = Math.min(moveSent, answered);
+      if (tool === "wall") {
+        drag = { name, up: scene.walls[cell] !== "1", last: -1 };
+        paintWall(cell);
+        return;
+      }
+      let thing = thingAt(cell, name);
+      if (!thing) {
+        thing = { kind: tool, which: 0 };
+        moveTo(thing, cell);
+      } else if (toolList().includes(thing.kind)) setTool(thing.kind);
+      drag = { name, thing, last: cell };
+      canvas.classList.add("dragging");
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!drag || drag.name !== name) return;
+      const cell = cellAt(canvas, event);
+      if (!drag.thing) paintWall(cell);
+      else if (cell !== drag.last) { drag.last = cell; moveTo(drag.thing, cell); }
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, () => { drag = null; canvas.classList.remove("dragging"); });
+    }
+  }
+
+  /* ---- keys ---- */
+  function nudge(right, down) {
+    const held = tool === "wall" ? view.cursor : tool === "target" ? scene.target : tool === "agent" ? scene.start : scene.sides.unedited.objects.find((thing) => thing.kind === tool).cell;
+    let column = held % scene.width + right, row = Math.floor(held / scene.width) + down;
+    while (row >= 0 && column >= 0 && row < scene.height && column < scene.width) {
+      const cell = row * scene.width + column;
+      if (tool === "wall") { view.cursor = cell; repaint(); say(`${place(cell)}: ${scene.walls[cell] === "1" ? "wall" : "floor"}`); return; }
+      if (mayStand(tool, cell)) { moveTo({ kind: tool, which: 0 }, cell); return; }
+      [column, row] = [column + right, row + down];
+    }
+  }
+  const cycle = (id) => {
+    const select = byId(id);
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    select.dispatchEvent(new Event("change"));
+  };
+  const speed = (by) => { byId("speed").value = Number(byId("speed").value) + by; say(`${byId("speed").value} steps per second`); };
+  const keys = {
+    " ": () => setPlaying(!playing), ".": () => send({ do: "step" }), r: () => send({ do: "restart" }),
+    n: () => choose({ index: scene.settings.index + 1 }), p: () => choose({ index: Math.max(0, scene.settings.index - 1) }),
+    u: () => send({ do: "undo" }), v: () => cycle("arrows"), o: () => cycle("overlay"),
+    "[": () => setChannel(view.channel - 1), "]": () => setChannel(view.channel + 1), "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1),
+    l: () => copy(location.href, "Link copied. It opens this scene while this server runs."), "?": () => byId("keys").showModal(),
+    ArrowUp: () => nudge(0, -1), ArrowDown: () => nudge(0, 1), ArrowLeft: () => nudge(-1, 0), ArrowRight: () => nudge(1, 0),
+    Enter: () => { if (tool === "wall") { dragNumber += 1; send({ do: "wall", cell: view.cursor, up: scene.walls[view.cursor] !== "1", drag: dragNumber }); } },
+  };
+  addEventListener("keydown", (event) => {
+    const tag = event.target.tagName;
+    if (!scene || event.altKey || byId("keys").open) return;
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && tag !== "TEXTAREA" && tag !== "INPUT") { event.preventDefault(); keys.u(); return; }
+    if (event.ctrlKey || event.metaKey || ["INPUT", "SELECT", "TEXTAREA"].includes(tag)) return;
+    if (["BUTTON", "A", "SUMMARY"].includes(tag) && [" ", "Enter"].includes(event.key)) return;
+    const digit = Number(event.key);
+    if (digit >= 1 && digit <= toolList().length) { setTool(toolList()[digit - 1]); return; }
+    const act = keys[event.key] || keys[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    if (event.key.startsWith("Arrow") && !event.repeat) dragNumber += 1;
+    act();
+  });
+
+  /* ---- controls ---- */
+  async function copy(text, done) {
+    try { await navigator.clipboard.writeText(text); say(done); } catch { say("The browser did not let the page copy; select the text instead."); }
+  }
+  byId("play").onclick = keys[" "];
+  byId("step").onclick = keys["."];
+  byId("restart").onclick = keys.r;
+  byId("next").onclick = keys.n;
+  byId("undo").onclick = keys.u;
+  byId("help").onclick = keys["?"];
+  byId("theme").onclick = () => {
+    const root = document.documentElement;
+    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    repaint();
+  };
+  for (const id of ["agent", "family", "shift", "site", "method", "edit"]) byId(id).onchange = () => choose({ [id]: byId(id).value });
+  byId("size").onchange = () => choose({ size: Number(byId("size").value) });
+  for (const id of ["seed", "index"]) byId(id).onchange = () => choose({ [id]: Math.max(0, Math.floor(Number(byId(id).value) || 0)) });
+  byId("strength").oninput = () => { pendingChoice = { strength: Number(byId("strength").value) }; pumpChoice(); };
+  let pendingChoice = null, choiceTimer = 0;
+  function pumpChoice() {
+    if (choiceTimer || !pendingChoice) return;
+    choose(pendingChoice);
+    pendingChoice = null;
+    choiceTimer = setTimeout(() => { choiceTimer = 0; pumpChoice(); }, 60);
+  }
+  byId("look").onchange = () => send({ do: "look", site: byId("look").value });
+  byId("arrows").onchange = () => { view.arrows = byId("arrows").value; repaint(); };
+  byId("overlay").onchange = () => { view.overlay = byId("overlay").value; showChannels(); showLegend(); repaint(); };
+  byId("paste").onclick = () => send({ do: "paste", text: byId("ascii").value });
+  byId("copy-text").onclick = () => copy(scene.ascii, "The level is copied as text.");
+  byId("copy-link").onclick = keys.l;
+  byId("channels").onkeydown = (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key];
+    if (by) { event.preventDefault(); event.stopPropagation(); setChannel(view.channel + by); }
+  };
+  addEventListener("resize", repaint);
+  connect();
+})();

@@ -1,0 +1,227 @@
+"use strict";
+/* Drawing a scene on a canvas; the live page and the replay share it. */
+
+const WAYS = [[0, -1], [1, 0], [0, 1], [-1, 0]];
+const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function unpack(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+function rampColour(value) {
+  const at = Math.min(0.9999, Math.max(0, value)) * (RAMP.length - 1);
+  const low = RAMP[Math.floor(at)], high = RAMP[Math.floor(at) + 1], part = at % 1;
+  return low.map((channel, i) => Math.round(channel + (high[i] - channel) * part));
+}
+
+function css(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function rgb(colour, alpha = 1) {
+  return `rgb(${colour[0]} ${colour[1]} ${colour[2]} / ${alpha})`;
+}
+
+/* One picture a kind of object: its mask in its colour over its rim. */
+function makeSprites(looks) {
+  const sprites = {};
+  const side = looks.mask;
+  for (const [name, kind] of Object.entries(looks.kinds)) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = side;
+    const context = canvas.getContext("2d"), image = context.createImageData(side, side);
+    const shape = unpack(kind.shape), rim = unpack(kind.rim), dark = looks.palette.rim;
+    for (let i = 0; i < side * side; i++) {
+      const part = shape[i] / 255;
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = kind.colour[c] * part + dark[c] * (1 - part);
+      image.data[4 * i + 3] = Math.max(shape[i], rim[i]);
+    }
+    context.putImageData(image, 0, 0);
+    sprites[name] = canvas;
+  }
+  return sprites;
+}
+
+function mean(chances, cell) {
+  let right = 0, down = 0;
+  for (let way = 0; way < 4; way++) {
+    right += (chances[4 * cell + way] / 255) * WAYS[way][0];
+    down += (chances[4 * cell + way] / 255) * WAYS[way][1];
+  }
+  return [right, down];
+}
+
+function drawArrow(pen, x, y, right, down, cell) {
+  const length = Math.hypot(right, down);
+  if (length < 0.04) return;
+  const reach = 0.36 * cell, head = (0.12 + 0.14 * length) * cell, angle = Math.atan2(down, right);
+  const tipX = x + right * reach, tipY = y + down * reach;
+  pen.lineWidth = Math.max(1, cell * (0.045 + 0.045 * length));
+  pen.beginPath();
+  pen.moveTo(x - right * reach, y - down * reach);
+  pen.lineTo(tipX, tipY);
+  pen.moveTo(tipX - head * Math.cos(angle - 0.6), tipY - head * Math.sin(angle - 0.6));
+  pen.lineTo(tipX, tipY);
+  pen.lineTo(tipX - head * Math.cos(angle + 0.6), tipY - head * Math.sin(angle + 0.6));
+  pen.stroke();
+}
+
+/* What colours the floor: values 0 to 1 a cell, or null. */
+function overlayValues(scene, name, view) {
+  const side = scene.sides[name], cells = scene.height * scene.width;
+  let bytes = null;
+  if (view.overlay === "channel" && side.maps) {
+    bytes = unpack(side.maps).subarray(view.channel * cells, (view.channel + 1) * cells);
+  } else if (view.overlay === "reading" && side.reading) bytes = unpack(side.reading);
+  else if (view.overlay === "changed" && scene.changed && name === "edited") bytes = unpack(scene.changed);
+  return bytes && bytes.length === cells ? bytes : null;
+}
+
+/* Draw one agent's maze. `part` is how far, 0 to 1, the agent has come on its way from the cell before. */
+function drawBoard(canvas, scene, name, looks, sprites, view, part = 1) {
+  const side = scene.sides[name];
+  const shown = Math.round((canvas.clientWidth || 400) * Math.min(devicePixelRatio || 1, 3));
+  if (canvas.width !== shown) canvas.width = canvas.height = shown;
+  const pen = canvas.getContext("2d"), width = scene.width, cell = shown / width;
+  const at = (index) => [(index % width + 0.5) * cell, (Math.floor(index / width) + 0.5) * cell];
+  const box = (index, inset) => [(index % width) * cell + inset, Math.floor(index / width) * cell + inset, cell - 2 * inset, cell - 2 * inset];
+  pen.clearRect(0, 0, shown, shown);
+  pen.lineCap = pen.lineJoin = "round";
+  const values = overlayValues(scene, name, view);
+  const floor = css("--floor"), wall = css("--wall"), grid = css("--grid");
+  for (let index = 0; index < scene.walls.length; index++) {
+    const solid = scene.walls[index] === "1";
+    const [x, y, w, h] = box(index, 0);
+    pen.fillStyle = solid ? wall : floor;
+    pen.fillRect(Math.floor(x), Math.floor(y), Math.ceil(w) + 1, Math.ceil(h) + 1);
+    if (values) {
+      pen.fillStyle = rgb(rampColour(values[index] / 255), solid ? 0.55 : 0.95);
+      pen.fillRect(Math.floor(x), Math.floor(y), Math.ceil(w) + 1, Math.ceil(h) + 1);
+    } else if (!solid && cell > 9) {
+      pen.strokeStyle = grid;
+      pen.lineWidth = 1;
+      pen.strokeRect(Math.floor(x) + 0.5, Math.floor(y) + 0.5, Math.ceil(w), Math.ceil(h));
+    }
+  }
+  if (side.trail.length > 1) {
+    pen.strokeStyle = rgb(looks.palette.trail, 0.75);
+    pen.lineWidth = cell * 0.16;
+    pen.beginPath();
+    side.trail.slice(0, part < 1 ? -1 : undefined).forEach((index, i) => (i ? pen.lineTo(...at(index)) : pen.moveTo(...at(index))));
+    pen.stroke();
+  }
+  drawField(pen, scene, name, view, values, at, cell);
+  const piled = {};
+  for (const thing of side.objects) {
+    const sprite = sprites[thing.kind], inset = 0.1 * cell + 0.02 * cell * (piled[thing.cell] || 0);
+    piled[thing.cell] = (piled[thing.cell] || 0) + 1;
+    if (sprite) pen.drawImage(sprite, ...box(thing.cell, inset));
+  }
+  if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, looks, name === "edited");
+  if (view.overlay === "reading" && side.heading !== undefined) drawBracket(pen, ...box(side.heading, cell * 0.06), cell);
+  drawAgent(pen, side, at, part, cell, looks);
+  if (view.cursor >= 0) {
+    pen.strokeStyle = css("--accent");
+    pen.lineWidth = Math.max(2, cell * 0.1);
+    pen.strokeRect(...box(view.cursor, cell * 0.05));
+  }
+}
+
+function drawField(pen, scene, name, view, values, at, cell) {
+  if (view.arrows === "none") return;
+  const chances = unpack(scene.sides[name].chances), plain = css("--arrow"), edit = css("--edit");
+  const changed = name === "edited" && scene.changed ? unpack(scene.changed) : null;
+  const before = view.arrows === "change" ? unpack(scene.sides.unedited.chances) : null;
+  if (before && !changed) return;
+  for (let index = 0; index < scene.walls.length; index++) {
+    if (!(chances[4 * index] + chances[4 * index + 1] + chances[4 * index + 2] + chances[4 * index + 3])) continue;
+    if (index === scene.sides[name].agent || (name === "edited" && index === scene.target)) continue;
+    let [right, down] = mean(chances, index);
+    if (before) {
+      const old = mean(before, index);
+      [right, down] = [(right - old[0]) / 2, (down - old[1]) / 2];
+    }
+    const other = changed && changed[index] > 51;
+    pen.strokeStyle = values ? "#ffffff" : other ? edit : plain;
+    pen.globalAlpha = values ? 0.95 : other ? 1 : 0.55;
+    drawArrow(pen, ...at(index), right, down, cell);
+  }
+  pen.globalAlpha = 1;
+}
+
+function drawTarget(pen, x, y, cell, looks, real) {
+  pen.strokeStyle = rgb(looks.palette.target, real ? 1 : 0.55);
+  pen.setLineDash(real ? [] : [cell * 0.12, cell * 0.12]);
+  for (const [radius, width] of [[0.4, 0.1], [0.2, 0.08]]) {
+    if (real) {
+      pen.save();
+      pen.strokeStyle = rgb(looks.palette.rim, 0.9);
+      pen.lineWidth = cell * (width + 0.06);
+      pen.beginPath();
+      pen.arc(x, y, radius * cell, 0, 7);
+      pen.stroke();
+      pen.restore();
+    }
+    pen.lineWidth = cell * width;
+    pen.beginPath();
+    pen.arc(x, y, radius * cell, 0, 7);
+    pen.stroke();
+    if (!real) break;
+  }
+  pen.setLineDash([]);
+}
+
+function drawBracket(pen, x, y, w, h, cell) {
+  const leg = cell * 0.26;
+  for (const [colour, extra] of [["#000000", 0.07], ["#ffffff", 0]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = cell * (0.08 + extra);
+    pen.beginPath();
+    for (const [cx, cy, sx, sy] of [[x, y, 1, 1], [x + w, y, -1, 1], [x, y + h, 1, -1], [x + w, y + h, -1, -1]]) {
+      pen.moveTo(cx + sx * leg, cy);
+      pen.lineTo(cx, cy);
+      pen.lineTo(cx, cy + sy * leg);
+    }
+    pen.stroke();
+  }
+}
+
+function drawAgent(pen, side, at, part, cell, looks) {
+  let [x, y] = at(side.agent);
+  if (part < 1 && side.trail.length > 1) {
+    const [fromX, fromY] = at(side.trail[side.trail.length - 2]);
+    [x, y] = [fromX + (x - fromX) * part, fromY + (y - fromY) * part];
+  }
+  pen.beginPath();
+  pen.arc(x, y, cell * 0.3, 0, 7);
+  pen.fillStyle = rgb(looks.palette.agent);
+  pen.fill();
+  pen.lineWidth = cell * 0.07;
+  pen.strokeStyle = "#ffffff";
+  pen.stroke();
+  pen.beginPath();
+  pen.arc(x, y, cell * 0.34, 0, 7);
+  pen.lineWidth = Math.max(1, cell * 0.03);
+  pen.strokeStyle = rgb(looks.palette.rim);
+  pen.stroke();
+}
+
+function outcomeText(side, limit) {
+  const steps = side.trail.length - 1;
+  const ends = { walking: steps ? `${steps} steps` : "at the start", nowhere: "got nowhere", over: "episode over" };
+  return ends[side.outcome] || `reached the ${side.outcome}`;
+}
+
+function showOutcome(element, side, limit) {
+  element.textContent = outcomeText(side, limit);
+  const ends = { walking: "walking", nowhere: "nowhere", over: "other", target: "target" };
+  element.dataset.end = ends[side.outcome] || "other";
+}
+
+function startTheme() {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const set = (theme) => { document.documentElement.dataset.theme = theme; };
+  set(dark.matches ? "dark" : "light");
+  dark.addEventListener("change", () => { set(dark.matches ? "dark" : "light"); dispatchEvent(new Event("resize")); });
+}

@@ -1,0 +1,53 @@
+/* An episode from a file. */
+(() => {
+  startTheme();
+  const byId = (id) => document.getElementById(id);
+  const { first, frames, looks } = JSON.parse(byId("data").textContent);
+  const sprites = makeSprites(looks), names = Object.keys(first.sides);
+  const view = { arrows: "policy", overlay: "none", channel: 0, cursor: -1 };
+  let at = 0, timer = 0;
+
+  function sceneAt(number) {
+    const frame = frames[number], sides = {};
+    for (const name of names) sides[name] = { ...first.sides[name], ...frame.sides[name] };
+    return { ...first, ...frame, sides };
+  }
+  function show() {
+    const scene = sceneAt(at);
+    byId("sentence").textContent = first.sentence;
+    byId("clock").textContent = `step ${at} of ${frames.length - 1}`;
+    byId("at").value = at;
+    for (const name of names) {
+      drawBoard(byId(name), scene, name, looks, sprites, view);
+      showOutcome(byId(`outcome-${name}`), scene.sides[name], scene.limit);
+    }
+  }
+  function play(on) {
+    clearInterval(timer);
+    timer = 0;
+    if (on) {
+      if (at === frames.length - 1) at = 0;
+      timer = setInterval(() => {
+        at = Math.min(at + 1, frames.length - 1);
+        show();
+        if (at === frames.length - 1) play(false);
+      }, 180);
+    }
+    byId("play").textContent = on ? "❚❚ Pause" : "▶ Play";
+    byId("play").setAttribute("aria-pressed", String(on));
+    show();
+  }
+  byId("at").max = frames.length - 1;
+  byId("boards").classList.toggle("lone", names.length < 2);
+  byId("figure-edited").hidden = names.length < 2;
+  byId("play").onclick = () => play(!timer);
+  byId("at").oninput = () => { at = Number(byId("at").value); show(); };
+  byId("arrows").onchange = () => { view.arrows = byId("arrows").value; show(); };
+  byId("theme").onclick = () => {
+    const root = document.documentElement;
+    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    show();
+  };
+  addEventListener("resize", show);
+  play(!reduced);
+})();

@@ -1,0 +1,166 @@
+"""What a scene is made from, as plain data: a link holds it, messages change it, and `goalmaze render` takes it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, UnsetType
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import NO_SHIFT, Family
+from goalmaze.envs.levels import LevelBatch, check_cells
+
+if TYPE_CHECKING:
+    from goalmaze.experiments.configs import SceneConfig
+
+LARGEST_SIZE = 31
+SIZES = tuple(range(5, LARGEST_SIZE + 1, 2))
+LONGEST_LINK = 8192
+
+Name = Annotated[str, Meta(max_length=300)]
+Size = Annotated[int, Meta(ge=5, le=LARGEST_SIZE)]
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Cell = Annotated[int, Meta(ge=0, lt=LARGEST_SIZE**2)]
+Slot = Annotated[int, Meta(ge=-1, lt=LARGEST_SIZE**2)]
+Strength = Annotated[float, Meta(ge=-8, le=8)]
+
+
+class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A level drawn by hand.
+
+    Attributes:
+        walls: 0 or 1 for every cell, row by row.
+        start: the agent's first cell.
+        objects: the cell in each slot of the family, -1 where empty.
+    """
+
+    walls: Annotated[str, Meta(max_length=LARGEST_SIZE**2, pattern="^[01]*$")]
+    start: Cell
+    objects: Annotated[list[Slot], Meta(max_length=64)]
+
+    @classmethod
+    def of(cls, level: LevelBatch) -> Drawn:
+        """Return the one level of a batch."""
+        walls = "".join("1" if wall else "0" for wall in level.walls[0].flat)
+        return cls(walls, int(level.start[0]), level.objects[0].tolist())
+
+    def level(self, family: Family) -> LevelBatch:
+        """Return it as a batch of 1.
+
+        Raises:
+            GoalmazeError: it does not fit the family and its size, or breaks a rule of levels.
+        """
+        size, slots = family.size, len(family.slots)
+        if len(self.walls) != size * size or len(self.objects) != slots:
+            raise GoalmazeError(
+                f"the drawn level has {len(self.walls)} cells and {len(self.objects)} objects; {family.name} at size "
+                f"{size} has {size * size} and {slots}"
+            )
+        walls = np.array([wall == "1" for wall in self.walls]).reshape(1, size, size)
+        level = LevelBatch(walls, np.array([self.start]), np.array([self.objects]), family.slots)
+        check_cells(level)
+        return level
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that a scene depends on.
+
+    Attributes:
+        agent: a listed agent.
+        family: the world; the agent's own where empty.
+        size: rows and columns of the maze; the size trained on where None.
+        shift: of the levels.
+        seed: of the levels and of the sampled actions.
+        index: number of the level.
+        site: the map to edit; a usual one where empty.
+        method: the steering method; the first where empty.
+        strength: factor on the edit.
+        edit: at which steps it is in force.
+        target: cell of the target; a random one where None.
+        level: a level drawn by hand instead of the numbered one.
+    """
+
+    agent: Name
+    family: Name = ""
+    size: Size | None = None
+    shift: Name = NO_SHIFT
+    seed: Number = 0
+    index: Number = 0
+    site: Name = ""
+    method: Name = ""
+    strength: Strength = 1.0
+    edit: Literal["every", "first"] = "every"
+    target: Cell | None = None
+    level: Drawn | None = None
+
+
+def settings_of(config: SceneConfig) -> Settings:
+    """Return the scene that command-line arguments ask for.
+
+    Raises:
+        GoalmazeError: a value is out of range.
+    """
+    values = {name: getattr(config, name) for name in Settings.__struct_fields__ if name not in ("family", "index")}
+    try:
+        return msgspec.convert({**values, "index": config.level, "level": None}, Settings)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("$.index", "$.level")
+        raise GoalmazeError(f"the scene cannot be: {text}; choose another value") from None
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """New values for some of the settings; fields as theirs."""
+
+    agent: Name | UnsetType = UNSET
+    family: Name | UnsetType = UNSET
+    size: Size | UnsetType | None = UNSET
+    shift: Name | UnsetType = UNSET
+    seed: Number | UnsetType = UNSET
+    index: Number | UnsetType = UNSET
+    site: Name | UnsetType = UNSET
+    method: Name | UnsetType = UNSET
+    strength: Strength | UnsetType = UNSET
+    edit: Literal["every", "first"] | UnsetType = UNSET
+    target: Cell | UnsetType | None = UNSET
+    level: Drawn | UnsetType | None = UNSET
+
+
+ANOTHER_LEVEL = ("agent", "family", "size", "shift", "seed", "index")
+"""Settings that bring a level and a target of their own."""
+
+
+def changed(settings: Settings, change: Change) -> Settings:
+    """Return settings with a change made; another agent comes with its own world, another world with its own level."""
+    values = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    if values.get("agent", settings.agent) != settings.agent:
+        values = {"family": "", "size": None, "shift": NO_SHIFT, "site": "", **values}
+    if values.get("family", settings.family) != settings.family:
+        values = {"shift": NO_SHIFT, **values}
+    if any(name in values for name in ANOTHER_LEVEL):
+        values = {"target": None, "level": None, **values}
+    return msgspec.structs.replace(settings, **values)
+
+
+def write_link(settings: Settings) -> str:
+    """Return settings as letters that can stand in an address; `read_link` reads them back."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(settings)).decode().rstrip("=")
+
+
+def read_link(link: str) -> Settings:
+    """Return the settings in a link, or in what stands after its ``#``.
+
+    Raises:
+        GoalmazeError: it is not one.
+    """
+    letters = link.rpartition("#")[2].removeprefix("scene=")
+    if len(letters) > LONGEST_LINK:
+        raise GoalmazeError(f"the link has {len(letters)} letters: a scene's has at most {LONGEST_LINK}")
+    try:
+        data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(data, type=Settings)
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
+        raise GoalmazeError(f"no scene in this link ({error}); copy it again from the page") from None

@@ -1,0 +1,118 @@
+"""`goalmaze live`: the page by default, the terminal where asked for, neither with --json."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+import socket
+import sys
+import threading
+import webbrowser
+from typing import Any
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.configs import LiveConfig
+from goalmaze.experiments.live import terminal
+from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.guard import is_loopback
+
+PORTS_TRIED = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """A page was served until it was stopped."""
+
+    address: str
+
+    def json(self) -> dict[str, Any]:
+        """Return the address as plain data."""
+        return {"address": self.address}
+
+    def text(self) -> str:
+        """Return nothing more to say."""
+        return "stopped"
+
+
+def run(config: LiveConfig) -> terminal.LiveReport | Served:
+    """Show a scene until the person stops; with --json, play one level without showing it.
+
+    Raises:
+        GoalmazeError: no such agent, shift, site or method; nowhere to draw; the extra `live` is not installed, or the
+            port is taken.
+    """
+    if config.terminal or config.json:
+        return terminal.run(config)
+    settings = config.settings()
+    desk = Desk(config.agent, config.runs)
+    desk.completed(settings)
+    try:
+        import uvicorn
+
+        from goalmaze.experiments.live.server import LARGEST_FRAME, Server
+    except ImportError as error:
+        raise GoalmazeError(
+            f"the page needs {error.name}: pip install 'goalmaze[live]', or add --terminal to watch here"
+        ) from None
+    import torch
+
+    torch.set_num_threads(1)
+    listening = listen(config.host, config.port)
+    server = Server(desk, settings, host=config.host)
+    address = address_of(config.host, listening.getsockname()[1], server.token)
+    if not is_loopback(config.host):
+        print(
+            f"goalmaze: warning: {config.host} lets other machines in; who has the address can play with your agents, "
+            "and it travels unencrypted. ssh -L with the usual --host is safer.",
+            file=sys.stderr,
+        )
+    print(f"goalmaze live at {address}\nCtrl-C stops it.", flush=True)
+    if not config.no_browser:
+        opener = threading.Timer(0.5, webbrowser.open, [address])
+        opener.daemon = True
+        opener.start()
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    uvicorn.Server(
+        uvicorn.Config(
+            server.app,
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_FRAME,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    ).run(sockets=[listening])
+    server.close()
+    return Served(address.partition("?")[0])
+
+
+def address_of(host: str, port: int, token: str) -> str:
+    """Return what to open in a browser on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}/?token={token}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at a port, or at the next free one of `PORTS_TRIED`.
+
+    Raises:
+        GoalmazeError: none is free, or there is no such address here.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for tried in range(port, min(port + PORTS_TRIED, 65536)):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, tried))
+            listening.listen(128)
+            return listening
+        except OSError as error:
+            listening.close()
+            if error.errno != errno.EADDRINUSE:
+                raise GoalmazeError(
+                    f"cannot serve at {host}:{tried}: {error.strerror}; choose --host, --port"
+                ) from None
+    raise GoalmazeError(f"ports {port} to {port + PORTS_TRIED - 1} are taken; choose another --port")

@@ -1,0 +1,161 @@
+"""Intervals by resampling: against scipy, slow loops, and their coverage by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.bootstrap import (
+    chance_of_improvement,
+    interquartile_mean,
+    mean,
+    over_levels,
+    over_seeds_and_levels,
+    performance_profile,
+    probability_of_improvement,
+    ratio,
+    student_quantile,
+)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7, 40, 101])
+def test_the_interquartile_mean_is_scipys_trimmed_mean(count: int) -> None:
+    scores = np.random.default_rng(count).normal(size=(2, count))
+    assert interquartile_mean(scores) == pytest.approx(stats.trim_mean(scores, 0.25, axis=None), abs=1e-12)
+    if count > 3:
+        assert abs(interquartile_mean(scores) - scores.mean()) > 1e-6
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 9, 15, 100])
+@pytest.mark.parametrize("chance", [0.9, 0.975, 0.999])
+def test_students_quantile_is_scipys(freedom: int, chance: float) -> None:
+    assert student_quantile(freedom, chance) == pytest.approx(stats.t.ppf(chance, freedom), rel=1e-9)
+
+
+def test_the_interval_over_levels_is_scipys_percentile_bootstrap() -> None:
+    scores = np.random.default_rng(0).exponential(size=80)
+    ours = over_levels(scores, interquartile_mean, resamples=4000)
+    theirs = stats.bootstrap(
+        (scores,),
+        lambda drawn: stats.trim_mean(drawn, 0.25),
+        vectorized=False,
+        method="percentile",
+        n_resamples=4000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
+    assert (ours.covers, ours.seeds, ours.levels) == ("levels", 1, 80)
+
+
+@pytest.mark.parametrize("statistic", [mean, interquartile_mean])
+def test_the_interval_over_levels_covers_the_truth_about_95_times_in_100(statistic: object) -> None:
+    rng = np.random.default_rng(2)
+    found = [over_levels(rng.normal(1.0, 2.0, 60), statistic, resamples=300) for _ in range(400)]  # type: ignore[arg-type]
+    covered = np.mean([one.low <= 1.0 <= one.high for one in found])
+    assert 0.905 <= covered <= 0.98
+    assert np.mean([abs(one.value - 1.0) <= (one.high - one.low) / 4 for one in found]) < 0.85
+
+
+def test_a_ratio_of_sums_is_covered_where_long_levels_cost_more() -> None:
+    rng = np.random.default_rng(6)
+    covered = []
+    for _ in range(300):
+        steps = rng.geometric(0.1, 80).astype(float)
+        nats = rng.normal(0.7 * steps, np.sqrt(steps))
+        found = over_levels(np.column_stack([nats, steps]), ratio, resamples=300)
+        covered.append(found.low <= 0.7 <= found.high)
+        assert found.value == pytest.approx(nats.sum() / steps.sum())
+    assert 0.9 <= np.mean(covered) <= 0.985
+
+
+def population(rng: np.random.Generator, seeds: int, levels: int, *, spread: float) -> np.ndarray:
+    """Scores [S, B] about 0 with an effect of the seed, one of the level, and noise."""
+    return np.asarray(
+        rng.normal(0, spread, (seeds, 1)) + rng.normal(0, 0.5, (1, levels)) + rng.normal(0, 0.5, (seeds, levels))
+    )
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 12])
+@pytest.mark.parametrize("statistic", [mean, interquartile_mean])
+def test_the_interval_over_seeds_covers_the_truth_and_one_over_levels_does_not(seeds: int, statistic: object) -> None:
+    rng = np.random.default_rng(seeds)
+    both, levels_only = [], []
+    for _ in range(250):
+        scores = population(rng, seeds, 40, spread=0.6)
+        found = over_seeds_and_levels([scores], statistic, resamples=150)  # type: ignore[arg-type]
+        both.append(found.low <= 0 <= found.high)
+        naive = over_levels(scores.mean(axis=0), resamples=150)
+        levels_only.append(naive.low <= 0 <= naive.high)
+    assert 0.91 <= np.mean(both) <= 0.995
+    assert np.mean(levels_only) < 0.8
+
+
+def test_strata_share_their_seeds() -> None:
+    rng = np.random.default_rng(0)
+    effect = rng.normal(0, 1, (6, 1))
+    together = [effect + rng.normal(0, 0.1, (6, 30)) for _ in range(4)]
+    apart = [rng.permutation(effect) + rng.normal(0, 0.1, (6, 30)) for _ in range(4)]
+    joint, split = over_seeds_and_levels(together), over_seeds_and_levels(apart)
+    assert joint.high - joint.low > 1.3 * (split.high - split.low)
+    assert (joint.covers, joint.seeds, joint.levels) == ("seeds and levels", 6, 120)
+
+
+def test_one_seed_is_no_population() -> None:
+    with pytest.raises(GoalmazeError, match="needs 2 or more"):
+        over_seeds_and_levels([np.zeros((1, 9))])
+    with pytest.raises(GoalmazeError, match="the same in every condition"):
+        over_seeds_and_levels([np.zeros((2, 9)), np.zeros((3, 9))])
+
+
+def test_the_chance_of_improvement_is_mann_whitneys() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.integers(0, 6, 30).astype(float), rng.integers(0, 5, 40).astype(float)
+    slow = np.mean([(a > b) + 0.5 * (a == b) for a in ours for b in theirs])
+    assert chance_of_improvement(ours, theirs) == pytest.approx(slow)
+    assert slow == pytest.approx(stats.mannwhitneyu(ours, theirs).statistic / (30 * 40))
+    assert chance_of_improvement(ours, ours) == 0.5
+    assert chance_of_improvement(ours, theirs) + chance_of_improvement(theirs, ours) == pytest.approx(1)
+
+
+def test_better_runs_improve_and_equal_ones_do_not() -> None:
+    rng = np.random.default_rng(1)
+    weak, strong = population(rng, 8, 50, spread=0.3), population(rng, 8, 50, spread=0.3) + 1.5
+    better = probability_of_improvement([(strong, weak)], resamples=200)
+    assert better.low > 0.8
+    assert better.covers == "seeds and levels"
+    same = probability_of_improvement([(weak, weak)], resamples=200)
+    assert same.low < 0.5 < same.high
+    single = probability_of_improvement([(strong[:1], weak[:1])], resamples=200)
+    assert single.covers == "levels"
+
+
+def test_the_chance_of_improvement_is_covered() -> None:
+    rng = np.random.default_rng(3)
+    truth = stats.norm.cdf(0.4 / math.sqrt(2))
+    covered = []
+    for _ in range(200):
+        ours, theirs = rng.normal(0.4, 1, (12, 1)), rng.normal(0, 1, (12, 1))
+        found = probability_of_improvement([(np.repeat(ours, 3, 1), np.repeat(theirs, 3, 1))], resamples=200)
+        covered.append(found.low <= truth <= found.high)
+    assert 0.88 <= np.mean(covered) <= 0.99
+
+
+def test_a_profile_counts_scores_above_each_threshold() -> None:
+    scores = np.random.default_rng(0).random((4, 200))
+    profile = performance_profile(scores, [0.1, 0.5, 0.9])
+    assert [share.value for share in profile.shares] == [float((scores > t).mean()) for t in (0.1, 0.5, 0.9)]
+    assert all(0 <= share.low <= share.value <= share.high <= 1 for share in profile.shares)
+    assert profile.shares[0].covers == "seeds and levels"
+    assert performance_profile(scores[0], [0.5]).shares[0].covers == "levels"
+
+
+def test_a_profile_covers_the_truth() -> None:
+    rng = np.random.default_rng(4)
+    covered = []
+    for _ in range(200):
+        share = performance_profile(rng.normal(0, 1, (1, 80)), [0.3], seed=1).shares[0]
+        covered.append(share.low <= 1 - stats.norm.cdf(0.3) <= share.high)
+    assert 0.89 <= np.mean(covered) <= 0.99

@@ -1,0 +1,151 @@
+"""The grid: its conditions, what it tells of agents, its pictures, and bad input in one line."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.experiments import cli, grid, several
+from goalmaze.experiments.configs import EvalConfig
+from goalmaze.experiments.evaluate import judge
+from goalmaze.experiments.grid import Condition, conditions_of, world_of
+from goalmaze.experiments.playing import Cohort, fitting
+
+AGENT = "zoo:green-exit"
+FAMILY = make_family("GreenExit")
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--grid", "--dials", "saliense"], ["unknown dial", "saliense", "did you mean 'salience'"]),
+        (["--grid", "--dials", "braid="], ["the grid is empty", "VALUE"]),
+        (["--grid", "--dials", "size=9"], ["grid along size is empty", "already"]),
+        (["--grid", "--dials", "size=8"], ["size is 8", "odd"]),
+        (["--grid", "--dials", "braid=much"], ["braid"]),
+        (["--grid", "--dials", "openness"], ["no usual values", "openness=VALUE"]),
+        (["--dials", "braid"], ["--grid"]),
+        (["--grid", "--shift", "moved-sign"], ["--grid plays every shift"]),
+        (["--grid", "--hypotheses"], ["--grid and --hypotheses", "one at a time"]),
+        (["--figures", "x"], ["--figures"]),
+        (["--family", "Dish"], ["cannot act in this Dish", "planes", "choose an agent"]),
+        (["--family", "Dsh"], ["unknown family 'Dsh'"]),
+        (["--parameters", "saliense=2"], ["saliense", "did you mean 'salience'"]),
+        (["zoo:green-exit-twn"], ["unknown zoo agent", "green-exit-twin"]),
+        ([AGENT], ["named twice"]),
+        (["--choices", "--shift", "none", "--levels", "8"], ["0 choices between exit and sign"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_gets_one_line(
+    arguments: list[str],
+    names: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = complaint(capsys, "eval", AGENT, *arguments)
+    for name in names:
+        assert name in answer
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["--grid", "--dials", "braid", "--levels", "2", "--figures", str(tmp_path / "file")]
+    assert "cannot make this folder" in complaint(capsys, "eval", AGENT, *arguments)
+
+
+def test_the_grid_holds_every_shift_and_every_dial_but_what_was_trained_on() -> None:
+    conditions = conditions_of([FAMILY])
+    assert {c.shift for c in conditions if c.dial == "shift"} == {"none", *FAMILY.shifts}
+    assert {c.dial for c in conditions} == {"shift", "size", "braid", "algorithm", "correlation", "salience"}
+    assert not any(c.dial != "shift" and c.value == FAMILY.parameters[c.dial] for c in conditions)
+    for condition in conditions:
+        world = world_of(FAMILY, condition)
+        changed = {name for name, value in world.parameters.items() if value != FAMILY.parameters[name]}
+        assert changed == ({condition.dial} - {"shift"})
+        assert len(world.levels(0, [0, 1], condition.shift)) == 2
+    assert {c.shift for c in conditions if c.dial == "correlation"} == {"none"}
+    twin = dataclasses.replace(FAMILY, correlation=0.0)
+    both = conditions_of([FAMILY, twin], ["correlation=0,1"])
+    assert [c.value for c in both if c.dial == "correlation"] == [0, 1]
+
+
+def test_a_grid_of_two_agents_tells_and_draws(tmp_path: Path) -> None:
+    config = EvalConfig(
+        agent=AGENT, others=("zoo:green-exit-twin",), grid=True, dials=("size=7,17",), levels=64, figures=tmp_path
+    )
+    found = grid.run(config)
+    data = json.loads(json.dumps(found.json()))
+    assert len(data["cells"]) == 2 * (1 + len(FAMILY.shifts) + 4)
+    base = Condition("shift", "none", "none")
+    large = next(c for c in found.conditions if c.value == 17 and c.shift == "none")
+    for agent in found.agents:
+        assert found.cells[agent, large].changed
+        assert not found.cells[agent, base].changed
+    parted = [found.cells[agent, Condition("shift", "moved-sign", "moved-sign")].evaluation for agent in found.agents]
+    assert parted[0] is not None
+    assert parted[1] is not None
+    assert parted[0].preference.low > parted[1].preference.high
+    assert [one["intervals_cover"] for one in (parted[0].json(), parted[1].json())] == ["levels", "levels"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grid-curves.png", "grid-heat.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+    for name in ("moved-sign", "size 17", "more direct", "wrote"):
+        assert name in found.text()
+
+
+def test_seeds_widen_the_interval_and_it_says_so() -> None:
+    agent = load_agent(AGENT)
+    other = Agent("another", agent.family, agent.network, agent.header)
+    weak = load_agent("zoo:green-exit-early")
+    judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
+    scores, duels = several.summarise([Cohort("alike", (agent, other, weak)), Cohort("one", (agent,))], judged)
+    assert scores[0].solved.covers == scores[0].profile.shares[0].covers == "seeds and levels"
+    assert scores[1].solved.covers == "levels"
+    spread = scores[0].solved.high - scores[0].solved.low
+    assert spread > 2 * (scores[1].solved.high - scores[1].solved.low)
+    assert len(duels) == 1
+    assert duels[0].p_value > 0.05
+    solved = np.mean([judged[name][0].solved.value for name in judged])
+    assert scores[0].solved.value == pytest.approx(solved)
+
+
+def test_several_agents_are_compared_on_the_same_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["eval", AGENT, "zoo:green-exit-early", "--levels", "64", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [one["agent"] for one in data["agents"]] == [AGENT, "zoo:green-exit-early"]
+    assert data["duels"][0]["p_value"] < 0.05
+    assert data["duels"][0]["improvement"]["value"] > 0.5
+
+
+def test_an_agent_may_play_other_parameters_but_not_other_planes() -> None:
+    agent = load_agent(AGENT)
+    assert fitting(agent, dataclasses.replace(FAMILY, braid=0.9)).braid == 0.9  # type: ignore[call-arg]
+    with pytest.raises(GoalmazeError, match="planes"):
+        fitting(agent, make_family("Corner"))
+
+
+def test_the_three_questions_answer_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["eval", AGENT, "--hypotheses", "--levels", "60", "--json"]) == 0
+    board = json.loads(capsys.readouterr().out)["agents"][0]
+    assert "sign-seeker" in board["winners"]
+    assert {one["log_loss"]["covers"] for one in board["accounts"]} == {"levels"}
+    assert cli.main(["eval", AGENT, "--levels", "60", "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert one["capability"]["arrived"]["value"] > 0.9
+    assert {"goal", "returns"} <= set(one)

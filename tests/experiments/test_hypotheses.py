@@ -1,0 +1,190 @@
+"""Rival accounts: against slow likelihoods, scipy's optimum, and agents whose goal is known."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from oracles.paths import all_distances
+from scipy import optimize
+
+from goalmaze.agents.policies import Policy, Probabilities, Rows
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.scripted import RandomWalker, Seeker, _Seeker
+from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import distances
+from goalmaze.experiments.accounts import Fit, changes_to, fit, fit_mixture, steps_of, taxicab
+from goalmaze.experiments.hypotheses import Scoreboards, calibration, score
+
+FAMILY = make_family("GreenExit", {"size": 7})
+
+
+@dataclasses.dataclass
+class Clumsy:
+    """Goes to one thing on a level, the sign with some chance, and does anything now and then."""
+
+    signs: float
+    slips: float = 0.2
+
+    def begin(self, levels: LevelBatch) -> "ClumsyActor":
+        luck = np.random.default_rng(5).random(len(levels)) < self.signs
+        exits, signs = (distances(levels, levels.cells(kind)) for kind in ("exit", "sign"))
+        return ClumsyActor(_Seeker(np.where(luck[:, None], signs, exits), levels.width), self.slips)
+
+
+@dataclasses.dataclass
+class ClumsyActor:
+    seeker: _Seeker
+    slips: float
+
+    def probabilities(self, rows: Rows, observations: np.ndarray, agent: np.ndarray) -> Probabilities:
+        there = self.seeker.distance[rows, agent] == 0
+        chances = self.seeker.probabilities(rows, observations, agent)
+        return np.where(there[:, None], 0.25, (1 - self.slips) * chances + self.slips / 4).astype(np.float32)
+
+
+def scores(policy: Policy, shift: str = "moved-sign") -> object:
+    return score("it", policy, FAMILY, shift=shift, levels=200, fit_levels=200)
+
+
+@pytest.mark.parametrize(
+    ("policy", "winner"),
+    [
+        (Clumsy(0.0), "exit-seeker"),
+        (Clumsy(1.0), "sign-seeker"),
+        (Clumsy(0.5), "mixture"),
+        (RandomWalker(), "random"),
+    ],
+)
+def test_the_account_that_is_true_wins_or_ties(policy: Policy, winner: str) -> None:
+    board = scores(policy)
+    assert winner in board.winners  # type: ignore[attr-defined]
+    by_name = {one.name: one for one in board.accounts}  # type: ignore[attr-defined]
+    if winner != "random":
+        assert board.explained > 0.85  # type: ignore[attr-defined]
+        assert "random" not in board.winners  # type: ignore[attr-defined]
+        assert by_name["corner-seeker"].behind.low > 0.05
+    assert by_name[winner].calibration.error < 0.03
+    if winner == "mixture":
+        assert {"exit-seeker", "sign-seeker"}.isdisjoint(board.winners)  # type: ignore[attr-defined]
+        assert by_name["mixture"].settings["sign"] == pytest.approx(0.5, abs=0.12)
+
+
+def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
+    levels = FAMILY.levels(2, np.arange(40), "two-signs")
+    trajectory = rollout(RandomWalker(), levels, FAMILY, seed=1)
+    steps = steps_of(trajectory, FAMILY)
+    changes = changes_to(trajectory, steps, FAMILY, ("sign",))
+    straight = changes_to(trajectory, steps, FAMILY, ("sign",), taxicab)
+    arrived = [trajectory.first_visit(levels.objects[:, k]) for k in range(levels.objects.shape[1])]
+    assert len(changes) == np.minimum(np.minimum.reduce(arrived), trajectory.steps).sum() < trajectory.steps.sum()
+    moves = np.array([-7, 1, 7, -1])
+    for i in range(0, len(changes), 7):
+        b, t = steps.rows[i], steps.times[i]
+        ways = all_distances(levels.walls[b])
+        path = trajectory.agent[: t + 1, b].tolist()
+        left = [c for k, c in zip(levels.kinds, levels.objects[b], strict=True) if k == "sign" and c >= 0]
+        for a, move in enumerate(moves):
+            ahead = path[-1] if levels.walls[b].ravel()[path[-1] + move] else path[-1] + move
+            if not left:
+                assert changes[i, a] == straight[i, a] == 0
+                continue
+            assert changes[i, a] == min(ways[ahead, c] for c in left) - min(ways[path[-1], c] for c in left)
+
+            def far(cell: int, left: list[int] = left) -> int:
+                return min(abs(cell // 7 - c // 7) + abs(cell % 7 - c % 7) for c in left)
+
+            assert straight[i, a] == far(ahead) - far(path[-1])
+
+
+def test_keys_are_gone_once_taken_and_all_steps_count() -> None:
+    family = make_family("KeysChests", {"size": 9})
+    levels = family.levels(2, np.arange(60))
+    trajectory = rollout(RandomWalker(), levels, family, seed=1)
+    steps = steps_of(trajectory, family)
+    changes = changes_to(trajectory, steps, family, ("key",))
+    keys = levels.objects[:, [kind == "key" for kind in levels.kinds]]
+    for i in range(0, len(changes), 29):
+        b, path = steps.rows[i], trajectory.agent[: steps.times[i] + 1, steps.rows[i]].tolist()
+        assert changes[i].any() == bool(set(keys[b][keys[b] >= 0].tolist()) - set(path))
+    assert len(changes) == trajectory.steps.sum()
+
+
+def test_the_fit_is_scipys_optimum() -> None:
+    rng = np.random.default_rng(0)
+    changes = rng.integers(-1, 2, (4000, 4)).astype(np.int8)
+    truth = Fit(1.7, 0.15).chances(changes)
+    actions = np.array([rng.choice(4, p=p) for p in truth]).astype(np.int8)
+
+    def loss(at: np.ndarray) -> float:
+        soft = np.exp(-at[0] * changes.astype(float))
+        soft /= soft.sum(axis=1, keepdims=True)
+        chances = (1 - at[1]) * soft + at[1] / 4
+        return float(-np.log(chances[np.arange(4000), actions]).sum())
+
+    found = fit(changes, actions)
+    best = optimize.minimize(loss, [1.0, 0.3], bounds=[(0, 15), (1e-6, 1)], method="L-BFGS-B")
+    assert loss(np.array([found.pull, found.lapse])) <= best.fun + 0.01
+    assert (found.pull, found.lapse) == pytest.approx(tuple(best.x), abs=0.05)
+    assert loss(np.array([0.3, 0.15])) > best.fun + 100
+
+
+def test_a_mixture_tells_each_action_from_those_before_it() -> None:
+    levels = FAMILY.levels(3, np.arange(60), "moved-sign")
+    trajectory = rollout(Clumsy(0.4), levels, FAMILY, seed=1)
+    steps = steps_of(trajectory, FAMILY)
+    exits, signs = (changes_to(trajectory, steps, FAMILY, (kind,)) for kind in ("exit", "sign"))
+    mixture = fit_mixture(exits, signs, steps)
+    told = mixture.chances(exits, signs, steps)
+    np.testing.assert_allclose(told.sum(axis=1), 1)
+    either = [mixture.fit.chances(changes) for changes in (exits, signs)]
+    taken = steps.actions
+    for b in range(20):
+        here = np.flatnonzero(steps.rows == b)
+        whole = [np.prod([chances[i, taken[i]] for i in here]) for chances in either]
+        marginal = (1 - mixture.share) * whole[0] + mixture.share * whole[1]
+        assert np.log(told[here, taken[here]]).sum() == pytest.approx(np.log(marginal))
+
+
+def test_calibration_tells_confident_nonsense_from_honest_doubt() -> None:
+    levels = FAMILY.levels(3, np.arange(60))
+    steps = steps_of(rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    honest = np.full((len(steps.actions), 4), 0.25)
+    sure = np.tile([0.97, 0.01, 0.01, 0.01], (len(steps.actions), 1))
+    assert calibration(honest, steps).error < 0.02
+    assert calibration(sure, steps).error > 0.25
+
+
+def test_the_levels_on_which_all_fail_are_shown_and_can_be_read() -> None:
+    class Fleeing(Seeker):
+        def begin(self, levels: LevelBatch) -> _Seeker:
+            fleeing = super().begin(levels)
+            near = fleeing.distance < 2**28
+            return _Seeker(np.where(near, 2**20 - fleeing.distance, fleeing.distance), levels.width)
+
+    board = score("it", Fleeing("exit"), FAMILY, shift="moved-sign", levels=60, fit_levels=60)
+    assert board.failing.value > 0.2
+    assert len(board.shown) == 3
+    for index, picture, way in board.shown:
+        assert read_ascii(picture, FAMILY) == FAMILY.levels(0, [index], "moved-sign")
+        assert set(way.split("...")[0]) <= set("URDL")
+        assert picture in board.text()
+    assert scores(Clumsy(0.0)).failing.value < board.failing.value  # type: ignore[attr-defined]
+
+
+def test_accounts_are_drawn(tmp_path: Path) -> None:
+    from goalmaze.experiments.hypotheses_figures import draw_accounts
+
+    boards = Scoreboards(tuple(score("it", Clumsy(s), FAMILY, shift="moved-sign", levels=30) for s in (0.0, 1.0)))
+    (path,) = draw_accounts(boards, tmp_path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(GoalmazeError, match="cannot write"):
+        draw_accounts(boards, tmp_path / "missing")
+
+
+def test_one_level_tells_no_account_from_another() -> None:
+    with pytest.raises(GoalmazeError, match="2 levels or more"):
+        score("it", RandomWalker(), FAMILY, shift="none", levels=1)

@@ -1,0 +1,105 @@
+"""Episodes as files: each format read back by another library, and the scene that a link holds."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments import cli
+from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.settings import Settings, write_link
+from goalmaze.experiments.render import LAST_FRAMES, rendered
+
+SETTINGS = Settings(agent="zoo:green-exit", seed=3)
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return Desk("zoo:green-exit")
+
+
+@pytest.fixture(scope="module")
+def steps(desk: Desk) -> int:
+    scene = desk.scene(desk.completed(SETTINGS))
+    while not scene.finished:
+        scene.step()
+    return max(scene.unedited.steps, scene.edited.steps)
+
+
+def test_a_gif_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
+    film = Image.open(io.BytesIO(rendered(desk, SETTINGS, "gif")))
+    seen = []
+    for number in range(film.n_frames):
+        film.seek(number)
+        seen.append(film.info["duration"])
+    assert sum(seen) == pytest.approx((steps + 1 + LAST_FRAMES) * seen[0], rel=0.1)
+    last = np.asarray(film.convert("RGB")).astype(int)
+    still = np.asarray(Image.open(io.BytesIO(rendered(desk, SETTINGS, "png")))).astype(int)
+    assert last.shape == still.shape
+    assert np.abs(last - still).mean() < 8
+    film.seek(0)
+    assert np.abs(np.asarray(film.convert("RGB")).astype(int) - still).mean() > np.abs(last - still).mean()
+
+
+def test_an_mp4_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
+    av = pytest.importorskip("av", reason="pip install 'goalmaze[video]'")
+    with av.open(io.BytesIO(rendered(desk, SETTINGS, "mp4"))) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert len(frames) == steps + 1 + LAST_FRAMES
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 0.1
+
+
+def test_a_replay_holds_everything_and_asks_for_nothing(desk: Desk, steps: int) -> None:
+    page = rendered(desk, SETTINGS, "html").decode()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    assert len(data["frames"]) == steps + 1
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert "WebSocket" not in page
+    assert "/*DATA*/" not in page
+
+
+def test_the_command_line_writes_the_same_as_the_link(
+    tmp_path: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two, other = (tmp_path / name for name in ("one.html", "two.html", "other.html"))
+    arguments = ["render", "zoo:green-exit", "--json", "--out"]
+    assert cli.main([*arguments, str(one), "--seed", "3"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["outcomes"]) == {"unedited", "edited"}
+    assert cli.main([*arguments, str(two), "--scene", write_link(desk.completed(SETTINGS))]) == 0
+    assert cli.main([*arguments, str(other), "--seed", "3", "--strength", "0"]) == 0
+    assert one.read_bytes() == two.read_bytes() == rendered(desk, SETTINGS, "html")
+    assert other.read_bytes() != one.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--out", "x.webm"], "unknown kind of file 'webm'"),
+        (["--out", "nowhere/x.png"], "there is no folder nowhere"),
+        (["--out", "x.png", "--strength", "99"], "strength"),
+        (["--out", "x.png", "--target", "0"], "the target must be on a free cell"),
+        (["--out", "x.png", "--scene", "#scene=AAAA"], "no scene in this link"),
+        (["--out", "x.png", "--site", "hidden"], "'hidden' is not a map"),
+    ],
+)
+def test_bad_input_is_named(
+    arguments: list[str],
+    names: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["render", "zoo:green-exit", *arguments]) == 2
+    assert names in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_that_is_not_listed_is_refused(desk: Desk) -> None:
+    with pytest.raises(GoalmazeError, match="unknown agent '/etc/passwd'"):
+        rendered(desk, Settings(agent="/etc/passwd"), "png")

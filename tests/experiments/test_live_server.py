@@ -1,0 +1,416 @@
+"""The page's server over its wire: who is let in, what nonsense does, and that no page holds up another."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
+
+import uvicorn
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.experiments.configs import LiveConfig
+from goalmaze.experiments.live import bench, messages, watch
+from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.guard import Guard
+from goalmaze.experiments.live.mind import look
+from goalmaze.experiments.live.scene import why_not_edited
+from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, Server
+from goalmaze.experiments.live.session import Session
+from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
+from goalmaze.experiments.live.watch import listen
+from goalmaze.probes.edits import applied
+
+TOKEN = "a-token-of-the-test"
+SETTINGS = Settings(agent="zoo:green-exit", seed=3)
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return Desk("zoo:green-exit")
+
+
+@pytest.fixture
+def session(desk: Desk) -> Session:
+    return Session(desk, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def port(desk: Desk) -> Iterator[int]:
+    listening, server = listen("127.0.0.1", 0), Server(desk, SETTINGS, token=TOKEN)
+    running = uvicorn.Server(
+        uvicorn.Config(
+            server.app,
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_FRAME,
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])), daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield listening.getsockname()[1]
+    running.should_exit = True
+    thread.join(10)
+    server.close()
+
+
+def page(port: int, **options: Any) -> Any:
+    return connect(
+        f"ws://127.0.0.1:{port}/ws?token={TOKEN}", origin=f"http://127.0.0.1:{port}", max_size=None, **options
+    )
+
+
+def until(socket: Any, kind: str, n: int = 0, seconds: float = 60) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        message: dict[str, Any] = json.loads(socket.recv(seconds))
+        if message["kind"] == kind and message["n"] >= n:
+            return message
+    raise AssertionError(f"no {kind} with n >= {n}")
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.putrequest("GET", path, skip_host=True)
+    for name, value in {"Host": f"127.0.0.1:{port}", **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    result = answer.status, answer.read()
+    connection.close()
+    return result
+
+
+def test_the_page_is_for_who_has_the_token_and_comes_from_here(port: int) -> None:
+    good = f"/?token={TOKEN}"
+    assert ask(port, good)[0] == 200
+    assert ask(port, good, Host="localhost:9000")[0] == 200, "a tunnel has another port"
+    assert ask(port, good, Origin=f"http://127.0.0.1:{port}")[0] == 200
+    for path in ("/", "/?token=", "/?token=wrong", f"/?token={TOKEN}&token={TOKEN}", "/alive", "/export/episode.png"):
+        assert ask(port, path)[0] == 403, path
+    for host in ("evil.example", "127.0.0.1.evil.example", "evil.example:80", "", "[::1", "localhost@evil.example"):
+        assert ask(port, good, Host=host)[0] in (400, 403), host
+    for origin in ("http://evil.example", "null", f"http://localhost:{port}", "http://127.0.0.1:1"):
+        assert ask(port, good, Origin=origin)[0] == 403, origin
+
+
+@pytest.mark.parametrize(
+    ("query", "origin", "host"),
+    [
+        ("", "same", None),
+        ("?token=wrong", "same", None),
+        (f"?token={TOKEN}", None, None),
+        (f"?token={TOKEN}", "http://evil.example", None),
+        (f"?token={TOKEN}", "http://evil.example", "evil.example"),
+        (f"?token={TOKEN}", "null", None),
+    ],
+)
+def test_a_foreign_websocket_is_refused(port: int, query: str, origin: Any, host: str | None) -> None:
+    origin = f"http://127.0.0.1:{port}" if origin == "same" else origin
+    name = host or f"127.0.0.1:{port}"
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        lines = [f"GET /ws{query} HTTP/1.1", f"Host: {name}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+        lines += [f"Origin: {origin}"] if origin else []
+        raw.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        assert b" 403 " in raw.recv(4096).split(b"\r\n")[0]
+    with page(port) as good:
+        until(good, "state")
+
+
+def test_beyond_loopback_names_of_others_are_still_foreign() -> None:
+    def refused(bound: str, host: str) -> bool:
+        scope = {"type": "http", "headers": [(b"host", host.encode())], "query_string": f"token={TOKEN}".encode()}
+        return Guard(None, TOKEN, bound).refusal(scope) is not None  # type: ignore[arg-type]
+
+    assert not refused("0.0.0.0", "192.168.1.7:8765")
+    assert refused("127.0.0.1", "192.168.1.7:8765")
+    assert refused("0.0.0.0", "evil.example:8765")
+    assert not refused("127.0.0.1", "[::1]:8765")
+
+
+def nonsense(luck: random.Random) -> str:
+    """Return a message that is hostile, malformed, or nearly right but impossible."""
+    things: list[Any] = [None, -1, 2**70, 1e308, "", "x" * 40, [], {}, True, [[[]]], "\ud7ff\x00", "../../etc/passwd"]
+    thing = luck.choice(things)
+    near: list[Any] = [
+        {"do": luck.choice(["move", "wall", "choose", "paste", "look", "step", "sudo", None, 3]), "cell": thing},
+        {
+            "do": "move",
+            "what": luck.choice(["target", "exit", "agent", "walls", "apple"]),
+            "cell": luck.choice([0, 8, 80, 900, 10**9]),
+        },
+        {"do": "move", "what": "sign", "which": luck.choice([1, 2, 3, 63, 64, -1]), "cell": 10},
+        {"do": "wall", "cell": luck.choice([0, 4, 8, 9, 80, 960, -5]), "up": luck.choice([True, False, 1, "yes"])},
+        {
+            "do": "choose",
+            "change": {luck.choice(["agent", "family", "site", "method", "shift", "link"]): str(thing) + "?"},
+        },
+        {
+            "do": "choose",
+            "change": {luck.choice(["size", "seed", "index", "target"]): luck.choice([-1, 4, 6, 999, 2**40, 0.5, "1"])},
+        },
+        {
+            "do": "choose",
+            "change": {
+                "level": {
+                    "walls": luck.choice(["", "01", "2" * 81, "1" * 81]),
+                    "start": 10,
+                    "objects": [1] * luck.randrange(70),
+                }
+            },
+        },
+        {"do": "paste", "text": luck.choice(["", "###", "A", "#" * 4096, "x\n" * 50])},
+        {"do": "look", "site": luck.choice(["hidden", "stem2", "__class__"])},
+        {"do": "step", "n": luck.choice([-1, "1", 2**60])},
+        thing,
+    ]
+    text = json.dumps(luck.choice(near))
+    if luck.random() < 0.3:
+        text = text[: luck.randrange(len(text) + 1)] + luck.choice(["", '"', "\x00", "[" * 2000])
+    return text
+
+
+def is_harmless(text: str) -> bool:
+    """Return whether a message would be understood and rightly obeyed after all."""
+    try:
+        change = json.loads(text)["change"]
+        number = change.get("index", change.get("seed"))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+    return type(number) is int and 0 <= number < 2**31
+
+
+def obey(session: Session, text: str) -> None:
+    message = messages.read_message(text)
+    session.needs(message)
+    session.obey(message)
+
+
+def test_ten_thousand_random_messages_change_nothing_and_are_answered(session: Session, desk: Desk) -> None:
+    luck = random.Random(0)
+    need = session.reading_needed()
+    if need is not None:
+        desk.find(need)
+    before = msgspec.json.encode(session.state())
+    sent = 0
+    while sent < 10_000:
+        text = nonsense(luck)
+        if is_harmless(text):
+            continue
+        sent += 1
+        with pytest.raises(GoalmazeError, match=r"\w"):
+            obey(session, text)
+    assert msgspec.json.encode(session.state()) == before
+    session.obey(messages.Step())
+    assert msgspec.json.encode(session.state()) != before, "a state that changed would go unseen"
+
+
+def test_a_flood_of_nonsense_over_the_wire_is_answered_and_changes_nothing(port: int) -> None:
+    luck = random.Random(1)
+    with page(port) as hostile, page(port) as other:
+        link = until(hostile, "state")["link"]
+        until(other, "state")
+        for _ in range(3000):
+            text = nonsense(luck)
+            if not is_harmless(text):
+                hostile.send(text)
+        assert until(hostile, "error")["text"]
+        other.send(json.dumps({"do": "step", "n": 1}))
+        assert len(until(other, "state", 1, 20)["sides"]["unedited"]["trail"]) == 2
+        time.sleep(2.5)
+        hostile.send(json.dumps({"do": "restart", "n": 77}))
+        assert until(hostile, "state", 77)["link"] == link
+
+
+def test_a_message_that_is_too_large_cuts_off_its_page_alone(port: int) -> None:
+    with page(port) as greedy, page(port) as other:
+        until(greedy, "state")
+        until(other, "state")
+        greedy.send("x" * (LARGEST_FRAME + 1))
+        with pytest.raises(ConnectionClosed):
+            until(greedy, "nothing", seconds=10)
+        other.send(json.dumps({"do": "step", "n": 1}))
+        until(other, "state", 1)
+
+
+def test_a_page_that_disappears_or_never_reads_holds_up_nobody(port: int) -> None:
+    with page(port) as gone:
+        until(gone, "state")
+        gone.send(json.dumps({"do": "step", "n": 1}))
+        gone.socket.close()
+    cells = [10, 11, 12, 13, 14, 15, 16]
+    with page(port, max_queue=1) as slow, page(port) as quick:
+        until(quick, "state")
+        for n in range(1, 300):
+            slow.send(json.dumps({"do": "move", "what": "target", "cell": cells[n % 2], "n": n}))
+            time.sleep(0.004)
+        began = time.monotonic()
+        quick.send(json.dumps({"do": "step", "n": 1}))
+        until(quick, "state", 1)
+        assert time.monotonic() - began < 10
+        until(slow, "state", 299)
+
+
+def test_a_page_too_many_is_turned_away_until_one_leaves(port: int) -> None:
+    pages = [page(port) for _ in range(MOST_CLIENTS)]
+    with opened_together(pages), pytest.raises((InvalidStatus, ConnectionClosed)), page(port) as extra:
+        extra.recv(10)
+    time.sleep(0.5)
+    with page(port) as late:
+        until(late, "state")
+
+
+def opened_together(pages: list[Any]) -> Any:
+    stack = contextlib.ExitStack()
+    for one in pages:
+        stack.enter_context(one)
+    return stack
+
+
+def test_an_export_is_the_episode_that_the_link_holds(port: int) -> None:
+    link = write_link(SETTINGS)
+    status, png = ask(port, f"/export/episode.png?token={TOKEN}&scene={link}")
+    assert (status, png[:4]) == (200, b"\x89PNG")
+    assert ask(port, f"/export/episode.png?token={TOKEN}&scene=nonsense")[0] == 400
+    assert ask(port, f"/export/episode.exe?token={TOKEN}&scene={link}")[0] == 404
+
+
+def test_the_field_is_what_the_policy_does_from_each_cell(session: Session) -> None:
+    scene = session.scene
+    mind = look(scene, scene.edited, "stem", scene.edit, None)
+    free = [cell for cell in np.flatnonzero(scene.level.free()[0]) if cell not in scene.level.objects[0]]
+    for cell in free[::7]:
+        level = scene.level.started(int(cell))
+        with applied(scene.agent.policy, [scene.edit]):
+            seen = observations_of(scene.agent.policy, scene.family, level)
+            alone = scene.agent.policy.probabilities(np.zeros(1, np.intp), seen, level.start)
+        assert np.allclose(mind.chances[cell], alone[0], atol=1e-5)
+    unedited = look(scene, scene.unedited, "stem", None, None)
+    assert not np.allclose(mind.chances, unedited.chances, atol=0.1)
+
+
+def test_all_changes_of_a_drag_are_undone_together(session: Session) -> None:
+    first = session.settings
+    free = [int(cell) for cell in np.flatnonzero(session.scene.level.free()[0])]
+    for cell in free[:5]:
+        session.obey(messages.Move(what="target", cell=cell, drag=7))
+    session.obey(messages.Choose(change=Change(strength=2.0)))
+    session.obey(messages.Undo())
+    assert session.settings.strength == 1.0
+    assert session.scene.target == free[4]
+    session.obey(messages.Undo())
+    assert session.settings == first
+    with pytest.raises(GoalmazeError, match="nothing to undo"):
+        session.obey(messages.Undo())
+
+
+def test_a_link_restores_a_drawn_level(session: Session, desk: Desk) -> None:
+    free = np.flatnonzero(session.scene.level.free()[0])
+    taken = {session.scene.target, *session.scene.level.objects[0], *session.scene.level.start}
+    session.obey(messages.Wall(cell=int(next(cell for cell in free if cell not in taken)), up=True))
+    again = Session(desk, read_link(f"http://127.0.0.1:1/?token=x#scene={write_link(session.settings)}"))
+    assert again.scene.level == session.scene.level
+    assert msgspec.json.encode(again.state()["sides"]) == msgspec.json.encode(session.state()["sides"])
+    with pytest.raises(GoalmazeError, match="no scene in this link"):
+        read_link("#scene=bm90aGluZw")
+
+
+def test_an_edit_at_the_first_step_is_in_force_at_the_first_step_only(desk: Desk) -> None:
+    scene = Session(desk, msgspec.structs.replace(SETTINGS, edit="first")).scene
+    assert scene.edit is not None
+    scene.step()
+    assert scene.edit is None
+    scene.restart()
+    assert scene.edit is not None
+
+
+def test_worlds_with_several_goals_are_shown_and_not_edited(desk: Desk) -> None:
+    agent = desk.agent("zoo:green-exit")
+    assert why_not_edited(agent, make_family("GreenExit")) is None
+    for name, sign in (("KeysChests", "several goals"), ("FollowLeader", ""), ("Monsters", "")):
+        assert sign in str(why_not_edited(agent, make_family(name)))
+    lone = next(n for n in desk.families(agent) if why_not_edited(agent, make_family(n)) is not None)
+    session = Session(desk, Settings(agent="zoo:green-exit", family=lone))
+    state = session.state()
+    assert list(state["sides"]) == ["unedited"]
+    assert state["sentence"] == state["refusal"]
+    while not session.scene.finished:
+        session.obey(messages.Step())
+    assert session.scene.tally["unedited"]
+    assert session.scene.unedited.episodes.agent[0] == session.scene.unedited.cell
+
+
+def launched(*arguments: str) -> tuple[subprocess.Popen[str], str, list[str]]:
+    """Return `goalmaze live` under way, the address that it printed, and what it said before."""
+    command = [sys.executable, "-m", "goalmaze.experiments", "live", "zoo:green-exit", "--no-browser", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        found = re.search(r"http://\S+", line)
+        if found:
+            return process, found[0], said
+    raise AssertionError("".join(said))
+
+
+def test_the_command_serves_at_the_address_it_prints_until_it_is_interrupted() -> None:
+    process, address, said = launched("--port", "0")
+    assert address.startswith("http://127.0.0.1:")
+    assert "warning" not in "".join(said)
+    with urllib.request.urlopen(address) as answer:
+        assert b"goalmaze live" in answer.read()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in rest
+
+
+def test_letting_others_in_must_be_asked_for_and_warns() -> None:
+    process, address, said = launched("--port", "0", "--host", "0.0.0.0")
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert "0.0.0.0 lets other machines in" in "".join(said) + rest
+    assert address.startswith("http://127.0.0.1:")
+
+
+def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(GoalmazeError, match=r"pip install 'goalmaze\[live\]', or add --terminal"):
+        watch.run(LiveConfig(agent="zoo:green-exit", port=0, no_browser=True))
+
+
+def test_the_bench_counts_what_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SECONDS", {False: 0.5})
+    monkeypatch.setattr(bench, "CLIENTS", 2)
+    monkeypatch.setattr(bench, "SIZE", 5)
+    rows = bench.measure(False)
+    assert [(row["clients"], row["dragging"]) for row in rows] == [(1, 1), (2, 1), (2, 2)]
+    for row in rows:
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+        assert row["updates_per_s"] * row["p50_ms"] / 1000 < 2 * row["dragging"], "more arrived than there was time for"

@@ -1,0 +1,96 @@
+"""Outcomes against slow loops and walks by hand; capability and goal apart."""
+
+import itertools
+
+import numpy as np
+import pytest
+from oracles.paths import all_distances
+
+from goalmaze.agents.policies import Policy
+from goalmaze.agents.rollout import NEVER, Trajectory, rollout
+from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.envs.families import make_family
+from goalmaze.experiments.outcomes import (
+    DISCOUNT,
+    GEOMETRY,
+    bumps,
+    capability,
+    discounted_returns,
+    episode_outcomes,
+    goal,
+    loops,
+)
+
+FAMILY = make_family("GreenExit", {"size": 7})
+
+
+def played(policy: Policy, shift: str = "moved-sign", count: int = 150) -> Trajectory:
+    return rollout(policy, FAMILY.levels(4, np.arange(count), shift), FAMILY, seed=1)
+
+
+@pytest.mark.parametrize("policy", [RandomWalker(), Seeker("exit")])
+def test_bumps_loops_and_discounted_returns_are_what_slow_loops_find(policy: Policy) -> None:
+    trajectory = played(policy)
+    found = bumps(trajectory), loops(trajectory), discounted_returns(trajectory)
+    for b, steps in enumerate(trajectory.steps.tolist()):
+        path = trajectory.agent[: steps + 1, b].tolist()
+        pairs = list(itertools.pairwise(path))
+        assert found[0][b] == sum(a == c for a, c in pairs)
+        assert found[1][b] == sum(c != a and c in path[: i + 1] for i, (a, c) in enumerate(pairs))
+        worth = sum(DISCOUNT**t * trajectory.rewards[t, b].astype(float) for t in range(steps))
+        np.testing.assert_allclose(found[2][b], worth, atol=1e-6)
+    assert (found[0].sum() > 0) == isinstance(policy, RandomWalker)
+
+
+def test_the_exit_seeker_has_no_regret_and_the_walker_has() -> None:
+    outcomes = episode_outcomes(played(Seeker("exit")), FAMILY)
+    np.testing.assert_allclose(outcomes.regret, 0, atol=1e-6)
+    assert outcomes.all_reached.all()
+    np.testing.assert_array_equal(outcomes.steps, outcomes.optimum)
+    walker = episode_outcomes(played(RandomWalker()), FAMILY)
+    assert walker.regret.mean() > 0.3
+    assert (walker.regret >= -1e-6).all()
+
+
+def test_ways_are_scipys_shortest() -> None:
+    trajectory = played(Seeker("sign"))
+    outcomes = episode_outcomes(trajectory, FAMILY)
+    levels = trajectory.levels
+    for b in range(len(levels)):
+        ways = all_distances(levels.walls[b])[levels.start[b]]
+        assert outcomes.optimum[b] == ways[levels.cells("exit")[b]]
+        first = min(outcomes.to_goal[b], outcomes.to_cue[b])
+        assert first < NEVER
+        assert outcomes.way[b] == ways[trajectory.agent[first, b]] == first
+        if outcomes.clear[b]:
+            assert outcomes.farther[b] == ways[levels.cells("exit")[b]] - ways[levels.cells("sign")[b]]
+    assert (outcomes.directness == 1).all()
+
+
+def test_a_lost_agent_is_incapable_and_has_no_other_goal() -> None:
+    seeker, walker = (episode_outcomes(played(policy), FAMILY) for policy in (Seeker("sign"), RandomWalker()))
+    able, lost = capability(seeker), capability(walker)
+    assert able.arrived.value == 1
+    assert lost.arrived.high < able.arrived.low
+    assert lost.directness.high < able.directness.low
+    assert goal(seeker).cue_first.value == 1
+    assert goal(walker).cue_first.low < 0.5 < goal(walker).cue_first.high
+    assert set(walker.first) == {"goal", "cue", "neither"}
+
+
+def test_preference_by_geometry_tells_the_nearest_seeker_from_the_sign_seeker() -> None:
+    class Nearest(Seeker):
+        def begin(self, levels):  # type: ignore[no-untyped-def]
+            from goalmaze.agents.scripted import _Seeker
+            from goalmaze.envs.solving import distances
+
+            ways = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
+            return _Seeker(np.minimum(*ways), levels.width)
+
+    nearest = goal(episode_outcomes(played(Nearest("sign"), count=600), FAMILY))
+    shares = [nearest.by_geometry[name] for name in GEOMETRY]
+    assert [shares[0].value, shares[1].value, shares[3].value, shares[4].value] == [1, 1, 0, 0]
+    assert 0.2 < shares[2].value < 0.8
+    assert sum(share.levels for share in shares) == nearest.cue_first.levels
+    sign = goal(episode_outcomes(played(Seeker("sign"), count=600), FAMILY))
+    assert sign.balanced == 1

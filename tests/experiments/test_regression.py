@@ -1,0 +1,125 @@
+"""Choices at decision points: against paths found by scipy, scikit-learn's model, and scripted agents."""
+
+import numpy as np
+import pytest
+from oracles.paths import all_distances
+from sklearn.linear_model import LogisticRegression
+
+from goalmaze.agents.policies import Policy
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.scripted import RandomWalker, Seeker, _Seeker
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import distances
+from goalmaze.experiments.decisions import decisions, require_standing
+from goalmaze.experiments.geometry import FEATURES, features
+from goalmaze.experiments.regression import fit_logistic, regress
+
+FAMILY = make_family("GreenExit", {"size": 9})
+
+
+class Nearest:
+    """Goes to the nearer of exit and sign."""
+
+    def begin(self, levels: LevelBatch) -> _Seeker:
+        exits, signs = (distances(levels, levels.cells(kind)) for kind in ("exit", "sign"))
+        rows = np.arange(len(levels))
+        to_sign = signs[rows, levels.start] < exits[rows, levels.start]
+        return _Seeker(np.where(to_sign[:, None], signs, exits), levels.width)
+
+
+def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
+    levels = FAMILY.levels(0, np.arange(150), "moved-sign")
+    trajectory = rollout(RandomWalker(), levels, FAMILY, seed=3)
+    found = decisions(trajectory, FAMILY)
+    seen = dict(zip(found.rows.tolist(), found.steps.tolist(), strict=True))
+    moves = np.array([-9, 1, 9, -1])
+    for b in range(len(levels)):
+        ways = all_distances(levels.walls[b])
+        exit_, sign, start = levels.cells("exit")[b], levels.cells("sign")[b], levels.start[b]
+        expected = None
+        apart = ways[start, exit_] + ways[exit_, sign] > ways[start, sign]
+        if apart and ways[start, sign] + ways[sign, exit_] > ways[start, exit_]:
+            for step in range(int(trajectory.steps[b])):
+                cell = trajectory.agent[step, b]
+                if cell in (exit_, sign):
+                    break
+                first = [{int(m) for m in moves if ways[cell + m, to] == ways[cell, to] - 1} for to in (exit_, sign)]
+                if not first[0] & first[1]:
+                    expected = step
+                    break
+        assert seen.get(b) == expected
+    assert 20 < len(found) < 150
+
+
+def test_what_seekers_choose_is_what_they_seek() -> None:
+    levels = FAMILY.levels(1, np.arange(200), "moved-sign")
+    for kind, label in (("exit", 0), ("sign", 1)):
+        found = decisions(rollout(Seeker(kind), levels, FAMILY), FAMILY)
+        assert (found.chose == label).all()
+        assert (found.move == label).all()
+    walker = decisions(rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    assert set(walker.move) == {-1, 0, 1}
+
+
+def test_features_have_names_and_lengths_are_paths() -> None:
+    levels = FAMILY.levels(1, np.arange(100), "moved-sign")
+    found = decisions(rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    rows = features(levels, found, FAMILY)
+    assert rows.shape == (len(found), len(FEATURES))
+    assert len(set(FEATURES)) == len(FEATURES)
+    for i, (b, cell) in enumerate(zip(found.rows, found.cells, strict=True)):
+        ways = all_distances(levels.walls[b])
+        assert rows[i, 0] * 9 == pytest.approx(ways[cell, levels.cells("exit")[b]])
+        assert rows[i, 1] * 9 == pytest.approx(ways[cell, levels.cells("sign")[b]])
+        straight = np.hypot(*np.subtract(divmod(int(cell), 9), divmod(int(levels.cells("sign")[b]), 9)))
+        assert rows[i, FEATURES.index("straight line to cue")] * 9 == pytest.approx(straight)
+
+
+@pytest.mark.parametrize("ridge", [0.5, 20.0])
+def test_the_model_is_scikit_learns(ridge: float) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 6)) * [1, 5, 0.1, 1, 1, 1] + 3
+    labels = (rng.random(300) < 1 / (1 + np.exp(-(rows[:, 1] - 3 + 4 * rows[:, 3] - 12)))).astype(np.int8)
+    ours = fit_logistic(rows, labels, ridge)
+    standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    theirs = LogisticRegression(C=1 / ridge, tol=1e-10, max_iter=10_000).fit(standard, labels)
+    np.testing.assert_allclose(ours.weights, theirs.coef_[0], atol=1e-4)
+    np.testing.assert_allclose(ours.chances(rows), theirs.predict_proba(standard)[:, 1], atol=1e-4)
+
+
+def test_separable_choices_and_constant_features_leave_the_fit_finite() -> None:
+    rows = np.column_stack([np.linspace(-1, 1, 50), np.ones(50)])
+    model = fit_logistic(rows, (rows[:, 0] > 0).astype(np.int8))
+    assert np.isfinite(model.weights).all()
+    assert ((model.chances(rows) > 0.5) == (rows[:, 0] > 0)).mean() > 0.95
+
+
+def test_choices_that_follow_from_geometry_are_told_and_coin_flips_are_not() -> None:
+    def ask(policy: Policy) -> object:
+        return regress("it", policy, FAMILY, shift="moved-sign", levels=400, fit_levels=1200)
+
+    told = ask(Nearest())
+    assert told.accuracy.low > 0.9  # type: ignore[attr-defined]
+    assert told.base_rate.high < 0.8  # type: ignore[attr-defined]
+    assert told.p_value < 0.01  # type: ignore[attr-defined]
+    sought = ask(Seeker("sign"))
+    assert sought.accuracy.value == sought.base_rate.value == 1  # type: ignore[attr-defined]
+    chance = ask(RandomWalker())
+    assert chance.accuracy.low < 0.8  # type: ignore[attr-defined]
+    assert chance.repeats.high < 0.9  # type: ignore[attr-defined]
+
+
+def test_where_nothing_parts_nothing_is_fitted() -> None:
+    with pytest.raises(GoalmazeError, match="0 choices between exit and sign"):
+        regress("it", Seeker("exit"), FAMILY, shift="none", levels=20, fit_levels=100)
+
+
+def test_a_goal_that_walks_is_refused() -> None:
+    class Led(type(make_family("FollowLeader"))):  # type: ignore[misc]
+        goal = "leader"
+
+    with pytest.raises(GoalmazeError, match="the leader moves"):
+        require_standing(Led())
+    require_standing(FAMILY)

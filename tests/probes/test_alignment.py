@@ -1,0 +1,200 @@
+"""Alignment search: a planted rotation is recovered, and not from swaps that mean nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.observations import make_view
+from goalmaze.probes.activations import captured
+from goalmaze.probes.alignment import Alignment, Interchange, find_alignment, interchanged, search, swap_loss
+from goalmaze.probes.edits import applied
+from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.targets import draw_targets
+
+WIDTH = 8
+
+
+def rotation(seed: int = 0) -> Tensor:
+    return torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(seed))).Q
+
+
+def answer(latent: Tensor) -> Tensor:
+    """Return what the toy network says of latents [N, 8]: its first two work together, the others by themselves."""
+    one = torch.sin(2 * latent[:, 0]) + latent[:, 0] * latent[:, 1]
+    return torch.stack([one + latent[:, 2].tanh(), latent[:, 3:6].square().sum(1) + one, latent[:, 6]], 1)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_planted_rotation_is_recovered(dimensions: int) -> None:
+    planted, luck = rotation(), torch.Generator().manual_seed(5)
+
+    def loss(basis: Tensor, meaning: bool = True) -> Tensor:
+        base, source = torch.randn(2, 256, WIDTH, generator=luck)
+        wanted = base.clone()
+        if meaning:
+            wanted[:, :dimensions] = source[:, :dimensions]
+        swapped = interchanged(base @ planted.T, source @ planted.T, basis)
+        return (answer(swapped @ planted) - answer(wanted)).square().mean()
+
+    true = planted[:, :dimensions]
+
+    def overlap(basis: Tensor) -> float:
+        """Return the cosine of the largest angle between the two subspaces."""
+        return float(torch.linalg.svdvals(basis.T @ true).min())
+
+    found = search(WIDTH, dimensions, loss, 600, 0.05, seed=1)
+    torch.testing.assert_close(found.T @ found, torch.eye(dimensions), atol=1e-5, rtol=0)
+    assert overlap(found) > 0.99
+    assert overlap(search(WIDTH, dimensions, lambda basis: loss(basis, False), 600, 0.05, seed=1)) < 0.9
+    assert overlap(torch.linalg.qr(torch.randn(WIDTH, dimensions, generator=luck)).Q) < 0.9
+
+
+def test_a_swap_takes_its_coordinates_and_leaves_the_rest() -> None:
+    planted = rotation()
+    base, source = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
+    swapped = interchanged(base, source, planted[:, :3]) @ planted
+    torch.testing.assert_close(swapped[:, :3], (source @ planted)[:, :3])
+    torch.testing.assert_close(swapped[:, 3:], (base @ planted)[:, 3:])
+    torch.testing.assert_close(interchanged(base, source, planted), source)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlantedOptions:
+    """None that matter."""
+
+    channels: int = WIDTH
+
+
+class PlantedNetwork(Network):
+    """Its map holds the planes in rotated directions; it goes by where the goal's direction is, and by nothing else."""
+
+    name = "planted-for-tests"
+    Options = PlantedOptions
+
+    def __init__(self, shape: Shape, options: PlantedOptions) -> None:
+        super().__init__()
+        self.shape, self.options = shape, options
+        self.map = nn.Conv2d(shape.planes, WIDTH, 1, bias=False)
+        self.goal, self.noise = rotation()[:, 0], rotation()[:, 1]
+        directions = torch.zeros(WIDTH, shape.planes)
+        directions[:, 0], directions[:, 1] = rotation()[:, 2], rotation()[:, 3]
+        # The goal shows in the direction that is used and, more strongly, in one that is not.
+        directions[:, 2] = self.goal + 3 * self.noise
+        self.map.weight.data.copy_(directions[:, :, None, None])
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        held = torch.einsum("nchw,c->nhw", self.map(observation.float()), self.goal)
+        height, width = held.shape[1:]
+        down, across = torch.linspace(-1, 1, height)[:, None], torch.linspace(-1, 1, width)[None]
+        pulls = [(held * weight).sum((1, 2)) for weight in (-down, across, down, -across)]
+        return torch.stack(pulls, 1), pulls[0]
+
+    def sites(self) -> tuple[Site, ...]:
+        return (Site("map", WIDTH, is_map=True),)
+
+
+@pytest.fixture
+def planted_policy(family: Family) -> NetworkPolicy:
+    return NetworkPolicy(make_network("planted-for-tests", Shape.seeing(make_view(family)), {}))
+
+
+def found_in(policy: NetworkPolicy, family: Family) -> Alignment:
+    return find_alignment(Workshop(policy, family, family.levels(7, np.arange(100), split="fitting")), "map")
+
+
+def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_not(
+    planted_policy: NetworkPolicy, family: Family
+) -> None:
+    lesson = Workshop(planted_policy, family, family.levels(9, np.arange(80), split="fitting"))
+    targets, found = draw_targets(lesson.levels, 4), found_in(planted_policy, family)
+    bases = [found.basis, *rotation().split(1, dim=1)]
+    by_search, by_truth, *others = (float(swap_loss(lesson, "map", basis, targets).detach()) for basis in bases)
+    assert by_truth < 1e-6
+    assert by_search < 0.02 * min(others)
+    assert (rotation().T @ found.basis)[2:].abs().max() < 0.9
+
+
+def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_there(
+    planted_policy: NetworkPolicy, family: Family
+) -> None:
+    levels = family.levels(0, np.arange(60))
+    goals, targets, rows = levels.cells("exit"), draw_targets(levels, 3), np.arange(60)
+    edit = found_in(planted_policy, family).edit(goals, targets, 7, 7)
+    assert is_fair(edit.knows)
+    seen = observations_of(planted_policy, family, levels)
+    before = planted_policy.probabilities(rows, seen, levels.start)
+    moved = observations_of(planted_policy, family, levels.moved("exit", targets).moved("sign", targets))
+    wanted = planted_policy.probabilities(rows, moved, levels.start)
+    with applied(planted_policy, [edit]):
+        edited = planted_policy.probabilities(rows, seen, levels.start)
+    assert np.abs(edited - wanted).mean() < 0.1 * np.abs(before - wanted).mean()
+    none = dataclasses.replace(edit, strength=0.0)
+    with applied(planted_policy, [none]):
+        np.testing.assert_array_equal(planted_policy.probabilities(rows, seen, levels.start), before)
+
+
+def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
+    planted_policy: NetworkPolicy, family: Family
+) -> None:
+    levels = family.levels(0, np.arange(20))
+    cells, other = draw_targets(levels, 1), torch.randn(20, WIDTH, 7, 7)
+    basis = rotation()[:, :2]
+    with torch.inference_mode(), captured(planted_policy.network, ["map"]) as latest:
+        planted_policy.network(torch.from_numpy(observations_of(planted_policy, family, levels)))
+    held = latest["map"]
+    here = Interchange("map", basis=basis, source=other, cells=(cells,))(held, np.arange(20))
+    everywhere = Interchange("map", basis=basis, source=other)(held, np.arange(20))
+    changed = (here != held).any(dim=1).flatten(1)
+    assert [row.nonzero().flatten().tolist() for row in changed] == [[int(cell)] for cell in cells]
+    for b, cell in enumerate(cells):
+        torch.testing.assert_close(here[b].flatten(1)[:, cell], everywhere[b].flatten(1)[:, cell])
+    assert not is_fair(Interchange("map", basis=basis, source=other).knows)
+
+
+def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_square_cannot(
+    policy: NetworkPolicy, family: Family
+) -> None:
+    policy.network.get_parameter("block1.conv.weight").data.mul_(3.0)
+    fit = Workshop(policy, family, family.levels(7, np.arange(100), split="fitting"))
+    lesson = Workshop(policy, family, family.levels(9, np.arange(100), split="fitting"))
+    targets = draw_targets(lesson.levels, 4)
+    losses = {}
+    for side in (1, 3):
+        found = find_alignment(fit, "stem", 2, side, updates=100)
+        assert found.basis.shape == (8 * side**2, 2)
+        losses[side] = float(swap_loss(lesson, "stem", found.basis, targets, side).detach())
+    assert losses[3] < 0.8 * losses[1]
+
+
+def test_what_does_not_fit_is_refused(
+    policy: NetworkPolicy, planted_policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    with pytest.raises(GoalmazeError, match="a subspace of 9 dimensions does not fit 8 channels: choose 1 to 8"):
+        search(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
+    with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
+        find_alignment(Workshop(policy, family, levels), "hidden")
+    alien = Alignment("stem", torch.eye(6)[:, :1], torch.ones(1), torch.zeros(1), False)
+    with (
+        pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),
+        applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),
+    ):
+        pytest.fail("the context was entered")
+    small = Interchange("map", basis=rotation()[:, :1], source=torch.ones(24, WIDTH, 5, 5))
+    with (
+        pytest.raises(GoalmazeError, match="interchange at site 'map' has shape"),
+        applied(planted_policy, [small]),
+    ):
+        planted_policy.logits(np.arange(24), torch.from_numpy(observations_of(planted_policy, family, levels)))

@@ -1,0 +1,114 @@
+"""Sparse autoencoders: planted features are recovered, dense ones are not, and their edits write what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.probes.activations import captured
+from goalmaze.probes.autoencoders import Autoencoder, GoalFeatures, SetFeatures, find_goal_features, train_autoencoder
+from goalmaze.probes.edits import applied
+from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.squares import at_cells
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.targets import draw_targets
+
+PLANTED = 20
+
+
+def dictionary() -> Tensor:
+    return torch.nn.functional.normalize(torch.randn(PLANTED, 12, generator=torch.Generator().manual_seed(0)), dim=1)
+
+
+def sums(chance: float, count: int = 20_000) -> Tensor:
+    """Return [N, 12], sums of planted directions, each present with a chance."""
+    luck = torch.Generator().manual_seed(1)
+    present = torch.rand(count, PLANTED, generator=luck) < chance
+    return (present * (0.5 + torch.rand(count, PLANTED, generator=luck))) @ dictionary() + 1.0
+
+
+def recovered(coder: Autoencoder) -> float:
+    """Return how many of the planted directions have a feature within a cosine of .95, as a share."""
+    rows = torch.nn.functional.normalize(coder.decoder, dim=1)
+    return float(((dictionary() @ rows.T).max(dim=1).values > 0.95).float().mean())
+
+
+def test_planted_features_are_recovered_from_sparse_sums_and_from_dense_ones_they_are_not() -> None:
+    sparse = train_autoencoder(sums(0.06), 32)
+    assert recovered(sparse) >= 0.9
+    assert sparse.explained(sums(0.06)) > 0.85
+    assert (sparse.encode(sums(0.06)) > 1e-3).float().mean() < 0.25
+    assert recovered(train_autoencoder(sums(0.9), 32)) < 0.5
+
+
+def test_more_sparsity_means_fewer_features_at_once_and_a_worse_picture() -> None:
+    x = sums(0.06)
+    loose, tight = (train_autoencoder(x, 32, sparsity, updates=600) for sparsity in (0.05, 3.0))
+    alive = [(coder.encode(x) > 1e-3).float().sum(1).mean() for coder in (loose, tight)]
+    assert alive[0] > alive[1]
+    assert loose.explained(x) > tight.explained(x)
+
+
+def test_training_repeats_and_depends_on_its_seed() -> None:
+    one, again, other = (train_autoencoder(sums(0.06), 16, updates=20, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(one.decoder, again.decoder)
+    assert not torch.equal(one.decoder, other.decoder)
+
+
+def test_setting_features_moves_along_their_directions_by_what_they_lack() -> None:
+    coder = train_autoencoder(sums(0.06), 24, updates=300)
+    maps = sums(0.06, 3 * 25).reshape(3, 25, 12).movedim(2, 1).reshape(3, 12, 5, 5)
+    goals, targets = np.array([6, -1, 8], np.int32), np.array([12, 3, 24], np.int32)
+    low, high = torch.tensor([0.0, 0.1]), torch.tensor([2.0, 1.5])
+    edit = SetFeatures(
+        "stem", autoencoder=coder, features=(4, 9), goals=goals, targets=targets, absent=low, present=high
+    )
+    after = edit(maps, np.arange(3))
+    for cells, values in ((goals, low), (targets, high)):
+        own, new = at_cells(maps, cells), at_cells(after, cells)
+        expected = own + (values - coder.encode(own)[:, [4, 9]]) @ coder.decoder[[4, 9]]
+        standing = torch.from_numpy(cells >= 0)
+        torch.testing.assert_close(new[standing], expected[standing])
+    changed = (after != maps).any(1).flatten(1)
+    assert [row.nonzero().flatten().tolist() for row in changed] == [[6, 12], [3], [8, 24]]
+    assert is_fair(edit.knows)
+
+
+def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
+    work = Workshop(policy, family, family.levels(7, np.arange(150), split="fitting"))
+    found = find_goal_features(work, "stem", updates=300)
+    assert len(found.features) == 4
+    levels, rows = family.levels(0, np.arange(60)), np.arange(60)
+    targets = draw_targets(levels, 2)
+
+    def likeness(strength: float) -> float:
+        """Return how near the target's square comes to what it holds when the goal really stands there."""
+        edit = found.edit(levels.cells("exit"), targets, 7, 7, strength)
+        with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
+            policy.logits(rows, torch.from_numpy(observations_of(policy, family, levels)))
+        moved = levels.moved("exit", targets).moved("sign", targets)
+        really = Workshop(policy, family, moved).read(moved, "stem")
+        return float((at_cells(latest["stem"], targets) - at_cells(really, targets)).norm(dim=1).mean())
+
+    assert likeness(1.0) < 0.7 * likeness(0.0)
+
+
+def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    with pytest.raises(GoalmazeError, match="no autoencoder of 8 features learns from samples"):
+        train_autoencoder(torch.zeros(0, 4), 8)
+    with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
+        find_goal_features(Workshop(policy, family, levels), "hidden")
+    coder = train_autoencoder(sums(0.06), 4, updates=2)
+    alien = GoalFeatures("stem", coder, (0,), torch.ones(1), torch.zeros(1), False)
+    with (
+        pytest.raises(GoalmazeError, match="is for 12 channels, the site has 8"),
+        applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),
+    ):
+        pytest.fail("the context was entered")

@@ -1,0 +1,136 @@
+"""What holds for every edit: strength zero is none bit for bit, it fires, comes off, and says what it knows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of, rollout
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.observations import make_view
+from goalmaze.probes.alignment import Interchange, SetCoordinates
+from goalmaze.probes.autoencoders import SetFeatures, train_autoencoder
+from goalmaze.probes.channels import ChannelEdit, ClampChannels, MultiplyChannels
+from goalmaze.probes.edits import Add, FirstSteps, Rewrite, applied, knowledge_of
+from goalmaze.probes.erasure import Erase, fit_eraser
+from goalmaze.probes.knowledge import EVERYTHING, is_fair
+from goalmaze.probes.patches import Patch
+from goalmaze.probes.projection import MinimalEdit
+from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.vectors import SteeringVector
+
+CHANNELS = 8
+NETWORKS = {
+    "grid": ({"channels": CHANNELS, "blocks": 2, "hidden": 16}, "block1"),
+    "lstm": ({"channels": CHANNELS, "blocks": 2, "hidden": 16, "units": 8}, "block1"),
+    "drc": ({"channels": CHANNELS, "layers": 1, "ticks": 2, "hidden": 16}, "tick1_layer1"),
+}
+UPPER_BOUNDS = {Add, Interchange, Patch}
+
+
+def random(*sides: int) -> Tensor:
+    return torch.randn(*sides, generator=torch.Generator().manual_seed(0))
+
+
+def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Add | Rewrite]:
+    goals, targets = levels.cells("exit"), draw_targets(levels, 0)
+    basis, ends = torch.linalg.qr(random(CHANNELS, 2)).Q, {"goals": goals, "targets": targets}
+    samples = random(200, CHANNELS)
+    values = {"absent": torch.zeros(2), "present": torch.full((2,), 5.0)}
+    coder = train_autoencoder(samples, 6, updates=2)
+    return [
+        Add(site, random(len(levels), CHANNELS, 7, 7), strength),
+        ClampChannels(site, (1, 2), values=torch.ones(2), cells=targets, strength=strength),
+        MultiplyChannels(site, (0, 3), factor=-2.0, strength=strength),
+        Patch(site, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
+        SteeringVector(site, vector=random(CHANNELS, 7, 7), strength=strength),
+        MinimalEdit(site, direction=random(CHANNELS), **ends, strength=strength),
+        Interchange(site, basis=basis, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
+        SetCoordinates(site, basis=basis, **ends, **values, strength=strength),
+        SetFeatures(site, autoencoder=coder, features=(0, 1), **ends, **values, strength=strength),
+        Erase(site, eraser=fit_eraser(samples, samples[:, 0] + samples[:, 1]), strength=strength),
+    ]
+
+
+def concrete(kind: type[Rewrite]) -> set[type]:
+    found = set() if kind in (Rewrite, ChannelEdit) else {kind}
+    return found.union(*(concrete(one) for one in kind.__subclasses__()))
+
+
+@pytest.fixture(params=list(NETWORKS))
+def agent(request: pytest.FixtureRequest, family: Family) -> tuple[NetworkPolicy, str]:
+    options, site = NETWORKS[request.param]
+    torch.manual_seed(0)
+    network = make_network(request.param, Shape.seeing(make_view(family)), options)
+    torch.nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)
+    return NetworkPolicy(network), site
+
+
+def three_steps(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> list[np.ndarray]:
+    """Return the chances at three steps on which the agent sees the same."""
+    actor, seen = policy.begin(levels), observations_of(policy, family, levels)
+    return [actor.probabilities(np.arange(len(levels)), seen, levels.start) for _ in range(3)]
+
+
+def test_none_is_forgotten_here(levels: LevelBatch) -> None:
+    kinds = {type(edit) for edit in every_edit("stem", levels, 1.0)}
+    assert kinds == {Add, *(kind for kind in concrete(Rewrite) if kind.__module__.startswith("goalmaze."))}
+
+
+def test_strength_zero_is_no_edit_bit_for_bit(
+    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
+) -> None:
+    policy, site = agent
+    before = three_steps(policy, family, levels)
+    for edit in every_edit(site, levels, 0.0):
+        with applied(policy, [edit]):
+            np.testing.assert_array_equal(three_steps(policy, family, levels), before)
+    for edit in every_edit(site, levels, 1.0):
+        with applied(policy, [edit]):
+            assert not np.array_equal(three_steps(policy, family, levels), before), type(edit)
+        np.testing.assert_array_equal(three_steps(policy, family, levels), before)
+    assert not any(module._forward_hooks for module in policy.network.modules())
+
+
+def test_each_can_be_limited_to_the_first_step(
+    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
+) -> None:
+    policy, site = agent
+    before = three_steps(policy, family, levels)
+    for edit in every_edit(site, levels, 1.0):
+        with applied(policy, [edit]):
+            always = three_steps(policy, family, levels)
+        with applied(policy, [FirstSteps(edit)]):
+            first = three_steps(policy, family, levels)
+        np.testing.assert_array_equal(first[0], always[0])
+        assert not np.array_equal(first[0], before[0])
+        if policy.network.name == "grid":
+            np.testing.assert_array_equal(first[1:], before[1:])
+        else:
+            assert not np.array_equal(first[2], always[2]), type(edit)
+
+
+def test_all_at_once_and_through_whole_episodes_in_which_levels_finish(
+    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
+) -> None:
+    policy, site = agent
+    edits = every_edit(site, levels, 0.5)
+    with applied(policy, [*edits, *(FirstSteps(edit, 2) for edit in edits)]):
+        edited = rollout(policy, levels, family, seed=1)
+    assert len(np.unique(edited.steps)) > 3
+
+
+def test_each_is_frozen_and_says_what_it_knows(levels: LevelBatch) -> None:
+    for edit in every_edit("stem", levels, 1.0):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            edit.site = "block1"  # type: ignore[misc]
+        assert knowledge_of(edit) <= EVERYTHING
+        assert is_fair(knowledge_of(edit)) == (type(edit) not in UPPER_BOUNDS)

@@ -1,0 +1,107 @@
+"""The minimal edit: the probe then reads the target, and no smaller change of two squares does (scipy)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import optimize
+from torch import Tensor
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.probes.edits import applied
+from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.projection import MinimalEdit, MinimalProjection
+from goalmaze.probes.squares import at_cells
+
+SIDE = 4
+GOALS = np.array([5, 6, -1, 9, 5], np.int32)
+TARGETS = np.array([10, 1, 3, 9, 6], np.int32)
+ROWS = np.arange(5)
+
+
+def maps(rectified: bool, seed: int = 0) -> Tensor:
+    values = torch.randn(5, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+    return values.relu() if rectified else values
+
+
+def minimal(direction: Tensor, rectified: bool, margin: float = 0.5) -> MinimalEdit:
+    return MinimalProjection("stem", direction, rectified, margin).edit(GOALS, TARGETS, SIDE, SIDE)
+
+
+def smallest(held: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
+    """Return the least squared length of a change of the two squares, by a general solver from several starts."""
+    values, d = held.flatten(1).double().numpy(), direction.double().numpy()
+    scores = d @ values
+    places = [target] if goal in (-1, target) else [target, goal]
+    rivals = np.delete(scores, places)
+    before = values[:, places]
+
+    def constraints(change: np.ndarray) -> np.ndarray:
+        after = d @ (before + change.reshape(3, -1))
+        lead = after[0] - np.append(rivals, after[1:]) - margin
+        return np.append(lead, (before.ravel() + change)) if rectified else lead
+
+    found = [
+        optimize.minimize(
+            lambda x: (x**2).sum(),
+            np.random.default_rng(start).normal(size=before.size),
+            jac=lambda x: 2 * x,
+            constraints={"type": "ineq", "fun": constraints},
+            method="SLSQP",
+            options={"maxiter": 500, "ftol": 1e-12},
+        )
+        for start in range(4)
+    ]
+    return min(float(one.fun) for one in found if one.success)
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_probe_reads_the_target_and_nothing_smaller_would_do(rectified: bool, seed: int) -> None:
+    direction = torch.tensor([1.0, -0.5, 0.25])
+    held = maps(rectified, seed)
+    edited = minimal(direction, rectified)(held, ROWS)
+    scores = torch.einsum("nchw,c->nhw", edited, direction).flatten(1)
+    assert scores.argmax(1).tolist() == TARGETS.tolist()
+    if rectified:
+        assert (edited >= 0).all()
+    for b, (goal, target) in enumerate(zip(GOALS.tolist(), TARGETS.tolist(), strict=True)):
+        others = [s for s in range(SIDE**2) if s not in (goal, target)]
+        assert torch.equal(edited[b].flatten(1)[:, others], held[b].flatten(1)[:, others])
+        least = smallest(held[b], goal, target, direction, rectified, 0.5)
+        assert float((edited[b] - held[b]).square().sum()) == pytest.approx(least, rel=1e-3, abs=1e-5)
+        rest = np.delete(scores[b].numpy(), target)
+        assert scores[b, target] - rest.max() >= 0.5 - 1e-5
+
+
+def test_where_the_target_is_read_already_nothing_changes() -> None:
+    direction = torch.tensor([1.0, 0.0, 0.0])
+    held = torch.zeros(5, 3, SIDE, SIDE)
+    held.flatten(2)[torch.arange(5), 0, torch.tensor(TARGETS, dtype=torch.long)] = 5.0
+    assert torch.equal(minimal(direction, False)(held, ROWS), held)
+
+
+def test_a_minimal_edit_of_zero_strength_is_none_and_it_knows_two_cells() -> None:
+    held, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
+    edit = MinimalProjection("stem", direction, False).edit(GOALS, TARGETS, SIDE, SIDE, strength=0.0)
+    assert torch.equal(edit(held, ROWS), held)
+    assert is_fair(edit.knows)
+
+
+def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    for site, message in (("stem", "is for 5 channels, the site has 8"), ("hidden", "the site is no map")):
+        edit = MinimalProjection(site, torch.ones(5), False).edit(levels.start, levels.start, 7, 7)
+        with pytest.raises(GoalmazeError, match=message), applied(policy, [edit]):
+            policy.logits(np.arange(24), torch.from_numpy(first_observations(family, levels)))
+
+
+def test_squares_are_read_where_the_cells_are() -> None:
+    held = maps(False)
+    read = at_cells(held, TARGETS)
+    for b, cell in enumerate(TARGETS):
+        assert torch.equal(read[b], held[b, :, cell // SIDE, cell % SIDE])

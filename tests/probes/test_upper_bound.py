@@ -1,0 +1,64 @@
+"""The per-maze optimum: nearer than a pattern to the agent that sees the goal moved, and honest about what it knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.probes.edits import Edit, applied
+from goalmaze.probes.knowledge import WALLS, is_fair
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.upper_bound import optimised_edit
+
+
+def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, targets: Cells, edits: list[Edit]) -> float:
+    rows, moved = np.arange(len(levels)), levels.moved("exit", targets).moved("sign", targets)
+    teacher = policy.probabilities(rows, observations_of(policy, family, moved), levels.start).astype(float)
+    with applied(policy, edits):
+        seen = observations_of(policy, family, levels)
+        pupil = policy.probabilities(rows, seen, levels.start).astype(float)
+    return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
+
+
+def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    for block in ("block1", "block2"):
+        policy.network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
+    targets = draw_targets(levels, 3)
+    bound = optimised_edit(policy, family, levels, targets, "block1")
+    work = Workshop(policy, family, family.levels(7, np.arange(100), split="fitting"))
+    pattern = MeanPattern().find(work, "block1").edit(levels.cells("exit"), targets, 7, 7)
+    far, by_pattern, by_bound = (
+        divergence(policy, family, levels, targets, edits) for edits in ([], [pattern], [bound])
+    )
+    assert by_bound < 0.6 * min(far, by_pattern)
+    assert not is_fair(bound.knows)
+    assert WALLS in bound.knows
+    assert not any(module._forward_hooks for module in policy.network.modules())
+    assert all(parameter.grad is None for parameter in policy.network.parameters())
+
+
+def test_it_belongs_to_its_mazes(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    targets = draw_targets(levels, 3)
+    bound = optimised_edit(policy, family, levels, targets, "block1", updates=2)
+    again = optimised_edit(policy, family, levels, targets, "block1", updates=2)
+    assert bound.delta.equal(again.delta)
+    assert not bound.delta.equal(optimised_edit(policy, family, levels, targets, "block1", updates=2, seed=1).delta)
+    assert bound.delta.shape == (24, 8, 7, 7)
+
+
+def test_a_target_in_a_wall_or_an_unknown_site_is_refused(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    with pytest.raises(GoalmazeError, match=r"level 0: target \(0, 0\) lies on a wall"):
+        optimised_edit(policy, family, levels, np.zeros(24, np.int32), "block1")
+    with pytest.raises(GoalmazeError, match="unknown site"):
+        optimised_edit(policy, family, levels, draw_targets(levels, 0), "block9")

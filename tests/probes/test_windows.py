@@ -1,0 +1,115 @@
+"""Window probes: what stands beside a square is read by 3×3 and not by 1×1, and channels alone are told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import correlate
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.probes.carriers import channel_carriers
+from goalmaze.probes.fitting import GlobalFitter, SquareFitter, accuracy
+from goalmaze.probes.windows import WindowCellFitter, fit_square_classes, windows
+
+SIDE = 6
+
+
+def noise(mazes: int, channels: int = 3, seed: int = 0) -> Tensor:
+    return torch.randn(mazes, channels, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+
+
+def beside(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return maps, and for every square which channel of its right neighbour is higher, 0 or 1; 0 at the border."""
+    maps = noise(mazes, 3, seed)
+    right = torch.zeros_like(maps)
+    right[..., :-1] = maps[..., 1:]
+    return maps, (right[:, 1] > right[:, 0]).long().flatten(1)
+
+
+def test_windows_are_what_lies_around_each_square() -> None:
+    maps = noise(2)
+    seen = windows(maps, 3).reshape(2, 3, 3, 3, SIDE, SIDE)
+    padded = np.pad(maps.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for row in range(SIDE):
+        for column in range(SIDE):
+            around = padded[:, :, row : row + 3, column : column + 3]
+            np.testing.assert_array_equal(seen[:, :, :, :, row, column], around)
+    assert torch.equal(windows(maps, 1), maps)
+    with pytest.raises(GoalmazeError, match="a window of 2x2 has no square in its middle"):
+        windows(maps, 2)
+
+
+def test_what_stands_beside_is_read_by_a_window_and_not_by_the_square_itself() -> None:
+    maps, labels = beside(300)
+    held_out, truth = beside(100, 1)
+    scores = [float((fit_square_classes(maps, labels, 2, side)(held_out) == truth).float().mean()) for side in (1, 3)]
+    assert scores[1] > 0.97
+    assert abs(scores[0] - float((truth == 0).float().mean())) < 0.05
+    dealt = labels[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
+    blind = fit_square_classes(maps, dealt, 2, 3)
+    assert float((blind(held_out) == truth).float().mean()) < 0.7
+
+
+def test_the_square_probe_is_a_logistic_regression_on_squares() -> None:
+    maps, _ = beside(60)
+    labels = (maps[:, 0] + 0.5 * maps[:, 2] + 0.7 * noise(60, 1, 5)[:, 0] > 0.3).long().flatten(1)
+    labels[:, ::7] = -1
+    probe = fit_square_classes(maps, labels, 2)
+    x, y = maps.movedim(1, -1).reshape(-1, 3).double().numpy(), labels.flatten().numpy()
+    train = (np.arange(len(y)) < 48 * SIDE**2) & (y >= 0)
+    mean, scale = x[train].mean(0), x[train].std(0, ddof=1)
+    model = LogisticRegression(C=2 / (probe.penalty * train.sum()), tol=1e-8).fit((x[train] - mean) / scale, y[train])
+    ours = (probe.kernel[1] - probe.kernel[0])[:, 0, 0].double().numpy() * scale
+    np.testing.assert_allclose(ours, model.coef_[0], atol=0.02)
+
+
+def test_the_window_cell_probe_reads_a_cell_from_its_surroundings_where_its_own_square_is_empty() -> None:
+    luck = torch.Generator().manual_seed(4)
+    labels = torch.randint(0, SIDE**2, (800,), generator=luck)
+    labels = torch.where(labels % SIDE == SIDE - 1, labels - 1, labels)
+    maps = noise(800)
+    maps.flatten(2)[torch.arange(800), :, labels + 1] += torch.tensor([5.0, -4.0, 0.0])
+    fit, test = slice(600), slice(600, None)
+    window = WindowCellFitter(maps[fit]).fit(labels[fit])
+    assert accuracy(window, maps[test], labels[test])[0] > 170
+    assert accuracy(SquareFitter(maps[fit]).fit(labels[fit]), maps[test], labels[test])[0] < 30
+    found = window(maps[test][:5])
+    scores = sum(
+        correlate(maps[test][:5, c].numpy(), window.kernel[c].numpy()[None], mode="constant") for c in range(3)
+    )
+    np.testing.assert_array_equal(found, scores.reshape(5, -1).argmax(1))
+
+
+def test_the_channels_that_carry_a_cell_are_named_with_their_sign() -> None:
+    luck = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, SIDE**2, (400,), generator=luck)
+    labels[::10] = -1
+    maps = noise(400, 5)
+    rows = labels >= 0
+    maps.flatten(2)[rows, 3, labels[rows]] += 6
+    maps.flatten(2)[rows, 1, labels[rows]] -= 4
+    maps[:, 4] = 2.0
+    found = channel_carriers(maps[:200], labels[:200], maps[200:], labels[200:])
+    assert found.best(2) == (3, 1)
+    assert found.signs[[3, 1]].tolist() == [1, -1]
+    assert found.of == 180
+    assert found.scores[3] > 0.95
+    assert found.scores[[0, 2]].max() < 0.12
+    assert found.hits[4] == 0
+
+
+@pytest.mark.parametrize("kind", ["square", "window", "classes", "global"])
+def test_a_probe_from_another_network_is_refused_by_name(kind: str) -> None:
+    maps, labels = beside(60)
+    cells = labels.argmax(1)
+    probe = {
+        "square": lambda: SquareFitter(maps).fit(cells),
+        "window": lambda: WindowCellFitter(maps).fit(cells),
+        "classes": lambda: fit_square_classes(maps, labels, 2, 3),
+        "global": lambda: GlobalFitter(maps, SIDE**2).fit(cells),
+    }[kind]()
+    with pytest.raises(GoalmazeError, match=r"probe reads \d+ features, the activation has \d+; fit it at this site"):
+        probe(noise(2, 4))
