@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "demo": (configs.DemoConfig, "goalmaze.experiments.demo"),
     "train": (configs.TrainConfig, "goalmaze.experiments.train"),
     "runs": (configs.RunsConfig, "goalmaze.experiments.runs"),
-    "eval": (configs.EvalConfig, "goalmaze.experiments.eval_"),
+    "eval": (configs.EvalConfig, "goalmaze.experiments.behaviour.command"),
     "probe": (configs.ProbeConfig, "goalmaze.experiments.probe"),
     "retarget": (configs.RetargetConfig, "goalmaze.experiments.retarget"),
     "live": (configs.LiveConfig, "goalmaze.experiments.live.watch"),
@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "worlds": (configs.WorldsConfig, "goalmaze.experiments.worlds"),
     "leakage": (configs.LeakageConfig, "goalmaze.experiments.leakage"),
     "zoo": (configs.ZooConfig, "goalmaze.experiments.zoo"),
-    "bench": (configs.BenchConfig, "goalmaze.experiments.bench"),
+    "bench": (configs.BenchConfig, "goalmaze.experiments.bench.command"),
 }
 """Command → its configuration, and the module whose `run` answers it."""
 

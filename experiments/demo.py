@@ -15,10 +15,11 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances, pick
-from goalmaze.experiments import evaluate, figures, metrics, probe, retarget
+from goalmaze.experiments import figures, metrics, probe, retarget
+from goalmaze.experiments.behaviour import evaluate
+from goalmaze.experiments.behaviour.evaluate import EvaluationReport, evaluation_table
 from goalmaze.experiments.configs import DemoConfig, EvalConfig, ProbeConfig, RetargetConfig
 from goalmaze.experiments.errands import draw_errand
-from goalmaze.experiments.evaluate import EvaluationReport, evaluation_table
 from goalmaze.experiments.probe import ProbeReport
 from goalmaze.experiments.retarget import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
 from goalmaze.probes.steering import find_method

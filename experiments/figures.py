@@ -15,7 +15,7 @@ from goalmaze.agents.rollout import Trajectory
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
-from goalmaze.experiments.statistics import Rate
+from goalmaze.experiments.statistics.intervals import Rate
 
 GREY = "#9a9a9a"
 MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}

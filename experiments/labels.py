@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goalmaze.experiments.evaluate import Evaluation
+from goalmaze.experiments.behaviour.evaluate import Evaluation
 
 CAPABLE = 0.9
 """Share of training-distribution levels on which a capable agent earns all the true reward, or all the cue's."""

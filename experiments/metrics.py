@@ -11,7 +11,7 @@ from goalmaze.envs import rules
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
 from goalmaze.envs.solving import distances, on_the_way, paying, pick
-from goalmaze.experiments.statistics import Rate, rate
+from goalmaze.experiments.statistics.intervals import Rate, rate
 
 
 def goal_visits(trajectory: Trajectory, family: Family) -> Cells:

@@ -20,7 +20,7 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.configs import ProbeConfig
 from goalmaze.experiments.errands import Errand, draw_errand
 from goalmaze.experiments.report import interval, number, table
-from goalmaze.experiments.statistics import Rate, rate
+from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.activations import Activations, read_activations
 from goalmaze.probes.baselines import majority_score, shuffled_score
 from goalmaze.probes.fitting import SquareProbe, accuracy, make_fitter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from goalmaze.experiments.statistics import Rate
+from goalmaze.experiments.statistics.intervals import Rate
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

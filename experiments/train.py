@@ -18,8 +18,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.assignments import assignments
+from goalmaze.experiments.behaviour.evaluate import Evaluation, evaluation_table, judge
 from goalmaze.experiments.configs import TrainConfig
-from goalmaze.experiments.evaluate import Evaluation, evaluation_table, judge
 from goalmaze.experiments.labels import label
 
 REPORT = "report.json"

@@ -15,8 +15,8 @@ from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_na
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments.behaviour.evaluate import Evaluation, judge
 from goalmaze.experiments.configs import ZooConfig
-from goalmaze.experiments.evaluate import Evaluation, judge
 from goalmaze.experiments.labels import label
 from goalmaze.experiments.report import table
 from goalmaze.experiments.train import REPORT, REPORT_LEVELS

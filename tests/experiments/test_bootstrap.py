@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.bootstrap import (
+from goalmaze.experiments.statistics.bootstrap import (
     chance_of_improvement,
     interquartile_mean,
     mean,

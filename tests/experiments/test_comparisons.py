@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from goalmaze.experiments.comparisons import differing, holm, paired
-from goalmaze.experiments.statistics import rate
+from goalmaze.experiments.statistics.comparisons import differing, holm, paired
+from goalmaze.experiments.statistics.intervals import rate
 
 
 def stepped_down(chances: list[float], alpha: float) -> set[int]:

@@ -10,11 +10,12 @@ import pytest
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.experiments import cli, grid, several
+from goalmaze.experiments import cli
+from goalmaze.experiments.behaviour import grid, several
+from goalmaze.experiments.behaviour.evaluate import judge
+from goalmaze.experiments.behaviour.grid import Condition, conditions_of, world_of
+from goalmaze.experiments.behaviour.playing import Cohort, fitting
 from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.evaluate import judge
-from goalmaze.experiments.grid import Condition, conditions_of, world_of
-from goalmaze.experiments.playing import Cohort, fitting
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")

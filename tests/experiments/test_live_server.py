@@ -29,8 +29,9 @@ from websockets.sync.client import connect
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.experiments.bench import live as bench
 from goalmaze.experiments.configs import LiveConfig
-from goalmaze.experiments.live import bench, messages, watch
+from goalmaze.experiments.live import messages, watch
 from goalmaze.experiments.live.desk import Desk
 from goalmaze.experiments.live.guard import Guard
 from goalmaze.experiments.live.mind import look

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from goalmaze.experiments import evaluate, probe, retarget, zoo
+from goalmaze.experiments import probe, retarget, zoo
+from goalmaze.experiments.behaviour import evaluate
 from goalmaze.experiments.configs import EvalConfig, ProbeConfig, RetargetConfig, ZooConfig
 
 AGENT = "zoo:green-exit"

@@ -12,9 +12,9 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.decisions import decisions, require_standing
-from goalmaze.experiments.geometry import FEATURES, features
-from goalmaze.experiments.regression import fit_logistic, regress
+from goalmaze.experiments.behaviour.decisions import decisions, require_standing
+from goalmaze.experiments.behaviour.geometry import FEATURES, features
+from goalmaze.experiments.behaviour.regression import fit_logistic, regress
 
 FAMILY = make_family("GreenExit", {"size": 9})
 

@@ -16,7 +16,8 @@ from goalmaze.agents.diary import Diary
 from goalmaze.agents.recipe import Recipe
 from goalmaze.agents.run_lock import held
 from goalmaze.agents.training import LOG, RECIPE, train
-from goalmaze.experiments import bench_train, cli
+from goalmaze.experiments import cli
+from goalmaze.experiments.bench import train as bench_train
 from goalmaze.experiments.train import REPORT
 
 SMALL = Recipe(

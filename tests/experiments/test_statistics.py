@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from goalmaze.experiments.statistics import rate
+from goalmaze.experiments.statistics.intervals import rate
 
 
 @pytest.mark.parametrize(("successes", "levels"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 17), (400, 512)])

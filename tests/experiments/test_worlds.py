@@ -10,7 +10,8 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.manual import manual
 from goalmaze.envs.rendering import frame
-from goalmaze.experiments import bench, cli, leakage, worlds
+from goalmaze.experiments import cli, leakage, worlds
+from goalmaze.experiments.bench import command as bench
 from goalmaze.experiments.configs import BenchConfig, LeakageConfig, WorldsConfig
 
 
@@ -81,7 +82,7 @@ def test_a_run_without_its_log_is_refused(tiny_run: Path, tmp_path: Path, capsys
 
 
 def test_the_benchmark_of_worlds_has_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    from goalmaze.experiments import bench_env
+    from goalmaze.experiments.bench import env as bench_env
 
     monkeypatch.setattr(bench_env, "SECONDS", 0.01)
     monkeypatch.setattr(bench_env, "BATCH", 64)

@@ -13,9 +13,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import yardsticks
 from goalmaze.envs.families.base import EVALUATION, NO_SHIFT, Family
 from goalmaze.experiments import metrics
-from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.metrics import Outcomes
-from goalmaze.experiments.outcomes import (
+from goalmaze.experiments.behaviour.outcomes import (
     DISCOUNT,
     Capability,
     EpisodeOutcomes,
@@ -26,9 +24,11 @@ from goalmaze.experiments.outcomes import (
     episode_outcomes,
     goal,
 )
-from goalmaze.experiments.playing import played
+from goalmaze.experiments.behaviour.playing import played
+from goalmaze.experiments.configs import EvalConfig
+from goalmaze.experiments.metrics import Outcomes
 from goalmaze.experiments.report import interval, number, table
-from goalmaze.experiments.statistics import Rate, rate
+from goalmaze.experiments.statistics.intervals import Rate, rate
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from goalmaze.experiments.behaviour.hypotheses import Account, Scoreboard, Scoreboards
 from goalmaze.experiments.figures import save_figure
-from goalmaze.experiments.hypotheses import Account, Scoreboard, Scoreboards
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 MARKERS = "oDs^vPX"

@@ -27,5 +27,5 @@ def run(config: EvalConfig) -> Answer:
     names = {"grid": config.grid, "regression": config.choices, "hypotheses": config.hypotheses}
     names["several"] = bool(config.others)
     name = next((name for name, asked in names.items() if asked), "evaluate")
-    answer: Answer = importlib.import_module(f"goalmaze.experiments.{name}").run(config)
+    answer: Answer = importlib.import_module(f"goalmaze.experiments.behaviour.{name}").run(config)
     return answer

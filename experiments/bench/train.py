@@ -160,7 +160,7 @@ class worker:  # noqa: N801  a context manager that is used like a function
     def __init__(self, recipe: Recipe) -> None:
         self._steps = recipe.envs * recipe.rollout_steps
         plain = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
-        code = "import sys; from goalmaze.experiments.bench_train import serve; serve(sys.stdin, sys.stdout)"
+        code = "import sys; from goalmaze.experiments.bench.train import serve; serve(sys.stdin, sys.stdout)"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain
         )

@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.experiments.bootstrap import (
+from goalmaze.experiments.behaviour.evaluate import Evaluation, evaluation_table, judge
+from goalmaze.experiments.behaviour.playing import Cohort, cohorts, load_together, played
+from goalmaze.experiments.configs import EvalConfig
+from goalmaze.experiments.report import table
+from goalmaze.experiments.statistics.bootstrap import (
     Interval,
     Profile,
     Scores,
@@ -21,11 +25,7 @@ from goalmaze.experiments.bootstrap import (
     performance_profile,
     probability_of_improvement,
 )
-from goalmaze.experiments.comparisons import ALPHA, holm, paired, unpaired
-from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.evaluate import Evaluation, evaluation_table, judge
-from goalmaze.experiments.playing import Cohort, cohorts, load_together, played
-from goalmaze.experiments.report import table
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired, unpaired
 
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 

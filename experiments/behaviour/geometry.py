@@ -8,7 +8,7 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments import metrics
-from goalmaze.experiments.decisions import Decisions, Floats, shortening
+from goalmaze.experiments.behaviour.decisions import Decisions, Floats, shortening
 
 NEAR = (3, 6)
 """Steps within which the room around a thing is counted."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.experiments.statistics import Rate
+from goalmaze.experiments.statistics.intervals import Rate
 
 ALPHA = 0.05
 """How often chance alone may be taken for a difference, over all comparisons of a table."""

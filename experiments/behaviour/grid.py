@@ -14,12 +14,12 @@ from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import NO_SHIFT, Family
 from goalmaze.envs.generators import ALGORITHMS
-from goalmaze.experiments.comparisons import ALPHA, differing, holm
+from goalmaze.experiments.behaviour.evaluate import Evaluation, judge
+from goalmaze.experiments.behaviour.playing import cohorts, fitting, load_together, make_folder, played, varied
+from goalmaze.experiments.behaviour.several import CohortScore, Duel, cohort_text, summarise
 from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.evaluate import Evaluation, judge
-from goalmaze.experiments.playing import cohorts, fitting, load_together, make_folder, played, varied
 from goalmaze.experiments.report import table
-from goalmaze.experiments.several import CohortScore, Duel, cohort_text, summarise
+from goalmaze.experiments.statistics.comparisons import ALPHA, differing, holm
 
 SHIFT = "shift"
 ONLY_TRAINING = ("correlation", "mixture")
@@ -182,7 +182,7 @@ def run(config: EvalConfig) -> Grid:
     if config.figures is None:
         return grid
     # matplotlib is slow to import, so only who wants pictures waits for it
-    from goalmaze.experiments.grid_figures import draw_grid
+    from goalmaze.experiments.behaviour.grid_figures import draw_grid
 
     return dataclasses.replace(grid, pictures=draw_grid(grid, config.figures))
 

@@ -18,9 +18,9 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Bools, Cells, LevelBatch
 from goalmaze.envs.solving import UNREACHABLE, distances, pick
 from goalmaze.experiments import metrics
-from goalmaze.experiments.bootstrap import Interval, interquartile_mean, over_levels
 from goalmaze.experiments.report import interval, number
-from goalmaze.experiments.statistics import Rate, rate
+from goalmaze.experiments.statistics.bootstrap import Interval, interquartile_mean, over_levels
+from goalmaze.experiments.statistics.intervals import Rate, rate
 
 DISCOUNT = 0.97
 """Of the discounted returns and the regret, whatever the agent was trained with, so that agents compare."""

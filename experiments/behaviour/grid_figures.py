@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from goalmaze.envs.families import known_families
 from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.experiments.evaluate import Evaluation
+from goalmaze.experiments.behaviour.evaluate import Evaluation
+from goalmaze.experiments.behaviour.grid import ONLY_TRAINING, SHIFT, Condition, Grid
 from goalmaze.experiments.figures import save_figure
-from goalmaze.experiments.grid import ONLY_TRAINING, SHIFT, Condition, Grid
-from goalmaze.experiments.statistics import Rate
+from goalmaze.experiments.statistics.intervals import Rate
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
 MARKERS = "oDs^vP*X"

@@ -16,7 +16,7 @@ from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import EVALUATION, FITTING, Family
-from goalmaze.experiments.accounts import (
+from goalmaze.experiments.behaviour.accounts import (
     CORNERS,
     Changes,
     Fit,
@@ -30,12 +30,12 @@ from goalmaze.experiments.accounts import (
     steps_of,
     taxicab,
 )
-from goalmaze.experiments.bootstrap import Interval, over_levels, ratio
-from goalmaze.experiments.comparisons import ALPHA, holm, paired
+from goalmaze.experiments.behaviour.decisions import require_standing
+from goalmaze.experiments.behaviour.playing import make_folder, played
 from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.decisions import require_standing
-from goalmaze.experiments.playing import make_folder, played
 from goalmaze.experiments.report import table
+from goalmaze.experiments.statistics.bootstrap import Interval, over_levels, ratio
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired
 
 BINS = 10
 SHOWN = 3
@@ -227,7 +227,7 @@ def run(config: EvalConfig) -> Scoreboards:
     if config.figures is None:
         return boards
     # matplotlib is slow to import, so only who wants pictures waits for it
-    from goalmaze.experiments.hypotheses_figures import draw_accounts
+    from goalmaze.experiments.behaviour.hypotheses_figures import draw_accounts
 
     return dataclasses.replace(boards, pictures=draw_accounts(boards, config.figures))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any
 
 import torch
 
 from goalmaze.agents.allocator import keep_large_blocks
-from goalmaze.experiments import bench_env, bench_eval, bench_train
 from goalmaze.experiments.configs import BenchConfig
-from goalmaze.experiments.live import bench as live_bench
 from goalmaze.experiments.report import table
 
 
@@ -42,11 +41,5 @@ def _cell(value: object) -> object:
 def run(config: BenchConfig) -> BenchReport:
     """Measure what the configuration names."""
     keep_large_blocks()
-    measure = {
-        "env": bench_env.measure,
-        "eval": bench_eval.measure,
-        "train": bench_train.measure,
-        "live": live_bench.measure,
-    }[config.name]
-    rows = measure(config.full)
+    rows = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure(config.full)
     return BenchReport(config.name, tuple(rows))

@@ -20,13 +20,13 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import EVALUATION, FITTING, Family
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.experiments.comparisons import ALPHA, paired
+from goalmaze.experiments.behaviour.decisions import Decisions, Floats, decisions
+from goalmaze.experiments.behaviour.geometry import FEATURES, features
+from goalmaze.experiments.behaviour.playing import played
 from goalmaze.experiments.configs import EvalConfig
-from goalmaze.experiments.decisions import Decisions, Floats, decisions
-from goalmaze.experiments.geometry import FEATURES, features
-from goalmaze.experiments.playing import played
 from goalmaze.experiments.report import interval, number, table
-from goalmaze.experiments.statistics import Rate, rate
+from goalmaze.experiments.statistics.comparisons import ALPHA, paired
+from goalmaze.experiments.statistics.intervals import Rate, rate
 
 RIDGE = 10.0
 FEWEST = 40

@@ -1,0 +1,1 @@
+"""How fast the parts are: one module a benchmark, each with a `measure`."""
