@@ -226,9 +226,10 @@ def unrolled(policy: MazePolicy, batch: Batch) -> tuple[Tensor, Tensor]:
     The memory is blank wherever an episode begins, and no gradient passes there.
     """
     memory, blank = cast(Tensor, batch.memory), policy.blank(batch.begins.shape[1])
+    perceived = policy.perceive(batch.observations.flatten(0, 1))
     outputs = []
-    for seen, begins in zip(batch.observations, batch.begins, strict=True):
-        logits, values, memory = policy.advance(seen, remembered(memory, begins, blank))
+    for seen, begins in zip(torch.split(perceived, batch.begins.shape[1]), batch.begins, strict=True):
+        logits, values, memory = policy.recall(seen, remembered(memory, begins, blank))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
 

@@ -70,8 +70,17 @@ class MazePolicy(ActorCriticPolicy):
 
     def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A] and values [B] float32, and the memory [B, ...] after seeing observations [B, ...]."""
+        return self.recall(self.perceive(observation), memory)
+
+    def perceive(self, observation: Tensor) -> Tensor:
+        """Return what a recurrent network makes of observations [N, ...] before its memory comes in."""
         with precision(observation.device, self._bf16):
-            logits, values, memory = cast(RecurrentNetwork, self.network).advance(observation, memory)
+            return cast(RecurrentNetwork, self.network).perceive(observation)
+
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for what was perceived [B, ...]."""
+        with precision(perceived.device, self._bf16):
+            logits, values, memory = cast(RecurrentNetwork, self.network).recall(perceived, memory)
         return logits.float(), values.float(), memory.float()
 
     def blank(self, batch: int) -> Tensor:

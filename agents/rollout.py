@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,19 @@ from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
 
 NEVER = 2**28
 """The step at which something that never happened is said to have happened."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A family whose episodes another engine than ours plays."""
+
+    def episodes(self, levels: LevelBatch) -> Episodes:
+        """Return an episode on each level, under way."""
+
+
+def begin_episodes(family: Family, levels: LevelBatch) -> Episodes:
+    """Return an episode on each level, under way in the engine that is the family's."""
+    return family.episodes(levels) if isinstance(family, Staged) else Episodes(family, levels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,8 +106,8 @@ def stepwise(
     batch = len(levels)
     if not batch:
         raise GoalmazeError("there are no levels to play: give at least one")
-    episodes = Episodes(family, levels)
-    observe = _observer(policy, episodes)
+    episodes = begin_episodes(family, levels)
+    observe = seen_by(policy, episodes)
     actor = policy.begin(levels)
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
@@ -135,12 +149,12 @@ def rollout(policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0
     )
 
 
-def _observer(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
+def seen_by(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
     """Return a function that gives uint8 [B, ...], what the policy sees of the episodes as they stand."""
     if not isinstance(policy, Sighted):
         return episodes.observe
     view = policy.view(episodes.family)
-    if view.mode == "planes":
+    if view.mode == getattr(episodes, "shows", "planes"):
         return episodes.observe
     seen, memory = view.buffer(len(episodes)), view.memory(len(episodes))
 
@@ -153,7 +167,7 @@ def _observer(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
 
 def observations_of(policy: Policy, family: Family, levels: LevelBatch) -> Observations:
     """Return uint8 [B, ...], what the policy sees in levels [B] before its first step."""
-    return _observer(policy, Episodes(family, levels))()
+    return seen_by(policy, begin_episodes(family, levels))()
 
 
 def _sample(chances: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:

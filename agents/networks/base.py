@@ -121,9 +121,17 @@ class RecurrentNetwork(Network):
     def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         """Return zeros [B, ...], the memory before an episode, for observations of a shape without B."""
 
+    def perceive(self, observation: Tensor) -> Tensor:
+        """Return what needs no memory of observations [N, ...]; learning does it for whole sequences at once."""
+        return observation
+
     @abc.abstractmethod
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A], values [B] and the new memory for what was perceived [B, ...] and a memory [B, ...]."""
+
     def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for observations [B, ...] and a memory [B, ...]."""
+        return self.recall(self.perceive(observation), memory)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for the first observations of episodes."""

@@ -94,14 +94,14 @@ class DRCNetwork(RecurrentNetwork):
         """Return zeros [B, D, 2, C, H, W] for observations [C, H, W]."""
         return self._zeros(batch, self.options.layers, 2, self.options.channels, *observation_shape[1:])
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for observations [B, C, H, W] and a memory."""
-        encoding = run_trunk(self, observation, 0)
+        encoding = run_trunk(self, perceived, 0)
         states = [list(layer.unbind(1)) for layer in memory.unbind(1)]
         for tick in range(self.options.ticks):
             self._think(f"tick{tick + 1}", encoding, states)
         seen = torch.cat([encoding, states[-1][0]], 1)
-        hidden = self.hidden(read_out(seen, observation, self.shape, self.options.readout))
+        hidden = self.hidden(read_out(seen, perceived, self.shape, self.options.readout))
         kept = torch.stack([torch.stack(state, 1) for state in states], 1).to(memory.dtype)
         return self.policy(hidden), self.value(hidden).squeeze(1), kept
 

@@ -6,7 +6,7 @@ The heads see what the LSTM holds beside what is seen now, so that acting on sig
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -74,15 +74,18 @@ class LSTMNetwork(RecurrentNetwork):
         """Return zeros [B, 2, U]."""
         return self._zeros(batch, 2, self.options.units)
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A], values [B] and the new memory for observations [B, C, H, W] and a memory [B, 2, U]."""
+    def perceive(self, observation: Tensor) -> Tensor:
+        """Return the hidden units [N, F] of observations [N, C, H, W]."""
         maps = run_trunk(self, observation, self.options.blocks)
-        hidden = self.hidden(read_out(maps, observation, self.shape, self.options.readout))
+        return cast(Tensor, self.hidden(read_out(maps, observation, self.shape, self.options.readout)))
+
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
         recalled, kept = memory.unbind(1)
-        admit, keep, tell, content = self.gates(torch.cat([hidden, recalled], 1)).chunk(4, dim=1)
+        admit, keep, tell, content = self.gates(torch.cat([perceived, recalled], 1)).chunk(4, dim=1)
         kept = self.kept(torch.sigmoid(keep) * kept + torch.sigmoid(admit) * torch.tanh(content))
         recalled = self.recalled(torch.sigmoid(tell) * torch.tanh(kept))
-        seen = torch.cat([hidden, recalled], 1)
+        seen = torch.cat([perceived, recalled], 1)
         return self.policy(seen), self.value(seen).squeeze(1), torch.stack([recalled, kept], 1).to(memory.dtype)
 
     def sites(self) -> tuple[Site, ...]:

@@ -293,8 +293,8 @@ class Echo(RecurrentNetwork):
     def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(batch, 6)
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        memory = self.cell(observation.flatten(1).float(), memory)
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        memory = self.cell(perceived.flatten(1).float(), memory)
         return self.policy(memory), self.value(memory).squeeze(1), memory
 
     def sites(self) -> tuple[Site, ...]:
@@ -314,8 +314,8 @@ class Forgetful(RecurrentNetwork):
     def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(batch, 1)
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return (*self.inner(observation), memory)
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return (*self.inner(perceived), memory)
 
     def sites(self) -> tuple[Site, ...]:
         return ()
@@ -472,8 +472,8 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
         learner._update_learning_rate = lambda optimizer: None  # type: ignore[method-assign, assignment]
         if forget:
             network = cast(Echo, network_of(learner))
-            true = network.advance
-            network.advance = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
+            true = network.recall
+            network.recall = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
         score = 0.0
         for _ in range(60):
             experience, score = Recall().play(learner, 64)
