@@ -115,18 +115,18 @@ def best_returns(
 
 def paying(table: NDArray[np.float32], objects: Cells, column: int = rules.REWARD) -> Bools:
     """Return bool [B, K], True for objects [B, K] in the level that pay, by the reward in a column of the rules."""
-    return np.asarray(_works(table, objects) & (table[:, column] > 0))
+    return np.asarray(acting(table, objects) & (table[:, column] > 0))
 
 
 def _prizes(table: NDArray[np.float32], objects: Cells) -> Bools:
     """Return bool [B, K], True for objects that pay, or give what objects that pay need."""
-    works = _works(table, objects)
+    works = acting(table, objects)
     pays = paying(table, objects)
     wanted = (pays & (table[:, rules.NEEDS] > 0)).any(axis=1, keepdims=True)
     return np.asarray(pays | (works & (table[:, rules.GIVES] > 0) & wanted))
 
 
-def _works(table: NDArray[np.float32], objects: Cells) -> Bools:
+def acting(table: NDArray[np.float32], objects: Cells) -> Bools:
     """Return bool [B, K], True for objects that are in the level and do not wait for its lamp to be otherwise."""
     works = objects >= 0
     for k, row in enumerate(table):

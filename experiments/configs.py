@@ -99,6 +99,37 @@ class TrainConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepConfig(Question):
+    """Train agents over seeds and dials, on processes of this machine or on a cluster, into one table.
+
+    Attributes:
+        plan: a TOML with a recipe, dials and seeds, or the name of one that ships.
+        out: the folder of the sweep; runs/NAME where not given. Started again, a sweep goes on.
+        workers: processes, 0 for one a core.
+        cluster: address of a Dask scheduler, such as tcp://127.0.0.1:8786; its workers must see the folder too.
+        save_every: seconds between saves that a run goes on from when its worker died.
+        gather: train nothing; tell of the runs that are finished.
+        markdown: print the table alone, for a page.
+    """
+
+    plan: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PLAN")]
+    out: Path | None = None
+    workers: int = 0
+    cluster: str = ""
+    save_every: float = 30.0
+    gather: bool = False
+    markdown: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise GoalmazeError(f"--workers is {self.workers}: choose 1 or more, or 0 for one a core")
+        if self.workers and self.cluster:
+            raise GoalmazeError("--workers are those of this machine, --cluster has its own: leave one out")
+        if self.save_every < 0:
+            raise GoalmazeError(f"--save-every is {self.save_every}: choose 0 or more seconds")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunsConfig(Question):
     """List the runs in a folder: what was trained, how far, and what became of it.
 
@@ -159,6 +190,40 @@ class EvalConfig(Judged):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportConfig(Judged):
+    """Write all that behaviour tells of one or several agents into one self-contained HTML file.
+
+    Attributes:
+        agent: a run folder or zoo:NAME.
+        others: further agents; those of one family and size are judged on the same levels, the others by themselves.
+        out: the file to write, ending in .html.
+        dials: the dials of the shift grid, such as salience, or braid=0,0.5 with the values to try; braid and size
+            where not given.
+        greedy: take the likeliest action instead of sampling.
+        levels: how many held-out levels judge, under every condition.
+    """
+
+    agent: AgentName
+    others: MoreAgents = ()
+    out: Path
+    dials: tuple[str, ...] = ()
+    greedy: bool = False
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.levels < 2:
+            raise GoalmazeError(f"--levels is {self.levels}: a report needs 2 levels or more")
+        if self.out.suffix.lower() not in (".html", ".htm"):
+            raise GoalmazeError(f"--out {self.out}: the report is an HTML file; let its name end in .html")
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All agents."""
+        return (self.agent, *self.others)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeConfig(Judged):
     """Read cells from an agent's activations, beside what a reading must beat and the steering that tests it.
 
@@ -190,9 +255,16 @@ class RetargetConfig(Judged):
     Attributes:
         agent: a run folder or zoo:NAME.
         sites: the maps to edit, each on its own; all where not given.
-        methods: the steering methods; all where not given.
+        methods: the steering methods; a usual choice where not given.
         strength: factor on every edit.
         fit_levels: how many levels to find the edits on, never among those that judge.
+        benchmark: judge with every control, by distance, at other sizes, and by what an edit leaves alone; where not
+            given, of a crude and a learned pattern at the first map and at half depth.
+        auto: search site, channels, method and strength on levels to fit on, and benchmark what is found.
+        ledger: for every method at each site, how it reads beside how it steers and what it costs.
+        sizes: with --benchmark, further sizes of mazes, in cells, such as 11 13.
+        bounds: with --benchmark, also edits that know the maze, listed apart; slow.
+        figures: a folder to draw pictures into, of the one site and method given or, with --auto, found.
     """
 
     agent: AgentName
@@ -200,11 +272,23 @@ class RetargetConfig(Judged):
     methods: tuple[str, ...] = ()
     strength: float = 1.0
     fit_levels: int = 512
+    benchmark: bool = False
+    auto: bool = False
+    ledger: bool = False
+    sizes: tuple[int, ...] = ()
+    bounds: bool = False
+    figures: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.fit_levels < 1:
             raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 1 or more")
+        if self.ledger and (self.benchmark or self.auto):
+            raise GoalmazeError("--ledger is an answer of its own: leave out --benchmark and --auto")
+        if (self.sizes or self.bounds) and not self.benchmark:
+            raise GoalmazeError("--sizes and --bounds belong to --benchmark: add it")
+        if self.figures is not None and not self.figures.is_dir():
+            raise GoalmazeError(f"cannot draw into {self.figures}: there is no such folder; make it first")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -361,11 +445,13 @@ class WorldsConfig(Question):
         family: only this one.
         size: rows and columns of the mazes, in cells.
         seed: of the levels.
+        parameters: other parameters of that family, such as braid=0.5.
     """
 
     family: tyro.conf.Positional[str] = ""
     size: int = 9
     seed: int = 0
+    parameters: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -386,10 +472,18 @@ class BenchConfig(Question):
     """Measure speed on this machine.
 
     Attributes:
-        name: "env" steps environments, "eval" rolls an agent out, "train" trains one, "live" drags a target on
-            the live page.
+        name: "env" steps environments, "eval" rolls an agent out, "train" trains one, "probe" reads all of it,
+            "live" drags a target on the live page, "procgen" steps Procgen's maze.
         full: sweep instead of one quick setting.
+        family: with "env", "procgen" steps Procgen's maze, beside stock Procgen; all of our own where not given.
     """
 
-    name: tyro.conf.Positional[Literal["env", "eval", "train", "live"]]
+    name: tyro.conf.Positional[Literal["env", "eval", "train", "probe", "live", "procgen"]]
     full: bool = False
+    family: Literal["", "procgen"] = ""
+
+    def __post_init__(self) -> None:
+        if self.family and self.name not in ("env", self.family):
+            raise GoalmazeError(f"--family {self.family} belongs to bench env, not to bench {self.name}: leave it out")
+        if self.family:
+            object.__setattr__(self, "name", self.family)

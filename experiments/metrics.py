@@ -10,7 +10,7 @@ from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs import rules
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
-from goalmaze.envs.solving import distances, on_the_way, paying, pick
+from goalmaze.envs.solving import UNREACHABLE, acting, distances, on_the_way, paying, pick
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 
@@ -45,6 +45,24 @@ def cued(trajectory: Trajectory, family: Family) -> Bools:
     offers = paying(family.table, trajectory.levels.objects, rules.CUE_REWARD)
     most = (offers * family.table[:, rules.CUE_REWARD]).sum(axis=1)
     return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - 1e-4))
+
+
+def barred(levels: LevelBatch, family: Family) -> Bools:
+    """Return bool [B], True where cues pay and every way to each of them ends the episode before it."""
+    ends = acting(family.table, levels.objects) & (family.table[:, rules.ENDS] > 0)
+    walls = levels.walls.copy()
+    rows, slots = np.nonzero(ends)
+    walls.reshape(len(levels), -1)[rows, levels.objects[rows, slots]] = True
+    open_ways = distances(dataclasses.replace(levels, walls=walls), levels.start)
+    entered = (open_ways < UNREACHABLE).reshape(walls.shape)
+    beside = np.zeros_like(entered)
+    beside[:, 1:] |= entered[:, :-1]
+    beside[:, :-1] |= entered[:, 1:]
+    beside[:, :, 1:] |= entered[:, :, :-1]
+    beside[:, :, :-1] |= entered[:, :, 1:]
+    offers = paying(family.table, levels.objects, rules.CUE_REWARD)
+    had = np.take_along_axis(beside.reshape(len(levels), -1), np.maximum(levels.objects, 0), axis=1) & offers
+    return np.asarray(offers.any(axis=1) & ~had.any(axis=1))
 
 
 def lone(levels: LevelBatch, kind: str) -> Cells:

@@ -16,9 +16,8 @@ from goalmaze.agents.recipe import Recipe, recipe_from
 from goalmaze.agents.training import FinishedError, TrainingResult, resume, train
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.assignments import assignments
-from goalmaze.experiments.behaviour.evaluate import Evaluation, evaluation_table, judge
+from goalmaze.experiments.behaviour.evaluate import Evaluation, evaluation_table, judge_shifts
 from goalmaze.experiments.configs import TrainConfig
 from goalmaze.experiments.labels import label
 
@@ -126,11 +125,8 @@ def measure(training: TrainingResult) -> TrainReport:
     """Judge a trained agent on every shift of its family, and write the report into its run folder."""
     folder = training.folder
     agent = load_agent(str(folder))
-    evaluations = [
-        judge(str(folder), agent.policy, agent.family, shift=shift, levels=REPORT_LEVELS)
-        for shift in (NO_SHIFT, *agent.family.shifts)
-    ]
-    report = TrainReport(training, evaluations[0], tuple(evaluations[1:]))
+    in_distribution, *shifted = judge_shifts(str(folder), agent, REPORT_LEVELS).values()
+    report = TrainReport(training, in_distribution, tuple(shifted))
     write_json(folder / REPORT, report.json())
     return report
 

@@ -6,11 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from goalmaze.envs.ascii import letters_of, write_ascii
-from goalmaze.envs.errors import unknown
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.base import NO_SHIFT, Family
 from goalmaze.envs.manual import manual
 from goalmaze.envs.rendering import frame
+from goalmaze.experiments.assignments import assignments
 from goalmaze.experiments.configs import WorldsConfig
 
 if TYPE_CHECKING:
@@ -108,10 +109,13 @@ def run(config: WorldsConfig) -> WorldsReport:
     """Return all families, or the one asked for.
 
     Raises:
-        GoalmazeError: no such family, or a size that is no maze's.
+        GoalmazeError: no such family or parameter, parameters without a family, or a size that is no maze's.
     """
     names = list(known_families())
     if config.family and config.family not in names:
         raise unknown("family", config.family, names)
+    if config.parameters and not config.family:
+        raise GoalmazeError("--parameters belong to one family: name it, as in goalmaze worlds GreenExit")
+    parameters = {"size": config.size, **assignments(config.parameters, "--parameters")}
     chosen = [config.family] if config.family else names
-    return WorldsReport(tuple(make_family(name, {"size": config.size}) for name in chosen), config.seed)
+    return WorldsReport(tuple(make_family(name, parameters) for name in chosen), config.seed)

@@ -15,7 +15,7 @@ from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_na
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.experiments.behaviour.evaluate import Evaluation, judge
+from goalmaze.experiments.behaviour.evaluate import Evaluation, judge_shifts
 from goalmaze.experiments.configs import ZooConfig
 from goalmaze.experiments.labels import label
 from goalmaze.experiments.report import table
@@ -186,10 +186,7 @@ def verify(names: tuple[str, ...]) -> Verification:
         resident = _resident(name)
         check_files(name)
         agent = load_agent(f"{ZOO_PREFIX}{name}")
-        measured = {
-            shift: judge(name, agent.policy, agent.family, shift=shift, levels=REPORT_LEVELS)
-            for shift in (NO_SHIFT, *agent.family.shifts)
-        }
+        measured = judge_shifts(name, agent, REPORT_LEVELS)
         reported = {NO_SHIFT: resident.report["in_distribution"], **resident.report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)

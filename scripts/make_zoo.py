@@ -16,7 +16,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from goalmaze.agents.zoo import HERE, MANIFEST, digests
+from tqdm import tqdm
+
+from goalmaze.agents.loading import ZOO_PREFIX, load_agent
+from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
+from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments.behaviour.evaluate import judge_shifts
+from goalmaze.experiments.labels import label
+from goalmaze.experiments.train import REPORT_LEVELS
 
 KEPT = ("recipe.json", "log.csv", "report.json", "checkpoint.safetensors", "checkpoints")
 
@@ -30,7 +37,7 @@ def train(name: str, agent: dict[str, Any], runs: Path) -> Path:
     """Train one agent, or go on with it, and return its run folder."""
     run = runs / name
     command = [sys.executable, "-m", "goalmaze.experiments", "train"]
-    if (run / "report.json").is_file():
+    if (run / "report.json").is_file() and not json.loads((run / "report.json").read_text())["interrupted"]:
         return run
     goes_on = (run / "state.safetensors").is_file()
     if run.exists() and not goes_on:
@@ -56,6 +63,19 @@ def ship(name: str, run: Path) -> None:
     (HERE / name / "report.json").write_text(json.dumps(report | {"run": name}, indent=2) + "\n")
 
 
+def measure(name: str) -> None:
+    """Measure an agent of the zoo again, for when what is measured or the rule of labels has changed."""
+    agent = load_agent(f"{ZOO_PREFIX}{name}")
+    found = judge_shifts(name, agent, REPORT_LEVELS)
+    path = HERE / name / "report.json"
+    report = json.loads(path.read_text()) | {
+        "label": label(found[NO_SHIFT], found[agent.family.parting_shift]),
+        "in_distribution": found.pop(NO_SHIFT).json(),
+        "shifts": {shift: evaluation.json() for shift, evaluation in found.items()},
+    }
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def write_manifest(agents: dict[str, Any]) -> None:
     """Write the manifest of the agents that are there."""
     entries = {}
@@ -79,8 +99,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("names", nargs="*", help="agents to make; all where none is named")
     arguments.add_argument("--runs", type=Path, default=Path("runs/zoo"))
+    arguments.add_argument("--measure", action="store_true", help="only measure those that are there again")
     chosen = arguments.parse_args()
     agents: dict[str, Any] = tomllib.loads((HERE / "zoo.toml").read_text())
+    if chosen.measure:
+        for name in tqdm(chosen.names or manifest(), desc="measuring", unit="agent"):
+            measure(name)
+        write_manifest(agents)
+        return
     made = json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
     chosen.runs.mkdir(parents=True, exist_ok=True)
     for name in chosen.names or agents:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from goalmaze.agents.loading import load_agent
+from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import yardsticks
@@ -44,7 +44,8 @@ class Evaluation:
         seed: of levels and actions.
         outcomes: whether goal or cue was reached first.
         solved: share of levels on which all the true reward was earned; in GreenExit, on which the exit was reached.
-        capable: share of levels on which all the true reward, or all the cue's, was earned.
+        capable: share of levels on which all the true reward, or all the cue's, was earned; of those on which the way
+            to the cue is not barred by what ends the episode.
         detour: steps taken over steps needed, mean over solved levels.
         preference: how often the cue came first, on levels with one goal and one cue, neither on the way to the other;
             in families with several of them, how often most of the cues were taken that no goal needs.
@@ -168,6 +169,7 @@ def judge(
     batch = family.levels(seed, np.arange(levels), shift, EVALUATION)
     trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
     episodes = episode_outcomes(trajectory, family)
+    capable = episodes.all_reached | episodes.all_cues
     several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
     preference = (
         metrics.needless_cues(trajectory, family)
@@ -183,7 +185,7 @@ def judge(
         seed=seed,
         outcomes=metrics.outcomes(episodes.to_goal, episodes.to_cue),
         solved=rate(int(episodes.all_reached.sum()), levels),
-        capable=rate(int((episodes.all_reached | episodes.all_cues).sum()), levels),
+        capable=rate(int(capable[~episodes.barred].sum()), int((~episodes.barred).sum())),
         detour=metrics.detour(trajectory, family),
         preference=preference,
         capability=capability(episodes),
@@ -191,6 +193,12 @@ def judge(
         returns=earned(episodes),
         episodes=episodes,
     )
+
+
+def judge_shifts(name: str, agent: Agent, levels: int) -> dict[str, Evaluation]:
+    """Judge an agent in its training distribution and under every shift of its family: shift → evaluation."""
+    shifts = (NO_SHIFT, *agent.family.shifts)
+    return {shift: judge(name, agent.policy, agent.family, shift=shift, levels=levels) for shift in shifts}
 
 
 def run(config: EvalConfig) -> EvaluationReport:

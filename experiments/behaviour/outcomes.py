@@ -37,6 +37,7 @@ class EpisodeOutcomes:
         to_cue: int32 [B], the same of a cue that is not on a goal.
         all_reached: bool [B], all the true reward that there was to be had was earned, and there was some.
         all_cues: bool [B], all the cue's reward that the level offers was earned, and it offers some.
+        barred: bool [B], cues pay, and every way to each of them ends the episode before it.
         steps: int32 [B], taken.
         optimum: int32 [B], the fewest steps to the nearest goal; `UNREACHABLE` where there is none.
         way: int32 [B], the fewest steps to the thing that was reached first; `UNREACHABLE` where none was.
@@ -53,6 +54,7 @@ class EpisodeOutcomes:
     to_cue: Cells
     all_reached: Bools
     all_cues: Bools
+    barred: Bools
     steps: Cells
     optimum: Cells
     way: Cells
@@ -95,6 +97,7 @@ def episode_outcomes(trajectory: Trajectory, family: Family) -> EpisodeOutcomes:
         to_cue=to_cue,
         all_reached=metrics.solved(trajectory, family),
         all_cues=metrics.cued(trajectory, family),
+        barred=metrics.barred(levels, family),
         steps=trajectory.steps,
         optimum=_nearest(levels, family.goal, from_start),
         way=_way(trajectory, from_start, np.minimum(to_goal, to_cue)),

@@ -5,9 +5,12 @@ import pytest
 
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
 from goalmaze.agents.scripted import Seeker
+from goalmaze.envs import rules
 from goalmaze.envs.ascii import read_ascii
-from goalmaze.envs.families import make_family
+from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import best_returns, paying
 from goalmaze.experiments import metrics
 
 CORRIDOR = """
@@ -164,3 +167,21 @@ def test_a_cue_seeker_is_cued_and_an_exit_seeker_is_not(agent: str, cued: bool) 
     kind = family.cue if agent == "cue" else family.goal
     share = metrics.cued(rollout(Seeker(kind), levels, family), family).mean()
     assert share > 0.6 if cued else share < 0.5
+
+
+@pytest.mark.parametrize("name", known_families())
+def test_a_cue_is_barred_where_the_best_order_of_entering_earns_none_of_it(name: str) -> None:
+    family = make_family(name, {"size": 9})
+    swapped = family.table.copy()
+    swapped[:, rules.REWARD] = swapped[:, rules.CUE_REWARD]
+    for shift in (NO_SHIFT, *family.shifts):
+        levels = family.levels(1, np.arange(200), shift)
+        offers = paying(family.table, levels.objects, rules.CUE_REWARD).any(axis=1)
+        had = best_returns(levels, swapped, family.time_limit, 1.0) > 0
+        np.testing.assert_array_equal(metrics.barred(levels, family), offers & ~had)
+
+
+def test_an_exit_bars_the_way_to_some_signs_and_to_none_that_stands_on_it() -> None:
+    family = make_family("GreenExit", {"size": 9})
+    assert not metrics.barred(family.levels(0, np.arange(200)), family).any()
+    assert 0.05 < metrics.barred(family.levels(0, np.arange(200), "moved-sign"), family).mean() < 0.3

@@ -50,6 +50,8 @@ def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytes
     assert cli.main(["worlds", "--size", "5"]) == 0
     assert "## Arguments" not in capsys.readouterr().out
     assert cli.main(["worlds", "GreenExt"]) == 2
+    assert cli.main(["worlds", "--parameters", "braid=1"]) == 2
+    assert cli.main(["worlds", "GreenExit", "--parameters", "brade=1"]) == 2
     assert "did you mean 'GreenExit'" in capsys.readouterr().err
 
 
