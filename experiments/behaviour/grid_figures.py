@@ -118,7 +118,7 @@ def curves(grid: Grid, dials: Sequence[str]) -> Figure:
     panels = figure.subplots(2, len(dials), squeeze=False, sharey="row")
     for x, dial in enumerate(dials):
         for y, measure in enumerate((arrived, preference)):
-            _curve(panels[y][x], grid, dial, measure)
+            draw_curve(panels[y][x], grid, dial, measure)
         panels[0][x].set_title(dial, fontsize=11, loc="left")
         panels[1][x].set_xlabel(f"{dial} (dotted: as trained)", fontsize=9)
     panels[0][0].set_ylabel("capability: gets somewhere\non the training distribution", fontsize=9)
@@ -132,7 +132,8 @@ def curves(grid: Grid, dials: Sequence[str]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
+def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
+    """Draw a line for each agent: what a measure says at every value of a dial, with its interval."""
     trained = {parameters[dial] for parameters in grid.parameters.values()}
     for i, agent in enumerate(grid.agents[:MOST_AGENTS]):
         found = _points(grid, agent, dial, measure)

@@ -20,16 +20,21 @@ def draw_accounts(boards: Scoreboards, folder: Path) -> tuple[Path, ...]:
     Raises:
         GoalmazeError: the file cannot be written.
     """
-    names = sorted(one.name for one in boards.agents[0].accounts)
-    looks = {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    looks = looks_of(boards.agents[0])
     figure = Figure(figsize=(10.5, 0.7 + 3.1 * len(boards.agents)), layout="constrained")
     panels = figure.subplots(len(boards.agents), 2, squeeze=False, width_ratios=(3, 2))
     for (left, right), board in zip(panels, boards.agents, strict=True):
         _losses(left, board, looks)
-        _calibrations(right, board, looks)
+        draw_calibrations(right, board, looks)
     path = folder / "accounts.png"
     save_figure(figure, path)
     return (path,)
+
+
+def looks_of(board: Scoreboard) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each account, the same whatever their order."""
+    names = sorted(one.name for one in board.accounts)
+    return {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
 
 
 def _losses(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) -> None:
@@ -53,7 +58,8 @@ def _name(board: Scoreboard, one: Account) -> str:
     return f"{one.name}{' *' if one.name in board.winners else ''}"
 
 
-def _calibrations(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) -> None:
+def draw_calibrations(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) -> None:
+    """Draw how often actions were taken against the chance that each account gave them."""
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
     for one in board.accounts:
         colour, marker = looks[one.name]

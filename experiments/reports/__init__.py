@@ -1,0 +1,1 @@
+"""One self-contained HTML file on the behaviour of agents."""

@@ -1,0 +1,78 @@
+"""How an agent was made: the log, the recipe and the seed that its run folder holds, where it holds any."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+
+from goalmaze.agents.checkpoints import Header
+from goalmaze.agents.loading import ZOO_PREFIX, Agent, run_folder
+from goalmaze.agents.recipe import Recipe
+from goalmaze.agents.training import LOG, read_recipe
+from goalmaze.agents.zoo import manifest
+from goalmaze.envs.errors import GoalmazeError
+
+CURVES = ("solved", "return", "cue_return", "entropy")
+"""The columns of a log that are drawn, over its column `steps`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where an agent comes from.
+
+    Attributes:
+        header: what its checkpoint says.
+        recipe: what it was trained with; None where its folder holds none that can be read.
+        command: what made it, where that is known.
+        steps: of each line of its log.
+        curves: column → values, one for each of `steps`, NaN where not known.
+        missing: why there are no curves; empty where there are.
+    """
+
+    header: Header
+    recipe: Recipe | None
+    command: str
+    steps: tuple[int, ...]
+    curves: dict[str, tuple[float, ...]]
+    missing: str = ""
+
+    @property
+    def seed(self) -> str:
+        """The training seed, in words where it is not known."""
+        return "not known" if self.recipe is None else str(self.recipe.seed)
+
+    @property
+    def reward(self) -> str:
+        """What it learned from, in words where it is not known."""
+        return "not known" if self.recipe is None else f"the {self.recipe.reward} reward"
+
+
+def origin(agent: Agent) -> Origin:
+    """Return where an agent comes from, as far as its run folder says."""
+    folder = run_folder(agent.name)
+    folder = folder.parent if folder.is_file() else folder
+    try:
+        recipe = read_recipe(folder)[0]
+    except GoalmazeError:
+        recipe = None
+    zoo = agent.name.removeprefix(ZOO_PREFIX)
+    command = manifest()[zoo].command if agent.name.startswith(ZOO_PREFIX) else ""
+    try:
+        steps, curves = _read((folder / LOG).read_text())
+    except OSError:
+        return Origin(agent.header, recipe, command, (), {}, f"it comes without a {LOG}")
+    except (ValueError, KeyError, TypeError, csv.Error):
+        return Origin(agent.header, recipe, command, (), {}, f"its {LOG} cannot be read")
+    return Origin(agent.header, recipe, command, steps, curves, "" if steps else f"its {LOG} is empty")
+
+
+def _read(text: str) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
+    lines = list(csv.DictReader(text.splitlines()))
+    steps = tuple(int(line["steps"]) for line in lines)
+    return steps, {name: tuple(_number(line[name]) for line in lines) for name in CURVES}
+
+
+def _number(text: str) -> float:
+    value = float(text) if text else math.nan
+    return value if math.isfinite(value) else math.nan

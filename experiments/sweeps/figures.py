@@ -1,0 +1,99 @@
+"""The picture of a sweep: capability and goal along its first dial, each seed a dot, the mean over seeds a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.experiments.figures import save_figure
+from goalmaze.experiments.sweeps.plan import Plan
+from goalmaze.experiments.sweeps.results import Group
+
+PICTURE = "curve.png"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+MARKERS = "oDs^vP*"
+
+PANELS = {
+    "solved": "capability: earned all the true reward",
+    "prefers_cue": "goal: prefers the cue (1) to the goal (0)",
+}
+
+
+def draw_sweep(plan: Plan, groups: Sequence[Group], path: Path) -> None:
+    """Write the picture of a sweep.
+
+    Raises:
+        GoalmazeError: it cannot be written.
+    """
+    save_figure(picture(plan, groups), path)
+
+
+def picture(plan: Plan, groups: Sequence[Group]) -> Figure:
+    """Return a panel for what is solved and one for what is preferred; seeds side by side where there is no dial."""
+    figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+    for axes, (measure, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
+        lines = _lines(plan, groups, measure)
+        for i, (name, line) in enumerate(lines.items()):
+            look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
+            if plan.dials:
+                _curve(axes, plan, line, measure, look, 0.06 * (i - (len(lines) - 1) / 2))
+            else:
+                _seeds(axes, line[0], measure, look)
+        _frame(axes, plan, title)
+    figure.suptitle(
+        f"{plan.name}: dots are training seeds, bars 95 % intervals over seeds"
+        if plan.dials
+        else f"{plan.name}: each dot a training seed, in order of what it is",
+        fontsize=10,
+    )
+    return figure
+
+
+def _lines(plan: Plan, groups: Sequence[Group], measure: str) -> dict[str, list[Group]]:
+    """Return the groups of each line: of one shift, and of one setting of every dial but the first."""
+    lines: dict[str, list[Group]] = {}
+    for group in groups:
+        if group.measures[measure].values:
+            others = [f"{dial} {group.dials[dial]}" for dial in list(plan.dials)[1:]]
+            name = ", ".join(["training distribution" if group.shift == NO_SHIFT else group.shift, *others])
+            lines.setdefault(name, []).append(group)
+    return lines
+
+
+def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, look: dict[str, Any], offset: float) -> None:
+    dial, values = next(iter(plan.dials.items()))
+    places = [values.index(group.dials[dial]) + offset for group in line]
+    found = [group.measures[measure] for group in line]
+    means = np.array([one.mean for one in found])
+    spread = np.nan_to_num([[one.mean - one.low for one in found], [one.high - one.mean for one in found]])
+    axes.errorbar(places, means, spread, markersize=5, linewidth=1.4, capsize=2, **look)
+    for place, one in zip(places, found, strict=True):
+        axes.plot([place] * len(one.values), one.values, ".", color=look["color"], alpha=0.45, markersize=5)
+
+
+def _seeds(axes: Axes, group: Group, measure: str, look: dict[str, Any]) -> None:
+    values = sorted(group.measures[measure].values)
+    axes.plot(range(1, len(values) + 1), values, linestyle="", markersize=5, **look)
+
+
+def _frame(axes: Axes, plan: Plan, title: str) -> None:
+    if plan.dials:
+        dial, values = next(iter(plan.dials.items()))
+        axes.set_xticks(range(len(values)), [str(value) for value in values])
+        axes.set_xlim(-0.4, len(values) - 0.6)
+        axes.set_xlabel(dial.split(".")[-1])
+    else:
+        axes.set_xlabel("training seeds, sorted")
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,236 @@
+"""What a sweep is: a TOML of a base recipe, dials and seeds, turned into runs that are named by what is in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from goalmaze.agents.networks import known_networks
+from goalmaze.agents.ppo import make_environments, make_learner
+from goalmaze.agents.recipe import Recipe, recipe_from
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.families.base import NO_SHIFT
+
+HERE = Path(__file__).parents[1] / "reproduced"
+"""The plans that ship with the package: results of others, reproduced."""
+
+NESTED = ("parameters", "network_options", "observation_options", "learner_options")
+"""Fields of a recipe that are tables; what is in them is a dial of its own."""
+
+MOST_RUNS = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One run of a sweep.
+
+    Attributes:
+        name: of its run folder: readable values of the dials and of the seed, and a hash of all that was asked for.
+        dials: where each dial stands.
+        recipe: to train by.
+    """
+
+    name: str
+    dials: dict[str, Any]
+    recipe: Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A sweep.
+
+    Attributes:
+        name: of its file.
+        about: what it asks, in a sentence.
+        dials: name → values, in the order of the file.
+        seeds: of training.
+        shifts: under which the agents are told of; `NO_SHIFT` is the training distribution.
+        tasks: one for every combination of dials and seed.
+    """
+
+    name: str
+    about: str
+    dials: dict[str, list[Any]]
+    seeds: tuple[int, ...]
+    shifts: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """What a file may say; see `Plan`, and `Recipe` for `train`."""
+
+    train: dict[str, Any]
+    seeds: list[int]
+    dials: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+    shifts: list[str] = dataclasses.field(default_factory=list)
+    about: str = ""
+
+
+def shipped() -> dict[str, Path]:
+    """Return the plans that ship with the package, by name."""
+    return {path.stem: path for path in sorted(HERE.glob("*.toml"))}
+
+
+def find_plan(asked: str) -> Path:
+    """Return the file that is meant by a path or by the name of a plan that ships.
+
+    Raises:
+        GoalmazeError: there is no such file.
+    """
+    path = Path(asked)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise GoalmazeError(f"there is no file {asked}; name a TOML, or one that ships: {', '.join(shipped())}")
+    if asked not in shipped():
+        raise unknown("sweep", asked, shipped())
+    return shipped()[asked]
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan, and find out before anything is trained whether each of its runs could be.
+
+    Raises:
+        GoalmazeError: the file cannot be read, names something unknown or impossible, asks for nothing, or asks for
+            one run twice.
+    """
+    file = _read(path)
+    base = {"threads": 1, **file.train}
+    for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
+        if name in base:
+            raise GoalmazeError(_misplaced(path, name))
+    places = {dial: _place(dial, base) for dial in file.dials}
+    for name, listed in {"seeds": file.seeds, **file.dials}.items():
+        if not listed:
+            raise GoalmazeError(f"{path}: {name} is an empty list, so there is nothing to train; give it values")
+    tasks = []
+    for values in itertools.product(*file.dials.values()):
+        dials = dict(zip(file.dials, values, strict=True))
+        data = _turned(base, places, dials)
+        recipe = _complete(data, path)
+        tasks += [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in file.seeds]
+    _check_apart(tasks, path)
+    return Plan(path.stem, file.about, file.dials, tuple(file.seeds), _shifts(file, tasks), tuple(tasks))
+
+
+def _misplaced(path: Path, name: str) -> str:
+    if name == "seed":
+        return f"{path}: seed is given in [train]; list the seeds of all runs in seeds = [...] instead"
+    return f"{path}: {name} is not a table; write [train.{name}]"
+
+
+def _read(path: Path) -> _File:
+    try:
+        data = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise GoalmazeError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise GoalmazeError(f"{path} is no TOML: {error}") from None
+    known = [field.name for field in dataclasses.fields(_File)]
+    for name in data:
+        if name not in known:
+            raise unknown(f"key of a sweep in {path}:", name, known)
+    try:
+        file = msgspec.convert(data, _File)
+    except msgspec.ValidationError as error:
+        raise GoalmazeError(f"{path}: {error}") from None
+    runs = len(file.seeds) * math.prod(len(values) for values in file.dials.values())
+    if runs > MOST_RUNS:
+        raise GoalmazeError(f"{path} asks for {runs:,} runs; ask for {MOST_RUNS:,} at most")
+    return file
+
+
+def _place(dial: str, base: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where in a recipe a dial stands: a field, a parameter of the family, or an option of the network."""
+    fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("seed", *NESTED)]
+    parts = dial.split(".")
+    if len(parts) == 2 and parts[0] in NESTED:
+        return tuple(parts)
+    if dial in fields:
+        return (dial,)
+    families, networks = known_families(), known_networks()
+    family, network = str(base.get("family", Recipe.family)), str(base.get("network", Recipe.network))
+    for what, name, known in (("family", family, families), ("network", network, networks)):
+        if name not in known:
+            raise unknown(what, name, known)
+    parameters = [field.name for field in dataclasses.fields(families[family])]
+    options = [field.name for field in dataclasses.fields(networks[network].Options)]
+    if dial in parameters:
+        return ("parameters", dial)
+    if dial in options:
+        return ("network_options", dial)
+    raise unknown("dial", dial, [*fields, *parameters, *options])
+
+
+def _turned(base: Mapping[str, Any], places: Mapping[str, tuple[str, ...]], dials: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a recipe with dials turned."""
+    data = {name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()}
+    for dial, value in dials.items():
+        *table, name = places[dial]
+        (data.setdefault(table[0], {}) if table else data)[name] = value
+    return data
+
+
+def _complete(data: Mapping[str, Any], path: Path) -> Recipe:
+    """Return a recipe with what it left open named, once it was seen to make a learner."""
+    try:
+        recipe = recipe_from(data)
+        mazes = make_environments(recipe)
+        make_learner(recipe, mazes)
+    except GoalmazeError as error:
+        raise GoalmazeError(f"{path}: {error}") from None
+    return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters)
+
+
+def _task(recipe: Recipe, dials: dict[str, Any], asked: Mapping[str, Any]) -> Task:
+    """Return a run, named by what was asked for, as the recipe has it; what was left open is not in the name."""
+    full = dataclasses.asdict(recipe)
+    content = {
+        name: {key: full[name][key] for key in value} if name in NESTED else full[name] for name, value in asked.items()
+    }
+    text = json.dumps(content | {"seed": recipe.seed}, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    words = [f"{dial.split('.')[-1]}={_word(value)}" for dial, value in dials.items()]
+    return Task("-".join([*words, f"seed={recipe.seed}", digest])[-200:], dials, recipe)
+
+
+def _word(value: object) -> str:
+    """Return a value as it may stand in the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_.+]+", "_", str(value)).strip("_.") or "empty"
+
+
+def _check_apart(tasks: Sequence[Task], path: Path) -> None:
+    """Refuse runs that are the same, however their values are written."""
+    seen = set()
+    for task in tasks:
+        digest = task.name.rsplit("-", 1)[-1]
+        if digest in seen:
+            raise GoalmazeError(f"{path} asks for run {task.name} twice; name each seed and each value of a dial once")
+        seen.add(digest)
+
+
+def _shifts(file: _File, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """Return the shifts to tell of; the training distribution and the parting shift where none is named."""
+    families = {task.recipe.family for task in tasks}
+    worlds = [make_family(name) for name in sorted(families)]
+    if not file.shifts:
+        return tuple(dict.fromkeys([NO_SHIFT, *(world.parting_shift for world in worlds)]))
+    known = {NO_SHIFT, *(shift for world in worlds for shift in world.shifts)}
+    for shift in file.shifts:
+        if shift not in known:
+            raise unknown("shift", shift, known)
+        if file.shifts.count(shift) > 1:
+            raise GoalmazeError(f"shift {shift} is named twice; name each once")
+    return tuple(file.shifts)
