@@ -1,14 +1,26 @@
-# make demo | make test | make check | make clean
+# make demo | make test | make check | make procgen | make test-procgen | make clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROCGEN := .venv-procgen
 
-.PHONY: demo test check clean
+.PHONY: demo test check procgen test-procgen clean
 demo: $(VENV)/installed
 	$(BIN)/goalmaze demo
 
 test check: $(VENV)/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/gate
+
+procgen: $(PROCGEN)/installed
+
+test-procgen: $(PROCGEN)/installed
+	PATH="$(CURDIR)/$(PROCGEN)/bin:$$PATH" scripts/gate-procgen
+
+$(PROCGEN)/installed: pyproject.toml constraints-procgen.txt
+	$(PYTHON) -m venv $(PROCGEN)
+	$(PROCGEN)/bin/python -m pip install --quiet --upgrade pip
+	$(PROCGEN)/bin/python -m pip install --quiet --constraint constraints-procgen.txt --editable '.[dev,procgen]'
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -23,4 +35,4 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache envs/__pycache__ envs/families/__pycache__
+	rm -rf $(VENV) $(PROCGEN) build *.egg-info .mypy_cache .pytest_cache .ruff_cache envs/__pycache__ envs/families/__pycache__

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -17,11 +18,24 @@ from goalmaze.envs.families import resolve_family
 from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.generation import World
 from goalmaze.envs.observations import make_view
-from goalmaze.envs.prepared import Prepared
 from goalmaze.envs.rendering import frame
 from goalmaze.envs.streaming import stream
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A family whose environments another engine than ours steps."""
+
+    def vector_env(self, num_envs: int, **options: Any) -> MazeVectorEnv:
+        """Return B environments of the family; options as those of `MazeVectorEnv`."""
+
+
+def begin_environments(family: Family, num_envs: int, **options: Any) -> MazeVectorEnv:
+    """Return B environments of a family in the engine that is the family's; options as those of `MazeVectorEnv`."""
+    kind = family.vector_env if isinstance(family, Staged) else partial(MazeVectorEnv, family)
+    return kind(num_envs, **options)
 
 
 class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
@@ -85,7 +99,7 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         self.copy = copy
         self.episodes: Episodes
         self._world: World
-        self._play: Prepared
+        self._play: Callable[[NDArray[np.int64]], None]
         self._next = np.arange(num_envs, dtype=np.int64)
         self._everywhere = np.ones(num_envs, np.bool_)
         self._seen = None if self.view.mode == "planes" else self.view.buffer(num_envs)
@@ -117,13 +131,21 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         if seed is not None:
             super().reset(seed=seed)
         if seed is not None or self.level_seed is None:
-            self.level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self._world = self.family.world(self.level_seed, self.shift, self.split)
-            self._next = np.arange(self.num_envs, dtype=np.int64)
-            self.episodes = Episodes(self.family, self.num_envs)
-            self._play = self.episodes.player(self._world, self._next)
-        self.episodes.renew(np.flatnonzero(mask), self._world, self._next)
+            self._prepare(seed if seed is not None else int(self.np_random.integers(2**31)))
+        self._renew(np.flatnonzero(mask))
         return self._out(self._observe()), {}
+
+    def _prepare(self, level_seed: int) -> None:
+        """Make ready for the levels of a seed, from the first one on."""
+        self.level_seed = level_seed
+        self._world = self.family.world(level_seed, self.shift, self.split)
+        self._next = np.arange(self.num_envs, dtype=np.int64)
+        self.episodes = Episodes(self.family, self.num_envs)
+        self._play = self.episodes.player(self._world, self._next)
+
+    def _renew(self, rows: NDArray[np.intp]) -> None:
+        """Begin new episodes in `rows`, each on the next level of its environment."""
+        self.episodes.renew(rows, self._world, self._next)
 
     def step(
         self, actions: NDArray[np.int64]
@@ -181,9 +203,16 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(done):
             last[row] = seen[row].copy()
-        self.episodes.renew(np.flatnonzero(done), self._world, self._next)
+        self._renew(np.flatnonzero(done))
         final_info = {"cue_reward": np.where(done, cue_reward, 0.0), "_cue_reward": done}
         return {"final_obs": last, "_final_obs": done, "final_info": final_info, "_final_info": done}
+
+    def beside(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the arrays that episodes under way hang on beside their `State`; here there are none."""
+        return {}
+
+    def put_beside(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `beside` returned, after `State` was put back."""
 
     @property
     def levels_begun(self) -> int:

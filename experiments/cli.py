@@ -18,10 +18,12 @@ from goalmaze.experiments import configs
 COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "demo": (configs.DemoConfig, "goalmaze.experiments.demo"),
     "train": (configs.TrainConfig, "goalmaze.experiments.train"),
+    "sweep": (configs.SweepConfig, "goalmaze.experiments.sweeps.command"),
     "runs": (configs.RunsConfig, "goalmaze.experiments.runs"),
     "eval": (configs.EvalConfig, "goalmaze.experiments.behaviour.command"),
+    "report": (configs.ReportConfig, "goalmaze.experiments.reports.command"),
     "probe": (configs.ProbeConfig, "goalmaze.experiments.probe"),
-    "retarget": (configs.RetargetConfig, "goalmaze.experiments.retarget"),
+    "retarget": (configs.RetargetConfig, "goalmaze.experiments.steering.command"),
     "live": (configs.LiveConfig, "goalmaze.experiments.live.watch"),
     "render": (configs.RenderConfig, "goalmaze.experiments.render"),
     "networks": (configs.NetworksConfig, "goalmaze.experiments.networks"),

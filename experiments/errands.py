@@ -13,6 +13,7 @@ from goalmaze.envs.families.base import EVALUATION, Family
 from goalmaze.envs.levels import Bools, Cells, LevelBatch
 from goalmaze.envs.solving import on_the_way
 from goalmaze.experiments.metrics import Outcomes, outcomes
+from goalmaze.probes.combining import EqualNorm, Found, edits_of
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.edits import Add, Edit, applied
 from goalmaze.probes.targets import draw_targets
@@ -59,9 +60,42 @@ class Errand:
         """Return the edit that moves the goal to the targets; it is told two cells a maze and nothing else."""
         return pattern.edit(self.goals, self.targets, self.levels.height, self.levels.width, strength)
 
+    def edits(self, found: Found, strength: float = 1.0) -> list[Edit]:
+        """Return the edits that move the goal to the targets, at all sites at which something was found."""
+        return edits_of(found, self.goals, self.targets, self.levels.height, self.levels.width, strength)
+
+    def noise(self, found: Found, strength: float = 1.0) -> list[Edit]:
+        """Return the control of these edits: noise that changes each maze's activations by as much."""
+        return [EqualNorm(edit, len(self.levels), self.seed) for edit in self.edits(found, strength)]
+
+    def edits_of_another(self, found: Found, strength: float = 1.0) -> list[Edit]:
+        """Return for each maze the edits that belong to the next one: the control of the right cells."""
+        goals, targets = np.roll(self.goals, -1), np.roll(self.targets, -1)
+        return edits_of(found, goals, targets, self.levels.height, self.levels.width, strength)
+
     def cue_moved(self) -> Errand:
         """Return the errand with the cue physically on the target: the mark that editing is compared with."""
         return dataclasses.replace(self, levels=self.levels.moved(self.family.cue, self.targets))
+
+    def seen_moved(self) -> LevelBatch:
+        """Return the levels with goal and cue both physically on the target."""
+        return self.cue_moved().levels.moved(self.family.goal, self.targets)
+
+    def first(self, mazes: int) -> Errand:
+        """Return the errand on its first mazes alone."""
+        rows = np.arange(min(mazes, len(self.levels)))
+        return dataclasses.replace(
+            self, levels=self.levels.take(rows), targets=self.targets[rows], off_path=self.off_path[rows]
+        )
+
+    def towards(self, levels: LevelBatch, targets: Cells) -> Errand:
+        """Return the errand on other levels [B] with targets [B] of one's own."""
+        goal_in_way = on_the_way(levels, levels.start, targets, levels.cells(self.family.goal))
+        return dataclasses.replace(self, levels=levels, targets=targets, off_path=~goal_in_way)
+
+    def stay(self) -> Errand:
+        """Return the errand whose target is the goal itself: what an edit does where nothing is to change."""
+        return dataclasses.replace(self, targets=self.goals, off_path=np.zeros(len(self.levels), np.bool_))
 
     def play(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Trajectory:
         """Return what the agent does under the edits."""
@@ -79,8 +113,7 @@ def draw_errand(family: Family, levels: int, seed: int, split: str = EVALUATION)
     """Return an errand on the first `levels` mazes of a seed and split, with a random reachable target in each."""
     batch = united_levels(family, levels, seed, split)
     targets = draw_targets(batch, seed)
-    goal_in_way = on_the_way(batch, batch.start, targets, batch.cells(family.goal))
-    return Errand(family, batch, targets, ~goal_in_way, seed)
+    return Errand(family, batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
 
 
 def united_levels(family: Family, levels: int, seed: int, split: str) -> LevelBatch:

@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.levels import Bools
 from goalmaze.envs.rendering import WALL_COLOUR, Picture, draw_scene, scene_data
 from goalmaze.experiments.configs import RenderConfig
 from goalmaze.experiments.live.desk import Desk
-from goalmaze.experiments.live.mind import Mind, look
-from goalmaze.experiments.live.scene import Scene
+from goalmaze.experiments.live.mind import Mind, change, look
+from goalmaze.experiments.live.scene import NOWHERE, OVER, WALKING, Scene
 from goalmaze.experiments.live.session import looks, picture, sentence
 from goalmaze.experiments.live.settings import Settings
 
@@ -31,7 +32,11 @@ LAST_FRAMES = 8
 
 BOARD_PIXELS = 416
 HEADING, MARGIN = 56, 16
-PAPER, INK, MUTED = (255, 255, 255), (28, 32, 38), (96, 104, 116)
+PAPER, INK, MUTED, EDITED = (255, 255, 255), (28, 32, 38), (96, 104, 116), (163, 48, 110)
+MUCH = 0.2
+"""An arrow that the edit changes by more, in total variation, is drawn in `EDITED`, as on the page."""
+
+ENDS = {WALKING: "on its way", NOWHERE: "got nowhere", OVER: "episode over"}
 WAYS = ((0, -1), (1, 0), (0, 1), (-1, 0))
 """Right and down of each action."""
 
@@ -146,7 +151,8 @@ def _frame(scene: Scene) -> Picture:
 
     pixels = max(8, BOARD_PIXELS // scene.level.width)
     minds = _minds(scene)
-    boards = [_board(scene, name, mind, pixels) for name, mind in minds.items()]
+    turned = {name: change(minds["unedited"], mind) > MUCH for name, mind in minds.items()}
+    boards = [_board(scene, name, mind, turned[name], pixels) for name, mind in minds.items()]
     side = boards[0].shape[1]
     width = MARGIN + len(boards) * (side + MARGIN)
     height = HEADING + side + MARGIN + 40
@@ -158,7 +164,8 @@ def _frame(scene: Scene) -> Picture:
         paper.paste(Image.fromarray(board), (left, HEADING))
         draw.text((left, 10), name, INK, font)
         walker = scene.walkers[name]
-        draw.text((left, 34), f"step {walker.steps}  {walker.outcome}", MUTED, small)
+        end = ENDS.get(walker.outcome, f"reached the {walker.outcome}")
+        draw.text((left, 34), f"step {walker.steps}, {end}", MUTED, small)
     for row, line in enumerate(_lines(sentence(scene), width // 7)[:2]):
         draw.text((MARGIN, HEADING + side + 6 + 17 * row), line, INK, small)
     return np.asarray(paper)
@@ -170,8 +177,16 @@ def _lines(text: str, letters: int) -> list[str]:
     return textwrap.wrap(text, letters)
 
 
-def _board(scene: Scene, name: str, mind: Mind, pixels: int) -> Picture:
-    """Return uint8 [h, w, 3], one agent's maze with its arrows; the target stands where the agent is sent there."""
+def _board(scene: Scene, name: str, mind: Mind, turned: Bools, pixels: int) -> Picture:
+    """Return uint8 [h, w, 3], one agent's maze with its arrows; the target stands where the agent is sent there.
+
+    Args:
+        scene: the scene.
+        name: of the agent.
+        mind: its inside.
+        turned: bool [H*W], the cells whose arrow is drawn in `EDITED`.
+        pixels: per cell.
+    """
     from PIL import Image, ImageDraw
 
     walker = scene.walkers[name]
@@ -182,11 +197,11 @@ def _board(scene: Scene, name: str, mind: Mind, pixels: int) -> Picture:
     draw = ImageDraw.Draw(board)
     for cell, chances in enumerate(mind.chances):
         if cell not in (walker.cell, data["target"]) and chances.any():
-            _arrow(draw, cell, level.width, pixels, chances)
+            _arrow(draw, cell, level.width, pixels, chances, EDITED if turned[cell] else WALL_COLOUR)
     return np.asarray(board)
 
 
-def _arrow(draw: ImageDraw, cell: int, width: int, pixels: int, chances: Any) -> None:
+def _arrow(draw: ImageDraw, cell: int, width: int, pixels: int, chances: Any, colour: tuple[int, ...]) -> None:
     right, down = (float(sum(p * way[axis] for p, way in zip(chances, WAYS, strict=True))) for axis in (0, 1))
     length = float(np.hypot(right, down))
     if length < 0.05:
@@ -194,11 +209,11 @@ def _arrow(draw: ImageDraw, cell: int, width: int, pixels: int, chances: Any) ->
     row, column = divmod(cell, width)
     x, y, reach = (column + 0.5) * pixels, (row + 0.5) * pixels, 0.34 * pixels
     tip = (x + right * reach, y + down * reach)
-    draw.line([(x - right * reach, y - down * reach), tip], WALL_COLOUR, max(1, pixels // 14))
+    draw.line([(x - right * reach, y - down * reach), tip], colour, max(1, pixels // 14))
     for turn in (2.6, -2.6):
         c, s = np.cos(turn), np.sin(turn)
         barb = (tip[0] + 0.5 * reach * (right * c - down * s), tip[1] + 0.5 * reach * (right * s + down * c))
-        draw.line([tip, barb], WALL_COLOUR, max(1, pixels // 14))
+        draw.line([tip, barb], colour, max(1, pixels // 14))
 
 
 def _png(frame: Picture) -> bytes:

@@ -13,13 +13,18 @@ from goalmaze.agents.sites import find_map_site, map_sites
 from goalmaze.envs.families.base import FITTING, Family
 from goalmaze.experiments.configs import RetargetConfig
 from goalmaze.experiments.errands import Arrivals, Errand, draw_errand, united_levels
-from goalmaze.experiments.metrics import Outcomes
-from goalmaze.experiments.report import interval, number, table
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.steering import find_method, known_methods
+from goalmaze.experiments.report import interval, table
+from goalmaze.experiments.steering.trials import shares
+from goalmaze.probes.combining import Found
+from goalmaze.probes.steering import any_method
 from goalmaze.probes.steering.base import Workshop
 
 NONE, RANDOM, MOVED_CUE, EDIT = "none", "random", "moved-cue", "edit"
+METHODS = ("learned-pattern", "mean-pattern", "probe-direction")
+"""Those compared where none are named."""
+
+REHEARSED = 512
+"""Most of the mazes that edits were found on that have a say in which is chosen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,24 +45,20 @@ class Row:
 
     def json(self) -> dict[str, Any]:
         """Return the row as plain data."""
-        everywhere = self.arrivals.everywhere
+        everywhere, off = self.arrivals.everywhere, self.arrivals.off_path
         return {
             "condition": self.condition,
             "site": self.site,
             "method": self.method,
-            "outcomes": _shares(everywhere),
+            "outcomes": shares(everywhere),
             "target_interval": interval(everywhere.other),
             "levels": everywhere.other.levels,
-            "off_path": {"outcomes": _shares(self.arrivals.off_path), "levels": self.arrivals.off_path.other.levels},
+            "off_path": {
+                "outcomes": shares(off),
+                "target_interval": interval(off.other),
+                "levels": off.other.levels,
+            },
         }
-
-
-def _shares(outcomes: Outcomes) -> dict[str, float | None]:
-    return {
-        "target": number(outcomes.other.value),
-        "exit": number(outcomes.exit.value),
-        "neither": number(outcomes.neither.value),
-    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ class RetargetReport:
                 row.arrivals.everywhere.other,
                 f"{row.arrivals.everywhere.exit.value:.2f}",
                 f"{row.arrivals.everywhere.neither.value:.2f}",
-                f"{row.arrivals.off_path.other.value:.2f}",
+                row.arrivals.off_path.other,
                 "<- chosen" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
             ]
             for row in self.rows
@@ -126,7 +127,7 @@ class RetargetReport:
         best = self.row(EDIT).arrivals.everywhere.other.value
         footing = (
             "\ntarget off path: only mazes where the exit lies on no shortest path to the target"
-            f"\nchosen: the edit that did best on {self.fit_levels} other mazes; "
+            f"\nchosen: the edit that did best on {min(self.fit_levels, REHEARSED)} other mazes; "
             f"here it reaches {best / mark:.2f} of what moving the cue reaches"
         )
         headers = ["condition", "site", "method", "target", "exit", "neither", "target off path", ""]
@@ -142,10 +143,10 @@ def run(config: RetargetConfig) -> RetargetReport:
     agent = load_agent(config.agent)
     family = agent.family.resized(config.size)
     sites = [find_map_site(agent.network, site)[0].name for site in config.sites] or map_sites(agent.network)
-    methods = [find_method(method) for method in config.methods] or list(known_methods().values())
+    methods = [any_method(method) for method in config.methods or METHODS]
     workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
     judge = draw_errand(family, config.levels, config.seed)
-    rehearsal = draw_errand(family, config.fit_levels, config.seed, FITTING)
+    rehearsal = draw_errand(family, min(config.fit_levels, REHEARSED), config.seed, FITTING)
     rows = [
         Row(NONE, None, None, judge.run(agent.policy)),
         Row(MOVED_CUE, None, None, judge.cue_moved().run(agent.policy)),
@@ -153,11 +154,12 @@ def run(config: RetargetConfig) -> RetargetReport:
     rehearsed: dict[tuple[str, str], float] = {}
     tasks = [(site, method) for site in sites for method in methods]
     for site, method in tqdm(tasks, desc="retargeting", unit="edit", disable=None):
-        pattern = method.find(workshop, site)
-        rehearsed[site, method.name] = _target_rate(rehearsal, agent.policy, pattern, config.strength)
-        edit = judge.edit(pattern, config.strength)
-        rows.append(Row(EDIT, site, method.name, judge.run(agent.policy, [edit])))
-        rows.append(Row(RANDOM, site, method.name, judge.run(agent.policy, [edit.noise(config.seed)])))
+        found = method.find(workshop, site)
+        rehearsed[site, method.name] = _target_rate(rehearsal, agent.policy, found, config.strength)
+        edits = judge.edits(found, config.strength)
+        noise = judge.noise(found, config.strength)
+        rows.append(Row(EDIT, site, method.name, judge.run(agent.policy, edits)))
+        rows.append(Row(RANDOM, site, method.name, judge.run(agent.policy, noise)))
     chosen = max(rehearsed, key=lambda edit: rehearsed[edit])
     return RetargetReport(
         config.agent,
@@ -176,5 +178,5 @@ def make_workshop(policy: NetworkPolicy, family: Family, levels: int, seed: int)
     return Workshop(policy, family, united_levels(family, levels, seed, FITTING), seed)
 
 
-def _target_rate(errand: Errand, policy: NetworkPolicy, pattern: GoalPattern, strength: float) -> float:
-    return errand.run(policy, [errand.edit(pattern, strength)]).everywhere.other.value
+def _target_rate(errand: Errand, policy: NetworkPolicy, found: Found, strength: float) -> float:
+    return errand.run(policy, errand.edits(found, strength)).everywhere.other.value

@@ -77,3 +77,23 @@ def check_targets(levels: LevelBatch, targets: Cells) -> None:
         b = int(walled.argmax())
         row, column = divmod(int(targets[b]), levels.width)
         raise GoalmazeError(f"level {b}: target ({row}, {column}) lies on a wall; choose a free cell")
+
+
+def put_elsewhere(levels: LevelBatch, targets: Cells, seed: int, draw: int = 0) -> LevelBatch:
+    """Return the levels with the agent on another cell that it can reach, apart from objects and targets [B].
+
+    Args:
+        levels: B of them.
+        targets: cells left out.
+        seed: of the draw.
+        draw: its number; other numbers give other cells.
+    """
+    free = distances(levels, levels.start) < UNREACHABLE
+    rows = np.arange(len(levels))
+    for cells in (*levels.objects.T, targets):
+        free[rows[cells >= 0], cells[cells >= 0]] = False
+    luck = np.empty(len(levels))
+    uniforms(seed, rows, draw, luck)
+    chosen = np.floor(luck * free.sum(axis=1)).astype(np.int64)
+    cells = (free.cumsum(axis=1) <= chosen[:, None]).sum(axis=1)
+    return levels.started(np.where(free.any(axis=1), cells, levels.start))

@@ -8,15 +8,13 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.compiled import uniforms
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.envs.solving import UNREACHABLE, distances
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.directions import is_rectified
 from goalmaze.probes.edits import Add, applied
 from goalmaze.probes.knowledge import EVERYTHING
-from goalmaze.probes.targets import check_targets
+from goalmaze.probes.targets import check_targets, put_elsewhere
 
 UPDATES = 60
 PLACES = 4
@@ -61,7 +59,7 @@ def optimised_edit(
     for update in range(updates):
         loss = torch.zeros(())
         for place in range(PLACES):
-            put = _elsewhere(levels, targets, seed, update * PLACES + place)
+            put = put_elsewhere(levels, targets, seed, update * PLACES + place)
             with torch.inference_mode():
                 moved = put.moved(family.goal, targets).moved(family.cue, targets)
                 teacher = policy.logits(rows, _seen(policy, family, moved)).log_softmax(dim=1)
@@ -75,16 +73,3 @@ def optimised_edit(
 
 def _seen(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:
     return torch.from_numpy(observations_of(policy, family, levels).copy())
-
-
-def _elsewhere(levels: LevelBatch, targets: Cells, seed: int, draw: int) -> LevelBatch:
-    """Return the levels with the agent on another cell that it can reach, apart from objects and target."""
-    free = distances(levels, levels.start) < UNREACHABLE
-    rows = np.arange(len(levels))
-    for cells in (*levels.objects.T, targets):
-        free[rows[cells >= 0], cells[cells >= 0]] = False
-    luck = np.empty(len(levels))
-    uniforms(seed, rows, draw, luck)
-    chosen = np.floor(luck * free.sum(axis=1)).astype(np.int64)
-    cells = (free.cumsum(axis=1) <= chosen[:, None]).sum(axis=1)
-    return levels.started(np.where(free.any(axis=1), cells, levels.start))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.policies import Observations
+from goalmaze.agents.policies import Observations, Probabilities
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.families.base import AGENT, FITTING, Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
 from goalmaze.experiments.live.scene import Scene, Walker
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.edits import Edit, applied
+from goalmaze.probes.edits import Add, Edit, applied
 from goalmaze.probes.fitting import SquareFitter, SquareProbe
 from goalmaze.probes.targets import PURSUED, label_cells
 
@@ -51,12 +53,14 @@ class Sight:
         cells: int32 [N], the free cells.
         agent: int32 [1 + N], where the agent stands, and then all of `cells`.
         seen: uint8 [1 + N, ...], the observations there.
+        around: those in `cells` taken apart, where that can be done.
     """
 
     size: int
     cells: Cells
     agent: Cells
     seen: Observations
+    around: Surroundings | None
 
 
 def sight(scene: Scene, walker: Walker) -> Sight:
@@ -67,9 +71,10 @@ def sight(scene: Scene, walker: Walker) -> Sight:
     view = policy.view(family)
     now = view.buffer(1)
     view.draw(walker.episodes.state, now)
-    seen = np.concatenate([now, observations_of(policy, family, splayed)])
+    elsewhere = observations_of(policy, family, splayed)
+    around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
     agent = np.append(walker.episodes.agent, splayed.start).astype(np.int32)
-    return Sight(level.height * level.width, splayed.start, agent, seen)
+    return Sight(level.height * level.width, splayed.start, agent, np.concatenate([now, elsewhere]), around)
 
 
 def look(
@@ -83,7 +88,8 @@ def look(
     """Look into one of a scene's agents, under an edit where there is one.
 
     One forward pass serves all: its first row is what the agent sees now, the others are the same maze with the agent
-    in each of the cells. A network with a memory is looked at as before its first step.
+    in each of the cells. Where the network `is_local` the same is had at less cost. A network with a memory is looked
+    at as before its first step.
 
     Args:
         scene: the scene.
@@ -94,18 +100,30 @@ def look(
         seen: what the agent sees, where it is known already.
     """
     seen = seen or sight(scene, walker)
+    policy, chances = scene.agent.policy, np.zeros((seen.size, 4), np.float32)
+    if seen.around is not None and is_local(policy.network, edit):
+        local = cast(Add | None, edit)
+        chances[seen.cells] = field(policy.network, seen.around, local)
+        maps = None if site is None else map_seen(policy.network, site, seen.seen[0], local)
+    else:
+        found, maps = _passed(scene, site, edit, seen)
+        chances[seen.cells] = found[1:]
+    if maps is None:
+        return Mind(chances, None, None)
+    reading = None if probe is None else torch.einsum("chw,c->hw", maps, probe.direction).flatten().softmax(0).numpy()
+    return Mind(chances, maps.numpy(), reading)
+
+
+def _passed(
+    scene: Scene, site: str | None, edit: Edit | None, seen: Sight
+) -> tuple[Probabilities, torch.Tensor | None]:
+    """Return float32 [1 + N, 4], the policy for all that is seen, and a site's map [C, H, W] where the agent stands."""
     policy = scene.agent.policy
     with ExitStack() as stack:
         stack.enter_context(applied(policy, [] if edit is None else [edit]))
         latest = stack.enter_context(captured(scene.agent.network, [] if site is None else [site]))
         found = policy.probabilities(np.zeros(len(seen.seen), np.intp), seen.seen, seen.agent)
-    chances = np.zeros((seen.size, 4), np.float32)
-    chances[seen.cells] = found[1:]
-    if site is None:
-        return Mind(chances, None, None)
-    maps = latest[site][0]
-    reading = None if probe is None else torch.einsum("chw,c->hw", maps, probe.direction).flatten().softmax(0).numpy()
-    return Mind(chances, maps.numpy(), reading)
+    return found, None if site is None else latest[site][0]
 
 
 def change(before: Mind, after: Mind) -> Floats:

@@ -7,6 +7,7 @@ import contextlib
 import importlib.resources
 import secrets
 from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,7 +46,8 @@ class Client:
     """One page that is connected.
 
     Its messages wait in a line, where one that makes an earlier one pointless takes its place. Its answers do not wait:
-    the newest state replaces one that was not sent yet, so a slow page misses states and holds up nobody.
+    a state is made only once the page has taken what it was sent before, so a slow page misses states, costs no thought
+    and holds up nobody.
     """
 
     def __init__(self, server: Server, socket: WebSocket) -> None:
@@ -53,14 +55,16 @@ class Client:
         self._inbox: deque[messages.Known] = deque()
         self._news = asyncio.Event()
         self._outbox: dict[str, bytes] = {}
-        self._ready = asyncio.Event()
+        self._ready, self._taken, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._taken.set()
+        self._menu_of: tuple[str, str] | None = None
         self._session: Session | None = None
         self._last = 0
         self._looking = asyncio.Event()
 
     async def serve(self) -> None:
         """Serve the page until it goes away."""
-        tasks = [asyncio.create_task(work()) for work in (self._read, self._work, self._write, self._study)]
+        tasks = [asyncio.create_task(work()) for work in self._works()]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -72,8 +76,12 @@ class Client:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        return self._read, self._work, self._show, self._write, self._study
+
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         self._outbox[kind] = msgspec.json.encode(data)
+        self._taken.clear()
         self._ready.set()
 
     def _complain(self, text: str, n: int = 0) -> None:
@@ -118,7 +126,7 @@ class Client:
         except GoalmazeError as error:
             self._complain(str(error))
             self._session = await self._opened(self._server.settings)
-        await self._show(0, menu=True)
+        self._changed.set()
 
     async def _opened(self, settings: Settings) -> Session:
         desk = self._server.desk
@@ -133,7 +141,6 @@ class Client:
     async def _answer(self, message: messages.Known) -> None:
         assert self._session is not None
         server, session = self._server, self._session
-        before = session.settings
         try:
             if isinstance(message, messages.Choose | messages.Undo | messages.Paste):
                 need = await server.think(session.needs, message)
@@ -143,8 +150,8 @@ class Client:
             await server.think(session.obey, message)
         except GoalmazeError as error:
             self._complain(str(error), message.n)
-        after = session.settings
-        await self._show(message.n, menu=(before.agent, before.family) != (after.agent, after.family))
+        self._last = message.n
+        self._changed.set()
 
     async def _study(self) -> None:
         """Find beside, while the scene is shown already, the readings of what is looked at."""
@@ -154,15 +161,28 @@ class Client:
             need = None if self._session is None else await self._server.think(self._session.reading_needed)
             if need is not None:
                 await self._server.study(self._server.desk.find, need)
-                await self._show(self._last, menu=False)
+                self._changed.set()
 
-    async def _show(self, n: int, *, menu: bool) -> None:
+    async def _show(self) -> None:
+        """Send what there is to see, whenever it has changed and the page has taken what was sent before."""
+        while True:
+            await self._changed.wait()
+            await self._taken.wait()
+            self._changed.clear()
+            n = self._last
+            menu, state = await self._server.think(self._seen)
+            if menu is not None:
+                self._say("menu", menu)
+            self._say("state", {**state, "n": n})
+            self._looking.set()
+
+    def _seen(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return what there is to choose from, where that is other than it was, and what there is to see."""
         assert self._session is not None
-        self._last = n
-        if menu:
-            self._say("menu", await self._server.think(self._session.menu))
-        self._say("state", {**await self._server.think(self._session.state), "n": n})
-        self._looking.set()
+        of = (self._session.settings.agent, self._session.settings.family)
+        menu = None if of == self._menu_of else self._session.menu()
+        self._menu_of = of
+        return menu, self._session.state()
 
     async def _write(self) -> None:
         while True:
@@ -171,6 +191,8 @@ class Client:
             for kind in ("menu", "busy", "state", "error"):
                 if kind in self._outbox:
                     await self._socket.send_text(self._outbox.pop(kind).decode())
+            if not self._outbox:
+                self._taken.set()
 
 
 class Server:

@@ -129,7 +129,8 @@ class Session:
         rows = [line for line in text.split("\n") if line.strip()]
         if len(rows) not in SIZES or any(len(row.strip()) != len(rows) for row in rows):
             raise GoalmazeError(
-                f"the picture must be square with an odd side from {SIZES[0]} to {SIZES[-1]}; it has {len(rows)} lines"
+                f"the picture must be square with an odd side from {SIZES[0]} to {SIZES[-1]}; it has {len(rows)} "
+                f"line{'s' * (len(rows) != 1)}"
             )
         family = family.resized(len(rows))
         level = read_ascii(text, family)

@@ -11,6 +11,7 @@ import threading
 import webbrowser
 from typing import Any
 
+from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.configs import LiveConfig
 from goalmaze.experiments.live import terminal
@@ -58,6 +59,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
     import torch
 
     torch.set_num_threads(1)
+    keep_large_blocks()
     listening = listen(config.host, config.port)
     server = Server(desk, settings, host=config.host)
     address = address_of(config.host, listening.getsockname()[1], server.token)

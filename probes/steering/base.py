@@ -1,4 +1,4 @@
-"""What a steering method is: from a policy and mazes to a `GoalPattern` at a site."""
+"""What a steering method is: from a policy and mazes to something that moves the goal, at a site."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.probes.activations import read_activations
+from goalmaze.probes.combining import Found
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.knowledge import CELLS, Knowledge
 
 
 @dataclasses.dataclass(frozen=True)
 class Workshop:
-    """What a method may look at to find its pattern.
+    """What a method may look at to find what to write.
 
     Attributes:
         policy: whose goal is sought.
         family: its world.
         levels: mazes to learn from, goal and cue on one cell, kept apart from all mazes that judge.
         seed: of anything drawn.
+        effort: how long a method that learns may do so, as a share of its usual updates.
     """
 
     policy: NetworkPolicy
     family: Family
     levels: LevelBatch
     seed: int = 0
+    effort: float = 1.0
 
     @property
     def goals(self) -> Cells:
@@ -50,12 +53,24 @@ class Workshop:
         """Return float32 [B, C, H, W], what the site holds before the first step."""
         return read_activations(self.policy.network, observations_of(self.policy, self.family, levels), [site])[site]
 
+    def updates(self, usual: int) -> int:
+        """Return how many updates a method that usually makes `usual` may make."""
+        return max(1, round(usual * self.effort))
+
 
 class Method(abc.ABC):
     """A way to find what to write; its name is part of every result, and what its edits know goes with it."""
 
     name: ClassVar[str]
     knows: ClassVar[Knowledge] = CELLS
+
+    @abc.abstractmethod
+    def find(self, workshop: Workshop, site: str) -> Found:
+        """Return what to write at a map site, or from there on."""
+
+
+class PatternMethod(Method):
+    """A method whose finding is a pattern: the same activation added around every target, whatever the maze."""
 
     @abc.abstractmethod
     def find(self, workshop: Workshop, site: str) -> GoalPattern:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,7 +12,8 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.levels import Cells
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.edits import applied
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.lessons import repeatable
+from goalmaze.probes.steering.base import PatternMethod, Workshop
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.targets import draw_targets
 
@@ -23,7 +22,7 @@ BATCH = 128
 LEARNING_RATE = 0.03
 
 
-class LearnedPattern(Method):
+class LearnedPattern(PatternMethod):
     """Two free patterns, one arriving and one leaving, the same for all mazes; they start at the mean pattern.
 
     The teacher is the agent itself on the level with goal and cue really moved; the pupil is the agent on the
@@ -38,29 +37,19 @@ class LearnedPattern(Method):
         arriving = start.arriving.clone().requires_grad_()
         leaving = start.leaving.clone().requires_grad_()
         optimiser = torch.optim.Adam([arriving, leaving], LEARNING_RATE)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, UPDATES)
+        updates = workshop.updates(UPDATES)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, updates)
         choice = np.random.default_rng(workshop.seed)
-        for _ in range(UPDATES):
+        for _ in range(updates):
             rows = choice.choice(len(workshop.levels), min(BATCH, len(workshop.levels)), replace=False)
             lesson = dataclasses.replace(workshop, levels=workshop.levels.take(rows))
             targets = draw_targets(lesson.levels, int(choice.integers(2**31)))
             loss = _loss(lesson, targets, GoalPattern(site, arriving, leaving, start.rectified))
-            with _repeatable():
+            with repeatable():
                 arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
             optimiser.step()
             schedule.step()
         return GoalPattern(site, arriving.detach(), leaving.detach(), start.rectified)
-
-
-@contextlib.contextmanager
-def _repeatable() -> Iterator[None]:
-    """Add up gradients in a fixed order: overlapping patterns otherwise sum in whatever order threads arrive."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
 
 
 def _loss(lesson: Workshop, targets: Cells, pattern: GoalPattern) -> Tensor:

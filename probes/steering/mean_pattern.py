@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from goalmaze.probes.directions import GoalPattern, gather, is_rectified
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.base import PatternMethod, Workshop
 
 
-class MeanPattern(Method):
+class MeanPattern(PatternMethod):
     """The cheese vector of Mini et al. (2023), aligned on the goal's square so that it can be written anywhere."""
 
     name = "mean-pattern"

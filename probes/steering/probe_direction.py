@@ -7,10 +7,10 @@ from torch import Tensor
 
 from goalmaze.probes.directions import GoalPattern, is_rectified
 from goalmaze.probes.fitting import SquareFitter
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.base import PatternMethod, Workshop
 
 
-class ProbeDirection(Method):
+class ProbeDirection(PatternMethod):
     """The direction of a 1×1 probe for the goal's square (Bush et al., 2025), as long as the goal itself makes it."""
 
     name = "probe-direction"

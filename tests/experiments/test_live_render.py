@@ -13,7 +13,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
 from goalmaze.experiments.live.desk import Desk
 from goalmaze.experiments.live.settings import Settings, write_link
-from goalmaze.experiments.render import LAST_FRAMES, rendered
+from goalmaze.experiments.render import EDITED, LAST_FRAMES, rendered
 
 SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
@@ -103,3 +103,17 @@ def test_bad_input_is_named(
 def test_an_agent_that_is_not_listed_is_refused(desk: Desk) -> None:
     with pytest.raises(GoalmazeError, match="unknown agent '/etc/passwd'"):
         rendered(desk, Settings(agent="/etc/passwd"), "png")
+
+
+def test_arrows_that_the_edit_turned_are_coloured_in_the_edited_maze_alone(desk: Desk) -> None:
+    def coloured(strength: float) -> tuple[int, int]:
+        settings = Settings(agent="zoo:green-exit", seed=3, strength=strength)
+        frame = np.asarray(Image.open(io.BytesIO(rendered(desk, settings, "png"))).convert("RGB"))
+        there = (frame == EDITED).all(axis=2)
+        middle = frame.shape[1] // 2
+        return int(there[:, :middle].sum()), int(there[:, middle:].sum())
+
+    left, right = coloured(1)
+    assert left == 0
+    assert right > 50
+    assert coloured(0) == (0, 0), "an edit that does nothing turns no arrow"

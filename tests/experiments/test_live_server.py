@@ -36,7 +36,7 @@ from goalmaze.experiments.live.desk import Desk
 from goalmaze.experiments.live.guard import Guard
 from goalmaze.experiments.live.mind import look
 from goalmaze.experiments.live.scene import why_not_edited
-from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, Server
+from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, MOST_WAITING, Server
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
 from goalmaze.experiments.live.watch import listen
@@ -58,7 +58,16 @@ def session(desk: Desk) -> Session:
 
 @pytest.fixture(scope="module")
 def port(desk: Desk) -> Iterator[int]:
+    with served(desk) as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def served(desk: Desk, buffer: int = 0) -> Iterator[tuple[int, Server]]:
+    """Give a server under way and its port; the system keeps `buffer` bytes for a page, where not 0."""
     listening, server = listen("127.0.0.1", 0), Server(desk, SETTINGS, token=TOKEN)
+    if buffer:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     running = uvicorn.Server(
         uvicorn.Config(
             server.app,
@@ -73,7 +82,7 @@ def port(desk: Desk) -> Iterator[int]:
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    yield listening.getsockname()[1]
+    yield listening.getsockname()[1], server
     running.should_exit = True
     thread.join(10)
     server.close()
@@ -117,6 +126,53 @@ def test_the_page_is_for_who_has_the_token_and_comes_from_here(port: int) -> Non
         assert ask(port, good, Host=host)[0] in (400, 403), host
     for origin in ("http://evil.example", "null", f"http://localhost:{port}", "http://127.0.0.1:1"):
         assert ask(port, good, Origin=origin)[0] == 403, origin
+
+
+@contextlib.contextmanager
+def tunnel(port: int) -> Iterator[int]:
+    """Give another port whose bytes go to and fro as `ssh -L` carries them."""
+    listening, stack = listen("127.0.0.1", 0), contextlib.ExitStack()
+
+    def carry(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near = stack.enter_context(listening.accept()[0])
+                far = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+        stack.close()
+
+
+def test_a_tunnel_may_have_another_port_and_another_name_for_this_machine(port: int) -> None:
+    with tunnel(port) as near:
+        assert near != port
+        for name in ("localhost", "127.0.0.1"):
+            here = f"{name}:{near}"
+            assert ask(near, f"/?token={TOKEN}", Host=here)[0] == 200
+            assert ask(near, f"/alive?token={TOKEN}", Host=here, Origin=f"http://{here}")[0] == 200
+            with connect(f"ws://{here}/ws?token={TOKEN}", origin=f"http://{here}", max_size=None) as through:
+                until(through, "state")
+        for origin in (f"http://localhost:{port}", "http://evil.example", f"http://evil.example:{near}"):
+            with (
+                pytest.raises(InvalidStatus),
+                connect(f"ws://localhost:{near}/ws?token={TOKEN}", origin=origin),  # type: ignore[arg-type]
+            ):
+                pass
 
 
 @pytest.mark.parametrize(
@@ -277,6 +333,55 @@ def test_a_page_that_disappears_or_never_reads_holds_up_nobody(port: int) -> Non
         until(slow, "state", 299)
 
 
+def test_for_a_page_that_does_not_read_nothing_piles_up_and_nothing_is_thought(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[int, int] = {}
+    honest, start = Session.state, int(desk.scene(desk.completed(SETTINGS)).level.start[0])
+
+    def counted(session: Session) -> dict[str, Any]:
+        made[id(session)] = made.get(id(session), 0) + 1
+        return honest(session)
+
+    monkeypatch.setattr(Session, "state", counted)
+    with served(desk, buffer=8192) as (port, server), socket.create_connection(("127.0.0.1", port)) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        with page(port, sock=raw, max_queue=1, ping_interval=None) as slow:
+            until(slow, "state")
+            (blocked,) = server.clients
+            for n in range(1, MOST_WAITING - 5):
+                slow.send(json.dumps({"do": "step" if n % 2 else "restart", "n": n}))
+                time.sleep(0.006)
+            deadline = time.monotonic() + 60
+            last = MOST_WAITING - 6
+            while blocked._last < last and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert blocked._last == last, "its messages are obeyed all the same"
+            assert len(blocked._outbox) <= 4
+            assert sum(made.values()) < 100
+            before = dict(made)
+            with page(port) as quick:
+                until(quick, "state")
+                for n in range(1, 41):
+                    quick.send(json.dumps({"do": "step" if n % 2 else "restart", "n": n}))
+                    until(quick, "state", n)
+            assert sum(made.values()) - sum(before.values()) >= 40, "a page that reads gets a state for every message"
+            assert until(slow, "state", last)["sides"]["unedited"]["trail"] == [start]
+
+
+def test_twenty_pages_at_once_are_all_answered(port: int) -> None:
+    pages = [page(port) for _ in range(20)]
+    with opened_together(pages):
+        for one in pages:
+            until(one, "state")
+        for number, one in enumerate(pages):
+            for n in range(1, 6):
+                one.send(json.dumps({"do": "step", "n": n}))
+            one.send(json.dumps({"do": "choose", "change": {"index": number}, "n": 6}))
+        for number, one in enumerate(pages):
+            assert until(one, "state", 6)["index"] == number, "every page has a scene of its own"
+
+
 def test_a_page_too_many_is_turned_away_until_one_leaves(port: int) -> None:
     pages = [page(port) for _ in range(MOST_CLIENTS)]
     with opened_together(pages), pytest.raises((InvalidStatus, ConnectionClosed)), page(port) as extra:
@@ -409,9 +514,12 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
 def test_the_bench_counts_what_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "SECONDS", {False: 0.5})
     monkeypatch.setattr(bench, "CLIENTS", 2)
+    monkeypatch.setattr(bench, "SLOW", 1)
+    monkeypatch.setattr(bench, "WARM_UP", 0.2)
     monkeypatch.setattr(bench, "SIZE", 5)
     rows = bench.measure(False)
-    assert [(row["clients"], row["dragging"]) for row in rows] == [(1, 1), (2, 1), (2, 2)]
+    kinds = [(row["clients"], row["dragging"], row["slow"]) for row in rows]
+    assert kinds == [(1, 1, 0), (2, 1, 0), (2, 2, 0), (2, 1, 1)]
     for row in rows:
         assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert row["updates_per_s"] * row["p50_ms"] / 1000 < 2 * row["dragging"], "more arrived than there was time for"

@@ -41,7 +41,7 @@
   function receive(message) {
     if (message.kind === "menu") { menu = message; sprites = makeSprites(menu); fillMenu(); return; }
     if (message.kind === "busy") { say(message.text, true); return; }
-    if (message.kind === "error") { say(message.text); return; }
+    if (message.kind === "error") { say(message.text[0].toUpperCase() + message.text.slice(1) + (/[.!?)]$/.test(message.text) ? "" : "."), false, true); return; }
     const before = scene;
     scene = message;
     answered = message.n;
@@ -104,6 +104,7 @@
     for (const form of ["html", "gif", "mp4", "png"]) byId(form).href = `/export/episode.${form}${query}`;
     history.replaceState(null, "", `${location.pathname}${location.search}#scene=${scene.link}`);
     showTools();
+    showKey(lone);
     showTally();
     showChannels();
     showLegend();
@@ -164,6 +165,15 @@
     for (const canvas of Object.values(boards)) canvas.classList.toggle("walls", tool === "wall");
     const hint = { wall: "Drag to draw walls, start on a wall to erase.", target: "Drag the target, or tap where it is to be." };
     byId("hint").textContent = hint[tool] || `Drag things, or tap where the ${tool} is to be.`;
+  }
+  function showKey(lone) {
+    const means = {
+      policy: ["Arrows: where the agent would go from each cell, the longer the surer.", "Coloured where the edit turns it."],
+      change: ["Arrows: how the edit turns the agent, cell by cell.", "Only what changed is drawn."],
+      none: ["", ""],
+    }[view.arrows];
+    byId("key-plain").textContent = lone && view.arrows === "change" ? "Nothing is edited, so nothing changes." : means[0];
+    byId("key-edit").textContent = lone ? "" : means[1];
   }
   function icon(name) {
     const canvas = document.createElement("canvas");
@@ -255,14 +265,15 @@
     document.body.dataset.painted = String(answered);
     if (part < 1) repaint();
   }
-  function say(text, busy = false) {
+  function say(text, busy = false, bad = false) {
     const status = byId("status");
     status.textContent = text;
     status.classList.add("shown");
+    status.classList.toggle("bad", bad);
     if (busy) status.dataset.busy = "1";
     else delete status.dataset.busy;
     clearTimeout(quiet);
-    if (!busy) quiet = setTimeout(hush, 3200);
+    if (!busy) quiet = setTimeout(hush, bad ? 6000 : 3200);
   }
   function hush() {
     byId("status").classList.remove("shown");
@@ -430,7 +441,7 @@
     choiceTimer = setTimeout(() => { choiceTimer = 0; pumpChoice(); }, 60);
   }
   byId("look").onchange = () => send({ do: "look", site: byId("look").value });
-  byId("arrows").onchange = () => { view.arrows = byId("arrows").value; repaint(); };
+  byId("arrows").onchange = () => { view.arrows = byId("arrows").value; showKey(!scene.sides.edited); repaint(); };
   byId("overlay").onchange = () => { view.overlay = byId("overlay").value; showChannels(); showLegend(); repaint(); };
   byId("paste").onclick = () => send({ do: "paste", text: byId("ascii").value });
   byId("copy-text").onclick = () => copy(scene.ascii, "The level is copied as text.");

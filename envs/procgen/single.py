@@ -1,0 +1,130 @@
+"""One of Procgen's mazes as a Gymnasium `Env`, to be made, watched and edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.envs.ascii import check_reachable
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families.base import NO_SHIFT, TRAINING
+from goalmaze.envs.procgen.actions import ACTIONS, EVERY, GROUPS
+from goalmaze.envs.procgen.engine import FRAME, Frames
+from goalmaze.envs.procgen.episodes import ProcgenEpisodes
+from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.levels import ProcgenLevels
+from goalmaze.envs.procgen.vector import RENDER_MODES, enlarged, resolved
+
+ONLY_ROW = np.zeros(1, np.intp)
+
+
+class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
+    """Procgen's maze with its cheese where we want it.
+
+    ## Description
+    A mouse walks through a maze to a cheese. In training the cheese lies in the top right n x n region of the maze,
+    with ``sign=True`` under a green sign; shifts put cheese and sign elsewhere.
+
+    ## Actions
+    `Discrete(15)`, Procgen's: 0, 1, 2 left, 3 down, 5 up, 6, 7, 8 right, the rest stay.
+
+    ## Observations
+    uint8 [64, 64, 3], Procgen's frame, with the sign drawn into it.
+
+    ## Reward
+    10 for reaching the cheese. ``info["cue_reward"]`` is what an agent after the sign (without a sign: after the top
+    right corner) would have earned.
+
+    ## Episode end
+    Terminated at the cheese; truncated after 500 steps. The last frame is the one before the last step: Procgen draws
+    none after it.
+
+    ## Arguments
+    ``shift``, ``split`` and the parameters of `ProcgenMaze` (``mode``, ``region``, ``sign``, …).
+    ``reset(options={"levels": levels})`` plays the first of `ProcgenLevels` instead of a fresh one.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 15}  # noqa: RUF012
+
+    def __init__(
+        self,
+        family: str | ProcgenMaze = ProcgenMaze.name,
+        *,
+        shift: str = NO_SHIFT,
+        split: str = TRAINING,
+        render_mode: str | None = None,
+        **parameters: Any,
+    ) -> None:
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise unknown("render mode", render_mode, RENDER_MODES)
+        self.family = resolved(family, parameters)
+        self.family.placements(shift)
+        self.family.level_seeds(0, [0], split)
+        self.shift, self.split = shift, split
+        self.render_mode = render_mode
+        self.observation_space = gymnasium.spaces.Box(0, 255, (FRAME, FRAME, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(ACTIONS)
+        self.episodes = ProcgenEpisodes(self.family, 1, EVERY)
+        self._begun = False
+        self._level_seed: int | None = None
+        self._next = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frames, dict[str, Any]]:
+        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
+        super().reset(seed=seed)
+        if seed is not None or self._level_seed is None:
+            self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
+            self._next = 0
+        given = (options or {}).get("levels")
+        if given is None:
+            given = self.family.levels(self._level_seed, [self._next], self.shift, self.split)
+            self._next += 1
+        else:
+            given = self._given_level(given)
+        self.episodes.begin(ONLY_ROW, given)
+        self._begun = True
+        return self._seen(), {}
+
+    def _given_level(self, levels: object) -> ProcgenLevels:
+        if not isinstance(levels, ProcgenLevels):
+            raise GoalmazeError("the levels are not Procgen's: give ProcgenLevels, see goalmaze.envs.procgen.levels")
+        if levels.width != self.family.size or levels.kinds != self.family.slots:
+            raise GoalmazeError(
+                f"the level is {levels.height}x{levels.width} with {levels.kinds}; this environment plays "
+                f"{self.family.size}x{self.family.size} with {self.family.slots}"
+            )
+        one = levels.take([0])
+        check_reachable(one, self.family)
+        return one
+
+    def step(self, action: np.int64 | int) -> tuple[Frames, float, bool, bool, dict[str, Any]]:
+        """Take one of Procgen's actions."""
+        if not self._begun:
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
+        if not 0 <= action < ACTIONS:
+            does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in GROUPS.items())
+            raise GoalmazeError(f"action {action} is none of 0 to {ACTIONS - 1}: {does}")
+        episodes = self.episodes
+        if episodes.done[0]:
+            raise gymnasium.error.ResetNeeded("the episode has ended: call reset")
+        episodes.step(np.array([action]))
+        true, cue = episodes.rewards[0].tolist()
+        return self._seen(), true, bool(episodes.terminated[0]), bool(episodes.truncated[0]), {"cue_reward": cue}
+
+    def _seen(self) -> Frames:
+        seen: Frames = self.episodes.observe()[0].copy()
+        return seen
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return the picture uint8 [512, 512, 3], or None without a render mode."""
+        return None if self.render_mode is None else enlarged(self._seen())
+
+    def close(self) -> None:
+        """End Procgen's threads and free its memory."""
+        self.episodes.close()

@@ -1,0 +1,183 @@
+"""The ledger: for every method, how well it reads the goal beside how well it steers and what that costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from goalmaze.envs.levels import ABSENT, Cells
+from goalmaze.experiments.errands import Errand
+from goalmaze.experiments.report import interval, number, table
+from goalmaze.experiments.statistics.intervals import Rate, rate
+from goalmaze.experiments.steering.candidates import Candidate, find_candidate
+from goalmaze.experiments.steering.effects import conduct
+from goalmaze.probes.combining import edits_of
+from goalmaze.probes.directions import GoalPattern, spread
+from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.steering.base import Workshop
+
+READ_MAZES = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One method at one site.
+
+    Attributes:
+        site: where.
+        method: which.
+        fair: whether it knows cells at most.
+        read: how often it reads the goal's cell: the cell at which writing the goal would change least, or, for what is
+            added whatever stands there, at which what would be added fits best.
+        steer: how often the agent reaches the target first under its edit.
+        clear: the same where the goal is off the way.
+        unedited: of the agent without an edit.
+        noise: under noise of the edit's norm.
+        capability: share of mazes in which it reaches its own goal under the edit that names that goal.
+        before: the same without an edit.
+    """
+
+    site: str
+    method: str
+    fair: bool
+    read: Rate
+    steer: Rate
+    clear: Rate
+    unedited: Rate
+    noise: Rate
+    capability: float
+    before: float
+
+    @property
+    def steers(self) -> bool:
+        """Whether the steering's interval lies above that of the unedited agent and of noise."""
+        return self.steer.low > max(self.unedited.high, self.noise.high)
+
+    @property
+    def capability_change(self) -> float:
+        """How much more often it reaches its own goal."""
+        return self.capability - self.before
+
+    def json(self) -> dict[str, Any]:
+        """Return the entry as plain data."""
+        return {
+            "site": self.site,
+            "method": self.method,
+            "upper_bound": not self.fair,
+            "read": number(self.read.value),
+            "read_interval": interval(self.read),
+            "steer": number(self.steer.value),
+            "steer_interval": interval(self.steer),
+            "steer_off_path": number(self.clear.value),
+            "unedited": number(self.unedited.value),
+            "noise": number(self.noise.value),
+            "capability_change": number(self.capability_change),
+            "steers": self.steers,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """All entries, and the mark of the moved cue."""
+
+    entries: tuple[Entry, ...]
+    mark: Rate
+
+    def json(self) -> dict[str, Any]:
+        """Return the ledger as plain data."""
+        return {"moved_cue": number(self.mark.value), "ledger": [entry.json() for entry in self.entries]}
+
+    def text(self) -> str:
+        """Return the ledger as a table."""
+        rows = [
+            [
+                f"{one.site} {one.method}",
+                one.read if one.read.levels else "-",
+                one.steer,
+                f"{one.clear.value:.2f}",
+                f"{one.noise.value:.2f}",
+                f"{one.capability_change:+.3f}",
+                "steers" if one.steers else "reading without control",
+            ]
+            for one in self.entries
+        ]
+        headers = ["site, method", "reads the goal", "steers", "goal off the way", "noise", "capability", ""]
+        return f"{table(headers, rows)}\ncue physically moved: {self.mark}; unedited: {self.entries[0].unedited}"
+
+
+def keep_ledger(
+    workshop: Workshop, errand: Errand, sites: Sequence[str], methods: Sequence[str], strength: float = 1.0
+) -> Ledger:
+    """Return an entry for every method at every site.
+
+    Args:
+        workshop: mazes to find edits on.
+        errand: others, that judge.
+        sites: maps.
+        methods: names of steering methods.
+        strength: of the edits.
+    """
+    policy = workshop.policy
+    unedited = errand.run(policy).everywhere.other
+    mark = errand.cue_moved().run(policy).everywhere.other
+    home = errand.stay()
+    before = conduct(home.play(policy), home.levels, home.goals).arrived
+    entries = []
+    for site, method in tqdm([(s, m) for s in sites for m in methods], desc="ledger", unit="entry", disable=None):
+        one = find_candidate(workshop, site, method, strength)
+        arrivals, noise = errand.run(policy, one.edits(errand)), errand.run(policy, errand.noise(one.found, strength))
+        after = conduct(home.play(policy, one.edits(home)), home.levels, home.goals).arrived
+        entries.append(
+            Entry(
+                site,
+                method,
+                is_fair(one.found.knows),
+                read_score(workshop, errand, one),
+                arrivals.everywhere.other,
+                arrivals.off_path.other,
+                unedited,
+                noise.everywhere.other,
+                after,
+                before,
+            )
+        )
+    return Ledger(tuple(entries), mark)
+
+
+def read_score(workshop: Workshop, errand: Errand, one: Candidate) -> Rate:
+    """Return how often a method reads the goal's cell (see `cell_scores`); of no mazes where it reads nothing."""
+    first = errand.first(READ_MAZES)
+    scores = cell_scores(one, workshop.read(first.levels, one.site))
+    if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
+        return rate(0, 0)
+    free = torch.from_numpy(first.levels.free())
+    read = scores.masked_fill(~free, -torch.inf).argmax(dim=1).numpy()
+    return rate(int((read == first.goals).sum()), len(read))
+
+
+def cell_scores(one: Candidate, maps: Tensor) -> Tensor:
+    """Return float32 [B, H*W], how much maps [B, C, H, W] look to a method as if the goal were on each cell.
+
+    A pattern fits best where it explains most of the squared activation; what sets values has least to change where
+    they are set already. All the same where a method has no cell in view.
+    """
+    batch, height, width = len(maps), *maps.shape[2:]
+    pattern = one.found if isinstance(one.found, GoalPattern) else getattr(one.found, "pattern", None)
+    centred = maps - maps.mean(dim=0)
+    scores = torch.empty(batch, height * width)
+    for cell in range(height * width):
+        there = np.full(batch, cell, np.int32)
+        if pattern is not None:
+            laid = spread(pattern.arriving, there[:1], height, width)
+            scores[:, cell] = (centred * laid).flatten(1).sum(dim=1) - 0.5 * laid.square().sum()
+        else:
+            nowhere: Cells = np.full(batch, ABSENT, np.int32)
+            edit = edits_of(one.found, nowhere, there, height, width)[0]
+            scores[:, cell] = -(edit(maps, np.arange(batch)) - maps).flatten(1).norm(dim=1)
+    return scores

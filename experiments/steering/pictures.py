@@ -1,0 +1,316 @@
+"""Pictures of retargeting: what the policy does everywhere, where it can be sent, what the edited maps look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.rendering import TARGET_COLOUR, frame
+from goalmaze.envs.solving import UNREACHABLE, distances
+from goalmaze.experiments.errands import Errand
+from goalmaze.experiments.figures import GREY, hexadecimal, save_figure
+from goalmaze.experiments.steering.bins import off_path_distances, target_distances
+from goalmaze.experiments.steering.candidates import Candidate
+from goalmaze.experiments.steering.ledger import Entry, Ledger
+from goalmaze.experiments.steering.paths import path_chances
+from goalmaze.probes.activations import captured
+from goalmaze.probes.edits import Edit, applied
+
+BEFORE, AFTER, CHANGE = "#0072b2", "#d55e00", "#444444"
+TARGET = hexadecimal(TARGET_COLOUR)
+PIXELS = 24
+CHANNELS_SHOWN = 8
+MAZES_SHOWN = 3
+Floats = NDArray[np.float64]
+
+
+def draw_edit(policy: NetworkPolicy, errand: Errand, chosen: Candidate, folder: Path) -> list[Path]:
+    """Draw an edit's vector fields, heat maps and activation maps into a folder and return the files."""
+    telling = telling_mazes(errand)
+    figures = {
+        "field": vector_fields(policy, errand, int(telling[0]), chosen),
+        "heat": heat_maps(policy, errand, telling[:MAZES_SHOWN], chosen),
+        "activations": activation_maps(policy, errand, int(telling[0]), chosen),
+    }
+    return [_saved(figure, folder / f"retarget-{name}.png") for name, figure in figures.items()]
+
+
+def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
+    """Draw the ledger as a scatter and as a profile over depth into a folder and return the files."""
+    figures = {"ledger": scatter(ledger), "depth": depth_profile(ledger)}
+    return [_saved(figure, folder / f"retarget-{name}.png") for name, figure in figures.items()]
+
+
+def telling_mazes(errand: Errand) -> NDArray[np.intp]:
+    """Return the rows of mazes that show something, best first: the target far, off the way to the goal and back."""
+    way = np.minimum(target_distances(errand), off_path_distances(errand))
+    return np.argsort(-way * errand.off_path, kind="stable")
+
+
+def field_of(policy: NetworkPolicy, errand: Errand, b: int, edits: Sequence[Edit] = ()) -> Floats:
+    """Return float64 [H*W, 2], the mean move (right, down) of the agent on each free cell of maze b, NaN elsewhere."""
+    levels = errand.levels
+    free = distances(levels, levels.start)[b] < UNREACHABLE
+    free[levels.objects[b][levels.objects[b] >= 0]] = False
+    cells = np.flatnonzero(free)
+    rows = np.full(len(cells), b)
+    put = levels.take(rows).started(cells)
+    seen = observations_of(policy, errand.family, put)
+    with applied(policy, edits):
+        up, right, down, left = policy.begin(levels).probabilities(rows, seen, put.start).astype(np.float64).T
+    result = np.full((levels.height * levels.width, 2), np.nan)
+    result[cells] = np.stack([right - left, down - up], axis=1)
+    return result
+
+
+def vector_fields(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candidate) -> Figure:
+    """Return maze b three times: arrows of the unedited agent, of the edited one, and their difference."""
+    before, after = field_of(policy, errand, b), field_of(policy, errand, b, chosen.edits(errand))
+    figure = Figure(figsize=(12.6, 5.0))
+    axes = figure.subplots(1, 3, gridspec_kw={"left": 0.02, "right": 0.98, "top": 0.8, "bottom": 0.09, "wspace": 0.06})
+    _heading(figure, "Where the agent would go from every cell", chosen)
+    for one, field, colour, title in (
+        (axes[0], before, BEFORE, "unedited: to the goal"),
+        (axes[1], after, AFTER, "edited: to the target"),
+        (axes[2], after - before, CHANGE, "what the edit changed"),
+    ):
+        _maze(one, errand, b, title)
+        _arrows(one, field, errand.levels.width, colour)
+    marks = [Line2D([], [], linestyle="", marker="o", markersize=10, color="none", markeredgecolor=TARGET)]
+    figure.legend(
+        handles=marks, labels=["target of the edit: nothing in the maze marks it"], loc="lower center", frameon=False
+    )
+    return figure
+
+
+def heat_maps(policy: NetworkPolicy, errand: Errand, mazes: NDArray[np.intp], chosen: Candidate) -> Figure:
+    """Return, for some mazes, how likely the shortest way to every cell is: unedited, and edited to go there."""
+    figure = Figure(figsize=(3.6 * len(mazes) + 1.2, 8.0))
+    axes = figure.subplots(
+        2,
+        len(mazes),
+        squeeze=False,
+        gridspec_kw={"left": 0.06, "right": 0.89, "top": 0.86, "bottom": 0.03, "wspace": 0.06},
+    )
+    _heading(figure, "To which cells can it be sent?", chosen)
+    for column, b in enumerate(mazes):
+        one, cells = every_target(errand, int(b))
+        for row, edits in enumerate(([], chosen.edits(one))):
+            chances = path_chances(policy, one.family, one.levels, one.goals, one.targets, edits)
+            heat = np.full(one.levels.height * one.levels.width, np.nan)
+            heat[cells] = chances
+            place = axes[row, column]
+            _maze(place, errand, int(b), "", target=False)
+            shown = place.imshow(
+                heat.reshape(one.levels.height, -1),
+                cmap="viridis",
+                vmin=0,
+                vmax=1,
+                alpha=0.85,
+                extent=(-0.5, one.levels.width * PIXELS - 0.5, one.levels.height * PIXELS - 0.5, -0.5),
+            )
+            if column == 0:
+                label = "unedited" if row == 0 else "edited towards each cell"
+                place.text(
+                    -0.03, 0.5, label, transform=place.transAxes, rotation=90, va="center", ha="right", fontsize=11
+                )
+            place.set_title(f"mean {np.nanmean(chances):.2f}", fontsize=10, loc="left")
+    bar = figure.colorbar(shown, cax=figure.add_axes((0.91, 0.2, 0.015, 0.5)))
+    bar.set_label(
+        "chance of a step on the shortest way (geometric mean);\n0 behind the goal, whose entering ends the episode"
+    )
+    return figure
+
+
+def every_target(errand: Errand, b: int) -> tuple[Errand, NDArray[np.intp]]:
+    """Return an errand to every free cell of maze b but its objects' and its start, and these cells [N]."""
+    levels = errand.levels
+    reached = distances(levels, levels.start)[b] < UNREACHABLE
+    reached[levels.objects[b][levels.objects[b] >= 0]] = False
+    reached[levels.start[b]] = False
+    cells = np.flatnonzero(reached)
+    return errand.towards(levels.take(np.full(len(cells), b)), cells.astype(np.int32)), cells
+
+
+def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candidate) -> Figure:
+    """Return the channels of the edited site that the edit changes most in maze b: before, after, goal really moved."""
+    edits = chosen.edits(errand)
+    site = edits[0].site
+    plain = _held(policy, errand, errand.levels, b, site)
+    edited = _held(policy, errand, errand.levels, b, site, edits)
+    moved = _held(policy, errand, errand.seen_moved(), b, site)
+    order = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN]
+    figure = Figure(figsize=(1.55 * len(order) + 0.9, 6.2))
+    axes = figure.subplots(
+        3,
+        len(order),
+        gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06},
+    )
+    _heading(figure, f"What {site} holds: the channels that change most", chosen)
+    goal, target = (divmod(int(cells[b]), errand.levels.width) for cells in (errand.goals, errand.targets))
+    for column, channel in enumerate(order.tolist()):
+        most = float(torch.stack([maps[channel] for maps in (plain, edited, moved)]).abs().max().clamp(min=1e-6))
+        for row, (name, maps) in enumerate((("unedited", plain), ("edited", edited), ("really moved", moved))):
+            place = axes[row, column]
+            place.imshow(maps[channel].numpy(), cmap="RdBu_r", vmin=-most, vmax=most)
+            place.plot(goal[1], goal[0], "s", markersize=9, color="none", markeredgecolor="black", markeredgewidth=1.5)
+            place.plot(target[1], target[0], "o", markersize=9, color="none", markeredgecolor=TARGET, markeredgewidth=2)
+            place.set_xticks([])
+            place.set_yticks([])
+            if row == 0:
+                place.set_title(f"channel {channel}", fontsize=10)
+            if column == 0:
+                place.set_ylabel(name, fontsize=11)
+    figure.text(0.99, 1 - 0.58 / 6.2, "square: the goal; ring: the target", ha="right", fontsize=10, color="#555555")
+    return figure
+
+
+def scatter(ledger: Ledger) -> Figure:
+    """Return read score against steer score, the size of a dot telling what the edit costs."""
+    figure = Figure(figsize=(9.6, 6.4))
+    axes = figure.subplots(gridspec_kw={"left": 0.09, "right": 0.68, "top": 0.86, "bottom": 0.11})
+    figure.suptitle(
+        "Read beside steer: what reads the goal need not move it", fontsize=14, x=0.09, ha="left", fontweight="bold"
+    )
+    colours, markers = _styles([one.method for one in ledger.entries]), _markers([one.site for one in ledger.entries])
+    for one in ledger.entries:
+        read = one.read.value if one.read.levels else -0.04
+        face = colours[one.method] if one.steers else "white"
+        spread = [[one.steer.value - one.steer.low], [one.steer.high - one.steer.value]]
+        style: dict[str, Any] = {"marker": markers[one.site], "color": colours[one.method], "markerfacecolor": face}
+        axes.errorbar(read, one.steer.value, spread, markersize=9, capsize=2, **style)
+    axes.axhline(ledger.mark.value, color="#009e73", linewidth=1.5)
+    axes.text(1.03, ledger.mark.value, " cue moved", color="#009e73", va="center", fontsize=9)
+    none = ledger.entries[0].unedited
+    axes.axhspan(none.low, none.high, color=GREY, alpha=0.25, linewidth=0)
+    axes.text(1.03, none.value, " unedited", color="#666666", va="center", fontsize=9)
+    axes.set_xlim(-0.08, 1.03)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("reads the goal's cell (share of mazes; leftmost: reads nothing)")
+    axes.set_ylabel("sends the agent to the target (share of mazes)")
+    handles = [Line2D([], [], linestyle="", marker="o", color=colour, label=name) for name, colour in colours.items()]
+    handles += [
+        Line2D([], [], linestyle="", marker=marker, color="black", markerfacecolor="none", label=name)
+        for name, marker in markers.items()
+    ]
+    handles.append(
+        Line2D([], [], linestyle="", marker="o", color="black", markerfacecolor="white", label="hollow: no control")
+    )
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.76, 0.5), frameon=False, fontsize=10)
+    _bare(axes)
+    return figure
+
+
+def depth_profile(ledger: Ledger) -> Figure:
+    """Return how well each method steers at each site, in order of depth, beside the moved cue."""
+    sites = list(dict.fromkeys(one.site for one in ledger.entries))
+    figure = Figure(figsize=(10.5, 5.6))
+    axes = figure.subplots(gridspec_kw={"left": 0.08, "right": 0.72, "top": 0.86, "bottom": 0.12})
+    figure.suptitle("How deep can the goal be rewritten?", fontsize=14, x=0.08, ha="left", fontweight="bold")
+    for method, colour in _styles([one.method for one in ledger.entries]).items():
+        own: dict[str, Entry] = {one.site: one for one in ledger.entries if one.method == method}
+        places = [sites.index(site) for site in own]
+        if any(one.steers for one in own.values()):
+            low, high = ([getattr(one.steer, end) for one in own.values()] for end in ("low", "high"))
+            axes.fill_between(places, low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(places, [e.steer.value for e in own.values()], marker="o", color=colour, label=method)
+    axes.axhline(ledger.mark.value, color="#009e73", linewidth=1.5, label="cue physically moved")
+    axes.axhline(ledger.entries[0].unedited.value, color=GREY, linestyle="--", label="unedited")
+    axes.set_xticks(range(len(sites)), sites)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share of mazes, target reached first")
+    axes.set_xlabel("site, in order of depth; bands: 95 % over mazes, of methods that steer somewhere")
+    figure.legend(loc="center left", bbox_to_anchor=(0.73, 0.5), frameon=False)
+    _bare(axes)
+    return figure
+
+
+def _held(
+    policy: NetworkPolicy, errand: Errand, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
+) -> Tensor:
+    """Return float32 [C, H, W], what a site holds in maze b before the first step, edited as said."""
+    seen = torch.from_numpy(observations_of(policy, errand.family, levels.take([b])))
+    with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:
+        policy.logits(np.array([b]), seen)
+    return latest[site][0]
+
+
+def _maze(axes: Axes, errand: Errand, b: int, title: str, *, target: bool = True) -> None:
+    cell = int(errand.targets[b]) if target else -1
+    start = errand.levels.start[b]
+    axes.imshow(frame(errand.levels, b, errand.family, start, pixels=PIXELS, target=cell))
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_axis_off()
+
+
+def _arrows(axes: Axes, field: Floats, width: int, colour: str) -> None:
+    cells = np.flatnonzero(np.isfinite(field[:, 0]))
+    x, y = (place * PIXELS + PIXELS / 2 - 0.5 for place in (cells % width, cells // width))
+    lengths = field[cells] * 0.85 * PIXELS
+    heads: dict[str, Any] = {"width": 0.011, "headwidth": 3.2, "headlength": 3.5, "headaxislength": 3.2}
+    right, down = lengths.T
+    axes.quiver(
+        x - right / 2,
+        y - down / 2,
+        right,
+        down,
+        color=colour,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        zorder=3,
+        **heads,
+    )
+
+
+def _heading(figure: Figure, title: str, chosen: Candidate) -> None:
+    figure.suptitle(title, fontsize=14, x=0.02, ha="left", fontweight="bold")
+    shown = "all" if chosen.channels is None else len(chosen.channels)
+    height = figure.get_size_inches()[1]
+    note = f"{chosen.method} at {chosen.found.site}, {shown} channels, strength {chosen.strength:g}"
+    figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color="#555555")
+
+
+def _styles(names: Sequence[str]) -> dict[str, str]:
+    palette = [
+        "#0072b2",
+        "#d55e00",
+        "#cc79a7",
+        "#e69f00",
+        "#56b4e9",
+        "#000000",
+        "#999933",
+        "#7f3c8d",
+        "#11a579",
+        "#a5aa99",
+        "#b2182b",
+        "#4b4b8f",
+        "#80634c",
+    ]
+    return {name: palette[i % len(palette)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def _markers(names: Sequence[str]) -> dict[str, str]:
+    return {name: "osD^vP*X<>"[i % 10] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    save_figure(figure, path)
+    return path
+
+
+def _bare(axes: Any) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

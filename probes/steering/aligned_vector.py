@@ -1,0 +1,20 @@
+"""Difference of means in a 3×3 window: a steering vector laid on the goal's square and the squares around it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.steering.base import PatternMethod, Workshop
+from goalmaze.probes.vectors import aligned_vector
+
+
+class AlignedVector(PatternMethod):
+    """The mean pattern cut to what a goal does next to itself."""
+
+    name = "aligned-vector"
+    side: ClassVar = 3
+
+    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+        """Return the window's difference of means as a pattern."""
+        return aligned_vector(workshop, site, self.side)

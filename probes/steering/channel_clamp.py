@@ -1,0 +1,63 @@
+"""Channels clamped, as by Mini et al. (2023), but found by numbers: at the target they get a goal's value."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from goalmaze.envs.levels import ABSENT, Cells
+from goalmaze.probes.channels import ClampChannels, goal_channels
+from goalmaze.probes.combining import InTurn
+from goalmaze.probes.directions import check_errand
+from goalmaze.probes.edits import Edit
+from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.squares import at_cells
+from goalmaze.probes.steering.base import Method, Workshop
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClampedGoal:
+    """Channels with the values they are held at.
+
+    Attributes:
+        site: where.
+        channels: k of them.
+        present: float32 [k], on a goal's square.
+        absent: float32 [k], on the same squares without a goal.
+    """
+
+    knows: ClassVar[Knowledge] = CELLS
+
+    site: str
+    channels: tuple[int, ...]
+    present: Tensor
+    absent: Tensor
+
+    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
+        """Return the clamps of the old goal's square and, last, of the target's, in mazes of H x W."""
+        check_errand(goals, targets, height, width)
+        pairs = ((goals, self.absent), (targets, self.present))
+        return InTurn(
+            tuple(
+                ClampChannels(self.site, self.channels, values=values, cells=cells, strength=strength)
+                for cells, values in pairs
+            )
+        )
+
+
+class ChannelClamp(Method):
+    """Holds the channels that a goal changes most, in their own spread, at the values it gives them."""
+
+    name = "channel-clamp"
+    count: ClassVar = 8
+
+    def find(self, workshop: Workshop, site: str) -> ClampedGoal:
+        """Return the channels and their mean values on the workshop's levels."""
+        present, absent = workshop.read(workshop.levels, site), workshop.read(workshop.cleared(), site)
+        chosen = goal_channels(present - absent, workshop.goals, self.count)
+        standing = torch.from_numpy(workshop.goals != ABSENT)
+        means = [at_cells(maps, workshop.goals)[standing][:, list(chosen)].mean(dim=0) for maps in (present, absent)]
+        return ClampedGoal(site, chosen, means[0], means[1])

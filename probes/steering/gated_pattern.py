@@ -1,0 +1,143 @@
+"""A pattern that adds and multiplies: deep down, what a goal does to a square hangs on what the square holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goalmaze.agents.networks.base import Site
+from goalmaze.agents.policies import Rows
+from goalmaze.agents.sites import map_sites
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import Cells
+from goalmaze.probes.combining import Joint
+from goalmaze.probes.directions import GoalPattern, check_errand, spread
+from goalmaze.probes.edits import check_channels, of_rows
+from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.lessons import descend, draw_lesson
+from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.mean_pattern import MeanPattern
+
+UPDATES = 600
+BATCH = 128
+LEARNING_RATE = 0.02
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gate:
+    """Adds to every channel of every square what belongs to it, and a multiple of what that channel itself holds there.
+
+    Nothing passes from one square to another, so the edit can find no way: only the layers above can.
+
+    Attributes:
+        site: where.
+        delta: float32 [B, C, H, W], to add.
+        gain: float32 [B, C, H, W], share of the activation to add.
+        strength: factor on both; 0 changes nothing, bit for bit.
+        rectified: whether the site never holds negative values; the edited one then neither.
+    """
+
+    knows: ClassVar[Knowledge] = CELLS
+
+    site: str
+    delta: Tensor
+    gain: Tensor
+    strength: float = 1.0
+    rectified: bool = False
+
+    def check(self, site: Site) -> None:
+        """Refuse a site that is no map of the pattern's channels."""
+        check_channels(site, self.delta.shape[1], needs_map=True)
+
+    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+        """Return activation [b, C, H, W] * (1 + gain) + delta of the levels in `rows`."""
+        if self.strength == 0:
+            return activation
+        delta, gain = of_rows(self.delta, rows, self.site), of_rows(self.gain, rows, self.site)
+        if delta.shape != activation.shape:
+            raise GoalmazeError(
+                f"edit at site '{self.site}' has shape {tuple(delta.shape)}, the activation {tuple(activation.shape)}; "
+                "make it for this network and maze size"
+            )
+        changed = activation + self.strength * (delta + gain * activation)
+        return changed.relu() if self.rectified else changed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GatedPattern:
+    """A pattern with gains.
+
+    Attributes:
+        pattern: what is added.
+        arriving: float32 [C, h, w], gains around the target.
+        leaving: float32 [C, h, w], gains around the old goal.
+    """
+
+    knows: ClassVar[Knowledge] = CELLS
+
+    pattern: GoalPattern
+    arriving: Tensor
+    leaving: Tensor
+
+    @property
+    def site(self) -> str:
+        """Where."""
+        return self.pattern.site
+
+    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Gate:
+        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
+        check_errand(goals, targets, height, width)
+        added = self.pattern.edit(goals, targets, height, width)
+        gain = spread(self.arriving, targets, height, width) + spread(self.leaving, goals, height, width)
+        return Gate(self.site, added.delta, gain, strength, self.pattern.rectified)
+
+
+class GatedPatternMethod(Method):
+    """Learned like the expert pattern, from the mean pattern and gains of zero on."""
+
+    name = "gated-pattern"
+
+    def find(self, workshop: Workshop, site: str) -> GatedPattern:
+        """Return the trained pattern and gains."""
+        return learn_gated(workshop, [site])[0]
+
+
+class GatedDeep(Method):
+    """Gated patterns at a site and all maps above it, learned together; those above begin at nothing."""
+
+    name = "gated-deep"
+
+    def find(self, workshop: Workshop, site: str) -> Joint:
+        """Return the trained patterns and gains of all these sites."""
+        maps = map_sites(workshop.policy.network)
+        return Joint(tuple(learn_gated(workshop, maps[maps.index(site) :])))
+
+
+def learn_gated(workshop: Workshop, sites: Sequence[str]) -> list[GatedPattern]:
+    """Return gated patterns of one or more sites, learned together; the first begins at the mean pattern."""
+    starts = [MeanPattern().find(workshop, site) for site in sites]
+    free = []
+    for i, start in enumerate(starts):
+        nothing = torch.zeros_like(start.arriving)
+        values = (start.arriving, start.leaving) if i == 0 else (nothing, nothing)
+        free += [value.clone().requires_grad_() for value in (*values, nothing, nothing)]
+    choice = np.random.default_rng(workshop.seed)
+
+    def gated(tensors: Sequence[Tensor]) -> list[GatedPattern]:
+        parts = []
+        for i, start in enumerate(starts):
+            arriving, leaving, *gains = tensors[4 * i : 4 * i + 4]
+            parts.append(GatedPattern(GoalPattern(start.site, arriving, leaving, start.rectified), *gains))
+        return parts
+
+    def loss() -> Tensor:
+        lesson = draw_lesson(workshop, choice, BATCH)
+        height, width = lesson.levels.height, lesson.levels.width
+        return lesson.loss([one.edit(lesson.goals, lesson.targets, height, width) for one in gated(free)])
+
+    return gated(descend(free, loss, workshop.updates(UPDATES), LEARNING_RATE))

@@ -1,0 +1,22 @@
+"""The smallest change after which a 1×1 probe for the goal's square reads the target (learned-planner)."""
+
+from __future__ import annotations
+
+import torch
+
+from goalmaze.probes.directions import is_rectified
+from goalmaze.probes.fitting import SquareFitter
+from goalmaze.probes.projection import MinimalProjection
+from goalmaze.probes.steering.base import Method, Workshop
+
+
+class MinimalProjectedEdit(Method):
+    """Changes two squares as little as the probe needs, anew at every step."""
+
+    name = "minimal-edit"
+
+    def find(self, workshop: Workshop, site: str) -> MinimalProjection:
+        """Fit the probe on the workshop's levels."""
+        maps = workshop.read(workshop.levels, site)
+        probe = SquareFitter(maps).fit(torch.tensor(workshop.goals, dtype=torch.long))
+        return MinimalProjection(site, probe.direction, is_rectified(maps))

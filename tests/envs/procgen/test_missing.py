@@ -1,0 +1,67 @@
+"""Without Procgen the package stands, and one line says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import from_parameters
+from goalmaze.envs.procgen import engine
+from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
+from goalmaze.envs.procgen.family import ProcgenMaze
+
+
+def test_what_is_missing_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "procgen", None)
+    monkeypatch.delitem(sys.modules, "procgen.env", raising=False)
+    with pytest.raises(GoalmazeError, match=r"install goalmaze\[procgen\] in an environment of its own") as error:
+        engine.procgen()
+    assert "\n" not in str(error.value)
+
+
+def test_importing_it_loads_neither_procgen_nor_torch() -> None:
+    program = "import sys, goalmaze.envs.procgen.vector; print({'procgen', 'gym', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_groups_hold_every_action_once() -> None:
+    assert sorted(action for group in GROUPS.values() for action in group) == list(range(ACTIONS))
+    assert [GROUP_OF[action] for action in FOUR] == [0, 1, 2, 3]
+
+
+def test_chances_are_summed_within_groups() -> None:
+    import numpy as np
+
+    chances = np.random.default_rng(0).dirichlet(np.ones(15), 4).astype(np.float32)
+    together = grouped(chances)
+    np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(together[:, 3], chances[:, 0] + chances[:, 1] + chances[:, 2], rtol=1e-5)
+    np.testing.assert_allclose(together[:, 0], chances[:, 5])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"mode": "hrad"}, "mode of Procgen's maze"),
+        ({"size": 13}, "size is 13: levels of Procgen's mode 'hard' have 27; leave it out"),
+        ({"region": 0}, "region"),
+        ({"strength": 2.0}, "strength"),
+        ({"goal_row": 26}, "goal_row"),
+        ({"cheese": 1}, "parameter of ProcgenMaze"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(GoalmazeError, match=message):
+        from_parameters(ProcgenMaze, parameters)
+
+
+def test_a_shift_of_the_sign_needs_one() -> None:
+    with pytest.raises(GoalmazeError, match="make the family with sign=True"):
+        ProcgenMaze().placements("moved-sign")
+    assert ProcgenMaze(sign=True).placements("moved-sign")
+    with pytest.raises(GoalmazeError, match="shift"):
+        ProcgenMaze().placements("goal-nowhere")

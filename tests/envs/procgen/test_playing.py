@@ -1,0 +1,84 @@
+"""The one rollout loop plays Procgen's maze: scripted agents arrive, networks see Procgen's own frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from oracles import networks as oracle
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, Shape
+from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, chances_of
+from goalmaze.agents.rollout import NEVER, observations_of, rollout
+from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.envs.levels import Cells
+from goalmaze.envs.procgen.actions import FOUR, grouped
+from goalmaze.envs.procgen.engine import Engine
+from goalmaze.envs.procgen.episodes import first_frames
+from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
+from goalmaze.envs.solving import distances, on_the_way, pick
+
+FAMILY = ProcgenMaze(mode="easy", sign=True)
+
+
+def policy() -> NetworkPolicy:
+    torch.manual_seed(0)
+    network = make_network("impala", Shape((64, 64, 3), 15, "rgb64"))
+    torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
+    return NetworkPolicy(network)
+
+
+def test_seekers_take_the_shortest_way() -> None:
+    levels = FAMILY.levels(0, np.arange(20), "moved-sign")
+    for kind, reward in ((CHEESE, 0), (SIGN, 1)):
+        played = rollout(Seeker(kind), levels, FAMILY)
+        cells = levels.cells(kind)
+        needed = pick(distances(levels, levels.start), cells)
+        open_way = (levels.cells(CHEESE) == cells) | ~on_the_way(levels, levels.start, cells, levels.cells(CHEESE))
+        np.testing.assert_array_equal(played.first_visit(cells), np.where(open_way, needed, NEVER))
+        assert open_way.sum() >= 15
+        np.testing.assert_array_equal(played.returns[:, reward], np.where(open_way, 10, 0))
+    lost = rollout(RandomWalker(), levels.removed(CHEESE).take(np.arange(3)), FAMILY, seed=1)
+    assert (lost.steps == 500).all()
+    assert not lost.terminated.any()
+
+
+class Recorder(NetworkPolicy):
+    """Keeps what it is shown."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.shown: list[tuple[Rows, Observations]] = []
+
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        self.shown.append((rows.copy(), observations.copy()))
+        return super().probabilities(rows, observations, agent)
+
+
+def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
+    levels, agent = FAMILY.levels(1, np.arange(4)), Recorder(policy().network)
+    np.testing.assert_array_equal(observations_of(agent, FAMILY, levels), first_frames(FAMILY, levels))
+    played = rollout(agent, levels, FAMILY, seed=3)
+    engine, plain = Engine(4, "easy"), levels.removed(SIGN)
+    assert isinstance(plain, ProcgenLevels)
+    for row, state in enumerate(plain.states()):
+        engine.put(row, state)
+    seen, tinted = engine.look(), 0
+    for (rows, shown), actions in zip(agent.shown, played.actions, strict=True):
+        apart = (shown != seen[rows]).any(axis=3).sum(axis=(1, 2))
+        assert apart.max() <= 36
+        tinted += int((apart > 0).sum())
+        engine.step(np.append(FOUR, 4)[actions].astype(np.int32))
+        seen = engine.frames
+    assert tinted > 0
+    with torch.inference_mode():
+        chances = chances_of(oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0])
+    np.testing.assert_allclose(played.chances[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
+    engine.close()
+
+
+def test_procgens_groups_give_the_chances_of_the_ways() -> None:
+    logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
+    together = grouped(torch.softmax(logits, 1).numpy())
+    np.testing.assert_allclose(chances_of(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5)

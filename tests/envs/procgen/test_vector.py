@@ -1,0 +1,194 @@
+"""Procgen's mazes through Gymnasium and stable-baselines3: stock frames, stock rewards, our levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import TRAINING
+from goalmaze.envs.procgen import SPEC
+from goalmaze.envs.procgen.codec import parse
+from goalmaze.envs.procgen.engine import build, frames_of, procgen
+from goalmaze.envs.procgen.episodes import first_frames
+from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.single import ProcgenMazeEnv
+from goalmaze.envs.procgen.vector import ProcgenVectorEnv
+from goalmaze.envs.vector import MazeVectorEnv, begin_environments
+
+BATCH = 16
+
+
+def test_what_is_built_is_what_stock_procgen_shows(mode: str) -> None:
+    for seed in (0, 7, 123456):
+        stock = procgen().ProcgenGym3Env(
+            num=1, env_name="maze", distribution_mode=mode, start_level=seed, num_levels=1, num_threads=0
+        )
+        shown = stock.observe()[1]["rgb"]
+        np.testing.assert_array_equal(shown, frames_of(mode, build(mode, [seed])))
+        assert not np.array_equal(shown, frames_of(mode, build(mode, [seed + 1])))
+        stock.close()
+
+
+def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
+    env = ProcgenVectorEnv(num_envs=BATCH, mode=mode, region=9)
+    env.reset(seed=0)
+    engine, told = env.episodes.engine, list[Any]()
+    stock_step = engine.step
+    engine.step = lambda actions: told.append(stock_step(actions)) or told[-1]  # type: ignore[method-assign, func-returns-value]
+    random, was_over, ends = np.random.default_rng(0), np.zeros(BATCH, np.bool_), np.zeros(2)
+    for step in range(1100):
+        _, reward, terminated, truncated, _ = env.step(random.integers(0, 15, BATCH))
+        live = ~was_over
+        earned, first = told[-1]
+        np.testing.assert_array_equal(reward[live], earned[live])
+        np.testing.assert_array_equal((terminated | truncated)[live], first[live])
+        was_over = terminated | truncated
+        ends += terminated.sum(), truncated.sum()
+        if step % 100 == 7:
+            for b in np.flatnonzero(~was_over):
+                row, column = parse(engine.state(b)).mouse
+                assert env.episodes.agent[b] == (row + 1) * env.family.size + column + 1
+    assert ends.min() > 3
+    env.close()
+
+
+@pytest.mark.parametrize("way", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetMode) -> None:
+    family = ProcgenMaze(mode="easy", region=3, sign=True)
+    env, rounds = ProcgenVectorEnv(family, 4, autoreset_mode=way), 3
+    env.reset(seed=9)
+    expected = family.levels(9, np.arange(4 * rounds), split=TRAINING)
+    shown = first_frames(family, expected)
+    begun, over = np.zeros(4, int), np.zeros(4, np.bool_)
+    random = np.random.default_rng(1)
+    seen = env.episodes.observe().copy()
+    while begun.min() < rounds - 1:
+        for e in range(4):
+            if env.episodes.steps[e] == 0 and begun[e] < rounds:
+                np.testing.assert_array_equal(seen[e], shown[begun[e] * 4 + e])
+                assert env.episodes.levels().take([e]) == expected.take([begun[e] * 4 + e])
+        seen, _, terminated, truncated, _ = env.step(random.integers(0, 15, 4))
+        done = terminated | truncated
+        if way is AutoresetMode.DISABLED and done.any():
+            seen, _ = env.reset(options={"reset_mask": done})
+        begun += over if way is AutoresetMode.NEXT_STEP else done
+        over = done
+    env.close()
+
+
+def test_procgen_goes_on_to_the_very_state_that_is_built_for_the_next_level() -> None:
+    env = ProcgenVectorEnv(num_envs=8, mode="easy", region=5)
+    env.reset(seed=2)
+    followed = 0
+    while followed < 12:
+        _, _, terminated, truncated, _ = env.step(np.random.default_rng(followed).integers(0, 15, 8))
+        for row in np.flatnonzero(terminated | truncated):
+            made, built = (parse(s) for s in (env.episodes.following[row], build("easy", [env._seed_of(row)])[0]))
+            np.testing.assert_array_equal(made.grid, built.grid)
+            assert (made.entities, made.window, made.progress.current_level_seed) == (
+                built.entities,
+                built.window,
+                built.progress.current_level_seed,
+            )
+            followed += 1
+    env.close()
+
+
+def test_an_environment_put_back_goes_on_the_same() -> None:
+    def made() -> ProcgenVectorEnv:
+        return ProcgenVectorEnv(num_envs=6, mode="easy", region=5, sign=True)
+
+    random = np.random.default_rng(0)
+    env = made()
+    env.reset(seed=4)
+    for _ in range(300):
+        env.step(random.integers(0, 15, 6))
+    beside, following = env.beside(), random.integers(0, 15, (400, 6))
+    arrays = {n: a.copy() for n, a in env.episodes.state._asdict().items() if isinstance(a, np.ndarray)}
+    numbers = env._next.copy()
+    other = made()
+    other.reset(seed=4)
+    for name, array in arrays.items():
+        getattr(other.episodes.state, name)[...] = array
+    other._next[...] = numbers
+    other.put_beside(beside)
+    np.testing.assert_array_equal(env.episodes.observe(), other.episodes.observe())
+    for actions in following:
+        for one, two in zip(env.step(actions)[:4], other.step(actions)[:4], strict=True):
+            np.testing.assert_array_equal(one, two)
+    env.close()
+    other.close()
+
+
+def test_gymnasiums_checker_is_content() -> None:
+    env = gymnasium.make(SPEC, mode="easy", disable_env_checker=True)
+    check_env(env.unwrapped, skip_render_check=True)
+    shown = gymnasium.make(SPEC, mode="easy", render_mode="rgb_array", disable_env_checker=True).unwrapped
+    shown.reset(seed=0)
+    picture: Any = shown.render()
+    assert picture.shape == (512, 512, 3)
+    with pytest.raises(GoalmazeError, match="action 15 is none of 0 to 14: up 5, right 6 7 8, down 3, left 0 1 2"):
+        shown.step(15)
+
+
+def test_make_vec_makes_it() -> None:
+    env = gymnasium.make_vec(SPEC, 3, vectorization_mode="vector_entry_point", mode="easy", region=3)
+    assert isinstance(env.unwrapped, ProcgenVectorEnv)
+    seen, _ = env.reset(seed=1)
+    assert env.observation_space.contains(seen)
+    assert env.action_space.nvec.tolist() == [15, 15, 15]
+    env.close()
+
+
+def test_our_own_loop_takes_four_actions_and_procgens_fifteen_do_as_their_groups() -> None:
+    family = ProcgenMaze(mode="easy", region=3)
+    mazes = begin_environments(family, 4)
+    fifteen = ProcgenVectorEnv(family, 4)
+    assert isinstance(begin_environments(ProcgenMaze(mode="easy"), 1), ProcgenVectorEnv)
+    mazes.reset(seed=0)
+    fifteen.reset(seed=0)
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        ways = random.integers(0, 4, 4)
+        same = [random.choice(((5,), (6, 7, 8), (3,), (0, 1, 2))[way]) for way in ways]
+        np.testing.assert_array_equal(mazes.step(ways)[0], fifteen.step(np.array(same))[0])
+    assert mazes.single_action_space == gymnasium.spaces.Discrete(4)
+    before = fifteen.episodes.agent.copy()
+    fifteen.step(np.array([4, 9, 12, 14]))
+    going_on = fifteen.episodes.steps > 0
+    np.testing.assert_array_equal(fifteen.episodes.agent[going_on], before[going_on])
+    with pytest.raises(GoalmazeError, match="actions is 5: choose 15 for Procgen's own"):
+        ProcgenVectorEnv(family, 1, actions=5)
+    with pytest.raises(GoalmazeError, match="observation mode of Procgen's maze"):
+        ProcgenVectorEnv(family, 1, observation="planes")
+    assert not isinstance(MazeVectorEnv(num_envs=1), ProcgenVectorEnv)
+
+
+def test_stock_stable_baselines_learns_on_it() -> None:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    env = DummyVecEnv([lambda: ProcgenMazeEnv(mode="easy", region=3)])
+    learner = PPO("CnnPolicy", env, n_steps=16, batch_size=8, n_epochs=1, device="cpu")
+    before = learner.policy.action_net.weight.detach().clone()
+    learner.learn(16)
+    assert learner.num_timesteps == 16
+    assert not before.equal(learner.policy.action_net.weight)
+
+
+def test_a_given_level_is_played() -> None:
+    family = ProcgenMaze(mode="easy")
+    env, levels = ProcgenMazeEnv(family), family.levels(8, [3, 4], "goal-anywhere")
+    seen, _ = env.reset(options={"levels": levels.take([1])})
+    np.testing.assert_array_equal(seen, first_frames(family, levels)[1])
+    with pytest.raises(GoalmazeError, match="plays 17x17"):
+        env.reset(options={"levels": ProcgenMaze(mode="hard").levels(0, [0])})
+    with pytest.raises(GoalmazeError, match="the levels are not Procgen's"):
+        env.reset(options={"levels": "level"})
+    env.close()

@@ -1,0 +1,142 @@
+"""Path probabilities against the enumeration of all ways, and the bins of targets against scalar searches."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.observations import make_view
+from goalmaze.experiments.errands import Errand, draw_errand
+from goalmaze.experiments.steering import bins
+from goalmaze.experiments.steering.paths import path_chances
+from goalmaze.probes.edits import Add, Edit, FirstSteps, applied
+
+FAMILY = make_family("GreenExit", {"size": 5, "braid": 1.0})
+LONGEST = 6
+
+
+@pytest.fixture(scope="module")
+def policy() -> NetworkPolicy:
+    """Return an untrained network of definite opinions."""
+    torch.manual_seed(1)
+    network = make_network("grid", Shape.seeing(make_view(FAMILY)), {"channels": 6, "blocks": 1, "hidden": 8})
+    torch.nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)
+    return NetworkPolicy(network)
+
+
+@pytest.fixture(scope="module")
+def errand() -> Errand:
+    return draw_errand(FAMILY, 24, 3)
+
+
+def push(errand: Errand) -> Add:
+    luck = torch.Generator().manual_seed(0)
+    return Add("stem", 2 * torch.randn((len(errand.levels), 6, 5, 5), generator=luck))
+
+
+def enumerated(policy: NetworkPolicy, errand: Errand, b: int, edits: list[Edit], *, first: bool = False) -> float:
+    """Return the n-th root of the chance of all n-step action sequences that end on the target, n being the fewest."""
+    levels, walls = errand.levels, errand.levels.walls[b]
+    start, goal, target = int(levels.start[b]), int(errand.goals[b]), int(errand.targets[b])
+    steps = (-levels.width, 1, levels.width, -1)
+
+    @functools.cache
+    def chances(cell: int, edited: bool) -> list[float]:
+        put = levels.take([b]).started([cell])
+        with applied(policy, edits if edited else []):
+            seen = observations_of(policy, errand.family, put)
+            return [float(p) for p in policy.probabilities(np.array([b]), seen, put.start)[0]]
+
+    def followed(actions: tuple[int, ...]) -> float:
+        """Return the chance of these actions if they lead to the target without a bump or the goal, else 0."""
+        cell, chance = start, 1.0
+        for step, action in enumerate(actions):
+            if walls.flat[cell + steps[action]] or cell == goal:
+                return 0.0
+            chance *= chances(cell, step == 0 or not first)[action]
+            cell += steps[action]
+        return chance if cell == target else 0.0
+
+    length = next(n for n in range(1, LONGEST + 1) if reachable(walls, start, target, n))
+    total: float = sum(followed(actions) for actions in itertools.product(range(4), repeat=length))
+    return float(total ** (1 / length))
+
+
+def reachable(walls: np.ndarray, start: int, target: int, length: int) -> bool:
+    """Return whether some walk of `length` steps leads there, whatever stands in the way."""
+    width, reached = walls.shape[1], {start}
+    for _ in range(length):
+        reached = {c + s for c in reached for s in (-width, 1, width, -1) if not walls.flat[c + s]}
+    return target in reached
+
+
+@pytest.mark.parametrize("kind", ["none", "every", "first"])
+def test_the_chance_of_the_shortest_way_is_that_of_all_of_them(
+    policy: NetworkPolicy, errand: Errand, kind: str
+) -> None:
+    edits: list[Edit] = [] if kind == "none" else [push(errand)]
+    timed: list[Edit] = [FirstSteps(edit) for edit in edits] if kind == "first" else edits
+    found = path_chances(policy, FAMILY, errand.levels, errand.goals, errand.targets, timed)
+    short = np.flatnonzero(bins.target_distances(errand) <= LONGEST)[:10]
+    assert len(short) > 4
+    for b in short:
+        assert found[b] == pytest.approx(enumerated(policy, errand, int(b), edits, first=kind == "first"), rel=1e-4)
+    if kind != "none":
+        plain = path_chances(policy, FAMILY, errand.levels, errand.goals, errand.targets)
+        assert np.abs(found[short] - plain[short]).max() > 0.05
+
+
+def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: NetworkPolicy) -> None:
+    errand = draw_errand(make_family("GreenExit", {"size": 7, "braid": 0.0}), 60, 0)
+    family = errand.family
+    blocked = ~errand.off_path
+    assert blocked.any()
+    found = path_chances(policy, family, errand.levels, errand.goals, errand.targets)
+    assert (found[blocked] == 0).all()
+    assert (found[~blocked] > 0).all()
+    nowhere = np.full(len(blocked), ABSENT, np.int32)
+    cleared = errand.levels.removed("exit").removed("sign")
+    assert (path_chances(policy, family, cleared, nowhere, errand.targets)[blocked] > 0).all()
+
+
+def test_bins_of_one_name_part_the_mazes_and_hold_what_they_say() -> None:
+    errand = draw_errand(make_family("GreenExit", {"size": 9}), 80, 0)
+    found = bins.bins_of(errand)
+    for name in (bins.DISTANCE, bins.OFF_PATH):
+        assert (np.sum([one.mazes for one in found if one.name == name], axis=0) == 1).all()
+    steps = bins.target_distances(errand)
+    for one in (one for one in found if one.name == bins.DISTANCE):
+        inside = steps[one.mazes]
+        assert (inside >= (one.low or 0)).all()
+        assert one.high is None or (inside <= one.high).all()
+    by_hand = [scalar_off_path(errand, b) for b in range(20)]
+    np.testing.assert_array_equal(bins.off_path_distances(errand)[:20], by_hand)
+
+
+def scalar_off_path(errand: Errand, b: int) -> int:
+    """Return the steps from the target to the nearest cell of a shortest way to the goal, cell by cell."""
+    walls = errand.levels.walls[b]
+
+    def ways(source: int) -> dict[int, int]:
+        found, edge = {source: 0}, [source]
+        for cell in edge:
+            for step in (-walls.shape[1], 1, walls.shape[1], -1):
+                if not walls.flat[cell + step] and cell + step not in found:
+                    found[cell + step] = found[cell] + 1
+                    edge.append(cell + step)
+        return found
+
+    start, goal = ways(int(errand.levels.start[b])), ways(int(errand.goals[b]))
+    length = start[int(errand.goals[b])]
+    target = ways(int(errand.targets[b]))
+    return min(target[cell] for cell in start if start[cell] + goal[cell] == length)

@@ -1,0 +1,210 @@
+"""The toolkit of procgen-tools by name: each tool against the same thing done one cell or one pixel at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from oracles.paths import all_distances
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.probes import toolkit
+from goalmaze.probes.activations import read_activations
+from goalmaze.probes.edits import Edit, applied
+from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.toolkit import ClampPixel, activation_difference, field_change, pixels_of, vector_field
+from goalmaze.probes.toolkit_paths import (
+    BINS,
+    EDITED,
+    GOAL_MOVED,
+    UNEDITED,
+    heat_map,
+    retargetability,
+    shortest_way,
+)
+from goalmaze.probes.vectors import goal_vector
+
+SITE = "block1"
+
+
+def by_hand(policy: NetworkPolicy, family: Family, level: LevelBatch, cell: int) -> torch.Tensor:
+    """Return float32 [4], the chances of the actions with the agent on a cell, by one forward pass of the network."""
+    with torch.inference_mode():
+        seen = torch.from_numpy(observations_of(policy, family, level.started(cell)))
+        return torch.softmax(policy.network(seen)[0], 1)[0]
+
+
+def farthest(levels: LevelBatch) -> Cells:
+    """Return int32 [B], a free cell of each level near the top right, that stands for its corner."""
+    found = [np.flatnonzero(free)[0] for free in levels.free()]
+    return np.array(found, np.int32)
+
+
+def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    level = levels.take([2])
+    field = vector_field(policy, family, level)
+    assert set(field.cells) == set(np.flatnonzero(level.free()[0])) - set(level.objects[0])
+    for cell, arrow in zip(field.cells, field.arrows, strict=True):
+        up, right, down, left = by_hand(policy, family, level, int(cell)).tolist()
+        np.testing.assert_allclose(field.at(int(cell)), [up, right, down, left], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(arrow, [down - up, right - left], rtol=1e-3, atol=1e-5)
+    with pytest.raises(GoalmazeError, match="the field has no arrow at cell 0"):
+        field.at(0)
+    with pytest.raises(GoalmazeError, match="only one level can be splayed"):
+        vector_field(policy, family, levels)
+
+
+def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    level = levels.take([2])
+    before = vector_field(policy, family, level)
+    still = vector_field(policy, family, level, [toolkit.zero_ablation(SITE, [])])
+    assert not field_change(before, still).any()
+    edit = toolkit.zero_ablation(SITE, range(8))
+    after = vector_field(policy, family, level, [edit])
+    assert np.abs(field_change(before, after)).max() > 1e-3
+    np.testing.assert_allclose(field_change(before, after), after.arrows - before.arrows)
+    np.testing.assert_array_equal(vector_field(policy, family, level).chances, before.chances)
+    other = vector_field(policy, family, levels.take([3]))
+    with pytest.raises(GoalmazeError, match="the two fields are of different cells"):
+        field_change(before, other)
+
+
+def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+    workshop = Workshop(policy, family, levels)
+    vector = goal_vector(workshop, SITE)
+    ours = toolkit.cheese_vector(policy, family, levels, SITE)
+    torch.testing.assert_close(ours.vector, vector.vector)
+    total = torch.zeros_like(vector.vector)
+    for b in range(len(levels)):
+        held, missing = (
+            read_activations(policy.network, observations_of(policy, family, some.take([b])), [SITE])[SITE][0]
+            for some in (levels, workshop.cleared())
+        )
+        total += held - missing
+    torch.testing.assert_close(ours.vector, total / len(levels), rtol=1e-4, atol=1e-5)
+    assert ours.vector.abs().max() > 0.01
+    assert not activation_difference(policy, family, levels, levels, SITE).vector.any()
+    with pytest.raises(GoalmazeError, match="24 levels cannot be compared with 1"):
+        activation_difference(policy, family, levels, levels.take([0]), SITE)
+
+
+def test_a_clamp_changes_one_pixel_of_each_level() -> None:
+    held = torch.randn(5, 6, 8, 8, generator=torch.Generator().manual_seed(0))
+    pixels = np.array([[0, 0], [7, 7], [3, 4], [1, 6], [2, 2], [5, 0], [6, 1]])
+    rows = np.array([6, 0, 2, 3, 1])
+    edit = ClampPixel("somewhere", channels=(1, 4), value=5.5, pixels=pixels)
+    changed = edit(held, rows)
+    expected = held.clone()
+    for i, row in enumerate(rows):
+        for channel in (1, 4):
+            expected[i, channel, pixels[row, 0], pixels[row, 1]] = 5.5
+    torch.testing.assert_close(changed, expected, rtol=0, atol=0)
+    assert (changed != held).sum() == 10
+    half = dataclasses.replace(edit, strength=0.5)(held, rows)
+    torch.testing.assert_close(half, (held + expected) / 2)
+    assert dataclasses.replace(edit, strength=0)(held, rows) is held
+    assert is_fair(edit.knows)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "shape", "message"),
+    [
+        ([[8, 0]], (1, 6, 8, 8), "outside the 8x8"),
+        ([[-1, 0]], (1, 6, 8, 8), "outside the 8x8"),
+        ([[0, 0]], (1, 6), "has no pixels to clamp"),
+        ([[0, 0]], (2, 6, 8, 8), "is for 1 levels"),
+    ],
+)
+def test_a_clamp_that_does_not_fit_is_refused(pixels: list[list[int]], shape: tuple[int, ...], message: str) -> None:
+    edit = ClampPixel("somewhere", channels=(1,), value=1.0, pixels=np.array(pixels))
+    with pytest.raises(GoalmazeError, match=message):
+        edit(torch.zeros(shape), np.arange(shape[0]))
+
+
+def test_a_clamp_at_an_unknown_channel_is_refused(policy: NetworkPolicy) -> None:
+    edit = ClampPixel(SITE, channels=(99,), value=1.0, pixels=np.zeros((1, 2), np.intp))
+    with pytest.raises(GoalmazeError, match="has no channel 99"), applied(policy, [edit]):
+        pass
+
+
+def test_a_cells_pixel_is_the_one_its_middle_lies_in(levels: LevelBatch) -> None:
+    for side in (7, 14, 64):
+        for cell in range(49):
+            row, column = divmod(cell, 7)
+            middle = ((row + 0.5) / 7, (column + 0.5) / 7)
+            found = pixels_of(levels, np.array([cell]), side)[0]
+            assert found.tolist() == [int(middle[0] * side), int(middle[1] * side)]
+    np.testing.assert_array_equal(pixels_of(levels, np.arange(49), 7), np.stack(np.divmod(np.arange(49), 7), 1))
+    assert pixels_of(levels, np.array([8]), 5, ring=1)[0].tolist() == [0, 0]
+    assert pixels_of(levels, np.array([5 * 7 + 5]), 16, ring=1)[0].tolist() == [14, 14]
+
+
+def test_a_shortest_way_is_one(levels: LevelBatch) -> None:
+    level = levels.take([4])
+    away = all_distances(level.walls[0])
+    for target in np.flatnonzero(level.free()[0]):
+        cells, actions = shortest_way(level, int(target))
+        assert len(cells) == len(actions) == away[level.start[0], target]
+        cell = int(level.start[0])
+        for here, action in zip(cells, actions, strict=True):
+            assert here == cell
+            cell += [-7, 1, 7, -1][action]
+        assert cell == target
+    with pytest.raises(GoalmazeError, match="cell 0 cannot be reached"):
+        shortest_way(level, 0)
+
+
+def test_a_heat_map_holds_geometric_means_along_the_ways(
+    policy: NetworkPolicy, family: Family, levels: LevelBatch
+) -> None:
+    level = levels.take([5])
+    bare = level.removed(family.goal).removed(family.cue)
+    found = heat_map(policy, family, level, int(farthest(level)[0]), None, moved=False)
+    away = all_distances(level.walls[0])
+    assert set(found.cells) == set(np.flatnonzero(level.free()[0])) - {int(level.start[0])}
+    way, _ = shortest_way(bare, int(farthest(level)[0]))
+    for target, score, aside in zip(found.cells, found.scores, found.aside, strict=True):
+        cells, actions = shortest_way(bare, int(target))
+        chances = [float(by_hand(policy, family, bare, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+        assert score == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
+        assert aside == min(away[target, c] for c in [*way, farthest(level)[0]])
+    moved = heat_map(policy, family, level, int(farthest(level)[0]), None, moved=True)
+    b = int(np.argmax(np.abs(moved.scores - found.scores)))
+    there = bare.moved(family.goal, int(found.cells[b])).moved(family.cue, int(found.cells[b]))
+    cells, actions = shortest_way(bare, int(found.cells[b]))
+    chances = [float(by_hand(policy, family, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+    assert moved.scores[b] == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
+    assert moved.scores[b] != pytest.approx(found.scores[b], rel=1e-3)
+
+
+def test_the_published_protocol_sets_the_edit_beside_its_controls(policy: NetworkPolicy, family: Family) -> None:
+    def clamped(levels: LevelBatch, targets: Cells) -> Edit:
+        return ClampPixel(SITE, channels=(3,), value=4.0, pixels=pixels_of(levels, targets, levels.width))
+
+    def idle(levels: LevelBatch, targets: Cells) -> Edit:
+        return dataclasses.replace(clamped(levels, targets), strength=0.0)
+
+    found = retargetability(policy, family, clamped, farthest, levels=3, seed=1)
+    assert {row["condition"] for row in found.rows} == {UNEDITED, EDITED, GOAL_MOVED}
+    assert all(row["from"] in BINS and 0 < row["score"] < 1 for row in found.rows)
+    cells = {c: sum(row["cells"] for row in found.rows if row["condition"] == c) for c in (UNEDITED, EDITED)}
+    assert cells[UNEDITED] == cells[EDITED] > 20
+    assert found.mean(EDITED) != found.mean(UNEDITED)
+    still = retargetability(policy, family, idle, farthest, levels=3, seed=1)
+    assert still.mean(EDITED) == pytest.approx(still.mean(UNEDITED))
+    assert still.mean(UNEDITED) == found.mean(UNEDITED)
+    with pytest.raises(GoalmazeError, match="levels is 0"):
+        retargetability(policy, family, clamped, farthest, levels=0)
+
+
+@pytest.mark.parametrize("name", ["zero_ablation", "mean_ablation", "resample_ablation"])
+def test_what_stands_elsewhere_is_named_here(name: str) -> None:
+    assert name in toolkit.__all__
+    assert callable(getattr(toolkit, name))

@@ -1,0 +1,86 @@
+"""The toolkit on the real Procgen maze, with an untrained agent of the published kind."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+
+if importlib.util.find_spec("procgen") is None:
+    pytest.skip("needs Procgen, which has an environment of its own", allow_module_level=True)
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import rollout
+from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.fields import corners, opened
+from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
+from goalmaze.probes.edits import Edit, applied
+from goalmaze.probes.toolkit import (
+    ClampPixel,
+    activation_difference,
+    cheese_vector,
+    field_change,
+    pixels_of,
+    top_right_vector,
+    vector_field,
+)
+from goalmaze.probes.toolkit_paths import EDITED, GOAL_MOVED, UNEDITED, retargetability
+
+FAMILY = ProcgenMaze(mode="easy")
+SITE = "embedder.block2.res1"
+
+
+@pytest.fixture(scope="module")
+def policy() -> NetworkPolicy:
+    torch.manual_seed(0)
+    network = make_network("impala", Shape((64, 64, 3), 15, "rgb64"))
+    torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
+    return NetworkPolicy(network)
+
+
+def clamped(levels: LevelBatch, cells: Cells) -> Edit:
+    return ClampPixel(SITE, channels=(7, 9), value=5.5, pixels=pixels_of(levels, cells, 16, ring=1))
+
+
+def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy) -> None:
+    levels = FAMILY.levels(0, np.arange(6))
+    level = levels.take([0])
+    before = vector_field(policy, FAMILY, level)
+    assert len(before.cells) == level.free().sum() - len(set(level.objects[0]))
+    edit = clamped(level, level.objects[:, 0])
+    assert np.abs(field_change(before, vector_field(policy, FAMILY, level, [edit]))).max() > 1e-4
+    bare = levels.removed(CHEESE)
+    cheese = cheese_vector(policy, FAMILY, levels, SITE)
+    corner = top_right_vector(policy, FAMILY, levels, opened(levels), SITE)
+    torch.testing.assert_close(cheese.vector, activation_difference(policy, FAMILY, levels, bare, SITE).vector)
+    assert cheese.vector.shape == corner.vector.shape == (32, 16, 16)
+    assert cheese.vector.abs().max() > 0
+    assert corner.vector.abs().max() > 0
+    with applied(policy, [cheese]):
+        played = rollout(policy, levels.take([0, 1]), FAMILY)
+    assert len(played.steps) == 2
+
+
+def test_the_cheese_vector_is_strongest_where_the_cheese_is(policy: NetworkPolicy) -> None:
+    level = FAMILY.levels(0, [3])
+    vector = activation_difference(policy, FAMILY, level, level.removed(CHEESE), "embedder.block1.conv").vector
+    found = vector.abs().sum(dim=0)
+    row, column = divmod(int(found.argmax()), 64)
+    where = pixels_of(level, level.objects[:, 0], 64, ring=1)[0]
+    assert max(abs(row - where[0]), abs(column - where[1])) <= 4
+
+
+def test_the_published_benchmark_runs(policy: NetworkPolicy) -> None:
+    def in_corner(levels: LevelBatch) -> Cells:
+        assert isinstance(levels, ProcgenLevels)
+        return corners(levels)
+
+    found = retargetability(policy, FAMILY, clamped, in_corner, levels=2)
+    assert {row["condition"] for row in found.rows} == {UNEDITED, EDITED, GOAL_MOVED}
+    assert found.mean(EDITED) != found.mean(UNEDITED)
+    assert found.mean(GOAL_MOVED) != found.mean(UNEDITED)
