@@ -16,9 +16,10 @@ from goalmaze.agents.shaping import Reward, Shaping
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import TRAINING, Family
-from goalmaze.envs.vector import MazeVectorEnv
+from goalmaze.envs.vector import begin_environments
 
 RECENT_EPISODES = 1000
+BESIDE = "beside."
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -106,7 +107,7 @@ class MazeVecEnv(VecEnv):
     ) -> None:
         mode: AutoresetMode = AutoresetMode.DISABLED
         way: dict[str, Any] = dict(options or {})
-        self.mazes = MazeVectorEnv(
+        self.mazes = begin_environments(
             family, num_envs, split=TRAINING, autoreset_mode=mode, copy=False, observation=observation, **way
         )
         self.render_mode = None
@@ -170,10 +171,8 @@ class MazeVecEnv(VecEnv):
 
     def snapshot(self) -> Arrays:
         """Return a copy of all that `restore` needs to go on from here, episodes under way included."""
-        return {name: array.copy() for name, array in self._arrays().items()} | {
-            "episodes": np.array(self.record.count),
-            "level_seed": np.array(self.mazes.level_seed),
-        }
+        kept = {name: array.copy() for name, array in self._arrays().items()} | self._beside()
+        return kept | {"episodes": np.array(self.record.count), "level_seed": np.array(self.mazes.level_seed)}
 
     def restore(self, arrays: Arrays) -> None:
         """Go on from a `snapshot` of an environment made with the same arguments.
@@ -183,16 +182,21 @@ class MazeVecEnv(VecEnv):
         """
         self._level_seed = self._first_seed
         self.reset()
-        own = self._arrays()
-        if set(own) | {"episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
+        own, beside = self._arrays(), self._beside()
+        if {*own, *beside, "episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
             raise GoalmazeError("these environments were kept by another version of goalmaze or with another seed")
         for name, array in own.items():
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
                 raise GoalmazeError(f"'{name}' of these environments does not fit: {arrays[name].shape}")
             array[...] = arrays[name]
+        self.mazes.put_beside({name.removeprefix(BESIDE): arrays[name] for name in beside})
         self.shaping.begin(self.mazes.episodes.state, np.arange(self.num_envs))
         self.record.count = int(arrays["episodes"])
         self._seen = self.mazes._observe()
+
+    def _beside(self) -> Arrays:
+        """Return copies of what changes in an engine that is not ours."""
+        return {f"{BESIDE}{name}": array for name, array in self.mazes.beside().items()}
 
     def _arrays(self) -> Arrays:
         """Return the live arrays in which all is that changes."""

@@ -428,6 +428,8 @@ class ImportConfig(Question):
         size: rows and columns of the mazes it is to play here, in cells.
         corner: side of the region where the cheese lies in training; the N of rand_region_N in the file's name where
             not given.
+        world: "Corner" for our own mazes in 64x64 pictures, "ProcgenMaze" for the real one, which has its own size.
+        mode: of Procgen's maze.
     """
 
     source: tyro.conf.Positional[Literal["langosco"]]
@@ -435,6 +437,8 @@ class ImportConfig(Question):
     out: Path
     size: int = 15
     corner: int | None = None
+    world: Literal["Corner", "ProcgenMaze"] = "Corner"
+    mode: Literal["easy", "hard", "memory"] = "hard"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -58,10 +58,11 @@ class ImportReport:
     def text(self) -> str:
         """Return what was done, and how to go on."""
         network, family = self.network, self.family
+        look = ", whose look is ours" if family.name == FAMILY else ""
         return (
             f"{self.folder}: {network.name} at scale {network.options.scale}, "
             f"{network.parameters_count():,} parameters and {network.shape.actions} actions, from {self.source.name}\n"
-            f"it was trained on Procgen's maze; here it plays {family.name} in 64x64 pictures, whose look is ours\n\n"
+            f"it was trained on Procgen's maze; here it plays {family.name} in 64x64 pictures{look}\n\n"
             f"next: goalmaze eval {self.folder} --shift {family.parting_shift}"
         )
 
@@ -74,8 +75,7 @@ def run(config: ImportConfig) -> ImportReport:
     """
     network = read_langosco(config.file)
     region = _region(config.file) if config.corner is None else config.corner
-    corner = min(max(region, 1), config.size - 2)
-    family = make_family(FAMILY, {"size": config.size, "corner": corner})
+    family = _world(config, max(region, 1))
     network.shape.view(family)
     try:
         config.out.mkdir(parents=True)
@@ -86,6 +86,13 @@ def run(config: ImportConfig) -> ImportReport:
     save_checkpoint(config.out / CHECKPOINT, network, family, steps=0)
     write_json(config.out / RECORD, report.json())
     return report
+
+
+def _world(config: ImportConfig, region: int) -> Family:
+    """Return the world that the agent is to play."""
+    if config.world == FAMILY:
+        return make_family(FAMILY, {"size": config.size, "corner": min(region, config.size - 2)})
+    return make_family(config.world, {"mode": config.mode, "region": region})
 
 
 def _region(path: Path) -> int:

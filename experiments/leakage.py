@@ -13,8 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent, run_folder
+from goalmaze.agents.rollout import begin_episodes
 from goalmaze.agents.training import LOG, RECIPE
-from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import EVALUATION, TRAINING, Family
 from goalmaze.envs.levels import LevelBatch
@@ -82,7 +82,8 @@ def run(config: LeakageConfig) -> LeakageReport:
 
 def _views(family: Family, levels: LevelBatch) -> list[str]:
     return [
-        hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in first_observations(family, levels)
+        hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest()
+        for planes in begin_episodes(family, levels).observe()
     ]
 
 

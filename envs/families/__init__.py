@@ -13,10 +13,17 @@ from goalmaze.envs.families.base import Family, from_parameters
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
+ELSEWHERE = {"ProcgenMaze": "goalmaze.envs.procgen.family"}
+"""Families that another engine plays, and the module that is imported when one of them is named."""
+
 
 def known_families() -> dict[str, type[Family]]:
-    """Return every family by name, those defined outside the package included once they are imported."""
-    return {family.name: family for family in sorted(Family.__subclasses__(), key=lambda f: f.name)}
+    """Return every family by name, those defined outside the package included once they are imported.
+
+    Those of `ELSEWHERE` are left out: what is done with every family is done in our own engine.
+    """
+    families = sorted(Family.__subclasses__(), key=lambda f: f.name)
+    return {family.name: family for family in families if family.name not in ELSEWHERE}
 
 
 def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:
@@ -38,7 +45,14 @@ def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Famil
     Raises:
         GoalmazeError: no such family or parameter, or a value out of range.
     """
+    return from_parameters(_called(name), parameters or {})
+
+
+def _called(name: str) -> type[Family]:
     families = known_families()
+    if name in ELSEWHERE:
+        importlib.import_module(ELSEWHERE[name])
+        return next(family for family in Family.__subclasses__() if family.name == name)
     if name not in families:
-        raise unknown("family", name, families)
-    return from_parameters(families[name], parameters or {})
+        raise unknown("family", name, [*families, *ELSEWHERE])
+    return families[name]

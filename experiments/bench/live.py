@@ -127,7 +127,7 @@ def _narrow(port: int) -> socket.socket:
 async def _flood(page: Any, cells: list[int]) -> None:
     """Drag on and on and never read."""
     for n, cell in enumerate(itertools.cycle(cells), start=1):
-        await page.send(_to(cell, n, n))
+        await page.send(_to(cell, n, 1 + n // len(cells)))
         await asyncio.sleep(SLOW_PAUSE)
 
 

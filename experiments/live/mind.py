@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Observations, Probabilities
-from goalmaze.agents.rollout import observations_of
+from goalmaze.agents.rollout import observations_of, seen_by
 from goalmaze.envs.families.base import AGENT, FITTING, Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
 from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
@@ -68,9 +68,7 @@ def sight(scene: Scene, walker: Walker) -> Sight:
     policy, family = scene.agent.policy, scene.family
     level = _as_it_stands(scene.level, walker)
     splayed = level.splayed(AGENT)
-    view = policy.view(family)
-    now = view.buffer(1)
-    view.draw(walker.episodes.state, now)
+    now = seen_by(policy, walker.episodes)()
     elsewhere = observations_of(policy, family, splayed)
     around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
     agent = np.append(walker.episodes.agent, splayed.start).astype(np.int32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.rollout import Moment, stepwise
+from goalmaze.agents.rollout import Moment, begin_episodes, stepwise
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -156,7 +156,7 @@ class Scene:
 
     def _walker(self, seeks: tuple[str, ...]) -> Walker:
         moments = stepwise(self.agent.policy, self.level, self.family, seed=self._seed + self.index)
-        return Walker(moments, Episodes(self.family, self.level), seeks, [int(self.level.start[0])])
+        return Walker(moments, begin_episodes(self.family, self.level), seeks, [int(self.level.start[0])])
 
     def _advance(self, walker: Walker) -> None:
         if walker.outcome != WALKING:

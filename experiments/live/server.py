@@ -45,9 +45,9 @@ def page_file(name: str) -> str:
 class Client:
     """One page that is connected.
 
-    Its messages wait in a line, where one that makes an earlier one pointless takes its place. Its answers do not wait:
-    a state is made only once the page has taken what it was sent before, so a slow page misses states, costs no thought
-    and holds up nobody.
+    Its messages wait in a line, where one that makes an earlier one pointless takes its place. Answers make no line: no
+    message is obeyed and no state made until the page has taken what it was sent before, so a slow page costs no
+    thought and holds up nobody.
     """
 
     def __init__(self, server: Server, socket: WebSocket) -> None:
@@ -114,6 +114,7 @@ class Client:
         await self._begin()
         while True:
             while self._inbox:
+                await self._taken.wait()
                 await self._answer(self._inbox.popleft())
             self._news.clear()
             await self._news.wait()
