@@ -37,12 +37,14 @@ def draw_sweep(plan: Plan, groups: Sequence[Group], path: Path) -> None:
 def picture(plan: Plan, groups: Sequence[Group]) -> Figure:
     """Return a panel for what is solved and one for what is preferred; seeds side by side where there is no dial."""
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+    places = {name: i for i, name in enumerate(dict.fromkeys(_name(plan, group) for group in groups))}
     for axes, (measure, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
         lines = _lines(plan, groups, measure)
-        for i, (name, line) in enumerate(lines.items()):
+        for name, line in lines.items():
+            i = places[name]
             look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
             if plan.dials:
-                _curve(axes, plan, line, measure, look, 0.06 * (i - (len(lines) - 1) / 2))
+                _curve(axes, plan, line, measure, look, 0.06 * (i - (len(places) - 1) / 2))
             else:
                 _seeds(axes, line[0], measure, look)
         _frame(axes, plan, title)
@@ -60,10 +62,13 @@ def _lines(plan: Plan, groups: Sequence[Group], measure: str) -> dict[str, list[
     lines: dict[str, list[Group]] = {}
     for group in groups:
         if group.measures[measure].values:
-            others = [f"{dial} {group.dials[dial]}" for dial in list(plan.dials)[1:]]
-            name = ", ".join(["training distribution" if group.shift == NO_SHIFT else group.shift, *others])
-            lines.setdefault(name, []).append(group)
+            lines.setdefault(_name(plan, group), []).append(group)
     return lines
+
+
+def _name(plan: Plan, group: Group) -> str:
+    others = [f"{dial} {group.dials[dial]}" for dial in list(plan.dials)[1:]]
+    return ", ".join(["training distribution" if group.shift == NO_SHIFT else group.shift, *others])
 
 
 def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, look: dict[str, Any], offset: float) -> None:

@@ -25,6 +25,7 @@ from goalmaze.probes.knowledge import EVERYTHING, is_fair
 from goalmaze.probes.patches import Patch
 from goalmaze.probes.projection import MinimalEdit
 from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.toolkit import ClampPixel, PictureVector
 from goalmaze.probes.vectors import SteeringVector
 
 CHANNELS = 8
@@ -52,6 +53,8 @@ def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Add | Rew
         MultiplyChannels(site, (0, 3), factor=-2.0, strength=strength),
         Patch(site, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
         SteeringVector(site, vector=random(CHANNELS, 7, 7), strength=strength),
+        PictureVector(site, vector=random(CHANNELS, 7, 7), strength=strength),
+        ClampPixel(site, (1, 2), value=3.0, pixels=np.stack(np.divmod(targets, 7), 1), strength=strength),
         MinimalEdit(site, direction=random(CHANNELS), **ends, strength=strength),
         Interchange(site, basis=basis, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
         SetCoordinates(site, basis=basis, **ends, **values, strength=strength),
