@@ -21,7 +21,10 @@ from goalmaze.experiments.live.settings import Settings
 AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4
 SECONDS = {False: 5.0, True: 20.0}
 TOKEN = "bench"
-WARM_UP = 2.0
+WARM_UP = 4.0
+"""Seconds of dragging before it counts: the page's probe is fitted meanwhile."""
+FAR_LEVELS = 1_000_000
+"""Index of the levels to warm up on, which no measured drag comes to."""
 SLOW_PAUSE = 0.02
 KEPT_BY_SYSTEM = 65_536
 """Bytes that the system keeps for a page that does not read, so that it is soon seen that it does not."""
@@ -96,7 +99,7 @@ async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: floa
         deaf = [await stack.enter_async_context(_page(port, max_queue=1, sock=_narrow(port))) for _ in range(slow)]
         opened = [await _state(page, 0) for page in (*pages, *deaf)]
         flood = [asyncio.create_task(_flood(page, _free(opened[0]))) for page in deaf]
-        await asyncio.sleep(WARM_UP)
+        await _one(pages[0], FAR_LEVELS, time.perf_counter() + WARM_UP)
         begin = time.perf_counter()
         delays = await asyncio.gather(
             *(_one(page, 100 * i, begin + seconds) for i, page in enumerate(pages[:dragging]))
