@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT, Cells
@@ -87,15 +89,12 @@ def spread(pattern: Tensor, cells: Cells, height: int, width: int) -> Tensor:
 
     Nothing is laid where a cell is `ABSENT`.
     """
-    squares = torch.tensor(cells, dtype=torch.long)
-    rows, columns = squares // width, squares % width
-    down = torch.arange(height) - rows[:, None] + pattern.shape[1] // 2
-    across = torch.arange(width) - columns[:, None] + pattern.shape[2] // 2
-    inside = _within(down, pattern.shape[1])[:, :, None] & _within(across, pattern.shape[2])[:, None, :]
-    down, across = down.clamp(0, pattern.shape[1] - 1), across.clamp(0, pattern.shape[2] - 1)
-    laid = pattern[:, down[:, :, None], across[:, None, :]]
-    present = (squares != ABSENT)[:, None, None]
-    return (laid * (inside & present)).permute(1, 0, 2, 3)
+    rows, columns = np.divmod(np.maximum(cells, 0), width)
+    reach = _reaching(pattern, height, width).unfold(1, height, 1).unfold(2, width, 1)
+    laid = reach[:, torch.from_numpy(height - 1 - rows), torch.from_numpy(width - 1 - columns)].transpose(0, 1)
+    if (cells == ABSENT).any():
+        laid = laid * torch.from_numpy(cells != ABSENT)[:, None, None, None]
+    return laid
 
 
 def gather(maps: Tensor, cells: Cells) -> Tensor:
@@ -116,5 +115,7 @@ def gather(maps: Tensor, cells: Cells) -> Tensor:
     return total / count.clamp(min=1)
 
 
-def _within(positions: Tensor, bound: int) -> Tensor:
-    return (positions >= 0) & (positions < bound)
+def _reaching(pattern: Tensor, height: int, width: int) -> Tensor:
+    """Return a pattern [C, 2H-1, 2W-1] that reaches from any square to any other; zero where it had nothing."""
+    down, across = height - 1 - pattern.shape[1] // 2, width - 1 - pattern.shape[2] // 2
+    return functional.pad(pattern, (across, across, down, down))

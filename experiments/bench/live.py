@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import json
 import socket
-import threading
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -61,10 +60,8 @@ def measure(full: bool) -> list[dict[str, Any]]:
         GoalmazeError: the extra `live` is not installed.
     """
     try:
-        import uvicorn
-
         from goalmaze.experiments.live.server import Server
-        from goalmaze.experiments.live.watch import listen
+        from goalmaze.experiments.live.serving import listen, serving
     except ImportError as error:
         raise GoalmazeError(f"the page needs {error.name}: pip install 'goalmaze[live]'") from None
     import torch
@@ -75,21 +72,13 @@ def measure(full: bool) -> list[dict[str, Any]]:
     desk = Desk(AGENT)
     server, listening = Server(desk, settings, token=TOKEN), listen("127.0.0.1", 0)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KEPT_BY_SYSTEM)
-    running = uvicorn.Server(
-        uvicorn.Config(server.app, ws="websockets-sansio", log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])), daemon=True)
-    thread.start()
-    port = listening.getsockname()[1]
     try:
-        return [
-            asyncio.run(_drag(port, clients, dragging, slow, SECONDS[full])).row(clients, dragging, slow)
-            for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW))
-        ]
+        with serving(server, listening) as port:
+            return [
+                asyncio.run(_drag(port, clients, dragging, slow, SECONDS[full])).row(clients, dragging, slow)
+                for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW))
+            ]
     finally:
-        running.should_exit = True
-        thread.join(10)
-        server.close()
         torch.set_num_threads(threads)
 
 

@@ -140,14 +140,17 @@ def _last_squares(network: Network, around: Surroundings, edit: Add | None) -> T
     windows = around.windows
     for name, radius in zip(_names(network), _radii(network.options.blocks), strict=True):
         module = network.get_submodule(name)
-        near = module(near) if name == "stem_relu" else _inner(module, windows.widened(near, bare, radius + 1))
-        bare = module(bare)
+        if name == "stem_relu":
+            near, bare = near.relu_(), bare.relu_()
+        else:
+            near = _convolved(module, windows.widened(near, bare, radius + 1), padding=0)
+            bare = _convolved(module, bare, padding=1)
         if edit is not None and edit.site == name:
             bare = edit(bare, np.zeros(1, np.intp))
             there = dataclasses.replace(edit, delta=windows.of(edit.delta, radius))
             near = there(near, np.arange(len(near)))
         if radius:
-            near = near * windows.inside(radius)
+            near *= windows.inside(radius)
     return near
 
 
@@ -169,8 +172,10 @@ def _radii(blocks: int) -> Iterator[int]:
         yield min(layer, blocks + 1 - layer)
 
 
-def _inner(module: nn.Module, x: Tensor) -> Tensor:
-    """Return what the stem or a block makes of windows [N, C, w, w] but for their outermost squares."""
+def _convolved(module: nn.Module, x: Tensor, padding: int) -> Tensor:
+    """Return what the stem or a block makes of x [N, C, w, w]; without padding, of all but its outermost squares."""
     conv = cast(nn.Conv2d, module if isinstance(module, nn.Conv2d) else module.conv)
-    found = functional.conv2d(x, conv.weight, conv.bias)
-    return found if conv is module else torch.relu(x[:, :, 1:-1, 1:-1] + found)
+    found = functional.conv2d(x, conv.weight, conv.bias, padding=padding)
+    if conv is module:
+        return found
+    return found.add_(x if padding else x[:, :, 1:-1, 1:-1]).relu_()

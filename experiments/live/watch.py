@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import logging
-import socket
 import sys
 import threading
 import webbrowser
@@ -17,8 +15,6 @@ from goalmaze.experiments.configs import LiveConfig
 from goalmaze.experiments.live import terminal
 from goalmaze.experiments.live.desk import Desk
 from goalmaze.experiments.live.guard import is_loopback
-
-PORTS_TRIED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +45,8 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
     desk = Desk(config.agent, config.runs)
     desk.completed(settings)
     try:
-        import uvicorn
-
-        from goalmaze.experiments.live.server import LARGEST_FRAME, Server
+        from goalmaze.experiments.live.server import Server
+        from goalmaze.experiments.live.serving import hosted, listen
     except ImportError as error:
         raise GoalmazeError(
             f"the page needs {error.name}: pip install 'goalmaze[live]', or add --terminal to watch here"
@@ -75,18 +70,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
         opener.daemon = True
         opener.start()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    uvicorn.Server(
-        uvicorn.Config(
-            server.app,
-            ws="websockets-sansio",
-            ws_max_size=LARGEST_FRAME,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-    ).run(sockets=[listening])
+    hosted(server).run(sockets=[listening])
     server.close()
     return Served(address.partition("?")[0])
 
@@ -95,26 +79,3 @@ def address_of(host: str, port: int, token: str) -> str:
     """Return what to open in a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}/?token={token}"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at a port, or at the next free one of `PORTS_TRIED`.
-
-    Raises:
-        GoalmazeError: none is free, or there is no such address here.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for tried in range(port, min(port + PORTS_TRIED, 65536)):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, tried))
-            listening.listen(128)
-            return listening
-        except OSError as error:
-            listening.close()
-            if error.errno != errno.EADDRINUSE:
-                raise GoalmazeError(
-                    f"cannot serve at {host}:{tried}: {error.strerror}; choose --host, --port"
-                ) from None
-    raise GoalmazeError(f"ports {port} to {port + PORTS_TRIED - 1} are taken; choose another --port")

@@ -1,6 +1,5 @@
 """The page's server over its wire: who is let in, what nonsense does, and that no page holds up another."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -22,7 +21,6 @@ import pytest
 
 pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 
-import uvicorn
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -37,9 +35,9 @@ from goalmaze.experiments.live.guard import Guard
 from goalmaze.experiments.live.mind import look
 from goalmaze.experiments.live.scene import why_not_edited
 from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, MOST_WAITING, Server
+from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
-from goalmaze.experiments.live.watch import listen
 from goalmaze.probes.edits import applied
 
 TOKEN = "a-token-of-the-test"
@@ -68,24 +66,8 @@ def served(desk: Desk, buffer: int = 0) -> Iterator[tuple[int, Server]]:
     listening, server = listen("127.0.0.1", 0), Server(desk, SETTINGS, token=TOKEN)
     if buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    running = uvicorn.Server(
-        uvicorn.Config(
-            server.app,
-            ws="websockets-sansio",
-            ws_max_size=LARGEST_FRAME,
-            log_config=None,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])), daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield listening.getsockname()[1], server
-    running.should_exit = True
-    thread.join(10)
-    server.close()
+    with serving(server, listening) as port:
+        yield port, server
 
 
 def page(port: int, **options: Any) -> Any:
@@ -507,6 +489,7 @@ def test_letting_others_in_must_be_asked_for_and_warns() -> None:
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "goalmaze.experiments.live.serving")
     with pytest.raises(GoalmazeError, match=r"pip install 'goalmaze\[live\]', or add --terminal"):
         watch.run(LiveConfig(agent="zoo:green-exit", port=0, no_browser=True))
 

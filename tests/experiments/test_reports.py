@@ -2,19 +2,17 @@
 
 import dataclasses
 import html.parser
-import importlib.util
 import json
 import re
 import shlex
 import shutil
-import sys
 from collections import deque
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, Browser
 from matplotlib.path import Path as Outline
 
 from goalmaze.agents.checkpoints import save_checkpoint
@@ -479,37 +477,24 @@ def test_a_log_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
     assert origin(agent).seed == "not known"
 
 
-@pytest.fixture(scope="module")
-def driving() -> ModuleType:
-    """Return the module that drives a browser for the live page."""
-    pytest.importorskip("websockets", reason="pip install 'goalmaze[live]'")
-    spec = importlib.util.spec_from_file_location("driving", Path(__file__).with_name("test_live_page.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["driving"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if module.CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    return module
-
-
-def test_a_browser_shows_it_at_any_width_without_complaint(driving: ModuleType, written: Path, tmp_path: Path) -> None:
-    browser = driving.Browser(tmp_path / "profile")
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+def test_a_browser_shows_it_at_any_width_without_complaint(written: Path, tmp_path: Path) -> None:
+    tab = Browser(tmp_path / "profile")
     try:
         for width, dark in ((1280, False), (1280, True), (390, False), (390, True)):
-            browser.size(width, 844, dark=dark)
-            browser.open(written.as_uri())
-            browser.wait("document.readyState === 'complete'")
-            assert browser.run("document.documentElement.scrollWidth") <= width
-            paper = browser.run("getComputedStyle(document.body).backgroundColor")
+            tab.size(width, 844, dark=dark)
+            tab.open(written.as_uri())
+            tab.wait("document.readyState === 'complete'")
+            assert tab.run("document.documentElement.scrollWidth") <= width
+            paper = tab.run("getComputedStyle(document.body).backgroundColor")
             assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == dark
-            assert browser.run("performance.getEntriesByType('resource').length") == 0
-            assert browser.run("document.querySelectorAll('svg.maze')[0].getBoundingClientRect().width") > 120
-            browser.shot(tmp_path / "page.png")
+            assert tab.run("performance.getEntriesByType('resource').length") == 0
+            assert tab.run("document.querySelectorAll('svg.maze')[0].getBoundingClientRect().width") > 120
+            tab.shot(tmp_path / "page.png")
             assert (tmp_path / "page.png").stat().st_size > 20_000
-        assert browser.complaints == []
-        browser.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"width:2000px\">x</div>')")
-        assert browser.run("document.documentElement.scrollWidth") > 390, "what sticks out would go unseen"
-        assert len(browser.call("Page.printToPDF")["data"]) > 100_000
+        assert tab.complaints == []
+        tab.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"width:2000px\">x</div>')")
+        assert tab.run("document.documentElement.scrollWidth") > 390, "what sticks out would go unseen"
+        assert len(tab.call("Page.printToPDF")["data"]) > 100_000
     finally:
-        browser.close()
+        tab.close()
