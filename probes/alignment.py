@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +18,10 @@ from goalmaze.agents.policies import Rows
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import find_map_site
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.directions import check_errand, is_rectified
+from goalmaze.envs.levels import Cells
+from goalmaze.probes.coordinates import GoalCoordinates, goal_coordinates
 from goalmaze.probes.edits import Rewrite, applied, check_channels, of_rows
-from goalmaze.probes.knowledge import CELLS, EVERYTHING, Knowledge
+from goalmaze.probes.knowledge import EVERYTHING, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
 from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.targets import draw_targets
@@ -110,87 +109,32 @@ class Interchange(Rewrite):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SetCoordinates(Rewrite):
-    """Gives the coordinates around the goal's and the target's squares the values they have without and with a goal.
+class Subspace:
+    """The coordinates of windows along a few directions.
 
     Attributes:
         basis: float32 [C*side*side, k], orthonormal.
-        goals: int32 [B], `ABSENT` where there is none.
-        targets: int32 [B].
-        absent: float32 [k], put around the goal's square.
-        present: float32 [k], put around the target's square.
-        side: of the window around a square.
-        rectified: whether the site never holds negative values; the edited one then neither.
     """
 
-    basis: Tensor = dataclasses.field(kw_only=True)
-    goals: Cells = dataclasses.field(kw_only=True)
-    targets: Cells = dataclasses.field(kw_only=True)
-    absent: Tensor = dataclasses.field(kw_only=True)
-    present: Tensor = dataclasses.field(kw_only=True)
-    side: int = dataclasses.field(default=1, kw_only=True)
-    rectified: bool = dataclasses.field(default=False, kw_only=True)
+    basis: Tensor
 
     @property
-    def knows(self) -> Knowledge:
-        """Goal and target."""
-        return CELLS
+    def width(self) -> int:
+        """The numbers that a window holds."""
+        return len(self.basis)
 
-    def check(self, site: Site) -> None:
-        """Refuse a site that is no map of the basis' channels."""
-        check_channels(site, len(self.basis), side=self.side, needs_map=True)
+    def read(self, window: Tensor) -> Tensor:
+        """Return [..., k] of windows [..., C*side*side]."""
+        return window @ self.basis
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return maps [b, C, H, W] with the coordinates of two windows set; the target's come last."""
-        for cells, coordinates in ((self.goals, self.absent), (self.targets, self.present)):
-            here = cells_of(cells, rows, self.site)
-            own = around(activation, here, self.side)
-            own = own + (coordinates - own @ self.basis) @ self.basis.T
-            activation = put_around(activation, here, own.relu() if self.rectified else own, self.side)
-        return activation
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Alignment:
-    """The subspace of a window in which a site holds "the goal is here", and what it holds there with and without.
-
-    Attributes:
-        site: the map it was found in.
-        basis: float32 [C*side*side, k], orthonormal.
-        present: float32 [k], mean coordinates around a goal.
-        absent: float32 [k], mean coordinates of the same windows without the goal.
-        rectified: whether the site never holds negative values.
-        side: of the window.
-    """
-
-    knows: ClassVar[Knowledge] = CELLS
-
-    site: str
-    basis: Tensor
-    present: Tensor
-    absent: Tensor
-    rectified: bool
-    side: int = 1
-
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> SetCoordinates:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
-        return SetCoordinates(
-            self.site,
-            basis=self.basis,
-            goals=goals,
-            targets=targets,
-            absent=self.absent,
-            present=self.present,
-            side=self.side,
-            rectified=self.rectified,
-            strength=strength,
-        )
+    def written(self, window: Tensor, values: Tensor) -> Tensor:
+        """Return windows [..., C*side*side] with their coordinates at `values` [..., k]."""
+        return window + (values - self.read(window)) @ self.basis.T
 
 
 def find_alignment(
     workshop: Workshop, site: str, dimensions: int = 1, side: int = 1, updates: int = UPDATES
-) -> Alignment:
+) -> GoalCoordinates:
     """Search the subspace of a window that, swapped around two squares with the same mazes' other run, moves the goal.
 
     A window of 1 suits a site before which nothing is convolved; a goal that is spread takes 3 or more. The other run
@@ -209,10 +153,7 @@ def find_alignment(
         return swap_loss(lesson, site, basis, draw_targets(lesson.levels, int(choice.integers(2**31))), side)
 
     basis = search(channels * side**2, dimensions, loss, updates, LEARNING_RATE, workshop.seed)
-    here, standing = workshop.read(workshop.levels, site), workshop.goals != ABSENT
-    with_goal = around(here, workshop.goals, side)[standing]
-    without = around(workshop.read(workshop.cleared(), site), workshop.goals, side)[standing]
-    return Alignment(site, basis, (with_goal @ basis).mean(0), (without @ basis).mean(0), is_rectified(here), side)
+    return goal_coordinates(workshop, site, Subspace(basis), side)
 
 
 def swap_loss(lesson: Workshop, site: str, basis: Tensor, targets: Cells, side: int = 1) -> Tensor:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
 from goalmaze.agents.sites import find_map_site
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.directions import check_errand, is_rectified
-from goalmaze.probes.edits import Rewrite, check_channels
-from goalmaze.probes.knowledge import CELLS, Knowledge
-from goalmaze.probes.squares import around, cells_of, put_around
+from goalmaze.probes.coordinates import GoalCoordinates, goal_coordinates, goal_windows
 from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.windows import MOST_SAMPLES, windows
 
@@ -103,114 +96,49 @@ def train_autoencoder(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SetFeatures(Rewrite):
-    """Gives features the values they have without and with a goal, around the goal's and the target's squares.
-
-    What the autoencoder does not hold of a window stays as it is.
+class Features:
+    """The values of a few features of windows; what the autoencoder does not hold of a window stays as it is.
 
     Attributes:
-        autoencoder: of windows of this site.
-        features: which, k of them.
-        goals: int32 [B], `ABSENT` where there is none.
-        targets: int32 [B].
-        absent: float32 [k], put around the goal's square.
-        present: float32 [k], put around the target's square.
-        side: of the window around a square.
-        rectified: whether the site never holds negative values; the edited one then neither.
+        autoencoder: of windows of C*side*side numbers.
+        chosen: which of its features, k of them.
     """
 
-    autoencoder: Autoencoder = dataclasses.field(kw_only=True)
-    features: tuple[int, ...] = dataclasses.field(kw_only=True)
-    goals: Cells = dataclasses.field(kw_only=True)
-    targets: Cells = dataclasses.field(kw_only=True)
-    absent: Tensor = dataclasses.field(kw_only=True)
-    present: Tensor = dataclasses.field(kw_only=True)
-    side: int = dataclasses.field(default=1, kw_only=True)
-    rectified: bool = dataclasses.field(default=False, kw_only=True)
+    autoencoder: Autoencoder
+    chosen: tuple[int, ...]
 
     @property
-    def knows(self) -> Knowledge:
-        """Goal and target."""
-        return CELLS
+    def width(self) -> int:
+        """The numbers that a window holds."""
+        return len(self.autoencoder.centre)
 
-    def check(self, site: Site) -> None:
-        """Refuse a site that is no map of the autoencoder's channels."""
-        check_channels(site, len(self.autoencoder.centre), side=self.side, needs_map=True)
+    def read(self, window: Tensor) -> Tensor:
+        """Return [..., k] of windows [..., C*side*side]."""
+        return self.autoencoder.encode(window)[..., list(self.chosen)]
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return maps [b, C, H, W] with the features of two windows set; the target's come last."""
-        chosen = list(self.features)
-        for cells, values in ((self.goals, self.absent), (self.targets, self.present)):
-            here = cells_of(cells, rows, self.site)
-            own = around(activation, here, self.side)
-            step = values - self.autoencoder.encode(own)[:, chosen]
-            own = own + step @ self.autoencoder.decoder[chosen]
-            activation = put_around(activation, here, own.relu() if self.rectified else own, self.side)
-        return activation
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class GoalFeatures:
-    """The features of a window that tell a goal's surroundings from the same ones without it.
-
-    Attributes:
-        site: the map they were found in.
-        autoencoder: whose features.
-        features: which, most telling first.
-        present: float32 [k], their means around goals.
-        absent: float32 [k], their means in the same windows without the goal.
-        rectified: whether the site never holds negative values.
-        side: of the window.
-    """
-
-    knows: ClassVar[Knowledge] = CELLS
-
-    site: str
-    autoencoder: Autoencoder
-    features: tuple[int, ...]
-    present: Tensor
-    absent: Tensor
-    rectified: bool
-    side: int = 1
-
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> SetFeatures:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
-        return SetFeatures(
-            self.site,
-            autoencoder=self.autoencoder,
-            features=self.features,
-            goals=goals,
-            targets=targets,
-            absent=self.absent,
-            present=self.present,
-            side=self.side,
-            rectified=self.rectified,
-            strength=strength,
-        )
+    def written(self, window: Tensor, values: Tensor) -> Tensor:
+        """Return windows [..., C*side*side] moved along the features' directions by what they lack of `values`."""
+        return window + (values - self.read(window)) @ self.autoencoder.decoder[list(self.chosen)]
 
 
 def find_goal_features(
     workshop: Workshop, site: str, count: int = 4, side: int = 1, updates: int = UPDATES
-) -> GoalFeatures:
+) -> GoalCoordinates:
     """Train an autoencoder on the windows of a map and take the `count` features that the goal's coming changes most.
 
     Raises:
         GoalmazeError: the site is no map, or the window has no middle.
     """
     channels = find_map_site(workshop.policy.network, site)[0].channels
-    maps, standing = workshop.read(workshop.levels, site), workshop.goals != ABSENT
-    with_goal = around(maps, workshop.goals, side)[standing]
-    seen = _windows_seen(maps, side, workshop.seed)
+    with_goal, without = goal_windows(workshop, site, side)
+    seen = _windows_seen(workshop.read(workshop.levels, site), side, workshop.seed)
     # A goal stands on one square of many: without its own share of the samples no feature would be spent on it.
     share = with_goal.repeat(max(1, len(seen) // (8 * max(1, len(with_goal)))), 1)
     coder = train_autoencoder(torch.cat([seen, share]), EXPANSION * channels, updates=updates, seed=workshop.seed)
-    without = around(workshop.read(workshop.cleared(), site), workshop.goals, side)[standing]
-    present, absent = coder.encode(with_goal).mean(0), coder.encode(without).mean(0)
-    reach = (present - absent).abs() * coder.decoder.norm(dim=1)
-    chosen = reach.topk(min(count, len(reach))).indices
-    features = tuple(int(f) for f in chosen)
-    return GoalFeatures(site, coder, features, present[chosen], absent[chosen], is_rectified(maps), side)
+    change = coder.encode(with_goal).mean(0) - coder.encode(without).mean(0)
+    reach = change.abs() * coder.decoder.norm(dim=1)
+    chosen = tuple(reach.topk(min(count, len(reach))).indices.tolist())
+    return goal_coordinates(workshop, site, Features(coder, chosen), side)
 
 
 def _windows_seen(maps: Tensor, side: int, seed: int) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.alignment import UPDATES, Alignment, find_alignment
+from goalmaze.probes.alignment import UPDATES, find_alignment
+from goalmaze.probes.coordinates import GoalCoordinates
 from goalmaze.probes.steering.base import Method, Workshop
 
 
@@ -15,6 +16,6 @@ class AlignmentSearch(Method):
     dimensions: ClassVar = 8
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> Alignment:
+    def find(self, workshop: Workshop, site: str) -> GoalCoordinates:
         """Search the subspace on the workshop's levels."""
         return find_alignment(workshop, site, self.dimensions, self.side, workshop.updates(UPDATES))

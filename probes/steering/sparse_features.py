@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.autoencoders import UPDATES, GoalFeatures, find_goal_features
+from goalmaze.probes.autoencoders import UPDATES, find_goal_features
+from goalmaze.probes.coordinates import GoalCoordinates
 from goalmaze.probes.steering.base import Method, Workshop
 
 
@@ -15,6 +16,6 @@ class SparseFeatures(Method):
     count: ClassVar = 16
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> GoalFeatures:
+    def find(self, workshop: Workshop, site: str) -> GoalCoordinates:
         """Train the autoencoder on the workshop's levels and choose its features."""
         return find_goal_features(workshop, site, self.count, self.side, workshop.updates(UPDATES))

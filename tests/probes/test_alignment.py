@@ -18,7 +18,8 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.observations import make_view
 from goalmaze.probes.activations import captured
-from goalmaze.probes.alignment import Alignment, Interchange, find_alignment, interchanged, search, swap_loss
+from goalmaze.probes.alignment import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
+from goalmaze.probes.coordinates import GoalCoordinates
 from goalmaze.probes.edits import applied
 from goalmaze.probes.knowledge import is_fair
 from goalmaze.probes.steering.base import Workshop
@@ -111,8 +112,13 @@ def planted_policy(family: Family) -> NetworkPolicy:
     return NetworkPolicy(make_network("planted-for-tests", Shape.seeing(make_view(family)), {}))
 
 
-def found_in(policy: NetworkPolicy, family: Family) -> Alignment:
+def found_in(policy: NetworkPolicy, family: Family) -> GoalCoordinates:
     return find_alignment(Workshop(policy, family, family.levels(7, np.arange(100), split="fitting")), "map")
+
+
+def basis_of(found: GoalCoordinates) -> Tensor:
+    assert isinstance(found.coordinates, Subspace)
+    return found.coordinates.basis
 
 
 def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_not(
@@ -120,11 +126,11 @@ def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_
 ) -> None:
     lesson = Workshop(planted_policy, family, family.levels(9, np.arange(80), split="fitting"))
     targets, found = draw_targets(lesson.levels, 4), found_in(planted_policy, family)
-    bases = [found.basis, *rotation().split(1, dim=1)]
+    bases = [basis_of(found), *rotation().split(1, dim=1)]
     by_search, by_truth, *others = (float(swap_loss(lesson, "map", basis, targets).detach()) for basis in bases)
     assert by_truth < 1e-6
     assert by_search < 0.02 * min(others)
-    assert (rotation().T @ found.basis)[2:].abs().max() < 0.9
+    assert (rotation().T @ basis_of(found))[2:].abs().max() < 0.9
 
 
 def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_there(
@@ -174,8 +180,8 @@ def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_s
     losses = {}
     for side in (1, 3):
         found = find_alignment(fit, "stem", 2, side, updates=100)
-        assert found.basis.shape == (8 * side**2, 2)
-        losses[side] = float(swap_loss(lesson, "stem", found.basis, targets, side).detach())
+        assert basis_of(found).shape == (8 * side**2, 2)
+        losses[side] = float(swap_loss(lesson, "stem", basis_of(found), targets, side).detach())
     assert losses[3] < 0.8 * losses[1]
 
 
@@ -186,7 +192,7 @@ def test_what_does_not_fit_is_refused(
         search(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
         find_alignment(Workshop(policy, family, levels), "hidden")
-    alien = Alignment("stem", torch.eye(6)[:, :1], torch.ones(1), torch.zeros(1), False)
+    alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),
         applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),

@@ -13,7 +13,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import captured
-from goalmaze.probes.autoencoders import Autoencoder, GoalFeatures, SetFeatures, find_goal_features, train_autoencoder
+from goalmaze.probes.autoencoders import Autoencoder, Features, find_goal_features, train_autoencoder
+from goalmaze.probes.coordinates import GoalCoordinates, SetCoordinates
 from goalmaze.probes.edits import applied
 from goalmaze.probes.knowledge import is_fair
 from goalmaze.probes.squares import at_cells
@@ -67,8 +68,8 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
     maps = sums(0.06, 3 * 25).reshape(3, 25, 12).movedim(2, 1).reshape(3, 12, 5, 5)
     goals, targets = np.array([6, -1, 8], np.int32), np.array([12, 3, 24], np.int32)
     low, high = torch.tensor([0.0, 0.1]), torch.tensor([2.0, 1.5])
-    edit = SetFeatures(
-        "stem", autoencoder=coder, features=(4, 9), goals=goals, targets=targets, absent=low, present=high
+    edit = SetCoordinates(
+        "stem", coordinates=Features(coder, (4, 9)), goals=goals, targets=targets, absent=low, present=high
     )
     after = edit(maps, np.arange(3))
     for cells, values in ((goals, low), (targets, high)):
@@ -84,7 +85,7 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
 def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
     work = Workshop(policy, family, family.levels(7, np.arange(150), split="fitting"))
     found = find_goal_features(work, "stem", updates=300)
-    assert len(found.features) == 4
+    assert len(found.present) == len(found.absent) == 4
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
     targets = draw_targets(levels, 2)
 
@@ -106,7 +107,7 @@ def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, lev
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
         find_goal_features(Workshop(policy, family, levels), "hidden")
     coder = train_autoencoder(sums(0.06), 4, updates=2)
-    alien = GoalFeatures("stem", coder, (0,), torch.ones(1), torch.zeros(1), False)
+    alien = GoalCoordinates("stem", Features(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 12 channels, the site has 8"),
         applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),
