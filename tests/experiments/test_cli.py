@@ -8,21 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from complaints import complaint
 
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.experiments import cli
 
 AGENT = "zoo:green-exit"
-
-
-def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return the one line that bad input is answered by, after checking that it is one and nothing else is printed."""
-    assert cli.main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.strip().splitlines()) == 1
-    assert err.startswith("goalmaze: ")
-    return err
 
 
 @pytest.mark.parametrize(

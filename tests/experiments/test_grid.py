@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from complaints import complaint
 
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.envs.errors import GoalmazeError
@@ -19,14 +20,6 @@ from goalmaze.experiments.configs import EvalConfig
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")
-
-
-def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert cli.main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.strip().splitlines()) == 1
-    return err
 
 
 @pytest.mark.parametrize(

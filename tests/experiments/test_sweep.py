@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
+from complaints import complaint
+from plans import LONG, SMALL
 
 from goalmaze.agents.run_lock import held
 from goalmaze.experiments import cli
@@ -32,25 +34,6 @@ from goalmaze.experiments.sweeps.plan import read_plan, shipped
 from goalmaze.experiments.sweeps.results import MEASURED, grouped, over_seeds
 from goalmaze.experiments.sweeps.tasks import LOCK, carry_out, order, read_journal
 
-SMALL = """
-seeds = [0, 1]
-[train]
-family = "Corner"
-steps = 512
-envs = 16
-rollout_steps = 16
-minibatches = 2
-epochs = 1
-[train.parameters]
-size = 5
-[train.network_options]
-channels = 4
-blocks = 1
-hidden = 8
-[dials]
-corner = [1, 3]
-"""
-LONG = SMALL.replace("steps = 512", "steps = 20_480").replace("corner = [1, 3]", "corner = [1]")
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]
 PATIENCE = 600
 
@@ -59,14 +42,6 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "plan.toml"
     path.write_text(text)
     return path
-
-
-def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert cli.main(["sweep", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.strip().splitlines()) == 1
-    return err
 
 
 def until(true: Callable[[], Any], process: subprocess.Popen[bytes]) -> Any:
@@ -147,7 +122,7 @@ def same_training(ours: Path, theirs: Path) -> bool:
 def test_a_bad_plan_gets_one_line_and_trains_nothing(
     text: str, names: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    answer = complaint(capsys, str(written(tmp_path, text)), "--out", str(tmp_path / "out"))
+    answer = complaint(capsys, "sweep", str(written(tmp_path, text)), "--out", str(tmp_path / "out"))
     for name in names:
         assert name in answer
     assert not (tmp_path / "out").exists()
@@ -168,7 +143,7 @@ def test_a_bad_plan_gets_one_line_and_trains_nothing(
 def test_bad_arguments_get_one_line(
     arguments: list[str], names: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    answer = complaint(capsys, *[str(tmp_path / "out") if word == "OUT" else word for word in arguments])
+    answer = complaint(capsys, "sweep", *[str(tmp_path / "out") if word == "OUT" else word for word in arguments])
     for name in names:
         assert name in answer
 
@@ -320,7 +295,7 @@ def test_the_picture_draws_means_along_the_first_dial(tmp_path: Path) -> None:
 
 def test_two_sweeps_do_not_share_a_folder(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with held(swept / "out" / LOCK):
-        assert "another process" in complaint(capsys, str(swept / "plan.toml"), "--out", str(swept / "out"))
+        assert "another process" in complaint(capsys, "sweep", str(swept / "plan.toml"), "--out", str(swept / "out"))
 
 
 def test_a_killed_worker_loses_nothing_and_nothing_is_run_twice(tmp_path: Path) -> None:
@@ -388,7 +363,7 @@ def is_alive(pid: int) -> bool:
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = written(tmp_path, SMALL.replace("corner = [1, 3]", "learning_rate = [1e-3, 1e30]"))
-    answer = complaint(capsys, str(plan), "--out", str(tmp_path / "out"), "--workers", "1")
+    answer = complaint(capsys, "sweep", str(plan), "--out", str(tmp_path / "out"), "--workers", "1")
     assert "2 of 4 runs failed" in answer
     assert "learning_rate=1e+30" in answer
     assert "not finite" in answer

@@ -16,27 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plans import LONG
 
 from goalmaze.experiments import cli
 from goalmaze.experiments.sweeps import crews
 from goalmaze.experiments.sweeps.tasks import read_journal
 
-PLAN = """
-seeds = [0, 1, 2]
-[train]
-family = "Corner"
-steps = 20_480
-envs = 16
-rollout_steps = 16
-minibatches = 2
-epochs = 1
-[train.parameters]
-size = 5
-[train.network_options]
-channels = 4
-blocks = 1
-hidden = 8
-"""
+PLAN = LONG.replace("[0, 1]", "[0, 1, 2]").replace("[dials]\ncorner = [1]\n", "")
 PATIENCE = 600
 
 

@@ -1,0 +1,21 @@
+"""Plans of sweeps that take seconds."""
+
+SMALL = """
+seeds = [0, 1]
+[train]
+family = "Corner"
+steps = 512
+envs = 16
+rollout_steps = 16
+minibatches = 2
+epochs = 1
+[train.parameters]
+size = 5
+[train.network_options]
+channels = 4
+blocks = 1
+hidden = 8
+[dials]
+corner = [1, 3]
+"""
+LONG = SMALL.replace("steps = 512", "steps = 20_480").replace("corner = [1, 3]", "corner = [1]")
