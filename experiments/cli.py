@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
     "runs": (configs.RunsConfig, "goalmaze.experiments.runs"),
     "eval": (configs.EvalConfig, "goalmaze.experiments.behaviour.command"),
     "report": (configs.ReportConfig, "goalmaze.experiments.reports.command"),
-    "probe": (configs.ProbeConfig, "goalmaze.experiments.probe"),
+    "probe": (configs.ProbeConfig, "goalmaze.experiments.reading.command"),
     "retarget": (configs.RetargetConfig, "goalmaze.experiments.steering.command"),
     "live": (configs.LiveConfig, "goalmaze.experiments.live.watch"),
     "render": (configs.RenderConfig, "goalmaze.experiments.render"),

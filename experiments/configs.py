@@ -230,16 +230,18 @@ class ProbeConfig(Judged):
     Attributes:
         agent: a run folder or zoo:NAME.
         sites: the sites to read; all where not given.
-        targets: what to read; all where not given.
-        probe: "square" scores every square from its own channels, "global" from all features at once; sites that
-            are no maps always get "global".
+        targets: what to read; where not given the cells of goal and cue and the one pursued, with "all" all concepts.
+        probe: "square" reads every square from its own channels, "window" from 3x3 squares, "global" from all features
+            at once; sites that are no maps and answers about the whole maze always get "global".
+        by: "site", "channel" for each channel of a map by itself, or "checkpoint" for each that the run kept.
         fit_levels: how many levels to fit on, never among those that judge.
     """
 
     agent: AgentName
     sites: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    probe: Literal["square", "global"] = "square"
+    probe: Literal["square", "window", "global"] = "square"
+    by: Literal["site", "channel", "checkpoint"] = "site"
     fit_levels: int = 2048
 
     def __post_init__(self) -> None:

@@ -15,12 +15,12 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances, pick
-from goalmaze.experiments import figures, metrics, probe, retarget
+from goalmaze.experiments import figures, metrics, retarget
 from goalmaze.experiments.behaviour import evaluate
 from goalmaze.experiments.behaviour.evaluate import EvaluationReport, evaluation_table
 from goalmaze.experiments.configs import DemoConfig, EvalConfig, ProbeConfig, RetargetConfig
 from goalmaze.experiments.errands import draw_errand
-from goalmaze.experiments.probe import ProbeReport
+from goalmaze.experiments.reading.atlas import ProbeReport, read_agent
 from goalmaze.experiments.retarget import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
 from goalmaze.probes.steering import find_method
 
@@ -110,12 +110,17 @@ def run(config: DemoConfig) -> Demo:
     maps = map_sites(agent.network)
     sites = (maps[0], maps[len(maps) // 2], maps[-1])
     family = agent.family
+    cells = (family.goal, family.cue)
+    reads = ProbeConfig(agent=config.agent, sites=sites, targets=cells, fit_levels=PROBE_FIT_LEVELS)
     demo = Demo(
         agent,
         trained=evaluate.run(EvalConfig(agent=config.agent)),
         shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.parting_shift)),
-        read=probe.run(
-            ProbeConfig(agent=config.agent, sites=sites, targets=(family.goal, family.cue), fit_levels=PROBE_FIT_LEVELS)
+        read=read_agent(
+            agent,
+            ProbeConfig(
+                agent=config.agent, sites=sites, targets=(family.goal, family.cue), fit_levels=PROBE_FIT_LEVELS
+            ),
         ),
         steered=retarget.run(RetargetConfig(agent=config.agent, sites=sites, methods=(METHOD,))),
         picture=config.out,
@@ -190,8 +195,9 @@ def _draw_shift(axes: Any, demo: Demo) -> None:
 
 
 def _draw_reading(axes: Any, read: ProbeReport) -> None:
-    cue = read.readings[-1].target
-    readings = [one for one in read.readings if one.target == cue]
+    cue = read.readings[-1].reading.concept
+    tested = [one for one in read.readings if one.reading.concept == cue]
+    readings = [one.reading for one in tested]
     figures.points_with_intervals(
         axes,
         {
@@ -199,7 +205,7 @@ def _draw_reading(axes: Any, read: ProbeReport) -> None:
             "same probe, observation only": ([one.observation for one in readings], "#e69f00", "s"),
             "same probe, untrained network": ([one.untrained for one in readings], figures.GREY, "^"),
             "writing that probe's direction steers": (
-                [one.steered for one in readings if one.steered is not None],
+                [one.steered for one in tested if one.steered is not None],
                 COLOURS["target"],
                 "D",
             ),

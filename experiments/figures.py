@@ -16,6 +16,7 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
 from goalmaze.experiments.statistics.intervals import Rate
+from goalmaze.probes.baselines import Score
 
 GREY = "#9a9a9a"
 MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
@@ -94,7 +95,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
 
 
 def points_with_intervals(
-    axes: Axes, series: Mapping[str, tuple[Sequence[Rate], str, str]], labels: Sequence[str], title: str
+    axes: Axes, series: Mapping[str, tuple[Sequence[Rate | Score], str, str]], labels: Sequence[str], title: str
 ) -> None:
     """Draw rates with their intervals over labelled positions, one colour and marker a series.
 

@@ -86,6 +86,21 @@ def permutation_test(read: Tensor, measure: Callable[[Tensor], float], permutati
     return (1 + as_good) / (1 + permutations)
 
 
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A score of held-out mazes.
+
+    Attributes:
+        value: of all of them.
+        low: lower end of the 95 % interval over mazes.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tally:
     """How well each maze was read, so that scores of any set of mazes can be told.
@@ -102,6 +117,14 @@ class Tally:
     def score(self) -> float:
         """The score of all mazes; NaN if there was nothing to win."""
         return float(_shares(self.won.sum(0)[None], self.of.sum(0)[None])[0])
+
+    def scored(self, seed: int = 0) -> Score:
+        """Return the score with its 95 % bootstrap interval over mazes.
+
+        Raises:
+            GoalmazeError: there is nothing to be right about.
+        """
+        return Score(self.score, *self.interval(seed))
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """Return the 95 % bootstrap interval over mazes.

@@ -1,4 +1,4 @@
-"""One reading: a concept at a site, with all that its score must beat."""
+"""Readings: concepts at sites, with all that their scores must beat."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import Activations, read_activations
 from goalmaze.probes.baselines import (
+    Score,
     Tally,
     control_labels,
     permutation_test,
@@ -27,7 +28,7 @@ from goalmaze.probes.baselines import (
     tally_f1,
     tally_right,
 )
-from goalmaze.probes.concepts import Labels, label_concepts
+from goalmaze.probes.concepts import Kind, Labels, label_concepts
 from goalmaze.probes.fitting import GlobalFitter, SquareFitter
 from goalmaze.probes.linear import fit_classes, fit_number
 from goalmaze.probes.windows import WindowCellFitter, fit_square_classes
@@ -37,6 +38,7 @@ Look = Literal["square", "window", "global"]
 
 SIDES = {"square": 1, "window": 3}
 PERMUTATIONS = 199
+SIGNIFICANT = 0.05
 OBSERVATION = "observation"
 ACCURACY, MACRO_F1, EXPLAINED = "accuracy", "macro-F1", "explained variance"
 
@@ -70,39 +72,38 @@ class Reading:
         look: of the probe.
         measure: `ACCURACY` of cells and classes, `MACRO_F1` of squares, `EXPLAINED` variance of numbers.
         score: on held-out mazes.
-        low: lower end of its 95 % interval over mazes.
-        high: upper end.
         observation: score of the same probe on the observation alone.
         untrained: on the same network before training.
         shuffled: with the labels of both halves dealt out to other mazes.
         majority: of the commonest answer, always.
         control: of the same probe on a control task, which it can only memorise.
         p: of the score, by a permutation test over mazes.
+        probe: which was fitted: from activations [N, ...] to answers.
     """
 
     site: str
     concept: str
     look: Look
     measure: str
-    score: float
-    low: float
-    high: float
-    observation: float
-    untrained: float
-    shuffled: float
-    majority: float
-    control: float
+    score: Score
+    observation: Score
+    untrained: Score
+    shuffled: Score
+    majority: Score
+    control: Score
     p: float
+    probe: Callable[[Tensor], Tensor] = dataclasses.field(repr=False, compare=False)
 
     @property
     def selectivity(self) -> float:
         """How much better the concept is read than what can only be memorised."""
-        return self.score - self.control
+        return self.score.value - self.control.value
 
     @property
     def is_evidence(self) -> bool:
-        """Whether all of the score's interval lies above every baseline, and dealing the readings out spoils it."""
-        return self.low > max(self.observation, self.untrained, self.shuffled, self.majority) and self.p <= 0.05
+        """Whether the score's interval lies above that of every baseline, and dealing the readings out spoils it."""
+        baselines = (self.observation, self.untrained, self.shuffled, self.majority)
+        return self.score.low > max(one.high for one in baselines) and self.p <= SIGNIFICANT
 
 
 def untrained_network(network: Network, seed: int) -> Network:
@@ -138,75 +139,138 @@ def gather_material(
     )
 
 
-def read_concept(fit: Material, test: Material, site: str, concept: str, look: Look, seed: int = 0) -> Reading:
-    """Fit a probe and all its controls on some mazes, judge them on others.
+class Atlas:
+    """Reads concept after concept at site after site: fitted on some mazes, with all its controls, judged on others.
 
     Args:
         fit: mazes to fit on.
         test: others.
-        site: where; it and the concept are among those of both.
-        concept: what.
-        look: of the probe; "global" where there are no squares.
         seed: of shuffling, the control task and the permutations.
-
-    Raises:
-        GoalmazeError: the probe cannot look at this site in this way, or too few mazes have an answer.
     """
-    labels, truth = fit.labels[concept], test.labels[concept].values
-    maps, held_out = fit.trained[site], test.trained[site]
-    read = fit_reader(labels, maps, look, seed)(held_out)
-    tally = tallied(labels, read, truth)
-    low, high = tally.interval(seed)
-    seen_look: Look = look if _has_squares(fit.observations, fit.levels) else "global"
 
-    def score(fit_on: Tensor, test_on: Tensor, fit_values: Tensor, test_values: Tensor, how: Look = look) -> float:
-        told = dataclasses.replace(labels, values=fit_values)
-        return tallied(told, fit_reader(told, fit_on, how, seed)(test_on), test_values).score
+    def __init__(self, fit: Material, test: Material, seed: int = 0) -> None:
+        self._fit, self._test, self._seed = fit, test, seed
+        self._seen = Fitters(fit.observations, fit.levels, seed)
+        self._of_observation: dict[tuple[str, Look], Score] = {}
 
-    own, memorised = labels.values, control_labels(_types(fit, labels), labels.values, seed)
-    tested = control_labels(_types(test, labels), labels.values, seed)
-    return Reading(
-        site,
-        concept,
-        look,
-        {"squares": MACRO_F1, "number": EXPLAINED}.get(labels.kind, ACCURACY),
-        tally.score,
-        low,
-        high,
-        observation=score(fit.observations, test.observations, own, truth, seen_look),
-        untrained=score(fit.untrained[site], test.untrained[site], own, truth),
-        shuffled=score(maps, held_out, shuffled(own, seed), shuffled(truth, seed + 1)),
-        majority=tallied(labels, _commonest(labels, truth), truth).score,
-        control=score(maps, held_out, memorised, tested),
-        p=permutation_test(read, lambda dealt: tallied(labels, dealt, truth).score, PERMUTATIONS, seed),
-    )
+    def read(self, site: str, concepts: Sequence[str], look: Look) -> list[Reading]:
+        """Return the readings of some concepts at one site.
+
+        Args:
+            site: where; it and the concepts are among those of both materials.
+            concepts: what.
+            look: of the probe.
+
+        Raises:
+            GoalmazeError: the probe cannot look at this site in this way, or too few mazes have an answer.
+        """
+        fit = self._fit
+        trained, untrained = (Fitters(held[site], fit.levels, self._seed) for held in (fit.trained, fit.untrained))
+        return [self._read(site, concept, look, trained, untrained) for concept in concepts]
+
+    def _read(self, site: str, concept: str, look: Look, trained: Fitters, untrained: Fitters) -> Reading:
+        labels, truth = self._fit.labels[concept], self._test.labels[concept].values
+        held_out, seed = self._test.trained[site], self._seed
+        probe = trained.fit(labels, look)
+        read = probe(held_out)
+
+        def score(fitters: Fitters, test_on: Tensor, fit_values: Tensor, test_values: Tensor) -> Score:
+            told = dataclasses.replace(labels, values=fit_values)
+            return tallied(told, fitters.fit(told, look)(test_on), test_values).scored(seed)
+
+        own, memorised = labels.values, control_labels(_types(self._fit, labels), labels.values, seed)
+        tested = control_labels(_types(self._test, labels), labels.values, seed)
+        return Reading(
+            site,
+            concept,
+            look,
+            {"squares": MACRO_F1, "number": EXPLAINED}.get(labels.kind, ACCURACY),
+            tallied(labels, read, truth).scored(seed),
+            observation=self._observed(concept, look),
+            untrained=score(untrained, self._test.untrained[site], own, truth),
+            shuffled=score(trained, held_out, shuffled(own, seed), shuffled(truth, seed + 1)),
+            majority=tallied(labels, _commonest(labels, truth), truth).scored(seed),
+            control=score(trained, held_out, memorised, tested),
+            p=permutation_test(read, lambda dealt: tallied(labels, dealt, truth).score, PERMUTATIONS, seed),
+            probe=probe,
+        )
+
+    def _observed(self, concept: str, look: Look) -> Score:
+        """Return the score of a probe on the observation, which is the same at every site."""
+        look = look if _has_squares(self._fit.observations, self._fit.levels) else "global"
+        if (concept, look) not in self._of_observation:
+            labels, truth = self._fit.labels[concept], self._test.labels[concept].values
+            read = self._seen.fit(labels, look)(self._test.observations)
+            self._of_observation[concept, look] = tallied(labels, read, truth).scored(self._seed)
+        return self._of_observation[concept, look]
 
 
-def fit_reader(labels: Labels, activations: Tensor, look: Look, seed: int = 0) -> Callable[[Tensor], Tensor]:
-    """Return the probe of a concept: from activations [N, ...] to answers like the labels.
+def read_concept(fit: Material, test: Material, site: str, concept: str, look: Look, seed: int = 0) -> Reading:
+    """Return one reading: of a concept at a site, fitted on some mazes and judged on others; see `Atlas`."""
+    return Atlas(fit, test, seed).read(site, [concept], look)[0]
 
-    Raises:
-        GoalmazeError: the probe cannot look at such activations in this way.
+
+def suited_look(kind: Kind, wanted: Look, *, is_map: bool) -> Look | None:
+    """Return the look that comes nearest to the one wanted with which a concept can be read; None if none can.
+
+    Args:
+        kind: of the concept.
+        wanted: the look.
+        is_map: whether the site holds squares.
     """
-    if look not in (*SIDES, "global"):
-        raise unknown("look of a probe", look, (*SIDES, "global"))
-    is_map = activations.dim() == 4
-    if look != "global" and not is_map:
-        raise GoalmazeError(f"a {look} probe needs a map, this site has no squares; read it with a global one")
-    if labels.kind == "squares":
-        if look == "global":
-            raise GoalmazeError(
-                f"'{labels.name}' has an answer for every square; read it with a square or window probe"
+    if kind == "squares":
+        return None if not is_map else "square" if wanted == "global" else wanted
+    return wanted if kind == "cell" and is_map else "global"
+
+
+class Fitters:
+    """Fits probes to the same activations for one concept after another; what they share is worked out once.
+
+    Args:
+        activations: [N, ...], one row a maze.
+        levels: the mazes.
+        seed: of the mazes drawn where there are too many.
+    """
+
+    def __init__(self, activations: Tensor, levels: LevelBatch, seed: int) -> None:
+        self._activations, self._cells, self._seed = activations, levels.height * levels.width, seed
+        self._fitters: dict[Look, GlobalFitter | SquareFitter | WindowCellFitter] = {}
+
+    def fit(self, labels: Labels, look: Look) -> Callable[[Tensor], Tensor]:
+        """Return the probe of a concept: from activations [N, ...] to answers like the labels.
+
+        Raises:
+            GoalmazeError: the probe cannot look at such activations in this way.
+        """
+        activations = self._activations
+        if look not in (*SIDES, "global"):
+            raise unknown("look of a probe", look, (*SIDES, "global"))
+        if look != "global" and activations.dim() != 4:
+            raise GoalmazeError(f"a {look} probe needs a map, this site has no squares; read it with a global one")
+        if labels.kind == "squares":
+            if look == "global":
+                raise GoalmazeError(
+                    f"'{labels.name}' has an answer for every square; read it with a square or window probe"
+                )
+            return fit_square_classes(activations, labels.values, len(labels.classes), SIDES[look], self._seed)
+        if labels.kind == "cell":
+            return self._of_cells(look).fit(labels.values)
+        if look != "global":
+            raise GoalmazeError(f"a {look} probe answers for squares; read an answer about the maze with a global one")
+        if labels.kind == "number":
+            return fit_number(activations, labels.values)
+        return fit_classes(activations, labels.values, len(labels.classes))
+
+    def _of_cells(self, look: Look) -> GlobalFitter | SquareFitter | WindowCellFitter:
+        if look not in self._fitters:
+            self._fitters[look] = (
+                GlobalFitter(self._activations, self._cells)
+                if look == "global"
+                else SquareFitter(self._activations)
+                if look == "square"
+                else WindowCellFitter(self._activations)
             )
-        return fit_square_classes(activations, labels.values, len(labels.classes), SIDES[look], seed)
-    if labels.kind == "class":
-        return fit_classes(_seen(activations, look), labels.values, len(labels.classes))
-    if labels.kind == "number":
-        return fit_number(_seen(activations, look), labels.values)
-    if look == "global":
-        return GlobalFitter(activations, int(labels.values.max()) + 1).fit(labels.values)
-    fitter = SquareFitter(activations) if look == "square" else WindowCellFitter(activations)
-    return fitter.fit(labels.values)
+        return self._fitters[look]
 
 
 def tallied(labels: Labels, read: Tensor, truth: Tensor) -> Tally:
@@ -216,17 +280,6 @@ def tallied(labels: Labels, read: Tensor, truth: Tensor) -> Tally:
     if labels.kind == "number":
         return tally_explained(read, truth, float(labels.values.nanmean()))
     return tally_right(read, truth)
-
-
-def _seen(activations: Tensor, look: Look) -> Tensor:
-    """Refuse to read an answer about a whole maze from single squares, which have none.
-
-    Raises:
-        GoalmazeError: as said.
-    """
-    if look != "global":
-        raise GoalmazeError(f"a {look} probe answers for squares; read an answer about the maze with a global one")
-    return activations
 
 
 def _types(material: Material, labels: Labels) -> Tensor:

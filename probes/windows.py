@@ -11,7 +11,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.fitting import VALIDATION_SHARE, SquareFitter, accuracy, check_features
 from goalmaze.probes.linear import fit_classes
 
-MOST_SAMPLES = 30_000
+MOST_SAMPLES = 10_000
 """Squares that a class probe is fitted on; of more, whole mazes are drawn."""
 
 CELL_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)

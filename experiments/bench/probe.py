@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
-from goalmaze.experiments import probe
 from goalmaze.experiments.configs import ProbeConfig
+from goalmaze.experiments.reading.atlas import read_agent
 
 SECONDS_WANTED = 60.0
 
@@ -25,13 +26,13 @@ def measure(full: bool) -> list[dict[str, Any]]:
 def _row(agent: str) -> dict[str, Any]:
     config = ProbeConfig(agent=agent)
     begun, used = time.perf_counter(), time.process_time()
-    report = probe.run(config)
+    report = read_agent(load_agent(agent), config)
     seconds, spent = time.perf_counter() - begun, time.process_time() - used
     readings = len(report.readings)
     return {
         "agent": agent,
-        "sites": len({one.site for one in report.readings}),
-        "targets": len({one.target for one in report.readings}),
+        "sites": len({one.reading.site for one in report.readings}),
+        "targets": len({one.reading.concept for one in report.readings}),
         "readings": readings,
         "levels": config.levels,
         "fit_levels": config.fit_levels,

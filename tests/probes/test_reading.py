@@ -68,12 +68,12 @@ KINDS: list[tuple[Kind, Look]] = [("cell", "square"), ("squares", "square"), ("c
 def test_what_only_the_trained_network_holds_is_evidence(family: Family, kind: Kind, look: Look) -> None:
     one = reading(family, kind, "trained", look)
     assert one.is_evidence
-    assert one.low <= one.score <= one.high
-    assert one.score > 0.7
+    assert one.score.low <= one.score.value <= one.score.high
+    assert one.score.value > 0.7
     assert one.selectivity > 0.4
     assert one.p <= 0.05
     chance = {"cell": 0.15, "squares": 0.45, "class": 0.55, "number": 0.15}[kind]
-    assert max(one.observation, one.untrained, one.shuffled, one.majority) < chance
+    assert max(low.value for low in (one.observation, one.untrained, one.shuffled, one.majority)) < chance
 
 
 @pytest.mark.parametrize(("kind", "look"), KINDS)
@@ -82,14 +82,14 @@ def test_what_it_does_not_hold_is_not(family: Family, kind: Kind, look: Look, wh
     one = reading(family, kind, where, look)
     assert not one.is_evidence
     if where != "nowhere":
-        assert {"observations": one.observation, "untrained": one.untrained}[where] > 0.7
+        assert {"observations": one.observation, "untrained": one.untrained}[where].value > 0.7
 
 
 def test_an_answer_that_the_observation_gives_as_well_is_not_evidence(family: Family) -> None:
     fit, test = (planted(family, "cell", "trained", seed) for seed in (1, 2))
     seen = [dataclasses.replace(one, observations=one.trained["site"]) for one in (fit, test)]
     one = read_concept(seen[0], seen[1], "site", "planted", "square")
-    assert one.score > 0.7
+    assert one.score.value > 0.7
     assert one.observation == one.score
     assert not one.is_evidence
 
@@ -112,7 +112,7 @@ def test_an_agent_is_read_at_every_kind_of_site_and_concept(policy: NetworkPolic
         one = read_concept(fit, test, site, concept, look)
         assert (one.site, one.concept, one.look) == (site, concept, look)
         assert 0 <= one.p <= 1
-    assert read_concept(fit, test, "block1", "sign", "square").score > 0.8
+    assert read_concept(fit, test, "block1", "sign", "square").score.value > 0.8
 
 
 def test_the_untrained_network_is_one_of_the_same_shape_with_other_weights(policy: NetworkPolicy) -> None:
