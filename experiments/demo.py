@@ -116,12 +116,7 @@ def run(config: DemoConfig) -> Demo:
         agent,
         trained=evaluate.run(EvalConfig(agent=config.agent)),
         shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.parting_shift)),
-        read=read_agent(
-            agent,
-            ProbeConfig(
-                agent=config.agent, sites=sites, targets=(family.goal, family.cue), fit_levels=PROBE_FIT_LEVELS
-            ),
-        ),
+        read=read_agent(agent, reads),
         steered=retarget.run(RetargetConfig(agent=config.agent, sites=sites, methods=(METHOD,))),
         picture=config.out,
     )
