@@ -25,6 +25,11 @@ def map_sites(network: Network) -> list[str]:
     return [site.name for site in network.sites() if site.is_map and network.shape.mode != "crop"]
 
 
+def usual_sites(network: Network) -> list[str]:
+    """Return the names of the sites to look into where none are named: the maps, or all where there are no maps."""
+    return map_sites(network) or [site.name for site in network.sites()]
+
+
 def find_map_site(network: Network, name: str) -> tuple[Site, nn.Module]:
     """Return a site that is a map, and its submodule.
 

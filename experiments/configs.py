@@ -256,7 +256,7 @@ class RetargetConfig(Judged):
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        sites: the maps to edit, each on its own; all where not given.
+        sites: those to edit, each on its own; all maps where not given, or all sites where there are none.
         methods: the steering methods; a usual choice where not given.
         strength: factor on every edit.
         fit_levels: how many levels to find the edits on, never among those that judge.
@@ -301,7 +301,7 @@ class SceneConfig(Question):
         agent: a run folder or zoo:NAME.
         shift: of the levels shown.
         site: the map to edit; a usual one where not given.
-        method: the steering method.
+        method: the steering method; a usual one for the site where not given.
         seed: of the levels and of the sampled actions.
         size: rows and columns of the mazes, in cells; the size trained on where not given.
         level: number of the level to begin with.
@@ -314,7 +314,7 @@ class SceneConfig(Question):
     agent: AgentName
     shift: str = "none"
     site: str = ""
-    method: str = "mean-pattern"
+    method: str = ""
     seed: int = 0
     size: int | None = None
     level: int = 0

@@ -112,7 +112,7 @@ def rendered(desk: Desk, settings: Settings, form: str, studied: bool = False) -
 
 def _minds(scene: Scene) -> dict[str, Mind]:
     return {
-        name: look(scene, walker, None, scene.edit if name == "edited" else None, None)
+        name: look(scene, walker, None, scene.edits if name == "edited" else [], None)
         for name, walker in scene.walkers.items()
     }
 

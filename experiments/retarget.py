@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.sites import find_map_site, map_sites
 from goalmaze.envs.families.base import FITTING, Family
 from goalmaze.experiments.configs import RetargetConfig
 from goalmaze.experiments.errands import Arrivals, Errand, draw_errand, united_levels
 from goalmaze.experiments.report import interval, table
+from goalmaze.experiments.steering.candidates import suited
 from goalmaze.experiments.steering.trials import shares
 from goalmaze.probes.combining import Found
 from goalmaze.probes.steering import any_method
@@ -21,7 +21,7 @@ from goalmaze.probes.steering.base import Workshop
 
 NONE, RANDOM, MOVED_CUE, EDIT = "none", "random", "moved-cue", "edit"
 METHODS = ("learned-pattern", "mean-pattern", "probe-direction")
-"""Those compared where none are named."""
+"""Those compared at maps of squares where none are named."""
 
 REHEARSED = 512
 """Most of the mazes that edits were found on that have a say in which is chosen."""
@@ -138,12 +138,11 @@ def run(config: RetargetConfig) -> RetargetReport:
     """Find an edit for every site and method on some mazes and judge it, with its controls, on others.
 
     Raises:
-        GoalmazeError: no such agent, site or method, or a site that is no map.
+        GoalmazeError: no such agent, site or method, or a site that a method cannot be tried at.
     """
     agent = load_agent(config.agent)
     family = agent.family.resized(config.size)
-    sites = [find_map_site(agent.network, site)[0].name for site in config.sites] or map_sites(agent.network)
-    methods = [any_method(method) for method in config.methods or METHODS]
+    tasks = suited(agent.network, config.sites, config.methods, METHODS)
     workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
     judge = draw_errand(family, config.levels, config.seed)
     rehearsal = draw_errand(family, min(config.fit_levels, REHEARSED), config.seed, FITTING)
@@ -152,14 +151,13 @@ def run(config: RetargetConfig) -> RetargetReport:
         Row(MOVED_CUE, None, None, judge.cue_moved().run(agent.policy)),
     ]
     rehearsed: dict[tuple[str, str], float] = {}
-    tasks = [(site, method) for site in sites for method in methods]
     for site, method in tqdm(tasks, desc="retargeting", unit="edit", disable=None):
-        found = method.find(workshop, site)
-        rehearsed[site, method.name] = _target_rate(rehearsal, agent.policy, found, config.strength)
+        found = any_method(method).find(workshop, site)
+        rehearsed[site, method] = _target_rate(rehearsal, agent.policy, found, config.strength)
         edits = judge.edits(found, config.strength)
         noise = judge.noise(found, config.strength)
-        rows.append(Row(EDIT, site, method.name, judge.run(agent.policy, edits)))
-        rows.append(Row(RANDOM, site, method.name, judge.run(agent.policy, noise)))
+        rows.append(Row(EDIT, site, method, judge.run(agent.policy, edits)))
+        rows.append(Row(RANDOM, site, method, judge.run(agent.policy, noise)))
     chosen = max(rehearsed, key=lambda edit: rehearsed[edit])
     return RetargetReport(
         config.agent,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.policies import PROCGEN_MOVES, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.kernels import ACTIONS
@@ -21,6 +22,9 @@ from goalmaze.envs.solving import UNREACHABLE, Distances, distances, pick
 from goalmaze.probes.edits import Edit, applied
 from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.targets import draw_targets, put_elsewhere
+
+STAYING = 1 / 8
+"""Share of a lesson's mazes whose target is the goal itself, so that an edit learns to change nothing there."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,11 +54,20 @@ class Lesson:
         return -torch.where(self.right, move_log_chances(logits), -torch.inf).logsumexp(dim=1).mean()
 
 
-def draw_lesson(workshop: Workshop, choice: np.random.Generator, batch: int) -> Lesson:
-    """Return a lesson on `batch` mazes of a workshop, with targets and the agent's cells drawn."""
+def draw_lesson(workshop: Workshop, choice: np.random.Generator, batch: int, staying: float = STAYING) -> Lesson:
+    """Return a lesson on mazes of a workshop, with targets and the agent's cells drawn.
+
+    Args:
+        workshop: whose mazes.
+        choice: draws.
+        batch: how many mazes; all, where there are fewer.
+        staying: chance that a maze's target is its goal.
+    """
     rows = choice.choice(len(workshop.levels), min(batch, len(workshop.levels)), replace=False)
     levels, seed = workshop.levels.take(rows), int(choice.integers(2**31))
-    targets, goals = draw_targets(levels, seed), levels.cells(workshop.family.goal)
+    goals = levels.cells(workshop.family.goal)
+    stays = (choice.random(len(levels)) < staying) & (goals != ABSENT)
+    targets = np.where(stays, goals, draw_targets(levels, seed))
     put = put_elsewhere(levels, targets, seed)
     seen = torch.from_numpy(observations_of(workshop.policy, workshop.family, put).copy())
     return Lesson(workshop.policy, put, goals, targets, seen, torch.from_numpy(right_moves(put, goals, targets)))
@@ -100,6 +113,7 @@ def descend(free: Sequence[Tensor], loss: Callable[[], Tensor], updates: int, ra
         updates: how many.
         rate: at the start.
     """
+    keep_large_blocks()
     optimiser = torch.optim.Adam(free, rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.03, updates)
     for _ in range(updates):

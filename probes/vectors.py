@@ -24,7 +24,7 @@ class SteeringVector(Rewrite):
     A strength of -1 takes the goal away; it knows no cell, so it can send the agent nowhere.
 
     Attributes:
-        vector: float32 [C, H, W] or [F].
+        vector: float32 [C, h, w] or [F], as the site holds it.
         rectified: whether the site never holds negative values; the edited one then neither.
     """
 
@@ -38,7 +38,7 @@ class SteeringVector(Rewrite):
 
     def check(self, site: Site) -> None:
         """Refuse a site with other channels."""
-        check_channels(site, len(self.vector), needs_map=self.vector.dim() == 3)
+        check_channels(site, len(self.vector))
 
     def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
         """Return activation [b, ...] + strength * vector."""
@@ -49,7 +49,7 @@ class SteeringVector(Rewrite):
         if activation.shape[1:] != self.vector.shape:
             raise GoalmazeError(
                 f"steering vector at site '{self.site}' has shape {tuple(self.vector.shape)}, the activation of a "
-                f"level {tuple(activation.shape[1:])}; find it at this maze size"
+                f"level {tuple(activation.shape[1:])}; find it at this site and maze size"
             )
         result = activation + self.strength * self.vector
         return result.relu() if self.rectified else result

@@ -1,4 +1,4 @@
-"""What all pages share: the listed agents, and the patterns and readings found in them, each found once."""
+"""What all pages share: the listed agents, and the edits and readings found in them, each found once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, Agent, load_agent
-from goalmaze.agents.sites import find_map_site, map_sites
+from goalmaze.agents.networks.base import Network
+from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
@@ -16,12 +17,17 @@ from goalmaze.experiments.live.mind import fit_reading
 from goalmaze.experiments.live.scene import Scene, why_not_edited
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.retarget import make_workshop
-from goalmaze.probes.directions import GoalPattern
+from goalmaze.experiments.steering.candidates import suited
+from goalmaze.probes.combining import Found
 from goalmaze.probes.fitting import SquareProbe
-from goalmaze.probes.steering import find_method, known_methods
+from goalmaze.probes.knowledge import TARGET
+from goalmaze.probes.steering import all_methods, any_method
+from goalmaze.probes.steering.base import Method
 
 FIT_LEVELS = 512
-USUAL_SITE, USUAL_METHOD = "stem", "mean-pattern"
+USUAL_SITE, USUAL_METHOD, WITHOUT_MAPS = "stem", "mean-pattern", "cell-means"
+"""What a page opens with; the last is the method where a network has no maps of squares."""
+
 MOST_RUNS = 200
 MOST_KEPT = 64
 
@@ -31,10 +37,10 @@ class Need:
     """Something to be found before a scene can be shown.
 
     Attributes:
-        what: "pattern" or "reading".
+        what: "edit" or "reading".
         agent: a listed agent.
         family: the world, at its size.
-        site: a map of the agent's network.
+        site: of the agent's network; a map for a reading.
         method: the steering method; empty for a reading.
     """
 
@@ -46,15 +52,15 @@ class Need:
 
     def text(self) -> str:
         """Return what is going on while it is looked for."""
-        if self.what == "pattern":
+        if self.what == "edit":
             return f"Finding the edit of {self.method} at {self.site} for {self.agent} ..."
         return f"Fitting a probe at {self.site} for {self.agent} ..."
 
 
 class Desk:
-    """Agents, patterns and readings.
+    """Agents, edits and readings.
 
-    Agents are loaded twice: one copy acts, the other is what patterns and readings are found in meanwhile.
+    Agents are loaded twice: one copy acts, the other is what edits and readings are found in meanwhile.
 
     Args:
         agent: the agent that was asked for; listed even where it is neither in the zoo nor among the runs.
@@ -67,7 +73,7 @@ class Desk:
         self._studied: dict[str, Agent] = {}
         self._seen_by: dict[str, list[str]] = {}
         self._worlds: dict[tuple[str, str, int], Family] = {}
-        self._found: dict[Need, GoalPattern | SquareProbe | None] = {}
+        self._found: dict[Need, Found | SquareProbe | None] = {}
         self._lock = threading.Lock()
 
     def purposes(self) -> dict[str, str]:
@@ -130,30 +136,34 @@ class Desk:
             GoalmazeError: something named in them does not exist or does not go together.
         """
         agent, family = self.agent(settings.agent), self.family(settings)
-        maps = map_sites(agent.network)
-        site, method = settings.site, settings.method or USUAL_METHOD
-        if not site and maps:
-            site = USUAL_SITE if USUAL_SITE in maps else maps[0]
-        if maps:
-            find_map_site(agent.network, site)
-        find_method(method)
+        maps, sites = map_sites(agent.network), usual_sites(agent.network)
+        site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
+        method = settings.method or (USUAL_METHOD if site in maps else WITHOUT_MAPS)
+        suited(agent.network, [site], [method])
+        if TARGET not in any_method(method).knows:
+            raise GoalmazeError(f"method '{method}' sends the agent to no cell; choose one of {', '.join(_steering())}")
         return Settings(
             **{name: getattr(settings, name) for name in Settings.__struct_fields__}
-            | {"family": family.name, "size": family.size, "site": site if maps else "", "method": method}
+            | {"family": family.name, "size": family.size, "site": site, "method": method}
         )
 
+    def suits(self, settings: Settings) -> bool:
+        """Return whether the method in settings can be tried anywhere in their agent's network."""
+        network = self.agent(settings.agent).network
+        return settings.method in _offered(network)
+
     def needs(self, settings: Settings) -> Need | None:
-        """Return the pattern that completed settings need and that is still to be found, if any."""
+        """Return the edit that completed settings need and that is still to be found, if any."""
         family = self.family(settings)
-        if why_not_edited(self.agent(settings.agent), family) is not None:
+        if why_not_edited(family) is not None:
             return None
-        need = Need("pattern", settings.agent, family, settings.site, settings.method)
+        need = Need("edit", settings.agent, family, settings.site, settings.method)
         return None if need in self._found else need
 
     def reading_needed(self, settings: Settings, look_at: str) -> Need | None:
         """Return the reading that a map could have and that is still to be found, if any."""
-        family = self.family(settings)
-        if why_not_edited(self.agent(settings.agent), family) is not None:
+        agent, family = self.agent(settings.agent), self.family(settings)
+        if why_not_edited(family) is not None or look_at not in map_sites(agent.network):
             return None
         need = Need("reading", settings.agent, family, look_at)
         return None if need in self._found else need
@@ -164,10 +174,10 @@ class Desk:
             if need in self._found:
                 return
             agent = self.agent(need.agent, studied=True)
-            found: GoalPattern | SquareProbe | None
-            if need.what == "pattern":
+            found: Found | SquareProbe | None
+            if need.what == "edit":
                 workshop = make_workshop(agent.policy, need.family, FIT_LEVELS, 0)
-                found = find_method(need.method).find(workshop, need.site)
+                found = any_method(need.method).find(workshop, need.site)
             else:
                 try:
                     found = fit_reading(agent, need.family, need.site)
@@ -177,16 +187,16 @@ class Desk:
                 self._found.pop(next(iter(self._found)))
             self._found[need] = found
 
-    def pattern(self, settings: Settings) -> GoalPattern | None:
-        """Return the pattern for completed settings, None where nothing can be edited."""
+    def edit(self, settings: Settings) -> Found | None:
+        """Return what is written under completed settings, None where nothing can be edited."""
         family = self.family(settings)
-        if why_not_edited(self.agent(settings.agent), family) is not None:
+        if why_not_edited(family) is not None:
             return None
-        need = Need("pattern", settings.agent, family, settings.site, settings.method)
+        need = Need("edit", settings.agent, family, settings.site, settings.method)
         if need not in self._found:
             self.find(need)
         found = self._found[need]
-        assert isinstance(found, GoalPattern)
+        assert not isinstance(found, SquareProbe)
         return found
 
     def reading(self, settings: Settings, look_at: str) -> SquareProbe | None:
@@ -204,7 +214,7 @@ class Desk:
         scene = Scene(
             agent,
             family,
-            self.pattern(settings),
+            self.edit(settings),
             shift=settings.shift,
             seed=settings.seed,
             index=settings.index,
@@ -217,13 +227,14 @@ class Desk:
     def menu(self, settings: Settings) -> dict[str, object]:
         """Return what can be chosen from with completed settings."""
         agent, family = self.agent(settings.agent), self.family(settings)
-        maps = set(map_sites(agent.network))
+        sites = set(usual_sites(agent.network))
         return {
             "agents": self.purposes(),
             "families": self.families(agent),
             "shifts": {NO_SHIFT: "the training distribution", **family.shifts},
-            "methods": list(known_methods()),
-            "sites": {site.name: site.channels for site in agent.network.sites() if site.name in maps},
+            "methods": _offered(agent.network),
+            "sites": {site.name: site.channels for site in agent.network.sites() if site.name in sites},
+            "maps": map_sites(agent.network),
         }
 
 
@@ -246,6 +257,17 @@ def check_target(walls: object, cell: int) -> None:
     flat = list(walls)  # type: ignore[call-overload]
     if cell >= len(flat) or flat[cell]:
         raise GoalmazeError("the target must be on a free cell of the maze; choose another")
+
+
+def _steering() -> dict[str, Method]:
+    """Return the methods that send the agent to a cell, by name."""
+    return {name: method for name, method in all_methods().items() if TARGET in method.knows}
+
+
+def _offered(network: Network) -> list[str]:
+    """Return the names of those that can be tried at a usual site of a network."""
+    sites = usual_sites(network)
+    return [name for name, method in _steering().items() if any(method.suits(network, site) for site in sites)]
 
 
 def _runs_in(folder: Path | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import cast
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Observations, Probabilities
 from goalmaze.agents.rollout import observations_of, seen_by
+from goalmaze.agents.sites import map_sites
 from goalmaze.envs.families.base import AGENT, FITTING, Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
 from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
@@ -79,11 +81,11 @@ def look(
     scene: Scene,
     walker: Walker,
     site: str | None,
-    edit: Edit | None,
+    edits: Sequence[Edit],
     probe: SquareProbe | None,
     seen: Sight | None = None,
 ) -> Mind:
-    """Look into one of a scene's agents, under an edit where there is one.
+    """Look into one of a scene's agents, under edits where there are some.
 
     One forward pass serves all: its first row is what the agent sees now, the others are the same maze with the agent
     in each of the cells. Where the network `is_local` the same is had at less cost. A network with a memory is looked
@@ -92,19 +94,21 @@ def look(
     Args:
         scene: the scene.
         walker: which of its agents.
-        site: the map to read, if any.
-        edit: in force meanwhile, if any.
+        site: the map to read, if any; of a site that is no map nothing is read.
+        edits: in force meanwhile.
         probe: for where the agent is heading, of that site, if any.
         seen: what the agent sees, where it is known already.
     """
     seen = seen or sight(scene, walker)
     policy, chances = scene.agent.policy, np.zeros((seen.size, 4), np.float32)
-    if seen.around is not None and is_local(policy.network, edit):
-        local = cast(Add | None, edit)
+    site = site if site in map_sites(policy.network) else None
+    lone = edits[0] if edits else None
+    if seen.around is not None and len(edits) < 2 and is_local(policy.network, lone):
+        local = cast(Add | None, lone)
         chances[seen.cells] = field(policy.network, seen.around, local)
         maps = None if site is None else map_seen(policy.network, site, seen.seen[0], local)
     else:
-        found, maps = _passed(scene, site, edit, seen)
+        found, maps = _passed(scene, site, edits, seen)
         chances[seen.cells] = found[1:]
     if maps is None:
         return Mind(chances, None, None)
@@ -113,12 +117,12 @@ def look(
 
 
 def _passed(
-    scene: Scene, site: str | None, edit: Edit | None, seen: Sight
+    scene: Scene, site: str | None, edits: Sequence[Edit], seen: Sight
 ) -> tuple[Probabilities, torch.Tensor | None]:
     """Return float32 [1 + N, 4], the policy for all that is seen, and a site's map [C, H, W] where the agent stands."""
     policy = scene.agent.policy
     with ExitStack() as stack:
-        stack.enter_context(applied(policy, [] if edit is None else [edit]))
+        stack.enter_context(applied(policy, edits))
         latest = stack.enter_context(captured(scene.agent.network, [] if site is None else [site]))
         found = policy.probabilities(np.zeros(len(seen.seen), np.intp), seen.seen, seen.agent)
     return found, None if site is None else latest[site][0]

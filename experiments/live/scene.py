@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,13 +11,12 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.rollout import Moment, begin_episodes, stepwise
-from goalmaze.agents.sites import map_sites
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families.base import AGENT, EVALUATION, NO_SHIFT, Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import Add, applied
+from goalmaze.probes.combining import Found, edits_of
+from goalmaze.probes.edits import Edit, applied
 from goalmaze.probes.targets import draw_targets
 
 WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
@@ -62,11 +62,11 @@ class Scene:
         level: the one level, a batch of 1.
         index: its number.
         target: the cell the edited agent is sent to.
-        pattern: what is written; None where nothing can be edited and the edited agent stays away.
+        found: what is written; None where nothing can be edited and the edited agent stays away.
         strength: factor on the edit.
         every: whether the edit is in force at every step, not at the first alone.
         unedited: the agent as it is.
-        edited: the agent whose activations say that the goal is at the target; does nothing without a pattern.
+        edited: the agent whose activations say that the goal is at the target; absent where nothing is written.
         tally: how often each of the two ended where, over the episodes that both finished.
     """
 
@@ -74,7 +74,7 @@ class Scene:
         self,
         agent: Agent,
         family: Family,
-        pattern: GoalPattern | None,
+        found: Found | None,
         *,
         shift: str,
         seed: int,
@@ -82,7 +82,7 @@ class Scene:
         strength: float = 1.0,
         every: bool = True,
     ) -> None:
-        self.agent, self.family, self.pattern = agent, family, pattern
+        self.agent, self.family, self.found = agent, family, found
         self.strength, self.every = strength, every
         self._shift, self._seed = shift, seed
         self.clear_tally()
@@ -106,14 +106,14 @@ class Scene:
     def restart(self) -> None:
         """Put both agents back to the start."""
         goal, cue = self.family.goal, self.family.cue
-        lone = why_not_edited(self.agent, self.family) is not None
+        lone = why_not_edited(self.family) is not None
         self.unedited = self._walker(() if lone else (goal, cue))
         self.edited = self._walker(() if lone else (goal, TARGET))
 
     @property
     def walkers(self) -> dict[str, Walker]:
         """The agents that take part, by name."""
-        return {"unedited": self.unedited} | ({} if self.pattern is None else {"edited": self.edited})
+        return {"unedited": self.unedited} | ({} if self.found is None else {"edited": self.edited})
 
     @property
     def finished(self) -> bool:
@@ -121,21 +121,21 @@ class Scene:
         return all(walker.outcome != WALKING for walker in self.walkers.values())
 
     @property
-    def edit(self) -> Add | None:
-        """The edit in force at the edited agent's next step, if any."""
-        if self.pattern is None or (self.edited.steps > 0 and not self.every):
-            return None
+    def edits(self) -> list[Edit]:
+        """The edits in force at the edited agent's next step, one for each site that is written."""
+        if self.found is None or (self.edited.steps > 0 and not self.every):
+            return []
         goals, targets = self.level.cells(self.family.goal), np.array([self.target], np.int32)
-        return self.pattern.edit(goals, targets, self.level.height, self.level.width, self.strength)
+        return edits_of(self.found, goals, targets, self.level.height, self.level.width, self.strength)
 
     def step(self) -> None:
         """Let all agents that are still walking take one step; the edit is in force for one of them only."""
         if self.finished:
             return
         self._advance(self.unedited)
-        edit = self.edit
-        if self.pattern is not None and self.edited.outcome == WALKING:
-            with applied(self.agent.policy, [] if edit is None else [edit]):
+        edits = self.edits
+        if self.found is not None and self.edited.outcome == WALKING:
+            with applied(self.agent.policy, edits):
                 self._advance(self.edited)
         self._keep_tally()
 
@@ -172,16 +172,12 @@ class Scene:
         walker.outcome = next((thing for thing in walker.seeks if thing in here), end if over else WALKING)
 
 
-def why_not_edited(agent: Agent, family: Family) -> str | None:
-    """Return in a sentence why an agent's goal cannot be rewritten here, or None where it can.
+@functools.lru_cache(maxsize=64)
+def why_not_edited(family: Family) -> str | None:
+    """Return in a sentence why an agent's goal cannot be rewritten in a world, or None where it can.
 
     An edit says of one goal that it is elsewhere, and is found on mazes where one cue stands on the goal.
     """
-    if not map_sites(agent.network):
-        return (
-            f"The network '{agent.network.name}' of this agent holds no map of squares to write a goal into, so it is "
-            "shown as it is."
-        )
     kinds = {kind.name: kind for kind in family.kinds}
     for what in (family.goal, family.cue):
         placed = {place.which for place in family.placements(NO_SHIFT) if place.kind == what}

@@ -13,6 +13,7 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.envs.ascii import read_ascii, write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.desk import Desk, Need, check_target
@@ -52,6 +53,7 @@ class Session:
         self.look_at = self.settings.site
         self.scene = desk.scene(self.settings)
         self._note_level(drawn=self.settings.level is not None)
+        self._written: tuple[LevelBatch | None, str] = (None, "")
         self._sights: dict[str, tuple[Any, ...]] = {}
         self._minds: dict[tuple[object, ...], tuple[Mind, object]] = {}
 
@@ -117,7 +119,10 @@ class Session:
         self._note_level(drawn=True)
 
     def _chosen(self, change: Change) -> Settings:
-        return self._desk.completed(changed(self.settings, change))
+        settings = changed(self.settings, change)
+        if settings.agent != self.settings.agent and not self._desk.suits(settings):
+            settings = msgspec.structs.replace(settings, method="")
+        return self._desk.completed(settings)
 
     def _looked_at(self, settings: Settings) -> str:
         """Return the map to look at with other settings: the one edited if that is what is looked at, or must be."""
@@ -159,7 +164,7 @@ class Session:
     def _try(self, scene: Scene, settings: Settings, site: str) -> None:
         """Look into a scene once, so that what an agent cannot see is refused before anything has changed."""
         try:
-            look(scene, scene.unedited, site or None, None, self._desk.reading(settings, site))
+            look(scene, scene.unedited, site or None, [], self._desk.reading(settings, site))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise GoalmazeError(f"{settings.agent} cannot see these levels ({reason}); choose another size") from None
@@ -197,26 +202,33 @@ class Session:
         """Return everything there is to see now."""
         scene, settings = self.scene, self.settings
         probe = self._desk.reading(settings, self.look_at)
-        minds = {"unedited": self._mind("unedited", None, probe)}
+        minds = {"unedited": self._mind("unedited", [], probe)}
         if "edited" in scene.walkers:
-            minds["edited"] = self._mind("edited", scene.edit, probe)
+            minds["edited"] = self._mind("edited", scene.edits, probe)
         return {"kind": "state", **picture(scene, minds), "settings": settings, "link": write_link(settings)} | {
-            "ascii": _ascii(scene),
+            "ascii": self._text(),
             "look_at": self.look_at,
             "undo": len(self._past),
         }
 
-    def _mind(self, name: str, edit: Edit | None, probe: SquareProbe | None) -> Mind:
+    def _text(self) -> str:
+        """Return the level as text, written once for each level."""
+        level = self.scene.level
+        if self._written[0] is not level:
+            self._written = (level, _ascii(level, self.scene.family))
+        return self._written[1]
+
+    def _mind(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Mind:
         """Return one agent's mind, remembered where nothing that it depends on has changed."""
         scene, walker = self.scene, self.scene.walkers[name]
         moment = (id(scene.level), id(walker.episodes), walker.steps)
         if self._sights.get(name, (None,))[0] != moment:
             self._sights[name] = (moment, sight(scene, walker), scene.level, walker)
-        force = None if edit is None else (scene.target, scene.strength)
-        key = (moment, id(scene.pattern), force, self.look_at, id(probe))
+        force = (scene.target, scene.strength) if edits else None
+        key = (moment, id(scene.found), force, self.look_at, id(probe))
         if key not in self._minds:
-            mind = look(scene, walker, self.look_at or None, edit, probe, self._sights[name][1])
-            self._minds[key] = (mind, (scene.level, walker, scene.pattern, probe))
+            mind = look(scene, walker, self.look_at or None, edits, probe, self._sights[name][1])
+            self._minds[key] = (mind, (scene.level, walker, scene.found, probe))
             while len(self._minds) > MOST_MINDS:
                 self._minds.pop(next(iter(self._minds)))
         return self._minds[key][0]
@@ -228,9 +240,9 @@ def _experiment(settings: Settings) -> tuple[object, ...]:
     return tuple(getattr(settings, name) for name in names)
 
 
-def _ascii(scene: Scene) -> str:
+def _ascii(level: LevelBatch, family: Family) -> str:
     try:
-        return write_ascii(scene.level, scene.family)
+        return write_ascii(level, family)
     except GoalmazeError:
         return ""
 
@@ -242,7 +254,7 @@ def picture(scene: Scene, minds: dict[str, Mind]) -> dict[str, Any]:
     data = {
         "height": level.height,
         "width": level.width,
-        "walls": "".join("1" if wall else "0" for wall in level.walls[0].flat),
+        "walls": (level.walls[0] + np.uint8(ord("0"))).tobytes().decode(),
         "start": int(level.start[0]),
         "target": scene.target if "edited" in walkers else -1,
         "index": scene.index,
@@ -253,7 +265,7 @@ def picture(scene: Scene, minds: dict[str, Mind]) -> dict[str, Any]:
         "finished": scene.finished,
         "tally": scene.tally,
         "sentence": sentence(scene),
-        "refusal": why_not_edited(scene.agent, scene.family),
+        "refusal": why_not_edited(scene.family),
         "scale": [[round(float(a), 3), round(float(b), 3)] for a, b in zip(low, high, strict=True)],
         "sides": {name: _side(scene, walkers[name], mind, low, high) for name, mind in minds.items()},
     }
@@ -323,8 +335,8 @@ def looks(family: Family) -> dict[str, Any]:
 
 def sentence(scene: Scene) -> str:
     """Return in one plain sentence what was done to the edited agent."""
-    refusal = why_not_edited(scene.agent, scene.family)
-    if scene.pattern is None or refusal:
+    refusal = why_not_edited(scene.family)
+    if scene.found is None or refusal:
         return refusal or "Nothing is edited."
     row, column = divmod(scene.target, scene.level.width)
     steps = "at every step" if scene.every else "at the first step only"
@@ -332,6 +344,6 @@ def sentence(scene: Scene) -> str:
         return "The strength is 0, so the edit changes nothing and both agents are the same."
     times = "" if scene.strength == 1 else f", {scene.strength:g} times as strongly"
     return (
-        f"At the site {scene.pattern.site}, the edit tells the agent {steps}{times} that the {scene.family.goal} is at "
+        f"At the site {scene.found.site}, the edit tells the agent {steps}{times} that the {scene.family.goal} is at "
         f"the target in row {row}, column {column}, and not where it stands; the maze itself is untouched."
     )

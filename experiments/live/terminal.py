@@ -79,7 +79,7 @@ def run(config: LiveConfig) -> LiveReport:
         while not scene.finished:
             scene.step()
     else:
-        edited = "not edited" if scene.pattern is None else f"edited at {settings.site} by {settings.method}"
+        edited = "not edited" if scene.found is None else f"edited at {settings.site} by {settings.method}"
         watch(scene, f"{settings.agent} {edited}")
     return LiveReport(settings.agent, settings.site, settings.method, scene.tally)
 
@@ -136,7 +136,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
                 for kind in scene.family.kinds
                 if kind.name in present
             ),
-            *([] if scene.pattern is None else [_paint("◎", TARGET_COLOUR) + " target of the edit"]),
+            *([] if scene.found is None else [_paint("◎", TARGET_COLOUR) + " target of the edit"]),
         ]
     )
     state = "playing" if playing else "paused"
@@ -144,7 +144,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
         f"{who}: {', '.join(f'{n} {end}' for end, n in ends.items()) or '-'}" for who, ends in scene.tally.items()
     )
     rows = [GAP.join(parts) for parts in zip(*boards, strict=True)]
-    refusal = why_not_edited(scene.agent, scene.family)
+    refusal = why_not_edited(scene.family)
     return "\n".join(
         [
             title[:columns],

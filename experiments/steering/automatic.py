@@ -16,19 +16,19 @@ from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.sites import map_sites
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.errands import Errand
 from goalmaze.experiments.report import number, table
-from goalmaze.experiments.steering.candidates import Candidate, find_candidate, narrowed
+from goalmaze.experiments.steering.candidates import Candidate, find_candidate, narrowed, suited
 from goalmaze.experiments.steering.paths import path_chances
 from goalmaze.probes.directions import GoalPattern
 from goalmaze.probes.edits import applied
-from goalmaze.probes.steering import any_method
 from goalmaze.probes.steering.base import Workshop
 
 CLOSED_FORM = ("mean-pattern", "aligned-vector", "minimal-edit", "erase-and-write")
-LEARNED = ("expert-pattern", "gated-pattern", "learned-pattern", "gated-deep", "alignment-search", "sparse-features")
+LEARNED = (
+    *("expert-pattern", "gated-pattern", "learned-pattern", "gated-deep"),
+    *("pointwise-network", "alignment-search", "sparse-features", "cell-table"),
+)
 USUALLY_LEARNED = ("expert-pattern", "gated-pattern")
 STRENGTHS = (0.75, 1.0, 1.5)
 CHANNEL_SHARES = (1.0, 0.5, 0.25)
@@ -99,36 +99,36 @@ def search(workshop: Workshop, rehearsal: Errand, sites: Sequence[str] = (), met
     Args:
         workshop: mazes to find edits on.
         rehearsal: others, to compare them on.
-        sites: those to try; all maps where not given.
+        sites: those to try; all where not given.
         methods: those to try; those in closed form and the learned ones where not given.
 
     Raises:
-        GoalmazeError: there is no such site or method, or none to try.
+        GoalmazeError: there is no such site or method, or they do not go together.
     """
     policy = workshop.policy
-    sites = list(sites) or map_sites(policy.network)
-    if not sites:
-        raise GoalmazeError("this network has no maps of squares to edit: choose an agent whose network has")
-    names = list(methods) or [*CLOSED_FORM, *USUALLY_LEARNED]
-    for name in names:
-        any_method(name)
+    pairs = suited(policy.network, sites, methods, (*CLOSED_FORM, *USUALLY_LEARNED), everywhere=True)
+    learned = [pair for pair in pairs if pair[1] in LEARNED]
     log = _Log(policy, rehearsal)
-    quick = [name for name in names if name not in LEARNED]
-    learned = [name for name in names if name in LEARNED]
-    mazes, field = FEWEST, _first(workshop, sites, quick)
+    mazes, field = FEWEST, _first(workshop, [pair for pair in pairs if pair not in learned])
     if field:
         field = log.judged(mazes, field)
     while len(field) > FINALISTS:
         mazes *= 2
         field = log.judged(mazes, field[: max(FINALISTS, len(field) // 3)])
     if learned:
-        places = list(dict.fromkeys(one.site for one in field))[:SITES_LEFT] or sites
+        places = _promising(field, learned)
         brief = dataclasses.replace(workshop, effort=workshop.effort * FIRST_EFFORT)
-        pupils = log.judged(mazes, _found(brief, places, learned))[:2]
+        pupils = log.judged(mazes, _found(brief, [pair for pair in learned if pair[0] in places]))[:2]
         longer = dataclasses.replace(workshop, effort=workshop.effort * FULL_EFFORT)
         field = field[:2] + [find_candidate(longer, one.site, one.method) for one in pupils]
     field = log.judged(MOST, field, sampled=True)
     return Search(field[0], tuple(log.rounds))
+
+
+def _promising(field: Sequence[Candidate], learned: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the sites at which to try what learns: the best of those left, all where none is left."""
+    possible = {site for site, _ in learned}
+    return [one for one in dict.fromkeys(one.site for one in field) if one in possible][:SITES_LEFT] or list(possible)
 
 
 class _Log:
@@ -174,10 +174,10 @@ def score(policy: NetworkPolicy, errand: Errand, one: Candidate, sampled: bool =
     return float((trajectory.first_visit(errand.targets) < trajectory.first_visit(errand.goals)).mean())
 
 
-def _first(workshop: Workshop, sites: Sequence[str], methods: Sequence[str]) -> list[Candidate]:
+def _first(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
     """Return what methods find at sites, patterns also on fewer channels, each at several strengths."""
     field = []
-    for one in _found(workshop, sites, methods):
+    for one in _found(workshop, pairs):
         variants = [one]
         if isinstance(one.found, GoalPattern):
             width = len(one.found.arriving)
@@ -188,5 +188,5 @@ def _first(workshop: Workshop, sites: Sequence[str], methods: Sequence[str]) -> 
     return field
 
 
-def _found(workshop: Workshop, sites: Sequence[str], methods: Sequence[str]) -> list[Candidate]:
-    return [find_candidate(workshop, site, method) for site in sites for method in methods]
+def _found(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
+    return [find_candidate(workshop, site, method) for site, method in pairs]

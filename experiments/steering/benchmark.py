@@ -155,7 +155,13 @@ def benchmark(
         errands: mazes that no edit was found on.
         candidates: the edits; no two of one site and method.
         bounds: whether to try edits that know the maze, too.
+
+    Raises:
+        GoalmazeError: an edit does not fit one of the sizes; nothing has been tried then.
     """
+    for errand in errands:
+        for one in candidates:
+            one.edits(errand.first(1))
     sizes = []
     for place, errand in enumerate(errands):
         work = _trials(policy, errand, candidates, first=place == 0, bounds=bounds and place == 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.sites import map_sites
+from goalmaze.agents.sites import find_site, map_sites, usual_sites
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.errands import Errand
 from goalmaze.probes.combining import Found
 from goalmaze.probes.directions import GoalPattern
@@ -16,6 +18,9 @@ from goalmaze.probes.edits import Edit
 from goalmaze.probes.knowledge import is_fair
 from goalmaze.probes.steering import any_method
 from goalmaze.probes.steering.base import Workshop
+
+BY_CELL = ("cell-means", "cell-table")
+"""Methods tried at a site that is no map of squares where none are named."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,8 +66,9 @@ def find_candidate(workshop: Workshop, site: str, method: str, strength: float =
     """Return what a method finds at a site.
 
     Raises:
-        GoalmazeError: there is no such method, or no such map.
+        GoalmazeError: there is no such method, or no such site, or it needs a map and the site is none.
     """
+    suited(workshop.policy.network, [site], [method])
     return Candidate(site, method, any_method(method).find(workshop, site), strength)
 
 
@@ -75,7 +81,53 @@ def narrowed(pattern: GoalPattern, count: int) -> tuple[GoalPattern, tuple[int, 
     return dataclasses.replace(pattern, arriving=pattern.arriving * mask, leaving=pattern.leaving * mask), tuple(kept)
 
 
+def suited(
+    network: Network,
+    sites: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    usual: Sequence[str] = (),
+    everywhere: bool = False,
+) -> list[tuple[str, str]]:
+    """Return the pairs of site and method to try, site by site; only those that go together.
+
+    Args:
+        network: whose sites.
+        sites: those to try; the maps where not given, or all where there are none.
+        methods: those to try; where not given, `usual` at maps of squares and those by cell elsewhere.
+        usual: methods for maps.
+        everywhere: try all sites where none are given, maps or not.
+
+    Raises:
+        GoalmazeError: there is no such site or method, or one of those named goes together with none of the others.
+    """
+    for site in sites:
+        find_site(network, site)
+    named, maps = [any_method(name) for name in methods], map_sites(network)
+    places = sites or ([site.name for site in network.sites()] if everywhere else usual_sites(network))
+    pairs = []
+    for site in places:
+        tried = named or [any_method(name) for name in (usual if site in maps else BY_CELL)]
+        pairs += [(site, method.name) for method in tried if method.suits(network, site)]
+    _check_all_used(pairs, sites, methods, maps)
+    return pairs
+
+
+def _check_all_used(
+    pairs: Sequence[tuple[str, str]], sites: Sequence[str], methods: Sequence[str], maps: Sequence[str]
+) -> None:
+    remedy = f"choose {' or '.join(BY_CELL)}"
+    for site in sites:
+        if site not in {one for one, _ in pairs}:
+            raise GoalmazeError(
+                f"site '{site}' is not a map of squares, without which {', '.join(methods)} cannot be tried; {remedy}"
+                + (f", or a map, such as {maps[0]}" if maps else "")
+            )
+    for name in methods:
+        if name not in {one for _, one in pairs}:
+            raise GoalmazeError(f"method '{name}' writes maps of squares, and none of the sites is one; {remedy}")
+
+
 def half_depth(network: Network) -> str:
-    """Return the name of the map at half depth."""
-    maps = map_sites(network)
-    return maps[len(maps) // 2]
+    """Return the name of the map at half depth, or of the site where there are no maps."""
+    sites = usual_sites(network)
+    return sites[len(sites) // 2]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from goalmaze.agents.loading import Agent, load_agent
-from goalmaze.agents.sites import find_map_site, map_sites
+from goalmaze.agents.sites import map_sites, usual_sites
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import FITTING, Family
 from goalmaze.experiments import retarget
 from goalmaze.experiments.configs import RetargetConfig
@@ -15,13 +16,13 @@ from goalmaze.experiments.errands import draw_errand
 from goalmaze.experiments.retarget import RetargetReport, make_workshop
 from goalmaze.experiments.steering.automatic import MOST, Search, search
 from goalmaze.experiments.steering.benchmark import Benchmark, benchmark, draw_errands
-from goalmaze.experiments.steering.candidates import Candidate, find_candidate, half_depth
+from goalmaze.experiments.steering.candidates import Candidate, find_candidate, half_depth, suited
 from goalmaze.experiments.steering.ledger import Ledger, keep_ledger
-from goalmaze.probes.steering import all_methods, any_method
+from goalmaze.probes.steering import all_methods
 from goalmaze.probes.steering.base import Workshop
 
 BENCHMARKED = ("mean-pattern", "expert-pattern")
-"""Methods that the benchmark judges where none are named."""
+"""Methods that the benchmark judges at maps of squares where none are named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def run(config: RetargetConfig) -> RetargetReport | SteeringReport:
     """Answer what is asked: the plain comparison of sites and methods, the benchmark, the search or the ledger.
 
     Raises:
-        GoalmazeError: no such agent, site or method, or a site that is no map.
+        GoalmazeError: no such agent, site or method, or a site that a method cannot be tried at.
     """
     special = config.benchmark or config.auto or config.ledger or config.figures is not None
     return steer(config) if special else retarget.run(config)
@@ -89,20 +90,21 @@ def steer(config: RetargetConfig) -> SteeringReport:
     """Search, judge, keep the ledger and draw, as the configuration asks.
 
     Raises:
-        GoalmazeError: no such agent, site or method, or a site that is no map.
+        GoalmazeError: no such agent, site or method, or a site that a method cannot be tried at.
     """
     agent = load_agent(config.agent)
     family = agent.family.resized(config.size)
-    for site in config.sites:
-        find_map_site(agent.network, site)
-    for method in config.methods:
-        any_method(method)
+    suited(agent.network, config.sites, config.methods, BENCHMARKED)
+    if config.sizes and not map_sites(agent.network):
+        raise GoalmazeError(
+            f"the network of {config.agent} has no maps of squares, so its edits are for "
+            f"{family.size}x{family.size} alone: leave --sizes out"
+        )
     errands = draw_errands(draw_errand(family, config.levels, config.seed), config.sizes)
     workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
     report = SteeringReport(config.agent, family.name, family.size, config.levels, config.fit_levels, config.seed)
     if config.ledger:
-        sites = config.sites or (map_sites(agent.network)[1], half_depth(agent.network))
-        kept = keep_ledger(workshop, errands[0], sites, config.methods or tuple(all_methods()), config.strength)
+        kept = keep_ledger(workshop, errands[0], _entries(config, agent), config.strength)
         report = dataclasses.replace(report, ledger=kept)
     candidates: list[Candidate] = []
     if config.auto:
@@ -125,12 +127,21 @@ def steer(config: RetargetConfig) -> SteeringReport:
 def _search(config: RetargetConfig, workshop: Workshop, family: Family) -> Search:
     # another seed: the edits were learned on the workshop's own mazes
     rehearsal = draw_errand(family, MOST, config.seed + 1, FITTING)
-    return search(workshop, rehearsal, config.sites, config.methods)
+    # an edit that is to do at other sizes too must be one of squares
+    sites = config.sites or (map_sites(workshop.policy.network) if config.sizes else ())
+    return search(workshop, rehearsal, sites, config.methods)
 
 
 def _named(config: RetargetConfig, agent: Agent, workshop: Workshop) -> list[Candidate]:
     """Return the edits of the sites and methods named, or of the usual ones."""
-    maps = map_sites(agent.network)
-    sites = config.sites or tuple(dict.fromkeys((maps[0], half_depth(agent.network))))
-    methods = config.methods or BENCHMARKED
-    return [find_candidate(workshop, site, method, config.strength) for site in sites for method in methods]
+    sites = config.sites or tuple(dict.fromkeys((usual_sites(agent.network)[0], half_depth(agent.network))))
+    pairs = suited(agent.network, sites, config.methods, BENCHMARKED)
+    return [find_candidate(workshop, site, method, config.strength) for site, method in pairs]
+
+
+def _entries(config: RetargetConfig, agent: Agent) -> list[tuple[str, str]]:
+    """Return the sites and methods to be kept account of: those named, or all methods at two usual sites."""
+    sites = config.sites or (usual_sites(agent.network)[1], half_depth(agent.network))
+    if config.methods:
+        return suited(agent.network, sites, config.methods)
+    return [(site, one.name) for site in sites for one in all_methods().values() if one.suits(agent.network, site)]

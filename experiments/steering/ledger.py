@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from goalmaze.envs.levels import ABSENT, Cells
+from goalmaze.envs.levels import ABSENT
 from goalmaze.experiments.errands import Errand
 from goalmaze.experiments.report import interval, number, table
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.experiments.steering.candidates import Candidate, find_candidate
 from goalmaze.experiments.steering.effects import conduct
-from goalmaze.probes.combining import edits_of
+from goalmaze.probes.combining import Found, edits_of
 from goalmaze.probes.directions import GoalPattern, spread
 from goalmaze.probes.knowledge import is_fair
 from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.tables import CellTable
 
 READ_MAZES = 200
 
@@ -111,16 +112,13 @@ class Ledger:
         return f"{table(headers, rows)}\ncue physically moved: {self.mark}; unedited: {self.entries[0].unedited}"
 
 
-def keep_ledger(
-    workshop: Workshop, errand: Errand, sites: Sequence[str], methods: Sequence[str], strength: float = 1.0
-) -> Ledger:
-    """Return an entry for every method at every site.
+def keep_ledger(workshop: Workshop, errand: Errand, pairs: Sequence[tuple[str, str]], strength: float = 1.0) -> Ledger:
+    """Return an entry for every site and method.
 
     Args:
         workshop: mazes to find edits on.
         errand: others, that judge.
-        sites: maps.
-        methods: names of steering methods.
+        pairs: sites and names of steering methods, such as `suited` gives.
         strength: of the edits.
     """
     policy = workshop.policy
@@ -129,7 +127,7 @@ def keep_ledger(
     home = errand.stay()
     before = conduct(home.play(policy), home.levels, home.goals).arrived
     entries = []
-    for site, method in tqdm([(s, m) for s in sites for m in methods], desc="ledger", unit="entry", disable=None):
+    for site, method in tqdm(pairs, desc="ledger", unit="entry", disable=None):
         one = find_candidate(workshop, site, method, strength)
         arrivals, noise = errand.run(policy, one.edits(errand)), errand.run(policy, errand.noise(one.found, strength))
         after = conduct(home.play(policy, one.edits(home)), home.levels, home.goals).arrived
@@ -153,7 +151,8 @@ def keep_ledger(
 def read_score(workshop: Workshop, errand: Errand, one: Candidate) -> Rate:
     """Return how often a method reads the goal's cell (see `cell_scores`); of no mazes where it reads nothing."""
     first = errand.first(READ_MAZES)
-    scores = cell_scores(one, workshop.read(first.levels, one.site))
+    sides = first.levels.height, first.levels.width
+    scores = cell_scores(one, workshop.read(first.levels, one.site), sides)
     if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
         return rate(0, 0)
     free = torch.from_numpy(first.levels.free())
@@ -161,23 +160,34 @@ def read_score(workshop: Workshop, errand: Errand, one: Candidate) -> Rate:
     return rate(int((read == first.goals).sum()), len(read))
 
 
-def cell_scores(one: Candidate, maps: Tensor) -> Tensor:
-    """Return float32 [B, H*W], how much maps [B, C, H, W] look to a method as if the goal were on each cell.
+def cell_scores(one: Candidate, held: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Return float32 [B, H*W], how much activations [B, ...] look to a method as if the goal were on each cell.
 
-    A pattern fits best where it explains most of the squared activation; what sets values has least to change where
-    they are set already. All the same where a method has no cell in view.
+    What adds the same whatever stands there fits best where it explains most of the squared activation; what sets
+    values has least to change where they are set already. All the same where a method has no cell in view.
+
+    Args:
+        one: what was found by the method.
+        held: what the site holds.
+        sides: H and W of the mazes.
     """
-    batch, height, width = len(maps), *maps.shape[2:]
-    pattern = one.found if isinstance(one.found, GoalPattern) else getattr(one.found, "pattern", None)
-    centred = maps - maps.mean(dim=0)
-    scores = torch.empty(batch, height * width)
-    for cell in range(height * width):
-        there = np.full(batch, cell, np.int32)
-        if pattern is not None:
-            laid = spread(pattern.arriving, there[:1], height, width)
-            scores[:, cell] = (centred * laid).flatten(1).sum(dim=1) - 0.5 * laid.square().sum()
+    batch, cells = len(held), sides[0] * sides[1]
+    centred = held - held.mean(dim=0)
+    scores = torch.empty(batch, cells)
+    for cell in range(cells):
+        written = _written(one.found, cell, sides)
+        if written is not None:
+            scores[:, cell] = (centred * written).flatten(1).sum(dim=1) - 0.5 * written.square().sum()
         else:
-            nowhere: Cells = np.full(batch, ABSENT, np.int32)
-            edit = edits_of(one.found, nowhere, there, height, width)[0]
-            scores[:, cell] = -(edit(maps, np.arange(batch)) - maps).flatten(1).norm(dim=1)
+            there, nowhere = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
+            edit = edits_of(one.found, nowhere, there, *sides)[0]
+            scores[:, cell] = -(edit(held, np.arange(batch)) - held).flatten(1).norm(dim=1)
     return scores
+
+
+def _written(found: Found, cell: int, sides: tuple[int, int]) -> Tensor | None:
+    """Return float32 [...], what is added at one level for a goal on a cell; None where that hangs on what stands."""
+    if isinstance(found, CellTable):
+        return found.arriving[cell]
+    pattern = found if isinstance(found, GoalPattern) else getattr(found, "pattern", None)
+    return None if pattern is None else spread(pattern.arriving, np.array([cell], np.int32), *sides)[0]

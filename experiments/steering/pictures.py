@@ -37,13 +37,14 @@ Floats = NDArray[np.float64]
 
 
 def draw_edit(policy: NetworkPolicy, errand: Errand, chosen: Candidate, folder: Path) -> list[Path]:
-    """Draw an edit's vector fields, heat maps and activation maps into a folder and return the files."""
+    """Draw an edit's vector fields, heat maps and, unless its site holds features, maps into a folder."""
     telling = telling_mazes(errand)
     figures = {
         "field": vector_fields(policy, errand, int(telling[0]), chosen),
         "heat": heat_maps(policy, errand, telling[:MAZES_SHOWN], chosen),
-        "activations": activation_maps(policy, errand, int(telling[0]), chosen),
     }
+    if _held(policy, errand, errand.levels, 0, chosen.edits(errand)[0].site).dim() == 3:
+        figures["activations"] = activation_maps(policy, errand, int(telling[0]), chosen)
     return [_saved(figure, folder / f"retarget-{name}.png") for name, figure in figures.items()]
 
 
@@ -159,7 +160,7 @@ def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candi
         gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06},
     )
     _heading(figure, f"What {site} holds: the channels that change most", chosen)
-    goal, target = (divmod(int(cells[b]), errand.levels.width) for cells in (errand.goals, errand.targets))
+    goal, target = (_pixel(errand.levels, int(cells[b]), plain) for cells in (errand.goals, errand.targets))
     for column, channel in enumerate(order.tolist()):
         most = float(torch.stack([maps[channel] for maps in (plain, edited, moved)]).abs().max().clamp(min=1e-6))
         for row, (name, maps) in enumerate((("unedited", plain), ("edited", edited), ("really moved", moved))):
@@ -245,6 +246,13 @@ def _held(
     with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:
         policy.logits(np.array([b]), seen)
     return latest[site][0]
+
+
+def _pixel(levels: LevelBatch, cell: int, maps: Tensor) -> tuple[float, float]:
+    """Return row and column in maps [C, h, w], of whatever sides, at which the middle of a cell of a maze lies."""
+    row, column = divmod(cell, levels.width)
+    height, width = maps.shape[1:]
+    return (row + 0.5) * height / levels.height - 0.5, (column + 0.5) * width / levels.width - 0.5
 
 
 def _maze(axes: Axes, errand: Errand, b: int, title: str, *, target: bool = True) -> None:

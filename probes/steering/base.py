@@ -8,8 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.agents.sites import map_sites
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.probes.activations import read_activations
@@ -50,7 +52,7 @@ class Workshop:
         return self.levels.moved(self.family.goal, cells).moved(self.family.cue, cells)
 
     def read(self, levels: LevelBatch, site: str) -> Tensor:
-        """Return float32 [B, C, H, W], what the site holds before the first step."""
+        """Return float32 [B, ...], [B, C, H, W] for a map, what the site holds before the first step."""
         return read_activations(self.policy.network, observations_of(self.policy, self.family, levels), [site])[site]
 
     def updates(self, usual: int) -> int:
@@ -59,14 +61,23 @@ class Workshop:
 
 
 class Method(abc.ABC):
-    """A way to find what to write; its name is part of every result, and what its edits know goes with it."""
+    """A way to find what to write; its name is part of every result, and what its edits know goes with it.
+
+    Attributes:
+        needs_map: whether it writes squares, and so works at maps of squares alone.
+    """
 
     name: ClassVar[str]
     knows: ClassVar[Knowledge] = CELLS
+    needs_map: ClassVar[bool] = True
+
+    def suits(self, network: Network, site: str) -> bool:
+        """Return whether it can be tried at a site of a network."""
+        return not self.needs_map or site in map_sites(network)
 
     @abc.abstractmethod
     def find(self, workshop: Workshop, site: str) -> Found:
-        """Return what to write at a map site, or from there on."""
+        """Return what to write at a site, or from there on."""
 
 
 class PatternMethod(Method):

@@ -37,6 +37,7 @@ class UnalignedVector(Method):
 
     name = "unaligned-vector"
     knows = NOTHING
+    needs_map: ClassVar = False
 
     def find(self, workshop: Workshop, site: str) -> Removal:
         """Return the vector of the workshop's mazes."""

@@ -33,7 +33,7 @@ AGENT = "zoo:green-exit"
         (["probe", AGENT, "--sites", "block99"], ["unknown site", "block99"]),
         (["probe", AGENT, "--targets", "cheese"], ["unknown probe target 'cheese'"]),
         (["retarget", AGENT, "--sites", "stam"], ["unknown site", "did you mean 'stem'"]),
-        (["retarget", AGENT, "--sites", "hidden"], ["'hidden' is not a map", "stem"]),
+        (["retarget", AGENT, "--sites", "hidden", "--methods", "mean-pattern"], ["'hidden' is not a map", "stem"]),
         (["retarget", AGENT, "--methods", "magic"], ["unknown steering method 'magic'"]),
         (["train", "--family", "GreenExt"], ["unknown family 'GreenExt'", "GreenExit"]),
         (["train", "--size", "6"], ["size is 6"]),

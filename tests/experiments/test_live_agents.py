@@ -38,7 +38,7 @@ def play(session: Session) -> None:
     [
         ("GreenExit", "lstm", {**SMALL, "units": 4}, True, "At the site stem"),
         ("GreenExit", "drc", {"layers": 1, "ticks": 1, "channels": 4, "hidden": 8}, True, "At the site stem"),
-        ("GreenExit", "impala", {}, False, "The network 'impala' of this agent holds no map of squares"),
+        ("GreenExit", "impala", {}, True, "At the site embedder.block1.conv"),
         ("Corner", "grid", SMALL, True, "that the cheese is at the target"),
         ("ColourShape", "grid", SMALL, True, "that the line is at the target"),
         ("Sleeper", "grid", SMALL, True, "that the exit is at the target"),

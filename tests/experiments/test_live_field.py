@@ -69,9 +69,9 @@ def test_the_field_is_what_one_forward_pass_a_cell_gives(network: str, options: 
     assert np.abs(fast.field(built, seen.around, None) - unedited).max() < 1e-5
     for site in map_sites(built):
         scene = a_scene(network, options, size, site)
-        assert fast.is_local(scene.agent.network, scene.edit)
-        plain = one_by_one(scene, seen.cells, scene.edit)
-        quick = fast.field(scene.agent.network, seen.around, scene.edit)
+        assert fast.is_local(scene.agent.network, *scene.edits)
+        plain = one_by_one(scene, seen.cells, *scene.edits)
+        quick = fast.field(scene.agent.network, seen.around, *scene.edits)
         assert np.abs(quick - plain).max() < 1e-5, site
         assert np.abs(quick - unedited).max() > 1e-2, f"the edit at {site} would go unseen"
 
@@ -82,10 +82,10 @@ def test_what_a_site_holds_is_what_a_forward_pass_leaves_there(
 ) -> None:
     scene = a_scene(network, options)
     for site in map_sites(scene.agent.network):
-        quick = mind.look(scene, scene.edited, site, scene.edit, None)
+        quick = mind.look(scene, scene.edited, site, scene.edits, None)
         with monkeypatch.context() as patch:
             patch.setattr(mind, "is_local", lambda network, edit: False)
-            plain = mind.look(scene, scene.edited, site, scene.edit, None)
+            plain = mind.look(scene, scene.edited, site, scene.edits, None)
         assert quick.maps is not None
         assert plain.maps is not None
         assert np.abs(quick.maps - plain.maps).max() < 1e-5
@@ -96,15 +96,14 @@ def test_what_a_site_holds_is_what_a_forward_pass_leaves_there(
 def test_other_networks_are_looked_at_with_a_forward_pass(network: str, options: dict[str, Any]) -> None:
     scene = a_scene(network, options)
     assert not fast.is_local(scene.agent.network, None)
-    found = mind.look(scene, scene.edited, "stem", scene.edit, None)
+    found = mind.look(scene, scene.edited, "stem", scene.edits, None)
     cells = mind.sight(scene, scene.edited).cells
-    assert np.abs(found.chances[cells] - one_by_one(scene, cells, scene.edit)).max() < 1e-5
+    assert np.abs(found.chances[cells] - one_by_one(scene, cells, *scene.edits)).max() < 1e-5
 
 
 def test_edits_other_than_an_addition_and_networks_that_see_a_part_are_not_local() -> None:
     scene = a_scene("grid", {"blocks": 2})
-    network, edit = scene.agent.network, scene.edit
-    assert edit is not None
+    network, (edit,) = scene.agent.network, scene.edits
     assert fast.is_local(network, edit)
     assert not fast.is_local(network, FirstSteps(edit))
     assert not fast.is_local(network, dataclasses.replace(edit, delta=edit.delta.repeat(2, 1, 1, 1)))

@@ -126,9 +126,9 @@ def test_a_dragged_target_changes_the_arrows_of_the_edited_agent_alone(
     opened(browser, serving.address)
     cells, scene = free_cells(desk)
     destination = cells[-1]
-    before = look(scene, scene.edited, None, scene.edit, None)
+    before = look(scene, scene.edited, None, scene.edits, None)
     first, scene.target = scene.target, destination
-    moved = change(before, look(scene, scene.edited, None, scene.edit, None))
+    moved = change(before, look(scene, scene.edited, None, scene.edits, None))
     moved[[first, destination, scene.edited.cell]] = 0
     turned = int(moved.argmax())
     assert moved[turned] > 0.5

@@ -84,7 +84,7 @@ def test_the_command_line_writes_the_same_as_the_link(
         (["--out", "x.png", "--strength", "99"], "strength"),
         (["--out", "x.png", "--target", "0"], "the target must be on a free cell"),
         (["--out", "x.png", "--scene", "#scene=AAAA"], "no scene in this link"),
-        (["--out", "x.png", "--site", "hidden"], "'hidden' is not a map"),
+        (["--out", "x.png", "--site", "hidden", "--method", "mean-pattern"], "'hidden' is not a map"),
     ],
 )
 def test_bad_input_is_named(

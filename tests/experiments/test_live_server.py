@@ -390,15 +390,15 @@ def test_an_export_is_the_episode_that_the_link_holds(port: int) -> None:
 
 def test_the_field_is_what_the_policy_does_from_each_cell(session: Session) -> None:
     scene = session.scene
-    mind = look(scene, scene.edited, "stem", scene.edit, None)
+    mind = look(scene, scene.edited, "stem", scene.edits, None)
     free = [cell for cell in np.flatnonzero(scene.level.free()[0]) if cell not in scene.level.objects[0]]
     for cell in free[::7]:
         level = scene.level.started(int(cell))
-        with applied(scene.agent.policy, [scene.edit]):
+        with applied(scene.agent.policy, scene.edits):
             seen = observations_of(scene.agent.policy, scene.family, level)
             alone = scene.agent.policy.probabilities(np.zeros(1, np.intp), seen, level.start)
         assert np.allclose(mind.chances[cell], alone[0], atol=1e-5)
-    unedited = look(scene, scene.unedited, "stem", None, None)
+    unedited = look(scene, scene.unedited, "stem", [], None)
     assert not np.allclose(mind.chances, unedited.chances, atol=0.1)
 
 
@@ -430,19 +430,19 @@ def test_a_link_restores_a_drawn_level(session: Session, desk: Desk) -> None:
 
 def test_an_edit_at_the_first_step_is_in_force_at_the_first_step_only(desk: Desk) -> None:
     scene = Session(desk, msgspec.structs.replace(SETTINGS, edit="first")).scene
-    assert scene.edit is not None
+    assert len(scene.edits) == 1
     scene.step()
-    assert scene.edit is None
+    assert not scene.edits
     scene.restart()
-    assert scene.edit is not None
+    assert len(scene.edits) == 1
 
 
 def test_worlds_with_several_goals_are_shown_and_not_edited(desk: Desk) -> None:
     agent = desk.agent("zoo:green-exit")
-    assert why_not_edited(agent, make_family("GreenExit")) is None
+    assert why_not_edited(make_family("GreenExit")) is None
     for name, sign in (("KeysChests", "several goals"), ("FollowLeader", ""), ("Monsters", "")):
-        assert sign in str(why_not_edited(agent, make_family(name)))
-    lone = next(n for n in desk.families(agent) if why_not_edited(agent, make_family(n)) is not None)
+        assert sign in str(why_not_edited(make_family(name)))
+    lone = next(n for n in desk.families(agent) if why_not_edited(make_family(n)) is not None)
     session = Session(desk, Settings(agent="zoo:green-exit", family=lone))
     state = session.state()
     assert list(state["sides"]) == ["unedited"]

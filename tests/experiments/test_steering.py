@@ -166,7 +166,7 @@ def test_a_pattern_narrowed_to_channels_keeps_the_largest(stem: Candidate) -> No
 
 def test_the_ledger_tells_reading_from_control(workshop: Workshop, errand: Errand) -> None:
     methods = ["mean-pattern", "probe-direction", "unaligned-vector"]
-    kept = keep_ledger(workshop, errand, ["stem_relu"], methods)
+    kept = keep_ledger(workshop, errand, [("stem_relu", method) for method in methods])
     by_name = {one.method: one for one in kept.entries}
     assert by_name["mean-pattern"].steers
     assert by_name["mean-pattern"].read.value > 0.9

@@ -199,8 +199,8 @@ def test_what_an_edit_knows_is_what_it_was_made_from(levels: LevelBatch) -> None
         (Patch("stem", source=torch.ones(7, 8, 7, 7)), "for 7 levels, level 23 is being played"),
         (Patch("stem", source=torch.ones(24, 8, 7, 7), channels=(9,)), "site 'stem' has no channel 9"),
         (SteeringVector("stem", vector=torch.ones(16, 7, 7)), "is for 16 channels, the site has 8"),
-        (SteeringVector("stem", vector=torch.ones(8, 9, 9)), "find it at this maze size"),
-        (SteeringVector("hidden", vector=torch.ones(16, 7, 7)), "writes squares, but the site is no map"),
+        (SteeringVector("stem", vector=torch.ones(8, 9, 9)), "find it at this site and maze size"),
+        (SteeringVector("hidden", vector=torch.ones(16, 7, 7)), "find it at this site and maze size"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(

@@ -16,14 +16,17 @@ from goalmaze.agents.rollout import observations_of, rollout
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.observations import make_view
-from goalmaze.probes.alignment import Interchange, SetCoordinates
-from goalmaze.probes.autoencoders import SetFeatures, train_autoencoder
+from goalmaze.probes.alignment import Interchange, Subspace
+from goalmaze.probes.autoencoders import Features, train_autoencoder
 from goalmaze.probes.channels import ChannelEdit, ClampChannels, MultiplyChannels
+from goalmaze.probes.coordinates import SetCoordinates
 from goalmaze.probes.edits import Add, FirstSteps, Rewrite, applied, knowledge_of
 from goalmaze.probes.erasure import Erase, fit_eraser
 from goalmaze.probes.knowledge import EVERYTHING, is_fair
 from goalmaze.probes.patches import Patch
 from goalmaze.probes.projection import MinimalEdit
+from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseEdit
+from goalmaze.probes.tables import WriteCells
 from goalmaze.probes.targets import draw_targets
 from goalmaze.probes.toolkit import ClampPixel, PictureVector
 from goalmaze.probes.vectors import SteeringVector
@@ -44,7 +47,7 @@ def random(*sides: int) -> Tensor:
 def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Add | Rewrite]:
     goals, targets = levels.cells("exit"), draw_targets(levels, 0)
     basis, ends = torch.linalg.qr(random(CHANNELS, 2)).Q, {"goals": goals, "targets": targets}
-    samples = random(200, CHANNELS)
+    samples, entries = random(200, CHANNELS), random(49, CHANNELS, 7, 7)
     values = {"absent": torch.zeros(2), "present": torch.full((2,), 5.0)}
     coder = train_autoencoder(samples, 6, updates=2)
     return [
@@ -57,10 +60,18 @@ def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Add | Rew
         ClampPixel(site, (1, 2), value=3.0, pixels=np.stack(np.divmod(targets, 7), 1), strength=strength),
         MinimalEdit(site, direction=random(CHANNELS), **ends, strength=strength),
         Interchange(site, basis=basis, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
-        SetCoordinates(site, basis=basis, **ends, **values, strength=strength),
-        SetFeatures(site, autoencoder=coder, features=(0, 1), **ends, **values, strength=strength),
+        SetCoordinates(site, coordinates=Subspace(basis), **ends, **values, strength=strength),
+        SetCoordinates(site, coordinates=Features(coder, (0, 1)), **ends, **values, strength=strength),
+        pointwise(site, len(levels), strength),
         Erase(site, eraser=fit_eraser(samples, samples[:, 0] + samples[:, 1]), strength=strength),
+        WriteCells(site, arriving=entries, leaving=-entries, **ends, strength=strength),
     ]
+
+
+def pointwise(site: str, levels: int, strength: float) -> PointwiseEdit:
+    network = Pointwise(random(6, CHANNELS), random(CHANNELS, 6) / 10, random(CHANNELS) / 10)
+    laid, near = random(levels, CHANNELS, 7, 7) / 10, torch.ones(levels, 1, 7, 7, dtype=torch.bool)
+    return PointwiseEdit(site, network, laid, random(levels, 6, 7, 7), near, strength=strength)
 
 
 def concrete(kind: type[Rewrite]) -> set[type]:

@@ -147,7 +147,10 @@ def test_a_lessons_loss_is_the_surprise_at_right_moves(policy: NetworkPolicy, fa
     torch.testing.assert_close(moves.sum(dim=1), torch.ones(3))
 
 
-@pytest.mark.parametrize(("name", "effort"), [("expert-pattern", 0.15), ("gated-pattern", 0.15), ("gated-deep", 0.15)])
+@pytest.mark.parametrize(
+    ("name", "effort"),
+    [("expert-pattern", 0.15), ("gated-pattern", 0.15), ("gated-deep", 0.15), ("pointwise-network", 0.03)],
+)
 def test_what_is_taught_by_the_way_makes_right_moves_likelier_on_other_mazes(
     name: str, effort: float, policy: NetworkPolicy, family: Family
 ) -> None:

@@ -73,7 +73,7 @@
     fill("size", menu.sizes.map((size) => [size, `${size} × ${size}`]));
     const sites = Object.keys(menu.sites).map((name) => [name, name]);
     fill("site", sites);
-    fill("look", sites);
+    fill("look", menu.maps.map((name) => [name, name]));
     byId("tools").replaceChildren();
     if (scene) showScene();
   }
@@ -232,7 +232,7 @@
     }[view.overlay];
     byId("legend-text").replaceChildren(...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })));
     const headings = Object.entries(scene.sides).filter(([, side]) => side.heading !== undefined).map(([name, side]) => `${name}: ${what(side.heading)}`);
-    byId("reading").textContent = headings.length ? `A probe reads where it is heading. ${headings.join("; ")}.` : scene.refusal ? "" : "No reading yet: a probe is being fitted, or the agent reaches too little to fit one on.";
+    byId("reading").textContent = headings.length ? `A probe reads where it is heading. ${headings.join("; ")}.` : scene.refusal || !scene.scale.length ? "" : "No reading yet: a probe is being fitted, or the agent reaches too little to fit one on.";
   }
   function what(cell) {
     const things = scene.sides.unedited.objects.filter((thing) => thing.cell === cell).map((thing) => thing.kind);

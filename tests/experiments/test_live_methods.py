@@ -1,0 +1,142 @@
+"""Every steering method on the page: it sends the agent somewhere, is found once, and is refused where it cannot be."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from goalmaze.agents.checkpoints import save_checkpoint
+from goalmaze.agents.loading import CHECKPOINT
+from goalmaze.agents.networks import Shape, make_network
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.observations import make_view
+from goalmaze.experiments.live import desk as desks
+from goalmaze.experiments.live import messages
+from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.session import Session
+from goalmaze.experiments.live.settings import Change, Settings
+from goalmaze.experiments.retarget import make_workshop
+from goalmaze.probes.edits import applied
+from goalmaze.probes.steering import all_methods
+from goalmaze.probes.steering.base import Workshop
+
+METHODS = sorted({*all_methods()} - {"unaligned-vector"})
+
+
+def saved(folder: Path, network: str, options: dict[str, Any], head: str) -> str:
+    """Return the folder of an untrained agent of definite opinions, at 5x5."""
+    family = make_family("GreenExit").resized(5)
+    torch.manual_seed(0)
+    built = make_network(network, Shape.seeing(make_view(family)), options)
+    nn.init.orthogonal_(built.get_submodule(head).weight, 30.0)
+    folder.mkdir()
+    save_checkpoint(folder / CHECKPOINT, built, family, 0)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("agents")
+    return {
+        "grid": saved(folder / "grid", "grid", {"blocks": 2, "channels": 12}, "policy"),
+        "impala": saved(folder / "impala", "impala", {}, "fc_policy"),
+    }
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[Workshop]:
+    """Return the workshops that findings are made in, with little effort."""
+    made: list[Workshop] = []
+
+    def brief(*arguments: Any) -> Workshop:
+        made.append(dataclasses.replace(make_workshop(*arguments), effort=0.005))
+        return made[-1]
+
+    monkeypatch.setattr(desks, "make_workshop", brief)
+    monkeypatch.setattr(desks, "FIT_LEVELS", 48)
+    return made
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_is_found_once_and_made_anew_for_every_target(
+    method: str, agents: dict[str, str], searches: list[Workshop]
+) -> None:
+    session = Session(Desk(agents["grid"]), Settings(agent=agents["grid"], site="block1", method=method))
+    scene = session.scene
+    free = [int(cell) for cell in np.flatnonzero(scene.level.free()[0]) if cell != scene.level.objects[0, 0]]
+    seen = observations_of(scene.agent.policy, scene.family, scene.level)
+    changed = []
+    for cell in free:
+        session.obey(messages.Move(what="target", cell=cell, drag=1))
+        state = session.state()
+        changed.append(state["changed"])
+        assert f"row {cell // 5}, column {cell % 5}" in state["sentence"]
+        with applied(scene.agent.policy, scene.edits):
+            plain = scene.agent.policy.probabilities(np.zeros(1, np.intp), seen, scene.level.start)[0]
+        shown = np.frombuffer(base64.b64decode(state["sides"]["edited"]["chances"]), np.uint8).reshape(25, 4) / 255
+        np.testing.assert_allclose(shown[int(scene.level.start[0])], plain, atol=0.003)
+    assert len(set(changed)) > 1, "where the target is makes no difference"
+    session.obey(messages.Choose(change=Change(strength=0.0)))
+    assert session.state()["mean_change"] == 0.0
+    while not session.scene.finished:
+        session.obey(messages.Step())
+    assert len(searches) == 1
+
+
+def test_all_that_send_somewhere_are_offered_and_the_one_that_does_not_is_refused(agents: dict[str, str]) -> None:
+    desk = Desk(agents["grid"])
+    settings = desk.completed(Settings(agent=agents["grid"]))
+    assert desk.menu(settings)["methods"] == METHODS
+    assert settings.method == "mean-pattern"
+    with pytest.raises(
+        GoalmazeError, match="'unaligned-vector' sends the agent to no cell; choose one of aligned-vector"
+    ):
+        desk.completed(Settings(agent=agents["grid"], method="unaligned-vector"))
+    with pytest.raises(GoalmazeError, match=r"unknown steering method 'mean-patern' \(did you mean 'mean-pattern'"):
+        desk.completed(Settings(agent=agents["grid"], method="mean-patern"))
+
+
+def test_an_agent_without_maps_is_edited_by_cell_and_nothing_is_drawn_of_its_sites(
+    agents: dict[str, str], searches: list[Workshop]
+) -> None:
+    desk = Desk(agents["impala"], Path(agents["impala"]).parent)
+    session = Session(desk, Settings(agent=agents["impala"]))
+    menu = session.menu()
+    assert (menu["methods"], menu["maps"]) == (["cell-means", "cell-table"], [])
+    assert len(menu["sites"]) == 15
+    state = session.state()
+    assert "maps" not in state["sides"]["edited"]
+    assert state["scale"] == []
+    assert session.reading_needed() is None
+    session.obey(messages.Choose(change=Change(site="embedder.block2.conv")))
+    assert session.state()["mean_change"] > 0
+    with pytest.raises(GoalmazeError, match="without which mean-pattern cannot be tried; choose cell-means or"):
+        session.obey(messages.Choose(change=Change(method="mean-pattern")))
+    session.obey(messages.Choose(change=Change(agent=agents["grid"])))
+    assert (session.settings.site, session.settings.method) == ("stem", "cell-means")
+    session.obey(messages.Choose(change=Change(method="mean-pattern")))
+    session.obey(messages.Choose(change=Change(agent=agents["impala"])))
+    assert session.settings.method == "cell-means"
+    assert len(searches) == 4
+
+
+def test_two_pages_that_need_the_same_finding_wait_for_one(agents: dict[str, str], searches: list[Workshop]) -> None:
+    desk = Desk(agents["grid"])
+    settings = desk.completed(Settings(agent=agents["grid"], method="gated-deep", site="stem"))
+    threads = [threading.Thread(target=desk.edit, args=(settings,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(searches) == 1
+    assert len(desk.scene(settings).edits) == 4

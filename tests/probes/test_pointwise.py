@@ -1,0 +1,132 @@
+"""A network at every square: against one square at a time by hand, and refused where it does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.networks.base import Site
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.solving import distances
+from goalmaze.probes.directions import GoalPattern
+from goalmaze.probes.lessons import STAYING, draw_lesson
+from goalmaze.probes.steering import pointwise_network
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseNetwork, PointwisePattern
+
+CHANNELS, HIDDEN, SIDE = 3, 6, 5
+
+
+def drawn(*sides: int, seed: int = 0) -> Tensor:
+    return torch.randn(*sides, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def found() -> PointwisePattern:
+    window = (2 * SIDE - 1, 2 * SIDE - 1)
+    return PointwisePattern(
+        GoalPattern("block1", drawn(CHANNELS, *window), drawn(CHANNELS, *window, seed=1), rectified=True),
+        GoalPattern("block1", drawn(HIDDEN, *window, seed=2), drawn(HIDDEN, *window, seed=3), rectified=False),
+        Pointwise(drawn(HIDDEN, CHANNELS, seed=4), drawn(CHANNELS, HIDDEN, seed=5), drawn(CHANNELS, seed=6)),
+    )
+
+
+def by_hand(found: PointwisePattern, held: Tensor, square: int, goal: int, target: int, width: int) -> Tensor:
+    """Return what one square's channels [C] become, from its own and from where it lies to goal and target."""
+
+    def at(window: Tensor, cell: int) -> Tensor:
+        down, across = square // width - cell // width, square % width - cell % width
+        inside = max(abs(down), abs(across)) <= SIDE - 1 and cell != ABSENT
+        return window[:, down + SIDE - 1, across + SIDE - 1] if inside else torch.zeros(len(window))
+
+    told = at(found.telling.arriving, target) - at(found.telling.leaving, goal)
+    hidden = (found.network.into @ held + told).clamp(min=0)
+    added = found.network.out @ hidden + found.network.bias
+    if at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), target) + at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), goal) == 0:
+        added = torch.zeros_like(added)
+    return (held + at(found.pattern.arriving, target) - at(found.pattern.leaving, goal) + added).clamp(min=0)
+
+
+@pytest.mark.parametrize("side", [SIDE, 9])
+def test_every_square_is_what_the_network_makes_of_it_alone(found: PointwisePattern, side: int) -> None:
+    goals, targets = np.array([7, ABSENT, 8], np.int32), np.array([23, 0, 8], np.int32)
+    maps = drawn(3, CHANNELS, side, side, seed=7).relu()
+    changed = found.edit(goals, targets, side, side)(maps, np.arange(3))
+    for b in range(3):
+        for square in range(side * side):
+            held = maps[b].flatten(1)[:, square]
+            wanted = by_hand(found, held, square, int(goals[b]), int(targets[b]), side)
+            torch.testing.assert_close(changed[b].flatten(1)[:, square], wanted, atol=1e-5, rtol=1e-5)
+    if side == 9:
+        assert maps[1, :, 8, 8].any()
+        assert torch.equal(changed[1, :, 8, 8], maps[1, :, 8, 8])
+
+
+def test_nothing_passes_between_squares_and_what_a_square_holds_matters(found: PointwisePattern) -> None:
+    edit = found.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
+    bumped = maps.clone()
+    bumped[:, :, 2, 2] += 1
+    first, second = edit(maps, np.arange(1)), edit(bumped, np.arange(1))
+    assert (first != second).any(dim=1)[0].nonzero().tolist() == [[2, 2]]
+    plain = found.pattern.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    assert not torch.allclose(second - first, plain(bumped, np.arange(1)) - plain(maps, np.arange(1)))
+
+
+def test_a_network_that_adds_nothing_leaves_the_pattern(found: PointwisePattern) -> None:
+    silent = Pointwise(found.network.into, torch.zeros(CHANNELS, HIDDEN), torch.zeros(CHANNELS))
+    cells = np.array([7], np.int32), np.array([12], np.int32)
+    maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
+    wanted = found.pattern.edit(*cells, SIDE, SIDE)(maps, np.arange(1))
+    torch.testing.assert_close(
+        dataclasses.replace(found, network=silent).edit(*cells, SIDE, SIDE)(maps, np.arange(1)), wanted
+    )
+
+
+def test_what_does_not_fit_is_refused_by_name(found: PointwisePattern) -> None:
+    edit = found.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    with pytest.raises(GoalmazeError, match="edit at site 'block1' is for 3 channels, the site has 8"):
+        edit.check(Site("block1", 8, is_map=True))
+    with pytest.raises(GoalmazeError, match="the site is no map; choose one that is"):
+        edit.check(Site("hidden", 3, is_map=False))
+    with pytest.raises(GoalmazeError, match="make it for this network and maze size"):
+        edit(drawn(1, CHANNELS, 7, 7), np.arange(1))
+    with pytest.raises(GoalmazeError, match="level 1 is being played; make it for the levels of this rollout"):
+        edit(drawn(1, CHANNELS, SIDE, SIDE), np.array([1]))
+
+
+def test_it_begins_at_the_mean_pattern_and_repeats(
+    policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pointwise_network, "UPDATES", 3)
+    work = Workshop(policy, family, family.levels(7, np.arange(64), split="fitting"))
+    once, again = (PointwiseNetwork().find(work, "block1") for _ in range(2))
+    other = PointwiseNetwork().find(dataclasses.replace(work, seed=1), "block1")
+    assert torch.equal(once.network.out, again.network.out)
+    assert torch.equal(once.telling.arriving, again.telling.arriving)
+    assert not torch.equal(once.network.into, other.network.into)
+    crude = MeanPattern().find(work, "block1")
+    # three updates of about 0.01 each
+    torch.testing.assert_close(once.pattern.arriving, crude.arriving, atol=0.031, rtol=0)
+    assert not torch.equal(once.pattern.arriving, once.pattern.leaving)
+
+
+def test_some_lessons_have_the_goal_as_target_and_teach_the_way_to_it(policy: NetworkPolicy, family: Family) -> None:
+    work = Workshop(policy, family, family.levels(7, np.arange(400), split="fitting"))
+    lesson = draw_lesson(work, np.random.default_rng(0), 400)
+    stays = lesson.targets == lesson.goals
+    assert abs(stays.mean() - STAYING) < 4 * (STAYING / 400) ** 0.5
+    home, rows = distances(lesson.levels, lesson.goals), np.arange(400)
+    for way, step in enumerate((-family.size, 1, family.size, -1)):
+        nearer = home[rows, lesson.levels.start + step] < home[rows, lesson.levels.start]
+        np.testing.assert_array_equal(lesson.right.numpy()[stays, way], nearer[stays])
+        assert (lesson.right.numpy()[~stays, way] != nearer[~stays]).any()
+    assert not (lambda none: none.targets == none.goals)(draw_lesson(work, np.random.default_rng(0), 400, 0.0)).any()

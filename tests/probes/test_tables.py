@@ -1,0 +1,247 @@
+"""Tables of cells: against weights that are known, ridge regression of another library, and goals really moved."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import Tensor, nn
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
+from goalmaze.envs.families.base import Family
+from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.observations import make_view
+from goalmaze.probes import tables
+from goalmaze.probes.above import untrained_above
+from goalmaze.probes.edits import FirstSteps, applied
+from goalmaze.probes.lessons import draw_lesson
+from goalmaze.probes.steering import any_method, cell_table
+from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.tables import CellTable, cell_design, mean_table
+from goalmaze.probes.targets import draw_targets
+
+SIDE = 7
+CELLS = SIDE**2
+EXIT, SIGN = 2, 3
+"""The planes of goal and cue."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """Nothing to choose."""
+
+
+class PlantedNetwork(Network):
+    """Site `features` [B, H*W], a linear map of what is seen; above it a bilinear form of it and the agent's cell.
+
+    As it is made, `features` holds the exit's cell and the form points there as the crow flies.
+    """
+
+    name = "planted-for-tests"
+    Options = NoOptions
+
+    def __init__(self, shape: Shape, options: NoOptions | None = None) -> None:
+        super().__init__()
+        self.shape, self.options = shape, options or NoOptions()
+        self.features = nn.Linear(shape.planes * CELLS, CELLS, bias=False)
+        self.policy = nn.Bilinear(CELLS, CELLS, shape.actions, bias=False)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        planes = observation.float().flatten(2)
+        logits = self.policy(planes[:, 1], self.features(planes.flatten(1)))
+        return logits, logits[:, 0]
+
+    def sites(self) -> tuple[Site, ...]:
+        return (Site("features", CELLS, is_map=False),)
+
+
+def planted(family: Family) -> NetworkPolicy:
+    network = make_network("planted-for-tests", Shape.seeing(make_view(family)))
+    row, column = torch.arange(CELLS) // SIDE, torch.arange(CELLS) % SIDE
+    down, right = (place[None] - place[:, None] for place in (row, column))
+    held = torch.zeros(CELLS, 4, CELLS)
+    held[:, EXIT] = torch.eye(CELLS)
+    with torch.no_grad():
+        network.get_submodule("features").weight.copy_(held.flatten(1))
+        way = torch.stack([-down, right, down, -right]).clamp(-1, 1)
+        network.get_submodule("policy").weight.copy_(1.5 * way)
+    return NetworkPolicy(network)
+
+
+def workshop(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> Workshop:
+    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
+
+
+def impala(family: Family) -> NetworkPolicy:
+    torch.manual_seed(0)
+    network = make_network("impala", Shape.seeing(make_view(family)))
+    nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 30.0)
+    return NetworkPolicy(network)
+
+
+def chances(policy: NetworkPolicy, family: Family, levels: LevelBatch, table: CellTable | None = None) -> np.ndarray:
+    """Return the chances at the start, under a table's edit that sends the agent to targets drawn from seed 0."""
+    targets = draw_targets(levels, 0)
+    edits = [] if table is None else [table.edit(levels.cells("exit"), targets, SIDE, SIDE)]
+    with applied(policy, edits):
+        return policy.probabilities(np.arange(len(levels)), observations_of(policy, family, levels), levels.start)
+
+
+def moved(family: Family, levels: LevelBatch) -> LevelBatch:
+    targets = draw_targets(levels, 0)
+    return levels.moved(family.goal, targets).moved(family.cue, targets)
+
+
+def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "RIDGE", 1e-9)
+    policy = planted(family)
+    weight = nn.init.normal_(policy.network.get_submodule("features").weight).reshape(CELLS, 4, CELLS)
+    learned = workshop(policy, family)
+    found = mean_table(learned, "features")
+    seen = np.unique(np.concatenate([cells for _, places in tables.goal_cells(learned) for cells in places]))
+    assert set(seen) == set(np.flatnonzero(learned.levels.free().any(axis=0))), "48 mazes show every cell that is free"
+    highest = torch.tensor(make_view(family).highest).reshape(4, -1).amax(dim=1).float()
+    expected = (highest[EXIT] * weight[:, EXIT] + highest[SIGN] * weight[:, SIGN]).T.detach()
+    torch.testing.assert_close(found.arriving[seen], expected[seen], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found.leaving, found.arriving)
+    assert not found.rectified
+
+
+def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(family: Family) -> None:
+    policy = planted(family)
+    effect = torch.randn(2, SIDE, CELLS, generator=torch.Generator().manual_seed(0))
+    expected = (effect[0][:, None] + effect[1][None]).flatten(0, 1)
+    held = torch.zeros(CELLS, 4, CELLS)
+    held[:, EXIT] = expected.T
+    with torch.no_grad():
+        policy.network.get_submodule("features").weight.copy_(held.flatten(1))
+    learned = workshop(policy, family, 96)
+    found = mean_table(learned, "features").arriving
+    pillars = [row * SIDE + column for row in (2, 4) for column in (2, 4)]
+    assert not learned.levels.free()[:, pillars].any()
+    torch.testing.assert_close(found[pillars], expected[pillars], atol=0.1, rtol=0)
+    assert (found[pillars] - expected[pillars].flip(0)).abs().max() > 1
+
+
+def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
+    policy = impala(family)
+    learned, site = workshop(policy, family), "embedder.block2.res1"
+    present, absent, cells = [], [], []
+    for some, places in tables.goal_cells(learned):
+        for place in places:
+            present.append(some.read(some.moved(place), site))
+            absent.append(some.read(some.cleared(), site))
+            cells.append(place)
+    difference = (torch.cat(present) - torch.cat(absent)).flatten(1).double().numpy()
+    design = cell_design(SIDE, SIDE).double().numpy()
+    # one penalty for all, which is theirs, is ours where a column is as much larger as it is held back less
+    scaled = design * np.where(np.arange(design.shape[1]) < 2 * SIDE, tables.FREELY**-0.5, 1.0)
+    other = Ridge(alpha=tables.RIDGE, fit_intercept=False).fit(scaled[np.concatenate(cells)], difference)
+    found = mean_table(learned, site).arriving.flatten(1).numpy()
+    assert np.abs(found).max() > 0.1
+    np.testing.assert_allclose(found, scaled @ other.coef_.T, atol=5e-4)
+
+
+def test_at_a_convolution_it_does_what_moving_goal_and_cue_does_and_shuffled_cells_do_not(
+    family: Family, levels: LevelBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "RIDGE", 1e-6)
+    policy = impala(family)
+    learned, site = workshop(policy, family), "embedder.block1.conv"
+    found = any_method("cell-means").find(learned, site)
+    assert isinstance(found, CellTable)
+    expected, plain = chances(policy, family, moved(family, levels)), chances(policy, family, levels)
+    assert np.abs(plain - expected).max() > 0.2
+    np.testing.assert_allclose(chances(policy, family, levels, found), expected, atol=2e-3)
+    order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
+    shuffled = dataclasses.replace(found, arriving=found.arriving[order], leaving=found.leaving[order])
+    assert np.abs(chances(policy, family, levels, shuffled) - expected).max() > 0.2
+    deep = mean_table(learned, "embedder.hidden")
+    assert deep.rectified
+    assert np.abs(chances(policy, family, levels, deep) - expected).max() > 0.02
+
+
+def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family = make_family("GreenExit", {"size": SIDE, "braid": 1.0})
+    policy = planted(family)
+    blank = dataclasses.replace(
+        mean_table(workshop(policy, family), "features"),
+        arriving=torch.zeros(CELLS, CELLS),
+        leaving=torch.zeros(CELLS, CELLS),
+    )
+    monkeypatch.setattr(cell_table, "mean_table", lambda workshop, site: blank)
+    monkeypatch.setattr(cell_table, "LEARNING_RATE", 0.05)
+    found = any_method("cell-table").find(workshop(policy, family, effort=0.2), "features")
+    assert isinstance(found, CellTable)
+
+    def loss(judge: NetworkPolicy, table: CellTable) -> float:
+        lesson = draw_lesson(Workshop(judge, family, family.levels(9, np.arange(200))), np.random.default_rng(1), 200)
+        with torch.inference_mode():
+            return float(lesson.loss([table.edit(lesson.goals, lesson.targets, SIDE, SIDE)]))
+
+    indifferent = float(np.log(4))
+    assert loss(policy, blank) > indifferent
+    assert loss(policy, found) < 0.7 * indifferent
+    order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
+    shuffled = dataclasses.replace(found, arriving=found.arriving[order], leaving=found.leaving[order])
+    assert loss(policy, shuffled) > indifferent
+    untrained = NetworkPolicy(untrained_above(policy.network, "features", 0))
+    assert loss(untrained, found) > indifferent
+
+
+@pytest.mark.parametrize("name", ["cell-means", "cell-table", "unaligned-vector"])
+@pytest.mark.parametrize("site", ["embedder.block2.conv", "embedder.block3.res2", "embedder.hidden"])
+def test_they_work_where_there_is_no_map_of_squares(name: str, site: str, family: Family, levels: LevelBatch) -> None:
+    policy = impala(family)
+    found = any_method(name).find(workshop(policy, family, effort=0.005), site)
+    targets, plain = draw_targets(levels, 0), chances(policy, family, levels)
+    for strength, changes in ((0.0, False), (1.0, True)):
+        edit = found.edit(levels.cells("exit"), targets, SIDE, SIDE, strength)  # type: ignore[union-attr]
+        with applied(policy, [FirstSteps(edit)]):
+            assert np.array_equal(chances(policy, family, levels), plain) != changes
+    np.testing.assert_array_equal(chances(policy, family, levels), plain)
+
+
+def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch) -> None:
+    table = CellTable("features", torch.ones(CELLS, CELLS), torch.full((CELLS, CELLS), 5.0), (SIDE, SIDE), False)
+    goals = levels.cells("exit").copy()
+    goals[0] = ABSENT
+    edit = table.edit(goals, draw_targets(levels, 0), SIDE, SIDE, 2.0)
+    changed = edit(torch.zeros(2, CELLS), np.arange(2))
+    assert changed[:, 0].tolist() == [2.0, -8.0]
+    assert dataclasses.replace(edit, rectified=True)(torch.zeros(2, CELLS), np.arange(2))[:, 0].tolist() == [2.0, 0.0]
+
+
+def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch) -> None:
+    policy, goals, targets = planted(family), levels.cells("exit"), draw_targets(levels, 0)
+    table = mean_table(workshop(policy, family, 8), "features")
+    with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; find it at this size"):
+        table.edit(goals, targets, 9, 9)
+    with pytest.raises(GoalmazeError, match=f"level 0: target at cell {CELLS} is outside"):
+        table.edit(goals, np.full(len(levels), CELLS, np.int32), SIDE, SIDE)
+    with pytest.raises(GoalmazeError, match="level 3: there is no target"):
+        table.edit(goals, np.where(np.arange(len(levels)) == 3, ABSENT, targets), SIDE, SIDE)
+    edit = table.edit(goals, targets, SIDE, SIDE)
+    for site, complaint in (
+        ("embedder.block1.conv", f"is for {CELLS} channels, the site has 16"),
+        ("nowhere", "unknown site of network impala 'nowhere'"),
+    ):
+        with (
+            pytest.raises(GoalmazeError, match=complaint),
+            applied(impala(family), [dataclasses.replace(edit, site=site)]),
+        ):
+            pass
+    with pytest.raises(GoalmazeError, match=r"has shape \(49,\), the activation of a level \(49, 2\); make it for"):
+        edit(torch.zeros(3, CELLS, 2), np.arange(3))
+    with pytest.raises(GoalmazeError, match=f"is for {len(levels)} levels, level 99 is being played"):
+        edit(torch.zeros(1, CELLS), np.array([99]))
