@@ -108,6 +108,8 @@ def run(config: DemoConfig) -> Demo:
         raise GoalmazeError(f"cannot write {config.out}: there is no folder {config.out.parent}; make it first")
     agent = load_agent(config.agent)
     maps = map_sites(agent.network)
+    if not maps:
+        raise GoalmazeError(f"{config.agent} has no maps of squares to draw: choose an agent of another network")
     sites = (maps[0], maps[len(maps) // 2], maps[-1])
     family = agent.family
     cells = (family.goal, family.cue)
