@@ -45,7 +45,7 @@ class PlantedNetwork(Network):
     As it is made, `features` holds the exit's cell and the form points there as the crow flies.
     """
 
-    name = "planted-for-tests"
+    name = "planted-table-for-tests"
     Options = NoOptions
 
     def __init__(self, shape: Shape, options: NoOptions | None = None) -> None:
@@ -64,7 +64,7 @@ class PlantedNetwork(Network):
 
 
 def planted(family: Family) -> NetworkPolicy:
-    network = make_network("planted-for-tests", Shape.seeing(make_view(family)))
+    network = make_network("planted-table-for-tests", Shape.seeing(make_view(family)))
     row, column = torch.arange(CELLS) // SIDE, torch.arange(CELLS) % SIDE
     down, right = (place[None] - place[:, None] for place in (row, column))
     held = torch.zeros(CELLS, 4, CELLS)
