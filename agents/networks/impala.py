@@ -18,15 +18,26 @@ from goalmaze.envs.errors import GoalmazeError
 
 COLOURS = 3
 HIDDEN = 256
+MIDDLE = 0.5
 WIDTHS = (16, 32, 32)
 """Channels of the three blocks at scale 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImpalaOptions:
-    """Hyperparameters: the factor on the channels of every block, 1 and 4 in the published agents."""
+    """Hyperparameters.
+
+    Attributes:
+        scale: factor on the channels of every block, 1 and 4 in the published agents.
+        stride: of the first convolution, 1 in the published agents; 2 halves the sides of every map, and learning takes
+            about a third of the time.
+        centred: whether colours are handed on as -0.5 to 0.5, not as 0 to 1 as in the published agents. In one trial,
+            of one seed, a new network began to learn from Procgen's pictures sooner so.
+    """
 
     scale: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    stride: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+    centred: bool = False
 
 
 class Residual(nn.Module):
@@ -45,24 +56,24 @@ class Residual(nn.Module):
 class Block(nn.Module):
     """A convolution, a pooling that halves the sides, two residual parts."""
 
-    def __init__(self, planes: int, channels: int) -> None:
+    def __init__(self, planes: int, channels: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(planes, channels, 3, padding=1)
+        self.conv = nn.Conv2d(planes, channels, 3, stride, padding=1)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.res1 = Residual(channels)
         self.res2 = Residual(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, c, h, w] to [B, C, ⌈h/2⌉, ⌈w/2⌉]."""
+        """Map [B, c, h, w] to [B, C, ⌈h/2s⌉, ⌈w/2s⌉], s the stride."""
         return cast(Tensor, self.res2(self.res1(self.maxpool(self.conv(x)))))
 
 
 class Embedder(nn.Module):
     """Three blocks, then all of the last map into hidden units."""
 
-    def __init__(self, planes: int, widths: tuple[int, ...], cells: int) -> None:
+    def __init__(self, planes: int, widths: tuple[int, ...], cells: int, stride: int) -> None:
         super().__init__()
-        self.block1 = Block(planes, widths[0])
+        self.block1 = Block(planes, widths[0], stride)
         self.block2 = Block(widths[0], widths[1])
         self.block3 = Block(widths[1], widths[2])
         self.relu = nn.ReLU()
@@ -84,7 +95,7 @@ class ImpalaNetwork(Network):
     name = "impala"
     Options = ImpalaOptions
     modes = (*PICTURES, *PLANES)
-    variants: ClassVar = ({}, {"scale": 4})
+    variants: ClassVar = ({}, {"scale": 4}, {"stride": 2, "centred": True})
 
     def __init__(self, shape: Shape, options: ImpalaOptions | None = None) -> None:
         super().__init__()
@@ -92,8 +103,8 @@ class ImpalaNetwork(Network):
         self.options = options = options or ImpalaOptions()
         self._sides = shape.observation[:2] if shape.mode in PICTURES else shape.observation[1:]
         self._widths = tuple(width * options.scale for width in WIDTHS)
-        height, width = (-(-side // 8) for side in self._sides)
-        self.embedder = Embedder(shape.planes, self._widths, height * width)
+        height, width = (-(-side // (8 * options.stride)) for side in self._sides)
+        self.embedder = Embedder(shape.planes, self._widths, height * width, options.stride)
         self.fc_policy = nn.Linear(HIDDEN, shape.actions)
         self.fc_value = nn.Linear(HIDDEN, 1)
         self._initialise()
@@ -118,7 +129,7 @@ class ImpalaNetwork(Network):
     def _prepared(self, observation: Tensor) -> Tensor:
         x = observation.float()
         if self.shape.mode in PICTURES:
-            x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255
+            x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * self.options.centred
         if tuple(x.shape[2:]) != self._sides:
             made, seen = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))
             raise GoalmazeError(

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.prepared import Prepared
 from goalmaze.envs.procgen.actions import OURS, STAY
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
-from goalmaze.envs.procgen.engine import Engine, Frames
+from goalmaze.envs.procgen.engine import TIME_LIMIT, Engine, Frames
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
 from goalmaze.envs.procgen.levels import ProcgenLevels, in_stock_colours
 
@@ -34,6 +35,7 @@ class ProcgenEpisodes(Episodes):
         levels: B levels to begin with; or how many rows there are, to be begun by `place` or `begin`.
         numbers: int32 [A], Procgen's action for each of ours; another index stays.
         threads: of Procgen's beside this one.
+        limit: steps after which an episode is cut off, at most Procgen's own.
 
     Attributes:
         frames: uint8 [B, 64, 64, 3], what is seen now.
@@ -43,7 +45,12 @@ class ProcgenEpisodes(Episodes):
     shows = "rgb64"
 
     def __init__(
-        self, family: ProcgenMaze, levels: LevelBatch | int, numbers: NDArray[np.int32], threads: int = 0
+        self,
+        family: ProcgenMaze,
+        levels: LevelBatch | int,
+        numbers: NDArray[np.int32],
+        threads: int = 0,
+        limit: int = TIME_LIMIT,
     ) -> None:
         batch = levels if isinstance(levels, int) else len(levels)
         self.world = family
@@ -53,6 +60,7 @@ class ProcgenEpisodes(Episodes):
         self._over = np.zeros(batch, np.bool_)
         self._numbers = np.append(numbers, np.int32(STAY)).astype(np.int32)
         super().__init__(family, batch)
+        self._step = Prepared(self.state, self._table, limit)
         if not isinstance(levels, int):
             self.begin(np.arange(batch), levels)
 
@@ -89,13 +97,14 @@ class ProcgenEpisodes(Episodes):
     def step(self, actions: NDArray[np.integer] | np.integer | int) -> None:
         """Advance each episode by one of `actions` [B], or all by the same; rewards and ends are then attributes."""
         numbers = self._numbered(actions)
-        self.engine.step(numbers)
+        went_on = self.engine.step(numbers)[1]
         super().step(OURS[numbers])
         seen = self.engine.frames
         self._draw(seen, EVERYWHERE)
-        for row in np.flatnonzero(self.done & ~self._over):
+        ended = self.done & ~self._over
+        for row in np.flatnonzero(ended & went_on):
             self.following[int(row)] = self.engine.state(int(row))
-            self._over[row] = True
+        self._over |= ended
         for row in np.flatnonzero(self._over):
             seen[row] = self.frames[row]
         self.frames = seen

@@ -30,8 +30,9 @@ from goalmaze.envs.families.base import (
 from goalmaze.envs.generation import World
 from goalmaze.envs.levels import ABSENT, Bools, LevelBatch
 from goalmaze.envs.procgen.actions import FOUR
+from goalmaze.envs.procgen.codec import pack, parse
 from goalmaze.envs.procgen.engine import MOST_SEEDS, TIME_LIMIT, build, world_of
-from goalmaze.envs.procgen.levels import CHEESE, CORNER, SIGN, ProcgenLevels, framed
+from goalmaze.envs.procgen.levels import CHEESE, CORNER, SIGN, ProcgenLevels, framed, placed
 from goalmaze.envs.procgen.patches import Squares, squares, with_goal
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ SEEDS = {
 }
 """Split → the range of Procgen's level seeds that is its own."""
 
-MIXTURE_PURPOSE = "mixture"
+OF_THE_SIGN = ("moved-sign", "no-sign")
+"""The shifts that there are only with a sign."""
+
+MIXTURE_PURPOSE, START_PURPOSE = "mixture", "start"
 
 
 class Start(NamedTuple):
@@ -83,6 +87,9 @@ class ProcgenMaze(Family):
             nearest free cell.
         goal_column: its column.
         training_levels: how many of Procgen's level seeds training draws from, from 0 up; 0 for all of its range.
+        training_limit: steps after which an episode of training is cut off; 0 for Procgen's own limit. An agent that is
+            lost spends those on one maze, so fewer show it more mazes in the same time.
+        start_anywhere: whether an episode of training begins on any cell where nothing lies, not at the bottom left.
     """
 
     name = "ProcgenMaze"
@@ -106,6 +113,8 @@ class ProcgenMaze(Family):
     goal_row: int = 1
     goal_column: int = 1
     training_levels: int = 0
+    training_limit: int = 0
+    start_anywhere: bool = False
 
     def __post_init__(self) -> None:
         width = world_of(self.mode) + 2
@@ -120,9 +129,12 @@ class ProcgenMaze(Family):
         self.require_between("goal_row", 1, width - 2)
         self.require_between("goal_column", 1, width - 2)
         self.require_between("training_levels", 0, SEEDS[TRAINING][1])
+        self.require_between("training_limit", 0, TIME_LIMIT)
         if not self.sign:
             object.__setattr__(self, "cue", CORNER)
             object.__setattr__(self, "parting_shift", "goal-anywhere")
+            kept = {shift: what for shift, what in self.shifts.items() if shift not in OF_THE_SIGN}
+            object.__setattr__(self, "shifts", kept)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -144,6 +156,10 @@ class ProcgenMaze(Family):
         """Steps after which Procgen cuts an episode off."""
         return TIME_LIMIT
 
+    def limit_in(self, split: str) -> int:
+        """Return the steps after which an episode on a level of a split is cut off."""
+        return self.training_limit or TIME_LIMIT if split == TRAINING else TIME_LIMIT
+
     def placements(self, shift: str) -> tuple[Place, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift, for a level of Procgen."""
         near, anywhere = Place(CHEESE, region=self.region), Place(CHEESE)
@@ -158,7 +174,7 @@ class ProcgenMaze(Family):
         }
         if shift not in rules:
             raise unknown("shift", shift, rules)
-        if shift in ("moved-sign", "no-sign") and not self.sign:
+        if shift in OF_THE_SIGN and not self.sign:
             raise GoalmazeError(f"shift '{shift}' needs a sign: make the family with sign=True")
         return rules[shift]
 
@@ -236,7 +252,17 @@ class ProcgenMaze(Family):
             cells[CHEESE] = ABSENT
         row, column = divmod(cells[CHEESE], self.size) if cells[CHEESE] != ABSENT else (0, 0)
         objects = np.array([cells[kind] for kind in self.slots], np.int32)
-        return Start(with_goal(state, row - 1, column - 1), maze.walls, maze.agent, objects)
+        start = Start(with_goal(state, row - 1, column - 1), maze.walls, maze.agent, objects)
+        if split == TRAINING and self.start_anywhere:
+            return self._begun_at(start, maze.cell(0, _luck(level_seed, START_PURPOSE, 0), set(cells.values())))
+        return start
+
+    def _begun_at(self, start: Start, cell: int) -> Start:
+        """Return a level that begins with the mouse on a cell, or as it is where there is none."""
+        if cell == ABSENT:
+            return start
+        state = pack(placed(parse(start.state), *divmod(cell, self.size)))
+        return start._replace(state=state, agent=cell)
 
 
 class _Maze:

@@ -81,10 +81,10 @@ class ProcgenLevels(LevelBatch):
         if cheese != ABSENT:
             row, column = divmod(cheese, self.width)
             grid[row - 1, column - 1] = GOAL
-        return pack(_placed(dataclasses.replace(found, grid=grid), *divmod(int(self.start[b]), self.width)))
+        return pack(placed(dataclasses.replace(found, grid=grid), *divmod(int(self.start[b]), self.width)))
 
 
-def _placed(state: MazeState, row: int, column: int) -> MazeState:
+def placed(state: MazeState, row: int, column: int) -> MazeState:
     """Return the state with the mouse in the middle of a cell of the level."""
     mouse = dataclasses.replace(state.entities[MOUSE], x=column - 0.5, y=state.world_dim - row + 0.5)
     others = state.entities[MOUSE + 1 :]

@@ -39,8 +39,8 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     right corner) would have earned.
 
     ## Episode end
-    Terminated at the cheese; truncated after 500 steps. The last frame is the one before the last step: Procgen draws
-    none after it.
+    Terminated at the cheese; truncated after 500 steps, or in the training split after ``training_limit``. The last
+    frame is the one before the last step: Procgen draws none after it.
 
     ## Arguments
     ``shift``, ``split`` and the parameters of `ProcgenMaze` (``mode``, ``region``, ``sign``, …).
@@ -70,7 +70,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Box(0, 255, (FRAME, FRAME, 3), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(ACTIONS)
-        self.episodes = ProcgenEpisodes(self.family, 1, EVERY)
+        self.episodes = ProcgenEpisodes(self.family, 1, EVERY, limit=self.family.limit_in(split))
         self._begun = False
         self._level_seed: int | None = None
         self._next = 0

@@ -104,7 +104,8 @@ class ProcgenVectorEnv(MazeVectorEnv):
         self._seen = None
         self.single_action_space = gymnasium.spaces.Discrete(actions)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.episodes = ProcgenEpisodes(self.family, num_envs, NUMBERS[actions], threads)
+        limit = self.family.limit_in(split)
+        self.episodes = ProcgenEpisodes(self.family, num_envs, NUMBERS[actions], threads, limit)
 
     def _prepare(self, level_seed: int) -> None:
         """Make ready for the levels of a seed, from the first one on."""

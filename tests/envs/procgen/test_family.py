@@ -96,6 +96,20 @@ def test_the_corner_stands_for_the_place() -> None:
     assert (apart.cells(CHEESE) != apart.cells(CORNER)).mean() > 0.5
 
 
+def test_starting_anywhere_moves_the_mouse_in_training_and_nothing_else(mode: str) -> None:
+    """The oracle is the edit that moves the mouse of a level after it was made."""
+    plain, family = ProcgenMaze(mode=mode), ProcgenMaze(mode=mode, start_anywhere=True)
+    ours, theirs = family.levels(2, MANY, split=TRAINING), plain.levels(2, MANY, split=TRAINING)
+    assert ours.states() == list(ours.templates) == theirs.started(ours.start).states()
+    assert ours.states() != theirs.states()
+    np.testing.assert_array_equal(ours.objects, theirs.objects)
+    assert (ours.start != ours.objects[:, 0]).all()
+    away = {in_region(family, ours.templates[b], int(ours.start[b])) for b in MANY}
+    assert len(away) > 8
+    for split in (FITTING, EVALUATION):
+        assert family.levels(2, MANY, split=split) == plain.levels(2, MANY, split=split)
+
+
 def test_an_address_gives_the_same_level_in_any_batch() -> None:
     family = ProcgenMaze(mode="easy", sign=True)
     whole, part = family.levels(5, MANY), family.levels(5, [41, 7])

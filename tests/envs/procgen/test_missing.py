@@ -51,6 +51,7 @@ def test_chances_are_summed_within_groups() -> None:
         ({"region": 0}, "region"),
         ({"strength": 2.0}, "strength"),
         ({"goal_row": 26}, "goal_row"),
+        ({"training_limit": 501}, "training_limit is 501"),
         ({"cheese": 1}, "parameter of ProcgenMaze"),
     ],
 )
@@ -63,5 +64,9 @@ def test_a_shift_of_the_sign_needs_one() -> None:
     with pytest.raises(GoalmazeError, match="make the family with sign=True"):
         ProcgenMaze().placements("moved-sign")
     assert ProcgenMaze(sign=True).placements("moved-sign")
+    assert set(ProcgenMaze(sign=True).shifts) - set(ProcgenMaze().shifts) == {"moved-sign", "no-sign"}
+    for family in (ProcgenMaze(), ProcgenMaze(sign=True)):
+        assert family.parting_shift in family.shifts
+        assert all(family.placements(shift) for shift in family.shifts)
     with pytest.raises(GoalmazeError, match="shift"):
         ProcgenMaze().placements("goal-nowhere")

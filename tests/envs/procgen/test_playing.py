@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from oracles import networks as oracle
 
+from goalmaze.agents.checkpoints import save_checkpoint
+from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, chances_of
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.envs.levels import Cells
 from goalmaze.envs.procgen.actions import FOUR, grouped
 from goalmaze.envs.procgen.engine import Engine
@@ -18,6 +24,7 @@ from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
 from goalmaze.envs.solving import distances, on_the_way, pick
+from goalmaze.experiments.behaviour.evaluate import judge_shifts
 
 FAMILY = ProcgenMaze(mode="easy", sign=True)
 
@@ -82,3 +89,17 @@ def test_procgens_groups_give_the_chances_of_the_ways() -> None:
     logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
     together = grouped(torch.softmax(logits, 1).numpy())
     np.testing.assert_allclose(chances_of(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("sign", [False, True])
+def test_an_agent_is_judged_under_every_shift_of_its_family(sign: bool, tmp_path: Path) -> None:
+    """What training does last; the oracle is what a shift leaves to earn."""
+    family = ProcgenMaze(mode="easy", region=3, sign=sign)
+    save_checkpoint(tmp_path / CHECKPOINT, make_network("impala", Shape((64, 64, 3), 4, "rgb64")), family, 0)
+    found = judge_shifts("it", load_agent(str(tmp_path)), 6)
+    assert set(found) == {NO_SHIFT, "goal-anywhere", "no-goal", "goal-at"} | (
+        {"moved-sign", "no-sign"} if sign else set()
+    )
+    solved = {shift: evaluation.json()["solved"] for shift, evaluation in found.items()}
+    assert solved["no-goal"] == 0
+    assert max(solved.values()) > 0

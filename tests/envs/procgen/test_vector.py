@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import TRAINING
+from goalmaze.envs.families.base import EVALUATION, TRAINING
 from goalmaze.envs.procgen import SPEC
 from goalmaze.envs.procgen.codec import parse
 from goalmaze.envs.procgen.engine import build, frames_of, procgen
@@ -58,9 +58,10 @@ def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
     env.close()
 
 
+@pytest.mark.parametrize("limit", [0, 9])
 @pytest.mark.parametrize("way", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
-def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetMode) -> None:
-    family = ProcgenMaze(mode="easy", region=3, sign=True)
+def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetMode, limit: int) -> None:
+    family = ProcgenMaze(mode="easy", region=3, sign=True, training_limit=limit)
     env, rounds = ProcgenVectorEnv(family, 4, autoreset_mode=way), 3
     env.reset(seed=9)
     expected = family.levels(9, np.arange(4 * rounds), split=TRAINING)
@@ -80,6 +81,32 @@ def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetM
         begun += over if way is AutoresetMode.NEXT_STEP else done
         over = done
     env.close()
+
+
+def test_only_episodes_of_training_are_cut_off_early() -> None:
+    family, random = ProcgenMaze(mode="easy", training_limit=12), np.random.default_rng(5)
+    lengths: dict[str, list[int]] = {}
+    for split in (TRAINING, EVALUATION):
+        env = ProcgenVectorEnv(family, 8, split=split, autoreset_mode=AutoresetMode.SAME_STEP)
+        env.reset(seed=1)
+        steps, lengths[split] = np.zeros(8, int), []
+        for _ in range(60):
+            _, _, terminated, truncated, _ = env.step(random.integers(0, 15, 8))
+            steps += 1
+            done = terminated | truncated
+            np.testing.assert_array_equal(truncated, ~terminated & (steps == family.limit_in(split)))
+            lengths[split] += steps[done].tolist()
+            steps[done] = 0
+        env.close()
+    assert steps.max() == 60
+    assert lengths[TRAINING].count(12) > 20
+    assert max(lengths[TRAINING]) == 12
+    assert (family.limit_in(TRAINING), family.limit_in(EVALUATION), ProcgenMaze().limit_in(TRAINING)) == (12, 500, 500)
+    single = ProcgenMazeEnv(family)
+    single.reset(seed=0)
+    ends = [single.step(4)[3] for _ in range(12)]
+    assert ends == [False] * 11 + [True]
+    single.close()
 
 
 def test_procgen_goes_on_to_the_very_state_that_is_built_for_the_next_level() -> None:
