@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,44 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.fitting import Probe, accuracy
 
 BOOTSTRAPS = 1000
 
 
-class Fitter(Protocol):
-    """What fits a probe to labels."""
-
-    def fit(self, labels: Tensor) -> Probe:
-        """Return the probe for labels int64 [N]."""
-
-
 def shuffled(labels: Tensor, seed: int) -> Tensor:
-    """Return the labels int64 [N] dealt out to other mazes at random."""
-    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))]
+    """Return the labels [N, ...] dealt out to other mazes at random.
 
-
-def majority_score(fit_labels: Tensor, test_labels: Tensor) -> tuple[int, int]:
-    """Return how many test labels [N] equal the commonest label to fit on, and of how many; -1 does not count."""
-    commonest = fit_labels[fit_labels >= 0].mode().values
-    kept = test_labels >= 0
-    return int((test_labels[kept] == commonest).sum()), int(kept.sum())
-
-
-def shuffled_score(fitter: Fitter, labels: Tensor, activations: Tensor, truth: Tensor, seed: int) -> tuple[int, int]:
-    """Return how many labels are read right, and of how many, where both halves have had theirs dealt out anew.
-
-    Judged by the true labels, a probe fitted on shuffled ones is no control: it learns on what squares a target may
-    stand at all, and the square that stands out among them, which it then names, often is the target or never is.
-
-    Args:
-        fitter: of the activations to fit on.
-        labels: int64 [N], of those.
-        activations: [M, ...], held out.
-        truth: int64 [M], their labels.
-        seed: of both deals.
+    Judged by true labels, a probe fitted on shuffled ones is no control: it learns on what squares a target may stand
+    at all, and the square that stands out among them, which it then names, often is the target or never is. So those
+    of the held-out mazes are dealt out too.
     """
-    return accuracy(fitter.fit(shuffled(labels, seed)), activations, shuffled(truth, seed + 1))
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))]
 
 
 def control_labels(types: Tensor, labels: Tensor, seed: int) -> Tensor:
@@ -135,10 +109,17 @@ class Tally:
         if not self.of.sum():
             raise GoalmazeError("no maze has a label, so there is no score; give some that have")
         mazes = len(self.won)
-        drawn = np.random.default_rng(seed).multinomial(mazes, np.full(mazes, 1 / mazes), BOOTSTRAPS)
+        drawn = _bootstraps(mazes, seed)
         scores = _shares(drawn @ self.won, drawn @ self.of)
         low, high = np.percentile(scores[~np.isnan(scores)], [2.5, 97.5])
         return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=4)
+def _bootstraps(mazes: int, seed: int) -> NDArray[np.float64]:
+    """Return float64 [BOOTSTRAPS, mazes], how often each maze is drawn."""
+    drawn = np.random.default_rng(seed).multinomial(mazes, np.full(mazes, 1 / mazes), BOOTSTRAPS)
+    return drawn.astype(np.float64)
 
 
 def _shares(won: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,11 +145,24 @@ def tally_f1(read: Tensor, truth: Tensor, classes: int) -> Tally:
         truth: int64, like `read`; -1 does not count.
         classes: number K of them.
     """
-    read, truth = read.reshape(len(read), -1), truth.reshape(len(truth), -1)
-    kept = truth >= 0
-    both = [((read == c) & (truth == c)).sum(1) for c in range(classes)]
-    either = [((read == c) & kept).sum(1) + (truth == c).sum(1) for c in range(classes)]
-    return Tally(2 * torch.stack(both, 1).double().numpy(), torch.stack(either, 1).double().numpy())
+    mazes, kept = len(read), (truth >= 0).reshape(len(read), -1)
+    read, truth = read.reshape(mazes, -1), truth.reshape(mazes, -1)
+    first = classes * torch.arange(mazes)[:, None]
+
+    def counted(answers: Tensor) -> NDArray[np.float64]:
+        counts: NDArray[np.float64] = torch.bincount(answers, minlength=mazes * classes).double().numpy()
+        return counts.reshape(mazes, classes)
+
+    both, either = kept & (read == truth), counted((first + read)[kept]) + counted((first + truth)[kept])
+    return Tally(2 * counted((first + truth)[both]), either)
+
+
+def macro_f1(read: Tensor, truth: Tensor, classes: int) -> float:
+    """Return the score of `tally_f1` alone, which is all that a permutation needs; arguments as there."""
+    told = torch.where(truth < 0, classes, truth)
+    pairs = torch.bincount((read * (classes + 1) + told).flatten(), minlength=classes * (classes + 1))
+    confusion = pairs.view(classes, classes + 1)[:, :classes].double().numpy()
+    return float(_shares(2 * confusion.diagonal()[None], (confusion.sum(0) + confusion.sum(1))[None])[0])
 
 
 def tally_explained(read: Tensor, truth: Tensor, mean: float) -> Tally:

@@ -1,4 +1,4 @@
-"""Fitters, thrown away after use, and the frozen probes they leave behind. A label is a cell of the maze."""
+"""Fitters, thrown away after use, and the frozen probes they leave behind: of one cell among the squares of a maze."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import torch
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.probes.eigenbasis import check_enough
+from goalmaze.probes.logistic import newton
 
-PENALTIES = (1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
-"""Ridge penalties tried, per feature of unit variance and sample of a thousand."""
-
-VALIDATION_SHARE = 0.2
 SQUARE_PENALTY = 1e-4
-FEWEST_FOR_VALIDATION = 10
+FEW = 256
+"""Mazes on which a fit begins, at an eighth of the cost of all."""
+
+MAZES_TIMES_FEATURES = 2**14
+FEWEST_FOR_CURVATURE = 512
+"""The curvature is that of so many mazes, of more where features are few: it decides how fast the descent is, not where
+it ends."""
 
 
 class Probe(Protocol):
@@ -23,26 +27,6 @@ class Probe(Protocol):
 
     def __call__(self, activations: Tensor) -> Tensor:
         """Return int64 [N], the cell read from activations [N, ...]."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class GlobalProbe:
-    """One linear score for every cell from all features together.
-
-    Attributes:
-        weights: float32 [D, H*W].
-        bias: float32 [H*W].
-        penalty: the ridge penalty chosen on validation mazes.
-    """
-
-    weights: Tensor
-    bias: Tensor
-    penalty: float
-
-    def __call__(self, activations: Tensor) -> Tensor:
-        """Return int64 [N], the cell of the highest score for activations [N, ...]."""
-        check_features("global", len(self.weights), activations[:1].numel())
-        return (activations.flatten(1) @ self.weights + self.bias).argmax(dim=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,74 +45,73 @@ class SquareProbe:
         return torch.einsum("nchw,c->nhw", activations, self.direction).flatten(1).argmax(dim=1)
 
 
-class GlobalFitter:
-    """Ridge regression onto one-hot cells, solved for every penalty from one eigendecomposition of the features.
-
-    Args:
-        activations: [N, ...], one row a maze; the last fifth chooses the penalty.
-        cells: number H*W of classes.
-    """
-
-    def __init__(self, activations: Tensor, cells: int) -> None:
-        features = activations.flatten(1).double()
-        self._activations, self._cells = activations, cells
-        self._train = len(features) - int(len(features) * VALIDATION_SHARE)
-        self._mean = features[: self._train].mean(dim=0)
-        self._scale = features[: self._train].std(dim=0).clamp(min=1e-6)
-        self._features = (features - self._mean) / self._scale
-        train = self._features[: self._train]
-        self._values, self._vectors = torch.linalg.eigh(train.T @ train / len(train))
-
-    def fit(self, labels: Tensor) -> GlobalProbe:
-        """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
-        kept = _labelled(labels, FEWEST_FOR_VALIDATION)
-        if not kept.all():
-            return GlobalFitter(self._activations[kept], self._cells).fit(labels[kept])
-        onehot = torch.nn.functional.one_hot(labels, self._cells).double()
-        train, validation = self._features[: self._train], self._features[self._train :]
-        mean = onehot[: self._train].mean(dim=0)
-        rotated = self._vectors.T @ (train.T @ (onehot[: self._train] - mean) / len(train))
-        best: tuple[float, float, Tensor] | None = None
-        for penalty in PENALTIES:
-            weights = self._vectors @ (rotated / (self._values + penalty)[:, None])
-            read = (validation @ weights + mean).argmax(dim=1)
-            score = (read == labels[self._train :]).double().mean().item()
-            if best is None or score > best[0]:
-                best = (score, penalty, weights)
-        assert best is not None
-        weights = best[2] / self._scale[:, None]
-        return GlobalProbe(weights.float(), (mean - self._mean @ weights).float(), best[1])
-
-
 class SquareFitter:
     """Conditional logit over squares (McFadden, 1974): the square's chance is the softmax of its score.
 
     Args:
         activations: maps [N, C, H, W], one row a maze.
-        penalty: on the squared direction, in units of the channels' spread.
     """
 
-    def __init__(self, activations: Tensor, penalty: float = SQUARE_PENALTY) -> None:
-        self._penalty = penalty
+    def __init__(self, activations: Tensor) -> None:
         self._scale = activations.std(dim=(0, 2, 3)).clamp(min=1e-6)
-        self._features = activations.flatten(2) / self._scale[:, None]
+        self._features = (activations / self._scale[:, None, None]).flatten(2).transpose(1, 2).contiguous()
 
-    def fit(self, labels: Tensor) -> SquareProbe:
-        """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
-        kept = _labelled(labels, 1)
-        features, labels = self._features[kept], labels[kept]
-        direction = torch.zeros(features.shape[1], requires_grad=True)
-        optimiser = torch.optim.LBFGS([direction], max_iter=60, line_search_fn="strong_wolfe")
+    def fit(self, labels: Tensor, penalty: float = SQUARE_PENALTY, start: SquareProbe | None = None) -> SquareProbe:
+        """Return the probe of least penalised cross entropy.
 
-        def loss() -> Tensor:
-            optimiser.zero_grad()
-            scores = torch.einsum("ncs,c->ns", features, direction)
-            value = torch.nn.functional.cross_entropy(scores, labels) + self._penalty * direction.square().sum()
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
+        Args:
+            labels: int64 [N]; a row labelled -1 is left out.
+            penalty: on the squared direction, in units of the channels' spread.
+            start: where to begin: a probe of the same labels at another penalty.
 
-        optimiser.step(loss)  # type: ignore[no-untyped-call]
-        return SquareProbe((direction / self._scale).detach())
+        Raises:
+            GoalmazeError: no maze has a label.
+        """
+        known = labels >= 0
+        check_enough(int(known.sum()), len(labels), 1)
+        features = self._features if known.all() else self._features[known]
+        told = labels[known]
+        if start is None:
+            few = slice(FEW)
+            begin = conditional_logit(features[few], told[few], penalty, torch.zeros_like(self._scale))
+        else:
+            begin = start.direction * self._scale
+        return SquareProbe(conditional_logit(features, told, penalty, begin) / self._scale)
+
+
+def conditional_logit(features: Tensor, labels: Tensor, penalty: float, start: Tensor) -> Tensor:
+    """Return float32 [C], the weights of least cross entropy plus penalty, by Newton's method with halved steps.
+
+    Args:
+        features: [N, S, C], of all that could be chosen.
+        labels: int64 [N], what was.
+        penalty: on the squared weights.
+        start: float32 [C], where to begin.
+    """
+    mazes, squares, channels = features.shape
+    flat, rows = features.reshape(-1, channels), torch.arange(mazes)
+    own = features[rows, labels].mean(dim=0)
+
+    def value(weights: Tensor) -> tuple[Tensor, Tensor]:
+        logs = (flat @ weights).view(mazes, squares).log_softmax(dim=1)
+        return penalty * weights.square().sum() - logs[rows, labels].mean(), logs.exp()
+
+    def step(weights: Tensor, chances: Tensor) -> tuple[Tensor, float]:
+        expected = torch.bmm(chances[:, None], features)[:, 0]
+        slope = (expected.mean(dim=0) - own + 2 * penalty * weights).double()
+        found = torch.linalg.solve(_curvature(features, chances, expected, penalty), slope)
+        return found.float(), float(slope @ found)
+
+    return newton(start, value, step)
+
+
+def _curvature(features: Tensor, chances: Tensor, expected: Tensor, penalty: float) -> Tensor:
+    """Return float64 [C, C], the second derivative of the loss on some of the mazes."""
+    channels = features.shape[2]
+    count = min(len(features), max(FEWEST_FOR_CURVATURE, MAZES_TIMES_FEATURES // channels))
+    some, weighed = features[:count], features[:count] * chances[:count, :, None]
+    spread = some.reshape(-1, channels).T @ weighed.reshape(-1, channels) - expected[:count].T @ expected[:count]
+    return spread.double() / count + 2 * penalty * torch.eye(channels, dtype=torch.float64)
 
 
 def check_features(kind: str, fitted: int, given: int) -> None:
@@ -141,20 +124,6 @@ def check_features(kind: str, fitted: int, given: int) -> None:
         raise GoalmazeError(
             f"the {kind} probe reads {fitted} features, the activation has {given}; fit it at this site of this network"
         )
-
-
-def _labelled(labels: Tensor, fewest: int) -> Tensor:
-    kept = labels >= 0
-    if kept.sum() < fewest:
-        raise GoalmazeError(f"{int(kept.sum())} of {len(labels)} mazes have a label; to fit needs {fewest} or more")
-    return kept
-
-
-def make_fitter(kind: str, activations: Tensor, cells: int) -> GlobalFitter | SquareFitter:
-    """Return the fitter for activations [N, ...]: "square" where they are maps and it is asked for, else "global"."""
-    return (
-        SquareFitter(activations) if kind == "square" and activations.dim() == 4 else GlobalFitter(activations, cells)
-    )
 
 
 def accuracy(probe: Probe, activations: Tensor, labels: Tensor) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Global linear probes of classes and of numbers, with the penalty chosen on held-out mazes."""
+"""Global linear probes, from all features together: of cells, of classes and of numbers."""
 
 from __future__ import annotations
 
@@ -7,25 +7,21 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.fitting import FEWEST_FOR_VALIDATION, PENALTIES, VALIDATION_SHARE, check_features
+from goalmaze.probes.eigenbasis import Eigenbasis, Linear, check_enough
+from goalmaze.probes.fitting import check_features
 
-LOGISTIC_PENALTIES = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-"""On half the squared weights, for features of unit variance; from strong to weak, each starts where the last ended."""
-
-ITERATIONS = 40
-WORSE = 1e-2
+WORSE = 1e-3
 """Loss on held-out mazes above the best so far at which weaker penalties are no longer tried."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ClassProbe:
-    """Multinomial logistic regression.
+class GlobalProbe:
+    """One linear score for every class, or for every cell, from all features together.
 
     Attributes:
         weights: float32 [D, K].
         bias: float32 [K].
-        penalty: the one chosen.
+        penalty: the one chosen on held-out mazes.
     """
 
     weights: Tensor
@@ -33,13 +29,13 @@ class ClassProbe:
     penalty: float
 
     def scores(self, activations: Tensor) -> Tensor:
-        """Return float32 [N, K], the classes' logits for activations [N, ...]."""
+        """Return float32 [N, K], the scores for activations [N, ...]; of a logistic probe, the classes' logits."""
         features = activations.flatten(1)
-        check_features("class", len(self.weights), features.shape[1])
+        check_features("global", len(self.weights), features.shape[1])
         return features @ self.weights + self.bias
 
     def __call__(self, activations: Tensor) -> Tensor:
-        """Return int64 [N], the class read from activations [N, ...]."""
+        """Return int64 [N], the class or cell of the highest score for activations [N, ...]."""
         return self.scores(activations).argmax(dim=1)
 
 
@@ -64,97 +60,85 @@ class NumberProbe:
         return features @ self.weights + self.bias
 
 
-def fit_classes(activations: Tensor, labels: Tensor, classes: int, mazes: Tensor | None = None) -> ClassProbe:
-    """Return the logistic probe that is likeliest on held-out mazes.
+class GlobalFitter:
+    """Fits probes of one thing after another to the same activations, whose eigenbasis is found once.
 
     Args:
         activations: [N, ...], one row a sample.
-        labels: int64 [N]; a row labelled -1 is left out.
-        classes: number K of them.
         mazes: int64 [N], from which maze a row is, ascending; one row each if not given. The last fifth of the mazes
             chooses the penalty.
 
     Raises:
-        GoalmazeError: too few mazes have a label.
-    """
-    kept = labels >= 0
-    rows = torch.arange(len(labels)) if mazes is None else mazes
-    features, labels, rows = activations.flatten(1)[kept], labels[kept], rows[kept]
-    train = split_mazes(rows)
-    x, mean, scale = _standardised(features, train)
-    weights = torch.zeros(x.shape[1] + 1, classes)
-    ones = torch.ones(len(x), 1)
-    x = torch.cat([x, ones], dim=1)
-    best: tuple[float, float, Tensor] | None = None
-    for penalty in LOGISTIC_PENALTIES:
-        weights = _descend(x[train], labels[train], weights, penalty)
-        loss = float(torch.nn.functional.cross_entropy(x[~train] @ weights, labels[~train]))
-        if best is not None and loss > best[0] + WORSE:
-            break
-        if best is None or loss < best[0]:
-            best = (loss, penalty, weights)
-    assert best is not None
-    found = best[2][:-1] / scale[:, None]
-    return ClassProbe(found, best[2][-1] - mean @ found, best[1])
-
-
-def fit_number(activations: Tensor, numbers: Tensor) -> NumberProbe:
-    """Return the ridge probe of least squared error on held-out mazes.
-
-    Args:
-        activations: [N, ...], one row a maze.
-        numbers: float32 [N]; a row that is NaN is left out.
-
-    Raises:
-        GoalmazeError: too few mazes have a number.
-    """
-    kept = ~numbers.isnan()
-    features, wanted = activations.flatten(1)[kept].double(), numbers[kept].double()
-    train = split_mazes(torch.arange(len(wanted)))
-    x, mean, scale = _standardised(features, train)
-    centre = wanted[train].mean()
-    values, vectors = torch.linalg.eigh(x[train].T @ x[train] / int(train.sum()))
-    pull = vectors.T @ (x[train].T @ (wanted[train] - centre) / int(train.sum()))
-    best: tuple[float, float, Tensor] | None = None
-    for penalty in PENALTIES:
-        weights = vectors @ (pull / (values + penalty))
-        error = float((x[~train] @ weights + centre - wanted[~train]).square().mean())
-        if best is None or error < best[0]:
-            best = (error, penalty, weights)
-    assert best is not None
-    found = best[2] / scale
-    return NumberProbe(found.float(), float(centre - mean @ found), best[1])
-
-
-def split_mazes(rows: Tensor) -> Tensor:
-    """Return bool [N], True for the samples to fit on: those not from the last fifth of the mazes `rows` int64 [N].
-
-    Raises:
         GoalmazeError: there are too few mazes.
     """
-    mazes = torch.tensor(sorted(set(rows.tolist())))
-    if len(mazes) < FEWEST_FOR_VALIDATION:
-        raise GoalmazeError(f"{len(mazes)} mazes have a label; to fit needs {FEWEST_FOR_VALIDATION} or more")
-    train: Tensor = rows < mazes[len(mazes) - int(len(mazes) * VALIDATION_SHARE)]
-    return train
 
+    def __init__(self, activations: Tensor, mazes: Tensor | None = None) -> None:
+        self._basis = Eigenbasis(activations.flatten(1), mazes)
+        self._mazes = torch.arange(len(activations)) if mazes is None else mazes
 
-def _standardised(features: Tensor, train: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    mean, scale = features[train].mean(dim=0), features[train].std(dim=0)
-    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
-    return (features - mean) / scale, mean, scale
+    def cells(self, labels: Tensor, cells: int) -> GlobalProbe:
+        """Return the ridge probe onto one-hot cells that reads most held-out mazes right.
 
+        Args:
+            labels: int64 [N]; a row labelled -1 is left out.
+            cells: number H*W of them.
 
-def _descend(x: Tensor, labels: Tensor, start: Tensor, penalty: float) -> Tensor:
-    """Return weights [D+1, K] of least penalised loss; the last row, the bias, is free."""
-    weights = start.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+        Raises:
+            GoalmazeError: too few mazes have a label.
+        """
+        known, held_out = self._split(labels >= 0)
+        onehot = torch.nn.functional.one_hot(labels.clamp(min=0), cells).float()
+        x, truth = self._basis.turned[held_out], labels[held_out]
+        fits = self._basis.ridge(onehot, known)
+        return self._global(min(fits, key=lambda fit: -int(((x @ fit[1] + fit[2]).argmax(dim=1) == truth).sum())))
 
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        value = torch.nn.functional.cross_entropy(x @ weights, labels) + penalty / 2 * weights[:-1].square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    def classes(self, labels: Tensor, classes: int) -> GlobalProbe:
+        """Return the multinomial logistic probe that is likeliest on held-out mazes.
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    return weights.detach()
+        Args:
+            labels: int64 [N]; a row labelled -1 is left out.
+            classes: number K of them.
+
+        Raises:
+            GoalmazeError: too few mazes have a label.
+        """
+        _, held_out = self._split(labels >= 0)
+        x, truth = self._basis.turned[held_out], labels[held_out]
+        best: tuple[float, Linear] | None = None
+        for fit in self._basis.logistic(labels, classes):
+            loss = float(torch.nn.functional.cross_entropy(x @ fit[1] + fit[2], truth))
+            if best is not None and loss > best[0] + WORSE:
+                break
+            if best is None or loss < best[0]:
+                best = loss, fit
+        assert best is not None
+        return self._global(best[1])
+
+    def number(self, numbers: Tensor) -> NumberProbe:
+        """Return the ridge probe of least squared error on held-out mazes.
+
+        Args:
+            numbers: float32 [N]; a row that is NaN is left out.
+
+        Raises:
+            GoalmazeError: too few mazes have a number.
+        """
+        known, held_out = self._split(~numbers.isnan())
+        x, truth = self._basis.turned[held_out], numbers[held_out]
+        fits = self._basis.ridge(numbers.nan_to_num()[:, None], known)
+        penalty, weights, bias = min(fits, key=lambda fit: float(((x @ fit[1] + fit[2])[:, 0] - truth).square().mean()))
+        weights, bias = self._basis.original(weights, bias)
+        return NumberProbe(weights[:, 0], float(bias[0]), penalty)
+
+    def _split(self, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return bool [N] twice: the samples with a label, and those of them that choose the penalty."""
+        mazes = len(torch.unique(self._mazes))
+        check_enough(len(torch.unique(self._mazes[known])), mazes)
+        train = self._basis.train
+        for part in (train, ~train):
+            check_enough(int((known & part).sum()), int(part.sum()), 1)
+        return known, known & ~train
+
+    def _global(self, fit: Linear) -> GlobalProbe:
+        penalty, weights, bias = fit
+        return GlobalProbe(*self._basis.original(weights, bias), penalty)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -22,6 +24,7 @@ from goalmaze.probes.baselines import (
     Score,
     Tally,
     control_labels,
+    macro_f1,
     permutation_test,
     shuffled,
     tally_explained,
@@ -29,9 +32,9 @@ from goalmaze.probes.baselines import (
     tally_right,
 )
 from goalmaze.probes.concepts import Kind, Labels, label_concepts
-from goalmaze.probes.fitting import GlobalFitter, SquareFitter
-from goalmaze.probes.linear import fit_classes, fit_number
-from goalmaze.probes.windows import WindowCellFitter, fit_square_classes
+from goalmaze.probes.fitting import SquareFitter
+from goalmaze.probes.linear import GlobalFitter
+from goalmaze.probes.windows import SquareClassFitter, WindowCellFitter
 
 Look = Literal["square", "window", "global"]
 """How a probe looks at a map: a square by itself, a 3×3 window, or all of it at once."""
@@ -142,6 +145,8 @@ def gather_material(
 class Atlas:
     """Reads concept after concept at site after site: fitted on some mazes, with all its controls, judged on others.
 
+    Threads may read side by side.
+
     Args:
         fit: mazes to fit on.
         test: others.
@@ -152,6 +157,7 @@ class Atlas:
         self._fit, self._test, self._seed = fit, test, seed
         self._seen = Fitters(fit.observations, fit.levels, seed)
         self._of_observation: dict[tuple[str, Look], Score] = {}
+        self._observing = threading.Lock()
 
     def read(self, site: str, concepts: Sequence[str], look: Look) -> list[Reading]:
         """Return the readings of some concepts at one site.
@@ -191,18 +197,19 @@ class Atlas:
             shuffled=score(trained, held_out, shuffled(own, seed), shuffled(truth, seed + 1)),
             majority=tallied(labels, _commonest(labels, truth), truth).scored(seed),
             control=score(trained, held_out, memorised, tested),
-            p=permutation_test(read, lambda dealt: tallied(labels, dealt, truth).score, PERMUTATIONS, seed),
+            p=permutation_test(read, lambda dealt: measured(labels, dealt, truth), PERMUTATIONS, seed),
             probe=probe,
         )
 
     def _observed(self, concept: str, look: Look) -> Score:
         """Return the score of a probe on the observation, which is the same at every site."""
         look = look if _has_squares(self._fit.observations, self._fit.levels) else "global"
-        if (concept, look) not in self._of_observation:
-            labels, truth = self._fit.labels[concept], self._test.labels[concept].values
-            read = self._seen.fit(labels, look)(self._test.observations)
-            self._of_observation[concept, look] = tallied(labels, read, truth).scored(self._seed)
-        return self._of_observation[concept, look]
+        with self._observing:
+            if (concept, look) not in self._of_observation:
+                labels, truth = self._fit.labels[concept], self._test.labels[concept].values
+                read = self._seen.fit(labels, look)(self._test.observations)
+                self._of_observation[concept, look] = tallied(labels, read, truth).scored(self._seed)
+            return self._of_observation[concept, look]
 
 
 def read_concept(fit: Material, test: Material, site: str, concept: str, look: Look, seed: int = 0) -> Reading:
@@ -234,7 +241,11 @@ class Fitters:
 
     def __init__(self, activations: Tensor, levels: LevelBatch, seed: int) -> None:
         self._activations, self._cells, self._seed = activations, levels.height * levels.width, seed
-        self._fitters: dict[Look, GlobalFitter | SquareFitter | WindowCellFitter] = {}
+        self._globally = functools.cache(lambda: GlobalFitter(activations))
+        self._of_classes = functools.cache(lambda side: SquareClassFitter(activations, side, seed))
+        self._of_cells = functools.cache(
+            lambda side: SquareFitter(activations) if side == 1 else WindowCellFitter(activations, side)
+        )
 
     def fit(self, labels: Labels, look: Look) -> Callable[[Tensor], Tensor]:
         """Return the probe of a concept: from activations [N, ...] to answers like the labels.
@@ -242,35 +253,29 @@ class Fitters:
         Raises:
             GoalmazeError: the probe cannot look at such activations in this way.
         """
-        activations = self._activations
         if look not in (*SIDES, "global"):
             raise unknown("look of a probe", look, (*SIDES, "global"))
-        if look != "global" and activations.dim() != 4:
+        return self._fit_global(labels) if look == "global" else self._fit_squares(labels, look)
+
+    def _fit_global(self, labels: Labels) -> Callable[[Tensor], Tensor]:
+        if labels.kind == "squares":
+            raise GoalmazeError(
+                f"'{labels.name}' has an answer for every square; read it with a square or window probe"
+            )
+        if labels.kind == "cell":
+            return self._globally().cells(labels.values, self._cells)
+        if labels.kind == "number":
+            return self._globally().number(labels.values)
+        return self._globally().classes(labels.values, len(labels.classes))
+
+    def _fit_squares(self, labels: Labels, look: Look) -> Callable[[Tensor], Tensor]:
+        if self._activations.dim() != 4:
             raise GoalmazeError(f"a {look} probe needs a map, this site has no squares; read it with a global one")
         if labels.kind == "squares":
-            if look == "global":
-                raise GoalmazeError(
-                    f"'{labels.name}' has an answer for every square; read it with a square or window probe"
-                )
-            return fit_square_classes(activations, labels.values, len(labels.classes), SIDES[look], self._seed)
+            return self._of_classes(SIDES[look]).fit(labels.values, len(labels.classes))
         if labels.kind == "cell":
-            return self._of_cells(look).fit(labels.values)
-        if look != "global":
-            raise GoalmazeError(f"a {look} probe answers for squares; read an answer about the maze with a global one")
-        if labels.kind == "number":
-            return fit_number(activations, labels.values)
-        return fit_classes(activations, labels.values, len(labels.classes))
-
-    def _of_cells(self, look: Look) -> GlobalFitter | SquareFitter | WindowCellFitter:
-        if look not in self._fitters:
-            self._fitters[look] = (
-                GlobalFitter(self._activations, self._cells)
-                if look == "global"
-                else SquareFitter(self._activations)
-                if look == "square"
-                else WindowCellFitter(self._activations)
-            )
-        return self._fitters[look]
+            return self._of_cells(SIDES[look]).fit(labels.values)
+        raise GoalmazeError(f"a {look} probe answers for squares; read an answer about the maze with a global one")
 
 
 def tallied(labels: Labels, read: Tensor, truth: Tensor) -> Tally:
@@ -280,6 +285,13 @@ def tallied(labels: Labels, read: Tensor, truth: Tensor) -> Tally:
     if labels.kind == "number":
         return tally_explained(read, truth, float(labels.values.nanmean()))
     return tally_right(read, truth)
+
+
+def measured(labels: Labels, read: Tensor, truth: Tensor) -> float:
+    """Return how well all held-out mazes were read, as `tallied` has it for each."""
+    return (
+        macro_f1(read, truth, len(labels.classes)) if labels.kind == "squares" else tallied(labels, read, truth).score
+    )
 
 
 def _types(material: Material, labels: Labels) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.fitting import VALIDATION_SHARE, SquareFitter, accuracy, check_features
-from goalmaze.probes.linear import fit_classes
+from goalmaze.probes.eigenbasis import VALIDATION_SHARE
+from goalmaze.probes.fitting import SquareFitter, accuracy, check_features
+from goalmaze.probes.linear import GlobalFitter
 
 MOST_SAMPLES = 10_000
 """Squares that a class probe is fitted on; of more, whole mazes are drawn."""
@@ -71,27 +72,35 @@ class WindowCellProbe:
         return scores.flatten(1).argmax(dim=1)
 
 
-def fit_square_classes(maps: Tensor, labels: Tensor, classes: int, side: int = 1, seed: int = 0) -> WindowClassProbe:
-    """Return the logistic probe of the class of a square.
+class SquareClassFitter:
+    """Logistic probes of the class of a square, from the windows around it.
 
     Args:
         maps: [N, C, H, W], one row a maze; the last fifth of those used chooses the penalty.
-        labels: int64 [N, H*W]; a square labelled -1 is left out.
-        classes: number K of them.
         side: of the window, odd.
         seed: of the mazes drawn where there are too many.
 
     Raises:
-        GoalmazeError: the window has no middle, or too few mazes have a label.
+        GoalmazeError: the window has no middle, or there are too few mazes.
     """
-    mazes = min(len(maps), max(1, MOST_SAMPLES // labels.shape[1]))
-    drawn = torch.randperm(len(maps), generator=torch.Generator().manual_seed(seed))[:mazes].sort().values
-    seen = windows(maps[drawn], side)
-    samples = seen.flatten(2).transpose(1, 2).reshape(-1, seen.shape[1])
-    rows = torch.arange(mazes).repeat_interleave(labels.shape[1])
-    probe = fit_classes(samples, labels[drawn].flatten(), classes, rows)
-    kernel = probe.weights.T.reshape(classes, maps.shape[1], side, side)
-    return WindowClassProbe(kernel, probe.bias, probe.penalty)
+
+    def __init__(self, maps: Tensor, side: int = 1, seed: int = 0) -> None:
+        squares = maps.shape[2] * maps.shape[3]
+        mazes = min(len(maps), max(1, MOST_SAMPLES // squares))
+        luck = torch.Generator().manual_seed(seed)
+        self._drawn = torch.randperm(len(maps), generator=luck)[:mazes].sort().values
+        self._kernel = (maps.shape[1], side, side)
+        samples = windows(maps[self._drawn], side).flatten(2).transpose(1, 2).flatten(0, 1)
+        self._fitter = GlobalFitter(samples, torch.arange(mazes).repeat_interleave(squares))
+
+    def fit(self, labels: Tensor, classes: int) -> WindowClassProbe:
+        """Return the probe of K classes for labels int64 [N, H*W]; a square labelled -1 is left out.
+
+        Raises:
+            GoalmazeError: too few mazes have a label.
+        """
+        probe = self._fitter.classes(labels[self._drawn].flatten(), classes)
+        return WindowClassProbe(probe.weights.T.reshape(classes, *self._kernel), probe.bias, probe.penalty)
 
 
 class WindowCellFitter:
@@ -103,17 +112,18 @@ class WindowCellFitter:
     """
 
     def __init__(self, maps: Tensor, side: int = 3) -> None:
-        self._seen, self._shape = windows(maps, side), (maps.shape[1], side, side)
+        seen, self._kernel = windows(maps, side), (maps.shape[1], side, side)
         self._train = len(maps) - int(len(maps) * VALIDATION_SHARE)
+        self._fitter, self._held_out = SquareFitter(seen[: self._train]), seen[self._train :]
 
     def fit(self, labels: Tensor) -> WindowCellProbe:
         """Return the probe for labels int64 [N]; a row labelled -1 is left out."""
-        fit, held_out = slice(self._train), slice(self._train, None)
-        best: tuple[int, WindowCellProbe] | None = None
+        told, truth = labels[: self._train], labels[self._train :]
+        probe, best = None, None
         for penalty in CELL_PENALTIES:
-            probe = SquareFitter(self._seen[fit], penalty).fit(labels[fit])
-            hits = accuracy(probe, self._seen[held_out], labels[held_out])[0]
+            probe = self._fitter.fit(told, penalty, probe)
+            hits = accuracy(probe, self._held_out, truth)[0]
             if best is None or hits > best[0]:
-                best = (hits, WindowCellProbe(probe.direction.reshape(self._shape), penalty))
+                best = hits, WindowCellProbe(probe.direction.reshape(self._kernel), penalty)
         assert best is not None
         return best[1]

@@ -1,4 +1,4 @@
-"""How long does the atlas take: every target at every site of a zoo agent, with all that each reading must beat?"""
+"""How long does the atlas take: every concept at every site of a zoo agent, with all that each reading must beat?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.experiments.configs import ProbeConfig
-from goalmaze.experiments.reading.atlas import read_agent
+from goalmaze.experiments.reading.atlas import ALL, read_agent
 
 SECONDS_WANTED = 60.0
 
@@ -24,7 +24,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
 
 
 def _row(agent: str) -> dict[str, Any]:
-    config = ProbeConfig(agent=agent)
+    config = ProbeConfig(agent=agent, targets=(ALL,))
     begun, used = time.perf_counter(), time.process_time()
     report = read_agent(load_agent(agent), config)
     seconds, spent = time.perf_counter() - begun, time.process_time() - used

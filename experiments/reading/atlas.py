@@ -15,6 +15,7 @@ from goalmaze.envs.families.base import EVALUATION, FITTING
 from goalmaze.experiments.configs import ProbeConfig
 from goalmaze.experiments.errands import Errand, draw_errand
 from goalmaze.experiments.report import number, table
+from goalmaze.experiments.side_by_side import side_by_side
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.baselines import Score
 from goalmaze.probes.concepts import concept_names
@@ -152,8 +153,10 @@ def read_agent(agent: Agent, config: ProbeConfig) -> ProbeReport:
     errand = draw_errand(family, config.levels, config.seed)
     unsteered = errand.run(agent.policy).everywhere.other
     atlas, readings = Atlas(fit, test, config.seed), []
-    for site in tqdm(fit.trained, desc="probing", unit="site", leave=False, disable=None):
-        for one in _readings_at(site, agent, config.probe, fit, atlas):
+    sites = list(fit.trained)
+    found = side_by_side(lambda site: _readings_at(site, agent, config.probe, fit, atlas), sites)
+    for at_site in tqdm(found, total=len(sites), desc="probing", unit="site", leave=False, disable=None):
+        for one in at_site:
             steered = _steered(agent, one, fit, errand) if one.concept in target_names(family) else None
             readings.append(TestedReading(one, steered, unsteered))
     return ProbeReport(

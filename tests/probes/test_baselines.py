@@ -12,9 +12,9 @@ from torch import Tensor
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.baselines import (
     control_labels,
+    macro_f1,
     permutation_test,
     shuffled,
-    shuffled_score,
     tally_explained,
     tally_f1,
     tally_right,
@@ -43,7 +43,7 @@ def test_the_shuffled_control_is_at_chance_where_judging_it_by_true_labels_is_no
     fitter = SquareFitter(maps)
     misjudged = accuracy(fitter.fit(shuffled(labels, 0)), held_out, truth)
     assert misjudged[0] > 500
-    hits, of = shuffled_score(fitter, labels, held_out, truth, 0)
+    hits, of = accuracy(fitter.fit(shuffled(labels, 0)), held_out, shuffled(truth, 1))
     chance = float((torch.bincount(truth, minlength=36) / 1000).square().sum())
     assert of == 1000
     assert stats.binomtest(hits, of, chance).pvalue > 1e-3
@@ -107,6 +107,7 @@ def test_scores_are_those_of_scikit_learn_and_unlabelled_ones_do_not_count() -> 
     kept = truth >= 0
     theirs = f1_score(truth[kept], read[kept], average="macro")
     assert tally_f1(read, truth, 4).score == pytest.approx(theirs)
+    assert macro_f1(read, truth, 4) == tally_f1(read, truth, 4).score
     assert tally_f1(read, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
     numbers, guess = torch.randn(60, generator=luck), torch.randn(60, generator=luck)
     mean = float(numbers.mean())

@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.linear import LOGISTIC_PENALTIES, fit_classes, fit_number, split_mazes
+from goalmaze.probes.eigenbasis import LOGISTIC_PENALTIES, split_mazes
+from goalmaze.probes.linear import GlobalFitter
 
 CLASSES = 4
 
@@ -27,13 +28,13 @@ def clouds(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 def test_classes_are_read_as_well_as_can_be_and_at_chance_when_shuffled() -> None:
     features, labels, bayes = clouds(6000)
     fit, test = slice(3000), slice(3000, None)
-    probe = fit_classes(features[fit], labels[fit], CLASSES)
+    probe = GlobalFitter(features[fit]).classes(labels[fit], CLASSES)
     hits = int((probe(features[test]) == labels[test]).sum())
     best = int((bayes[test] == labels[test]).sum())
     assert 1200 < best < 2900
     assert 0.98 * best < hits <= best + 30
     dealt = labels[torch.randperm(6000, generator=torch.Generator().manual_seed(1))]
-    blind = fit_classes(features[fit], dealt[fit], CLASSES)
+    blind = GlobalFitter(features[fit]).classes(dealt[fit], CLASSES)
     by_luck = int((blind(features[test]) == dealt[test]).sum())
     assert (
         stats.binomtest(by_luck, 3000, float((dealt[test] == dealt[test].mode().values).float().mean())).pvalue > 1e-4
@@ -51,7 +52,7 @@ def test_the_class_probe_is_scikit_learns_at_the_penalty_that_is_likeliest_on_he
         theirs = LogisticRegression(C=1 / (penalty * train), tol=1e-8, max_iter=2000).fit(x[:train], labels[:train])
         chances = theirs.predict_log_proba(x[train:])
         losses.append(-chances[np.arange(80), labels[train:]].mean())
-    probe = fit_classes(features, labels, CLASSES)
+    probe = GlobalFitter(features).classes(labels, CLASSES)
     assert probe.penalty == LOGISTIC_PENALTIES[int(np.argmin(losses))]
     theirs = LogisticRegression(C=1 / (probe.penalty * train), tol=1e-8, max_iter=2000).fit(x[:train], labels[:train])
     ours = probe.scores(features).softmax(1).double().numpy()
@@ -66,12 +67,12 @@ def test_numbers_are_read_as_ridge_regression_reads_them() -> None:
     numbers = features.flatten(1)[:, :3].sum(1) + torch.randn(500, generator=luck) * 3 + 20
     missing = torch.rand(500, generator=luck) < 0.2
     told = torch.where(missing, torch.nan, numbers)
-    probe = fit_number(features, told)
-    x, y = features.flatten(1)[~missing].double().numpy(), numbers[~missing].double().numpy()
-    train = len(y) - len(y) // 5
-    mean, scale = x[:train].mean(0), x[:train].std(0, ddof=1)
-    theirs = Ridge(alpha=probe.penalty * train).fit((x[:train] - mean) / scale, y[:train])
-    np.testing.assert_allclose(probe(features[~missing]), theirs.predict((x - mean) / scale), atol=1e-3)
+    probe = GlobalFitter(features).number(told)
+    x = features.flatten(1).double().numpy()
+    x = (x - x[:400].mean(0)) / x[:400].std(0, ddof=1)
+    train = np.flatnonzero(~missing[:400].numpy())
+    theirs = Ridge(alpha=probe.penalty * len(train)).fit(x[train], numbers[train])
+    np.testing.assert_allclose(probe(features), theirs.predict(x), atol=1e-3)
     fresh = torch.randn(2000, 6, 5, generator=luck) * 4 + 1
     error = (probe(fresh) - fresh.flatten(1)[:, :3].sum(1) - 20).square().mean()
     assert error < 1.0 < 10 < numbers.var()
@@ -88,8 +89,8 @@ def test_a_maze_is_never_on_both_sides_of_the_split() -> None:
 
 def test_a_probe_from_elsewhere_is_refused_by_name() -> None:
     features, labels, _ = clouds(200)
-    for probe in (fit_classes(features, labels, CLASSES), fit_number(features, labels.float())):
+    for probe in (GlobalFitter(features).classes(labels, CLASSES), GlobalFitter(features).number(labels.float())):
         with pytest.raises(GoalmazeError, match="probe reads 10 features, the activation has 12; fit it at this site"):
             probe(torch.zeros(3, 12))
     with pytest.raises(GoalmazeError, match="0 mazes have a label"):
-        fit_classes(features, torch.full((200,), -1), CLASSES)
+        GlobalFitter(features).classes(torch.full((200,), -1), CLASSES)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.carriers import channel_carriers
-from goalmaze.probes.fitting import GlobalFitter, SquareFitter, accuracy
-from goalmaze.probes.windows import WindowCellFitter, fit_square_classes, windows
+from goalmaze.probes.fitting import SquareFitter, accuracy
+from goalmaze.probes.linear import GlobalFitter
+from goalmaze.probes.windows import SquareClassFitter, WindowCellFitter, windows
 
 SIDE = 6
 
@@ -45,11 +46,13 @@ def test_windows_are_what_lies_around_each_square() -> None:
 def test_what_stands_beside_is_read_by_a_window_and_not_by_the_square_itself() -> None:
     maps, labels = beside(300)
     held_out, truth = beside(100, 1)
-    scores = [float((fit_square_classes(maps, labels, 2, side)(held_out) == truth).float().mean()) for side in (1, 3)]
+    scores = [
+        float((SquareClassFitter(maps, side).fit(labels, 2)(held_out) == truth).float().mean()) for side in (1, 3)
+    ]
     assert scores[1] > 0.97
     assert abs(scores[0] - float((truth == 0).float().mean())) < 0.05
     dealt = labels[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
-    blind = fit_square_classes(maps, dealt, 2, 3)
+    blind = SquareClassFitter(maps, 3).fit(dealt, 2)
     assert float((blind(held_out) == truth).float().mean()) < 0.7
 
 
@@ -57,7 +60,7 @@ def test_the_square_probe_is_a_logistic_regression_on_squares() -> None:
     maps, _ = beside(60)
     labels = (maps[:, 0] + 0.5 * maps[:, 2] + 0.7 * noise(60, 1, 5)[:, 0] > 0.3).long().flatten(1)
     labels[:, ::7] = -1
-    probe = fit_square_classes(maps, labels, 2)
+    probe = SquareClassFitter(maps).fit(labels, 2)
     x, y = maps.movedim(1, -1).reshape(-1, 3).double().numpy(), labels.flatten().numpy()
     train = (np.arange(len(y)) < 48 * SIDE**2) & (y >= 0)
     mean, scale = x[train].mean(0), x[train].std(0, ddof=1)
@@ -108,8 +111,8 @@ def test_a_probe_from_another_network_is_refused_by_name(kind: str) -> None:
     probe = {
         "square": lambda: SquareFitter(maps).fit(cells),
         "window": lambda: WindowCellFitter(maps).fit(cells),
-        "classes": lambda: fit_square_classes(maps, labels, 2, 3),
-        "global": lambda: GlobalFitter(maps, SIDE**2).fit(cells),
+        "classes": lambda: SquareClassFitter(maps, 3).fit(labels, 2),
+        "global": lambda: GlobalFitter(maps).cells(cells, SIDE**2),
     }[kind]()
     with pytest.raises(GoalmazeError, match=r"probe reads \d+ features, the activation has \d+; fit it at this site"):
         probe(noise(2, 4))
