@@ -91,7 +91,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
     axes.set_title(title, fontsize=11, loc="left")
     handles = [Line2D([], [], linewidth=7, color=colour, label=name) for name, colour in parts]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=len(parts), frameon=False)
-    _bare(axes)
+    bare(axes)
 
 
 def points_with_intervals(
@@ -115,7 +115,7 @@ def points_with_intervals(
     axes.set_ylabel("share of mazes")
     axes.set_title(title, fontsize=11, loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9, columnspacing=1.0)
-    _bare(axes)
+    bare(axes)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -125,6 +125,14 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _bare(axes: Axes) -> None:
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures as PNG under their names into a folder and return the files."""
+    for name, figure in figures.items():
+        save_figure(figure, folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in figures]
+
+
+def bare(axes: Axes) -> None:
+    """Take away the lines above and to the right."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -14,7 +14,7 @@ from goalmaze.envs.families import known_families
 from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.behaviour.evaluate import Evaluation
 from goalmaze.experiments.behaviour.grid import ONLY_TRAINING, SHIFT, Condition, Grid
-from goalmaze.experiments.figures import save_figure
+from goalmaze.experiments.figures import bare, save_figure
 from goalmaze.experiments.statistics.intervals import Rate
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
@@ -158,8 +158,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
     axes.set_ylim(-0.03, 1.03)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    bare(axes)
 
 
 def _points(grid: Grid, agent: str, dial: str, measure: Measure) -> list[tuple[float, Rate]]:

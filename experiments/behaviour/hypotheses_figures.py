@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.experiments.behaviour.hypotheses import Account, Scoreboard, Scoreboards
-from goalmaze.experiments.figures import save_figure
+from goalmaze.experiments.figures import bare, save_figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 MARKERS = "oDs^vPX"
@@ -51,7 +51,7 @@ def _losses(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) ->
     axes.set_xlabel("log-loss, nats an action; 95 % intervals over levels, not seeds", fontsize=9)
     axes.set_title(f"{board.agent.removeprefix('zoo:')}, {board.shift}: {board.levels} levels", fontsize=10, loc="left")
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)
 
 
 def _name(board: Scoreboard, one: Account) -> str:
@@ -70,4 +70,4 @@ def draw_calibrations(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str,
     axes.set_xlabel("chance told", fontsize=9)
     axes.set_ylabel("how often taken", fontsize=9)
     axes.set_title("calibration (* best, or not told apart)", fontsize=10, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
+    bare(axes)

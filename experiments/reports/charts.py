@@ -17,6 +17,7 @@ from goalmaze.experiments.behaviour.grid import Grid
 from goalmaze.experiments.behaviour.grid_figures import COLOURS, Measure, arrived, draw_curve, numeric_dials, preference
 from goalmaze.experiments.behaviour.hypotheses import Scoreboard
 from goalmaze.experiments.behaviour.hypotheses_figures import draw_calibrations, looks_of
+from goalmaze.experiments.figures import bare
 from goalmaze.experiments.reports.findings import AgentFindings
 
 WIDTH, HEIGHT = 4.2, 2.9
@@ -64,7 +65,7 @@ def chart(draw: Draw, name: str, label: str) -> Markup:
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
         draw(axes)
-        axes.spines[["top", "right"]].set_visible(False)
+        bare(axes)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(LEFT_OUT))
     return inline(buffer.getvalue(), name, label)

@@ -116,7 +116,8 @@ def steer(config: RetargetConfig) -> SteeringReport:
     if config.benchmark or config.auto:
         report = dataclasses.replace(report, benchmark=benchmark(agent.policy, errands, candidates, config.bounds))
     if config.figures is not None:
-        from goalmaze.experiments.steering.pictures import draw_edit, draw_ledger
+        from goalmaze.experiments.steering.ledger_pictures import draw_ledger
+        from goalmaze.experiments.steering.pictures import draw_edit
 
         drawn = draw_edit(agent.policy, errands[0], candidates[0], config.figures) if candidates else []
         drawn += [] if report.ledger is None else draw_ledger(report.ledger, config.figures)

@@ -20,10 +20,9 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import TARGET_COLOUR, frame
 from goalmaze.envs.solving import UNREACHABLE, distances
 from goalmaze.experiments.errands import Errand
-from goalmaze.experiments.figures import GREY, hexadecimal, save_figure
+from goalmaze.experiments.figures import hexadecimal, save_figures
 from goalmaze.experiments.steering.bins import off_path_distances, target_distances
 from goalmaze.experiments.steering.candidates import Candidate
-from goalmaze.experiments.steering.ledger import Entry, Ledger
 from goalmaze.experiments.steering.paths import path_chances
 from goalmaze.probes.activations import captured
 from goalmaze.probes.edits import Edit, applied
@@ -40,18 +39,12 @@ def draw_edit(policy: NetworkPolicy, errand: Errand, chosen: Candidate, folder: 
     """Draw an edit's vector fields, heat maps and, unless its site holds features, maps into a folder."""
     telling = telling_mazes(errand)
     figures = {
-        "field": vector_fields(policy, errand, int(telling[0]), chosen),
-        "heat": heat_maps(policy, errand, telling[:MAZES_SHOWN], chosen),
+        "retarget-field": vector_fields(policy, errand, int(telling[0]), chosen),
+        "retarget-heat": heat_maps(policy, errand, telling[:MAZES_SHOWN], chosen),
     }
     if _held(policy, errand, errand.levels, 0, chosen.edits(errand)[0].site).dim() == 3:
-        figures["activations"] = activation_maps(policy, errand, int(telling[0]), chosen)
-    return [_saved(figure, folder / f"retarget-{name}.png") for name, figure in figures.items()]
-
-
-def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
-    """Draw the ledger as a scatter and as a profile over depth into a folder and return the files."""
-    figures = {"ledger": scatter(ledger), "depth": depth_profile(ledger)}
-    return [_saved(figure, folder / f"retarget-{name}.png") for name, figure in figures.items()]
+        figures["retarget-activations"] = activation_maps(policy, errand, int(telling[0]), chosen)
+    return save_figures(figures, folder)
 
 
 def telling_mazes(errand: Errand) -> NDArray[np.intp]:
@@ -178,66 +171,6 @@ def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candi
     return figure
 
 
-def scatter(ledger: Ledger) -> Figure:
-    """Return read score against steer score, the size of a dot telling what the edit costs."""
-    figure = Figure(figsize=(9.6, 6.4))
-    axes = figure.subplots(gridspec_kw={"left": 0.09, "right": 0.68, "top": 0.86, "bottom": 0.11})
-    figure.suptitle(
-        "Read beside steer: what reads the goal need not move it", fontsize=14, x=0.09, ha="left", fontweight="bold"
-    )
-    colours, markers = _styles([one.method for one in ledger.entries]), _markers([one.site for one in ledger.entries])
-    for one in ledger.entries:
-        read = one.read.value if one.read.levels else -0.04
-        face = colours[one.method] if one.steers else "white"
-        spread = [[one.steer.value - one.steer.low], [one.steer.high - one.steer.value]]
-        style: dict[str, Any] = {"marker": markers[one.site], "color": colours[one.method], "markerfacecolor": face}
-        axes.errorbar(read, one.steer.value, spread, markersize=9, capsize=2, **style)
-    axes.axhline(ledger.mark.value, color="#009e73", linewidth=1.5)
-    axes.text(1.03, ledger.mark.value, " cue moved", color="#009e73", va="center", fontsize=9)
-    none = ledger.entries[0].unedited
-    axes.axhspan(none.low, none.high, color=GREY, alpha=0.25, linewidth=0)
-    axes.text(1.03, none.value, " unedited", color="#666666", va="center", fontsize=9)
-    axes.set_xlim(-0.08, 1.03)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("reads the goal's cell (share of mazes; leftmost: reads nothing)")
-    axes.set_ylabel("sends the agent to the target (share of mazes)")
-    handles = [Line2D([], [], linestyle="", marker="o", color=colour, label=name) for name, colour in colours.items()]
-    handles += [
-        Line2D([], [], linestyle="", marker=marker, color="black", markerfacecolor="none", label=name)
-        for name, marker in markers.items()
-    ]
-    handles.append(
-        Line2D([], [], linestyle="", marker="o", color="black", markerfacecolor="white", label="hollow: no control")
-    )
-    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.76, 0.5), frameon=False, fontsize=10)
-    _bare(axes)
-    return figure
-
-
-def depth_profile(ledger: Ledger) -> Figure:
-    """Return how well each method steers at each site, in order of depth, beside the moved cue."""
-    sites = list(dict.fromkeys(one.site for one in ledger.entries))
-    figure = Figure(figsize=(10.5, 5.6))
-    axes = figure.subplots(gridspec_kw={"left": 0.08, "right": 0.72, "top": 0.86, "bottom": 0.12})
-    figure.suptitle("How deep can the goal be rewritten?", fontsize=14, x=0.08, ha="left", fontweight="bold")
-    for method, colour in _styles([one.method for one in ledger.entries]).items():
-        own: dict[str, Entry] = {one.site: one for one in ledger.entries if one.method == method}
-        places = [sites.index(site) for site in own]
-        if any(one.steers for one in own.values()):
-            low, high = ([getattr(one.steer, end) for one in own.values()] for end in ("low", "high"))
-            axes.fill_between(places, low, high, color=colour, alpha=0.12, linewidth=0)
-        axes.plot(places, [e.steer.value for e in own.values()], marker="o", color=colour, label=method)
-    axes.axhline(ledger.mark.value, color="#009e73", linewidth=1.5, label="cue physically moved")
-    axes.axhline(ledger.entries[0].unedited.value, color=GREY, linestyle="--", label="unedited")
-    axes.set_xticks(range(len(sites)), sites)
-    axes.set_ylim(0, 1.02)
-    axes.set_ylabel("share of mazes, target reached first")
-    axes.set_xlabel("site, in order of depth; bands: 95 % over mazes, of methods that steer somewhere")
-    figure.legend(loc="center left", bbox_to_anchor=(0.73, 0.5), frameon=False)
-    _bare(axes)
-    return figure
-
-
 def _held(
     policy: NetworkPolicy, errand: Errand, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
 ) -> Tensor:
@@ -289,36 +222,3 @@ def _heading(figure: Figure, title: str, chosen: Candidate) -> None:
     height = figure.get_size_inches()[1]
     note = f"{chosen.method} at {chosen.found.site}, {shown} channels, strength {chosen.strength:g}"
     figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color="#555555")
-
-
-def _styles(names: Sequence[str]) -> dict[str, str]:
-    palette = [
-        "#0072b2",
-        "#d55e00",
-        "#cc79a7",
-        "#e69f00",
-        "#56b4e9",
-        "#000000",
-        "#999933",
-        "#7f3c8d",
-        "#11a579",
-        "#a5aa99",
-        "#b2182b",
-        "#4b4b8f",
-        "#80634c",
-    ]
-    return {name: palette[i % len(palette)] for i, name in enumerate(dict.fromkeys(names))}
-
-
-def _markers(names: Sequence[str]) -> dict[str, str]:
-    return {name: "osD^vP*X<>"[i % 10] for i, name in enumerate(dict.fromkeys(names))}
-
-
-def _saved(figure: Figure, path: Path) -> Path:
-    save_figure(figure, path)
-    return path
-
-
-def _bare(axes: Any) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.experiments.figures import save_figure
+from goalmaze.experiments.figures import bare, save_figure
 from goalmaze.experiments.sweeps.plan import Plan
 from goalmaze.experiments.sweeps.results import Group
 
@@ -100,5 +100,4 @@ def _frame(axes: Axes, plan: Plan, title: str) -> None:
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    bare(axes)
