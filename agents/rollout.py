@@ -67,7 +67,8 @@ class Trajectory:
         agent: int32 [T+1, B], cells from the start on; constant after the end of an episode.
         actions: int8 [T, B], -1 after the end.
         steps: int32 [B], steps taken.
-        terminated: bool [B], whether an object ended the episode (otherwise the time limit did).
+        terminated: bool [B], whether an object ended the episode; otherwise the time limit did, or it was followed no
+            further.
         returns: float32 [B, 2], true and cue return, not discounted.
         rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
         chances: float32 [T, B], how likely the policy was to take the action it took; 0 after the end.
@@ -89,7 +90,13 @@ class Trajectory:
 
 
 def stepwise(
-    policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0, greedy: bool = False
+    policy: Policy,
+    levels: LevelBatch,
+    family: Family,
+    *,
+    seed: int = 0,
+    greedy: bool = False,
+    until: Cells | None = None,
 ) -> Iterator[Moment]:
     """Yield the moments of one episode per level until all have ended.
 
@@ -99,6 +106,7 @@ def stepwise(
         family: whose rules hold.
         seed: of the sampled actions.
         greedy: take the likeliest action instead of sampling.
+        until: int32 [B], cells; an episode is not followed any further once a step has led there.
 
     Raises:
         GoalmazeError: there are no levels, or the policy cannot see levels of this family and size.
@@ -127,13 +135,23 @@ def stepwise(
         rewards = np.where(active[:, None], episodes.rewards, 0).astype(np.float32)
         yield Moment(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
         active &= ~episodes.done
+        if until is not None:
+            active &= agent != until
         step += 1
 
 
-def rollout(policy: Policy, levels: LevelBatch, family: Family, *, seed: int = 0, greedy: bool = False) -> Trajectory:
+def rollout(
+    policy: Policy,
+    levels: LevelBatch,
+    family: Family,
+    *,
+    seed: int = 0,
+    greedy: bool = False,
+    until: Cells | None = None,
+) -> Trajectory:
     """Play one episode on every level and return what happened; arguments as `stepwise`."""
     moments, chances, everyone = [], [], np.arange(len(levels))
-    for moment in stepwise(policy, levels, family, seed=seed, greedy=greedy):
+    for moment in stepwise(policy, levels, family, seed=seed, greedy=greedy, until=until):
         chances.append(np.where(moment.active, moment.probabilities[everyone, moment.actions], 0))
         moments.append(moment)
     rewards = np.stack([moment.rewards for moment in moments])

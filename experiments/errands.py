@@ -97,14 +97,14 @@ class Errand:
         """Return the errand whose target is the goal itself: what an edit does where nothing is to change."""
         return dataclasses.replace(self, targets=self.goals, off_path=np.zeros(len(self.levels), np.bool_))
 
-    def play(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Trajectory:
-        """Return what the agent does under the edits."""
+    def play(self, policy: NetworkPolicy, edits: Sequence[Edit] = (), *, whole: bool = True) -> Trajectory:
+        """Return what the agent does under the edits: in whole episodes, or until it reaches the target."""
         with applied(policy, edits):
-            return rollout(policy, self.levels, self.family, seed=self.seed)
+            return rollout(policy, self.levels, self.family, seed=self.seed, until=None if whole else self.targets)
 
     def run(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Arrivals:
         """Return where the agent arrives first under the edits."""
-        trajectory = self.play(policy, edits)
+        trajectory = self.play(policy, edits, whole=False)
         to_goal, to_target = trajectory.first_visit(self.goals), trajectory.first_visit(self.targets)
         return Arrivals(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
 

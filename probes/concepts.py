@@ -57,8 +57,8 @@ def label_concepts(
     * `TARGET`, a cell drawn at random: nothing in an unedited agent can tell it, so reading it is a control
     * `PURSUED` and `PURSUES`, the cell and which of goal and cue the agent goes on to reach first
     * `ACTION`, what it does next; `DISTANCE`, steps of the shortest way to what it pursues
-    * `ROUTE`, whether the agent will stand on a square; `LEAVES`, in which direction it first leaves it; `OBJECT`, what
-      stands there
+    * `ROUTE`, whether the agent will stand on a square before it has reached goal or cue; `LEAVES`, in which direction
+      it first leaves it until then; `OBJECT`, what stands there
 
     Args:
         names: some of `concept_names`.
@@ -73,7 +73,7 @@ def label_concepts(
     for name in names:
         if name not in concept_names(family):
             raise unknown("concept", name, concept_names(family))
-    trajectory = rollout(policy, levels, family, seed=seed)
+    trajectory = rollout(policy, levels, family, seed=seed, until=levels.cells(family.cue))
     return {name: _label(name, trajectory, levels, family, seed) for name in names}
 
 

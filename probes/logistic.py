@@ -13,13 +13,13 @@ MOST_FOR_NEWTON = 128
 """Weights of a logistic probe above which it is fitted by L-BFGS."""
 
 MOST_STEPS = 50
-ENOUGH_FOR_CURVATURE = 1000
+ENOUGH_FOR_CURVATURE = 2000
 """Samples that tell a logistic loss's curvature: it decides how fast the descent is, not where it ends."""
 
 SHORTEST = 1e-3
 """Share of Newton's step below which it is no longer halved."""
 
-DECREMENT = 1e-7
+DECREMENT = 1e-6
 """Newton's decrement of the loss at which a fit has converged."""
 
 

@@ -26,6 +26,7 @@ from goalmaze.probes.baselines import (
     control_labels,
     macro_f1,
     permutation_test,
+    share_right,
     shuffled,
     tally_explained,
     tally_f1,
@@ -197,7 +198,7 @@ class Atlas:
             shuffled=score(trained, held_out, shuffled(own, seed), shuffled(truth, seed + 1)),
             majority=tallied(labels, _commonest(labels, truth), truth).scored(seed),
             control=score(trained, held_out, memorised, tested),
-            p=permutation_test(read, lambda dealt: measured(labels, dealt, truth), PERMUTATIONS, seed),
+            p=permutation_test(read, measure_of(labels, truth), PERMUTATIONS, seed),
             probe=probe,
         )
 
@@ -287,11 +288,13 @@ def tallied(labels: Labels, read: Tensor, truth: Tensor) -> Tally:
     return tally_right(read, truth)
 
 
-def measured(labels: Labels, read: Tensor, truth: Tensor) -> float:
-    """Return how well all held-out mazes were read, as `tallied` has it for each."""
-    return (
-        macro_f1(read, truth, len(labels.classes)) if labels.kind == "squares" else tallied(labels, read, truth).score
-    )
+def measure_of(labels: Labels, truth: Tensor) -> Callable[[Tensor], float]:
+    """Return what gives the score of readings of all held-out mazes, as `tallied` has it for each."""
+    if labels.kind == "squares":
+        return macro_f1(truth, len(labels.classes))
+    if labels.kind == "number":
+        return lambda read: tallied(labels, read, truth).score
+    return share_right(truth)
 
 
 def _types(material: Material, labels: Labels) -> Tensor:

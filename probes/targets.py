@@ -1,13 +1,11 @@
-"""Labels: what a probe is asked to read, from levels or from what the agent did there; and cells to send it to."""
+"""Cells: those a probe is asked to read, and those to send an agent to."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.agents.policies import Policy
-from goalmaze.agents.rollout import NEVER, rollout
 from goalmaze.envs.compiled import uniforms
-from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
 from goalmaze.envs.solving import UNREACHABLE, distances
@@ -23,27 +21,6 @@ NO_STEP = -1
 def target_names(family: Family) -> list[str]:
     """Return the names of what can be asked of levels of a family."""
     return [family.goal, family.cue, PURSUED]
-
-
-def label_cells(target: str, policy: Policy, levels: LevelBatch, family: Family, seed: int) -> Cells:
-    """Return int32 [B], the cell a target names in every level, `ABSENT` where there is none.
-
-    Args:
-        target: one of `target_names`.
-        policy: whose doing `PURSUED` is about.
-        levels: B levels.
-        family: their family.
-        seed: of the rollout that `PURSUED` needs.
-    """
-    if target in (family.goal, family.cue):
-        return levels.cells(target)
-    if target != PURSUED:
-        raise unknown("probe target", target, target_names(family))
-    trajectory = rollout(policy, levels, family, seed=seed)
-    goals, cues = levels.cells(family.goal), levels.cells(family.cue)
-    to_goal, to_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
-    first = np.where(to_cue < to_goal, cues, goals)
-    return np.where(np.minimum(to_goal, to_cue) < NEVER, first, ABSENT).astype(np.int32)
 
 
 def draw_targets(levels: LevelBatch, seed: int) -> Cells:

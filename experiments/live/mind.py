@@ -20,9 +20,10 @@ from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
 from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
 from goalmaze.experiments.live.scene import Scene, Walker
 from goalmaze.probes.activations import captured, read_activations
+from goalmaze.probes.concepts import label_concepts
 from goalmaze.probes.edits import Add, Edit, applied
 from goalmaze.probes.fitting import SquareFitter, SquareProbe
-from goalmaze.probes.targets import PURSUED, label_cells
+from goalmaze.probes.targets import PURSUED
 
 Floats = NDArray[np.float32]
 
@@ -143,9 +144,9 @@ def fit_reading(agent: Agent, family: Family, site: str, seed: int = 0) -> Squar
         GoalmazeError: the agent reaches too little to fit on.
     """
     levels = family.levels(seed, np.arange(READING_LEVELS), family.parting_shift, FITTING)
-    labels: Cells = label_cells(PURSUED, agent.policy, levels, family, seed)
+    labels = label_concepts([PURSUED], agent.policy, levels, family, seed)[PURSUED]
     maps = read_activations(agent.network, observations_of(agent.policy, family, levels), [site])[site]
-    return SquareFitter(maps).fit(torch.from_numpy(labels).long())
+    return SquareFitter(maps).fit(labels.values)
 
 
 def _as_it_stands(level: LevelBatch, walker: Walker) -> LevelBatch:

@@ -15,13 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.rollout import rollout
 from goalmaze.experiments.errands import Errand
 from goalmaze.experiments.report import number, table
 from goalmaze.experiments.steering.candidates import Candidate, find_candidate, narrowed, suited
 from goalmaze.experiments.steering.paths import path_chances
 from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import applied
 from goalmaze.probes.steering.base import Workshop
 
 CLOSED_FORM = ("mean-pattern", "aligned-vector", "minimal-edit", "erase-and-write")
@@ -169,9 +167,7 @@ def score(policy: NetworkPolicy, errand: Errand, one: Candidate, sampled: bool =
         clear = found[errand.off_path]
         if not np.isnan(clear).any() and len(clear):
             return float(clear.mean())
-    with applied(policy, edits):
-        trajectory = rollout(policy, errand.levels, errand.family, seed=errand.seed)
-    return float((trajectory.first_visit(errand.targets) < trajectory.first_visit(errand.goals)).mean())
+    return errand.run(policy, edits).everywhere.other.value
 
 
 def _first(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:

@@ -121,7 +121,7 @@ def attempt(
     edits = [FirstSteps(edit) for edit in edits] if label.steps == FIRST else list(edits)
     seen = errand.levels if levels is None else levels
     with applied(policy, edits):
-        trajectory = rollout(policy, seen, errand.family, seed=errand.seed)
+        trajectory = rollout(policy, seen, errand.family, seed=errand.seed, until=errand.targets)
     path = path_chances(policy, errand.family, seen, errand.goals, errand.targets, edits)
     return Trial(
         label,

@@ -62,6 +62,27 @@ def test_the_sign_seeker_takes_the_shortest_way_unless_the_exit_lies_on_it(famil
     assert 0 < stopped.sum() < 30
 
 
+@pytest.mark.parametrize("greedy", [False, True])
+def test_an_episode_followed_until_a_cell_is_the_beginning_of_the_whole(
+    family: Family, network: Network, greedy: bool
+) -> None:
+    levels = family.levels(3, np.arange(60), "moved-sign")
+    ends = levels.cells("sign")
+    whole, part = (
+        rollout(NetworkPolicy(network), levels, family, seed=2, greedy=greedy, until=until) for until in (None, ends)
+    )
+    visit = whole.first_visit(ends)
+    np.testing.assert_array_equal(part.first_visit(ends), visit)
+    np.testing.assert_array_equal(part.steps, np.minimum(whole.steps, visit))
+    for b in range(60):
+        followed = int(part.steps[b])
+        np.testing.assert_array_equal(part.agent[: followed + 1, b], whole.agent[: followed + 1, b])
+        np.testing.assert_array_equal(part.actions[:followed, b], whole.actions[:followed, b])
+        assert (part.actions[followed:, b] == -1).all()
+        assert (part.agent[followed:, b] == part.agent[followed, b]).all()
+    assert 0 < (part.steps < whole.steps).sum() < 60
+
+
 def test_a_seeker_goes_to_the_nearer_of_two(family: Family) -> None:
     levels = family.levels(3, np.arange(60), "two-signs")
     first, second = (ways(levels, levels.start, levels.cells("sign", which)) for which in (0, 1))

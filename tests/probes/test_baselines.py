@@ -14,6 +14,7 @@ from goalmaze.probes.baselines import (
     control_labels,
     macro_f1,
     permutation_test,
+    share_right,
     shuffled,
     tally_explained,
     tally_f1,
@@ -107,7 +108,8 @@ def test_scores_are_those_of_scikit_learn_and_unlabelled_ones_do_not_count() -> 
     kept = truth >= 0
     theirs = f1_score(truth[kept], read[kept], average="macro")
     assert tally_f1(read, truth, 4).score == pytest.approx(theirs)
-    assert macro_f1(read, truth, 4) == tally_f1(read, truth, 4).score
+    assert macro_f1(truth, 4)(read) == tally_f1(read, truth, 4).score
+    assert share_right(truth[:, 0])(read[:, 0]) == tally_right(read[:, 0], truth[:, 0]).score
     assert tally_f1(read, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
     numbers, guess = torch.randn(60, generator=luck), torch.randn(60, generator=luck)
     mean = float(numbers.mean())

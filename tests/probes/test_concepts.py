@@ -15,7 +15,7 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families.base import Family
 from goalmaze.probes.concepts import concept_names, label_concepts
-from goalmaze.probes.targets import PURSUED, draw_targets, label_cells
+from goalmaze.probes.targets import PURSUED, draw_targets
 
 STEPS = {"up": -7, "right": 1, "down": 7, "left": -1}
 
@@ -39,11 +39,15 @@ def test_a_corridor_is_labelled_as_one_would_by_hand(family: Family) -> None:
 @pytest.mark.parametrize("walker", [RandomWalker(), Seeker("sign")])
 def test_routes_and_departures_are_those_of_the_walk(family: Family, walker: RandomWalker | Seeker) -> None:
     levels = family.levels(3, np.arange(60), "moved-sign")
-    found = label_concepts(["route", "leaves", "next-action", "distance", "pursues"], walker, levels, family, 5)
+    asked = ["route", "leaves", "next-action", "distance", "pursues", PURSUED]
+    found = label_concepts(asked, walker, levels, family, 5)
     trajectory = rollout(walker, levels, family, seed=5)
-    pursued = label_cells(PURSUED, walker, levels, family, 5)
+    pursued = found[PURSUED].values.numpy()
+    ends = np.stack([levels.cells("exit"), levels.cells("sign")])
+    followed = np.minimum(trajectory.steps, np.min([trajectory.first_visit(cells) for cells in ends], axis=0))
+    assert (followed < trajectory.steps).any()
     for b in range(60):
-        path = trajectory.agent[: trajectory.steps[b] + 1, b].tolist()
+        path = trajectory.agent[: followed[b] + 1, b].tolist()
         assert set(found["route"].values[b].nonzero().flatten().tolist()) == set(path)
         for cell in set(path):
             first = next((there for here, there in itertools.pairwise(path) if here == cell != there), None)
