@@ -99,7 +99,8 @@ def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
             "shape": Shape.seeing(mazes.mazes.view),
             "bf16": recipe.precision == "bf16",
         },
-        "learning_rate": lambda remaining: recipe.learning_rate * remaining,
+        # The last rollout may go beyond the steps wanted: the rate must not fall below 0 there.
+        "learning_rate": lambda remaining: recipe.learning_rate * max(remaining, 0.0),
         "gamma": recipe.discount,
         "max_grad_norm": recipe.gradient_clip,
         "seed": recipe.seed,
