@@ -13,7 +13,7 @@ from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, load_agent
 from goalmaze.agents.series import series
 from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families import make_family
+from goalmaze.envs.families import can_be_played, make_family
 from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.behaviour.evaluate import Evaluation, judge_shifts
 from goalmaze.experiments.configs import ZooConfig
@@ -44,7 +44,7 @@ class Resident:
     @property
     def parted(self) -> dict[str, Any]:
         """Its behaviour where goal and cue stand apart."""
-        family = make_family(self.header.family)
+        family = make_family(self.header.family, self.header.parameters)
         return dict(self.report["shifts"][family.parting_shift])
 
     def json(self) -> dict[str, Any]:
@@ -121,6 +121,7 @@ class Verification:
     agents: tuple[str, ...]
     differences: tuple[Difference, ...]
     labels: dict[str, tuple[str, str]]
+    left_out: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> list[str]:
@@ -138,6 +139,7 @@ class Verification:
         """Return what was compared as plain data."""
         return {
             "agents": list(self.agents),
+            "left_out": list(self.left_out),
             "tolerance": TOLERANCE,
             "compared": len(self.differences),
             "largest_difference": self._largest(),
@@ -151,6 +153,7 @@ class Verification:
     def text(self) -> str:
         """Return one line for each agent, and how far the farthest share was off."""
         rows = [[f"zoo:{agent}", self.labels[agent][1], "as stated"] for agent in self.agents]
+        rows += [[f"zoo:{agent}", "left out", "its engine is not installed"] for agent in self.left_out]
         return (
             f"{table(['agent', 'label', 'files, label and shares'], rows)}\n\n"
             f"{len(self.differences)} shares measured again on {REPORT_LEVELS} levels a shift; the farthest is "
@@ -168,7 +171,9 @@ def run(config: ZooConfig) -> ZooReport | Verification:
         return ZooReport(tuple(_resident(name) for name in zoo_names()), in_full=False)
     name = config.name.removeprefix(ZOO_PREFIX)
     if config.action == "verify" and config.all:
-        return verify(tuple(zoo_names()))
+        here = [name for name in zoo_names() if can_be_played(_resident(name).header.family)]
+        left_out = tuple(name for name in zoo_names() if name not in here)
+        return dataclasses.replace(verify(tuple(here)), left_out=left_out)
     if not name:
         raise GoalmazeError(f"name an agent to {config.action}: {', '.join(zoo_names())}")
     return verify((name,)) if config.action == "verify" else ZooReport((_resident(name),), in_full=True)

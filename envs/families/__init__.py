@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,9 @@ for _module in pkgutil.iter_modules(__path__):
 ELSEWHERE = {"ProcgenMaze": "goalmaze.envs.procgen.family"}
 """Families that another engine plays, and the module that is imported when one of them is named."""
 
+ENGINES = {"ProcgenMaze": "procgen"}
+"""The packages that play them, which are extras of this one by the same name."""
+
 
 def known_families() -> dict[str, type[Family]]:
     """Return every family by name, those defined outside the package included once they are imported.
@@ -24,6 +28,11 @@ def known_families() -> dict[str, type[Family]]:
     """
     families = sorted(Family.__subclasses__(), key=lambda f: f.name)
     return {family.name: family for family in families if family.name not in ELSEWHERE}
+
+
+def can_be_played(name: str) -> bool:
+    """Return whether the engine that plays a family's levels is installed; ours is."""
+    return name not in ENGINES or importlib.util.find_spec(ENGINES[name]) is not None
 
 
 def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:
