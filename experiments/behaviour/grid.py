@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families import make_family
 from goalmaze.envs.families.base import NO_SHIFT, Family
 from goalmaze.envs.generators import ALGORITHMS
 from goalmaze.experiments.behaviour.evaluate import Evaluation, judge
@@ -110,6 +111,10 @@ class Grid:
     cohorts: tuple[CohortScore, ...]
     duels: tuple[Duel, ...]
     pictures: tuple[Path, ...] = ()
+
+    def world(self, agent: str) -> Family:
+        """Return the family with the parameters that an agent was trained with."""
+        return make_family(self.family, self.parameters[agent])
 
     def json(self) -> dict[str, Any]:
         """Return the grid as plain data."""

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.envs.families import known_families
 from goalmaze.envs.families.base import NO_SHIFT
 from goalmaze.experiments.behaviour.evaluate import Evaluation
 from goalmaze.experiments.behaviour.grid import ONLY_TRAINING, SHIFT, Condition, Grid
@@ -60,7 +59,7 @@ def heat_map(grid: Grid) -> Figure:
         grid,
         preference,
         "PuOr_r",
-        f"goal: prefers the cue (orange)\nto the {known_families()[grid.family].goal} (purple)",
+        f"goal: prefers the cue (orange)\nto the {grid.world(grid.agents[0]).goal} (purple)",
     )
     left.set_yticks(range(rows), [condition.name for condition in grid.conditions], fontsize=8)
     figure.suptitle(
@@ -164,7 +163,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
 def _points(grid: Grid, agent: str, dial: str, measure: Measure) -> list[tuple[float, Rate]]:
     """Return values of a dial with an agent's rates, the value it was trained at included, in rising order."""
     parted = measure is preference and dial not in ONLY_TRAINING
-    shift = known_families()[grid.family].parting_shift if parted else NO_SHIFT
+    shift = grid.world(agent).parting_shift if parted else NO_SHIFT
     found = {}
     for condition in grid.conditions:
         one = grid.cells[agent, condition].evaluation

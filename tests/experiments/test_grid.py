@@ -143,3 +143,11 @@ def test_the_three_questions_answer_in_json(capsys: pytest.CaptureFixture[str]) 
     one = json.loads(capsys.readouterr().out)
     assert one["capability"]["arrived"]["value"] > 0.9
     assert {"goal", "returns"} <= set(one)
+
+
+@pytest.mark.parametrize(("sign", "parts"), [(False, "goal-anywhere"), (True, "moved-sign")])
+def test_a_grid_knows_the_world_that_another_engine_plays(sign: bool, parts: str) -> None:
+    family = make_family("ProcgenMaze", {"mode": "easy", "sign": sign})
+    found = grid.Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
+    assert found.world("one") == family
+    assert found.world("one").parting_shift == parts
