@@ -223,6 +223,11 @@ class ReportConfig(Judged):
         return (self.agent, *self.others)
 
 
+def _check_folder(figures: Path | None) -> None:
+    if figures is not None and not figures.is_dir():
+        raise GoalmazeError(f"cannot draw into {figures}: there is no such folder; make it first")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeConfig(Judged):
     """Read cells from an agent's activations, beside what a reading must beat and the steering that tests it.
@@ -235,6 +240,7 @@ class ProbeConfig(Judged):
             at once; sites that are no maps and answers about the whole maze always get "global".
         by: "site", "channel" for each channel of a map by itself, or "checkpoint" for each that the run kept.
         fit_levels: how many levels to fit on, never among those that judge.
+        figures: with --by channel, a folder to draw the atlas of channels into.
     """
 
     agent: AgentName
@@ -243,11 +249,15 @@ class ProbeConfig(Judged):
     probe: Literal["square", "window", "global"] = "square"
     by: Literal["site", "channel", "checkpoint"] = "site"
     fit_levels: int = 2048
+    figures: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.fit_levels < 50:
             raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 50 or more")
+        if self.figures is not None and self.by != "channel":
+            raise GoalmazeError("--figures draws the atlas of channels: add --by channel")
+        _check_folder(self.figures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -289,8 +299,7 @@ class RetargetConfig(Judged):
             raise GoalmazeError("--ledger is an answer of its own: leave out --benchmark and --auto")
         if (self.sizes or self.bounds) and not self.benchmark:
             raise GoalmazeError("--sizes and --bounds belong to --benchmark: add it")
-        if self.figures is not None and not self.figures.is_dir():
-            raise GoalmazeError(f"cannot draw into {self.figures}: there is no such folder; make it first")
+        _check_folder(self.figures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

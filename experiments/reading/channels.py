@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from goalmaze.agents.loading import Agent
@@ -57,11 +58,13 @@ class ChannelReport:
     levels: int
     fit_levels: int
     readings: tuple[ChannelReading, ...]
+    pictures: tuple[Path, ...] = ()
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
         sizes = {"agent": self.agent, "levels": self.levels, "fit_levels": self.fit_levels}
-        return {**sizes, "maps": [one.json() for one in self.readings]}
+        pictures = [str(path) for path in self.pictures]
+        return {**sizes, "maps": [one.json() for one in self.readings], "pictures": pictures}
 
     def text(self) -> str:
         """Return a table for each target."""
@@ -77,7 +80,7 @@ class ChannelReport:
             ]
             headers = ["site", "observation", *(["best channels"] + [""] * SHOWN)[: len(rows[0]) - 2]]
             parts.append(f"{target}\n{table(headers, rows)}")
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *(f"picture: {path}" for path in self.pictures)])
 
 
 def read_channels(agent: Agent, config: ProbeConfig) -> ChannelReport:
@@ -100,4 +103,9 @@ def read_channels(agent: Agent, config: ProbeConfig) -> ChannelReport:
             found = channel_carriers(fit.trained[site], labels, test.trained[site], truth)
             shares = tuple(rate(int(hits), found.of) for hits in found.hits)
             readings.append(ChannelReading(site, target, shares, rate(int(seen.hits[plain]), seen.of)))
-    return ChannelReport(agent.name, config.levels, config.fit_levels, tuple(readings))
+    report = ChannelReport(agent.name, config.levels, config.fit_levels, tuple(readings))
+    if config.figures is None:
+        return report
+    from goalmaze.experiments.reading.channel_pictures import draw_channels
+
+    return dataclasses.replace(report, pictures=tuple(draw_channels(report, config.figures)))

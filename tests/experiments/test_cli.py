@@ -43,6 +43,8 @@ AGENT = "zoo:green-exit"
         (["train", "--set", "entropi=1"], ["entropi", "entropy"]),
         (["train", "--network", "gird"], ["unknown network 'gird'", "grid"]),
         (["train", "--recipe", "nowhere.toml"], ["cannot read recipe nowhere.toml"]),
+        (["probe", AGENT, "--figures", "."], ["--figures draws the atlas of channels", "add --by channel"]),
+        (["probe", AGENT, "--by", "channel", "--figures", "no"], ["cannot draw into no", "make it first"]),
         (["zoo", "show"], ["name an agent to show"]),
         (["bench", "nothing"], ["nothing"]),
         (["live", AGENT, "--terminal"], ["live draws in a terminal", "--json"]),

@@ -1,9 +1,11 @@
 """The questions on the shipped agents: contract, repeatability, and effects that a broken experiment would not show."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
 from goalmaze.experiments import retarget, zoo
 from goalmaze.experiments.behaviour import evaluate
@@ -108,9 +110,13 @@ def test_every_concept_is_read_where_it_can_be_and_the_next_action_is_evidence_a
     assert readings["stem", "object"]["measure"] == "macro-F1"
 
 
-def test_channels_are_read_one_by_one_and_checkpoints_in_their_order() -> None:
+def test_channels_are_read_one_by_one_and_checkpoints_in_their_order(tmp_path: Path) -> None:
     config = ProbeConfig(agent=AGENT, sites=("stem",), targets=("sign",), levels=200, fit_levels=200, by="channel")
-    (only,) = probe.run(config).json()["maps"]
+    found = probe.run(dataclasses.replace(config, figures=tmp_path))
+    (only,) = found.json()["maps"]
+    (picture,) = found.json()["pictures"]
+    assert imread(picture).std() > 0.05, "something is drawn"
+    assert picture in found.text()
     assert len(only["channels"]) == 16
     assert max(one["score"] for one in only["channels"]) > 0.9, "the stem has a channel for the sign"
     assert only["observation"] == 1.0
