@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.folders import check_folder
 
 if TYPE_CHECKING:
     from goalmaze.experiments.live.settings import Settings
@@ -223,11 +224,6 @@ class ReportConfig(Judged):
         return (self.agent, *self.others)
 
 
-def _check_folder(figures: Path | None) -> None:
-    if figures is not None and not figures.is_dir():
-        raise GoalmazeError(f"cannot draw into {figures}: there is no such folder; make it first")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeConfig(Judged):
     """Read cells from an agent's activations, beside what a reading must beat and the steering that tests it.
@@ -257,7 +253,7 @@ class ProbeConfig(Judged):
             raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 50 or more")
         if self.figures is not None and self.by != "channel":
             raise GoalmazeError("--figures draws the atlas of channels: add --by channel")
-        _check_folder(self.figures)
+        check_folder(self.figures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -299,7 +295,7 @@ class RetargetConfig(Judged):
             raise GoalmazeError("--ledger is an answer of its own: leave out --benchmark and --auto")
         if (self.sizes or self.bounds) and not self.benchmark:
             raise GoalmazeError("--sizes and --bounds belong to --benchmark: add it")
-        _check_folder(self.figures)
+        check_folder(self.figures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
