@@ -23,7 +23,7 @@ from goalmaze.agents.networks import bare_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"

@@ -15,7 +15,7 @@ from goalmaze.agents.checkpoints import filled_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.networks.impala import WIDTHS
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.observations import FRAME_PIXELS
+from goalmaze.envs.observations.views import FRAME_PIXELS
 
 WEIGHTS = "model_state_dict"
 FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
+from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.kernels import ACTIONS
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.envs.observations import View
+from goalmaze.envs.observations.views import View
 
 PASS = 512
 """Levels in one forward pass: the maps of more do not fit a core's cache, which costs a quarter of the speed."""

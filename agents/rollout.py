@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.policies import Observations, Policy, Probabilities, Sighted
-from goalmaze.envs.compiled import uniforms
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
+from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
 
 NEVER = 2**28

@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.policies import Probabilities, Rows
+from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Planes
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.kernels import ACTIONS
+from goalmaze.envs.family import Family
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.envs.solving import UNREACHABLE, Distances, distances
+from goalmaze.envs.solving import Distances, distances
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

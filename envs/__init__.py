@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium
 
 from goalmaze.envs.families import known_families
-from goalmaze.envs.manual import describe
+from goalmaze.envs.family_docs import describe
 
 NAMESPACE = "goalmaze"
 

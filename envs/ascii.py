@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
-from goalmaze.envs.solving import UNREACHABLE, distances, pick
+from goalmaze.envs.solving import distances, pick
 
 WALL, FLOOR, AGENT_LETTER = "#", ".", "A"
 

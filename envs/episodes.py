@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs import kernels
+from goalmaze.envs.engine import kernels
+from goalmaze.envs.engine.bound_kernel import Prepared
+from goalmaze.envs.engine.level_generation import World
+from goalmaze.envs.engine.state import blank_state
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.generation import World
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Bools, LevelBatch, check_standing
-from goalmaze.envs.prepared import Prepared
-from goalmaze.envs.state import blank_state
 
 Planes = NDArray[np.uint8]
 

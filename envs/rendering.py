@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
 
 Picture = NDArray[np.uint8]

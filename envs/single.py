@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable, write_ascii
+from goalmaze.envs.engine.kernels import ACTIONS
+from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
-from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.generation import World
-from goalmaze.envs.kernels import ACTIONS
+from goalmaze.envs.family import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import Window, frame
 from goalmaze.envs.vector import RENDER_MODES
 
@@ -47,8 +47,8 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     Terminated at the goal; truncated after ``8 * size`` steps.
 
     ## Arguments
-    ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations`) with its ``pixels`` or
-    ``radius``, and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
+    ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations.views`) with its
+    ``pixels`` or ``radius``, and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
     batch})`` plays the first level of a `LevelBatch` instead of a fresh one.
 
     ## Version history

@@ -8,39 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs import rules
-from goalmaze.envs.compiled import compiled
+from goalmaze.envs.engine import rules
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.jit.compile import compiled
+from goalmaze.envs.jit.flood import UNREACHABLE, flood
 from goalmaze.envs.levels import Bools, Cells, LevelBatch
 
-UNREACHABLE = 2**28
-
 Distances = NDArray[np.int32]
-
-
-@compiled
-def flood(walls: np.ndarray, source: int, distance: np.ndarray, queue: np.ndarray) -> None:
-    """Fill `distance` int32 [H*W] with the steps from a cell of one maze bool [H, W]; `queue` [H*W] is scratch."""
-    height, width = walls.shape
-    distance[:] = UNREACHABLE
-    if source < 0:
-        return
-    distance[source] = 0
-    queue[0] = source
-    head, tail = 0, 1
-    while head < tail:
-        cell = queue[head]
-        head += 1
-        row, column = cell // width, cell % width
-        for way in range(4):
-            r = row + (way == 2) - (way == 0)
-            c = column + (way == 1) - (way == 3)
-            if r < 0 or c < 0 or r >= height or c >= width or walls[r, c]:
-                continue
-            if distance[r * width + c] == UNREACHABLE:
-                distance[r * width + c] = distance[cell] + 1
-                queue[tail] = r * width + c
-                tail += 1
 
 
 @compiled
@@ -95,7 +69,7 @@ def best_returns(
 
     Args:
         levels: the batch.
-        table: float32 [K, COLUMNS], the rules, see `goalmaze.envs.rules`.
+        table: float32 [K, COLUMNS], the rules, see `goalmaze.envs.engine.rules`.
         time_limit: steps after which an episode is cut off.
         discount: a reward at the t-th step counts ``discount ** (t - 1)`` times.
 

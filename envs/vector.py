@@ -12,14 +12,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
-from goalmaze.envs.families.base import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.generation import World
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.family import NO_SHIFT, TRAINING, Family
+from goalmaze.envs.jit.nontemporal import stream
+from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import frame
-from goalmaze.envs.streaming import stream
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 
@@ -52,7 +52,7 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         split: the split the levels come from.
         autoreset_mode: any of Gymnasium's three; with `DISABLED` reset with ``options={"reset_mask": mask}``.
         render_mode: "rgb_array" or None.
-        observation: what agents see, a mode of `goalmaze.envs.observations`.
+        observation: what agents see, a mode of `goalmaze.envs.observations.views`.
         pixels: per cell, in mode "rgb".
         radius: of what is seen around the agent, in cells, in modes "crop" and "partial".
         copy: hand out copies; otherwise the live arrays, which the next step changes in place.

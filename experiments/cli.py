@@ -13,25 +13,42 @@ from typing import Annotated, Any, Protocol, Union, cast
 import tyro
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments import configs
+from goalmaze.experiments.bench.config import BenchConfig
+from goalmaze.experiments.catalogue.config import (
+    ImportConfig,
+    LeakageConfig,
+    NetworksConfig,
+    RunsConfig,
+    WorldsConfig,
+    ZooConfig,
+)
+from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.demo.config import DemoConfig
+from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.live.config import LiveConfig, RenderConfig
+from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.reports.config import ReportConfig
+from goalmaze.experiments.retarget.config import RetargetConfig
+from goalmaze.experiments.sweeps.config import SweepConfig
+from goalmaze.experiments.train.config import TrainConfig
 
-COMMANDS: dict[str, tuple[type[configs.Question], str]] = {
-    "demo": (configs.DemoConfig, "goalmaze.experiments.demo"),
-    "train": (configs.TrainConfig, "goalmaze.experiments.train"),
-    "sweep": (configs.SweepConfig, "goalmaze.experiments.sweeps.command"),
-    "runs": (configs.RunsConfig, "goalmaze.experiments.runs"),
-    "eval": (configs.EvalConfig, "goalmaze.experiments.behaviour.command"),
-    "report": (configs.ReportConfig, "goalmaze.experiments.reports.command"),
-    "probe": (configs.ProbeConfig, "goalmaze.experiments.reading.command"),
-    "retarget": (configs.RetargetConfig, "goalmaze.experiments.steering.command"),
-    "live": (configs.LiveConfig, "goalmaze.experiments.live.watch"),
-    "render": (configs.RenderConfig, "goalmaze.experiments.render"),
-    "networks": (configs.NetworksConfig, "goalmaze.experiments.networks"),
-    "import": (configs.ImportConfig, "goalmaze.experiments.import_"),
-    "worlds": (configs.WorldsConfig, "goalmaze.experiments.worlds"),
-    "leakage": (configs.LeakageConfig, "goalmaze.experiments.leakage"),
-    "zoo": (configs.ZooConfig, "goalmaze.experiments.zoo"),
-    "bench": (configs.BenchConfig, "goalmaze.experiments.bench.command"),
+COMMANDS: dict[str, tuple[type[Question], str]] = {
+    "demo": (DemoConfig, "goalmaze.experiments.demo.command"),
+    "train": (TrainConfig, "goalmaze.experiments.train.command"),
+    "sweep": (SweepConfig, "goalmaze.experiments.sweeps.command"),
+    "runs": (RunsConfig, "goalmaze.experiments.catalogue.runs"),
+    "eval": (EvalConfig, "goalmaze.experiments.evaluate.command"),
+    "report": (ReportConfig, "goalmaze.experiments.reports.command"),
+    "probe": (ProbeConfig, "goalmaze.experiments.probe.command"),
+    "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
+    "live": (LiveConfig, "goalmaze.experiments.live.command"),
+    "render": (RenderConfig, "goalmaze.experiments.live.render"),
+    "networks": (NetworksConfig, "goalmaze.experiments.catalogue.networks"),
+    "import": (ImportConfig, "goalmaze.experiments.catalogue.import_"),
+    "worlds": (WorldsConfig, "goalmaze.experiments.catalogue.families"),
+    "leakage": (LeakageConfig, "goalmaze.experiments.catalogue.leakage"),
+    "zoo": (ZooConfig, "goalmaze.experiments.catalogue.zoo"),
+    "bench": (BenchConfig, "goalmaze.experiments.bench.command"),
 }
 """Command → its configuration, and the module whose `run` answers it."""
 
@@ -68,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> configs.Question:
+def parse(arguments: Sequence[str]) -> Question:
     """Return the question that command-line arguments ask.
 
     Raises:
@@ -82,7 +99,7 @@ def parse(arguments: Sequence[str]) -> configs.Question:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            question: configs.Question = tyro.cli(
+            question: Question = tyro.cli(
                 cast(Any, Union[tuple(questions)]),  # noqa: UP007
                 args=list(arguments),
                 prog="goalmaze",
@@ -96,7 +113,7 @@ def parse(arguments: Sequence[str]) -> configs.Question:
     return question
 
 
-def _first_line(config: type[configs.Question]) -> str:
+def _first_line(config: type[Question]) -> str:
     return (config.__doc__ or "").strip().splitlines()[0]
 
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.sites import map_sites
-from goalmaze.experiments.errands import draw_errand
-from goalmaze.experiments.retarget import make_workshop
-from goalmaze.experiments.steering.candidates import find_candidate
-from goalmaze.experiments.steering.effects import side_effects
-from goalmaze.experiments.steering.pictures import activation_maps, heat_maps, telling_mazes, vector_fields
-from goalmaze.probes.above import untrained_above
+from goalmaze.experiments.retarget.candidates import find_candidate
+from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.experiments.retarget.figures import activation_maps, heat_maps, telling_mazes, vector_fields
+from goalmaze.experiments.retarget.side_effects import side_effects
+from goalmaze.experiments.retarget.task import draw_errand
+from goalmaze.probes.controls import untrained_above
 
 agent = load_agent("zoo:green-exit")
 print(map_sites(agent.network))

@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import ZOO_PREFIX, load_agent
 from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
-from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.experiments.behaviour.evaluate import judge_shifts
-from goalmaze.experiments.labels import label
-from goalmaze.experiments.train import REPORT_LEVELS
+from goalmaze.envs.family import NO_SHIFT
+from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.evaluate import judge_shifts
+from goalmaze.experiments.train.command import REPORT_LEVELS
 
 KEPT = ("recipe.json", "log.csv", "report.json", "checkpoint.safetensors", "checkpoints")
 

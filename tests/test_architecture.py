@@ -61,7 +61,7 @@ def test_a_module_imports_only_its_own_room_and_those_below(path: Path) -> None:
         ("envs", "def late():\n    from torch import Tensor"),
         ("envs", "from stable_baselines3 import PPO"),
         ("envs", "import goalmaze.agents.rollout"),
-        ("agents", "from goalmaze.probes.edits import applied"),
+        ("agents", "from goalmaze.probes.edits.base import applied"),
         ("agents", "from goalmaze import probes"),
         ("probes", "import importlib\nimportlib.import_module('goalmaze.experiments.cli')"),
         ("probes", "from agents.rollout import rollout"),
@@ -93,8 +93,8 @@ def test_no_module_is_a_giant() -> None:
 def test_the_package_list_names_exactly_the_folders_that_hold_modules() -> None:
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {".".join(("goalmaze", *path.parent.relative_to(ROOT).parts)) for path in FILES}
-    assert sorted(setup["packages"]) == sorted(folders)
-    assert setup["package-dir"] == {f"goalmaze.{room}": room for room in ROOMS}
+    assert sorted(setup["packages"]) == sorted({"goalmaze", *folders})
+    assert setup["package-dir"] == {"goalmaze": "goalmaze"} | {f"goalmaze.{room}": room for room in ROOMS}
 
 
 def loads_torch(module: str) -> bool:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.observations import View, make_view
+from goalmaze.envs.family import Family
+from goalmaze.envs.observations.views import View, make_view
 
 PLANES = ("planes", "crop", "partial")
 """The observation modes that are planes uint8 [C, H, W] with the agent on the second one."""
@@ -31,7 +31,7 @@ class Shape:
     Attributes:
         observation: of one observation as its `View` draws it: (C, H, W) for planes, (h, w, 3) for pictures.
         actions: number A of actions.
-        mode: the observation mode, one of `goalmaze.envs.observations.MODES`.
+        mode: the observation mode, one of `goalmaze.envs.observations.views.MODES`.
         pixels: per cell, in mode "rgb".
         radius: of what is seen around the agent, in modes "crop" and "partial".
     """

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from string import ascii_lowercase
 from typing import ClassVar
 
-from goalmaze.envs.families.base import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import dataclasses
 from typing import ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from goalmaze.envs.families.base import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
-from goalmaze.envs.families.base import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
 
 TABLEWARE = (
     ("dish", "D", (86, 180, 233), "dish"),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 ACTIONS = 15
 
 GROUPS = {"up": (5,), "right": (6, 7, 8), "down": (3,), "left": (0, 1, 2), "stay": (4, 9, 10, 11, 12, 13, 14)}
-"""The actions that do the same, by what they do; the first four in the order of `goalmaze.envs.kernels.ACTIONS`."""
+"""The actions that do the same, by name; the first four in the order of `goalmaze.envs.engine.kernels.ACTIONS`."""
 
 STAY = 4
 """One of Procgen's actions that stay."""
@@ -22,10 +22,10 @@ EVERY = np.arange(ACTIONS, dtype=np.int32)
 """Procgen's own numbers."""
 
 OURS: NDArray[np.int64] = np.array([-1 if group == len(GROUPS) - 1 else group for group in GROUP_OF])
-"""int64 [15], what each of Procgen's actions is in `goalmaze.envs.kernels.ACTIONS`; -1 stays."""
+"""int64 [15], what each of Procgen's actions is in `goalmaze.envs.engine.kernels.ACTIONS`; -1 stays."""
 
 FOUR = np.array([5, 7, 3, 1], np.int32)
-"""Procgen's numbers of up, right, down, left, in the order of `goalmaze.envs.kernels.ACTIONS`."""
+"""Procgen's numbers of up, right, down, left, in the order of `goalmaze.envs.engine.kernels.ACTIONS`."""
 
 
 def grouped(chances: NDArray[np.float32]) -> NDArray[np.float32]:

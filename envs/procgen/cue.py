@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.compiled import compiled
+from goalmaze.envs.jit.compile import compiled
 from goalmaze.envs.levels import ABSENT
 
 GREEN = np.array([0.0, 200.0, 0.0])

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.engine.bound_kernel import Prepared
 from goalmaze.envs.episodes import Episodes
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.prepared import Prepared
 from goalmaze.envs.procgen.actions import OURS, STAY
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.engine import TIME_LIMIT, Engine, Frames

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import (
+from goalmaze.envs.family import (
     EVALUATION,
     FITTING,
     LARGEST_SEED,
@@ -27,7 +28,6 @@ from goalmaze.envs.families.base import (
     Kind,
     Place,
 )
-from goalmaze.envs.generation import World
 from goalmaze.envs.levels import ABSENT, Bools, LevelBatch
 from goalmaze.envs.procgen.actions import FOUR
 from goalmaze.envs.procgen.codec import pack, parse

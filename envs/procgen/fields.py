@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, Cells
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels, mazes
-from goalmaze.envs.solving import UNREACHABLE, distances, pick
+from goalmaze.envs.solving import distances, pick
 
 
 def corners(levels: ProcgenLevels) -> Cells:

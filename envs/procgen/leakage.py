@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import EVALUATION, NO_SHIFT, TRAINING
+from goalmaze.envs.family import EVALUATION, NO_SHIFT, TRAINING
 from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch, check_cells
 from goalmaze.envs.procgen.codec import GOAL, MOUSE, SPACE, WALL, MazeState, pack, parse
 from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.patches import squares
-from goalmaze.envs.solving import UNREACHABLE, distances, pick
+from goalmaze.envs.solving import distances, pick
 
 CHEESE, SIGN, CORNER = "cheese", "sign", "corner"
 

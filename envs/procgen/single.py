@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import NO_SHIFT, TRAINING
+from goalmaze.envs.family import NO_SHIFT, TRAINING
 from goalmaze.envs.procgen.actions import ACTIONS, EVERY, GROUPS
 from goalmaze.envs.procgen.engine import FRAME, Frames
 from goalmaze.envs.procgen.episodes import ProcgenEpisodes

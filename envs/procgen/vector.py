@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import NO_SHIFT, TRAINING, from_parameters
+from goalmaze.envs.family import NO_SHIFT, TRAINING, from_parameters
 from goalmaze.envs.procgen.actions import ACTIONS, EVERY, FOUR
 from goalmaze.envs.procgen.engine import LARGEST_STATE, build
 from goalmaze.envs.procgen.episodes import ProcgenEpisodes

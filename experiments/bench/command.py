@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from goalmaze.agents.allocator import keep_large_blocks
-from goalmaze.experiments.configs import BenchConfig
-from goalmaze.experiments.report import table
+from goalmaze.experiments.bench.config import BenchConfig
+from goalmaze.experiments.common.tables import table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import TRAINING, Family
-from goalmaze.envs.generators import ALGORITHMS, carve_many
+from goalmaze.envs.family import TRAINING, Family
+from goalmaze.envs.jit.nontemporal import stream
+from goalmaze.envs.mazes.algorithms import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
-from goalmaze.envs.streaming import stream
 from goalmaze.envs.vector import MazeVectorEnv
 
 SECONDS = 0.15

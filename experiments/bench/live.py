@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.agent_store import Desk
 from goalmaze.experiments.live.settings import Settings
 
 AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4

@@ -9,8 +9,8 @@ import torch
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
-from goalmaze.experiments.configs import ProbeConfig
-from goalmaze.experiments.reading.atlas import ALL, read_agent
+from goalmaze.experiments.probe.by_site import ALL, read_agent
+from goalmaze.experiments.probe.config import ProbeConfig
 
 SECONDS_WANTED = 60.0
 

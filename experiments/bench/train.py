@@ -24,13 +24,13 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor
 from tqdm import tqdm
 
-from goalmaze.agents.diary import Diary
-from goalmaze.agents.experience import Experience
-from goalmaze.agents.learner import LeanPPO
-from goalmaze.agents.maze_policy import MazePolicy
-from goalmaze.agents.ppo import make_environments, make_learner
-from goalmaze.agents.recipe import Recipe, recipe_from
-from goalmaze.agents.stopping import Wish
+from goalmaze.agents.training.algorithms import make_environments, make_learner
+from goalmaze.agents.training.callback import Diary
+from goalmaze.agents.training.ppo import LeanPPO
+from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.rollout_buffer import Experience
+from goalmaze.agents.training.sb3_policy import MazePolicy
+from goalmaze.agents.training.signals import Wish
 from goalmaze.envs.errors import GoalmazeError
 
 ENDLESS = 10**9

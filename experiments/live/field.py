@@ -23,7 +23,7 @@ from goalmaze.agents.networks.layers import block_names
 from goalmaze.agents.networks.lstm import LSTMNetwork
 from goalmaze.agents.policies import Observations, Probabilities, chances_of
 from goalmaze.envs.levels import Cells
-from goalmaze.probes.edits import Add, Edit
+from goalmaze.probes.edits.base import Add, Edit
 
 
 class Windows:

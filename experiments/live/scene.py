@@ -13,10 +13,10 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.rollout import Moment, begin_episodes, stepwise
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families.base import AGENT, EVALUATION, NO_SHIFT, Family
+from goalmaze.envs.family import AGENT, EVALUATION, NO_SHIFT, Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
-from goalmaze.probes.combining import Found, edits_of
-from goalmaze.probes.edits import Edit, applied
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.composition import Found, edits_of
 from goalmaze.probes.targets import draw_targets
 
 WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"

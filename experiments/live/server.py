@@ -20,11 +20,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.desk import Desk
-from goalmaze.experiments.live.guard import Allowance, App, Guard
+from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.render import FORMATS, rendered
+from goalmaze.experiments.live.security import Allowance, App, Guard
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link
-from goalmaze.experiments.render import FORMATS, rendered
 
 MOST_CLIENTS = 32
 MOST_WAITING = 256

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.ascii import read_ascii, write_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.desk import Desk, Need, check_target
-from goalmaze.experiments.live.mind import Mind, change, look, sight
+from goalmaze.experiments.live.agent_store import Desk, Need, check_target
+from goalmaze.experiments.live.inspection import Mind, change, look, sight
 from goalmaze.experiments.live.scene import (
     TARGET,
     Scene,
@@ -27,8 +27,8 @@ from goalmaze.experiments.live.scene import (
     with_wall,
 )
 from goalmaze.experiments.live.settings import SIZES, Change, Drawn, Settings, changed, write_link
-from goalmaze.probes.edits import Edit
-from goalmaze.probes.fitting import SquareProbe
+from goalmaze.probes.edits.base import Edit
+from goalmaze.probes.readout.fitting import SquareProbe
 
 MOST_UNDONE = 200
 MASK_PIXELS = 64

@@ -11,11 +11,11 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import NO_SHIFT, Family
+from goalmaze.envs.family import NO_SHIFT, Family
 from goalmaze.envs.levels import LevelBatch, check_cells
 
 if TYPE_CHECKING:
-    from goalmaze.experiments.configs import SceneConfig
+    from goalmaze.experiments.live.config import SceneConfig
 
 LARGEST_SIZE = 31
 SIZES = tuple(range(5, LARGEST_SIZE + 1, 2))
@@ -99,11 +99,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def settings_of(config: SceneConfig) -> Settings:
-    """Return the scene that command-line arguments ask for.
+    """Return the scene that command-line arguments ask for: the one in their link, where they hold one.
 
     Raises:
-        GoalmazeError: a value is out of range.
+        GoalmazeError: a value is out of range, or the link holds no scene.
     """
+    if config.scene:
+        return read_link(config.scene)
     values = {name: getattr(config, name) for name in Settings.__struct_fields__ if name not in ("family", "index")}
     try:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Kind
+from goalmaze.envs.family import Kind
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
-from goalmaze.experiments.configs import LiveConfig
-from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.config import LiveConfig
 from goalmaze.experiments.live.scene import Scene, Walker, why_not_edited
-from goalmaze.experiments.report import table
+from goalmaze.experiments.live.settings import settings_of
 
 SECONDS_PER_STEP = 0.25
 GAP = "    "
@@ -73,7 +74,7 @@ def run(config: LiveConfig) -> LiveReport:
             "live draws in a terminal and there is none; leave --terminal out, or add --json to play one level"
         )
     desk = Desk(config.agent, config.runs)
-    settings = desk.completed(config.settings())
+    settings = desk.completed(settings_of(config))
     scene = desk.scene(settings)
     if config.json:
         while not scene.finished:

@@ -13,11 +13,11 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.experiments.behaviour.grid import Grid
-from goalmaze.experiments.behaviour.grid_figures import COLOURS, Measure, arrived, draw_curve, numeric_dials, preference
-from goalmaze.experiments.behaviour.hypotheses import Scoreboard
-from goalmaze.experiments.behaviour.hypotheses_figures import draw_calibrations, looks_of
-from goalmaze.experiments.figures import bare
+from goalmaze.experiments.common.plots import bare
+from goalmaze.experiments.evaluate.goal_inference import Scoreboard
+from goalmaze.experiments.evaluate.goal_inference_figures import draw_calibrations, looks_of
+from goalmaze.experiments.evaluate.grid import Grid
+from goalmaze.experiments.evaluate.grid_figures import COLOURS, Measure, arrived, draw_curve, numeric_dials, preference
 from goalmaze.experiments.reports.findings import AgentFindings
 
 WIDTH, HEIGHT = 4.2, 2.9

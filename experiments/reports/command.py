@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.configs import ReportConfig
+from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import FamilyFindings, find, gathered
 
 

@@ -11,18 +11,19 @@ import numpy as np
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import EVALUATION, FITTING, NO_SHIFT, Family
-from goalmaze.experiments.behaviour import grid as grids
-from goalmaze.experiments.behaviour.decisions import require_standing
-from goalmaze.experiments.behaviour.evaluate import Evaluation
-from goalmaze.experiments.behaviour.grid import SHIFT, Condition, Grid
-from goalmaze.experiments.behaviour.hypotheses import Scoreboard, compare
-from goalmaze.experiments.behaviour.playing import played
-from goalmaze.experiments.configs import EvalConfig, ReportConfig
+from goalmaze.envs.family import EVALUATION, FITTING, NO_SHIFT, Family
+from goalmaze.experiments.evaluate import grid as grids
+from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.decisions import require_standing
+from goalmaze.experiments.evaluate.evaluate import Evaluation
+from goalmaze.experiments.evaluate.goal_inference import Scoreboard, compare
+from goalmaze.experiments.evaluate.grid import SHIFT, Condition, Grid
+from goalmaze.experiments.evaluate.setup import played
+from goalmaze.experiments.reports.config import ReportConfig
+from goalmaze.experiments.reports.highlights import Played, Telling, played_on, tell
 from goalmaze.experiments.reports.pairs import Pair, pairs
-from goalmaze.experiments.reports.telling import Played, Telling, played_on, tell
+from goalmaze.experiments.reports.summary import Verdict, verdict
 from goalmaze.experiments.reports.training_log import Origin, origin
-from goalmaze.experiments.reports.verdicts import Verdict, verdict
 
 FIT_LEVELS = 512
 """Levels that the accounts are fitted on, as `goalmaze eval --hypotheses` does."""

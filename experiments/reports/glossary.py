@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from goalmaze.agents.sb3 import RECENT_EPISODES
-from goalmaze.experiments.behaviour.outcomes import DISCOUNT
+from goalmaze.agents.training.sb3_environment import RECENT_EPISODES
+from goalmaze.experiments.evaluate.outcomes import DISCOUNT
 from goalmaze.experiments.reports.findings import FIT_LEVELS
-from goalmaze.experiments.reports.telling import DIRECT
-from goalmaze.experiments.reports.verdicts import RULE
+from goalmaze.experiments.reports.highlights import DIRECT
+from goalmaze.experiments.reports.summary import RULE
 from goalmaze.experiments.statistics.comparisons import ALPHA
 
 GLOSSARY: dict[str, tuple[str, str]] = {

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import Trajectory
-from goalmaze.envs.families.base import Family, Kind
+from goalmaze.envs.family import Family, Kind
 from goalmaze.envs.levels import ABSENT, Bools, LevelBatch
 from goalmaze.envs.rendering import LAMP_CELL, shape_mask
 

@@ -15,14 +15,15 @@ import jinja2
 from markupsafe import Markup
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import NO_SHIFT, Family
-from goalmaze.experiments.behaviour.grid import SHIFT, Condition
-from goalmaze.experiments.configs import EvalConfig, ReportConfig
+from goalmaze.envs.family import NO_SHIFT, Family
+from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
+from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import FIT_LEVELS, AgentFindings, FamilyFindings, asked
 from goalmaze.experiments.reports.glossary import GLOSSARY
-from goalmaze.experiments.reports.telling import SHOWN, Played, Telling, as_trained
-from goalmaze.experiments.reports.verdicts import RULE
+from goalmaze.experiments.reports.highlights import SHOWN, Played, Telling, as_trained
+from goalmaze.experiments.reports.summary import RULE
 
 PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.experiments.behaviour.evaluate import Evaluation
+from goalmaze.experiments.evaluate.evaluate import Evaluation
 from goalmaze.experiments.statistics.bootstrap import Interval, over_levels
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired
 

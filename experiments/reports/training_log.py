@@ -8,8 +8,8 @@ import math
 
 from goalmaze.agents.checkpoints import Header
 from goalmaze.agents.loading import ZOO_PREFIX, Agent, run_folder
-from goalmaze.agents.recipe import Recipe
-from goalmaze.agents.training import LOG, read_recipe
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import LOG, read_recipe
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError
 

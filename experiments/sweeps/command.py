@@ -14,17 +14,17 @@ from typing import Any
 from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.run_lock import held
+from goalmaze.agents.training.run_lock import held
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.configs import SweepConfig
-from goalmaze.experiments.report import table
-from goalmaze.experiments.sweeps.conduct import conduct
-from goalmaze.experiments.sweeps.crews import WORKERS_LOG, ClusterCrew, Crew, LocalCrew
+from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.sweeps.config import SweepConfig
+from goalmaze.experiments.sweeps.executors import WORKERS_LOG, ClusterCrew, Crew, LocalCrew
 from goalmaze.experiments.sweeps.figures import PICTURE, draw_sweep
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.results import CSV, Group, gather, grouped, write_csv
+from goalmaze.experiments.sweeps.runner import conduct
 from goalmaze.experiments.sweeps.tasks import JOURNAL, LOCK
-from goalmaze.experiments.train import RUNS
+from goalmaze.experiments.train.command import RUNS
 
 
 @dataclasses.dataclass(frozen=True)

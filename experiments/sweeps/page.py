@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.experiments.configs import SweepConfig
 from goalmaze.experiments.sweeps.command import run
+from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.figures import PICTURE
 from goalmaze.experiments.sweeps.plan import find_plan, read_plan
 from goalmaze.experiments.sweeps.results import gather

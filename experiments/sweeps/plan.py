@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from goalmaze.agents.networks import known_networks
-from goalmaze.agents.ppo import make_environments, make_learner
-from goalmaze.agents.recipe import Recipe, recipe_from
+from goalmaze.agents.training.algorithms import make_environments, make_learner
+from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.family import NO_SHIFT
 
-HERE = Path(__file__).parents[1] / "reproduced"
+HERE = Path(__file__).parent / "plans"
 """The plans that ship with the package: results of others, reproduced."""
 
 NESTED = ("parameters", "network_options", "observation_options", "learner_options")

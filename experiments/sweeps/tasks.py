@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from goalmaze.agents.files import append
-from goalmaze.agents.recipe import recipe_from
-from goalmaze.agents.run_lock import held
-from goalmaze.agents.run_state import STATE
-from goalmaze.agents.training import LOG, FinishedError, TrainingResult, resume, train
+from goalmaze.agents.training.recipe import recipe_from
+from goalmaze.agents.training.run import LOG, FinishedError, TrainingResult, resume, train
+from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.train import REPORT, measure
+from goalmaze.experiments.train.command import REPORT, measure
 
 JOURNAL, LOCK = "journal", "sweep.lock"
 POLL_SECONDS = 0.5

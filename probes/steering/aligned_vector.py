@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.steering.base import PatternMethod, Workshop
-from goalmaze.probes.vectors import aligned_vector
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.mean_difference import aligned_vector
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.steering.base import PatternMethod
 
 
 class AlignedVector(PatternMethod):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.steering.base import Method, Workshop
-from goalmaze.probes.tables import CellTable, mean_table
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.cell_table import CellTable, mean_table
+from goalmaze.probes.steering.base import Method
 
 
 class CellMeans(Method):

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from goalmaze.probes.lessons import descend, draw_lesson
-from goalmaze.probes.steering.base import Method, Workshop
-from goalmaze.probes.tables import CellTable, mean_table
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.cell_table import CellTable, mean_table
+from goalmaze.probes.steering.base import Method
+from goalmaze.probes.training_batch import descend, draw_lesson
 
 UPDATES = 600
 BATCH = 512

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.channels import ClampChannels, goal_channels
-from goalmaze.probes.combining import InTurn
-from goalmaze.probes.directions import check_errand
-from goalmaze.probes.edits import Edit
-from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Edit
+from goalmaze.probes.edits.channels import ClampChannels, goal_channels
+from goalmaze.probes.edits.composition import InTurn
+from goalmaze.probes.edits.patterns import check_errand
+from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import at_cells
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

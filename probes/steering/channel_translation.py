@@ -12,11 +12,12 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.channels import check_named, goal_channels
-from goalmaze.probes.directions import check_errand
-from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.channels import check_named, goal_channels
+from goalmaze.probes.edits.patterns import check_errand
+from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

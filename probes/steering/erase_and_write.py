@@ -8,13 +8,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from goalmaze.envs.levels import Cells
-from goalmaze.probes.combining import InTurn
-from goalmaze.probes.directions import check_errand, is_rectified, spread
-from goalmaze.probes.edits import Add, Edit
-from goalmaze.probes.erasure import Erase, Eraser, fit_eraser
-from goalmaze.probes.knowledge import CELLS, Knowledge
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Add, Edit
+from goalmaze.probes.edits.composition import InTurn
+from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
+from goalmaze.probes.edits.patterns import check_errand, is_rectified, spread
+from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import marked
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.lessons import descend, draw_lesson
-from goalmaze.probes.steering.base import PatternMethod, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.training_batch import descend, draw_lesson
 
 UPDATES = 600
 BATCH = 128

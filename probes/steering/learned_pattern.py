@@ -10,12 +10,13 @@ from torch import Tensor
 
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.levels import Cells
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import applied
-from goalmaze.probes.lessons import repeatable
-from goalmaze.probes.steering.base import PatternMethod, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.training_batch import repeatable
 
 UPDATES = 250
 BATCH = 128

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from goalmaze.probes.directions import GoalPattern, gather, is_rectified
-from goalmaze.probes.steering.base import PatternMethod, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.patterns import GoalPattern, gather, is_rectified
+from goalmaze.probes.steering.base import PatternMethod
 
 
 class MeanPattern(PatternMethod):

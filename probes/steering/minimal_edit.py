@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from goalmaze.probes.directions import is_rectified
-from goalmaze.probes.fitting import SquareFitter
-from goalmaze.probes.projection import MinimalProjection
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.minimal_edit import MinimalProjection
+from goalmaze.probes.edits.patterns import is_rectified
+from goalmaze.probes.readout.fitting import SquareFitter
+from goalmaze.probes.steering.base import Method
 
 
 class MinimalProjectedEdit(Method):

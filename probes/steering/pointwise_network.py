@@ -15,12 +15,13 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Cells
-from goalmaze.probes.directions import GoalPattern, check_errand, spread
-from goalmaze.probes.edits import Rewrite, check_channels, of_rows
-from goalmaze.probes.knowledge import CELLS, Knowledge
-from goalmaze.probes.lessons import descend, draw_lesson
-from goalmaze.probes.steering.base import Method, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Rewrite, check_channels, of_rows
+from goalmaze.probes.edits.patterns import GoalPattern, check_errand, spread
+from goalmaze.probes.information import CELLS, Knowledge
+from goalmaze.probes.steering.base import Method
 from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.training_batch import descend, draw_lesson
 
 HIDDEN = 64
 UPDATES = 3000

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from goalmaze.probes.directions import GoalPattern, is_rectified
-from goalmaze.probes.fitting import SquareFitter
-from goalmaze.probes.steering.base import PatternMethod, Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.patterns import GoalPattern, is_rectified
+from goalmaze.probes.readout.fitting import SquareFitter
+from goalmaze.probes.steering.base import PatternMethod
 
 
 class ProbeDirection(PatternMethod):

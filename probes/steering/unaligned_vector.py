@@ -6,9 +6,10 @@ import dataclasses
 from typing import ClassVar
 
 from goalmaze.envs.levels import Cells
-from goalmaze.probes.knowledge import NOTHING, Knowledge
-from goalmaze.probes.steering.base import Method, Workshop
-from goalmaze.probes.vectors import SteeringVector, goal_vector
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.mean_difference import SteeringVector, goal_vector
+from goalmaze.probes.information import NOTHING, Knowledge
+from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

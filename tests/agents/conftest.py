@@ -8,8 +8,8 @@ import torch
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.family import Family
+from goalmaze.envs.observations.views import make_view
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,8 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.family import Family
+from goalmaze.envs.observations.views import make_view
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "agents"
 """Files as older versions wrote them."""

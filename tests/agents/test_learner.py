@@ -16,14 +16,14 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
-from goalmaze.agents.experience import Batch, Experience
-from goalmaze.agents.finite import NotFiniteError
-from goalmaze.agents.learner import Infos, LeanPPO
-from goalmaze.agents.losses import ppo_loss
-from goalmaze.agents.maze_policy import MazePolicy
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
-from goalmaze.agents.ppo import make_environments, make_learner, network_of
-from goalmaze.agents.recipe import Recipe
+from goalmaze.agents.training.algorithms import make_environments, make_learner, network_of
+from goalmaze.agents.training.finite import NotFiniteError
+from goalmaze.agents.training.losses import ppo_loss
+from goalmaze.agents.training.ppo import Infos, LeanPPO
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.rollout_buffer import Batch, Experience
+from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 
 RECIPE = Recipe(
@@ -371,7 +371,7 @@ def test_the_memory_in_training_is_the_memory_in_acting(echo: LeanPPO) -> None:
     quiet.init_callback(echo)
     echo.collect_rollouts(cast(Any, echo.env), quiet, cast(Any, experience), RECIPE.rollout_steps)
     batch = next(experience.sequences(RECIPE.envs))
-    from goalmaze.agents.learner import unrolled
+    from goalmaze.agents.training.ppo import unrolled
 
     with torch.no_grad():
         logits, values = unrolled(echo.policy, batch)

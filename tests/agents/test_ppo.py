@@ -7,13 +7,13 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from goalmaze.agents.maze_policy import MazePolicy
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.ppo import make_learner, network_of
-from goalmaze.agents.recipe import Recipe, recipe_from
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.sb3 import MazeVecEnv
 from goalmaze.agents.scripted import RandomWalker
+from goalmaze.agents.training.algorithms import make_learner, network_of
+from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.sb3_environment import MazeVecEnv
+from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 

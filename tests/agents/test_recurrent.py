@@ -13,10 +13,10 @@ from goalmaze.agents.networks.base import RecurrentNetwork, Shape
 from goalmaze.agents.policies import NetworkPolicy, Remembering
 from goalmaze.agents.rollout import rollout, stepwise
 from goalmaze.envs.episodes import Episodes, first_observations
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import concatenate
 from goalmaze.probes.activations import captured
-from goalmaze.probes.edits import Add, applied
+from goalmaze.probes.edits.base import Add, applied
 
 SMALL = {
     "lstm": {"channels": 6, "blocks": 1, "hidden": 12, "units": 8},

@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 import torch
 
-from goalmaze.agents import run_lock
 from goalmaze.agents.checkpoints import load_checkpoint
-from goalmaze.agents.diary import LOG, Diary
 from goalmaze.agents.loading import CHECKPOINT
-from goalmaze.agents.recipe import Recipe
-from goalmaze.agents.run_state import STATE, read_state
-from goalmaze.agents.series import series
-from goalmaze.agents.training import RECIPE, resume, train
+from goalmaze.agents.training import run_lock
+from goalmaze.agents.training.callback import LOG, Diary
+from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import RECIPE, resume, train
+from goalmaze.agents.training.training_state import STATE, read_state
 from goalmaze.envs.errors import GoalmazeError
 
 SMALL = Recipe(
@@ -122,17 +122,17 @@ def test_a_resumed_run_ends_bitwise_where_an_uninterrupted_one_does(
 @pytest.mark.parametrize("forgotten", ["generators/torch", "generators/numpy", "optimizer/", "environments/"])
 def test_what_is_kept_is_needed(tmp_path: Path, whole: Path, forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is left out of the state shows in the end: the comparison above would notice."""
-    from goalmaze.agents import training
+    from goalmaze.agents.training import run
 
     interrupted(SMALL, tmp_path / "cut", 3, monkeypatch)
     _, first = read_state(whole / STATE)
-    true = training.read_state
+    true = run.read_state
 
     def forgetful(path: Path) -> Any:
         head, arrays = true(path)
         return head, {name: first[name] if name.startswith(forgotten) else array for name, array in arrays.items()}
 
-    monkeypatch.setattr(training, "read_state", forgetful)
+    monkeypatch.setattr(run, "read_state", forgetful)
     resume(tmp_path / "cut")
     assert digest(tmp_path / "cut") != digest(whole)
 
@@ -246,8 +246,8 @@ def test_a_file_that_may_grow_no_further_is_not_left_half_written(tmp_path: Path
     code = """
 import dataclasses, resource, signal, sys
 from pathlib import Path
-from goalmaze.agents.recipe import recipe_from
-from goalmaze.agents.training import train
+from goalmaze.agents.training.recipe import recipe_from
+from goalmaze.agents.training.run import train
 import json
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
@@ -306,10 +306,10 @@ def test_a_flipped_bit_is_refused_by_name(cut: Path) -> None:
 
 
 def test_a_state_of_another_version_is_refused(cut: Path) -> None:
-    from goalmaze.agents import run_state
+    from goalmaze.agents.training import training_state
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_state, "FORMAT", 0)
+        patch.setattr(training_state, "FORMAT", 0)
         assert "is of another version of goalmaze" in refused(cut)
 
 

@@ -17,9 +17,9 @@ from goalmaze.agents.rollout import NEVER, Trajectory, rollout, stepwise
 from goalmaze.agents.scripted import RandomWalker, Seeker, yardsticks
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.vector import MazeVectorEnv
 
 SURELY = 1e-6

@@ -11,9 +11,9 @@ from oracles.paths import all_distances
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from goalmaze.agents.sb3 import MazeVecEnv
+from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import TRAINING, Family
+from goalmaze.envs.family import TRAINING, Family
 from goalmaze.envs.single import MazeEnv
 
 ENVS, SEED = 5, 3

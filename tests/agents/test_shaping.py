@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from oracles.paths import all_distances
 
-from goalmaze.agents.sb3 import MazeVecEnv
-from goalmaze.agents.shaping import Shaping
+from goalmaze.agents.training.sb3_environment import MazeVecEnv
+from goalmaze.agents.training.shaping import Shaping
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import make_family
 

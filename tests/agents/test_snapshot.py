@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goalmaze.agents.sb3 import RECENT_EPISODES, Ends, EpisodeRecord, MazeVecEnv
+from goalmaze.agents.training.sb3_environment import RECENT_EPISODES, Ends, EpisodeRecord, MazeVecEnv
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 

@@ -21,12 +21,12 @@ import torch
 
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
-from goalmaze.agents.recipe import Recipe, recipe_from
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.run_state import STATE
-from goalmaze.agents.series import CHECKPOINTS, due, series
-from goalmaze.agents.stopping import listening
-from goalmaze.agents.training import LOG, LOG_COLUMNS, RECIPE, TENSORBOARD, train
+from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, due, series
+from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.run import LOG, LOG_COLUMNS, RECIPE, TENSORBOARD, train
+from goalmaze.agents.training.signals import listening
+from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 
 SMALL = Recipe(

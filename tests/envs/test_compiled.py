@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from goalmaze.envs.compiled import below, draw, stream, uniform, uniforms
+from goalmaze.envs.jit.counter_rng import below, draw, stream, uniform, uniforms
 
 
 def test_draws_are_the_published_splitmix64_numbers() -> None:

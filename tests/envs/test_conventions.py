@@ -18,7 +18,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from goalmaze.envs import register_envs
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import ELSEWHERE, known_families, make_family
-from goalmaze.envs.observations import MODES
+from goalmaze.envs.observations.views import MODES
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
 

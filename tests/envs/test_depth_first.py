@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goalmaze.envs import depth_first
-from goalmaze.envs.depth_first import WORD
+from goalmaze.envs.mazes import depth_first
+from goalmaze.envs.mazes.depth_first import WORD
 
 
 def carved(how: str, rows: int, columns: int, seed: int) -> tuple[list[list[bool]], int]:

@@ -17,7 +17,6 @@ from goalmaze.envs.ascii import letters_of, read_ascii, write_ascii
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.families.corner import Corner
 from goalmaze.envs.families.follow_leader import FollowLeader
 from goalmaze.envs.families.keys_chests import KeysChests
@@ -25,10 +24,12 @@ from goalmaze.envs.families.lava import Lava
 from goalmaze.envs.families.monsters import Monsters
 from goalmaze.envs.families.pile import Pile
 from goalmaze.envs.families.sleeper import Sleeper
-from goalmaze.envs.generators import ALGORITHMS
+from goalmaze.envs.family import NO_SHIFT, SPLITS, Family
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
+from goalmaze.envs.mazes.algorithms import ALGORITHMS
 from goalmaze.envs.rendering import SHAPES
-from goalmaze.envs.solving import UNREACHABLE, best_returns, distances, pick
+from goalmaze.envs.solving import best_returns, distances, pick
 
 FAMILIES = known_families()
 SHIFTS = [(name, shift) for name, family in FAMILIES.items() for shift in (NO_SHIFT, *family.shifts)]

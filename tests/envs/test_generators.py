@@ -17,12 +17,12 @@ from oracles.paths import all_distances
 from scipy.ndimage import label
 from scipy.stats import chi2_contingency, chisquare
 
-from goalmaze.envs.compiled import stream
+from goalmaze.envs.engine.level_generation import WALLS_STREAM
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import EVALUATION, NO_SHIFT, SPLITS
-from goalmaze.envs.generation import WALLS_STREAM
-from goalmaze.envs.generators import ALGORITHMS, FEWEST_FREE, braid, carve, percolation
+from goalmaze.envs.family import EVALUATION, NO_SHIFT, SPLITS
+from goalmaze.envs.jit.counter_rng import stream
+from goalmaze.envs.mazes.algorithms import ALGORITHMS, FEWEST_FREE, braid, carve, percolation
 
 WORLDS = [(family, shift) for family in known_families().values() for shift in (NO_SHIFT, *family.shifts)]
 TREES = ("depth-first", "kruskal", "prim", "wilson")

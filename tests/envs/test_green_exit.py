@@ -6,10 +6,11 @@ import pytest
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import NO_SHIFT, Family
 from goalmaze.envs.families.green_exit import GreenExit
+from goalmaze.envs.family import NO_SHIFT, Family
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
-from goalmaze.envs.solving import UNREACHABLE, distances, pick
+from goalmaze.envs.solving import distances, pick
 
 COUNT = 2000
 

@@ -11,8 +11,8 @@ from oracles.rulebook import rulebook
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import TRAINING
 from goalmaze.envs.families.green_exit import GreenExit
+from goalmaze.envs.family import TRAINING
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from oracles.rulebook import Rulebook, Thing, rulebook
 
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Episodes, first_observations
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import NO_SHIFT, Family
-from goalmaze.envs.kernels import ACTIONS
+from goalmaze.envs.family import NO_SHIFT, Family
 from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
 from goalmaze.envs.vector import MazeVectorEnv
 

@@ -12,7 +12,7 @@ from goalmaze.envs.ascii import check_reachable, read_ascii, write_ascii
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.family import NO_SHIFT
 from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
 
 SHIFTS = (NO_SHIFT, *make_family("GreenExit").shifts)

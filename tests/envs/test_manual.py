@@ -12,9 +12,9 @@ import pytest
 from goalmaze.envs import register_envs
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
+from goalmaze.envs.family_docs import SECTIONS, manual, page
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.manual import SECTIONS, manual, page
 
 FAMILIES = [name for name, kind in known_families().items() if kind.__module__.startswith("goalmaze.")]
 DOCS = Path(__file__).parents[2] / "docs"

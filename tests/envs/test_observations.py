@@ -13,10 +13,10 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import Family, Kind, Place
 from goalmaze.envs.families.green_exit import GreenExit
+from goalmaze.envs.family import Family, Kind, Place
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.observations import MODES, make_view
+from goalmaze.envs.observations.views import MODES, make_view
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, shape_mask
 
 RED, BLUE = (213, 94, 0), (0, 114, 178)

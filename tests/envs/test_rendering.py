@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
 from goalmaze.envs.rendering import (
     AGENT_COLOUR,

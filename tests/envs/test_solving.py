@@ -8,8 +8,9 @@ from oracles.paths import all_distances, neighbours, shortest_paths
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import make_family
+from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.solving import UNREACHABLE, distances, on_the_way, pick
+from goalmaze.envs.solving import distances, on_the_way, pick
 
 KINDS = ("exit", "sign", "sign")
 

@@ -6,7 +6,7 @@ from gymnasium.vector import AutoresetMode
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families
-from goalmaze.envs.streaming import stream
+from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.vector import MazeVectorEnv
 
 

@@ -123,8 +123,8 @@ def test_train_writes_a_run_that_every_command_takes(capsys: pytest.CaptureFixtu
 
 
 def test_a_toml_recipe_is_read_and_flags_override_it(tmp_path: Path) -> None:
-    from goalmaze.experiments.configs import TrainConfig
-    from goalmaze.experiments.train import resolve
+    from goalmaze.experiments.train.command import resolve
+    from goalmaze.experiments.train.config import TrainConfig
 
     path = tmp_path / "recipe.toml"
     path.write_text("steps = 10\nentropy = 0.5\n[parameters]\nsalience = 2\nsize = 7\n")

@@ -12,11 +12,11 @@ from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
-from goalmaze.experiments.behaviour import grid, several
-from goalmaze.experiments.behaviour.evaluate import judge
-from goalmaze.experiments.behaviour.grid import Condition, conditions_of, world_of
-from goalmaze.experiments.behaviour.playing import Cohort, fitting
-from goalmaze.experiments.configs import EvalConfig
+from goalmaze.experiments.evaluate import comparison, grid
+from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.evaluate import judge
+from goalmaze.experiments.evaluate.grid import Condition, conditions_of, world_of
+from goalmaze.experiments.evaluate.setup import Cohort, fitting
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")
@@ -108,7 +108,7 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     other = Agent("another", agent.family, agent.network, agent.header)
     weak = load_agent("zoo:green-exit-early")
     judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
-    scores, duels = several.summarise([Cohort("alike", (agent, other, weak)), Cohort("one", (agent,))], judged)
+    scores, duels = comparison.summarise([Cohort("alike", (agent, other, weak)), Cohort("one", (agent,))], judged)
     assert scores[0].solved.covers == scores[0].profile.shares[0].covers == "seeds and levels"
     assert scores[1].solved.covers == "levels"
     spread = scores[0].solved.high - scores[0].solved.low

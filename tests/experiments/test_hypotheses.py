@@ -16,8 +16,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.behaviour.accounts import Fit, changes_to, fit, fit_mixture, steps_of, taxicab
-from goalmaze.experiments.behaviour.hypotheses import Scoreboards, calibration, score
+from goalmaze.experiments.evaluate.goal_inference import Scoreboards, calibration, score
+from goalmaze.experiments.evaluate.goal_models import Fit, changes_to, fit, fit_mixture, steps_of, taxicab
 
 FAMILY = make_family("GreenExit", {"size": 7})
 
@@ -176,7 +176,7 @@ def test_the_levels_on_which_all_fail_are_shown_and_can_be_read() -> None:
 
 
 def test_accounts_are_drawn(tmp_path: Path) -> None:
-    from goalmaze.experiments.behaviour.hypotheses_figures import draw_accounts
+    from goalmaze.experiments.evaluate.goal_inference_figures import draw_accounts
 
     boards = Scoreboards(tuple(score("it", Clumsy(s), FAMILY, shift="moved-sign", levels=30) for s in (0.0, 1.0)))
     (path,) = draw_accounts(boards, tmp_path)

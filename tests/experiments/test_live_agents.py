@@ -10,9 +10,9 @@ from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.networks import Shape, make_network
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.agent_store import Desk
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings
 

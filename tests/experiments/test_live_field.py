@@ -13,12 +13,12 @@ from goalmaze.agents.networks import Shape, make_network
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.families import make_family
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import field as fast
-from goalmaze.experiments.live import mind
+from goalmaze.experiments.live import inspection
 from goalmaze.experiments.live.scene import Scene
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import Edit, FirstSteps, applied
+from goalmaze.probes.edits.base import Edit, FirstSteps, applied
+from goalmaze.probes.edits.patterns import GoalPattern
 
 LOCAL: list[tuple[str, dict[str, Any]]] = [
     ("grid", {}),
@@ -61,7 +61,7 @@ def one_by_one(scene: Scene, cells: Any, edit: Edit | None) -> Any:
 @pytest.mark.parametrize(("network", "options"), LOCAL)
 def test_the_field_is_what_one_forward_pass_a_cell_gives(network: str, options: dict[str, Any], size: int) -> None:
     scene = a_scene(network, options, size)
-    seen = mind.sight(scene, scene.edited)
+    seen = inspection.sight(scene, scene.edited)
     assert seen.around is not None
     built = scene.agent.network
     unedited = one_by_one(scene, seen.cells, None)
@@ -82,10 +82,10 @@ def test_what_a_site_holds_is_what_a_forward_pass_leaves_there(
 ) -> None:
     scene = a_scene(network, options)
     for site in map_sites(scene.agent.network):
-        quick = mind.look(scene, scene.edited, site, scene.edits, None)
+        quick = inspection.look(scene, scene.edited, site, scene.edits, None)
         with monkeypatch.context() as patch:
-            patch.setattr(mind, "is_local", lambda network, edit: False)
-            plain = mind.look(scene, scene.edited, site, scene.edits, None)
+            patch.setattr(inspection, "is_local", lambda network, edit: False)
+            plain = inspection.look(scene, scene.edited, site, scene.edits, None)
         assert quick.maps is not None
         assert plain.maps is not None
         assert np.abs(quick.maps - plain.maps).max() < 1e-5
@@ -96,8 +96,8 @@ def test_what_a_site_holds_is_what_a_forward_pass_leaves_there(
 def test_other_networks_are_looked_at_with_a_forward_pass(network: str, options: dict[str, Any]) -> None:
     scene = a_scene(network, options)
     assert not fast.is_local(scene.agent.network, None)
-    found = mind.look(scene, scene.edited, "stem", scene.edits, None)
-    cells = mind.sight(scene, scene.edited).cells
+    found = inspection.look(scene, scene.edited, "stem", scene.edits, None)
+    cells = inspection.sight(scene, scene.edited).cells
     assert np.abs(found.chances[cells] - one_by_one(scene, cells, *scene.edits)).max() < 1e-5
 
 
@@ -113,7 +113,7 @@ def test_edits_other_than_an_addition_and_networks_that_see_a_part_are_not_local
 
 def test_observations_that_differ_elsewhere_are_not_taken_apart() -> None:
     scene = a_scene("grid", {"blocks": 2})
-    seen = mind.sight(scene, scene.edited)
+    seen = inspection.sight(scene, scene.edited)
     observations = seen.seen[1:].copy()
     assert fast.surroundings(observations, seen.cells) is not None
     elsewhere = next(cell for cell in range(81) if cell not in seen.cells)

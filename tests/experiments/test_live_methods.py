@@ -19,16 +19,16 @@ from goalmaze.agents.networks import Shape, make_network
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.observations import make_view
-from goalmaze.experiments.live import desk as desks
+from goalmaze.envs.observations.views import make_view
+from goalmaze.experiments.live import agent_store as desks
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.agent_store import Desk
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings
-from goalmaze.experiments.retarget import make_workshop
-from goalmaze.probes.edits import applied
+from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
 from goalmaze.probes.steering import all_methods
-from goalmaze.probes.steering.base import Workshop
 
 METHODS = sorted({*all_methods()} - {"unaligned-vector"})
 

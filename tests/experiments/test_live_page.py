@@ -12,13 +12,13 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 
 from browser import CHROMIUM, Browser
 
-from goalmaze.experiments.live.desk import Desk
-from goalmaze.experiments.live.mind import change, look
+from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.inspection import change, look
+from goalmaze.experiments.live.render import rendered
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen
 from goalmaze.experiments.live.serving import serving as under_way
 from goalmaze.experiments.live.settings import Settings
-from goalmaze.experiments.render import rendered
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 TOKEN = "a-token-of-the-test"

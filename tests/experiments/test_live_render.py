@@ -11,9 +11,9 @@ from PIL import Image
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
-from goalmaze.experiments.live.desk import Desk
+from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.render import EDITED, LAST_FRAMES, rendered
 from goalmaze.experiments.live.settings import Settings, write_link
-from goalmaze.experiments.render import EDITED, LAST_FRAMES, rendered
 
 SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 

@@ -28,17 +28,17 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.experiments.bench import live as bench
-from goalmaze.experiments.configs import LiveConfig
-from goalmaze.experiments.live import messages, watch
-from goalmaze.experiments.live.desk import Desk
-from goalmaze.experiments.live.guard import Guard
-from goalmaze.experiments.live.mind import look
+from goalmaze.experiments.live import command, messages
+from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.config import LiveConfig
+from goalmaze.experiments.live.inspection import look
 from goalmaze.experiments.live.scene import why_not_edited
+from goalmaze.experiments.live.security import Guard
 from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, MOST_WAITING, Server
 from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
-from goalmaze.probes.edits import applied
+from goalmaze.probes.edits.base import applied
 
 TOKEN = "a-token-of-the-test"
 SETTINGS = Settings(agent="zoo:green-exit", seed=3)
@@ -491,7 +491,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "goalmaze.experiments.live.serving")
     with pytest.raises(GoalmazeError, match=r"pip install 'goalmaze\[live\]', or add --terminal"):
-        watch.run(LiveConfig(agent="zoo:green-exit", port=0, no_browser=True))
+        command.run(LiveConfig(agent="zoo:green-exit", port=0, no_browser=True))
 
 
 def test_the_bench_counts_what_arrives(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ import pytest
 
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
 from goalmaze.agents.scripted import Seeker
-from goalmaze.envs import rules
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.engine import rules
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.family import NO_SHIFT
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import best_returns, paying
-from goalmaze.experiments import metrics
+from goalmaze.experiments.evaluate import metrics
 
 CORRIDOR = """
 #######

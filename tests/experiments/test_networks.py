@@ -16,8 +16,8 @@ from goalmaze.agents.networks import known_networks
 from goalmaze.agents.networks.base import Shape
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
-from goalmaze.experiments.configs import NetworksConfig
-from goalmaze.experiments.networks import Portrait, portrait, receptive_field, run
+from goalmaze.experiments.catalogue.config import NetworksConfig
+from goalmaze.experiments.catalogue.networks import Portrait, portrait, receptive_field, run
 
 FAMILY = make_family("GreenExit", {"size": 9})
 SHIPPED = {name: network for name, network in known_networks().items() if network.__module__.startswith("goalmaze.")}
@@ -25,7 +25,7 @@ SHIPPED = {name: network for name, network in known_networks().items() if networ
 
 @pytest.fixture(autouse=True)
 def _without_networks_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goalmaze.experiments.networks.known_networks", lambda: SHIPPED)
+    monkeypatch.setattr("goalmaze.experiments.catalogue.networks.known_networks", lambda: SHIPPED)
 
 
 def describe(name: str, options: dict[str, Any], mode: str = "planes") -> Portrait:

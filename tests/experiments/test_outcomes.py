@@ -10,7 +10,7 @@ from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.families import make_family
-from goalmaze.experiments.behaviour.outcomes import (
+from goalmaze.experiments.evaluate.outcomes import (
     DISCOUNT,
     GEOMETRY,
     bumps,

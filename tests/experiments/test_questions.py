@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
-from goalmaze.experiments import retarget, zoo
-from goalmaze.experiments.behaviour import evaluate
-from goalmaze.experiments.configs import EvalConfig, ProbeConfig, RetargetConfig, ZooConfig
-from goalmaze.experiments.reading import command as probe
+from goalmaze.experiments.catalogue import zoo
+from goalmaze.experiments.catalogue.config import ZooConfig
+from goalmaze.experiments.evaluate import evaluate
+from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.probe import command as probe
+from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.retarget import comparison
+from goalmaze.experiments.retarget.config import RetargetConfig
 
 AGENT = "zoo:green-exit"
 
@@ -18,7 +22,7 @@ AGENT = "zoo:green-exit"
 @pytest.fixture(scope="module")
 def retargeted() -> dict[str, Any]:
     config = RetargetConfig(agent=AGENT, sites=("stem", "block8"), methods=("mean-pattern",), levels=512)
-    return retarget.run(config).json()
+    return comparison.run(config).json()
 
 
 def row(report: dict[str, Any], condition: str, site: str | None = None) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def test_the_crude_edit_fades_with_depth(retargeted: dict[str, Any]) -> None:
 
 def test_an_edit_of_strength_zero_is_no_edit() -> None:
     config = RetargetConfig(agent=AGENT, sites=("block4",), methods=("mean-pattern",), levels=128, strength=0.0)
-    report = retarget.run(config).json()
+    report = comparison.run(config).json()
     assert row(report, "edit")["outcomes"] == row(report, "none")["outcomes"]
 
 

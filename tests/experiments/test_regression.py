@@ -12,9 +12,9 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.behaviour.decisions import decisions, require_standing
-from goalmaze.experiments.behaviour.geometry import FEATURES, features
-from goalmaze.experiments.behaviour.regression import fit_logistic, regress
+from goalmaze.experiments.evaluate.decision_features import FEATURES, features
+from goalmaze.experiments.evaluate.decisions import decisions, require_standing
+from goalmaze.experiments.evaluate.regression import fit_logistic, regress
 
 FAMILY = make_family("GreenExit", {"size": 9})
 

@@ -24,21 +24,21 @@ from goalmaze.agents.rollout import NEVER, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import NO_SHIFT
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import SHAPES, shape_mask
 from goalmaze.experiments import cli
-from goalmaze.experiments.behaviour.evaluate import judge
-from goalmaze.experiments.configs import ReportConfig
-from goalmaze.experiments.labels import label
+from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.evaluate import judge
 from goalmaze.experiments.reports import command, mazes
+from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import find, gathered
 from goalmaze.experiments.reports.glossary import GLOSSARY
+from goalmaze.experiments.reports.highlights import DIRECT, SHOWN, as_trained, played_on, tell
 from goalmaze.experiments.reports.page import rendered
 from goalmaze.experiments.reports.pairs import pairs
-from goalmaze.experiments.reports.telling import DIRECT, SHOWN, as_trained, played_on, tell
+from goalmaze.experiments.reports.summary import verdict
 from goalmaze.experiments.reports.training_log import origin
-from goalmaze.experiments.reports.verdicts import verdict
 
 AGENT, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
 FAMILY = make_family("GreenExit")

@@ -15,11 +15,11 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import ABSENT
-from goalmaze.envs.observations import make_view
-from goalmaze.experiments.errands import Errand, draw_errand
-from goalmaze.experiments.steering import bins
-from goalmaze.experiments.steering.paths import path_chances
-from goalmaze.probes.edits import Add, Edit, FirstSteps, applied
+from goalmaze.envs.observations.views import make_view
+from goalmaze.experiments.retarget import bins
+from goalmaze.experiments.retarget.path_probability import path_chances
+from goalmaze.experiments.retarget.task import Errand, draw_errand
+from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied
 
 FAMILY = make_family("GreenExit", {"size": 5, "braid": 1.0})
 LONGEST = 6

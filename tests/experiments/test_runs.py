@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from goalmaze.agents.diary import Diary
-from goalmaze.agents.recipe import Recipe
-from goalmaze.agents.run_lock import held
-from goalmaze.agents.training import LOG, RECIPE, train
+from goalmaze.agents.training.callback import Diary
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import LOG, RECIPE, train
+from goalmaze.agents.training.run_lock import held
 from goalmaze.experiments import cli
 from goalmaze.experiments.bench import train as bench_train
-from goalmaze.experiments.train import REPORT
+from goalmaze.experiments.train.command import REPORT
 
 SMALL = Recipe(
     parameters={"size": 5},
@@ -147,7 +147,7 @@ def test_the_bench_measures_all_four_by_turns() -> None:
 def test_the_bound_takes_as_long_as_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every pass of the network made longer by a known time shows in the bound, and as often as it should."""
     torch.set_num_threads(1)
-    from goalmaze.agents.ppo import make_environments, make_learner
+    from goalmaze.agents.training.algorithms import make_environments, make_learner
 
     learner = make_learner(SMALL, make_environments(SMALL))
     learner.learn(256)

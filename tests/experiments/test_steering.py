@@ -12,20 +12,20 @@ import pytest
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.rollout import rollout, stepwise
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import FITTING
+from goalmaze.envs.family import FITTING
 from goalmaze.envs.solving import distances, pick
-from goalmaze.experiments.configs import RetargetConfig
-from goalmaze.experiments.errands import Errand, draw_errand
-from goalmaze.experiments.retarget import make_workshop
-from goalmaze.experiments.steering import automatic, bins, command, trials
-from goalmaze.experiments.steering.benchmark import Benchmark, benchmark, draw_errands
-from goalmaze.experiments.steering.candidates import Candidate, find_candidate, narrowed
-from goalmaze.experiments.steering.effects import conduct, identical
-from goalmaze.experiments.steering.ledger import keep_ledger
-from goalmaze.experiments.steering.pictures import field_of
-from goalmaze.probes.directions import GoalPattern
+from goalmaze.experiments.retarget import bins, command, search, trials
+from goalmaze.experiments.retarget.benchmark import Benchmark, benchmark, draw_errands
+from goalmaze.experiments.retarget.candidates import Candidate, find_candidate, narrowed
+from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.experiments.retarget.config import RetargetConfig
+from goalmaze.experiments.retarget.figures import field_of
+from goalmaze.experiments.retarget.ledger import keep_ledger
+from goalmaze.experiments.retarget.side_effects import conduct, identical
+from goalmaze.experiments.retarget.task import Errand, draw_errand
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import expert_pattern
-from goalmaze.probes.steering.base import Workshop
 
 AGENT = load_agent("zoo:green-exit")
 
@@ -126,10 +126,10 @@ def test_conduct_is_counted_by_hand(errand: Errand) -> None:
 def test_the_search_prefers_what_steers_and_says_what_it_cost(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(automatic, "FEWEST", 8)
-    monkeypatch.setattr(automatic, "MOST", 48)
+    monkeypatch.setattr(search, "FEWEST", 8)
+    monkeypatch.setattr(search, "MOST", 48)
     rehearsal = draw_errand(AGENT.family, 48, 1, FITTING)
-    found = automatic.search(workshop, rehearsal, ["block8", "stem"], ["probe-direction", "mean-pattern"])
+    found = search.search(workshop, rehearsal, ["block8", "stem"], ["probe-direction", "mean-pattern"])
     assert (found.chosen.site, found.chosen.method) == ("stem", "mean-pattern")
     counts = [one.candidates for one in found.rounds]
     assert counts == sorted(counts, reverse=True)
@@ -143,16 +143,16 @@ def test_the_search_prefers_what_steers_and_says_what_it_cost(
 def test_what_learns_is_let_in_late_at_the_sites_that_are_left(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(automatic, "FEWEST", 8)
-    monkeypatch.setattr(automatic, "MOST", 16)
-    monkeypatch.setattr(automatic, "SITES_LEFT", 1)
+    monkeypatch.setattr(search, "FEWEST", 8)
+    monkeypatch.setattr(search, "MOST", 16)
+    monkeypatch.setattr(search, "SITES_LEFT", 1)
     monkeypatch.setattr(expert_pattern, "UPDATES", 8)
     rehearsal = draw_errand(AGENT.family, 16, 1, FITTING)
-    found = automatic.search(workshop, rehearsal, ["block8", "stem"], ["mean-pattern", "expert-pattern"])
+    found = search.search(workshop, rehearsal, ["block8", "stem"], ["mean-pattern", "expert-pattern"])
     assert [one.candidates for one in found.rounds] == [18, 6, 1, 3]
     assert found.rounds[2].best == "expert-pattern at stem, all channels, strength 1"
     with pytest.raises(GoalmazeError, match="unknown steering method"):
-        automatic.search(workshop, rehearsal, ["stem"], ["magic"])
+        search.search(workshop, rehearsal, ["stem"], ["magic"])
 
 
 def test_a_pattern_narrowed_to_channels_keeps_the_largest(stem: Candidate) -> None:

@@ -17,13 +17,12 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.sites import usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.observations import make_view
-from goalmaze.experiments import retarget
-from goalmaze.experiments.configs import RetargetConfig
-from goalmaze.experiments.errands import draw_errand
-from goalmaze.experiments.steering import automatic, command, trials
-from goalmaze.experiments.steering.candidates import BY_CELL, find_candidate, half_depth, suited
-from goalmaze.experiments.steering.ledger import read_score
+from goalmaze.envs.observations.views import make_view
+from goalmaze.experiments.retarget import command, comparison, search, trials
+from goalmaze.experiments.retarget.candidates import BY_CELL, find_candidate, half_depth, suited
+from goalmaze.experiments.retarget.config import RetargetConfig
+from goalmaze.experiments.retarget.ledger import read_score
+from goalmaze.experiments.retarget.task import draw_errand
 from goalmaze.probes.steering import all_methods, cell_table, expert_pattern
 
 CONV, POOLED, HIDDEN = "embedder.block1.conv", "embedder.block2.maxpool", "embedder.hidden"
@@ -89,22 +88,22 @@ def test_a_method_for_squares_is_refused_where_there_are_none(agent: str) -> Non
 def test_the_table_of_all_sites_says_where_the_edit_does_what_moving_does(
     agent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retarget, "REHEARSED", 8)
+    monkeypatch.setattr(comparison, "REHEARSED", 8)
     report = command.run(config(agent, methods=("cell-means",), levels=256))
-    assert isinstance(report, retarget.RetargetReport)
+    assert isinstance(report, comparison.RetargetReport)
     assert {row.site for row in report.rows} == {None, *(site.name for site in load_agent(agent).network.sites())}
     found = load_agent(agent)
     errand = draw_errand(found.family, 256, 0)
     moved = trials.attempt(trials.Label(trials.MOVED_BOTH), errand, found.policy, levels=errand.seen_moved())
-    edited = report.row(retarget.EDIT, CONV, "cell-means").arrivals.everywhere.other.value
+    edited = report.row(comparison.EDIT, CONV, "cell-means").arrivals.everywhere.other.value
     assert abs(edited - moved.outcomes().other.value) < 0.04
 
 
 def test_the_benchmark_the_search_and_the_ledger_take_them(
     agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(automatic, "FEWEST", 8)
-    monkeypatch.setattr(automatic, "MOST", 16)
+    monkeypatch.setattr(search, "FEWEST", 8)
+    monkeypatch.setattr(search, "MOST", 16)
     monkeypatch.setattr(command, "MOST", 16)
     monkeypatch.setattr(cell_table, "UPDATES", 4)
     sites = (CONV, POOLED, HIDDEN)
@@ -123,7 +122,7 @@ def test_the_benchmark_the_search_and_the_ledger_take_them(
     searched = command.run(config(agent, auto=True))
     assert isinstance(searched, command.SteeringReport)
     assert searched.search is not None
-    assert searched.search.rounds[0].candidates == 15 * len(automatic.STRENGTHS)
+    assert searched.search.rounds[0].candidates == 15 * len(search.STRENGTHS)
     assert searched.search.chosen.method in BY_CELL
     kept = command.run(config(agent, ledger=True, sites=sites))
     assert isinstance(kept, command.SteeringReport)
@@ -153,7 +152,7 @@ def test_where_only_sites_are_named_the_usual_methods_are_tried(monkeypatch: pyt
 
 
 def test_a_table_reads_the_goal_where_it_is_and_not_from_shuffled_cells() -> None:
-    workshop = retarget.make_workshop(SHIPPED.policy, SHIPPED.family, 128, 0)
+    workshop = comparison.make_workshop(SHIPPED.policy, SHIPPED.family, 128, 0)
     errand = draw_errand(SHIPPED.family, 96, 0)
     one = find_candidate(workshop, "stem", "cell-means")
     assert read_score(workshop, errand, one).value > 0.9
@@ -164,7 +163,7 @@ def test_a_table_reads_the_goal_where_it_is_and_not_from_shuffled_cells() -> Non
 
 
 def test_at_a_map_of_squares_the_table_does_what_the_mean_pattern_does() -> None:
-    workshop = retarget.make_workshop(SHIPPED.policy, SHIPPED.family, 256, 0)
+    workshop = comparison.make_workshop(SHIPPED.policy, SHIPPED.family, 256, 0)
     errand = draw_errand(SHIPPED.family, 256, 0)
     shares = [
         errand.run(SHIPPED.policy, find_candidate(workshop, "stem", name).edits(errand)).everywhere.other.value

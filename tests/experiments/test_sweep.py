@@ -22,16 +22,16 @@ import scipy.stats
 from complaints import complaint
 from plans import LONG, SMALL
 
-from goalmaze.agents.run_lock import held
+from goalmaze.agents.training.run_lock import held
 from goalmaze.experiments import cli
-from goalmaze.experiments.sweeps import conduct as conduct_module
 from goalmaze.experiments.sweeps import plan as plan_module
-from goalmaze.experiments.sweeps.conduct import LOSSES, conduct
-from goalmaze.experiments.sweeps.crews import LocalCrew
+from goalmaze.experiments.sweeps import runner as conduct_module
+from goalmaze.experiments.sweeps.executors import LocalCrew
 from goalmaze.experiments.sweeps.figures import picture
 from goalmaze.experiments.sweeps.page import filled
 from goalmaze.experiments.sweeps.plan import read_plan, shipped
 from goalmaze.experiments.sweeps.results import MEASURED, grouped, over_seeds
+from goalmaze.experiments.sweeps.runner import LOSSES, conduct
 from goalmaze.experiments.sweeps.tasks import LOCK, carry_out, order, read_journal
 
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]

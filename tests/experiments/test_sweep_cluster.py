@@ -19,7 +19,7 @@ import pytest
 from plans import LONG
 
 from goalmaze.experiments import cli
-from goalmaze.experiments.sweeps import crews
+from goalmaze.experiments.sweeps import executors
 from goalmaze.experiments.sweeps.tasks import read_journal
 
 PLAN = LONG.replace("[0, 1]", "[0, 1, 2]").replace("[dials]\ncorner = [1]\n", "")
@@ -125,7 +125,7 @@ def test_no_scheduler_is_told_of_in_one_line(
 ) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(PLAN)
-    monkeypatch.setattr(crews, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(executors, "CONNECT_SECONDS", 2)
     before = time.monotonic()
     address = f"tcp://127.0.0.1:{free_port()}"
     answer = complaint(capsys, str(plan), "--out", str(tmp_path / "out"), "--cluster", address)
@@ -143,7 +143,7 @@ def test_a_scheduler_without_workers_is_told_of(
 ) -> None:
     plan, port = tmp_path / "plan.toml", free_port()
     plan.write_text(PLAN)
-    monkeypatch.setattr(crews, "CONNECT_SECONDS", 5)
+    monkeypatch.setattr(executors, "CONNECT_SECONDS", 5)
     with scheduler(tmp_path, port):
         await_port(port)
         answer = complaint(capsys, str(plan), "--out", str(tmp_path / "out"), "--cluster", f"tcp://127.0.0.1:{port}")

@@ -8,15 +8,17 @@ import pytest
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.manual import manual
+from goalmaze.envs.family_docs import manual
 from goalmaze.envs.rendering import frame
-from goalmaze.experiments import cli, leakage, worlds
+from goalmaze.experiments import cli
 from goalmaze.experiments.bench import command as bench
-from goalmaze.experiments.configs import BenchConfig, LeakageConfig, WorldsConfig
+from goalmaze.experiments.bench.config import BenchConfig
+from goalmaze.experiments.catalogue import families, leakage
+from goalmaze.experiments.catalogue.config import LeakageConfig, WorldsConfig
 
 
 def test_every_family_is_drawn_under_every_distribution() -> None:
-    report = worlds.run(WorldsConfig(size=9)).json()["families"]
+    report = families.run(WorldsConfig(size=9)).json()["families"]
     assert {one["name"] for one in report} == set(known_families())
     for one in report:
         family = make_family(one["name"], {"size": 9})
@@ -26,8 +28,8 @@ def test_every_family_is_drawn_under_every_distribution() -> None:
 
 
 def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
-    report = worlds.run(WorldsConfig(size=7, seed=3))
-    figure = worlds.draw(report, pixels=8)
+    report = families.run(WorldsConfig(size=7, seed=3))
+    figure = families.draw(report, pixels=8)
     shown = {ax.get_title(loc="left"): ax.images[0].get_array() for ax in figure.axes if ax.images}
     expected = {
         f"{family.name}\n{'training' if shift == 'none' else shift}": frame(

@@ -9,11 +9,11 @@ import pytest
 
 from goalmaze.agents import zoo as shipped
 from goalmaze.agents.loading import load_agent
-from goalmaze.agents.series import series
+from goalmaze.agents.training.checkpoint_schedule import series
 from goalmaze.agents.zoo import check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments import zoo
-from goalmaze.experiments.configs import ZooConfig
+from goalmaze.experiments.catalogue import zoo
+from goalmaze.experiments.catalogue.config import ZooConfig
 
 AGENT = "green-exit-early"
 LARGEST = 60 * 2**20

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.families.base import Family, Kind
+from goalmaze.envs.family import Family, Kind
 from goalmaze.envs.levels import LevelBatch
 
 Cell = tuple[int, int]

@@ -14,15 +14,15 @@ from goalmaze.agents.networks.base import Network, Shape, Site
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured
-from goalmaze.probes.alignment import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
-from goalmaze.probes.coordinates import GoalCoordinates
-from goalmaze.probes.edits import applied
-from goalmaze.probes.knowledge import is_fair
-from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.coordinates import GoalCoordinates
+from goalmaze.probes.edits.das import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
+from goalmaze.probes.information import is_fair
 from goalmaze.probes.targets import draw_targets
 
 WIDTH = 8

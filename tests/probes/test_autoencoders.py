@@ -10,15 +10,15 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import captured
-from goalmaze.probes.autoencoders import Autoencoder, Features, find_goal_features, train_autoencoder
-from goalmaze.probes.coordinates import GoalCoordinates, SetCoordinates
-from goalmaze.probes.edits import applied
-from goalmaze.probes.knowledge import is_fair
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.coordinates import GoalCoordinates, SetCoordinates
+from goalmaze.probes.edits.sae import Autoencoder, Features, find_goal_features, train_autoencoder
+from goalmaze.probes.information import is_fair
 from goalmaze.probes.squares import at_cells
-from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.targets import draw_targets
 
 PLANTED = 20

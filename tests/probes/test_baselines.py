@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.baselines import (
+from goalmaze.probes.readout.baselines import (
     control_labels,
     macro_f1,
     permutation_test,
@@ -20,7 +20,7 @@ from goalmaze.probes.baselines import (
     tally_f1,
     tally_right,
 )
-from goalmaze.probes.fitting import SquareFitter, accuracy
+from goalmaze.probes.readout.fitting import SquareFitter, accuracy
 
 
 def mazes_where_the_target_stands_out(count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -11,16 +11,16 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.channels import ClampChannels, MultiplyChannels, goal_channels, mean_ablation, zero_ablation
-from goalmaze.probes.edits import Edit, applied
-from goalmaze.probes.knowledge import EVERYTHING, NOTHING, TARGET
-from goalmaze.probes.patches import Patch, patch_from, resample_ablation
-from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.channels import ClampChannels, MultiplyChannels, goal_channels, mean_ablation, zero_ablation
+from goalmaze.probes.edits.mean_difference import SteeringVector, aligned_vector, goal_vector
+from goalmaze.probes.edits.patches import Patch, patch_from, resample_ablation
+from goalmaze.probes.information import EVERYTHING, NOTHING, TARGET
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.vectors import SteeringVector, aligned_vector, goal_vector
 
 
 def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> Tensor:

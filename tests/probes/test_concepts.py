@@ -13,8 +13,8 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.probes.concepts import concept_names, label_concepts
+from goalmaze.envs.family import Family
+from goalmaze.probes.labels import concept_names, label_concepts
 from goalmaze.probes.targets import PURSUED, draw_targets
 
 STEPS = {"up": -7, "right": 1, "down": 7, "left": -1}

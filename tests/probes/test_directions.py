@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.directions import GoalPattern, gather, spread
+from goalmaze.probes.edits.patterns import GoalPattern, gather, spread
 
 
 def spread_slowly(pattern: Tensor, cells: list[int], height: int, width: int) -> Tensor:

@@ -16,13 +16,13 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch, concatenate
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import Add, Edit, FirstSteps, applied, knowledge_of
-from goalmaze.probes.knowledge import WALLS, is_fair
+from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied, knowledge_of
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.information import WALLS, is_fair
 
 SITES = ["stem", "block1", "block2", "hidden"]
 

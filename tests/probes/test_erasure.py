@@ -11,12 +11,12 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.edits import applied
-from goalmaze.probes.erasure import Erase, Eraser, fit_eraser
-from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
 
 
 def planted(count: int = 4000) -> tuple[Tensor, Tensor]:

@@ -13,23 +13,23 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of, rollout
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.observations import make_view
-from goalmaze.probes.alignment import Interchange, Subspace
-from goalmaze.probes.autoencoders import Features, train_autoencoder
-from goalmaze.probes.channels import ChannelEdit, ClampChannels, MultiplyChannels
-from goalmaze.probes.coordinates import SetCoordinates
-from goalmaze.probes.edits import Add, FirstSteps, Rewrite, applied, knowledge_of
-from goalmaze.probes.erasure import Erase, fit_eraser
-from goalmaze.probes.knowledge import EVERYTHING, is_fair
-from goalmaze.probes.patches import Patch
-from goalmaze.probes.projection import MinimalEdit
+from goalmaze.envs.observations.views import make_view
+from goalmaze.probes.edits.base import Add, FirstSteps, Rewrite, applied, knowledge_of
+from goalmaze.probes.edits.cell_table import WriteCells
+from goalmaze.probes.edits.channels import ChannelEdit, ClampChannels, MultiplyChannels
+from goalmaze.probes.edits.coordinates import SetCoordinates
+from goalmaze.probes.edits.das import Interchange, Subspace
+from goalmaze.probes.edits.leace import Erase, fit_eraser
+from goalmaze.probes.edits.mean_difference import SteeringVector
+from goalmaze.probes.edits.minimal_edit import MinimalEdit
+from goalmaze.probes.edits.patches import Patch
+from goalmaze.probes.edits.sae import Features, train_autoencoder
+from goalmaze.probes.information import EVERYTHING, is_fair
+from goalmaze.probes.procgen_tools.toolkit import ClampPixel, PictureVector
 from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseEdit
-from goalmaze.probes.tables import WriteCells
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.toolkit import ClampPixel, PictureVector
-from goalmaze.probes.vectors import SteeringVector
 
 CHANNELS = 8
 NETWORKS = {

@@ -10,10 +10,10 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.baselines import shuffled
-from goalmaze.probes.eigenbasis import PENALTIES
-from goalmaze.probes.fitting import SQUARE_PENALTY, SquareFitter, accuracy
-from goalmaze.probes.linear import GlobalFitter
+from goalmaze.probes.readout.baselines import shuffled
+from goalmaze.probes.readout.eigenbasis import PENALTIES
+from goalmaze.probes.readout.fitting import SQUARE_PENALTY, SquareFitter, accuracy
+from goalmaze.probes.readout.linear import GlobalFitter
 
 CELLS = 9
 

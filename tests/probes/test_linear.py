@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.eigenbasis import LOGISTIC_PENALTIES, split_mazes
-from goalmaze.probes.linear import GlobalFitter
+from goalmaze.probes.readout.eigenbasis import LOGISTIC_PENALTIES, split_mazes
+from goalmaze.probes.readout.linear import GlobalFitter
 
 CLASSES = 4
 

@@ -12,15 +12,15 @@ from torch import Tensor
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.lessons import STAYING, draw_lesson
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import pointwise_network
-from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseNetwork, PointwisePattern
+from goalmaze.probes.training_batch import STAYING, draw_lesson
 
 CHANNELS, HIDDEN, SIDE = 3, 6, 5
 

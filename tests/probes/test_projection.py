@@ -11,11 +11,11 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.probes.edits import applied
-from goalmaze.probes.knowledge import is_fair
-from goalmaze.probes.projection import MinimalEdit, MinimalProjection
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.minimal_edit import MinimalEdit, MinimalProjection
+from goalmaze.probes.information import is_fair
 from goalmaze.probes.squares import at_cells
 
 SIDE = 4

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
-from goalmaze.probes.concepts import Kind, Labels, concept_names
-from goalmaze.probes.reading import Look, Material, Reading, gather_material, read_concept, untrained_network
+from goalmaze.envs.family import Family
+from goalmaze.probes.labels import Kind, Labels, concept_names
+from goalmaze.probes.readout.reading import Look, Material, Reading, gather_material, read_concept, untrained_network
 
 MAZES = 160
 

@@ -9,14 +9,14 @@ import torch
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.probes.activations import captured
-from goalmaze.probes.edits import applied
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.mean_difference import aligned_vector
+from goalmaze.probes.readout.windows import windows
 from goalmaze.probes.squares import around, at_cells, put, put_around
-from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.vectors import aligned_vector
-from goalmaze.probes.windows import windows
 
 CELLS = np.array([0, 14, 29, -1, 5], np.int32)
 MAPS = torch.randn(5, 3, 5, 6, generator=torch.Generator().manual_seed(0))

@@ -12,14 +12,14 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.envs.observations import make_view
+from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import applied
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import find_method, known_methods, learned_pattern
-from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.steering.learned_pattern import LearnedPattern
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.steering.probe_direction import ProbeDirection, direction_pattern

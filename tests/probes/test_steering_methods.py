@@ -15,20 +15,20 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.envs.observations import make_view
-from goalmaze.probes.above import untrained_above, used_above
-from goalmaze.probes.combining import EqualNorm, Found, InTurn, Joint, edits_of
-from goalmaze.probes.directions import GoalPattern
-from goalmaze.probes.edits import Add, Edit, applied, knowledge_of
-from goalmaze.probes.knowledge import is_fair
-from goalmaze.probes.lessons import Lesson, draw_lesson, move_log_chances, right_moves
+from goalmaze.envs.observations.views import make_view
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.controls import untrained_above, used_above
+from goalmaze.probes.edits.base import Add, Edit, applied, knowledge_of
+from goalmaze.probes.edits.composition import EqualNorm, Found, InTurn, Joint, edits_of
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.information import is_fair
 from goalmaze.probes.steering import all_methods, any_method, find_method, known_methods
-from goalmaze.probes.steering.base import Workshop
 from goalmaze.probes.steering.channel_translation import Exchange
 from goalmaze.probes.steering.gated_pattern import Gate, GatedPattern
 from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.training_batch import Lesson, draw_lesson, move_log_chances, right_moves
 
 LEVELS = 48
 

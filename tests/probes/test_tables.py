@@ -16,17 +16,17 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.observations import make_view
-from goalmaze.probes import tables
-from goalmaze.probes.above import untrained_above
-from goalmaze.probes.edits import FirstSteps, applied
-from goalmaze.probes.lessons import draw_lesson
+from goalmaze.envs.observations.views import make_view
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.controls import untrained_above
+from goalmaze.probes.edits import cell_table as tables
+from goalmaze.probes.edits.base import FirstSteps, applied
+from goalmaze.probes.edits.cell_table import CellTable, cell_design, mean_table
 from goalmaze.probes.steering import any_method, cell_table
-from goalmaze.probes.steering.base import Workshop
-from goalmaze.probes.tables import CellTable, cell_design, mean_table
 from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.training_batch import draw_lesson
 
 SIDE = 7
 CELLS = SIDE**2

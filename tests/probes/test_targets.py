@@ -15,9 +15,9 @@ from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
-from goalmaze.probes.concepts import label_concepts
+from goalmaze.probes.labels import label_concepts
 from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, target_names
 
 SURELY = 1e-6

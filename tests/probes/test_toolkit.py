@@ -12,15 +12,15 @@ from oracles.paths import all_distances
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.probes import toolkit
 from goalmaze.probes.activations import read_activations
-from goalmaze.probes.edits import Edit, applied
-from goalmaze.probes.knowledge import is_fair
-from goalmaze.probes.steering.base import Workshop
-from goalmaze.probes.toolkit import ClampPixel, activation_difference, field_change, pixels_of, vector_field
-from goalmaze.probes.toolkit_paths import (
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.mean_difference import goal_vector
+from goalmaze.probes.information import is_fair
+from goalmaze.probes.procgen_tools import toolkit
+from goalmaze.probes.procgen_tools.path_probability import (
     BINS,
     EDITED,
     GOAL_MOVED,
@@ -29,7 +29,13 @@ from goalmaze.probes.toolkit_paths import (
     retargetability,
     shortest_way,
 )
-from goalmaze.probes.vectors import goal_vector
+from goalmaze.probes.procgen_tools.toolkit import (
+    ClampPixel,
+    activation_difference,
+    field_change,
+    pixels_of,
+    vector_field,
+)
 
 SITE = "block1"
 

@@ -19,8 +19,9 @@ from goalmaze.envs.levels import Cells, LevelBatch
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
-from goalmaze.probes.edits import Edit, applied
-from goalmaze.probes.toolkit import (
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.procgen_tools.path_probability import EDITED, GOAL_MOVED, UNEDITED, retargetability
+from goalmaze.probes.procgen_tools.toolkit import (
     ClampPixel,
     activation_difference,
     cheese_vector,
@@ -29,7 +30,6 @@ from goalmaze.probes.toolkit import (
     top_right_vector,
     vector_field,
 )
-from goalmaze.probes.toolkit_paths import EDITED, GOAL_MOVED, UNEDITED, retargetability
 
 FAMILY = ProcgenMaze(mode="easy")
 SITE = "embedder.block2.res1"

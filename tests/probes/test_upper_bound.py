@@ -8,14 +8,14 @@ import pytest
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import Family
+from goalmaze.envs.family import Family
 from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.probes.edits import Edit, applied
-from goalmaze.probes.knowledge import WALLS, is_fair
-from goalmaze.probes.steering.base import Workshop
+from goalmaze.probes.context import Workshop
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.oracle import optimised_edit
+from goalmaze.probes.information import WALLS, is_fair
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.upper_bound import optimised_edit
 
 
 def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, targets: Cells, edits: list[Edit]) -> float:

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.carriers import channel_carriers
-from goalmaze.probes.fitting import SquareFitter, accuracy
-from goalmaze.probes.linear import GlobalFitter
-from goalmaze.probes.windows import SquareClassFitter, WindowCellFitter, windows
+from goalmaze.probes.readout.channel_probes import channel_carriers
+from goalmaze.probes.readout.fitting import SquareFitter, accuracy
+from goalmaze.probes.readout.linear import GlobalFitter
+from goalmaze.probes.readout.windows import SquareClassFitter, WindowCellFitter, windows
 
 SIDE = 6
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import EVALUATION, FITTING, SPLITS, TRAINING
+from goalmaze.envs.family import EVALUATION, FITTING, SPLITS, TRAINING
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.procgen.codec import WALL, pack, parse
 from goalmaze.envs.procgen.engine import build

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families.base import from_parameters
+from goalmaze.envs.family import from_parameters
 from goalmaze.envs.procgen import engine
 from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze

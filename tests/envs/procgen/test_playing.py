@@ -16,7 +16,7 @@ from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, chances_of
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
-from goalmaze.envs.families.base import NO_SHIFT
+from goalmaze.envs.family import NO_SHIFT
 from goalmaze.envs.levels import Cells
 from goalmaze.envs.procgen.actions import FOUR, grouped
 from goalmaze.envs.procgen.engine import Engine
@@ -24,7 +24,7 @@ from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
 from goalmaze.envs.solving import distances, on_the_way, pick
-from goalmaze.experiments.behaviour.evaluate import judge_shifts
+from goalmaze.experiments.evaluate.evaluate import judge_shifts
 
 FAMILY = ProcgenMaze(mode="easy", sign=True)
 

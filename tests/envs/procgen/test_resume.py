@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from goalmaze.agents import training
 from goalmaze.agents.checkpoints import load_checkpoint
-from goalmaze.agents.diary import Diary
 from goalmaze.agents.loading import CHECKPOINT
-from goalmaze.agents.recipe import Recipe
-from goalmaze.agents.run_state import STATE, read_state
-from goalmaze.agents.training import resume, train
+from goalmaze.agents.training import run
+from goalmaze.agents.training.callback import Diary
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import resume, train
+from goalmaze.agents.training.training_state import STATE, read_state
 
 RECIPE = Recipe(
     family="ProcgenMaze",
@@ -93,7 +93,7 @@ def test_a_run_stopped_between_rollouts_ends_bitwise_the_same(
 def test_it_would_not_without_procgens_own_states(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Procgen left in the levels that it begins with draws other frames, and the weights show it."""
     cut = interrupted(tmp_path / "cut", 4, monkeypatch)
-    true, begun = training.read_state, tmp_path / "begun"
+    true, begun = run.read_state, tmp_path / "begun"
     interrupted(begun, 2, monkeypatch)
     first = ends(begun)["environments/beside.procgen"]
 
@@ -101,7 +101,7 @@ def test_it_would_not_without_procgens_own_states(tmp_path: Path, whole: Path, m
         head, arrays = true(path)
         return head, arrays | {"environments/beside.procgen": first}
 
-    monkeypatch.setattr(training, "read_state", forgetful)
+    monkeypatch.setattr(run, "read_state", forgetful)
     resume(cut)
     assert "weights/network.embedder.block1.conv.weight" in differing(cut, whole)
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from goalmaze.envs.ascii import write_ascii
+from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import known_families
-from goalmaze.envs.families.base import NO_SHIFT, SPLITS, Family
-from goalmaze.envs.kernels import ACTIONS
+from goalmaze.envs.family import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances
 

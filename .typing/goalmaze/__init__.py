@@ -1,0 +1,1 @@
+../../goalmaze/__init__.py

@@ -1,0 +1,132 @@
+"""From a recipe to a learner: our lean PPO, or PPO, A2C and DQN as stable-baselines3 has them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, cast
+
+import torch
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from goalmaze.agents.networks import known_networks
+from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
+from goalmaze.agents.training.ppo import LeanPPO
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.sb3_environment import MazeVecEnv
+from goalmaze.agents.training.sb3_policy import MazePolicy, MazeValuePolicy
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.families import make_family
+
+CLASSES: dict[str, type[BaseAlgorithm]] = {"lean": LeanPPO, "stock": PPO, "a2c": A2C, "dqn": DQN}
+
+SETTLED = ("seed", "verbose", "tensorboard_log", "policy_kwargs", "_init_setup_model", "device", "learning_rate")
+"""Arguments of stable-baselines3's learners that no option of a recipe may name."""
+
+REPLAY = 50_000
+TARGET_EVERY = 5_000
+EXPLORING = 0.3
+
+
+def make_environments(recipe: Recipe) -> MazeVecEnv:
+    """Return the environments a recipe trains on."""
+    family = make_family(recipe.family, recipe.parameters)
+    return MazeVecEnv(
+        family,
+        recipe.envs,
+        recipe.seed,
+        recipe.shaping,
+        recipe.observation,
+        recipe.observation_options,
+        recipe.reward,
+    )
+
+
+def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
+    """Return the learner of a recipe on its environments; learning rate annealed to 0.
+
+    Raises:
+        GoalmazeError: the recipe names something unknown, or its parts do not go together.
+    """
+    _check(recipe)
+    kind = CLASSES[recipe.learner]
+    options = {**_common(recipe, mazes), **_own(recipe), **recipe.learner_options}
+    return kind(MazeValuePolicy if kind is DQN else MazePolicy, mazes, **options)
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Refuse options that a learner has not, or that are no number where it has one."""
+    kind = PPO if recipe.learner == "lean" else CLASSES[recipe.learner]
+    defaults = {name: of.default for name, of in inspect.signature(kind).parameters.items()}
+    numbers = {name: default for name, default in defaults.items() if name not in SETTLED and _is_number(default)}
+    for name, value in recipe.learner_options.items():
+        if name not in numbers:
+            raise unknown(f"option of learner {recipe.learner}", name, numbers)
+        if not _is_number(value) or (isinstance(numbers[name], int) and not isinstance(value, int)):
+            raise GoalmazeError(
+                f"option {name} of learner {recipe.learner} is {value!r}: give a number as {numbers[name]}"
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _check(recipe: Recipe) -> None:
+    _check_options(recipe)
+    networks = known_networks()
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise GoalmazeError("there is no CUDA device here that torch can use; choose --device cpu or auto")
+    if recipe.network not in networks:
+        raise unknown("network", recipe.network, networks)
+    if not issubclass(networks[recipe.network], RecurrentNetwork):
+        return
+    if recipe.learner != "lean":
+        raise GoalmazeError(f"network {recipe.network} is recurrent, learner {recipe.learner} is not; choose lean")
+    if recipe.envs % recipe.minibatches:
+        raise GoalmazeError(
+            f"{recipe.envs} environments do not split into {recipe.minibatches} minibatches of whole sequences, as a "
+            "recurrent network needs; change one of them"
+        )
+
+
+def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
+    """Return the arguments that all learners share."""
+    return {
+        "policy_kwargs": {
+            "network": recipe.network,
+            "options": recipe.network_options,
+            "shape": Shape.seeing(mazes.mazes.view),
+            "bf16": recipe.precision == "bf16",
+        },
+        # The last rollout may go beyond the steps wanted: the rate must not fall below 0 there.
+        "learning_rate": lambda remaining: recipe.learning_rate * max(remaining, 0.0),
+        "gamma": recipe.discount,
+        "max_grad_norm": recipe.gradient_clip,
+        "seed": recipe.seed,
+        "device": recipe.device,
+    }
+
+
+def _own(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments of one learner."""
+    batch = recipe.envs * recipe.rollout_steps // recipe.minibatches
+    if recipe.learner == "dqn":
+        return {
+            "buffer_size": REPLAY,
+            "batch_size": batch,
+            "learning_starts": recipe.envs * recipe.rollout_steps,
+            "train_freq": 1,
+            "gradient_steps": 1,
+            "target_update_interval": TARGET_EVERY,
+            "exploration_fraction": EXPLORING,
+        }
+    on_policy = {"n_steps": recipe.rollout_steps, "gae_lambda": recipe.gae_lambda, "ent_coef": recipe.entropy}
+    if recipe.learner == "a2c":
+        return on_policy
+    return on_policy | {"batch_size": batch, "n_epochs": recipe.epochs, "clip_range": recipe.clip}
+
+
+def network_of(learner: BaseAlgorithm) -> Network:
+    """Return the network that a learner trains."""
+    return cast(MazePolicy, learner.policy).network

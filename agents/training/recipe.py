@@ -1,0 +1,107 @@
+"""How an agent is made: everything that training depends on, as one frozen piece of data. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from goalmaze.envs.errors import GoalmazeError, unknown
+
+OBSERVATION_OPTIONS = ("pixels", "radius")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A training run.
+
+    Attributes:
+        family: name of the world's family.
+        parameters: the family's parameters; unmentioned ones keep their defaults.
+        observation: what the agent sees, a mode of `goalmaze.envs.observations.views`.
+        observation_options: of that mode, such as pixels or radius; unmentioned ones keep their defaults.
+        network: name of the network.
+        network_options: its hyperparameters; unmentioned ones keep their defaults.
+        start: the agent whose weights to begin with, a run folder or ``zoo:NAME``; untrained where empty.
+        steps: environment steps to train for.
+        seed: of levels, weights and sampled actions.
+        envs: parallel environments.
+        rollout_steps: steps each environment takes between updates.
+        minibatches: parts a rollout is split into for one pass.
+        epochs: passes over each rollout.
+        learning_rate: of Adam at the start; annealed to 0.
+        discount: of future reward, per step.
+        gae_lambda: of generalised advantage estimation.
+        clip: range of the PPO ratio.
+        entropy: weight of the entropy bonus.
+        gradient_clip: largest norm of the gradient.
+        reward: what the agent learns from, the true reward or the cue's.
+        shaping: reward per cell by which a step shortens the way to what pays.
+        threads: CPU threads, 0 for all.
+        precision: of the arithmetic, "fp32" or "bf16".
+        device: "cpu", "cuda", or "auto" for cuda where there is one.
+        learner: "lean" is PPO as `goalmaze.agents.training.ppo` does it; "stock" (PPO), "a2c" and "dqn" are those of
+            stable-baselines3, untouched.
+        learner_options: further arguments of the learner's class in stable-baselines3.
+    """
+
+    family: str = "GreenExit"
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    observation: Literal["planes", "rgb", "rgb64", "crop", "partial"] = "planes"
+    observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
+    network: str = "grid"
+    network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start: str = ""
+    steps: int = 300_000
+    seed: int = 0
+    envs: int = 128
+    rollout_steps: int = 16
+    minibatches: int = 8
+    epochs: int = 2
+    learning_rate: float = 3e-3
+    discount: float = 0.9
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.01
+    gradient_clip: float = 0.5
+    reward: Literal["true", "cue"] = "true"
+    shaping: float = 0.3
+    threads: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    learner: Literal["lean", "stock", "a2c", "dqn"] = "lean"
+    learner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "envs", "rollout_steps", "minibatches", "epochs"):
+            if getattr(self, name) < 1:
+                raise GoalmazeError(f"{name} is {getattr(self, name)}: choose 1 or more")
+        if self.seed < 0 or self.threads < 0:
+            raise GoalmazeError("seed and threads must be 0 or more")
+        for name in self.observation_options:
+            if name not in OBSERVATION_OPTIONS:
+                raise unknown("observation option", name, OBSERVATION_OPTIONS)
+        if self.envs * self.rollout_steps % self.minibatches:
+            raise GoalmazeError(
+                f"a rollout of {self.envs} x {self.rollout_steps} steps does not split into {self.minibatches} "
+                "equal minibatches; change one of them"
+            )
+
+
+def recipe_from(data: Mapping[str, Any]) -> Recipe:
+    """Build a recipe from plain data, checking names and types.
+
+    Raises:
+        GoalmazeError: a field is unknown, of the wrong type, or out of range.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    for name in data:
+        if name not in known:
+            raise unknown("field of a recipe", name, known)
+    try:
+        return msgspec.convert(dict(data), Recipe)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"recipe: {error}") from None

@@ -1,0 +1,205 @@
+"""Our networks as stable-baselines3 wants a policy: actor-critic for PPO and A2C, action values for DQN."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import Tensor
+
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
+from goalmaze.agents.training.finite import check_finite
+
+TEMPERATURE = 0.05
+"""Action values are the logits times this, so that a network trained by DQN acts by softmax(value / TEMPERATURE)."""
+
+
+class MazePolicy(ActorCriticPolicy):
+    """A stable-baselines3 policy that is one of our networks, without feature extractors of its own.
+
+    Args:
+        network: the network's name.
+        options: its hyperparameters.
+        shape: of what it sees and does.
+        bf16: whether to run it in bfloat16 where autocast thinks it safe.
+    """
+
+    network: Network
+
+    def __init__(
+        self,
+        observation_space: gymnasium.spaces.Box,
+        action_space: gymnasium.spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        network: str,
+        options: Mapping[str, Any],
+        shape: Shape,
+        bf16: bool = False,
+        **sb3: Any,
+    ) -> None:
+        self._make: Callable[[], Network] = lambda: make_network(network, shape, options)
+        self._bf16 = bf16
+        super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.network = self._make()
+        optimizer_class = cast(Any, self.optimizer_class)
+        self.optimizer = optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    @property
+    def recurrent(self) -> RecurrentNetwork | None:
+        """The network, if it has a memory."""
+        return self.network if isinstance(self.network, RecurrentNetwork) else None
+
+    def outputs(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32 of observations [B, ...] that begin an episode."""
+        with precision(observation.device, self._bf16):
+            logits, values = self.network(observation)
+        return logits.float(), values.float()
+
+    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32, and the memory [B, ...] after seeing observations [B, ...]."""
+        return self.recall(self.perceive(observation), memory)
+
+    def perceive(self, observation: Tensor) -> Tensor:
+        """Return what a recurrent network makes of observations [N, ...] before its memory comes in."""
+        with precision(observation.device, self._bf16):
+            return cast(RecurrentNetwork, self.network).perceive(observation)
+
+    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for what was perceived [B, ...]."""
+        with precision(perceived.device, self._bf16):
+            logits, values, memory = cast(RecurrentNetwork, self.network).recall(perceived, memory)
+        return logits.float(), values.float(), memory.float()
+
+    def blank(self, batch: int) -> Tensor:
+        """Return the memory [B, ...] of a recurrent network before an episode."""
+        blank = cast(RecurrentNetwork, self.network).blank(batch, self.network.shape.observation)
+        return blank.to(self.device)
+
+    def _heads(self, observation: PyTorchObs) -> tuple[CategoricalDistribution, Tensor]:
+        logits, values = self.outputs(_as_drawn(cast(Tensor, observation), self.network.shape))
+        check_finite("the network's output", logits, values)
+        distribution = cast(CategoricalDistribution, self.action_dist)
+        return distribution.proba_distribution(logits), values.unsqueeze(1)
+
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions [B], values [B, 1] and log-probabilities [B] for observations [B, ...]."""
+        distribution, values = self._heads(obs)
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, values, distribution.log_prob(actions)
+
+    def evaluate_actions(self, obs: PyTorchObs, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return values [B, 1], log-probabilities [B] and entropies [B] of given actions."""
+        distribution, values = self._heads(obs)
+        return values, distribution.log_prob(actions), distribution.entropy()
+
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        """Return the distribution over actions for observations [B, ...]."""
+        return self._heads(obs)[0]
+
+    def predict_values(self, obs: PyTorchObs) -> Tensor:
+        """Return values [B, 1] for observations [B, ...]."""
+        return self._heads(obs)[1]
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """Return actions int [B], and for a recurrent network the state to hand in at the next step.
+
+        Arguments as in stable-baselines3; a recurrent network without a state begins an episode.
+        """
+        if self.recurrent is None:
+            return super().predict(observation, state, episode_start, deterministic)
+        self.set_training_mode(False)
+        seen, many = self.obs_to_tensor(observation)
+        seen = cast(Tensor, seen)
+        memory = self.blank(len(seen))
+        if state is not None:
+            begins = np.zeros(len(seen), np.bool_) if episode_start is None else np.asarray(episode_start, np.bool_)
+            memory = remembered(torch.from_numpy(state[0]).to(memory), torch.from_numpy(begins).to(seen.device), memory)
+        with torch.no_grad():
+            logits, _, memory = self.advance(seen, memory)
+            distribution = cast(CategoricalDistribution, self.action_dist).proba_distribution(logits)
+            actions = distribution.get_actions(deterministic=deterministic).cpu().numpy()
+        return actions if many else actions.squeeze(axis=0), (memory.cpu().numpy(),)
+
+
+class MazeValues(BasePolicy):
+    """What DQN calls a Q-network: one of ours, whose logits times `TEMPERATURE` are the values of the actions."""
+
+    def __init__(self, observation_space: Any, action_space: Any, network: Network, bf16: bool) -> None:
+        super().__init__(observation_space, action_space)
+        self.network, self._bf16 = network, bf16
+
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Return action values [B, A] for observations [B, ...]."""
+        seen = _as_drawn(cast(Tensor, obs), self.network.shape)
+        with precision(seen.device, self._bf16):
+            logits: Tensor = self.network(seen)[0]
+        check_finite("the network's output", logits)
+        return TEMPERATURE * logits.float()
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> Tensor:
+        values: Tensor = self(observation)
+        return values.argmax(dim=1)
+
+
+class MazeValuePolicy(DQNPolicy):
+    """The DQN policy whose values are one of our networks; arguments as `MazePolicy`."""
+
+    def __init__(
+        self,
+        observation_space: gymnasium.spaces.Box,
+        action_space: gymnasium.spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        network: str,
+        options: Mapping[str, Any],
+        shape: Shape,
+        bf16: bool = False,
+        **sb3: Any,
+    ) -> None:
+        self._make: Callable[[], Network] = lambda: make_network(network, shape, options)
+        self._bf16 = bf16
+        super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
+
+    def make_q_net(self) -> QNetwork:
+        """Return a network of untrained action values."""
+        values = MazeValues(self.observation_space, self.action_space, self._make(), self._bf16)
+        return cast(QNetwork, values.to(self.device))
+
+    @property
+    def network(self) -> Network:
+        """The network that acts."""
+        return cast(MazeValues, self.q_net).network
+
+
+def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which a network runs in the precision asked for."""
+    return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
+
+
+def remembered(memory: Tensor, begins: Tensor, blank: Tensor) -> Tensor:
+    """Return memory [B, ...], blank where an episode begins, as bool [B] says."""
+    return torch.where(begins.reshape(-1, *[1] * (memory.dim() - 1)), blank, memory)
+
+
+def _as_drawn(observation: Tensor, shape: Shape) -> Tensor:
+    """Return observations [B, ...] as the view draws them; stable-baselines3's own learners turn pictures."""
+    return observation if tuple(observation.shape[1:]) == shape.observation else observation.permute(0, 2, 3, 1)

@@ -1,0 +1,181 @@
+"""From an address to a level: a maze algorithm, then a short list of placement rules, compiled."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from goalmaze.envs.jit.compile import compiled, inlined
+from goalmaze.envs.jit.counter_rng import address, below, draw, portion, purposeful, uniform
+from goalmaze.envs.jit.flood import UNREACHABLE, flood
+from goalmaze.envs.mazes.algorithms import carve
+
+WALLS_STREAM, MIXTURE_STREAM, FIRST_PLACE_STREAM = 0, 1, 2
+"""Purposes of the random streams that every address has."""
+
+ANYWHERE, ON, CORNER, TOP_RIGHT, ASIDE = range(5)
+"""Where a rule puts a thing: on a free cell apart from all that was placed; on the cell of another thing; on a free
+cell of the n x n region in the top right corner, apart from the agent; on the free cell nearest to that corner; on a
+free cell that leaves the agent a way to another thing."""
+
+
+class World(NamedTuple):
+    """How the levels of a seed are made.
+
+    Attributes:
+        seed: of the levels.
+        split: number of the split.
+        algorithm: number of the maze algorithm.
+        openness: its parameter.
+        braid: probability with which a wall between cells is opened afterwards.
+        share: of levels filled by the second list of rules instead of the first.
+        rules: int64 [2, R, 4], columns subject, place, host, region; a subject of -1 is no rule; subject and host count
+            the agent's start as 0 and slot k as k + 1.
+        chances: float64 [2, R], how often `ON` holds, and otherwise the thing is put `ANYWHERE`; for every other place,
+            how often the thing is put at all.
+    """
+
+    seed: int
+    split: int
+    algorithm: int
+    openness: float
+    braid: float
+    share: float
+    rules: Any
+    chances: Any
+
+
+_S32, _LOW_32 = np.uint64(32), np.uint64(0xFFFFFFFF)
+
+PATIENCE = 64
+"""Cells tried at random before all are looked at."""
+
+ASIDE_TRIALS = 32
+"""Cells tried before a thing that must leave a way open is left out."""
+
+
+@inlined
+def generate(
+    world: World, index: int, walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray
+) -> None:
+    """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at an index.
+
+    `rng` uint64 [1] is scratch.
+    """
+    place_in_seed = address(world.seed, world.split, index)
+    rng[0] = purposeful(place_in_seed, WALLS_STREAM)
+    carve(walls, rng, world.algorithm, world.openness, world.braid)
+    which = 0
+    if world.share > 0:
+        rng[0] = purposeful(place_in_seed, MIXTURE_STREAM)
+        which = 1 if uniform(rng) < world.share else 0
+    start[0] = -1
+    objects[:] = -1
+    squares, width = walls.reshape(-1), walls.shape[1]
+    for r in range(world.rules.shape[1]):
+        subject, place, host, region = world.rules[which, r]
+        if subject < 0:
+            continue
+        rng[0] = purposeful(place_in_seed, FIRST_PLACE_STREAM + r)
+        chance = world.chances[which, r]
+        if place == TOP_RIGHT:
+            cell = _top_right(squares, width)
+        elif place == CORNER:
+            cell = _corner_cell(squares, width, start, rng, region)
+        elif place == ASIDE:
+            cell = _cell_aside(walls, start, objects, rng, objects[host - 1])
+        elif place == ON and uniform(rng) < chance:
+            cell = start[0] if host == 0 else objects[host - 1]
+        else:
+            cell = _free_cell(squares, width, start, objects, rng, width - 2)
+        if place != ON and chance < 1 and uniform(rng) >= chance:
+            cell = -1
+        if subject == 0:
+            start[0] = cell
+        else:
+            objects[subject - 1] = cell
+
+
+@inlined
+def _top_right(squares: np.ndarray, width: int) -> int:
+    """Return the free cell of `squares` bool [H*W] nearest to the top right corner."""
+    for side in range(1, width - 1):
+        for row in range(1, side + 1):
+            for column in range(width - 2, width - 2 - side, -1):
+                if not squares[row * width + column]:
+                    return row * width + column
+    return -1
+
+
+@inlined
+def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.ndarray, region: int) -> int:
+    """Return a uniform free cell of the smallest region in the top right corner, n x n at least, that has one."""
+    for side in range(region, width - 1):
+        cell = _free_cell(squares, width, start, start[:0], rng, side)
+        if cell >= 0:
+            return cell
+    return -1
+
+
+@compiled
+def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, target: int) -> int:
+    """Return a free cell that leaves the agent a way to `target` past all that was placed, or -1."""
+    blocked = walls.copy()
+    squares = blocked.reshape(-1)
+    for k in range(objects.shape[0]):
+        if objects[k] >= 0 and objects[k] != target:
+            squares[objects[k]] = True
+    distance = np.empty(walls.size, np.int32)
+    queue = np.empty(walls.size, np.int32)
+    for _ in range(ASIDE_TRIALS):
+        cell = _free_cell(walls.reshape(-1), walls.shape[1], start, objects, rng, walls.shape[1] - 2)
+        if cell < 0:
+            break
+        squares[cell] = True
+        flood(blocked, start[0], distance, queue)
+        if distance[target] < UNREACHABLE:
+            return cell
+        squares[cell] = False
+    return -1
+
+
+@inlined
+def _free_cell(
+    squares: np.ndarray, width: int, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, side: int
+) -> int:
+    """Return a uniform free cell that nothing stands on, or -1 where there is none.
+
+    It is one of the `side` x `side` squares in the top right corner inside the walls `squares` bool [H*W].
+    """
+    corner = width + width - 1 - side
+    for _ in range(PATIENCE):
+        luck = draw(rng)
+        cell = corner + portion(luck >> _S32, side) * width + portion(luck & _LOW_32, side)
+        if not squares[cell] and _empty(cell, start, objects):
+            return cell
+    seen, chosen = 0, -1
+    for pick in range(side * side):
+        cell = corner + pick // side * width + pick % side
+        if not squares[cell] and _empty(cell, start, objects):
+            seen += 1
+            if below(rng, seen) == 0:
+                chosen = cell
+    return chosen
+
+
+@inlined
+def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
+    """Return whether neither the agent nor an object stands on a cell."""
+    free = start[0] != cell
+    for k in range(objects.shape[0]):
+        free &= objects[k] != cell
+    return free
+
+
+@compiled
+def generate_many(world: World, indices: np.ndarray, walls: np.ndarray, start: np.ndarray, objects: np.ndarray) -> None:
+    """Fill walls bool [B, H, W], start int32 [B] and objects int32 [B, K] with the levels at indices int64 [B]."""
+    rng = np.empty(1, np.uint64)
+    for b in range(indices.shape[0]):
+        generate(world, indices[b], walls[b], start[b : b + 1], objects[b], rng)

@@ -1,0 +1,1 @@
+"""Compilation helpers that know nothing of mazes: decorators, counter-based random numbers, LLVM intrinsics."""

@@ -1,0 +1,78 @@
+"""Counter-based random numbers: streams addressed by integers, the same in any batch, order and process."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goalmaze.envs.jit.compile import compiled, inlined
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S32, _S11 = (np.uint64(s) for s in (27, 30, 31, 32, 11))
+
+
+@inlined
+def mix(x: np.uint64) -> np.uint64:
+    """Scramble 64 bits so that neighbouring inputs give unrelated outputs (SplitMix64; Steele et al., 2014)."""
+    x = (x ^ (x >> _S30)) * _MIX_1
+    x = (x ^ (x >> _S27)) * _MIX_2
+    return x ^ (x >> _S31)
+
+
+@inlined
+def address(seed: int, split: int, index: int) -> np.uint64:
+    """Return what three integers make together, of which `purposeful` makes streams."""
+    state = mix(np.uint64(seed) + _GOLDEN)
+    state = mix(state + np.uint64(split) + _GOLDEN)
+    return mix(state + np.uint64(index) + _GOLDEN)
+
+
+@inlined
+def purposeful(place: np.uint64, purpose: int) -> np.uint64:
+    """Return the start of an independent random stream for one of the purposes that an address has."""
+    return mix(place + np.uint64(purpose) + _GOLDEN)
+
+
+@compiled
+def stream(seed: int, split: int, index: int, purpose: int) -> np.uint64:
+    """Return the start of an independent random stream addressed by four integers."""
+    return purposeful(address(seed, split, index), purpose)
+
+
+@inlined
+def draw(rng: np.ndarray) -> np.uint64:
+    """Return the next 64 random bits of the stream held in `rng` [1] and advance it."""
+    rng[0] += _GOLDEN
+    return mix(rng[0])
+
+
+@inlined
+def portion(bits: np.uint64, bound: int) -> int:
+    """Return the integer in [0, bound) that 32 random bits stand for."""
+    return np.int64(bits * np.uint64(bound) >> _S32)  # type: ignore[return-value]
+
+
+@inlined
+def below(rng: np.ndarray, bound: int) -> int:
+    """Return a random integer in [0, bound)."""
+    return portion(draw(rng) >> _S32, bound)
+
+
+@inlined
+def uniform(rng: np.ndarray) -> float:
+    """Return a random float in [0, 1)."""
+    return float(draw(rng) >> _S11) * (1.0 / 9007199254740992.0)
+
+
+LUCK = 2**20
+"""Split number of the luck of actions and of other draws by row, apart from the splits of levels."""
+
+
+@compiled
+def uniforms(seed: int, rows: np.ndarray, step: int, out: np.ndarray) -> None:
+    """Fill `out` [b] with one number in [0, 1) for each row, fixed by (seed, row, step) whatever the batch."""
+    rng = np.empty(1, np.uint64)
+    for i in range(rows.shape[0]):
+        rng[0] = stream(seed, LUCK, rows[i], step)
+        out[i] = uniform(rng)

@@ -1,0 +1,1 @@
+"""Maze algorithms: from solid walls to a maze."""

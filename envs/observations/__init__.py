@@ -1,0 +1,1 @@
+"""What agents see: observation modes and the rasteriser behind the picture modes."""

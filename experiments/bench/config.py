@@ -1,0 +1,33 @@
+"""The options of `goalmaze bench`. Imports nothing heavy, so help comes quickly."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import tyro.conf
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.config import Question
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchConfig(Question):
+    """Measure speed on this machine.
+
+    Attributes:
+        name: "env" steps environments, "eval" rolls an agent out, "train" trains one, "probe" reads all of it,
+            "live" drags a target on the live page, "procgen" steps Procgen's maze.
+        full: sweep instead of one quick setting.
+        family: with "env", "procgen" steps Procgen's maze, beside stock Procgen; all of our own where not given.
+    """
+
+    name: tyro.conf.Positional[Literal["env", "eval", "train", "probe", "live", "procgen"]]
+    full: bool = False
+    family: Literal["", "procgen"] = ""
+
+    def __post_init__(self) -> None:
+        if self.family and self.name not in ("env", self.family):
+            raise GoalmazeError(f"--family {self.family} belongs to bench env, not to bench {self.name}: leave it out")
+        if self.family:
+            object.__setattr__(self, "name", self.family)

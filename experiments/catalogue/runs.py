@@ -1,0 +1,133 @@
+"""What runs are there, and what became of them?"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+from goalmaze.agents.training.run import LOG, RECIPE, read_recipe
+from goalmaze.agents.training.run_lock import is_held
+from goalmaze.agents.training.training_state import STATE
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.catalogue.config import RunsConfig
+from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.train.command import REPORT
+
+Standing = Literal["finished", "interrupted", "running", "damaged"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRow:
+    """One run.
+
+    Attributes:
+        name: of its folder, seen from where one looked.
+        family: trained on; empty where the recipe cannot be read.
+        network: trained.
+        seed: of the run.
+        steps: taken so far, as the log says.
+        of: steps asked for.
+        solved: part of the latest training episodes; None before any ended.
+        state: what became of it.
+        label: of the agent, where it was measured.
+    """
+
+    name: str
+    family: str
+    network: str
+    seed: int
+    steps: int
+    of: int
+    solved: float | None
+    state: Standing
+    label: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """The runs of a folder, and how to go on with the first that was interrupted, if any can be."""
+
+    folder: Path
+    rows: tuple[RunRow, ...]
+
+    def json(self) -> dict[str, Any]:
+        """Return the rows as plain data."""
+        return {"folder": str(self.folder), "runs": [dataclasses.asdict(row) for row in self.rows]}
+
+    def text(self) -> str:
+        """Return an aligned table."""
+        if not self.rows:
+            return f"no runs in {self.folder}\n\nnext: goalmaze train"
+        columns = ("run", "family", "network", "seed", "steps", "solved", "state", "label")
+        cells = [[row.name, row.family, row.network, row.seed, *_measured(row)] for row in self.rows]
+        left = [
+            row.name for row in self.rows if row.state == "interrupted" and (self.folder / row.name / STATE).is_file()
+        ]
+        hint = f"\n\nnext: goalmaze train --resume {shlex.quote(str(self.folder / left[0]))}" if left else ""
+        return table(columns, cells) + hint
+
+
+def _measured(row: RunRow) -> list[str]:
+    solved = "-" if row.solved is None else f"{row.solved:.2f}"
+    return [f"{row.steps:,} of {row.of:,}", solved, row.state, row.label or "-"]
+
+
+def run(config: RunsConfig) -> Runs:
+    """List the runs in a folder and in its folders.
+
+    Raises:
+        GoalmazeError: there is no such folder.
+    """
+    if not config.folder.is_dir():
+        raise GoalmazeError(f"there is no folder {config.folder}; name one that holds runs")
+    recipes = sorted({*config.folder.glob(f"*/{RECIPE}"), *config.folder.glob(f"*/*/{RECIPE}")})
+    return Runs(config.folder, tuple(_row(recipe.parent, config.folder) for recipe in recipes))
+
+
+def _row(folder: Path, root: Path) -> RunRow:
+    name = str(folder.relative_to(root))
+    try:
+        recipe, _ = read_recipe(folder)
+    except GoalmazeError:
+        return RunRow(name, "", "", 0, 0, 0, None, "damaged", None)
+    steps, solved = _progress(folder / LOG)
+    return RunRow(
+        name=name,
+        family=recipe.family,
+        network=recipe.network,
+        seed=recipe.seed,
+        steps=steps,
+        of=recipe.steps,
+        solved=solved,
+        state=_standing(folder, steps >= recipe.steps),
+        label=_label(folder / REPORT),
+    )
+
+
+def _standing(folder: Path, complete: bool) -> Standing:
+    if is_held(folder / RECIPE):
+        return "running"
+    return "finished" if complete else "interrupted"
+
+
+def _progress(log: Path) -> tuple[int, float | None]:
+    """Return the steps and the solved part on the last whole line of a log."""
+    try:
+        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        last = list(csv.DictReader(lines))[-1]
+        solved = float(last["solved"])
+        return int(last["steps"]), None if solved != solved else solved
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return 0, None
+
+
+def _label(report: Path) -> str | None:
+    try:
+        label = json.loads(report.read_text())["label"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(label)

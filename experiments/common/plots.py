@@ -1,0 +1,138 @@
+"""Pictures for people: mazes with trails, bars and intervals, in colours that colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from goalmaze.agents.files import write_atomically
+from goalmaze.agents.rollout import Trajectory
+from goalmaze.envs.family import Family
+from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
+from goalmaze.experiments.statistics.intervals import Rate
+from goalmaze.probes.readout.baselines import Score
+
+GREY = "#9a9a9a"
+MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
+
+
+def hexadecimal(colour: tuple[int, int, int]) -> str:
+    """Return a colour 0 to 255 as matplotlib likes it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+def draw_maze(
+    axes: Axes, trajectory: Trajectory, b: int, family: Family, title: str, *, until: int, target: int = ABSENT
+) -> None:
+    """Draw level b with the agent at its start and the way it took, up to step `until`, as a line."""
+    levels = trajectory.levels
+    pixels = 24
+    axes.imshow(frame(levels, b, family, levels.start[b], pixels=pixels, target=target))
+    cells = trajectory.agent[: min(until, trajectory.steps[b]) + 1, b]
+    rows, columns = cells // levels.width, cells % levels.width
+    middle = pixels / 2 - 0.5
+    axes.plot(columns * pixels + middle, rows * pixels + middle, color=hexadecimal(TRAIL_COLOUR), linewidth=3, zorder=2)
+    axes.plot(
+        columns[-1] * pixels + middle, rows[-1] * pixels + middle, "o", color=hexadecimal(AGENT_COLOUR), markersize=6
+    )
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_axis_off()
+
+
+def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
+    """Explain the marks of `draw_maze` in one line under the mazes, for the kinds that are `present` in them."""
+    marks = [("agent, from start to end", AGENT_COLOUR, "o", True)]
+    kinds = [kind for kind in family.kinds if kind.name in present]
+    marks += [(kind.name, kind.colour, MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in kinds]
+    marks += [("target of the edit", TARGET_COLOUR, "o", False)]
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=marker,
+            markersize=9,
+            color=hexadecimal(colour),
+            markerfacecolor=hexadecimal(colour) if filled else "none",
+            markeredgewidth=2,
+            label=label,
+        )
+        for label, colour, marker, filled in marks
+    ]
+    figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.495), ncols=len(handles), frameon=False)
+
+
+def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence[tuple[str, str]], title: str) -> None:
+    """Draw a horizontal bar for each row, made of shares that sum to 1, each share written into its part.
+
+    Args:
+        axes: where.
+        rows: label → shares.
+        parts: name and colour of each share.
+        title: heading.
+    """
+    for y, shares in enumerate(rows.values()):
+        left = 0.0
+        for share, (_, colour) in zip(shares, parts, strict=True):
+            axes.barh(y, share.value, left=left, color=colour, height=0.7)
+            if share.value > 0.07:
+                axes.text(left + share.value / 2, y, f"{share.value:.2f}", ha="center", va="center", color="white")
+            left += share.value
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of mazes, by what was reached first")
+    axes.set_title(title, fontsize=11, loc="left")
+    handles = [Line2D([], [], linewidth=7, color=colour, label=name) for name, colour in parts]
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=len(parts), frameon=False)
+    bare(axes)
+
+
+def points_with_intervals(
+    axes: Axes, series: Mapping[str, tuple[Sequence[Rate | Score], str, str]], labels: Sequence[str], title: str
+) -> None:
+    """Draw rates with their intervals over labelled positions, one colour and marker a series.
+
+    Args:
+        axes: where.
+        series: name → rates, colour, marker.
+        labels: of the positions.
+        title: heading.
+    """
+    for offset, (name, (rates, colour, marker)) in enumerate(series.items()):
+        places = [i + 0.09 * (offset - (len(series) - 1) / 2) for i in range(len(rates))]
+        values = [rate.value for rate in rates]
+        spread = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
+        axes.errorbar(places, values, spread, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+    axes.set_xticks(range(len(labels)), list(labels))
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("share of mazes")
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9, columnspacing=1.0)
+    bare(axes)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    write_atomically(path, buffer.getvalue())
+
+
+def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures as PNG under their names into a folder and return the files."""
+    for name, figure in figures.items():
+        save_figure(figure, folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in figures]
+
+
+def bare(axes: Axes) -> None:
+    """Take away the lines above and to the right."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

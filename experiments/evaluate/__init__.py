@@ -1,0 +1,1 @@
+"""`goalmaze eval`: behaviour in and out of distribution, goal inference, decision regression."""

@@ -1,0 +1,1 @@
+"""`goalmaze probe`: what can be read by site, by channel and by checkpoint."""

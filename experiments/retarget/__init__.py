@@ -1,0 +1,1 @@
+"""`goalmaze retarget`: comparison, benchmark, automatic search and ledger of steering methods."""

@@ -1,0 +1,143 @@
+"""The ledger drawn: reading against steering, and steering over depth."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from goalmaze.experiments.common.plots import GREY, bare, save_figures
+from goalmaze.experiments.retarget.ledger import Entry, Ledger
+
+COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a3c")
+SHAPES = ("o", "s", "^")
+MARK = "#009e73"
+COLUMNS = 4
+"""Panels in a row."""
+
+READS_NOTHING = -0.1
+APART = 0.03
+"""Between the points of two methods at one site, in sites."""
+
+
+def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
+    """Draw the ledger as a scatter and as a profile over depth into a folder and return the files."""
+    return save_figures({"retarget-ledger": scatter(ledger), "retarget-depth": depth_profile(ledger)}, folder)
+
+
+def scatter(ledger: Ledger) -> Figure:
+    """Return read score against steer score, a panel for every site; what steers nowhere is hollow."""
+    sites, styles = _of(ledger, "site"), method_styles(_of(ledger, "method"))
+    columns = min(COLUMNS, len(sites))
+    rows = -(-len(sites) // columns)
+    figure = Figure(figsize=(3.0 * columns + 2.6, 3.5 * rows + 0.9))
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(0.75 / width, 0.6 / height, 1 - 2.45 / width, 1 - 0.95 / height, 0.1, 0.3)
+    _titled(figure, "Read beside steer: what reads the goal need not move it")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for panel, site in itertools.zip_longest(panels, sites):
+        panel.set_visible(site is not None)
+        _panel(panel, ledger, site, styles)
+    for first in range(0, len(panels), columns):
+        panels[first].set_ylabel("sends the agent to the target")
+    figure.text(
+        (0.75 + (width - 3.2) / 2) / width,
+        0.1 / height,
+        "reads the goal's cell (share of mazes)",
+        ha="center",
+        fontsize=10,
+    )
+    handles: list[Any] = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
+    hollow: dict[str, Any] = {"marker": "o", "color": "black", "markerfacecolor": "white"}
+    handles.append(Line2D([], [], linestyle="", label="hollow: steers nowhere", **hollow))
+    handles.append(Line2D([], [], color=MARK, label="cue physically moved"))
+    handles.append(Line2D([], [], color=GREY, linewidth=6, alpha=0.4, label="unedited, 95 %"))
+    _legend(figure, handles)
+    return figure
+
+
+def depth_profile(ledger: Ledger) -> Figure:
+    """Return how well each method steers at each site, in order of depth, beside the moved cue."""
+    sites, styles = _of(ledger, "site"), method_styles(_of(ledger, "method"))
+    steering = [name for name in styles if any(one.steers for one in ledger.entries if one.method == name)]
+    figure = Figure(figsize=(10.8, 5.8))
+    figure.subplots_adjust(0.08, 0.12, 0.73, 0.86)
+    _titled(figure, "How deep can the goal be rewritten?")
+    axes = figure.subplots()
+    for method, style in styles.items():
+        own: dict[str, Entry] = {one.site: one for one in ledger.entries if one.method == method}
+        values = [one.steer.value for one in own.values()]
+        places = [float(sites.index(site)) for site in own]
+        if method not in steering:
+            axes.plot(places, values, color=GREY, linewidth=0.8, zorder=1)
+            continue
+        shift = APART * (steering.index(method) - (len(steering) - 1) / 2)
+        shifted = [place + shift for place in places]
+        axes.errorbar(shifted, values, _reach(list(own.values())), linewidth=1.2, elinewidth=0.7, label=method, **style)
+    axes.axhline(ledger.mark.value, color=MARK, linewidth=1.5, label="cue physically moved")
+    axes.axhline(ledger.entries[0].unedited.value, color="black", linestyle="--", linewidth=1, label="unedited")
+    handles = axes.get_legend_handles_labels()[0]
+    nowhere = [name for name in styles if name not in steering]
+    if nowhere:
+        told = textwrap.fill("steer nowhere: " + ", ".join(nowhere), 28, break_on_hyphens=False)
+        handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=told))
+    axes.set_xticks(range(len(sites)), sites)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share of mazes, target reached first")
+    axes.set_xlabel("site, in order of depth; bars: 95 % over mazes")
+    _legend(figure, handles)
+    bare(axes)
+    return figure
+
+
+def method_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return a colour and a marker for every name: no two have both in common, as long as there are enough."""
+    pairs = itertools.cycle([(colour, shape) for shape in SHAPES for colour in COLOURS])
+    return {name: {"color": colour, "marker": shape} for name, (colour, shape) in zip(names, pairs, strict=False)}
+
+
+def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, dict[str, Any]]) -> None:
+    none = ledger.entries[0].unedited
+    axes.axhspan(none.low, none.high, color=GREY, alpha=0.25, linewidth=0)
+    axes.axhline(ledger.mark.value, color=MARK, linewidth=1.5)
+    for one in ledger.entries:
+        if one.site == site:
+            style = styles[one.method]
+            face = style["color"] if one.steers else "white"
+            read = one.read.value if one.read.levels else READS_NOTHING
+            axes.errorbar(
+                read, one.steer.value, _reach([one]), markersize=8, elinewidth=0.8, markerfacecolor=face, **style
+            )
+    axes.set_title(site, fontsize=11, loc="left")
+    axes.set_xlim(-0.17, 1.07)
+    axes.set_ylim(0, 1.02)
+    axes.set_xticks([READS_NOTHING, 0.25, 0.5, 0.75, 1], ["nothing", "0.25", "0.5", "0.75", "1"], fontsize=9)
+    bare(axes)
+
+
+def _of(ledger: Ledger, name: str) -> list[str]:
+    return list(dict.fromkeys(getattr(one, name) for one in ledger.entries))
+
+
+def _reach(entries: Sequence[Entry]) -> list[list[float]]:
+    """Return how far the intervals of steering reach below and above."""
+    rates = [one.steer for one in entries]
+    return [[one.value - one.low for one in rates], [one.high - one.value for one in rates]]
+
+
+def _titled(figure: Figure, title: str) -> None:
+    width, height = figure.get_size_inches()
+    figure.suptitle(title, fontsize=14, x=0.75 / width, y=1 - 0.15 / height, ha="left", va="top", fontweight="bold")
+
+
+def _legend(figure: Figure, handles: Sequence[Any]) -> None:
+    width = figure.get_size_inches()[0]
+    figure.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(1 - 2.4 / width, 0.5), frameon=False, fontsize=9.5
+    )

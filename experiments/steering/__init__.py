@@ -1,1 +1,0 @@
-"""Retargeting measured: the benchmark, the automatic search, the ledger of methods and their pictures."""

@@ -1,0 +1,1 @@
+"""`goalmaze train`: train an agent and report how it behaves."""

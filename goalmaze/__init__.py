@@ -1,0 +1,1 @@
+"""Produce, measure, read and retarget goal misgeneralization in maze agents."""

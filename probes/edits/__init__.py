@@ -1,0 +1,1 @@
+"""Writing activations: the edits, and how they are attached to a policy."""

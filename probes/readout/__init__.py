@@ -1,0 +1,1 @@
+"""Reading activations: probes, their fitters, and the baselines that a reading must beat."""
