@@ -16,17 +16,16 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common import plots
-from goalmaze.experiments.evaluate import metrics
-from goalmaze.experiments.retarget import comparison
-from goalmaze.experiments.evaluate import evaluate
-from goalmaze.experiments.evaluate.evaluate import EvaluationReport, evaluation_table
 from goalmaze.experiments.demo.config import DemoConfig
+from goalmaze.experiments.evaluate import evaluate, metrics
 from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.evaluate import EvaluationReport, evaluation_table
+from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
 from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.retarget import comparison
+from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
 from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.task import draw_errand
-from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
-from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
 from goalmaze.probes.steering import find_method
 
 METHOD = "mean-pattern"

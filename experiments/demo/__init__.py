@@ -1,0 +1,1 @@
+"""`goalmaze demo`: the whole story on one agent."""
