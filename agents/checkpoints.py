@@ -23,11 +23,11 @@ from goalmaze.agents.networks import bare_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"
-LARGEST_SIZE = 255
+MAX_SIZE = 255
 """The largest maze a checkpoint may be of: what it sees can then be described without much memory."""
 
 
@@ -140,8 +140,8 @@ def _described(tensor: Tensor | None) -> str:
 def _family(header: Header) -> Family:
     """Return the world of a checkpoint, after checking that the network sees what there is to see in it."""
     family = make_family(header.family, header.parameters)
-    if family.size > LARGEST_SIZE:
-        raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {LARGEST_SIZE}")
+    if family.size > MAX_SIZE:
+        raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {MAX_SIZE}")
     there = tuple(int(side) for side in header.shape.view(family).highest.shape)
     if header.shape.observation != there:
         seen, there_is = ("x".join(map(str, sides)) for sides in (header.shape.observation, there))

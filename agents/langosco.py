@@ -20,7 +20,7 @@ from goalmaze.envs.observations.views import FRAME_PIXELS
 WEIGHTS = "model_state_dict"
 FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"
 RECURRENT = "gru."
-LARGEST_FILE = 2**30
+MAX_FILE_BYTES = 2**30
 """Bytes that a file may unpack to; a published agent with its optimiser's state has some tens of millions."""
 
 
@@ -80,8 +80,8 @@ def _loaded(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as parts:
                 size = sum(part.file_size for part in parts.infolist())
-        if size > LARGEST_FILE:
-            raise GoalmazeError(f"{path} unpacks to {size:,} bytes, more than an agent has ({LARGEST_FILE:,})")
+        if size > MAX_FILE_BYTES:
+            raise GoalmazeError(f"{path} unpacks to {size:,} bytes, more than an agent has ({MAX_FILE_BYTES:,})")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)

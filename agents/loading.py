@@ -10,7 +10,7 @@ from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.zoo import zoo_folder
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 
 CHECKPOINT = "checkpoint.safetensors"
 ZOO_PREFIX = "zoo:"

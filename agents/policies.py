@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
 
 PASS = 512
@@ -51,7 +51,7 @@ class Policy(Protocol):
 
 
 @runtime_checkable
-class Sighted(Protocol):
+class ObservingPolicy(Protocol):
     """A policy that says what it sees; others see planes."""
 
     def view(self, family: Family) -> View:
@@ -77,7 +77,7 @@ class NetworkPolicy:
 
     def begin(self, levels: LevelBatch) -> Actor:
         """Return itself, which keeps no memory, or for a recurrent network an actor with a memory for each level."""
-        return Remembering(self, self.network, len(levels)) if isinstance(self.network, RecurrentNetwork) else self
+        return RecurrentActor(self, self.network, len(levels)) if isinstance(self.network, RecurrentNetwork) else self
 
     def view(self, family: Family) -> View:
         """Return what draws the observations that the network was made for, in levels of a family."""
@@ -94,7 +94,7 @@ class NetworkPolicy:
         seen, ends = torch.from_numpy(observations), range(0, len(rows), PASS)
         with torch.inference_mode():
             parts = [self.logits(rows[at : at + PASS], seen[at : at + PASS]) for at in ends]
-            return chances_of(torch.cat(parts))
+            return action_probabilities(torch.cat(parts))
 
     @contextmanager
     def about(self, rows: Rows) -> Iterator[None]:
@@ -106,7 +106,7 @@ class NetworkPolicy:
             self.rows = None
 
 
-class Remembering:
+class RecurrentActor:
     """A recurrent network at work on one batch of B levels, with a memory for each.
 
     Attributes:
@@ -125,10 +125,10 @@ class Remembering:
             places = torch.from_numpy(rows)
             logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[places])
             self.memory[places] = memory
-            return chances_of(logits.float())
+            return action_probabilities(logits.float())
 
 
-def chances_of(logits: Tensor) -> Probabilities:
+def action_probabilities(logits: Tensor) -> Probabilities:
     """Return float32 [b, 4], the chances of up, right, down, left, from logits [b, 4] or those of Procgen [b, 15].
 
     Procgen moves the same way on several actions, whose chances are summed, and stays on others. Here every action

@@ -13,12 +13,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.agents.policies import Observations, Policy, Probabilities, Sighted
+from goalmaze.agents.policies import Observations, ObservingPolicy, Policy, Probabilities
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.counter_rng import uniforms
-from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 
 NEVER = 2**28
 """The step at which something that never happened is said to have happened."""
@@ -169,7 +169,7 @@ def rollout(
 
 def seen_by(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
     """Return a function that gives uint8 [B, ...], what the policy sees of the episodes as they stand."""
-    if not isinstance(policy, Sighted):
+    if not isinstance(policy, ObservingPolicy):
         return episodes.observe
     view = policy.view(episodes.family)
     if view.mode == getattr(episodes, "shows", "planes"):

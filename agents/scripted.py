@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.policies import Probabilities, Rows
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Planes
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import Distances, distances
 
 
@@ -49,7 +49,7 @@ class Seeker:
     def begin(self, levels: LevelBatch) -> _Seeker:
         """Solve the levels."""
         levels.slot(self.kind)
-        ways = [distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.kinds) if kind == self.kind]
+        ways = [distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind]
         return _Seeker(np.minimum.reduce(ways), levels.width)
 
 
@@ -62,7 +62,7 @@ class RandomWalker:
         return _Wanderer()
 
 
-def yardsticks(family: Family) -> dict[str, Seeker | RandomWalker]:
+def scripted_baselines(family: Family) -> dict[str, Seeker | RandomWalker]:
     """Return the scripted agents every learned one is compared with, by name."""
     return {
         f"{family.goal}-seeker": Seeker(family.goal),

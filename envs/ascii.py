@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
+from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.solving import distances, pick
 
 WALL, FLOOR, AGENT_LETTER = "#", ".", "A"
@@ -37,12 +37,12 @@ def read_ascii(text: str, family: Family) -> LevelBatch:
 
 
 def check_reachable(levels: LevelBatch, family: Family) -> LevelBatch:
-    """Return `levels` if they follow every rule (`check_cells`) and each goal can be reached from the start.
+    """Return `levels` if they follow every rule (`LevelBatch.check`) and each goal can be reached from the start.
 
     Raises:
         GoalmazeError: naming the first level that breaks a rule.
     """
-    check_cells(levels)
+    levels.check()
     goals = levels.cells(family.goal)
     lost = (goals != ABSENT) & (pick(distances(levels, levels.start), goals) >= UNREACHABLE)
     if lost.any():
@@ -52,18 +52,20 @@ def check_reachable(levels: LevelBatch, family: Family) -> LevelBatch:
 
 def letters_of(family: Family) -> dict[str, tuple[str, ...]]:
     """Return each letter a picture of this family may hold, with the kinds of object standing there."""
-    return {kind.letter: (kind.name,) for kind in family.kinds} | dict(family.stacks)
+    return {kind.letter: (kind.name,) for kind in family.object_types} | dict(family.stacked_glyphs)
 
 
 def _write_one(levels: LevelBatch, b: int, family: Family) -> str:
     picture = np.where(levels.walls[b], WALL, FLOOR).reshape(-1)
     picture[levels.start[b]] = AGENT_LETTER
-    letters = {tuple(sorted(kinds)): letter for letter, kinds in letters_of(family).items()}
+    letters = {tuple(sorted(object_types)): letter for letter, object_types in letters_of(family).items()}
     for cell in set(levels.objects[b].tolist()) - {ABSENT}:
-        kinds = tuple(sorted(k for k, at in zip(levels.kinds, levels.objects[b], strict=True) if at == cell))
-        if kinds not in letters:
-            raise GoalmazeError(f"level {b}: {family.name} has no letter for {' + '.join(kinds)} on one cell; move one")
-        picture[cell] = letters[kinds]
+        object_types = tuple(sorted(k for k, at in zip(levels.slots, levels.objects[b], strict=True) if at == cell))
+        if object_types not in letters:
+            raise GoalmazeError(
+                f"level {b}: {family.name} has no letter for {' + '.join(object_types)} on one cell; move one"
+            )
+        picture[cell] = letters[object_types]
     return "\n".join("".join(row) for row in picture.reshape(levels.height, levels.width))
 
 
@@ -110,7 +112,7 @@ def _read_one(lines: list[str], first: int, b: int, family: Family) -> LevelBatc
     if start == ABSENT:
         raise GoalmazeError(f"level {b}, line {first}: no agent; draw an {AGENT_LETTER} where it starts")
     walls = np.array([[letter == WALL for letter in line] for line in lines])
-    return LevelBatch(walls[None], np.array([start]), np.array([objects]), family.slots)
+    return LevelBatch(walls[None], np.array([start]), np.array([objects]), family)
 
 
 def _put(objects: list[int], kind: str, cell: int, family: Family, where: str) -> None:

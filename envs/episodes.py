@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.cells import Bools
 from goalmaze.envs.engine import kernels
-from goalmaze.envs.engine.bound_kernel import Prepared
+from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.engine.state import blank_state
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Bools, LevelBatch, check_standing
+from goalmaze.envs.levels import Family, LevelBatch
 
 Planes = NDArray[np.uint8]
 
@@ -43,13 +43,13 @@ class Episodes:
             width=given.width if given else family.size,
             slots=len(family.slots),
             planes=family.planes,
-            route_length=family.route_length,
+            leader_path_length=family.leader_path_length,
         )
         self.agent, self.objects = self.state.agent, self.state.objects
         self.steps, self.rewards = self.state.steps, self.state.rewards
         self.terminated, self.truncated = self.state.terminated, self.state.truncated
         self._planes = self._shaped_planes()
-        self._step = Prepared(self.state, self._table, family.time_limit)
+        self._step = BoundKernel(self.state, self._table, family.time_limit)
         if given is not None:
             self.begin(np.arange(len(given)), given)
 
@@ -79,7 +79,7 @@ class Episodes:
     def levels(self) -> LevelBatch:
         """Return a copy of the levels being played, as they were at the start."""
         state = self.state
-        return LevelBatch(state.walls, state.start.copy(), state.placed.copy(), self.family.slots)
+        return LevelBatch(state.walls, state.start.copy(), state.placed.copy(), self.family)
 
     def present(self) -> LevelBatch:
         """Return the levels with their objects where they are now: moved, held along the top wall, or gone."""
@@ -92,11 +92,11 @@ class Episodes:
             GoalmazeError: a level is another family's or not closed, or something stands in a wall or outside.
         """
         if levels is not None:
-            if levels.kinds != self.family.slots:
+            if levels.slots != self.family.slots:
                 raise GoalmazeError(
-                    f"the levels hold {' '.join(levels.kinds)}; {self.family.name} has {' '.join(self.family.slots)}"
+                    f"the levels hold {' '.join(levels.slots)}; {self.family.name} has {' '.join(self.family.slots)}"
                 )
-            check_standing(levels)
+            levels.check_playable()
             self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
             self.state.start[rows] = levels.start
             self.state.placed[rows] = levels.objects
@@ -110,12 +110,12 @@ class Episodes:
         """Begin new episodes in `rows` on fresh levels; arguments as `kernels.play`."""
         kernels.renew_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64), world, numbers)
 
-    def player(self, world: World, numbers: NDArray[np.int64]) -> Prepared:
+    def player(self, world: World, numbers: NDArray[np.int64]) -> BoundKernel:
         """Return a function of actions [B] that steps, and begins new episodes where one had ended before.
 
         Arguments as `kernels.play`.
         """
-        return Prepared(self.state, self._table, self.family.time_limit, world, numbers)
+        return BoundKernel(self.state, self._table, self.family.time_limit, world, numbers)
 
     def observe(self) -> Planes:
         """Return uint8 [B, C, H, W], what the agents see; the next step changes it in place."""

@@ -7,7 +7,8 @@ import inspect
 import re
 
 from goalmaze.envs.families import known_families
-from goalmaze.envs.family import Family, Kind
+from goalmaze.envs.levels import Family
+from goalmaze.envs.objects import ObjectType
 
 SECTIONS = ("Description", "Actions", "Observations", "Reward", "Episode end", "Arguments", "Version history")
 
@@ -93,16 +94,16 @@ def _description(family: Family) -> str:
     rows = [
         f"| `{one.name}` | {one.letter} | {one.shape} | {_code(one.shows_on) or 'none'} | "
         f"{family.slots.count(one.name)} | {_effects(one)} |"
-        for one in family.kinds
+        for one in family.object_types
     ]
     parts.append("\n".join(["| object | letter | shape | planes | at most | what follows |", "|---" * 6 + "|", *rows]))
     shifts = [f"- `{shift}`: {what}" for shift, what in family.shifts.items()]
     parts.append("\n".join(["Shifts away from the training distribution:", "", *shifts]))
-    parts.append(f"Under `{family.parting_shift}` goal and cue always part.")
+    parts.append(f"Under `{family.distinguishing_shift}` goal and cue always part.")
     return "\n\n".join(part for part in parts if part)
 
 
-def _effects(kind: Kind) -> str:
+def _effects(kind: ObjectType) -> str:
     """Return what follows from standing on an object, and how it moves."""
     said = [
         (kind.after, f"counts only after `{kind.after}`"),
@@ -125,7 +126,7 @@ def _observations(family: Family) -> str:
     planes = ", ".join(f"{i} `{name}`" for i, name in enumerate(family.plane_names))
     shown = {name: value for name, value in family.values().items() if value != 1}
     strong = "".join(f"; `{name}` shows as {value}" for name, value in shown.items())
-    held = " Items held show along the top wall." if any(kind.gives for kind in family.kinds) else ""
+    held = " Items held show along the top wall." if any(kind.gives for kind in family.object_types) else ""
     return (
         f"uint8 [{family.planes}, {family.size}, {family.size}], one plane each for {planes}. 1 where the thing is, "
         f"0 elsewhere{strong}.{held} Other modes by the argument `observation`."
@@ -133,8 +134,8 @@ def _observations(family: Family) -> str:
 
 
 def _reward(family: Family) -> str:
-    true = [f"{kind.reward:+.3g} for `{kind.name}`" for kind in family.kinds if kind.reward]
-    cue = [f"{kind.cue_reward:+.3g} for `{kind.name}`" for kind in family.kinds if kind.cue_reward]
+    true = [f"{kind.reward:+.3g} for `{kind.name}`" for kind in family.object_types if kind.reward]
+    cue = [f"{kind.cue_reward:+.3g} for `{kind.name}`" for kind in family.object_types if kind.cue_reward]
     return (
         f'{", ".join(true)}; 0 otherwise. `info["cue_reward"]` is what an agent after the cue would have earned: '
         f"{', '.join(cue) or 'nothing'}. `family.optimal_returns(levels)` is the best that can be had."
@@ -142,9 +143,9 @@ def _reward(family: Family) -> str:
 
 
 def _episode_end(family: Family) -> str:
-    ends = [kind.name for kind in family.kinds if kind.ends]
-    required = [kind.name for kind in family.kinds if kind.required]
-    without = any(kind.required and kind.needs for kind in family.kinds)
+    ends = [kind.name for kind in family.object_types if kind.ends]
+    required = [kind.name for kind in family.object_types if kind.required]
+    without = any(kind.required and kind.needs for kind in family.object_types)
     terminated = [f"on {_code(ends)}"] if ends else []
     if required:
         terminated.append(

@@ -1,4 +1,7 @@
-"""Levels as data: a frozen batch of mazes with their objects, its edits, hashes and validation.
+"""Families and their levels as data: a frozen batch of mazes with their objects, and the rules they are made by.
+
+A family states *what* its levels are; compiled kernels make and play them, so a new family is one short file. A level
+batch knows its family and a family makes level batches, so both classes stand here.
 
 Axes: B levels, H rows, W columns, K object slots. A *cell* is one integer, ``row * W + column``; `ABSENT` (-1)
 stands for an object that is not in the level.
@@ -6,20 +9,35 @@ stands for an object that is not in the level.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goalmaze.envs.cells import ABSENT, Bools, Cells
+from goalmaze.envs.engine import rules
+from goalmaze.envs.engine.level_generation import ANYWHERE, ASIDE, CORNER, ON, TOP_RIGHT, World, generate_many
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.level_checks import LevelArrays, check_cells, check_standing
+from goalmaze.envs.mazes.algorithms import ALGORITHMS
+from goalmaze.envs.objects import AGENT, MOTIONS, ObjectType, Placement
+from goalmaze.envs.optimal_returns import best_returns
 
-ABSENT = -1
+TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
+SPLITS = (TRAINING, FITTING, EVALUATION)
+"""Levels with the same seed and index in different splits are unrelated: what is fitted never meets its judge."""
 
-Bools = NDArray[np.bool_]
-Cells = NDArray[np.int32]
+NO_SHIFT = "none"
+"""The name of the training distribution where a shift is asked for."""
+
+MAX_SEED = 2**63 - 1
+MAX_SLOTS = 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,22 +48,22 @@ class LevelBatch:
         walls: bool [B, H, W], True where nothing can stand.
         start: int32 [B], the agent's first cell.
         objects: int32 [B, K], the cell of the object in each slot, or `ABSENT`.
-        kinds: the kind of object each of the K slots holds; a kind may own several slots.
+        family: the family whose rules hold in these levels; its `slots` name the object type in each of the K slots.
     """
 
     walls: Bools
     start: Cells
     objects: Cells
-    kinds: tuple[str, ...]
+    family: Family
 
     def __post_init__(self) -> None:
         walls = np.ascontiguousarray(self.walls, dtype=np.bool_)
         start = np.ascontiguousarray(self.start, dtype=np.int32)
         objects = np.ascontiguousarray(self.objects, dtype=np.int32)
-        if walls.ndim != 3 or start.shape != walls.shape[:1] or objects.shape != (len(walls), len(self.kinds)):
+        if walls.ndim != 3 or start.shape != walls.shape[:1] or objects.shape != (len(walls), len(self.slots)):
             raise GoalmazeError(
                 f"level arrays do not fit: walls {walls.shape} must be [B, H, W], start {start.shape} [B] "
-                f"and objects {objects.shape} [B, {len(self.kinds)}]"
+                f"and objects {objects.shape} [B, {len(self.slots)}]"
             )
         for name, array in (("walls", walls), ("start", start), ("objects", objects)):
             view = array.view()
@@ -58,13 +76,18 @@ class LevelBatch:
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, LevelBatch)
-            and self.kinds == other.kinds
+            and self.slots == other.slots
             and np.array_equal(self.walls, other.walls)
             and np.array_equal(self.start, other.start)
             and np.array_equal(self.objects, other.objects)
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The object type in each of the K slots; one type may own several slots."""
+        return self.family.slots
 
     @property
     def height(self) -> int:
@@ -78,9 +101,9 @@ class LevelBatch:
 
     def slot(self, kind: str, which: int = 0) -> int:
         """Return the index of the `which`-th slot that holds objects of `kind`."""
-        slots = [k for k, name in enumerate(self.kinds) if name == kind]
+        slots = [k for k, name in enumerate(self.slots) if name == kind]
         if not slots:
-            raise unknown("object", kind, set(self.kinds))
+            raise unknown("object", kind, set(self.slots))
         if which >= len(slots):
             raise GoalmazeError(f"there are {len(slots)} slots for '{kind}', so no number {which}")
         return slots[which]
@@ -93,8 +116,8 @@ class LevelBatch:
         """Return the kinds of object that stand in at least one of the levels."""
         return [
             k
-            for k in dict.fromkeys(self.kinds)
-            if (self.objects[:, [k == name for name in self.kinds]] != ABSENT).any()
+            for k in dict.fromkeys(self.slots)
+            if (self.objects[:, [k == name for name in self.slots]] != ABSENT).any()
         ]
 
     def free(self) -> Bools:
@@ -118,7 +141,7 @@ class LevelBatch:
 
     def removed(self, kind: str) -> LevelBatch:
         """Return the levels without any object of `kind`."""
-        slots = [k for k, name in enumerate(self.kinds) if name == kind] or [self.slot(kind)]
+        slots = [k for k, name in enumerate(self.slots) if name == kind] or [self.slot(kind)]
         objects = self.objects.copy()
         objects[:, slots] = ABSENT
         return dataclasses.replace(self, objects=objects)
@@ -143,7 +166,7 @@ class LevelBatch:
         if len(self) != 1:
             raise GoalmazeError(f"only one level can be splayed, this batch holds {len(self)}; take([b]) one of them")
         free = self.free()[0].copy()
-        others = [k for k, kind in enumerate(self.kinds) if what in ("agent", kind)][what != "agent" :]
+        others = [k for k, kind in enumerate(self.slots) if what in ("agent", kind)][what != "agent" :]
         taken = np.append(self.objects[0, others], ABSENT if what == "agent" else self.start[0])
         free[taken[taken != ABSENT]] = False
         cells = np.flatnonzero(free)
@@ -151,9 +174,42 @@ class LevelBatch:
         return many.started(cells) if what == "agent" else many.moved(what, cells)
 
     def _checked(self, **changes: Any) -> LevelBatch:
-        levels = dataclasses.replace(self, **changes)
-        check_cells(levels)
-        return levels
+        return dataclasses.replace(self, **changes).check()
+
+    def check(self) -> Self:
+        """Return these levels if they follow the rules that every family shares.
+
+        The border must be closed; agent and objects must stand inside, on free cells; no object on the agent's start,
+        no two of one type on the same cell.
+
+        Raises:
+            GoalmazeError: naming the first bad level, for example "level 17: exit (3, 9) lies on a wall".
+        """
+        check_cells(self._arrays)
+        return self
+
+    def check_playable(self) -> Self:
+        """Return these levels if episodes can be played on them: closed borders, nothing in a wall or outside.
+
+        Raises:
+            GoalmazeError: naming the first bad level, for example "level 17: exit (3, 9) lies on a wall".
+        """
+        check_standing(self._arrays)
+        return self
+
+    def played_in(self, family: Family) -> Self:
+        """Return the same levels under the rules of another family with the same slots.
+
+        Raises:
+            GoalmazeError: the other family has other slots.
+        """
+        if family.slots != self.slots:
+            raise GoalmazeError(f"the levels hold {' '.join(self.slots)}; {family.name} has {' '.join(family.slots)}")
+        return dataclasses.replace(self, family=family)
+
+    @property
+    def _arrays(self) -> LevelArrays:
+        return LevelArrays(self.walls, self.start, self.objects, self.slots)
 
     def hashes(self) -> list[str]:
         """Return one hexadecimal digest per level, equal exactly where walls, start and objects are equal.
@@ -161,11 +217,11 @@ class LevelBatch:
         Objects of the same kind are interchangeable, and empty slots do not count: a level keeps its hash in a family
         with room for more.
         """
-        names = sorted(set(self.kinds))
-        order = [k for name in names for k, kind in enumerate(self.kinds) if kind == name]
+        names = sorted(set(self.slots))
+        order = [k for name in names for k, kind in enumerate(self.slots) if kind == name]
         things = np.empty((len(self), len(order), 2), np.int64)
         for name in names:
-            slots = [k for k, kind in enumerate(self.kinds) if kind == name]
+            slots = [k for k, kind in enumerate(self.slots) if kind == name]
             places = [i for i, k in enumerate(order) if k in slots]
             things[:, places, 0] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
             things[:, places, 1] = np.sort(self.objects[:, slots], axis=1)
@@ -186,10 +242,10 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
         raise GoalmazeError("no levels to join: give at least one batch")
     first, b = batches[0], 0
     for batch in batches:
-        if batch.kinds != first.kinds:
+        if batch.slots != first.slots:
             raise GoalmazeError(
-                f"only levels of one family can be joined into a batch: found {' '.join(batch.kinds)} "
-                f"beside {' '.join(first.kinds)}"
+                f"only levels of one family can be joined into a batch: found {' '.join(batch.slots)} "
+                f"beside {' '.join(first.slots)}"
             )
         if batch.walls.shape[1:] != first.walls.shape[1:]:
             raise GoalmazeError(
@@ -201,70 +257,222 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
         np.concatenate([batch.walls for batch in batches]),
         np.concatenate([batch.start for batch in batches]),
         np.concatenate([batch.objects for batch in batches]),
-        first.kinds,
+        first.family,
     )
 
 
-def check_cells(levels: LevelBatch) -> None:
-    """Refuse levels that break the rules every family shares; the message names the first bad level.
+@dataclasses.dataclass(frozen=True)
+class Family(abc.ABC):
+    """One kind of maze problem with its parameters.
 
-    The border must be closed; agent and objects must stand inside, on free cells; no object on the agent's start,
-    no two of one kind on the same cell.
+    A subclass sets its `name`, the names of the object types that are its `goal` and its `cue`, its `shifts` (each with
+    a description) and the `distinguishing_shift`, under which goal and cue never share a cell. It gives, as class
+    attributes or as properties where they depend on its parameters, its `object_types`, the `slots` that hold its
+    objects, and `stacked_glyphs`, the letters for object types that share a cell.
 
-    Raises:
-        GoalmazeError: for example "level 17: exit (3, 9) lies on a wall".
+    Attributes:
+        size: rows and columns of the maze, in cells; odd, at least 5.
+        braid: probability with which a wall between two cells is opened after the maze was carved.
+        algorithm: how the maze is carved, one of `goalmaze.envs.mazes.algorithms.ALGORITHMS`.
+        openness: the algorithm's own parameter, where it has one.
+        mixture: share of training levels that are drawn from the parting shift and so tell goal and cue apart.
     """
-    check_standing(levels)
-    for k, kind in enumerate(levels.kinds):
-        cells = levels.objects[:, k]
-        on_start = cells == levels.start
-        if on_start.any():
-            b = int(on_start.argmax())
-            raise GoalmazeError(f"level {b}: {kind} {_point(levels, cells[b])} lies on the agent's start; move one")
-        for j in range(k):
-            same = (levels.objects[:, j] == cells) & (cells != ABSENT)
-            if levels.kinds[j] == kind and same.any():
-                b = int(same.argmax())
-                raise GoalmazeError(f"level {b}: two objects '{kind}' at {_point(levels, cells[b])}; move one")
 
+    name: ClassVar[str]
+    goal: ClassVar[str]
+    cue: ClassVar[str]
+    shifts: ClassVar[Mapping[str, str]]
+    distinguishing_shift: ClassVar[str]
 
-def _check_border(levels: LevelBatch) -> None:
-    walls = levels.walls
-    border = np.ones(walls.shape[1:], dtype=np.bool_)
-    border[1:-1, 1:-1] = False
-    holes = (~walls & border).reshape(len(levels), levels.height * levels.width)
-    if holes.any():
-        b, cell = (int(i) for i in np.argwhere(holes)[0])
-        raise GoalmazeError(f"level {b}: the border is open at {_point(levels, cell)}; put a wall there")
+    size: int = 9
+    braid: float = 0.15
+    algorithm: str = "depth-first"
+    openness: float = 0.5
+    mixture: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.size < 5 or self.size % 2 == 0:
+            raise GoalmazeError(f"size is {self.size}: mazes need an odd size of at least 5")
+        if self.algorithm not in ALGORITHMS:
+            raise unknown("maze algorithm", self.algorithm, ALGORITHMS)
+        for parameter in ("braid", "openness", "mixture"):
+            self.require_between(parameter, 0, 1)
 
-def check_standing(levels: LevelBatch) -> None:
-    """Refuse levels on which no episode can be played: an open border, or something in a wall or outside.
+    @property
+    @abc.abstractmethod
+    def object_types(self) -> tuple[ObjectType, ...]:
+        """The kinds of object, drawn in this order."""
 
-    Raises:
-        GoalmazeError: for example "level 17: exit (3, 9) lies on a wall".
-    """
-    _check_border(levels)
-    _check_standing(levels, "agent", levels.start, may_be_absent=False)
-    for k, kind in enumerate(levels.kinds):
-        _check_standing(levels, kind, levels.objects[:, k], may_be_absent=True)
+    @property
+    @abc.abstractmethod
+    def slots(self) -> tuple[str, ...]:
+        """The kind of object in each of the K slots, at most `MAX_SLOTS`; those of items among the first W."""
 
+    @property
+    def stacked_glyphs(self) -> Mapping[str, tuple[str, ...]]:
+        """The kinds that each further letter stands for where they share a cell."""
+        return {}
 
-def _check_standing(levels: LevelBatch, what: str, cells: Cells, *, may_be_absent: bool) -> None:
-    inside = (cells >= 0) & (cells < levels.height * levels.width)
-    fine = inside | (cells == ABSENT) if may_be_absent else inside
-    if not fine.all():
-        b = int((~fine).argmax())
-        raise GoalmazeError(
-            f"level {b}: {what} at cell {int(cells[b])} is outside the {levels.height}x{levels.width} maze"
+    def require_between(self, parameter: str, low: float, high: float) -> None:
+        """Refuse a parameter that is not between two bounds."""
+        value = getattr(self, parameter)
+        if not low <= value <= high:
+            raise GoalmazeError(f"{parameter} is {value}: choose {low} to {high}")
+
+    @abc.abstractmethod
+    def placements(self, shift: str) -> tuple[Placement, ...]:
+        """Return the rules that fill a maze under `shift`, one of `shifts` or `NO_SHIFT`."""
+
+    def values(self) -> Mapping[str, int]:
+        """Return how strongly each kind shows in its observation planes, 0 to 255; 1 where not mentioned."""
+        return {}
+
+    @property
+    def time_limit(self) -> int:
+        """Steps after which an episode is cut off."""
+        return 8 * self.size
+
+    @cached_property
+    def plane_names(self) -> tuple[str, ...]:
+        """The C observation planes in order: walls, agent, and those the kinds show on."""
+        shown = (plane for kind in self.object_types for plane in kind.shows_on)
+        return tuple(dict.fromkeys(["wall", AGENT, *shown]))
+
+    @property
+    def planes(self) -> int:
+        """Number C of observation planes."""
+        return len(self.plane_names)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The family's parameters as plain data."""
+        return dataclasses.asdict(self)
+
+    @cached_property
+    def table(self) -> NDArray[np.float32]:
+        """The rules as float32 [K, COLUMNS], see `goalmaze.envs.engine.rules`."""
+        table = np.zeros((len(self.slots), rules.COLUMNS), np.float32)
+        object_types = {kind.name: kind for kind in self.object_types}
+        if len(self.slots) > MAX_SLOTS or any(object_types[name].gives for name in self.slots[self.size :]):
+            raise GoalmazeError(
+                f"{self.name} has {len(self.slots)} slots: {MAX_SLOTS} is the most, and items must be among the "
+                f"first {self.size}, so that items held can show along the top wall"
+            )
+        for k, name in enumerate(self.slots):
+            kind = object_types[name]
+            table[k, rules.REWARD], table[k, rules.CUE_REWARD] = kind.reward, kind.cue_reward
+            table[k, rules.ENDS], table[k, rules.VANISHES] = kind.ends, kind.vanishes
+            table[k, rules.GIVES], table[k, rules.NEEDS], table[k, rules.SPARES] = kind.gives, kind.needs, kind.spares
+            table[k, rules.AFTER] = -1 if kind.after is None else self.slots.index(kind.after)
+            table[k, rules.LAMP] = -1 if kind.lamp is None else self.slots.index(kind.lamp)
+            table[k, rules.WHILE_LIT] = kind.while_lit
+            table[k, rules.REQUIRED] = kind.required
+            table[k, rules.MOTION] = MOTIONS[kind.motion]
+            shown = [self.plane_names.index(plane) for plane in kind.shows_on] + [-1, -1]
+            table[k, rules.PLANE], table[k, rules.SECOND_PLANE] = shown[:2]
+            table[k, rules.VALUE] = self.values().get(name, 1)
+            table[k, rules.FILLS] = kind.fills
+        return table
+
+    @property
+    def leader_path_length(self) -> int:
+        """Steps for which the way of a leading object is laid down in advance; 0 where nothing leads."""
+        leads = any(kind.motion in ("leads", "misleads") for kind in self.object_types)
+        return self.time_limit + 1 if leads else 0
+
+    def resized(self, size: int | None) -> Self:
+        """Return the same world with another maze size, or itself where `size` is None."""
+        return self if size is None else dataclasses.replace(self, size=size)
+
+    def world(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> World:
+        """Return how the levels of a seed are made, for the kernels; arguments as `levels`."""
+        if shift != NO_SHIFT and shift not in self.shifts:
+            raise unknown("shift", shift, [NO_SHIFT, *self.shifts])
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        if not 0 <= seed <= MAX_SEED:
+            raise GoalmazeError(f"seed is {seed}: choose 0 to {MAX_SEED}")
+        share = self.mixture if shift == NO_SHIFT else 0.0
+        lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
+        encoded = np.full((2, max(len(places) for places in lists), 4), -1, np.int64)
+        chances = np.ones(encoded.shape[:2])
+        for i, places in enumerate(lists):
+            for r, place in enumerate(places):
+                encoded[i, r] = self._encode(place)
+                chances[i, r] = place.chance
+        return World(
+            seed,
+            SPLITS.index(split),
+            ALGORITHMS.index(self.algorithm),
+            self.openness,
+            self.braid,
+            share,
+            encoded,
+            chances,
         )
-    rows = np.flatnonzero(inside)
-    on_wall = ~levels.free()[rows, cells[rows]]
-    if on_wall.any():
-        b = int(rows[on_wall.argmax()])
-        raise GoalmazeError(f"level {b}: {what} {_point(levels, cells[b])} lies on a wall; choose a free cell")
+
+    def _encode(self, place: Placement) -> tuple[int, int, int, int]:
+        subject = self._thing(place.kind, place.which)
+        if place.aside_from is not None:
+            return subject, ASIDE, self._thing(place.aside_from, 0), 0
+        if place.in_corner:
+            return subject, TOP_RIGHT, ABSENT, 0
+        if place.on is not None:
+            return subject, ON, self._thing(place.on, place.on_which), 0
+        return subject, CORNER if place.region else ANYWHERE, ABSENT, place.region
+
+    def _thing(self, kind: str, which: int) -> int:
+        return 0 if kind == AGENT else 1 + [k for k, name in enumerate(self.slots) if name == kind][which]
+
+    def levels(self, seed: int, indices: ArrayLike, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelBatch:
+        """Return the levels at the addresses (seed, index) of a split, under a shift.
+
+        An address gives the same level in any batch, order and process. A shift keeps maze, start and all it does
+        not move, so level i of two shifts is a matched pair.
+
+        Args:
+            seed: any integer from 0 to `MAX_SEED`.
+            indices: int [B], from 0 up.
+            shift: `NO_SHIFT` for the training distribution, or one of `shifts`.
+            split: one of `SPLITS`.
+
+        Raises:
+            GoalmazeError: the shift, the split or the seed is none of these.
+        """
+        indices = np.ascontiguousarray(indices, np.int64)
+        walls = np.empty((len(indices), self.size, self.size), np.bool_)
+        start = np.empty(len(indices), np.int32)
+        objects = np.empty((len(indices), len(self.slots)), np.int32)
+        generate_many(self.world(seed, shift, split), indices, walls, start, objects)
+        return LevelBatch(walls, start, objects, self)
+
+    def optimal_returns(self, levels: LevelBatch, discount: float = 1.0) -> NDArray[np.float64]:
+        """Return float64 [B], the best true return of each level; see `goalmaze.envs.optimal_returns.best_returns`.
+
+        Args:
+            levels: of this family.
+            discount: a reward at the t-th step counts ``discount ** (t - 1)`` times.
+
+        Raises:
+            GoalmazeError: the levels are another family's.
+        """
+        if levels.slots != self.slots:
+            raise GoalmazeError(f"the levels hold {' '.join(levels.slots)}; {self.name} has {' '.join(self.slots)}")
+        return best_returns(levels.walls, levels.start, levels.objects, self.table, self.time_limit, discount)
 
 
-def _point(levels: LevelBatch, cell: int) -> str:
-    row, column = divmod(int(cell), levels.width)
-    return f"({row}, {column})"
+def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Family:
+    """Build a family from plain data, checking names and types.
+
+    Raises:
+        GoalmazeError: a parameter is unknown, of the wrong type, or out of range.
+    """
+    known = [field.name for field in dataclasses.fields(family)]
+    for parameter in parameters:
+        if parameter not in known:
+            raise unknown(f"parameter of {family.name}", parameter, known)
+    try:
+        return msgspec.convert(dict(parameters), family)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"{family.name}: {error}") from None

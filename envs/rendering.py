@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float64]
@@ -211,8 +211,8 @@ def scene_data(
     trail and under the target's ring and the agent. A lamp, which has no place of its own, shows in the top left
     corner. Arguments as `frame`.
     """
-    kinds = {kind.name: kind for kind in family.kinds}
-    slots = [(kinds[name], int(cell)) for name, cell in zip(levels.kinds, levels.objects[b], strict=True)]
+    object_types = {kind.name: kind for kind in family.object_types}
+    slots = [(object_types[name], int(cell)) for name, cell in zip(levels.slots, levels.objects[b], strict=True)]
     return {
         "size": [levels.height, levels.width],
         "walls": levels.walls[b].astype(int).tolist(),

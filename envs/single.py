@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable, write_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
-from goalmaze.envs.family import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import Window, frame
 from goalmaze.envs.vector import RENDER_MODES
@@ -111,9 +111,12 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         return self._seen[0].copy()  # type: ignore[no-any-return]
 
     def _given_level(self, levels: LevelBatch) -> LevelBatch:
-        if (levels.height, levels.width) != (self.family.size, self.family.size) or levels.kinds != self.family.slots:
+        if (levels.height, levels.width) != (
+            self.family.size,
+            self.family.size,
+        ) or levels.slots != self.family.slots:
             raise GoalmazeError(
-                f"the level is {levels.height}x{levels.width} with {levels.kinds}; this environment plays "
+                f"the level is {levels.height}x{levels.width} with {levels.slots}; this environment plays "
                 f"{self.family.name} at size {self.family.size}"
             )
         return check_reachable(levels.take([0]), self.family)
@@ -159,4 +162,4 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 def _as_seen(level: LevelBatch, agent: int) -> LevelBatch:
     """Return the level as it stands mid-episode: the agent hides what it stands on."""
     objects = np.where(level.objects == agent, ABSENT, level.objects)
-    return LevelBatch(level.walls, np.array([agent]), objects, level.kinds)
+    return LevelBatch(level.walls, np.array([agent]), objects, level.family)

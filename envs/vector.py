@@ -16,8 +16,8 @@ from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.episodes import Episodes, Planes
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import resolve_family
-from goalmaze.envs.family import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.jit.nontemporal import stream
+from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import frame
 

@@ -15,14 +15,14 @@ import tyro
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue.config import (
+    FamiliesConfig,
     ImportConfig,
     LeakageConfig,
     NetworksConfig,
     RunsConfig,
-    WorldsConfig,
     ZooConfig,
 )
-from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.common.config import CommandConfig
 from goalmaze.experiments.demo.config import DemoConfig
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.live.config import LiveConfig, RenderConfig
@@ -32,7 +32,7 @@ from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.train.config import TrainConfig
 
-COMMANDS: dict[str, tuple[type[Question], str]] = {
+COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "demo": (DemoConfig, "goalmaze.experiments.demo.command"),
     "train": (TrainConfig, "goalmaze.experiments.train.command"),
     "sweep": (SweepConfig, "goalmaze.experiments.sweeps.command"),
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[type[Question], str]] = {
     "render": (RenderConfig, "goalmaze.experiments.live.render"),
     "networks": (NetworksConfig, "goalmaze.experiments.catalogue.networks"),
     "import": (ImportConfig, "goalmaze.experiments.catalogue.import_"),
-    "worlds": (WorldsConfig, "goalmaze.experiments.catalogue.families"),
+    "worlds": (FamiliesConfig, "goalmaze.experiments.catalogue.families"),
     "leakage": (LeakageConfig, "goalmaze.experiments.catalogue.leakage"),
     "zoo": (ZooConfig, "goalmaze.experiments.catalogue.zoo"),
     "bench": (BenchConfig, "goalmaze.experiments.bench.command"),
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> Question:
+def parse(arguments: Sequence[str]) -> CommandConfig:
     """Return the question that command-line arguments ask.
 
     Raises:
@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str]) -> Question:
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            question: Question = tyro.cli(
+            question: CommandConfig = tyro.cli(
                 cast(Any, Union[tuple(questions)]),  # noqa: UP007
                 args=list(arguments),
                 prog="goalmaze",
@@ -113,7 +113,7 @@ def parse(arguments: Sequence[str]) -> Question:
     return question
 
 
-def _first_line(config: type[Question]) -> str:
+def _first_line(config: type[CommandConfig]) -> str:
     return (config.__doc__ or "").strip().splitlines()[0]
 
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import read_activations
 
 
 @dataclasses.dataclass(frozen=True)
-class Workshop:
+class FitContext:
     """What a method may look at to find what to write.
 
     Attributes:

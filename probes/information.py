@@ -13,6 +13,6 @@ CELLS: Knowledge = frozenset({GOAL, TARGET})
 EVERYTHING: Knowledge = frozenset({GOAL, TARGET, WALLS, AGENT, WAY})
 
 
-def is_fair(knows: Knowledge) -> bool:
+def uses_only_cells(uses: Knowledge) -> bool:
     """Return whether an edit with this knowledge retargets; otherwise it is an upper bound, to be listed apart."""
-    return knows <= CELLS
+    return uses <= CELLS

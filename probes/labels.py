@@ -12,14 +12,14 @@ from torch import Tensor
 
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import unknown
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.probes.targets import PURSUED, draw_targets
 
-Kind = Literal["cell", "class", "squares", "number"]
+LabelType = Literal["cell", "class", "squares", "number"]
 
 AGENT, TARGET, PURSUES, ACTION, DISTANCE = "agent", "target", "pursues", "next-action", "distance"
 ROUTE, LEAVES, OBJECT = "route", "leaves", "object"
@@ -39,7 +39,7 @@ class Labels:
     """
 
     name: str
-    kind: Kind
+    kind: LabelType
     values: Tensor
     classes: tuple[str, ...] = ()
 
@@ -132,7 +132,7 @@ def _departures(trajectory: Trajectory) -> Tensor:
 def _objects(levels: LevelBatch, family: Family) -> Tensor:
     result = np.zeros((len(levels), levels.height * levels.width), np.int64)
     rows = np.arange(len(levels))
-    for slot, kind in enumerate(levels.kinds):
+    for slot, kind in enumerate(levels.slots):
         cells, standing = levels.objects[:, slot], levels.objects[:, slot] != ABSENT
         label = {family.goal: 1, family.cue: 2}.get(kind, 4)
         before = result[rows[standing], cells[standing]]

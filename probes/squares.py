@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
 
 
 def check_inside(cells: Cells, height: int, width: int, what: str = "cell") -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances
 from goalmaze.probes.squares import check_inside
 

@@ -16,11 +16,12 @@ from torch import Tensor
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.policies import PROCGEN_MOVES, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import Distances, distances, pick
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.targets import draw_targets, put_elsewhere
 
@@ -29,7 +30,7 @@ STAYING = 1 / 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingBatch:
     """Mazes to learn from.
 
     Attributes:
@@ -55,7 +56,9 @@ class Lesson:
         return -torch.where(self.right, move_log_chances(logits), -torch.inf).logsumexp(dim=1).mean()
 
 
-def draw_lesson(workshop: Workshop, choice: np.random.Generator, batch: int, staying: float = STAYING) -> Lesson:
+def draw_training_batch(
+    context: FitContext, choice: np.random.Generator, batch: int, staying: float = STAYING
+) -> TrainingBatch:
     """Return a lesson on mazes of a workshop, with targets and the agent's cells drawn.
 
     Args:
@@ -64,14 +67,14 @@ def draw_lesson(workshop: Workshop, choice: np.random.Generator, batch: int, sta
         batch: how many mazes; all, where there are fewer.
         staying: chance that a maze's target is its goal.
     """
-    rows = choice.choice(len(workshop.levels), min(batch, len(workshop.levels)), replace=False)
-    levels, seed = workshop.levels.take(rows), int(choice.integers(2**31))
-    goals = levels.cells(workshop.family.goal)
+    rows = choice.choice(len(context.levels), min(batch, len(context.levels)), replace=False)
+    levels, seed = context.levels.take(rows), int(choice.integers(2**31))
+    goals = levels.cells(context.family.goal)
     stays = (choice.random(len(levels)) < staying) & (goals != ABSENT)
     targets = np.where(stays, goals, draw_targets(levels, seed))
     put = put_elsewhere(levels, targets, seed)
-    seen = torch.from_numpy(observations_of(workshop.policy, workshop.family, put).copy())
-    return Lesson(workshop.policy, put, goals, targets, seen, torch.from_numpy(right_moves(put, goals, targets)))
+    seen = torch.from_numpy(observations_of(context.policy, context.family, put).copy())
+    return TrainingBatch(context.policy, put, goals, targets, seen, torch.from_numpy(right_moves(put, goals, targets)))
 
 
 def right_moves(levels: LevelBatch, goals: Cells, targets: Cells) -> Bools:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import ZOO_PREFIX, load_agent
 from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluate import judge_shifts
 from goalmaze.experiments.train.command import REPORT_LEVELS
@@ -69,7 +69,7 @@ def measure(name: str) -> None:
     found = judge_shifts(name, agent, REPORT_LEVELS)
     path = HERE / name / "report.json"
     report = json.loads(path.read_text()) | {
-        "label": label(found[NO_SHIFT], found[agent.family.parting_shift]),
+        "label": label(found[NO_SHIFT], found[agent.family.distinguishing_shift]),
         "in_distribution": found.pop(NO_SHIFT).json(),
         "shifts": {shift: evaluation.json() for shift, evaluation in found.items()},
     }

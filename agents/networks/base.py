@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View, make_view
 
 PLANES = ("planes", "crop", "partial")
@@ -20,8 +20,8 @@ PLANES = ("planes", "crop", "partial")
 PICTURES = ("rgb64", "rgb")
 """The observation modes that are pictures uint8 [h, w, 3]."""
 
-LARGEST_OBSERVATION = 2**22
-MOST_ACTIONS = 256
+MAX_OBSERVATION = 2**22
+MAX_ACTIONS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Shape:
 
     def __post_init__(self) -> None:
         sides = self.observation
-        if len(sides) != 3 or min(sides) < 1 or sides[0] * sides[1] * sides[2] > LARGEST_OBSERVATION:
+        if len(sides) != 3 or min(sides) < 1 or sides[0] * sides[1] * sides[2] > MAX_OBSERVATION:
             raise GoalmazeError(
-                f"no network sees observations of shape {sides}: give three sides, {LARGEST_OBSERVATION} values at most"
+                f"no network sees observations of shape {sides}: give three sides, {MAX_OBSERVATION} values at most"
             )
-        if not 1 <= self.actions <= MOST_ACTIONS:
-            raise GoalmazeError(f"actions is {self.actions}: choose 1 to {MOST_ACTIONS}")
+        if not 1 <= self.actions <= MAX_ACTIONS:
+            raise GoalmazeError(f"actions is {self.actions}: choose 1 to {MAX_ACTIONS}")
 
     @classmethod
     def seeing(cls, view: View, actions: int = 4) -> Shape:

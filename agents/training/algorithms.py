@@ -11,14 +11,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from goalmaze.agents.networks import known_networks
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
-from goalmaze.agents.training.ppo import LeanPPO
+from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
-from goalmaze.agents.training.sb3_policy import MazePolicy, MazeValuePolicy
+from goalmaze.agents.training.sb3_policy import MazeDQNPolicy, MazePolicy
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 
-CLASSES: dict[str, type[BaseAlgorithm]] = {"lean": LeanPPO, "stock": PPO, "a2c": A2C, "dqn": DQN}
+CLASSES: dict[str, type[BaseAlgorithm]] = {"lean": TensorPPO, "stock": PPO, "a2c": A2C, "dqn": DQN}
 
 SETTLED = ("seed", "verbose", "tensorboard_log", "policy_kwargs", "_init_setup_model", "device", "learning_rate")
 """Arguments of stable-baselines3's learners that no option of a recipe may name."""
@@ -51,7 +51,7 @@ def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     _check(recipe)
     kind = CLASSES[recipe.learner]
     options = {**_common(recipe, mazes), **_own(recipe), **recipe.learner_options}
-    return kind(MazeValuePolicy if kind is DQN else MazePolicy, mazes, **options)
+    return kind(MazeDQNPolicy if kind is DQN else MazePolicy, mazes, **options)
 
 
 def _check_options(recipe: Recipe) -> None:

@@ -17,11 +17,11 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.files import append, write_atomically
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.algorithms import network_of
-from goalmaze.agents.training.checkpoint_schedule import due, series_path
+from goalmaze.agents.training.checkpoint_schedule import due, series_checkpoint_path
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import mazes_of
-from goalmaze.agents.training.signals import Wish
+from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, save_state
 from goalmaze.envs.errors import GoalmazeError
 
@@ -54,7 +54,7 @@ class Stopped(Exception):  # noqa: N818  not an error
 
 
 @dataclasses.dataclass
-class Place:
+class RunProgress:
     """Where a run stands, as it is saved with the state.
 
     Attributes:
@@ -70,7 +70,7 @@ class Place:
     log_bytes: int = 0
 
 
-class Diary(BaseCallback):
+class TrainingCallback(BaseCallback):
     """Watches learning.
 
     Args:
@@ -81,10 +81,17 @@ class Diary(BaseCallback):
         place: where the run stands, if it is resumed.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, wish: Wish, save_every: float, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        stop_request: StopRequest,
+        save_every: float,
+        place: RunProgress | None = None,
+    ) -> None:
         super().__init__()
-        self.recipe, self.folder, self.wish, self.save_every = recipe, folder, wish, save_every
-        self.place, self.saved_steps = place or Place(), 0
+        self.recipe, self.folder, self.stop_request, self.save_every = recipe, folder, stop_request, save_every
+        self.place, self.saved_steps = place or RunProgress(), 0
         self._saved = time.perf_counter()
         self._begun = self._saved - self.place.seconds
         self._fresh = place is None
@@ -110,10 +117,10 @@ class Diary(BaseCallback):
         if self.num_timesteps - self.place.line >= self.recipe.envs * self.recipe.rollout_steps:
             self._write_line()
         late = time.perf_counter() - self._saved >= self.save_every
-        if self._fresh or late or self.wish.stop:
+        if self._fresh or late or self.stop_request.stop:
             self.save()
         self._keep()
-        if self.wish.stop:
+        if self.stop_request.stop:
             raise Stopped
 
     def _on_training_end(self) -> None:
@@ -146,7 +153,7 @@ class Diary(BaseCallback):
     def _keep(self) -> None:
         """Keep a checkpoint for later study where one is due."""
         if due(max(self.place.kept, 0), self.num_timesteps) and self.num_timesteps != self.place.kept:
-            path = series_path(self.folder, self.num_timesteps)
+            path = series_checkpoint_path(self.folder, self.num_timesteps)
             try:
                 path.parent.mkdir(exist_ok=True)
             except OSError as error:

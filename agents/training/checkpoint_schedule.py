@@ -22,12 +22,12 @@ def _passed(steps: int) -> int:
     return sum(math.ceil(10 ** (k / PER_DECADE) - 1e-9) <= steps for k in range(max(near, 0), near + 4)) + max(near, 0)
 
 
-def series_path(folder: Path, steps: int) -> Path:
+def series_checkpoint_path(folder: Path, steps: int) -> Path:
     """Return where the checkpoint after `steps` steps is kept in a run folder."""
     return folder / CHECKPOINTS / f"step-{steps:010d}.safetensors"
 
 
-def series(folder: Path) -> dict[int, Path]:
+def checkpoint_series(folder: Path) -> dict[int, Path]:
     """Return the kept checkpoints of a run folder by their step counts, in order."""
     files = sorted((folder / CHECKPOINTS).glob("step-*.safetensors"))
     return {int(file.stem.removeprefix("step-")): file for file in files}

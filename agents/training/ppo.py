@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.losses import FIGURES, Weights, ppo_loss
-from goalmaze.agents.training.rollout_buffer import Batch, Experience
+from goalmaze.agents.training.rollout_buffer import Batch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_environment import Ends, MazeVecEnv
-from goalmaze.agents.training.sb3_policy import MazePolicy, remembered
+from goalmaze.agents.training.sb3_policy import MazePolicy, masked_memory
 from goalmaze.envs.errors import GoalmazeError
 
 BOOTSTRAP_BATCH = 4096
 
 
-class CutShort(NamedTuple):
+class TruncatedEpisodes(NamedTuple):
     """Episodes that ended at step t of a rollout because time was up: what their last value depends on."""
 
     t: int
@@ -36,7 +36,7 @@ class CutShort(NamedTuple):
     memory: Tensor | None
 
 
-class LeanPPO(PPO):
+class TensorPPO(PPO):
     """`stable_baselines3.PPO` for a `MazePolicy` on a `MazeVecEnv`; the network may be recurrent.
 
     Callbacks, logger, `learn` and `predict` work as ever; a callback finds stable-baselines3's locals at every step.
@@ -45,7 +45,7 @@ class LeanPPO(PPO):
     policy: MazePolicy
 
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
-        super().__init__(policy, env, **{"rollout_buffer_class": Experience, **options})
+        super().__init__(policy, env, **{"rollout_buffer_class": TensorRolloutBuffer, **options})
         self.memory: Tensor | None = None
 
     @staticmethod
@@ -59,7 +59,7 @@ class LeanPPO(PPO):
             raise GoalmazeError(
                 "the lean learner needs an unwrapped MazeVecEnv; take stable-baselines3's PPO for others"
             )
-        experience = cast(Experience, rollout_buffer)
+        experience = cast(TensorRolloutBuffer, rollout_buffer)
         self.policy.set_training_mode(False)
         if self.policy.recurrent is not None and self.memory is None:
             self.memory = self.policy.blank(env.num_envs)
@@ -74,7 +74,7 @@ class LeanPPO(PPO):
             self._note(ends)
             if ends.truncated.any():
                 cut.append(self._cut_short(t, ends))
-            told = {"actions": actions, "rewards": rewards[t], "dones": begins, "infos": Infos(ends, env.num_envs)}
+            told = {"actions": actions, "rewards": rewards[t], "dones": begins, "infos": LazyInfos(ends, env.num_envs)}
             callback.update_locals({**locals(), **told, "n_steps": t, "new_obs": env.observations})
             if not callback.on_step():
                 return False
@@ -85,7 +85,7 @@ class LeanPPO(PPO):
         return True
 
     @torch.no_grad()
-    def _act(self, experience: Experience, t: int, env: MazeVecEnv, begins: Any) -> Tensor:
+    def _act(self, experience: TensorRolloutBuffer, t: int, env: MazeVecEnv, begins: Any) -> Tensor:
         """Look, draw actions int64 [B], and write down all that belongs to step t but the reward."""
         seen = experience.observations[t]
         seen.copy_(torch.from_numpy(env.observations))
@@ -102,17 +102,19 @@ class LeanPPO(PPO):
         """Return logits and values of what is seen [B, ...], and move the memory on."""
         if self.memory is None:
             return self.policy.outputs(seen)
-        memory = remembered(self.memory, begins, self.policy.blank(len(seen)))
+        memory = masked_memory(self.memory, begins, self.policy.blank(len(seen)))
         logits, values, self.memory = self.policy.advance(seen, memory)
         return logits, values
 
-    def _cut_short(self, t: int, ends: Ends) -> CutShort:
+    def _cut_short(self, t: int, ends: Ends) -> TruncatedEpisodes:
         seen = torch.from_numpy(ends.observations[ends.truncated])
         rows = ends.rows[ends.truncated]
-        return CutShort(t, rows, seen, None if self.memory is None else self.memory[torch.from_numpy(rows)])
+        return TruncatedEpisodes(t, rows, seen, None if self.memory is None else self.memory[torch.from_numpy(rows)])
 
     @torch.no_grad()
-    def _finish(self, experience: Experience, env: MazeVecEnv, rewards: Any, begins: Any, cut: list[CutShort]) -> None:
+    def _finish(
+        self, experience: TensorRolloutBuffer, env: MazeVecEnv, rewards: Any, begins: Any, cut: list[TruncatedEpisodes]
+    ) -> None:
         """Predict what comes after the last step and after episodes cut short, and estimate the advantages."""
         if cut:
             steps = np.concatenate([np.full(len(part.rows), part.t) for part in cut])
@@ -123,13 +125,13 @@ class LeanPPO(PPO):
         seen = torch.from_numpy(env.observations)
         memory = self.memory
         if memory is not None:
-            memory = remembered(memory, begins, self.policy.blank(len(memory)))
+            memory = masked_memory(memory, begins, self.policy.blank(len(memory)))
         experience.estimate(self._worth(seen, memory), begins)
         if experience.observations.is_floating_point():
             check_finite("an observation", experience.observations)
         check_finite("the network's output", experience.advantages, experience.log_chances)
 
-    def _worth_of_cut(self, cut: list[CutShort]) -> Tensor:
+    def _worth_of_cut(self, cut: list[TruncatedEpisodes]) -> Tensor:
         """Return values [E] of what was seen last in all the episodes cut short."""
         seen = torch.split(torch.cat([part.observations for part in cut]), BOOTSTRAP_BATCH)
         if self.memory is None:
@@ -175,7 +177,7 @@ class LeanPPO(PPO):
         return Weights(clip, value_clip, self.ent_coef, self.vf_coef, self.normalize_advantage)
 
     def _minibatches(self) -> Iterator[Batch]:
-        experience = cast(Experience, self.rollout_buffer)
+        experience = cast(TensorRolloutBuffer, self.rollout_buffer)
         if self.policy.recurrent is None:
             return experience.minibatches(self.batch_size)
         return experience.sequences(self.batch_size // experience.steps)
@@ -211,7 +213,7 @@ class LeanPPO(PPO):
         told = dict(zip(FIGURES, figures.mean(axis=0), strict=False))
         told["approx_kl"] = figures[last_epoch:, FIGURES.index("approx_kl")].mean()
         told["loss"] = figures[-1, FIGURES.index("loss")]
-        experience = cast(Experience, self.rollout_buffer)
+        experience = cast(TensorRolloutBuffer, self.rollout_buffer)
         left, of = torch.var(experience.returns - experience.values), torch.var(experience.returns)
         told["explained_variance"] = float(1 - left / of) if float(of) else float("nan")
         told |= {"n_updates": self._n_updates, "clip_range": weights.clip, "gradient_norm": figures[:, -1].mean()}
@@ -229,12 +231,12 @@ def unrolled(policy: MazePolicy, batch: Batch) -> tuple[Tensor, Tensor]:
     perceived = policy.perceive(batch.observations.flatten(0, 1))
     outputs = []
     for seen, begins in zip(torch.split(perceived, batch.begins.shape[1]), batch.begins, strict=True):
-        logits, values, memory = policy.recall(seen, remembered(memory, begins, blank))
+        logits, values, memory = policy.recall(seen, masked_memory(memory, begins, blank))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
 
 
-class Infos(Sequence[dict[str, Any]]):
+class LazyInfos(Sequence[dict[str, Any]]):
     """One info for each environment, made when it is looked at."""
 
     def __init__(self, ends: Ends, envs: int) -> None:

@@ -44,7 +44,7 @@ class Batch(NamedTuple):
         return Batch._make([*(part.flatten(0, 1) for part in self[:-1]), None])
 
 
-class Experience:
+class TensorRolloutBuffer:
     """One rollout; arguments are those that stable-baselines3 hands a rollout buffer.
 
     Attributes:

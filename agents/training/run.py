@@ -22,11 +22,11 @@ from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.training.algorithms import make_environments, make_learner, network_of
-from goalmaze.agents.training.callback import LOG, LOG_COLUMNS, Diary, Place, Stopped
+from goalmaze.agents.training.callback import LOG, LOG_COLUMNS, RunProgress, Stopped, TrainingCallback
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run_lock import held
-from goalmaze.agents.training.signals import listening
+from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE, read_state, restore_state
 from goalmaze.envs.errors import GoalmazeError
 
@@ -124,7 +124,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
             raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; put back what was changed")
         learner, _ = _ready(recipe)
         restore_state(learner, head, arrays)
-        place = Place(**numbers["place"])
+        place = RunProgress(**numbers["place"])
         if learner.num_timesteps >= recipe.steps:
             raise FinishedError(TrainingResult(folder, learner.num_timesteps, place.seconds, interrupted=False))
         _cut(folder / LOG, place.log_bytes)
@@ -218,23 +218,23 @@ def _run(
     learner: BaseAlgorithm,
     outputs: list[KVWriter],
     save_every: float,
-    place: Place | None,
+    place: RunProgress | None,
 ) -> TrainingResult:
     """Learn until the recipe's steps are taken or someone wishes to stop."""
     learner.set_logger(Logger(None, outputs))
     interrupted = False
-    with listening() as wish:
-        diary = Diary(recipe, folder, wish, save_every, place)
+    with stop_signals() as stop_request:
+        callback = TrainingCallback(recipe, folder, stop_request, save_every, place)
         try:
-            learner.learn(recipe.steps - learner.num_timesteps, diary, reset_num_timesteps=place is None)
+            learner.learn(recipe.steps - learner.num_timesteps, callback, reset_num_timesteps=place is None)
         except (Stopped, KeyboardInterrupt):
             interrupted = True
         except NotFiniteError as error:
-            raise _explained(error, learner, folder, diary.saved_steps) from None
+            raise _explained(error, learner, folder, callback.saved_steps) from None
         finally:
-            diary.close()
+            callback.close()
             learner.logger.close()
-    return TrainingResult(folder, diary.saved_steps, diary.place.seconds, interrupted)
+    return TrainingResult(folder, callback.saved_steps, callback.place.seconds, interrupted)
 
 
 def _explained(error: NotFiniteError, learner: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from goalmaze.agents.training.shaping import Reward, Shaping
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import TRAINING, Family
+from goalmaze.envs.levels import TRAINING, Family
 from goalmaze.envs.vector import begin_environments
 
 RECENT_EPISODES = 1000

@@ -132,7 +132,9 @@ class MazePolicy(ActorCriticPolicy):
         memory = self.blank(len(seen))
         if state is not None:
             begins = np.zeros(len(seen), np.bool_) if episode_start is None else np.asarray(episode_start, np.bool_)
-            memory = remembered(torch.from_numpy(state[0]).to(memory), torch.from_numpy(begins).to(seen.device), memory)
+            memory = masked_memory(
+                torch.from_numpy(state[0]).to(memory), torch.from_numpy(begins).to(seen.device), memory
+            )
         with torch.no_grad():
             logits, _, memory = self.advance(seen, memory)
             distribution = cast(CategoricalDistribution, self.action_dist).proba_distribution(logits)
@@ -140,7 +142,7 @@ class MazePolicy(ActorCriticPolicy):
         return actions if many else actions.squeeze(axis=0), (memory.cpu().numpy(),)
 
 
-class MazeValues(BasePolicy):
+class MazeQNetwork(BasePolicy):
     """What DQN calls a Q-network: one of ours, whose logits times `TEMPERATURE` are the values of the actions."""
 
     def __init__(self, observation_space: Any, action_space: Any, network: Network, bf16: bool) -> None:
@@ -160,7 +162,7 @@ class MazeValues(BasePolicy):
         return values.argmax(dim=1)
 
 
-class MazeValuePolicy(DQNPolicy):
+class MazeDQNPolicy(DQNPolicy):
     """The DQN policy whose values are one of our networks; arguments as `MazePolicy`."""
 
     def __init__(
@@ -181,13 +183,13 @@ class MazeValuePolicy(DQNPolicy):
 
     def make_q_net(self) -> QNetwork:
         """Return a network of untrained action values."""
-        values = MazeValues(self.observation_space, self.action_space, self._make(), self._bf16)
+        values = MazeQNetwork(self.observation_space, self.action_space, self._make(), self._bf16)
         return cast(QNetwork, values.to(self.device))
 
     @property
     def network(self) -> Network:
         """The network that acts."""
-        return cast(MazeValues, self.q_net).network
+        return cast(MazeQNetwork, self.q_net).network
 
 
 def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextManager[object]:
@@ -195,7 +197,7 @@ def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextMan
     return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
 
 
-def remembered(memory: Tensor, begins: Tensor, blank: Tensor) -> Tensor:
+def masked_memory(memory: Tensor, begins: Tensor, blank: Tensor) -> Tensor:
     """Return memory [B, ...], blank where an episode begins, as bool [B] says."""
     return torch.where(begins.reshape(-1, *[1] * (memory.dim() - 1)), blank, memory)
 

@@ -7,12 +7,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engine import rules
 from goalmaze.envs.engine.state import WALL, State
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
-from goalmaze.envs.solving import distances, paying
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.optimal_returns import paying
+from goalmaze.envs.solving import distances
 
 Reward = Literal["true", "cue"]
 
@@ -48,7 +49,7 @@ class Shaping:
         if not self.scale or not len(rows):
             return
         walls = (state.squares[rows] & WALL).astype(np.bool_).reshape(len(rows), self.family.size, self.family.size)
-        levels = LevelBatch(walls, state.start[rows], state.placed[rows], self.family.slots)
+        levels = LevelBatch(walls, state.start[rows], state.placed[rows], self.family)
         self._pays[rows] = paying(self._table, levels.objects, self._column)
         for i, k in enumerate(self._slots):
             self._ways[rows, i] = distances(levels, levels.objects[:, k])

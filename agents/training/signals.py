@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class Wish:
+class StopRequest:
     """Whether someone wishes training to end.
 
     Attributes:
@@ -27,13 +27,13 @@ class Wish:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Wish]:
+def stop_signals() -> Iterator[StopRequest]:
     """Listen for SIGINT and SIGTERM inside; only a process's main thread can."""
-    wish, before = Wish(), {}
+    stop_request, before = StopRequest(), {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, wish.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, stop_request.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield wish
+        yield stop_request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

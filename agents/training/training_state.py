@@ -23,7 +23,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.training.ppo import LeanPPO
+from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_seen, mazes_of
 from goalmaze.envs.errors import GoalmazeError
 
@@ -79,7 +79,7 @@ def restore_state(learner: BaseAlgorithm, head: dict[str, Any], arrays: Arrays) 
         weights = {name: torch.from_numpy(array) for name, array in _under("weights", arrays).items()}
         learner.policy.load_state_dict(weights)
         _restore_optimizer(learner.policy.optimizer, _under("optimizer", arrays))
-        if isinstance(learner, LeanPPO) and "memory" in arrays:
+        if isinstance(learner, TensorPPO) and "memory" in arrays:
             learner.memory = torch.from_numpy(arrays["memory"]).to(learner.device)
         if isinstance(learner, DQN):
             _restore_replay(cast(ReplayBuffer, learner.replay_buffer), own, _under("replay", arrays))
@@ -105,7 +105,7 @@ def _taken(learner: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
     }
     counts = {name: getattr(learner, name) for name in COUNTS if hasattr(learner, name)}
     own: dict[str, Any] = {"counts": counts, "generators": kept}
-    if isinstance(learner, LeanPPO) and learner.memory is not None:
+    if isinstance(learner, TensorPPO) and learner.memory is not None:
         arrays["memory"] = _plain(learner.memory)
     if isinstance(learner, DQN):
         replay = cast(ReplayBuffer, learner.replay_buffer)

@@ -87,7 +87,7 @@ def _play(table):  # type: ignore[no-untyped-def]
     )
 
 
-class Prepared:
+class BoundKernel:
     """`kernels.step` for arrays that are not replaced, or `kernels.play` where a world is given.
 
     Args:
@@ -111,7 +111,7 @@ class Prepared:
         self._actions = np.zeros(batch, np.int64)
         self._entries = np.zeros(_ENTRIES, np.int64)
         self._kept: list[NDArray[Any]] = [*state[1:], table, self._actions]
-        sizes = [batch, state.width, state.squares.shape[1], slots, state.planes.shape[1], state.routes.shape[1]]
+        sizes = [batch, state.width, state.squares.shape[1], slots, state.planes.shape[1], state.leader_paths.shape[1]]
         function = _step
         if world is not None and numbers is not None:
             shares = np.array([world.openness, world.braid, world.share])
@@ -125,7 +125,7 @@ class Prepared:
         self._address = ctypes.c_void_p(self._entries.ctypes.data)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Prepared, self._arguments
+        return BoundKernel, self._arguments
 
     def __call__(self, actions: NDArray[np.integer] | np.integer | int) -> None:
         """Step by `actions` int [B], or by the same action everywhere."""

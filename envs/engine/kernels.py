@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.engine.leader_paths import plan_routes
+from goalmaze.envs.engine.leader_paths import plan_leader_paths
 from goalmaze.envs.engine.level_generation import World, generate
 from goalmaze.envs.engine.rules import (
     AFTER,
@@ -74,8 +74,8 @@ def play(
     for b in range(actions.shape[0]):
         if ended[b]:
             _renew(state, table, b, world, numbers, rng)
-            if state.routes.shape[1] > 0:
-                plan_routes(state, table, b)
+            if state.leader_paths.shape[1] > 0:
+                plan_leader_paths(state, table, b)
         else:
             _move(state, table, b, actions[b], first_mover)
 
@@ -129,8 +129,8 @@ def renew_rows(state: State, table: np.ndarray, rows: np.ndarray, world: World, 
     rng = np.empty(1, np.uint64)
     for b in rows:
         _renew(state, table, b, world, numbers, rng)
-        if state.routes.shape[1] > 0:
-            plan_routes(state, table, b)
+        if state.leader_paths.shape[1] > 0:
+            plan_leader_paths(state, table, b)
 
 
 @compiled
@@ -138,8 +138,8 @@ def begin_rows(state: State, table: np.ndarray, rows: np.ndarray) -> None:
     """Begin episodes in environments `rows` int64 [b] on the levels they have."""
     for b in rows:
         _lay_out(state, table, b)
-        if state.routes.shape[1] > 0:
-            plan_routes(state, table, b)
+        if state.leader_paths.shape[1] > 0:
+            plan_leader_paths(state, table, b)
 
 
 @inlined
@@ -248,7 +248,7 @@ def _nothing_left(state: State, table: np.ndarray, b: int) -> bool:
 def _next_cell(state: State, b: int, motion: int, cell: int, agent: int) -> int:
     """Return where an object goes that moves, from its cell, while the agent stands on another."""
     if motion >= LEADS:
-        return state.routes[b, min(state.steps[b], state.routes.shape[1] - 1)]
+        return state.leader_paths[b, min(state.steps[b], state.leader_paths.shape[1] - 1)]
     way = _towards(cell, agent, state.width) if motion == CHASES else below(state.luck[b : b + 1], 4)
     beside = cell + (way == 1) - (way == 3) + state.width * ((way == 2) - (way == 0))
     return cell if state.squares[b, beside] & WALL else beside

@@ -13,7 +13,7 @@ _SIX, _LOW_6, _ONE, _ZERO = np.uint64(6), np.uint64(63), np.uint64(1), np.uint64
 
 
 @compiled
-def plan_routes(state: State, table: np.ndarray, b: int) -> None:
+def plan_leader_paths(state: State, table: np.ndarray, b: int) -> None:
     """Lay down where a leading object stands after each step: along shortest paths to the required objects in turn.
 
     Of several shortest paths it is the one whose first differing step comes first in the order of the actions.
@@ -36,8 +36,8 @@ def _lay_down(
     free: np.ndarray,
     waves: np.ndarray,
 ) -> None:
-    """Do as `plan_routes` says, with scratch `free` uint64 [words] and `waves` uint64 [H*W + 1, words]."""
-    slots, length = table.shape[0], state.routes.shape[1]
+    """Do as `plan_leader_paths` says, with scratch `free` uint64 [words] and `waves` uint64 [H*W + 1, words]."""
+    slots, length = table.shape[0], state.leader_paths.shape[1]
     for square in range(np.uint64(state.squares.shape[1])):
         wall = np.uint64(state.squares[b, square] & WALL)
         free[margin + (square >> _SIX)] |= (wall ^ _ONE) << (square & _LOW_6)
@@ -46,7 +46,7 @@ def _lay_down(
         if (motion != LEADS and motion != MISLEADS) or state.placed[b, leader] < 0:
             continue
         cell = np.uint64(state.placed[b, leader])
-        state.routes[b, 0] = cell
+        state.leader_paths[b, 0] = cell
         filled = 0
         for i in range(slots):
             k = i if motion == LEADS else slots - 1 - i
@@ -57,11 +57,11 @@ def _lay_down(
                 distance -= 1
                 cell = _step_into(waves, distance, margin, cell, width)
                 filled += 1
-                state.routes[b, filled] = cell
+                state.leader_paths[b, filled] = cell
             if distance != 0:
                 break
         for t in range(filled + 1, length):
-            state.routes[b, t] = cell
+            state.leader_paths[b, t] = cell
 
 
 @inlined

@@ -50,7 +50,7 @@ class State(NamedTuple):
     truncated: Any
     ended: Any
     planes: Any
-    routes: Any
+    leader_paths: Any
     luck: Any
 
     @property
@@ -60,7 +60,7 @@ class State(NamedTuple):
         return walls.reshape(len(walls), -1, self.width)
 
 
-def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int, route_length: int) -> State:
+def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int, leader_path_length: int) -> State:
     """Return arrays for B episodes that no level was put into yet."""
     cells = height * width
     return State(
@@ -78,6 +78,6 @@ def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int,
         truncated=np.zeros(batch, np.bool_),
         ended=np.zeros(batch, np.bool_),
         planes=np.zeros((batch, planes, cells), np.uint8),
-        routes=np.zeros((batch, route_length), np.int32),
+        leader_paths=np.zeros((batch, leader_path_length), np.int32),
         luck=np.arange(batch, dtype=np.uint64),
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import Family, from_parameters
+from goalmaze.envs.levels import Family, from_parameters
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +24,14 @@ class ColourShape(Family):
     """
 
     name = "ColourShape"
-    kinds = (
-        Kind("yellow", "Y", (240, 228, 66), "tile", cue_reward=1.0),
-        Kind("red", "R", (213, 94, 0), "tile"),
-        Kind("line", "L", (0, 0, 0), "line", ends=True, reward=1.0),
-        Kind("gem", "G", (0, 0, 0), "gem"),
+    object_types = (
+        ObjectType("yellow", "Y", (240, 228, 66), "tile", cue_reward=1.0),
+        ObjectType("red", "R", (213, 94, 0), "tile"),
+        ObjectType("line", "L", (0, 0, 0), "line", ends=True, reward=1.0),
+        ObjectType("gem", "G", (0, 0, 0), "gem"),
     )
     slots = ("yellow", "red", "line", "gem")
-    stacks: ClassVar = {
+    stacked_glyphs: ClassVar = {
         "B": ("line", "yellow"),
         "C": ("line", "red"),
         "D": ("gem", "yellow"),
@@ -43,14 +44,19 @@ class ColourShape(Family):
         "red-line-only": "the line is red: is the shape enough?",
         "yellow-gem-only": "a yellow gem and no line: is the colour enough? Nothing is to be had",
     }
-    parting_shift = "red-line-yellow-gem"
+    distinguishing_shift = "red-line-yellow-gem"
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        line = (Place("agent"), Place("line"))
+        line = (Placement("agent"), Placement("line"))
         return {
-            NO_SHIFT: (*line, Place("yellow", on="line")),
-            "red-line-yellow-gem": (*line, Place("yellow"), Place("red", on="line"), Place("gem", on="yellow")),
-            "red-line-only": (*line, Place("red", on="line")),
-            "yellow-gem-only": (Place("agent"), Place("yellow"), Place("gem", on="yellow")),
+            NO_SHIFT: (*line, Placement("yellow", on="line")),
+            "red-line-yellow-gem": (
+                *line,
+                Placement("yellow"),
+                Placement("red", on="line"),
+                Placement("gem", on="yellow"),
+            ),
+            "red-line-only": (*line, Placement("red", on="line")),
+            "yellow-gem-only": (Placement("agent"), Placement("yellow"), Placement("gem", on="yellow")),
         }[shift]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +24,16 @@ class Corner(Family):
     """
 
     name = "Corner"
-    kinds = (
-        Kind("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
-        Kind("corner", "R", (86, 180, 233), "ring", (), cue_reward=1.0),
+    object_types = (
+        ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
+        ObjectType("corner", "R", (86, 180, 233), "ring", (), cue_reward=1.0),
     )
     slots = ("cheese", "corner")
-    stacks: ClassVar = {"B": ("cheese", "corner")}
+    stacked_glyphs: ClassVar = {"B": ("cheese", "corner")}
     goal = "cheese"
     cue = "corner"
     shifts: ClassVar = {"anywhere": "the cheese lies on any free cell but the one in the corner"}
-    parting_shift = "anywhere"
+    distinguishing_shift = "anywhere"
 
     corner: int = 1
 
@@ -40,8 +41,8 @@ class Corner(Family):
         super().__post_init__()
         self.require_between("corner", 1, self.size - 2)
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        common = (Place("corner", in_corner=True), Place("agent"))
-        near = Place("cheese", on="corner") if self.corner == 1 else Place("cheese", region=self.corner)
-        return (*common, near if shift == NO_SHIFT else Place("cheese"))
+        common = (Placement("corner", in_corner=True), Placement("agent"))
+        near = Placement("cheese", on="corner") if self.corner == 1 else Placement("cheese", region=self.corner)
+        return (*common, near if shift == NO_SHIFT else Placement("cheese"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,25 +18,25 @@ class Dish(Family):
     """A maze with a cheese and a dish."""
 
     name = "Dish"
-    kinds = (
-        Kind("dish", "D", (86, 180, 233), "dish", cue_reward=1.0),
-        Kind("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
+    object_types = (
+        ObjectType("dish", "D", (86, 180, 233), "dish", cue_reward=1.0),
+        ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
     )
     slots = ("dish", "cheese")
-    stacks: ClassVar = {"B": ("cheese", "dish")}
+    stacked_glyphs: ClassVar = {"B": ("cheese", "dish")}
     goal = "cheese"
     cue = "dish"
     shifts: ClassVar = {
         "moved-dish": "the cheese stays, the dish stands on another free cell",
         "no-dish": "there is no dish",
     }
-    parting_shift = "moved-dish"
+    distinguishing_shift = "moved-dish"
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        common = (Place("agent"), Place("cheese"))
+        common = (Placement("agent"), Placement("cheese"))
         return {
-            NO_SHIFT: (*common, Place("dish", on="cheese")),
-            "moved-dish": (*common, Place("dish")),
+            NO_SHIFT: (*common, Placement("dish", on="cheese")),
+            "moved-dish": (*common, Placement("dish")),
             "no-dish": common,
         }[shift]

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from string import ascii_lowercase
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class FollowLeader(Family):
         "misleading": "the leader visits the beacons in the reverse order",
         "no-leader": "there is no leader",
     }
-    parting_shift = "misleading"
+    distinguishing_shift = "misleading"
 
     beacons: int = 3
     numbered: bool = False
@@ -45,16 +46,18 @@ class FollowLeader(Family):
         self.require_between("beacons", 2, 5)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def object_types(self) -> tuple[ObjectType, ...]:
         """Beacons, marks, the leader, and a misleader that looks like it."""
         share, count = 1 / self.beacons, range(1, self.beacons + 1)
         looks = ((0, 158, 115), "star", ("beacon",))
         beacons = [
-            Kind(f"beacon-{i}", str(i), *looks, reward=share, required=True, after=f"beacon-{i - 1}" if i > 1 else None)
+            ObjectType(
+                f"beacon-{i}", str(i), *looks, reward=share, required=True, after=f"beacon-{i - 1}" if i > 1 else None
+            )
             for i in count
         ]
         marks = [
-            Kind(
+            ObjectType(
                 f"mark-{j}",
                 "PQRST"[j - 1],
                 (86, 180, 233),
@@ -65,30 +68,30 @@ class FollowLeader(Family):
             )
             for j in count
         ]
-        leader = Kind("leader", "L", (204, 121, 167), "leader", ("leader",), motion="leads")
+        leader = ObjectType("leader", "L", (204, 121, 167), "leader", ("leader",), motion="leads")
         misleader = dataclasses.replace(leader, name="misleader", letter="M", motion="misleads")
         return (*beacons, *marks, leader, misleader)
 
     @property
     def slots(self) -> tuple[str, ...]:
         """One of each kind."""
-        return tuple(kind.name for kind in self.kinds)
+        return tuple(kind.name for kind in self.object_types)
 
     @property
-    def stacks(self) -> Mapping[str, tuple[str, ...]]:
+    def stacked_glyphs(self) -> Mapping[str, tuple[str, ...]]:
         """A letter for every beacon under every mark."""
         pairs = [(i, j) for i in range(1, self.beacons + 1) for j in range(1, self.beacons + 1)]
         return {ascii_lowercase[n]: (f"beacon-{i}", f"mark-{j}") for n, (i, j) in enumerate(pairs)}
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
         count = range(1, self.beacons + 1)
-        common = (Place("agent"), *[Place(f"beacon-{i}") for i in count])
-        right = [Place(f"mark-{j}", on=f"beacon-{j}") for j in count]
-        reverse = [Place(f"mark-{j}", on=f"beacon-{self.beacons + 1 - j}") for j in count]
+        common = (Placement("agent"), *[Placement(f"beacon-{i}") for i in count])
+        right = [Placement(f"mark-{j}", on=f"beacon-{j}") for j in count]
+        reverse = [Placement(f"mark-{j}", on=f"beacon-{self.beacons + 1 - j}") for j in count]
         return {
-            NO_SHIFT: (*common, Place("leader"), *right),
-            "misleading": (*common, Place("misleader"), *reverse),
+            NO_SHIFT: (*common, Placement("leader"), *right),
+            "misleading": (*common, Placement("misleader"), *reverse),
             "no-leader": common,
         }[shift]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class GreenExit(Family):
     name = "GreenExit"
     goal = "exit"
     cue = "sign"
-    stacks: ClassVar = {"G": ("exit", "sign")}
+    stacked_glyphs: ClassVar = {"G": ("exit", "sign")}
     shifts: ClassVar = {
         "moved-sign": "the exit stays, the sign stands on another free cell",
         "no-sign": "there is no sign",
@@ -40,7 +41,7 @@ class GreenExit(Family):
         "apples": "no sign, and green apples elsewhere: is it the colour?",
         "red-sign": "no green sign, and a red one elsewhere: is it the sign's shape?",
     }
-    parting_shift = "moved-sign"
+    distinguishing_shift = "moved-sign"
 
     correlation: float = 1.0
     salience: int = 4
@@ -56,7 +57,7 @@ class GreenExit(Family):
         self.require_between("apples", 1, 8)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def object_types(self) -> tuple[ObjectType, ...]:
         """Exit, green sign, green apple and red sign."""
 
         def planes(colour: str, shape: str) -> tuple[str, ...]:
@@ -64,10 +65,10 @@ class GreenExit(Family):
 
         red = planes("red", "sign-shape") if self.shapes else ()
         return (
-            Kind("exit", "E", (0, 114, 178), "door", planes("exit", "door"), ends=True, reward=1.0),
-            Kind("sign", "S", (0, 158, 115), "diamond", planes("sign", "sign-shape"), cue_reward=1.0),
-            Kind("apple", "P", (0, 158, 115), "apple", planes("sign", "apple-shape"), cue_reward=1.0),
-            Kind("red-sign", "R", (213, 94, 0), "diamond", red),
+            ObjectType("exit", "E", (0, 114, 178), "door", planes("exit", "door"), ends=True, reward=1.0),
+            ObjectType("sign", "S", (0, 158, 115), "diamond", planes("sign", "sign-shape"), cue_reward=1.0),
+            ObjectType("apple", "P", (0, 158, 115), "apple", planes("sign", "apple-shape"), cue_reward=1.0),
+            ObjectType("red-sign", "R", (213, 94, 0), "diamond", red),
         )
 
     @property
@@ -75,19 +76,19 @@ class GreenExit(Family):
         """One exit, the signs, the apples and a red sign."""
         return ("exit", *["sign"] * (1 + self.signs), *["apple"] * self.apples, "red-sign")
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        common = (Place("agent"), Place("exit"))
-        sign_on_exit = Place("sign", on="exit")
+        common = (Placement("agent"), Placement("exit"))
+        sign_on_exit = Placement("sign", on="exit")
         return {
-            NO_SHIFT: (*common, Place("sign", on="exit", chance=self.correlation)),
-            "moved-sign": (*common, Place("sign")),
+            NO_SHIFT: (*common, Placement("sign", on="exit", chance=self.correlation)),
+            "moved-sign": (*common, Placement("sign")),
             "no-sign": common,
-            "two-signs": (*common, sign_on_exit, Place("sign", 1)),
-            "many-signs": (*common, sign_on_exit, *[Place("sign", 1 + i) for i in range(self.signs)]),
-            "moved-exit": (*common, sign_on_exit, Place("exit")),
-            "apples": (*common, *[Place("apple", i) for i in range(self.apples)]),
-            "red-sign": (*common, Place("red-sign")),
+            "two-signs": (*common, sign_on_exit, Placement("sign", 1)),
+            "many-signs": (*common, sign_on_exit, *[Placement("sign", 1 + i) for i in range(self.signs)]),
+            "moved-exit": (*common, sign_on_exit, Placement("exit")),
+            "apples": (*common, *[Placement("apple", i) for i in range(self.apples)]),
+            "red-sign": (*common, Placement("red-sign")),
         }[shift]
 
     def values(self) -> dict[str, int]:

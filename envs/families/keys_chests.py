@@ -11,7 +11,8 @@ import dataclasses
 from typing import ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,14 +25,14 @@ class KeysChests(Family):
     """
 
     name = "KeysChests"
-    kinds = (
-        Kind("key", "K", (230, 159, 0), "key", cue_reward=1.0, gives=True),
-        Kind("chest", "C", (0, 114, 178), "chest", reward=1.0, vanishes=True, needs=True, required=True),
+    object_types = (
+        ObjectType("key", "K", (230, 159, 0), "key", cue_reward=1.0, gives=True),
+        ObjectType("chest", "C", (0, 114, 178), "chest", reward=1.0, vanishes=True, needs=True, required=True),
     )
     goal = "chest"
     cue = "key"
     shifts: ClassVar = {"few-chests": "keys and chests change numbers: most keys open nothing"}
-    parting_shift = "few-chests"
+    distinguishing_shift = "few-chests"
 
     few: int = 2
     many: int = 5
@@ -48,10 +49,10 @@ class KeysChests(Family):
         """As many of each as there can be."""
         return (*["key"] * self.many, *["chest"] * self.many)
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
         keys, chests = (self.few, self.many) if shift == NO_SHIFT else (self.many, self.few)
-        places = [Place("agent")]
+        places = [Placement("agent")]
         for i in range(self.many):
-            places += [Place("key", i)] * (i < keys) + [Place("chest", i)] * (i < chests)
+            places += [Placement("key", i)] * (i < keys) + [Placement("chest", i)] * (i < chests)
         return tuple(places)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Lava(Family):
     """
 
     name = "Lava"
-    kinds = (
-        Kind("flag", "F", (0, 158, 115), "flag", ends=True, reward=1.0),
-        Kind("lava", "L", (213, 94, 0), "flame", ends=True, cue_reward=1.0),
+    object_types = (
+        ObjectType("flag", "F", (0, 158, 115), "flag", ends=True, reward=1.0),
+        ObjectType("lava", "L", (213, 94, 0), "flame", ends=True, cue_reward=1.0),
     )
     goal = "flag"
     cue = "lava"
     shifts: ClassVar = {"lava": "tiles of lava; the flag can be reached around them, often by a longer way"}
-    parting_shift = "lava"
+    distinguishing_shift = "lava"
 
     braid: float = 0.5
     tiles: int = 8
@@ -44,8 +45,8 @@ class Lava(Family):
         """The flag and the tiles."""
         return ("flag", *["lava"] * self.tiles)
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        common = (Place("agent"), Place("flag"))
-        lava = [Place("lava", i, aside_from="flag") for i in range(self.tiles)]
+        common = (Placement("agent"), Placement("flag"))
+        lava = [Placement("lava", i, aside_from="flag") for i in range(self.tiles)]
         return common if shift == NO_SHIFT else (*common, *lava)

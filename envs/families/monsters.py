@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Monsters(Family):
         "no-monsters": "shields and no monsters: shields are of no use",
         "no-shields": "monsters and no shields: monsters are to be kept away from",
     }
-    parting_shift = "no-monsters"
+    distinguishing_shift = "no-monsters"
 
     apples: int = 3
     shields: int = 3
@@ -48,12 +49,12 @@ class Monsters(Family):
         self.require_between("harm", 0, 10)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def object_types(self) -> tuple[ObjectType, ...]:
         """Shields, apples and monsters."""
-        monster = Kind("monster", "M", (204, 121, 167), "monster", reward=-self.harm, vanishes=True, spares=True)
+        monster = ObjectType("monster", "M", (204, 121, 167), "monster", reward=-self.harm, vanishes=True, spares=True)
         return (
-            Kind("shield", "H", (0, 114, 178), "shield", cue_reward=1 / self.shields, gives=True),
-            Kind("apple", "P", (0, 158, 115), "apple", reward=1 / self.apples, vanishes=True, required=True),
+            ObjectType("shield", "H", (0, 114, 178), "shield", cue_reward=1 / self.shields, gives=True),
+            ObjectType("apple", "P", (0, 158, 115), "apple", reward=1 / self.apples, vanishes=True, required=True),
             dataclasses.replace(monster, motion=self.motion),
         )
 
@@ -62,13 +63,13 @@ class Monsters(Family):
         """The numbers of each kind."""
         return (*["shield"] * self.shields, *["apple"] * self.apples, *["monster"] * self.monsters)
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        apples = [Place("apple", i) for i in range(self.apples)]
-        shields = [Place("shield", i) for i in range(self.shields)]
-        monsters = [Place("monster", i) for i in range(self.monsters)]
+        apples = [Placement("apple", i) for i in range(self.apples)]
+        shields = [Placement("shield", i) for i in range(self.shields)]
+        monsters = [Placement("monster", i) for i in range(self.monsters)]
         return {
-            NO_SHIFT: (Place("agent"), *apples, *shields, *monsters),
-            "no-monsters": (Place("agent"), *apples, *shields),
-            "no-shields": (Place("agent"), *apples, *monsters),
+            NO_SHIFT: (Placement("agent"), *apples, *shields, *monsters),
+            "no-monsters": (Placement("agent"), *apples, *shields),
+            "no-shields": (Placement("agent"), *apples, *monsters),
         }[shift]

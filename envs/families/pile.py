@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
-from goalmaze.envs.family import NO_SHIFT, Family, Kind, Place
+from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.objects import ObjectType, Placement
 
 TABLEWARE = (
     ("dish", "D", (86, 180, 233), "dish"),
@@ -40,7 +41,7 @@ class Pile(Family):
         "split": "some of the dishes stay under the cheese, the rest stand together on another free cell",
         "no-pile": "there are no dishes",
     }
-    parting_shift = "apart"
+    distinguishing_shift = "apart"
 
     dishes: int = 6
     stay: int = 3
@@ -51,37 +52,37 @@ class Pile(Family):
         self.require_between("stay", 0, self.dishes - 1)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def object_types(self) -> tuple[ObjectType, ...]:
         """The dishes and the cheese; each dish is an equal share of the cue's reward."""
         share = 1 / self.dishes
-        cheese = Kind("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0)
-        return (*[Kind(*look, cue_reward=share) for look in TABLEWARE[: self.dishes]], cheese)
+        cheese = ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0)
+        return (*[ObjectType(*look, cue_reward=share) for look in TABLEWARE[: self.dishes]], cheese)
 
     @property
     def slots(self) -> tuple[str, ...]:
         """One of each kind."""
-        return tuple(kind.name for kind in self.kinds)
+        return tuple(kind.name for kind in self.object_types)
 
     @property
-    def stacks(self) -> Mapping[str, tuple[str, ...]]:
+    def stacked_glyphs(self) -> Mapping[str, tuple[str, ...]]:
         """Letters of the whole pile and of its two parts, alone and under the cheese."""
         *pile, cheese = self.slots
         leaves, stays = pile[: len(pile) - self.stay], pile[len(pile) - self.stay :]
         letters = {"P": (*pile, cheese), "Q": pile, "T": (*stays, cheese), "U": leaves}
         singles = {(kind,) for kind in self.slots}
         named: dict[tuple[str, ...], str] = {}
-        for letter, kinds in letters.items():
-            if tuple(kinds) not in singles:
-                named.setdefault(tuple(kinds), letter)
-        return {letter: kinds for kinds, letter in named.items()}
+        for letter, object_types in letters.items():
+            if tuple(object_types) not in singles:
+                named.setdefault(tuple(object_types), letter)
+        return {letter: object_types for object_types, letter in named.items()}
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift."""
-        common = (Place("agent"), Place("cheese"))
+        common = (Placement("agent"), Placement("cheese"))
         pile = self.slots[:-1]
         leaves = {NO_SHIFT: 0, "apart": self.dishes, "split": self.dishes - self.stay, "no-pile": 0}[shift]
         if shift == "no-pile":
             return common
-        first = Place("dish") if leaves else Place("dish", on="cheese")
-        others = [Place(kind, on="dish" if i < leaves else "cheese") for i, kind in enumerate(pile) if i > 0]
+        first = Placement("dish") if leaves else Placement("dish", on="cheese")
+        others = [Placement(kind, on="dish" if i < leaves else "cheese") for i, kind in enumerate(pile) if i > 0]
         return (*common, first, *others)

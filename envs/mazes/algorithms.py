@@ -15,7 +15,7 @@ from goalmaze.envs.mazes.depth_first import NTH_WAY, depth_first, neighbours, st
 ALGORITHMS = ("depth-first", "kruskal", "prim", "wilson", "percolation", "open-room")
 """Names of the algorithms; `carve` takes their place in this list."""
 
-FEWEST_FREE = 8
+MIN_FREE = 8
 """Squares that percolation leaves free at least, so that agent and objects find a place."""
 
 _KRUSKAL, _PRIM, _WILSON, _PERCOLATION, _OPEN_ROOM = range(1, 6)
@@ -130,14 +130,14 @@ def wilson(walls: np.ndarray, rng: np.ndarray) -> None:
 def percolation(walls: np.ndarray, rng: np.ndarray, openness: float) -> None:
     """Open every wall of `walls` [H, W] with probability `openness`, and fill all but the largest region.
 
-    This is bond percolation (Broadbent & Hammersley, 1957). While the largest region has less than `FEWEST_FREE`
+    This is bond percolation (Broadbent & Hammersley, 1957). While the largest region has less than `MIN_FREE`
     squares, every wall left is opened with probability 1/8.
     """
     _part_cells(walls)
     braid(walls, rng, openness)
     squares = walls.reshape(-1)
     regions = np.empty(squares.size, np.int64)
-    fewest = min(FEWEST_FREE, _cells(walls) + _between(walls).size)
+    fewest = min(MIN_FREE, _cells(walls) + _between(walls).size)
     largest, size = _find_regions(walls, regions)
     while size < fewest:
         braid(walls, rng, 0.125)

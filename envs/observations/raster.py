@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.engine.state import WALL, WALL_PLANE
-from goalmaze.envs.family import Family, Kind
 from goalmaze.envs.jit.compile import compiled
+from goalmaze.envs.levels import Family
+from goalmaze.envs.objects import ObjectType
 from goalmaze.envs.rendering import AGENT_COLOUR, AGENT_SHAPE, FLOOR_COLOUR, LAMP_CELL, WALL_COLOUR, shape_mask
 
 Bytes = NDArray[np.uint8]
@@ -64,7 +65,7 @@ HIDDEN, WHERE_IT_STANDS, IN_CORNER = range(3)
 """Where a thing shows in pictures: nowhere, on its cell, or as a lamp at `LAMP_CELL`."""
 
 
-class Sights(NamedTuple):
+class LinesOfSight(NamedTuple):
     """The N squares an agent could see from where it stands, and what lies before each.
 
     Attributes:
@@ -78,18 +79,18 @@ class Sights(NamedTuple):
     ways: Integers
 
 
-def _appearance(family: Family, kind: Kind) -> Kind | None:
+def _appearance(family: Family, kind: ObjectType) -> ObjectType | None:
     """Return whose sprite stands for `kind`: the first that shows alike on the planes, or None where it never shows."""
 
-    def shows(one: Kind) -> tuple[frozenset[str], int, bool]:
+    def shows(one: ObjectType) -> tuple[frozenset[str], int, bool]:
         return frozenset(one.shows_on), family.values().get(one.name, 1), one.fills
 
     if not kind.shows_on or family.values().get(kind.name, 1) == 0:
         return None
-    return next(one for one in family.kinds if shows(one) == shows(kind))
+    return next(one for one in family.object_types if shows(one) == shows(kind))
 
 
-def make_sights(radius: int, columns: int) -> Sights:
+def make_sights(radius: int, columns: int) -> LinesOfSight:
     """Return the squares at most `radius` away along each axis, in a maze with that many columns."""
     squares = np.indices((2 * radius + 1, 2 * radius + 1)).reshape(2, -1).T - radius
     lengths = np.maximum(np.abs(squares).max(axis=1) - 1, 0)
@@ -97,13 +98,13 @@ def make_sights(radius: int, columns: int) -> Sights:
     twice = 2 * np.arange(1, radius + 1)[:, None] * squares[:, None, :]
     both = [(twice + steps) // (2 * steps), -((steps - twice) // (2 * steps))]
     ways = np.stack([point[..., 0] * columns + point[..., 1] for point in both], axis=-1)
-    return Sights(squares.astype(np.int32), lengths.astype(np.int32), ways.astype(np.int32))
+    return LinesOfSight(squares.astype(np.int32), lengths.astype(np.int32), ways.astype(np.int32))
 
 
 def make_sprites(family: Family, edges: Integers) -> Sprites:
     """Return the cells of a family, each as large as `edges` int32 [size + 1] say."""
-    kinds = {kind.name: _appearance(family, kind) for kind in family.kinds}
-    looks = [kinds[name] for name in family.slots]
+    object_types = {kind.name: _appearance(family, kind) for kind in family.object_types}
+    looks = [object_types[name] for name in family.slots]
     shapes = [AGENT_SHAPE if kind is None else kind.shape for kind in looks] + [AGENT_SHAPE]
     colours = np.array([AGENT_COLOUR if kind is None else kind.colour for kind in looks] + [AGENT_COLOUR], np.uint8)
     lengths = np.diff(edges)
@@ -131,7 +132,7 @@ def make_sprites(family: Family, edges: Integers) -> Sprites:
     )
 
 
-def _place(kind: Kind | None) -> int:
+def _place(kind: ObjectType | None) -> int:
     if kind is None:
         return HIDDEN
     return IN_CORNER if kind.fills else WHERE_IT_STANDS
@@ -181,7 +182,7 @@ def reveal_all(
     agent: np.ndarray,
     objects: np.ndarray,
     gives: np.ndarray,
-    sights: Sights,
+    sights: LinesOfSight,
     rows: np.ndarray,
     out: np.ndarray,
 ) -> None:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from goalmaze.envs.engine import rules
 from goalmaze.envs.engine.state import State
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.raster import (
     UNDRAWN,
     Bytes,
+    LinesOfSight,
     Memory,
-    Sights,
     Sprites,
     crop,
     make_sights,
@@ -33,8 +33,8 @@ from goalmaze.envs.observations.raster import (
 
 Rows = NDArray[np.int64]
 
-LARGEST_PIXELS = 16
-LARGEST_RADIUS = 16
+MAX_PIXELS = 16
+MAX_RADIUS = 16
 FRAME_PIXELS = 64
 """Pixels per side in mode "rgb64", as Procgen has them."""
 
@@ -56,7 +56,7 @@ class View(abc.ABC):
     radius: int
 
     def __post_init__(self) -> None:
-        for name, value, most in (("pixels", self.pixels, LARGEST_PIXELS), ("radius", self.radius, LARGEST_RADIUS)):
+        for name, value, most in (("pixels", self.pixels, MAX_PIXELS), ("radius", self.radius, MAX_RADIUS)):
             if not 1 <= value <= most:
                 raise GoalmazeError(f"{name} is {value}: choose 1 to {most}")
 
@@ -132,7 +132,7 @@ class Planes(View):
     def _bound(self, side: int) -> Bytes:
         values = self.family.values()
         strengths = [
-            [values.get(kind.name, 1) for kind in self.family.kinds if plane in kind.shows_on]
+            [values.get(kind.name, 1) for kind in self.family.object_types if plane in kind.shows_on]
             for plane in self.family.plane_names
         ]
         strongest = np.array([max(found, default=1) for found in strengths], np.uint8)
@@ -175,7 +175,7 @@ class Partial(Planes):
         return np.pad(self._bound(self.family.size), ((0, 1), (0, 0), (0, 0)), constant_values=1)
 
     @cached_property
-    def sights(self) -> Sights:
+    def sights(self) -> LinesOfSight:
         """The squares that could be seen."""
         return make_sights(self.radius, self.family.size)
 

@@ -23,7 +23,7 @@ GOAL, WALL, SPACE = 2, 51, 100
 MOUSE = 0
 """Index of the agent among the entities."""
 
-LONGEST_TEXT, MOST_ENTITIES, LARGEST_WORLD = 2**16, 2**12, 2**8
+MAX_TEXT_LENGTH, MAX_ENTITIES, MAX_WORLD = 2**16, 2**12, 2**8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +223,7 @@ def parse(state: bytes) -> MazeState:
         luck=reader.generator(),
         progress=reader.section(Progress),
         grid_size=reader.integer(),
-        entities=tuple(reader.section(Entity) for _ in range(reader.count(MOST_ENTITIES, "entities"))),
+        entities=tuple(reader.section(Entity) for _ in range(reader.count(MAX_ENTITIES, "entities"))),
         motion=reader.section(Motion),
         assets=reader.generator(),
         window=reader.section(Window),
@@ -311,7 +311,7 @@ class _Reader:
         return number
 
     def text(self) -> str:
-        taken = self._take(self.count(LONGEST_TEXT, "characters"), "text")
+        taken = self._take(self.count(MAX_TEXT_LENGTH, "characters"), "text")
         if not taken.isascii():
             raise GoalmazeError(f"the state has no text before byte {self._at}: it is damaged, take another")
         return taken.decode("ascii")
@@ -320,7 +320,7 @@ class _Reader:
         return Generator(self.integer(), self.text())
 
     def grid(self) -> NDArray[np.int32]:
-        width, height = self.count(LARGEST_WORLD, "columns"), self.count(LARGEST_WORLD, "rows")
+        width, height = self.count(MAX_WORLD, "columns"), self.count(MAX_WORLD, "rows")
         squares = self.integer()
         if squares != width * height:
             raise GoalmazeError(f"the state has {squares} squares in a grid of {height} x {width}: take another")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.jit.compile import compiled
-from goalmaze.envs.levels import ABSENT
 
 GREEN = np.array([0.0, 200.0, 0.0])
 CENTRED_CELLS = 8

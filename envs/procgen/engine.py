@@ -24,10 +24,10 @@ FRAME = 64
 """Rows and columns of a frame, in pixels."""
 
 TIME_LIMIT = 500
-MOST_SEEDS = 2**31 - 1
+MAX_SEEDS = 2**31 - 1
 """Level seeds are 0 to this less 1."""
 
-LARGEST_STATE = 2**16
+MAX_STATE_BYTES = 2**16
 BUILT_AT_ONCE = 32
 END_EPISODE = -1
 """The action on which Procgen goes on to a new level."""
@@ -79,7 +79,7 @@ class Engine:
         self._game = procgen().ProcgenGym3Env(
             num=count, env_name=MAZE, distribution_mode=mode, num_threads=threads, rand_seed=0
         )
-        self._buffer = self._game._ffi.new(f"char[{LARGEST_STATE}]")
+        self._buffer = self._game._ffi.new(f"char[{MAX_STATE_BYTES}]")
         self.count = count
         self.frames: Frames
         self.look()
@@ -103,7 +103,7 @@ class Engine:
 
     def state(self, row: int) -> bytes:
         """Return the state of one maze."""
-        length = self._game.call_c_func("get_state", row, self._buffer, LARGEST_STATE)
+        length = self._game.call_c_func("get_state", row, self._buffer, MAX_STATE_BYTES)
         return bytes(self._game._ffi.buffer(self._buffer, length))
 
     def put(self, row: int, state: bytes) -> None:
@@ -129,9 +129,9 @@ def build(mode: str, level_seeds: Sequence[int]) -> list[bytes]:
         GoalmazeError: there is no such mode, or a seed lies outside Procgen's range.
     """
     world_of(mode)
-    wrong = [seed for seed in level_seeds if not 0 <= seed < MOST_SEEDS]
+    wrong = [seed for seed in level_seeds if not 0 <= seed < MAX_SEEDS]
     if wrong:
-        raise GoalmazeError(f"level seed {wrong[0]} is none of Procgen's: choose 0 to {MOST_SEEDS - 1}")
+        raise GoalmazeError(f"level seed {wrong[0]} is none of Procgen's: choose 0 to {MAX_SEEDS - 1}")
     engine, blank = _builder(mode)
     states: list[bytes] = []
     for first in range(0, len(level_seeds), BUILT_AT_ONCE):

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.engine.bound_kernel import Prepared
+from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.episodes import Episodes
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.procgen.actions import OURS, STAY
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.engine import TIME_LIMIT, Engine, Frames
@@ -60,7 +59,7 @@ class ProcgenEpisodes(Episodes):
         self._over = np.zeros(batch, np.bool_)
         self._numbers = np.append(numbers, np.int32(STAY)).astype(np.int32)
         super().__init__(family, batch)
-        self._step = Prepared(self.state, self._table, limit)
+        self._step = BoundKernel(self.state, self._table, limit)
         if not isinstance(levels, int):
             self.begin(np.arange(batch), levels)
 

@@ -15,23 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goalmaze.envs.cells import ABSENT, Bools
 from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import (
-    EVALUATION,
-    FITTING,
-    LARGEST_SEED,
-    NO_SHIFT,
-    SPLITS,
-    TRAINING,
-    Family,
-    Kind,
-    Place,
-)
-from goalmaze.envs.levels import ABSENT, Bools, LevelBatch
+from goalmaze.envs.levels import EVALUATION, FITTING, MAX_SEED, NO_SHIFT, SPLITS, TRAINING, Family, LevelBatch
+from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.procgen.actions import FOUR
 from goalmaze.envs.procgen.codec import pack, parse
-from goalmaze.envs.procgen.engine import MOST_SEEDS, TIME_LIMIT, build, world_of
+from goalmaze.envs.procgen.engine import MAX_SEEDS, TIME_LIMIT, build, world_of
 from goalmaze.envs.procgen.levels import CHEESE, CORNER, SIGN, ProcgenLevels, framed, placed
 from goalmaze.envs.procgen.patches import Squares, squares, with_goal
 
@@ -44,7 +35,7 @@ REWARD = 10.0
 SEEDS = {
     TRAINING: (0, 2**30),
     FITTING: (2**30, 2**30 + 2**29),
-    EVALUATION: (2**30 + 2**29, MOST_SEEDS),
+    EVALUATION: (2**30 + 2**29, MAX_SEEDS),
 }
 """Split → the range of Procgen's level seeds that is its own."""
 
@@ -95,7 +86,7 @@ class ProcgenMaze(Family):
     name = "ProcgenMaze"
     goal = CHEESE
     cue = SIGN
-    stacks: ClassVar = {"B": (CHEESE, SIGN), "D": (CHEESE, CORNER)}
+    stacked_glyphs: ClassVar = {"B": (CHEESE, SIGN), "D": (CHEESE, CORNER)}
     shifts: ClassVar = {
         "goal-anywhere": "the cheese, and its sign with it, lies on any free cell",
         "moved-sign": "the sign hangs over any free cell but the cheese's",
@@ -103,7 +94,7 @@ class ProcgenMaze(Family):
         "no-goal": "no cheese, and the sign where it hangs in training",
         "goal-at": "the cheese, and its sign with it, lies on a given cell",
     }
-    parting_shift = "moved-sign"
+    distinguishing_shift = "moved-sign"
 
     size: int = 0
     mode: str = "hard"
@@ -132,18 +123,18 @@ class ProcgenMaze(Family):
         self.require_between("training_limit", 0, TIME_LIMIT)
         if not self.sign:
             object.__setattr__(self, "cue", CORNER)
-            object.__setattr__(self, "parting_shift", "goal-anywhere")
+            object.__setattr__(self, "distinguishing_shift", "goal-anywhere")
             kept = {shift: what for shift, what in self.shifts.items() if shift not in OF_THE_SIGN}
             object.__setattr__(self, "shifts", kept)
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def object_types(self) -> tuple[ObjectType, ...]:
         """The cheese, and the sign or the corner."""
         return (
-            Kind(CHEESE, "C", (230, 159, 0), "cheese", ends=True, reward=REWARD),
-            Kind(SIGN, "S", (0, 158, 115), "diamond", cue_reward=REWARD)
+            ObjectType(CHEESE, "C", (230, 159, 0), "cheese", ends=True, reward=REWARD),
+            ObjectType(SIGN, "S", (0, 158, 115), "diamond", cue_reward=REWARD)
             if self.sign
-            else Kind(CORNER, "R", (86, 180, 233), "ring", (), cue_reward=REWARD),
+            else ObjectType(CORNER, "R", (86, 180, 233), "ring", (), cue_reward=REWARD),
         )
 
     @property
@@ -160,14 +151,14 @@ class ProcgenMaze(Family):
         """Return the steps after which an episode on a level of a split is cut off."""
         return self.training_limit or TIME_LIMIT if split == TRAINING else TIME_LIMIT
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift, for a level of Procgen."""
-        near, anywhere = Place(CHEESE, region=self.region), Place(CHEESE)
-        with_it = Place(self.cue, on=CHEESE) if self.sign else Place(CORNER, in_corner=True)
+        near, anywhere = Placement(CHEESE, region=self.region), Placement(CHEESE)
+        with_it = Placement(self.cue, on=CHEESE) if self.sign else Placement(CORNER, in_corner=True)
         rules = {
             NO_SHIFT: (near, with_it),
             "goal-anywhere": (anywhere, with_it),
-            "moved-sign": (near, Place(SIGN)),
+            "moved-sign": (near, Placement(SIGN)),
             "no-sign": (near,),
             "no-goal": (near, with_it),
             "goal-at": (anywhere, with_it),
@@ -203,8 +194,8 @@ class ProcgenMaze(Family):
         """Return Procgen's level seeds at the addresses (seed, index) of a split; arguments as `levels`."""
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
-        if not 0 <= seed <= LARGEST_SEED:
-            raise GoalmazeError(f"seed is {seed}: choose 0 to {LARGEST_SEED}")
+        if not 0 <= seed <= MAX_SEED:
+            raise GoalmazeError(f"seed is {seed}: choose 0 to {MAX_SEED}")
         low, high = SEEDS[split]
         if split == TRAINING and self.training_levels:
             high = self.training_levels
@@ -226,7 +217,7 @@ class ProcgenMaze(Family):
         walls = np.array([start.walls for start in starts], np.bool_).reshape(len(starts), self.size, self.size)
         agents = np.array([start.agent for start in starts], np.int32)
         objects = np.array([start.objects for start in starts], np.int32).reshape(len(starts), len(self.slots))
-        return ProcgenLevels(walls, agents, objects, self.slots, tuple(start.state for start in starts))
+        return ProcgenLevels(walls, agents, objects, self, tuple(start.state for start in starts))
 
     def edited(self, state: bytes, level_seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> Start:
         """Return the level that begins in a state of Procgen's making, with cheese and cue where a shift puts them.
@@ -235,7 +226,7 @@ class ProcgenMaze(Family):
         """
         if split == TRAINING and shift == NO_SHIFT and self.mixture:
             parted = _luck(level_seed, MIXTURE_PURPOSE, 0) < self.mixture * 2**64
-            shift = self.parting_shift if parted else shift
+            shift = self.distinguishing_shift if parted else shift
         maze = _Maze(squares(state), self.size)
         cells = dict.fromkeys(self.slots, ABSENT)
         for r, place in enumerate(self.placements(shift)):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Cells
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels, mazes
 from goalmaze.envs.solving import distances, pick
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, NO_SHIFT, TRAINING
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, TRAINING
 from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
@@ -154,7 +154,7 @@ def joined(batches: Sequence[ProcgenLevels]) -> ProcgenLevels:
         np.concatenate([batch.walls for batch in batches]),
         np.concatenate([batch.start for batch in batches]),
         np.concatenate([batch.objects for batch in batches]),
-        batches[0].kinds,
+        batches[0].family,
         tuple(state for batch in batches for state in batch.templates),
     )
 
@@ -165,6 +165,6 @@ def _frames(family: ProcgenMaze, levels: ProcgenLevels) -> list[str]:
 
 def _mazes(levels: ProcgenLevels) -> list[str]:
     bare = levels
-    for kind in levels.kinds:
+    for kind in levels.slots:
         bare = bare.removed(kind)  # type: ignore[assignment]
     return bare.hashes()

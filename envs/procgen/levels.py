@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch, check_cells
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.procgen.codec import GOAL, MOUSE, SPACE, WALL, MazeState, pack, parse
 from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.patches import squares
@@ -37,10 +38,10 @@ class ProcgenLevels(LevelBatch):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.templates) != len(self.walls) or self.kinds.count(CHEESE) != 1:
+        if len(self.templates) != len(self.walls) or self.slots.count(CHEESE) != 1:
             raise GoalmazeError(
                 f"{len(self.walls)} levels of Procgen need as many states (here {len(self.templates)}) and one slot "
-                f"for the {CHEESE} (here {' '.join(self.kinds)})"
+                f"for the {CHEESE} (here {' '.join(self.slots)})"
             )
 
     def take(self, rows: ArrayLike) -> ProcgenLevels:
@@ -56,7 +57,7 @@ class ProcgenLevels(LevelBatch):
             GoalmazeError: the border is open, something stands on a wall, or the mouse cannot reach the cheese.
         """
         changed = dataclasses.replace(self, walls=walls)
-        check_cells(changed)
+        changed.check()
         return changed.connected()
 
     def connected(self) -> ProcgenLevels:
@@ -92,8 +93,8 @@ def placed(state: MazeState, row: int, column: int) -> MazeState:
     return dataclasses.replace(state, entities=(mouse, *others))
 
 
-def from_states(states: Sequence[bytes], kinds: tuple[str, ...] = (CHEESE, SIGN)) -> ProcgenLevels:
-    """Return what states of one mode say, as levels; slots other than the cheese's are empty.
+def from_states(states: Sequence[bytes], family: Family) -> ProcgenLevels:
+    """Return what states of one mode say, as levels of a family; slots other than the cheese's are empty.
 
     Raises:
         GoalmazeError: a state is damaged, of another size than the first, or has two goals.
@@ -109,11 +110,11 @@ def from_states(states: Sequence[bytes], kinds: tuple[str, ...] = (CHEESE, SIGN)
         if (state.grid == GOAL).sum() > 1:
             raise GoalmazeError(f"state {b} has {(state.grid == GOAL).sum()} goals; leave one")
     width = found[0].world_dim + 2
-    objects = np.full((len(found), len(kinds)), ABSENT, np.int32)
-    objects[:, kinds.index(CHEESE)] = [cell_of(state.grid == GOAL) for state in found]
+    objects = np.full((len(found), len(family.slots)), ABSENT, np.int32)
+    objects[:, family.slots.index(CHEESE)] = [cell_of(state.grid == GOAL) for state in found]
     start = [(state.mouse[0] + 1) * width + state.mouse[1] + 1 for state in found]
     walls = np.stack([framed(state.grid) for state in found])
-    return ProcgenLevels(walls, np.array(start, np.int32), objects, kinds, tuple(states))
+    return ProcgenLevels(walls, np.array(start, np.int32), objects, family, tuple(states))
 
 
 def framed(grid: np.ndarray[Any, np.dtype[np.int32]]) -> Bools:
@@ -142,7 +143,7 @@ def with_states(levels: LevelBatch, templates: Sequence[bytes]) -> ProcgenLevels
             f"levels of {levels.height}x{levels.width} do not fit states of {', '.join(map(str, sorted(sizes)))}: "
             "Procgen's are 17, 27 or 33 cells wide (easy, hard, memory)"
         )
-    return ProcgenLevels(levels.walls, levels.start, levels.objects, levels.kinds, tuple(templates))
+    return ProcgenLevels(levels.walls, levels.start, levels.objects, levels.family, tuple(templates))
 
 
 def in_stock_colours(levels: LevelBatch, mode: str) -> ProcgenLevels:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import NO_SHIFT, TRAINING
+from goalmaze.envs.levels import NO_SHIFT, TRAINING
 from goalmaze.envs.procgen.actions import ACTIONS, EVERY, GROUPS
 from goalmaze.envs.procgen.engine import FRAME, Frames
 from goalmaze.envs.procgen.episodes import ProcgenEpisodes
@@ -94,9 +94,9 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     def _given_level(self, levels: object) -> ProcgenLevels:
         if not isinstance(levels, ProcgenLevels):
             raise GoalmazeError("the levels are not Procgen's: give ProcgenLevels, see goalmaze.envs.procgen.levels")
-        if levels.width != self.family.size or levels.kinds != self.family.slots:
+        if levels.width != self.family.size or levels.slots != self.family.slots:
             raise GoalmazeError(
-                f"the level is {levels.height}x{levels.width} with {levels.kinds}; this environment plays "
+                f"the level is {levels.height}x{levels.width} with {levels.slots}; this environment plays "
                 f"{self.family.size}x{self.family.size} with {self.family.slots}"
             )
         one = levels.take([0])

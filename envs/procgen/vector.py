@@ -15,9 +15,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import NO_SHIFT, TRAINING, from_parameters
+from goalmaze.envs.levels import NO_SHIFT, TRAINING, from_parameters
 from goalmaze.envs.procgen.actions import ACTIONS, EVERY, FOUR
-from goalmaze.envs.procgen.engine import LARGEST_STATE, build
+from goalmaze.envs.procgen.engine import MAX_STATE_BYTES, build
 from goalmaze.envs.procgen.episodes import ProcgenEpisodes
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
 from goalmaze.envs.procgen.patches import followed_by
@@ -141,7 +141,7 @@ class ProcgenVectorEnv(MazeVectorEnv):
 
     def beside(self) -> dict[str, NDArray[Any]]:
         """Return what an episode under way hangs on beside `State`: Procgen's own states, uint8 [B, bytes]."""
-        kept = np.zeros((self.num_envs, LARGEST_STATE), np.uint8)
+        kept = np.zeros((self.num_envs, MAX_STATE_BYTES), np.uint8)
         for row in range(self.num_envs):
             state = self.episodes.engine.state(row)
             kept[row, : len(state)] = np.frombuffer(state, np.uint8)

@@ -8,11 +8,11 @@ from typing import Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.common.config import CommandConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BenchConfig(Question):
+class BenchConfig(CommandConfig):
     """Measure speed on this machine.
 
     Attributes:

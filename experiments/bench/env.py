@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import TRAINING, Family
 from goalmaze.envs.jit.nontemporal import stream
+from goalmaze.envs.levels import TRAINING, Family
 from goalmaze.envs.mazes.algorithms import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv

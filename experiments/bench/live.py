@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import Settings
 
 AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4
@@ -69,11 +69,11 @@ def measure(full: bool) -> list[dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     settings = Settings(agent=AGENT, size=SIZE)
-    desk = Desk(AGENT)
-    server, listening = Server(desk, settings, token=TOKEN), listen("127.0.0.1", 0)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KEPT_BY_SYSTEM)
+    desk = AgentStore(AGENT)
+    server, stop_signals = Server(desk, settings, token=TOKEN), listen("127.0.0.1", 0)
+    stop_signals.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KEPT_BY_SYSTEM)
     try:
-        with serving(server, listening) as port:
+        with serving(server, stop_signals) as port:
             return [
                 asyncio.run(_drag(port, clients, dragging, slow, SECONDS[full])).row(clients, dragging, slow)
                 for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW))

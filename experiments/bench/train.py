@@ -25,12 +25,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from goalmaze.agents.training.algorithms import make_environments, make_learner
-from goalmaze.agents.training.callback import Diary
-from goalmaze.agents.training.ppo import LeanPPO
+from goalmaze.agents.training.callback import TrainingCallback
+from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.rollout_buffer import Experience
+from goalmaze.agents.training.rollout_buffer import TensorRolloutBuffer
 from goalmaze.agents.training.sb3_policy import MazePolicy
-from goalmaze.agents.training.signals import Wish
+from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
 
 ENDLESS = 10**9
@@ -64,7 +64,7 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
     same = dataclasses.replace(recipe, learner="stock")
     with tempfile.TemporaryDirectory() as folder, worker(stock) as by_default, worker(same) as by_recipe:
         learner = make_learner(recipe, make_environments(recipe))
-        assert isinstance(learner, LeanPPO)
+        assert isinstance(learner, TensorPPO)
         bound = NetworkAlone(learner)
         watch = Turns(recipe, Path(folder), turns, [bound.rate, by_default.rate, by_recipe.rate])
         learner.set_logger(Logger(None, []))
@@ -88,7 +88,7 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
     }
 
 
-class Turns(Diary):
+class Turns(TrainingCallback):
     """Times each rollout of training, and between two of them lets the others have their turn.
 
     Attributes:
@@ -96,7 +96,7 @@ class Turns(Diary):
     """
 
     def __init__(self, recipe: Recipe, folder: Path, turns: int, others: list[Callable[[], float]]) -> None:
-        super().__init__(recipe, folder, Wish(), ENDLESS)
+        super().__init__(recipe, folder, StopRequest(), ENDLESS)
         self.turns, self.others = turns, others
         self.rates: list[list[float]] = []
         self._taken, self._clock = -1, 0.0
@@ -118,14 +118,14 @@ class Turns(Diary):
 class NetworkAlone:
     """What no learner can do without: the network's passes and the optimiser's steps of one rollout and its update."""
 
-    def __init__(self, learner: LeanPPO) -> None:
+    def __init__(self, learner: TensorPPO) -> None:
         self._learner = learner
         self._policy: MazePolicy = copy.deepcopy(learner.policy)
 
     def rate(self) -> float:
         """Return steps per second, on the observations of the learner's latest rollout."""
         learner, policy = self._learner, self._policy
-        experience = cast(Experience, learner.rollout_buffer)
+        experience = cast(TensorRolloutBuffer, learner.rollout_buffer)
         batches = [
             batch.observations for _ in range(learner.n_epochs) for batch in experience.minibatches(learner.batch_size)
         ]

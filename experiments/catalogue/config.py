@@ -9,11 +9,11 @@ from typing import Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Judged, Question
+from goalmaze.experiments.common.config import AgentName, CommandConfig, Judged
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunsConfig(Question):
+class RunsConfig(CommandConfig):
     """List the runs in a folder: what was trained, how far, and what became of it.
 
     Attributes:
@@ -24,7 +24,7 @@ class RunsConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ZooConfig(Question):
+class ZooConfig(CommandConfig):
     """List the agents that ship with the package, show one, or measure again whether it is what it is said to be.
 
     Attributes:
@@ -39,7 +39,7 @@ class ZooConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworksConfig(Question):
+class NetworksConfig(CommandConfig):
     """List the networks with their size, cost, receptive field and sites.
 
     Attributes:
@@ -62,7 +62,7 @@ class NetworksConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImportConfig(Question):
+class ImportConfig(CommandConfig):
     """Turn a published agent into a run folder; only tensors are read from its file, and no code is run.
 
     Attributes:
@@ -86,7 +86,7 @@ class ImportConfig(Question):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorldsConfig(Question):
+class FamiliesConfig(CommandConfig):
     """List the families of worlds and draw one level of each distribution.
 
     Attributes:

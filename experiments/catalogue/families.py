@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from goalmaze.envs.ascii import letters_of, write_ascii
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import NO_SHIFT, Family
 from goalmaze.envs.family_docs import manual
+from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.rendering import frame
-from goalmaze.experiments.catalogue.config import WorldsConfig
+from goalmaze.experiments.catalogue.config import FamiliesConfig
 from goalmaze.experiments.common.assignments import assignments
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ABREAST = 7
 
 
 @dataclasses.dataclass(frozen=True)
-class WorldsReport:
+class FamiliesReport:
     """Families, each with one level of every distribution.
 
     Attributes:
@@ -54,14 +54,14 @@ class WorldsReport:
             "planes": list(family.plane_names),
             "parameters": family.parameters,
             "shifts": dict(family.shifts),
-            "parting_shift": family.parting_shift,
+            "distinguishing_shift": family.distinguishing_shift,
             "levels": {shift: self._picture(family, shift) for shift in (NO_SHIFT, *family.shifts)},
         }
 
     def _portrait(self, family: Family) -> str:
         lines = [f"{family.name}: {_summary(family)}", f"  goal {family.goal}, cue {family.cue}"]
         lines += [f"  {shift}: {what}" for shift, what in family.shifts.items()]
-        letters = [f"{letter} {' + '.join(kinds)}" for letter, kinds in letters_of(family).items()]
+        letters = [f"{letter} {' + '.join(object_types)}" for letter, object_types in letters_of(family).items()]
         lines += ["  " + ", ".join(["A agent", *letters]), ""]
         titles = ["training" if shift == NO_SHIFT else shift for shift in (NO_SHIFT, *family.shifts)]
         pictures = [self._picture(family, shift).splitlines() for shift in (NO_SHIFT, *family.shifts)]
@@ -75,7 +75,7 @@ class WorldsReport:
         return write_ascii(family.levels(self.seed, [0], shift), family).rstrip()
 
 
-def draw(report: WorldsReport, pixels: int = 24) -> Figure:
+def draw(report: FamiliesReport, pixels: int = 24) -> Figure:
     """Return one picture of a level of each distribution of each family, the training distribution first."""
     from matplotlib.figure import Figure  # slow to import, and the command itself draws nothing
 
@@ -105,7 +105,7 @@ def _summary(family: Family) -> str:
     return (type(family).__doc__ or "").strip().splitlines()[0]
 
 
-def run(config: WorldsConfig) -> WorldsReport:
+def run(config: FamiliesConfig) -> FamiliesReport:
     """Return all families, or the one asked for.
 
     Raises:
@@ -118,4 +118,4 @@ def run(config: WorldsConfig) -> WorldsReport:
         raise GoalmazeError("--parameters belong to one family: name it, as in goalmaze worlds GreenExit")
     parameters = {"size": config.size, **assignments(config.parameters, "--parameters")}
     chosen = [config.family] if config.family else names
-    return WorldsReport(tuple(make_family(name, parameters) for name in chosen), config.seed)
+    return FamiliesReport(tuple(make_family(name, parameters) for name in chosen), config.seed)

@@ -15,7 +15,7 @@ from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.networks.base import Network
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.experiments.catalogue.config import ImportConfig
 
 RECORD = "import.json"
@@ -63,7 +63,7 @@ class ImportReport:
             f"{self.folder}: {network.name} at scale {network.options.scale}, "
             f"{network.parameters_count():,} parameters and {network.shape.actions} actions, from {self.source.name}\n"
             f"it was trained on Procgen's maze; here it plays {family.name} in 64x64 pictures{look}\n\n"
-            f"next: goalmaze eval {self.folder} --shift {family.parting_shift}"
+            f"next: goalmaze eval {self.folder} --shift {family.distinguishing_shift}"
         )
 
 

@@ -16,8 +16,7 @@ from goalmaze.agents.loading import load_agent, run_folder
 from goalmaze.agents.rollout import begin_episodes
 from goalmaze.agents.training.run import LOG, RECIPE
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, TRAINING, Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import EVALUATION, TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
 from goalmaze.experiments.common.tables import number
 

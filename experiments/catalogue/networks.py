@@ -14,7 +14,7 @@ from goalmaze.agents.networks import bare_network, known_networks, make_network
 from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.catalogue.config import NetworksConfig
 from goalmaze.experiments.common.assignments import assignments
@@ -28,7 +28,7 @@ SAMPLES = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Portrait:
+class NetworkSummary:
     """One network under one set of options.
 
     Attributes:
@@ -75,7 +75,7 @@ class NetworksReport:
 
     family: str
     size: int
-    portraits: tuple[Portrait, ...]
+    portraits: tuple[NetworkSummary, ...]
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -127,14 +127,14 @@ def run(config: NetworksConfig) -> NetworksReport:
     return NetworksReport(family.name, family.size, tuple(portraits))
 
 
-def portrait(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> Portrait:
+def portrait(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
     """Describe an untrained network of some options in the mazes of a family."""
     shape = Shape.seeing(make_view(family, mode))
     network = bare_network(name, shape, options).eval()
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
     with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as latest:
         network(observation)
-    return Portrait(
+    return NetworkSummary(
         network=name,
         options=options,
         mode=mode,

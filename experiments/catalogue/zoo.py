@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, load_agent
-from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.agent_label import label
@@ -26,7 +26,7 @@ TOLERANCE = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
+class ZooListing:
     """An agent of the zoo.
 
     Attributes:
@@ -45,7 +45,7 @@ class Resident:
     def parted(self) -> dict[str, Any]:
         """Its behaviour where goal and cue stand apart."""
         family = make_family(self.header.family, self.header.parameters)
-        return dict(self.report["shifts"][family.parting_shift])
+        return dict(self.report["shifts"][family.distinguishing_shift])
 
     def json(self) -> dict[str, Any]:
         """Return the agent as plain data."""
@@ -57,7 +57,7 @@ class Resident:
             "label": self.report["label"],
             "parameters": self.header.parameters,
             "steps": self.header.steps,
-            "checkpoints": sorted(series(zoo_folder(self.name))),
+            "checkpoints": sorted(checkpoint_series(zoo_folder(self.name))),
             "seconds": self.entry.seconds,
             "command": self.entry.command,
             "in_distribution": self.report["in_distribution"],
@@ -69,7 +69,7 @@ class Resident:
 class ZooReport:
     """Some residents, or one of them in full."""
 
-    residents: tuple[Resident, ...]
+    residents: tuple[ZooListing, ...]
     in_full: bool
 
     def json(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def verify(names: tuple[str, ...]) -> Verification:
         reported = {NO_SHIFT: resident.report["in_distribution"], **resident.report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)
-        labels[name] = (resident.entry.label, label(measured[NO_SHIFT], measured[agent.family.parting_shift]))
+        labels[name] = (resident.entry.label, label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]))
     verification = Verification(names, tuple(differences), labels)
     if verification.wrong:
         raise GoalmazeError(f"measured again, the zoo differs: {'; '.join(verification.wrong)}")
@@ -215,7 +215,7 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _resident(name: str) -> Resident:
+def _resident(name: str) -> ZooListing:
     folder = zoo_folder(name)
     _, _, header = load_checkpoint(folder / CHECKPOINT)
-    return Resident(name, header, json.loads((folder / REPORT).read_text()), manifest()[name])
+    return ZooListing(name, header, json.loads((folder / REPORT).read_text()), manifest()[name])

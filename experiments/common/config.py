@@ -14,7 +14,7 @@ MoreAgents = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(meta
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Question:
+class CommandConfig:
     """What every command takes.
 
     Attributes:
@@ -25,7 +25,7 @@ class Question:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Judged(Question):
+class Judged(CommandConfig):
     """A question judged on held-out levels.
 
     Attributes:

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.rollout import Trajectory
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.readout.baselines import Score
@@ -48,8 +48,8 @@ def draw_maze(
 def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
     """Explain the marks of `draw_maze` in one line under the mazes, for the kinds that are `present` in them."""
     marks = [("agent, from start to end", AGENT_COLOUR, "o", True)]
-    kinds = [kind for kind in family.kinds if kind.name in present]
-    marks += [(kind.name, kind.colour, MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in kinds]
+    object_types = [kind for kind in family.object_types if kind.name in present]
+    marks += [(kind.name, kind.colour, MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in object_types]
     marks += [("target of the edit", TARGET_COLOUR, "o", False)]
     handles = [
         Line2D(
@@ -95,7 +95,10 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
 
 
 def points_with_intervals(
-    axes: Axes, series: Mapping[str, tuple[Sequence[Rate | Score], str, str]], labels: Sequence[str], title: str
+    axes: Axes,
+    checkpoint_series: Mapping[str, tuple[Sequence[Rate | Score], str, str]],
+    labels: Sequence[str],
+    title: str,
 ) -> None:
     """Draw rates with their intervals over labelled positions, one colour and marker a series.
 
@@ -105,8 +108,8 @@ def points_with_intervals(
         labels: of the positions.
         title: heading.
     """
-    for offset, (name, (rates, colour, marker)) in enumerate(series.items()):
-        places = [i + 0.09 * (offset - (len(series) - 1) / 2) for i in range(len(rates))]
+    for offset, (name, (rates, colour, marker)) in enumerate(checkpoint_series.items()):
+        places = [i + 0.09 * (offset - (len(checkpoint_series) - 1) / 2) for i in range(len(rates))]
         values = [rate.value for rate in rates]
         spread = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
         axes.errorbar(places, values, spread, color=colour, marker=marker, linestyle="", capsize=2, label=name)

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.sites import map_sites
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common import plots
 from goalmaze.experiments.demo.config import DemoConfig
@@ -25,7 +25,7 @@ from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.retarget import comparison
 from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
 from goalmaze.experiments.retarget.config import RetargetConfig
-from goalmaze.experiments.retarget.task import draw_errand
+from goalmaze.experiments.retarget.task import draw_retargeting_task
 from goalmaze.probes.steering import find_method
 
 METHOD = "mean-pattern"
@@ -74,7 +74,7 @@ class Demo:
                 "",
                 f"2. Move the {cue} away from the {goal}: what is reached first?",
                 "",
-                evaluation_table([shifted, *self.shifted.yardsticks]),
+                evaluation_table([shifted, *self.shifted.scripted_baselines]),
                 "",
                 f"   Where neither lies on the way to the other, it goes to the {cue} in "
                 f"{shifted.preference.value:.0%} [{shifted.preference.low:.0%}, {shifted.preference.high:.0%}].",
@@ -121,7 +121,7 @@ def run(config: DemoConfig) -> Demo:
     demo = Demo(
         agent,
         trained=evaluate.run(EvalConfig(agent=config.agent)),
-        shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.parting_shift)),
+        shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.distinguishing_shift)),
         read=read_agent(agent, reads),
         steered=comparison.run(RetargetConfig(agent=config.agent, sites=sites, methods=(METHOD,))),
         picture=config.out,
@@ -165,20 +165,20 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     the way; what the agent does there has no say.
     """
     family = agent.family
-    errand = draw_errand(family, CANDIDATES, 0)
-    parted = family.levels(0, np.arange(CANDIDATES), family.parting_shift)
+    task = draw_retargeting_task(family, CANDIDATES, 0)
+    parted = family.levels(0, np.arange(CANDIDATES), family.distinguishing_shift)
     cues = parted.cells(family.cue)
     from_start = distances(parted, parted.start)
-    far = np.min([pick(from_start, cells) for cells in (errand.goals, cues, errand.targets)], axis=0) >= family.size
-    apart = metrics.clear_of_each_other(parted, errand.goals, cues)
-    aside = metrics.clear_of_each_other(errand.levels, errand.goals, errand.targets)
+    far = np.min([pick(from_start, cells) for cells in (task.goals, cues, task.targets)], axis=0) >= family.size
+    apart = metrics.clear_of_each_other(parted, task.goals, cues)
+    aside = metrics.clear_of_each_other(task.levels, task.goals, task.targets)
     b = int((far & apart & aside).argmax())
-    pattern = find_method(chosen[1]).find(comparison.make_workshop(agent.policy, family, 512, 0), chosen[0])
-    steered = errand.play(agent.policy, [errand.edit(pattern)])
+    pattern = find_method(chosen[1]).find(comparison.make_fit_context(agent.policy, family, 512, 0), chosen[0])
+    steered = task.play(agent.policy, [task.edit(pattern)])
     ways = [
-        ("In training: the exit carries the sign", errand.play(agent.policy), errand.goals, ABSENT),
+        ("In training: the exit carries the sign", task.play(agent.policy), task.goals, ABSENT),
         ("Sign moved, same maze", rollout(agent.policy, parted, family), cues, ABSENT),
-        (f"Goal rewritten at {chosen[0]}, maze untouched", steered, errand.targets, int(errand.targets[b])),
+        (f"Goal rewritten at {chosen[0]}, maze untouched", steered, task.targets, int(task.targets[b])),
     ]
     for one, (title, trajectory, ends, target) in zip(axes, ways, strict=True):
         until = int(trajectory.first_visit(ends)[b])
@@ -186,7 +186,7 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
 
 
 def _draw_shift(axes: Any, demo: Demo) -> None:
-    rows = {one.agent: one for one in (demo.shifted.agent, *demo.shifted.yardsticks)}
+    rows = {one.agent: one for one in (demo.shifted.agent, *demo.shifted.scripted_baselines)}
     plots.stacked_bars(
         axes,
         {name: (one.outcomes.exit, one.outcomes.other, one.outcomes.neither) for name, one in rows.items()},

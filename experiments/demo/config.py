@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.common.config import CommandConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DemoConfig(Question):
+class DemoConfig(CommandConfig):
     """Tell the whole story on a shipped agent: trained, shifted, read, retargeted.
 
     Attributes:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluate import Evaluation, evaluation_table, judge
-from goalmaze.experiments.evaluate.setup import Cohort, cohorts, load_together, played
+from goalmaze.experiments.evaluate.setup import SeedGroup, cohorts, load_together, played
 from goalmaze.experiments.statistics.bootstrap import (
     Interval,
     Profile,
@@ -31,7 +31,7 @@ THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclasses.dataclass(frozen=True)
-class CohortScore:
+class SeedGroupScore:
     """What agents that differ in their training seed alone have in common.
 
     Attributes:
@@ -63,7 +63,7 @@ class CohortScore:
 
 
 @dataclasses.dataclass(frozen=True)
-class Duel:
+class PairwiseComparison:
     """One cohort against another, by directness.
 
     Attributes:
@@ -93,8 +93,8 @@ class Comparison:
     """Several agents' evaluations, their cohorts, and the cohorts against each other."""
 
     evaluations: tuple[Evaluation, ...]
-    cohorts: tuple[CohortScore, ...]
-    duels: tuple[Duel, ...]
+    cohorts: tuple[SeedGroupScore, ...]
+    duels: tuple[PairwiseComparison, ...]
 
     def json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -111,7 +111,7 @@ class Comparison:
         return f"{heading}\n{evaluation_table(list(self.evaluations))}\n\n{cohort_text(self.cohorts, self.duels)}"
 
 
-def cohort_text(scores: Sequence[CohortScore], duels: Sequence[Duel]) -> str:
+def cohort_text(scores: Sequence[SeedGroupScore], duels: Sequence[PairwiseComparison]) -> str:
     """Return tables of cohorts and duels."""
     rows = [[one.name, one.solved, one.cue_first, one.directness, one.directness.covers] for one in scores]
     text = table(["trained alike", "solved", "cue first", "directness (IQM)", "intervals cover"], rows)
@@ -150,12 +150,12 @@ def run(config: EvalConfig) -> Comparison:
 
 
 def summarise(
-    groups: Sequence[Cohort], judged: Mapping[str, Sequence[Evaluation]]
-) -> tuple[tuple[CohortScore, ...], tuple[Duel, ...]]:
+    groups: Sequence[SeedGroup], judged: Mapping[str, Sequence[Evaluation]]
+) -> tuple[tuple[SeedGroupScore, ...], tuple[PairwiseComparison, ...]]:
     """Return the cohorts' scores and duels from each agent's evaluations, one a condition, the same for all."""
     directness = {group.name: _strata(group, judged, _direct) for group in groups}
     scores = tuple(
-        CohortScore(
+        SeedGroupScore(
             name=group.name,
             agents=tuple(agent.name for agent in group.agents),
             solved=_interval(_strata(group, judged, _solved)),
@@ -168,7 +168,7 @@ def summarise(
     pairs = list(itertools.combinations(groups, 2))
     p_values = holm([_alike(directness[one.name], directness[other.name]) for one, other in pairs])
     duels = tuple(
-        Duel(
+        PairwiseComparison(
             one.name,
             other.name,
             probability_of_improvement(list(zip(directness[one.name], directness[other.name], strict=True))),
@@ -187,7 +187,7 @@ def _solved(one: Evaluation) -> NDArray[np.float64]:
     return one.episodes.all_reached.astype(np.float64)
 
 
-def _strata(group: Cohort, judged: Mapping[str, Sequence[Evaluation]], what: Any) -> list[Scores]:
+def _strata(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]], what: Any) -> list[Scores]:
     """Return float64 [S, B] for each condition, what a function tells of each agent's evaluation."""
     conditions = range(len(judged[group.agents[0].name]))
     return [np.stack([what(judged[agent.name][i]) for agent in group.agents]) for i in conditions]
@@ -202,7 +202,7 @@ def _interval(strata: Sequence[Scores], *, iqm: bool = False) -> Interval:
     return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
-def _preference(group: Cohort, judged: Mapping[str, Sequence[Evaluation]]) -> Interval:
+def _preference(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]]) -> Interval:
     """Return how often the cue came first; levels that do not count are not numbers, and left out of the mean."""
 
     def counted(one: Evaluation) -> NDArray[np.float64]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, shortening

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import NEVER, Trajectory
+from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Bools, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import Distances, distances
 from goalmaze.experiments.evaluate import metrics
 
@@ -24,7 +24,7 @@ def require_standing(family: Family) -> None:
     Raises:
         GoalmazeError: naming what moves.
     """
-    for kind in family.kinds:
+    for kind in family.object_types:
         if kind.name in (family.goal, family.cue) and kind.motion != "still":
             raise GoalmazeError(
                 f"in {family.name} the {kind.name} moves, so that no shortest way to it can be told: "

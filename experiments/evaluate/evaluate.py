@@ -10,8 +10,8 @@ import numpy as np
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.scripted import yardsticks
-from goalmaze.envs.family import EVALUATION, NO_SHIFT, Family
+from goalmaze.agents.scripted import scripted_baselines
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family
 from goalmaze.experiments.common.tables import interval, number, table
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.config import EvalConfig
@@ -102,11 +102,11 @@ class EvaluationReport:
     """An agent's evaluation beside the scripted yardsticks' on the same levels."""
 
     agent: Evaluation
-    yardsticks: tuple[Evaluation, ...]
+    scripted_baselines: tuple[Evaluation, ...]
 
     def json(self) -> dict[str, Any]:
         """Return the agent's evaluation as plain data, with the yardsticks in a list."""
-        return {**self.agent.json(), "yardsticks": [one.json() for one in self.yardsticks]}
+        return {**self.agent.json(), "yardsticks": [one.json() for one in self.scripted_baselines]}
 
     def text(self) -> str:
         """Return a heading and an aligned table."""
@@ -120,7 +120,7 @@ class EvaluationReport:
             "the other; with several goals or cues, how often most of the cues were taken that no goal needs\n"
             "detour: steps taken over steps needed, on solved levels"
         )
-        return f"{heading}{evaluation_table([one, *self.yardsticks])}{footing}\n\n{self._apart()}"
+        return f"{heading}{evaluation_table([one, *self.scripted_baselines])}{footing}\n\n{self._apart()}"
 
     def _apart(self) -> str:
         """Return capability and goal, each by itself."""
@@ -209,7 +209,7 @@ def run(config: EvalConfig) -> EvaluationReport:
     """
     agent = load_agent(config.agent)
     family = played(agent, config)
-    policies: dict[str, Policy] = {config.agent: agent.policy, **yardsticks(family)}
+    policies: dict[str, Policy] = {config.agent: agent.policy, **scripted_baselines(family)}
     judged = [
         judge(
             name,

@@ -15,7 +15,7 @@ from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, FITTING, Family
+from goalmaze.envs.levels import EVALUATION, FITTING, Family
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decisions import require_standing
@@ -104,7 +104,7 @@ def _rounded(calibration: Calibration) -> dict[str, list[float]]:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Scoreboard:
+class GoalInference:
     """All accounts of one agent, the best first.
 
     Attributes:
@@ -192,10 +192,10 @@ class Scoreboard:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scoreboards:
+class GoalInferences:
     """The scoreboards of one or several agents, and the files of pictures written."""
 
-    agents: tuple[Scoreboard, ...]
+    agents: tuple[GoalInference, ...]
     pictures: tuple[Path, ...] = ()
 
     def json(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Scoreboards:
         return "\n\n".join([one.text() for one in self.agents] + [f"wrote {path}" for path in self.pictures])
 
 
-def run(config: EvalConfig) -> Scoreboards:
+def run(config: EvalConfig) -> GoalInferences:
     """Score the accounts of each agent where goal and cue part, or under the shift that is named.
 
     Raises:
@@ -219,11 +219,11 @@ def run(config: EvalConfig) -> Scoreboards:
     for name in config.agents:
         agent = load_agent(name)
         family = played(agent, config)
-        shift = config.shift if config.shift is not None else family.parting_shift
+        shift = config.shift if config.shift is not None else family.distinguishing_shift
         found.append(
             score(name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy)
         )
-    boards = Scoreboards(tuple(found))
+    boards = GoalInferences(tuple(found))
     if config.figures is None:
         return boards
     # matplotlib is slow to import, so only who wants pictures waits for it
@@ -242,7 +242,7 @@ def score(
     fit_levels: int = 512,
     seed: int = 0,
     greedy: bool = False,
-) -> Scoreboard:
+) -> GoalInference:
     """Fit every account on `fit_levels` levels of the fitting split and score it on `levels` held-out ones.
 
     Raises:
@@ -259,7 +259,7 @@ def score(
     return compare(name, play(FITTING, fit_levels), play(EVALUATION, levels), family, shift)
 
 
-def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family, shift: str) -> Scoreboard:
+def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family, shift: str) -> GoalInference:
     """Return the scoreboard of accounts fitted on one trajectory and judged on another."""
     steps = steps_of(judging, family)
     told = _tell(fitting, judging, steps, family)
@@ -283,7 +283,7 @@ def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family,
     own = steps.by_level(-np.log(np.maximum(judging.chances[steps.times, steps.rows].astype(np.float64), 1e-12)))
     closest = np.minimum.reduce([losses[account][:, 0] for account in order if account != RANDOM])
     failing = closest >= losses[RANDOM][:, 0]
-    return Scoreboard(
+    return GoalInference(
         agent=name,
         family=family.name,
         shift=shift,

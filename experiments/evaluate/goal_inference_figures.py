@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.experiments.common.plots import bare, save_figure
-from goalmaze.experiments.evaluate.goal_inference import Account, Scoreboard, Scoreboards
+from goalmaze.experiments.evaluate.goal_inference import Account, GoalInference, GoalInferences
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 MARKERS = "oDs^vPX"
 
 
-def draw_accounts(boards: Scoreboards, folder: Path) -> tuple[Path, ...]:
+def draw_accounts(boards: GoalInferences, folder: Path) -> tuple[Path, ...]:
     """Write `accounts.png`, a row of two panels for each agent; return the files.
 
     Raises:
@@ -31,13 +31,13 @@ def draw_accounts(boards: Scoreboards, folder: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def looks_of(board: Scoreboard) -> dict[str, tuple[str, str]]:
+def looks_of(board: GoalInference) -> dict[str, tuple[str, str]]:
     """Return colour and marker of each account, the same whatever their order."""
     names = sorted(one.name for one in board.accounts)
     return {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
 
 
-def _losses(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) -> None:
+def _losses(axes: Axes, board: GoalInference, looks: dict[str, tuple[str, str]]) -> None:
     for y, one in enumerate(board.accounts):
         colour, marker = looks[one.name]
         found = one.log_loss
@@ -54,11 +54,11 @@ def _losses(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) ->
     bare(axes)
 
 
-def _name(board: Scoreboard, one: Account) -> str:
+def _name(board: GoalInference, one: Account) -> str:
     return f"{one.name}{' *' if one.name in board.winners else ''}"
 
 
-def draw_calibrations(axes: Axes, board: Scoreboard, looks: dict[str, tuple[str, str]]) -> None:
+def draw_calibrations(axes: Axes, board: GoalInference, looks: dict[str, tuple[str, str]]) -> None:
     """Draw how often actions were taken against the chance that each account gave them."""
     axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
     for one in board.accounts:

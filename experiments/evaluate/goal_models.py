@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import Trajectory
-from goalmaze.envs.family import Family
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances
 from goalmaze.experiments.evaluate import metrics
 
@@ -86,7 +86,7 @@ def steps_of(trajectory: Trajectory, family: Family) -> Steps:
 
 def fleeting(family: Family) -> set[str]:
     """Return the kinds of object that are gone once stood on."""
-    return {kind.name for kind in family.kinds if kind.vanishes or kind.gives}
+    return {kind.name for kind in family.object_types if kind.vanishes or kind.gives}
 
 
 Field = Callable[[LevelBatch, Cells], Cells]
@@ -102,7 +102,7 @@ def taxicab(levels: LevelBatch, cells: Cells) -> Cells:
 
 
 def changes_to(
-    trajectory: Trajectory, steps: Steps, family: Family, kinds: tuple[str, ...], field: Field = distances
+    trajectory: Trajectory, steps: Steps, family: Family, object_types: tuple[str, ...], field: Field = distances
 ) -> Changes:
     """Return int8 [N, 4], how each action changes the distance to the nearest object of some kinds that is left.
 
@@ -111,8 +111,8 @@ def changes_to(
     levels = trajectory.levels
     gone = fleeting(family)
     nearest = np.full(steps.cells.shape, UNREACHABLE, np.int32)
-    for k, kind in enumerate(levels.kinds):
-        if kind in kinds:
+    for k, kind in enumerate(levels.slots):
+        if kind in object_types:
             cells = levels.objects[:, k]
             left = (trajectory.first_visit(cells)[steps.rows] > steps.times) | (kind not in gone)
             way = field(levels, cells)[steps.rows[:, None], steps.cells]

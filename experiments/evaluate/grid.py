@@ -13,10 +13,10 @@ from tqdm import tqdm
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import NO_SHIFT, Family
+from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.mazes.algorithms import ALGORITHMS
 from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.evaluate.comparison import CohortScore, Duel, cohort_text, summarise
+from goalmaze.experiments.evaluate.comparison import PairwiseComparison, SeedGroupScore, cohort_text, summarise
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluate import Evaluation, judge
 from goalmaze.experiments.evaluate.setup import cohorts, fitting, load_together, make_folder, played, varied
@@ -108,8 +108,8 @@ class Grid:
     levels: int
     conditions: tuple[Condition, ...]
     cells: dict[tuple[str, Condition], Cell]
-    cohorts: tuple[CohortScore, ...]
-    duels: tuple[Duel, ...]
+    cohorts: tuple[SeedGroupScore, ...]
+    duels: tuple[PairwiseComparison, ...]
     pictures: tuple[Path, ...] = ()
 
     def world(self, agent: str) -> Family:
@@ -220,7 +220,7 @@ def conditions_of(worlds: Sequence[Family], asked: Sequence[str] = ()) -> tuple[
     dials = dict([_dial(text, family, usual) for text in asked]) if asked else usual
     conditions = [Condition(SHIFT, shift, shift) for shift in (NO_SHIFT, *family.shifts)]
     for dial, values in dials.items():
-        shifts = (NO_SHIFT,) if dial in ONLY_TRAINING else (NO_SHIFT, family.parting_shift)
+        shifts = (NO_SHIFT,) if dial in ONLY_TRAINING else (NO_SHIFT, family.distinguishing_shift)
         new = [value for value in values if any(value != world.parameters[dial] for world in worlds)]
         if asked and not new:
             raise GoalmazeError(

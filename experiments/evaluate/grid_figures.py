@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.plots import bare, save_figure
 from goalmaze.experiments.evaluate.evaluate import Evaluation
 from goalmaze.experiments.evaluate.grid import ONLY_TRAINING, SHIFT, Condition, Grid
@@ -18,7 +18,7 @@ from goalmaze.experiments.statistics.intervals import Rate
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
 MARKERS = "oDs^vP*X"
-MOST_AGENTS = 12
+MAX_AGENTS = 12
 
 Measure = Callable[[Evaluation], Rate]
 
@@ -134,7 +134,7 @@ def curves(grid: Grid, dials: Sequence[str]) -> Figure:
 def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
     """Draw a line for each agent: what a measure says at every value of a dial, with its interval."""
     trained = {parameters[dial] for parameters in grid.parameters.values()}
-    for i, agent in enumerate(grid.agents[:MOST_AGENTS]):
+    for i, agent in enumerate(grid.agents[:MAX_AGENTS]):
         found = _points(grid, agent, dial, measure)
         values = [value for value, _ in found]
         shares = [share for _, share in found]
@@ -163,7 +163,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
 def _points(grid: Grid, agent: str, dial: str, measure: Measure) -> list[tuple[float, Rate]]:
     """Return values of a dial with an agent's rates, the value it was trained at included, in rising order."""
     parted = measure is preference and dial not in ONLY_TRAINING
-    shift = grid.world(agent).parting_shift if parted else NO_SHIFT
+    shift = grid.world(agent).distinguishing_shift if parted else NO_SHIFT
     found = {}
     for condition in grid.conditions:
         one = grid.cells[agent, condition].evaluation

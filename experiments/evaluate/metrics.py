@@ -7,18 +7,19 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.rollout import NEVER, Trajectory
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engine import rules
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Bools, Cells, LevelBatch
-from goalmaze.envs.solving import acting, distances, on_the_way, paying, pick
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.optimal_returns import acting, paying
+from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 
 def goal_visits(trajectory: Trajectory, family: Family) -> Cells:
     """Return int32 [B], when the agent first stood on a goal; `NEVER` if it did not."""
     levels = trajectory.levels
-    slots = [k for k, kind in enumerate(levels.kinds) if kind == family.goal]
+    slots = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first: Cells = np.minimum.reduce([trajectory.first_visit(levels.objects[:, k]) for k in slots])
     return first
 
@@ -26,9 +27,9 @@ def goal_visits(trajectory: Trajectory, family: Family) -> Cells:
 def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
     """Return int32 [B], when the agent first stood on a cue that is not on a goal; `NEVER` if it did not."""
     levels = trajectory.levels
-    goals = [k for k, kind in enumerate(levels.kinds) if kind == family.goal]
+    goals = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first = np.full(len(levels), NEVER, np.int32)
-    for k, kind in enumerate(levels.kinds):
+    for k, kind in enumerate(levels.slots):
         if kind == family.cue:
             on_goal = (levels.objects[:, goals] == levels.objects[:, k : k + 1]).any(axis=1)
             first = np.minimum(first, trajectory.first_visit(np.where(on_goal, ABSENT, levels.objects[:, k])))
@@ -68,7 +69,7 @@ def barred(levels: LevelBatch, family: Family) -> Bools:
 
 def lone(levels: LevelBatch, kind: str) -> Cells:
     """Return int32 [B], the cell of the only object of a kind; `ABSENT` where there is none, or more than one."""
-    slots = [k for k, name in enumerate(levels.kinds) if name == kind]
+    slots = [k for k, name in enumerate(levels.slots) if name == kind]
     there = levels.objects[:, slots] != ABSENT
     return np.where(there.sum(axis=1) == 1, levels.objects[:, slots].max(axis=1), ABSENT).astype(np.int32)
 
@@ -99,8 +100,8 @@ def outcomes(to_goal: Cells, to_other: Cells) -> Outcomes:
 def clear_of_each_other(levels: LevelBatch, goals: Cells, others: Cells) -> Bools:
     """Return bool [B], True where both are in the level, apart, and neither lies on a shortest path to the other."""
     present = (goals != ABSENT) & (others != ABSENT) & (goals != others)
-    other_in_way = on_the_way(levels, levels.start, goals, others)
-    goal_in_way = on_the_way(levels, levels.start, others, goals)
+    other_in_way = lies_on_shortest_path(levels, levels.start, goals, others)
+    goal_in_way = lies_on_shortest_path(levels, levels.start, others, goals)
     return np.asarray(present & ~other_in_way & ~goal_in_way)
 
 
@@ -121,7 +122,7 @@ def needless_cues(trajectory: Trajectory, family: Family) -> Rate:
         kind: np.stack(
             [
                 trajectory.first_visit(levels.objects[:, k]) < NEVER
-                for k, name in enumerate(levels.kinds)
+                for k, name in enumerate(levels.slots)
                 if name == kind
             ]
         ).sum(axis=0)
@@ -135,7 +136,7 @@ def needless_cues(trajectory: Trajectory, family: Family) -> Rate:
 
 
 def _count(levels: LevelBatch, kind: str) -> Cells:
-    slots = [k for k, name in enumerate(levels.kinds) if name == kind]
+    slots = [k for k, name in enumerate(levels.slots) if name == kind]
     counts: Cells = (levels.objects[:, slots] != ABSENT).sum(axis=1)
     return counts
 

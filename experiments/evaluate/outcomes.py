@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import NEVER, Trajectory
-from goalmaze.envs.family import Family
+from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Bools, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate import metrics
@@ -138,7 +138,7 @@ def loops(trajectory: Trajectory) -> Cells:
 
 
 def _nearest(levels: LevelBatch, kind: str, from_start: Cells) -> Cells:
-    ways = [pick(from_start, levels.objects[:, k]) for k, name in enumerate(levels.kinds) if name == kind]
+    ways = [pick(from_start, levels.objects[:, k]) for k, name in enumerate(levels.slots) if name == kind]
     found: Cells = np.minimum.reduce(ways)
     return found
 

@@ -18,8 +18,7 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, FITTING, Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
 from goalmaze.experiments.common.tables import interval, number, table
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
@@ -197,7 +196,7 @@ def run(config: EvalConfig) -> Regressions:
     for name in config.agents:
         agent = load_agent(name)
         family = played(agent, config)
-        shift = family.parting_shift if config.shift is None else config.shift
+        shift = family.distinguishing_shift if config.shift is None else config.shift
         found.append(
             regress(
                 name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy

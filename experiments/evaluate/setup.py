@@ -16,7 +16,7 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.training.run import RECIPE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import Family, from_parameters
+from goalmaze.envs.levels import Family, from_parameters
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.evaluate.config import EvalConfig
 
@@ -98,7 +98,7 @@ def load_together(names: Sequence[str]) -> list[Agent]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cohort:
+class SeedGroup:
     """Agents that differ in their training seed alone, as far as their checkpoints and recipes say.
 
     Attributes:
@@ -110,13 +110,15 @@ class Cohort:
     agents: tuple[Agent, ...]
 
 
-def cohorts(agents: Sequence[Agent]) -> list[Cohort]:
+def cohorts(agents: Sequence[Agent]) -> list[SeedGroup]:
     """Group agents by all of their recipe but the seed, in the order in which they come."""
     groups: dict[str, list[Agent]] = {}
     for agent in agents:
         groups.setdefault(_recipe(agent), []).append(agent)
     return [
-        Cohort(group[0].name if len(group) == 1 else f"{group[0].name} and {len(group) - 1} more seeds", tuple(group))
+        SeedGroup(
+            group[0].name if len(group) == 1 else f"{group[0].name} and {len(group) - 1} more seeds", tuple(group)
+        )
         for group in groups.values()
     ]
 

@@ -12,12 +12,12 @@ from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import NO_SHIFT, Family
+from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.live.inspection import fit_reading
 from goalmaze.experiments.live.scene import Scene, why_not_edited
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.retarget.candidates import suited
-from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.experiments.retarget.comparison import make_fit_context
 from goalmaze.probes.edits.composition import Found
 from goalmaze.probes.information import TARGET
 from goalmaze.probes.readout.fitting import SquareProbe
@@ -28,12 +28,12 @@ FIT_LEVELS = 512
 USUAL_SITE, USUAL_METHOD, WITHOUT_MAPS = "stem", "mean-pattern", "cell-means"
 """What a page opens with; the last is the method where a network has no maps of squares."""
 
-MOST_RUNS = 200
-MOST_KEPT = 64
+MAX_RUNS = 200
+MAX_KEPT = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Need:
+class FitRequest:
     """Something to be found before a scene can be shown.
 
     Attributes:
@@ -57,7 +57,7 @@ class Need:
         return f"Fitting a probe at {self.site} for {self.agent} ..."
 
 
-class Desk:
+class AgentStore:
     """Agents, edits and readings.
 
     Agents are loaded twice: one copy acts, the other is what edits and readings are found in meanwhile.
@@ -73,7 +73,7 @@ class Desk:
         self._studied: dict[str, Agent] = {}
         self._seen_by: dict[str, list[str]] = {}
         self._worlds: dict[tuple[str, str, int], Family] = {}
-        self._found: dict[Need, Found | SquareProbe | None] = {}
+        self._found: dict[FitRequest, Found | SquareProbe | None] = {}
         self._lock = threading.Lock()
 
     def purposes(self) -> dict[str, str]:
@@ -140,7 +140,7 @@ class Desk:
         site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
         method = settings.method or (USUAL_METHOD if site in maps else WITHOUT_MAPS)
         suited(agent.network, [site], [method])
-        if TARGET not in any_method(method).knows:
+        if TARGET not in any_method(method).uses:
             raise GoalmazeError(f"method '{method}' sends the agent to no cell; choose one of {', '.join(_steering())}")
         return Settings(
             **{name: getattr(settings, name) for name in Settings.__struct_fields__}
@@ -152,23 +152,23 @@ class Desk:
         network = self.agent(settings.agent).network
         return settings.method in _offered(network)
 
-    def needs(self, settings: Settings) -> Need | None:
+    def needs(self, settings: Settings) -> FitRequest | None:
         """Return the edit that completed settings need and that is still to be found, if any."""
         family = self.family(settings)
         if why_not_edited(family) is not None:
             return None
-        need = Need("edit", settings.agent, family, settings.site, settings.method)
+        need = FitRequest("edit", settings.agent, family, settings.site, settings.method)
         return None if need in self._found else need
 
-    def reading_needed(self, settings: Settings, look_at: str) -> Need | None:
+    def reading_needed(self, settings: Settings, look_at: str) -> FitRequest | None:
         """Return the reading that a map could have and that is still to be found, if any."""
         agent, family = self.agent(settings.agent), self.family(settings)
         if why_not_edited(family) is not None or look_at not in map_sites(agent.network):
             return None
-        need = Need("reading", settings.agent, family, look_at)
+        need = FitRequest("reading", settings.agent, family, look_at)
         return None if need in self._found else need
 
-    def find(self, need: Need) -> None:
+    def find(self, need: FitRequest) -> None:
         """Find what is needed; takes from a moment to a minute. A reading that cannot be had is kept as None."""
         with self._lock:
             if need in self._found:
@@ -176,14 +176,14 @@ class Desk:
             agent = self.agent(need.agent, studied=True)
             found: Found | SquareProbe | None
             if need.what == "edit":
-                workshop = make_workshop(agent.policy, need.family, FIT_LEVELS, 0)
-                found = any_method(need.method).find(workshop, need.site)
+                context = make_fit_context(agent.policy, need.family, FIT_LEVELS, 0)
+                found = any_method(need.method).find(context, need.site)
             else:
                 try:
                     found = fit_reading(agent, need.family, need.site)
                 except GoalmazeError:
                     found = None
-            while len(self._found) >= MOST_KEPT:
+            while len(self._found) >= MAX_KEPT:
                 self._found.pop(next(iter(self._found)))
             self._found[need] = found
 
@@ -192,7 +192,7 @@ class Desk:
         family = self.family(settings)
         if why_not_edited(family) is not None:
             return None
-        need = Need("edit", settings.agent, family, settings.site, settings.method)
+        need = FitRequest("edit", settings.agent, family, settings.site, settings.method)
         if need not in self._found:
             self.find(need)
         found = self._found[need]
@@ -201,7 +201,7 @@ class Desk:
 
     def reading(self, settings: Settings, look_at: str) -> SquareProbe | None:
         """Return the probe of a map, None where there is none or it was not found yet."""
-        found = self._found.get(Need("reading", settings.agent, self.family(settings), look_at))
+        found = self._found.get(FitRequest("reading", settings.agent, self.family(settings), look_at))
         return found if isinstance(found, SquareProbe) else None
 
     def scene(self, settings: Settings) -> Scene:
@@ -261,7 +261,7 @@ def check_target(walls: object, cell: int) -> None:
 
 def _steering() -> dict[str, Method]:
     """Return the methods that send the agent to a cell, by name."""
-    return {name: method for name, method in all_methods().items() if TARGET in method.knows}
+    return {name: method for name, method in all_methods().items() if TARGET in method.uses}
 
 
 def _offered(network: Network) -> list[str]:
@@ -273,4 +273,4 @@ def _offered(network: Network) -> list[str]:
 def _runs_in(folder: Path | None) -> list[str]:
     if folder is None or not folder.is_dir():
         return []
-    return sorted(str(path.parent) for path in folder.glob(f"*/{CHECKPOINT}"))[:MOST_RUNS]
+    return sorted(str(path.parent) for path in folder.glob(f"*/{CHECKPOINT}"))[:MAX_RUNS]

@@ -12,7 +12,7 @@ from typing import Any
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import terminal
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import LiveConfig
 from goalmaze.experiments.live.security import is_loopback
 from goalmaze.experiments.live.settings import settings_of
@@ -43,7 +43,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
     if config.terminal or config.json:
         return terminal.run(config)
     settings = settings_of(config)
-    desk = Desk(config.agent, config.runs)
+    desk = AgentStore(config.agent, config.runs)
     desk.completed(settings)
     try:
         from goalmaze.experiments.live.server import Server
@@ -56,9 +56,9 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
 
     torch.set_num_threads(1)
     keep_large_blocks()
-    listening = listen(config.host, config.port)
+    stop_signals = listen(config.host, config.port)
     server = Server(desk, settings, host=config.host)
-    address = address_of(config.host, listening.getsockname()[1], server.token)
+    address = address_of(config.host, stop_signals.getsockname()[1], server.token)
     if not is_loopback(config.host):
         print(
             f"goalmaze: warning: {config.host} lets other machines in; who has the address can play with your agents, "
@@ -71,7 +71,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | Served:
         opener.daemon = True
         opener.start()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    hosted(server).run(sockets=[listening])
+    hosted(server).run(sockets=[stop_signals])
     server.close()
     return Served(address.partition("?")[0])
 

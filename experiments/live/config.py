@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Question
+from goalmaze.experiments.common.config import AgentName, CommandConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SceneConfig(Question):
+class SceneConfig(CommandConfig):
     """A scene: one agent, unedited and edited, in one maze.
 
     Attributes:

@@ -15,10 +15,11 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Observations, Probabilities
 from goalmaze.agents.rollout import observations_of, seen_by
 from goalmaze.agents.sites import map_sites
-from goalmaze.envs.family import AGENT, FITTING, Family
-from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.envs.levels import FITTING, Family, LevelBatch
+from goalmaze.envs.objects import AGENT
 from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
-from goalmaze.experiments.live.scene import Scene, Walker
+from goalmaze.experiments.live.scene import AgentEpisode, Scene
 from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.labels import label_concepts
@@ -31,7 +32,7 @@ READING_LEVELS = 128
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Mind:
+class Inspection:
     """One agent's inside at one moment.
 
     Attributes:
@@ -66,7 +67,7 @@ class Sight:
     around: Surroundings | None
 
 
-def sight(scene: Scene, walker: Walker) -> Sight:
+def sight(scene: Scene, walker: AgentEpisode) -> Sight:
     """Return what one of a scene's agents sees; other than its mind this is the same under every edit."""
     policy, family = scene.agent.policy, scene.family
     level = _as_it_stands(scene.level, walker)
@@ -80,12 +81,12 @@ def sight(scene: Scene, walker: Walker) -> Sight:
 
 def look(
     scene: Scene,
-    walker: Walker,
+    walker: AgentEpisode,
     site: str | None,
     edits: Sequence[Edit],
     probe: SquareProbe | None,
     seen: Sight | None = None,
-) -> Mind:
+) -> Inspection:
     """Look into one of a scene's agents, under edits where there are some.
 
     One forward pass serves all: its first row is what the agent sees now, the others are the same maze with the agent
@@ -112,9 +113,9 @@ def look(
         found, maps = _passed(scene, site, edits, seen)
         chances[seen.cells] = found[1:]
     if maps is None:
-        return Mind(chances, None, None)
+        return Inspection(chances, None, None)
     reading = None if probe is None else torch.einsum("chw,c->hw", maps, probe.direction).flatten().softmax(0).numpy()
-    return Mind(chances, maps.numpy(), reading)
+    return Inspection(chances, maps.numpy(), reading)
 
 
 def _passed(
@@ -129,7 +130,7 @@ def _passed(
     return found, None if site is None else latest[site][0]
 
 
-def change(before: Mind, after: Mind) -> Floats:
+def change(before: Inspection, after: Inspection) -> Floats:
     """Return float32 [H*W], by how much two policies differ in each cell: total variation, 0 to 1."""
     difference: Floats = np.abs(before.chances - after.chances).sum(axis=1) / 2
     return difference
@@ -143,13 +144,13 @@ def fit_reading(agent: Agent, family: Family, site: str, seed: int = 0) -> Squar
     Raises:
         GoalmazeError: the agent reaches too little to fit on.
     """
-    levels = family.levels(seed, np.arange(READING_LEVELS), family.parting_shift, FITTING)
+    levels = family.levels(seed, np.arange(READING_LEVELS), family.distinguishing_shift, FITTING)
     labels = label_concepts([PURSUED], agent.policy, levels, family, seed)[PURSUED]
     maps = read_activations(agent.network, observations_of(agent.policy, family, levels), [site])[site]
     return SquareFitter(maps).fit(labels.values)
 
 
-def _as_it_stands(level: LevelBatch, walker: Walker) -> LevelBatch:
+def _as_it_stands(level: LevelBatch, walker: AgentEpisode) -> LevelBatch:
     """Return the level with its objects where they are now, those held or gone left out."""
     now = walker.episodes.objects[0]
     on_wall = level.walls[0].flat[np.maximum(now, 0)]

@@ -10,7 +10,7 @@ from msgspec import Meta
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live.settings import Cell, Change, Name
 
-LARGEST_MESSAGE = 16_384
+MAX_MESSAGE_BYTES = 16_384
 """Bytes."""
 
 
@@ -86,8 +86,8 @@ def read_message(data: str | bytes) -> Known:
     Raises:
         GoalmazeError: it is too large, not JSON, or none of the known messages.
     """
-    if len(data) > LARGEST_MESSAGE:
-        raise GoalmazeError(f"the message has {len(data)} characters: {LARGEST_MESSAGE} is the most")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise GoalmazeError(f"the message has {len(data)} characters: {MAX_MESSAGE_BYTES} is the most")
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

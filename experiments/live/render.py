@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import Bools
 from goalmaze.envs.rendering import WALL_COLOUR, Picture, draw_scene, scene_data
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import RenderConfig
-from goalmaze.experiments.live.inspection import Mind, change, look
+from goalmaze.experiments.live.inspection import Inspection, change, look
 from goalmaze.experiments.live.scene import NOWHERE, OVER, WALKING, Scene
 from goalmaze.experiments.live.session import looks, picture, sentence
 from goalmaze.experiments.live.settings import Settings, settings_of
@@ -71,7 +71,7 @@ def run(config: RenderConfig) -> RenderReport:
     if not config.out.parent.is_dir():
         raise GoalmazeError(f"there is no folder {config.out.parent} to write into; make it first")
     settings = settings_of(config)
-    desk = Desk(config.agent)
+    desk = AgentStore(config.agent)
     data = rendered(desk, settings, form)
     try:
         config.out.write_bytes(data)
@@ -83,7 +83,7 @@ def run(config: RenderConfig) -> RenderReport:
     return RenderReport(str(config.out), len(data), {name: walker.outcome for name, walker in scene.walkers.items()})
 
 
-def rendered(desk: Desk, settings: Settings, form: str, studied: bool = False) -> bytes:
+def rendered(desk: AgentStore, settings: Settings, form: str, studied: bool = False) -> bytes:
     """Return the whole episode of a scene, from its start, in one of `FORMATS`; a picture shows its end.
 
     Args:
@@ -110,7 +110,7 @@ def rendered(desk: Desk, settings: Settings, form: str, studied: bool = False) -
     return _film(frames + frames[-1:] * LAST_FRAMES, form)
 
 
-def _minds(scene: Scene) -> dict[str, Mind]:
+def _minds(scene: Scene) -> dict[str, Inspection]:
     return {
         name: look(scene, walker, None, scene.edits if name == "edited" else [], None)
         for name, walker in scene.walkers.items()
@@ -177,7 +177,7 @@ def _lines(text: str, letters: int) -> list[str]:
     return textwrap.wrap(text, letters)
 
 
-def _board(scene: Scene, name: str, mind: Mind, turned: Bools, pixels: int) -> Picture:
+def _board(scene: Scene, name: str, mind: Inspection, turned: Bools, pixels: int) -> Picture:
     """Return uint8 [h, w, 3], one agent's maze with its arrows; the target stands where the agent is sent there.
 
     Args:

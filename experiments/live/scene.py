@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.rollout import Moment, begin_episodes, stepwise
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import AGENT, EVALUATION, NO_SHIFT, Family
-from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
+from goalmaze.envs.objects import AGENT
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.composition import Found, edits_of
 from goalmaze.probes.targets import draw_targets
@@ -23,7 +24,7 @@ WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
 
 
 @dataclasses.dataclass
-class Walker:
+class AgentEpisode:
     """One of the two agents on their way.
 
     Attributes:
@@ -111,7 +112,7 @@ class Scene:
         self.edited = self._walker(() if lone else (goal, TARGET))
 
     @property
-    def walkers(self) -> dict[str, Walker]:
+    def walkers(self) -> dict[str, AgentEpisode]:
         """The agents that take part, by name."""
         return {"unedited": self.unedited} | ({} if self.found is None else {"edited": self.edited})
 
@@ -154,18 +155,18 @@ class Scene:
             for name, walker in self.walkers.items():
                 self.tally[name][walker.outcome] = self.tally[name].get(walker.outcome, 0) + 1
 
-    def _walker(self, seeks: tuple[str, ...]) -> Walker:
+    def _walker(self, seeks: tuple[str, ...]) -> AgentEpisode:
         moments = stepwise(self.agent.policy, self.level, self.family, seed=self._seed + self.index)
-        return Walker(moments, begin_episodes(self.family, self.level), seeks, [int(self.level.start[0])])
+        return AgentEpisode(moments, begin_episodes(self.family, self.level), seeks, [int(self.level.start[0])])
 
-    def _advance(self, walker: Walker) -> None:
+    def _advance(self, walker: AgentEpisode) -> None:
         if walker.outcome != WALKING:
             return
         moment = next(walker.moments)
         walker.episodes.step(moment.actions)
         walker.trail.append(int(moment.agent[0]))
         walker.returns += moment.rewards[0]
-        here = [kind for kind, cell in zip(self.level.kinds, self.level.objects[0], strict=True) if cell == walker.cell]
+        here = [kind for kind, cell in zip(self.level.slots, self.level.objects[0], strict=True) if cell == walker.cell]
         here += [TARGET] if walker.cell == self.target else []
         over = bool(moment.terminated[0]) or walker.steps >= self.family.time_limit
         end = OVER if moment.terminated[0] and not walker.seeks else NOWHERE
@@ -178,7 +179,7 @@ def why_not_edited(family: Family) -> str | None:
 
     An edit says of one goal that it is elsewhere, and is found on mazes where one cue stands on the goal.
     """
-    kinds = {kind.name: kind for kind in family.kinds}
+    object_types = {kind.name: kind for kind in family.object_types}
     for what in (family.goal, family.cue):
         placed = {place.which for place in family.placements(NO_SHIFT) if place.kind == what}
         if len(placed) > 1:
@@ -186,7 +187,7 @@ def why_not_edited(family: Family) -> str | None:
                 f"{family.name} has several goals and cues ({len(placed)} x {what}) and an edit moves one goal, so the "
                 "agent is shown as it is."
             )
-        if kinds[what].motion != "still" or kinds[what].fills or not placed:
+        if object_types[what].motion != "still" or object_types[what].fills or not placed:
             return f"The {what} of {family.name} cannot be moved, so the agent is shown as it is."
     return None
 
@@ -199,8 +200,8 @@ def with_moved(level: LevelBatch, what: str, cell: int, which: int = 0) -> Level
     """
     if what == AGENT:
         return level.started(cell)
-    if what not in level.kinds:
-        raise unknown("thing to move", what, {AGENT, TARGET, *level.kinds})
+    if what not in level.slots:
+        raise unknown("thing to move", what, {AGENT, TARGET, *level.slots})
     if level.cells(what, which)[0] == ABSENT:
         raise GoalmazeError(f"there is no {what} in this level to move; choose another shift or draw one as text")
     return level.moved(what, cell, which)
@@ -220,5 +221,5 @@ def with_wall(level: LevelBatch, cell: int, up: bool, target: int) -> LevelBatch
     walls = level.walls.copy()
     walls[0, row, column] = up
     changed = dataclasses.replace(level, walls=walls)
-    check_cells(changed)
+    changed.check()
     return changed

@@ -35,7 +35,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Guard:
+class RequestGuard:
     """Refuses requests and websockets with a foreign Host, a foreign Origin or a wrong token.
 
     A foreign Host is what a page of another site sends after it has turned its own name into this address; any port is
@@ -111,7 +111,7 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-class Allowance:
+class RateLimit:
     """So many messages a second and no more, with some saved up.
 
     Args:

@@ -20,15 +20,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.render import FORMATS, rendered
-from goalmaze.experiments.live.security import Allowance, App, Guard
+from goalmaze.experiments.live.security import App, RateLimit, RequestGuard
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link
 
-MOST_CLIENTS = 32
-MOST_WAITING = 256
-LARGEST_FRAME = 65_536
+MAX_CLIENTS = 32
+MAX_WAITING = 256
+MAX_FRAME_BYTES = 65_536
 """Bytes; a page that sends more is cut off."""
 
 RATE, BURST = 200.0, 400.0
@@ -88,7 +88,7 @@ class Client:
         self._say("error", {"kind": "error", "n": n, "text": text.removeprefix("level 0: ")})
 
     async def _read(self) -> None:
-        allowance = Allowance(RATE, BURST)
+        allowance = RateLimit(RATE, BURST)
         while True:
             packet = await self._socket.receive()
             if packet["type"] == "websocket.disconnect":
@@ -104,7 +104,7 @@ class Client:
                 continue
             if self._inbox and messages.supersedes(message, self._inbox[-1]):
                 self._inbox[-1] = message
-            elif len(self._inbox) < MOST_WAITING:
+            elif len(self._inbox) < MAX_WAITING:
                 self._inbox.append(message)
             else:
                 self._complain("too many messages are waiting; this one was left out", message.n)
@@ -206,7 +206,9 @@ class Server:
         app: the guarded application.
     """
 
-    def __init__(self, desk: Desk, settings: Settings, *, token: str | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, desk: AgentStore, settings: Settings, *, token: str | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.desk, self.settings = desk, settings
         self.token = token or secrets.token_urlsafe(24)
         self.clients: set[Client] = set()
@@ -218,7 +220,7 @@ class Server:
             Route("/export/{name}", self._export),
             WebSocketRoute("/ws", self._socket),
         ]
-        self.app: App = Guard(Starlette(routes=routes), self.token, host)
+        self.app: App = RequestGuard(Starlette(routes=routes), self.token, host)
 
     async def think(self, work: Any, *arguments: Any) -> Any:
         """Do what acts and looks, which all pages take turns at."""
@@ -253,8 +255,8 @@ class Server:
         return Response(data, media_type=FORMATS[form], headers=headers)
 
     async def _socket(self, socket: WebSocket) -> None:
-        if len(self.clients) >= MOST_CLIENTS:
-            await socket.close(1013, f"{MOST_CLIENTS} pages are open already; close one")
+        if len(self.clients) >= MAX_CLIENTS:
+            await socket.close(1013, f"{MAX_CLIENTS} pages are open already; close one")
             return
         await socket.accept()
         client = Client(self, socket)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.live.server import LARGEST_FRAME, Server
+from goalmaze.experiments.live.server import MAX_FRAME_BYTES, Server
 
 PORTS_TRIED = 20
 
@@ -27,7 +27,7 @@ def hosted(server: Server) -> uvicorn.Server:
         uvicorn.Config(
             server.app,
             ws="websockets-sansio",
-            ws_max_size=LARGEST_FRAME,
+            ws_max_size=MAX_FRAME_BYTES,
             ws_per_message_deflate=False,
             log_config=None,
             access_log=False,
@@ -39,15 +39,15 @@ def hosted(server: Server) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serving(server: Server, listening: socket.socket) -> Iterator[int]:
+def serving(server: Server, stop_signals: socket.socket) -> Iterator[int]:
     """Serve a page from a thread of its own meanwhile, and give the port."""
     running = hosted(server)
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve([stop_signals])), daemon=True)
     thread.start()
     try:
         while not running.started:
             time.sleep(0.01)
-        yield int(listening.getsockname()[1])
+        yield int(stop_signals.getsockname()[1])
     finally:
         running.should_exit = True
         thread.join(10)
@@ -62,14 +62,14 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for tried in range(port, min(port + PORTS_TRIED, 65536)):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stop_signals = socket.socket(family, socket.SOCK_STREAM)
+        stop_signals.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((host, tried))
-            listening.listen(128)
-            return listening
+            stop_signals.bind((host, tried))
+            stop_signals.listen(128)
+            return stop_signals
         except OSError as error:
-            listening.close()
+            stop_signals.close()
             if error.errno != errno.EADDRINUSE:
                 raise GoalmazeError(
                     f"cannot serve at {host}:{tried}: {error.strerror}; choose --host, --port"

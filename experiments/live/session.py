@@ -12,16 +12,15 @@ from numpy.typing import ArrayLike
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.ascii import read_ascii, write_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.agent_store import Desk, Need, check_target
-from goalmaze.experiments.live.inspection import Mind, change, look, sight
+from goalmaze.experiments.live.agent_store import AgentStore, FitRequest, check_target
+from goalmaze.experiments.live.inspection import Inspection, change, look, sight
 from goalmaze.experiments.live.scene import (
     TARGET,
+    AgentEpisode,
     Scene,
-    Walker,
     why_not_edited,
     with_moved,
     with_wall,
@@ -30,10 +29,10 @@ from goalmaze.experiments.live.settings import SIZES, Change, Drawn, Settings, c
 from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.readout.fitting import SquareProbe
 
-MOST_UNDONE = 200
+MAX_UNDO = 200
 MASK_PIXELS = 64
-MOST_CHANNELS = 64
-MOST_MINDS = 256
+MAX_CHANNELS = 64
+MAX_INSPECTIONS = 256
 """What was seen before is kept with all it was made from, so that no other thing can take its place in memory."""
 
 
@@ -46,7 +45,7 @@ class Session:
         look_at: the map looked at.
     """
 
-    def __init__(self, desk: Desk, settings: Settings) -> None:
+    def __init__(self, desk: AgentStore, settings: Settings) -> None:
         self._desk = desk
         self._past: list[tuple[Settings, int]] = []
         self.settings = desk.completed(settings)
@@ -55,9 +54,9 @@ class Session:
         self._note_level(drawn=self.settings.level is not None)
         self._written: tuple[LevelBatch | None, str] = (None, "")
         self._sights: dict[str, tuple[Any, ...]] = {}
-        self._minds: dict[tuple[object, ...], tuple[Mind, object]] = {}
+        self._minds: dict[tuple[object, ...], tuple[Inspection, object]] = {}
 
-    def needs(self, message: messages.Known) -> Need | None:
+    def needs(self, message: messages.Known) -> FitRequest | None:
         """Return what must be found before `obey` can be quick.
 
         Raises:
@@ -69,7 +68,7 @@ class Session:
             return self._desk.needs(self._past[-1][0])
         return self._desk.needs(self._pasted(message.text)) if isinstance(message, messages.Paste) else None
 
-    def reading_needed(self) -> Need | None:
+    def reading_needed(self) -> FitRequest | None:
         """Return the reading of the map looked at, where it could be had and was not found yet."""
         return self._desk.reading_needed(self.settings, self.look_at)
 
@@ -179,7 +178,7 @@ class Session:
         if drag and self._past and self._past[-1][1] == drag:
             return
         self._past.append((self.settings, drag))
-        del self._past[:-MOST_UNDONE]
+        del self._past[:-MAX_UNDO]
 
     def _undo(self) -> None:
         if not self._past:
@@ -218,7 +217,7 @@ class Session:
             self._written = (level, _ascii(level, self.scene.family))
         return self._written[1]
 
-    def _mind(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Mind:
+    def _mind(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Inspection:
         """Return one agent's mind, remembered where nothing that it depends on has changed."""
         scene, walker = self.scene, self.scene.walkers[name]
         moment = (id(scene.level), id(walker.episodes), walker.steps)
@@ -229,7 +228,7 @@ class Session:
         if key not in self._minds:
             mind = look(scene, walker, self.look_at or None, edits, probe, self._sights[name][1])
             self._minds[key] = (mind, (scene.level, walker, scene.found, probe))
-            while len(self._minds) > MOST_MINDS:
+            while len(self._minds) > MAX_INSPECTIONS:
                 self._minds.pop(next(iter(self._minds)))
         return self._minds[key][0]
 
@@ -247,7 +246,7 @@ def _ascii(level: LevelBatch, family: Family) -> str:
         return ""
 
 
-def picture(scene: Scene, minds: dict[str, Mind]) -> dict[str, Any]:
+def picture(scene: Scene, minds: dict[str, Inspection]) -> dict[str, Any]:
     """Return a scene at one moment as plain data that a page can draw; maps are packed, see `packed`."""
     level, walkers = scene.level, scene.walkers
     low, high = _range([mind.maps for mind in minds.values() if mind.maps is not None])
@@ -277,11 +276,11 @@ def picture(scene: Scene, minds: dict[str, Mind]) -> dict[str, Any]:
     return data
 
 
-def _side(scene: Scene, walker: Walker, mind: Mind, low: ArrayLike, high: ArrayLike) -> dict[str, Any]:
+def _side(scene: Scene, walker: AgentEpisode, mind: Inspection, low: ArrayLike, high: ArrayLike) -> dict[str, Any]:
     present = walker.episodes.present()
     objects = scene_data(present, 0, scene.family, walker.cell)["objects"]
     slots = [k for k, cell in enumerate(present.objects[0]) if cell >= 0]
-    numbers = [scene.level.kinds[:k].count(scene.level.kinds[k]) for k in slots]
+    numbers = [scene.level.slots[:k].count(scene.level.slots[k]) for k in slots]
     side = {
         "agent": walker.cell,
         "trail": walker.trail,
@@ -295,7 +294,7 @@ def _side(scene: Scene, walker: Walker, mind: Mind, low: ArrayLike, high: ArrayL
     }
     if mind.maps is not None:
         span = np.maximum(np.asarray(high) - np.asarray(low), 1e-9)[:, None, None]
-        side["maps"] = packed((mind.maps[:MOST_CHANNELS] - np.asarray(low)[:, None, None]) / span)
+        side["maps"] = packed((mind.maps[:MAX_CHANNELS] - np.asarray(low)[:, None, None]) / span)
     if mind.reading is not None:
         side["reading"] = packed(np.sqrt(mind.reading))
         side["heading"] = int(mind.reading.argmax())
@@ -306,7 +305,7 @@ def _range(maps: list[Any]) -> tuple[Any, Any]:
     """Return the lowest and highest value of each channel in both agents, so that one colour means one value."""
     if not maps:
         return np.zeros(0), np.zeros(0)
-    both = np.stack(maps)[:, :MOST_CHANNELS]
+    both = np.stack(maps)[:, :MAX_CHANNELS]
     return both.min(axis=(0, 2, 3)), both.max(axis=(0, 2, 3))
 
 
@@ -328,7 +327,7 @@ def looks(family: Family) -> dict[str, Any]:
                 "fills": kind.fills,
                 "still": kind.motion == "still" and not kind.fills,
             }
-            for kind in family.kinds
+            for kind in family.object_types
         },
     }
 

@@ -11,21 +11,20 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import NO_SHIFT, Family
-from goalmaze.envs.levels import LevelBatch, check_cells
+from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 
 if TYPE_CHECKING:
     from goalmaze.experiments.live.config import SceneConfig
 
-LARGEST_SIZE = 31
-SIZES = tuple(range(5, LARGEST_SIZE + 1, 2))
-LONGEST_LINK = 8192
+MAX_SIZE = 31
+SIZES = tuple(range(5, MAX_SIZE + 1, 2))
+MAX_LINK_LENGTH = 8192
 
 Name = Annotated[str, Meta(max_length=300)]
-Size = Annotated[int, Meta(ge=5, le=LARGEST_SIZE)]
+Size = Annotated[int, Meta(ge=5, le=MAX_SIZE)]
 Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Cell = Annotated[int, Meta(ge=0, lt=LARGEST_SIZE**2)]
-Slot = Annotated[int, Meta(ge=-1, lt=LARGEST_SIZE**2)]
+Cell = Annotated[int, Meta(ge=0, lt=MAX_SIZE**2)]
+Slot = Annotated[int, Meta(ge=-1, lt=MAX_SIZE**2)]
 Strength = Annotated[float, Meta(ge=-8, le=8)]
 
 
@@ -38,7 +37,7 @@ class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         objects: the cell in each slot of the family, -1 where empty.
     """
 
-    walls: Annotated[str, Meta(max_length=LARGEST_SIZE**2, pattern="^[01]*$")]
+    walls: Annotated[str, Meta(max_length=MAX_SIZE**2, pattern="^[01]*$")]
     start: Cell
     objects: Annotated[list[Slot], Meta(max_length=64)]
 
@@ -61,9 +60,7 @@ class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{size} has {size * size} and {slots}"
             )
         walls = np.array([wall == "1" for wall in self.walls]).reshape(1, size, size)
-        level = LevelBatch(walls, np.array([self.start]), np.array([self.objects]), family.slots)
-        check_cells(level)
-        return level
+        return LevelBatch(walls, np.array([self.start]), np.array([self.objects]), family).check()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -159,8 +156,8 @@ def read_link(link: str) -> Settings:
         GoalmazeError: it is not one.
     """
     letters = link.rpartition("#")[2].removeprefix("scene=")
-    if len(letters) > LONGEST_LINK:
-        raise GoalmazeError(f"the link has {len(letters)} letters: a scene's has at most {LONGEST_LINK}")
+    if len(letters) > MAX_LINK_LENGTH:
+        raise GoalmazeError(f"the link has {len(letters)} letters: a scene's has at most {MAX_LINK_LENGTH}")
     try:
         data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(data, type=Settings)

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Kind
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.objects import ObjectType
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
 from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import LiveConfig
-from goalmaze.experiments.live.scene import Scene, Walker, why_not_edited
+from goalmaze.experiments.live.scene import AgentEpisode, Scene, why_not_edited
 from goalmaze.experiments.live.settings import settings_of
 
 SECONDS_PER_STEP = 0.25
@@ -73,7 +73,7 @@ def run(config: LiveConfig) -> LiveReport:
         raise GoalmazeError(
             "live draws in a terminal and there is none; leave --terminal out, or add --json to play one level"
         )
-    desk = Desk(config.agent, config.runs)
+    desk = AgentStore(config.agent, config.runs)
     settings = desk.completed(settings_of(config))
     scene = desk.scene(settings)
     if config.json:
@@ -134,7 +134,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
             _paint("●", AGENT_COLOUR) + " agent",
             *(
                 _paint(_glyph(kind), kind.colour) + f" {kind.name}"
-                for kind in scene.family.kinds
+                for kind in scene.family.object_types
                 if kind.name in present
             ),
             *([] if scene.found is None else [_paint("◎", TARGET_COLOUR) + " target of the edit"]),
@@ -163,16 +163,16 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     )
 
 
-def _board(scene: Scene, walker: Walker, cell_width: int, *, target: bool) -> list[str]:
+def _board(scene: Scene, walker: AgentEpisode, cell_width: int, *, target: bool) -> list[str]:
     """Return one maze as lines of coloured text."""
     level = walker.episodes.present()
     marks: dict[int, tuple[str, Colour]] = dict.fromkeys(walker.trail, (GLYPHS["dot"], TRAIL_COLOUR))
-    kinds = {kind.name: kind for kind in scene.family.kinds}
-    for name, cell in zip(level.kinds, level.objects[0].tolist(), strict=True):
+    object_types = {kind.name: kind for kind in scene.family.object_types}
+    for name, cell in zip(level.slots, level.objects[0].tolist(), strict=True):
         if cell == ABSENT:
             continue
         under = marks[cell][0] if cell in marks and cell not in walker.trail and cell_width > 1 else ""
-        marks[cell] = (under + _glyph(kinds[name]), kinds[name].colour)
+        marks[cell] = (under + _glyph(object_types[name]), object_types[name].colour)
     if target:
         marks[scene.target] = (GLYPHS["ring"], TARGET_COLOUR)
     marks[walker.cell] = (GLYPHS["disc"], AGENT_COLOUR)
@@ -187,7 +187,7 @@ def _board(scene: Scene, walker: Walker, cell_width: int, *, target: bool) -> li
     return lines
 
 
-def _glyph(kind: Kind) -> str:
+def _glyph(kind: ObjectType) -> str:
     return GLYPHS.get(kind.shape, kind.letter)
 
 

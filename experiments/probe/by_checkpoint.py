@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent, run_folder
-from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
@@ -57,7 +57,7 @@ def read_checkpoints(config: ProbeConfig) -> CheckpointReport:
     Raises:
         GoalmazeError: the run kept none, or there is no such site or target.
     """
-    kept = series(run_folder(config.agent))
+    kept = checkpoint_series(run_folder(config.agent))
     if not kept:
         raise GoalmazeError(f"{config.agent} kept no checkpoints along its training: choose a run that did, or no --by")
     reports = {}

@@ -11,16 +11,16 @@ from tqdm import tqdm
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import find_site, map_sites
 from goalmaze.envs.errors import unknown
-from goalmaze.envs.family import EVALUATION, FITTING
+from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.tables import number, table
 from goalmaze.experiments.probe.config import ProbeConfig
-from goalmaze.experiments.retarget.task import Errand, draw_errand
+from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.labels import concept_names
 from goalmaze.probes.readout.baselines import Score
 from goalmaze.probes.readout.fitting import SquareProbe
-from goalmaze.probes.readout.reading import Atlas, Look, Material, Reading, gather_material, suited_look
+from goalmaze.probes.readout.reading import Atlas, Look, ProbeData, Reading, gather_material, suited_look
 from goalmaze.probes.steering.probe_direction import direction_pattern
 from goalmaze.probes.targets import target_names
 
@@ -150,21 +150,21 @@ def read_agent(agent: Agent, config: ProbeConfig) -> ProbeReport:
     """
     fit, test = materials(agent, config)
     family = agent.family.resized(config.size)
-    errand = draw_errand(family, config.levels, config.seed)
-    unsteered = errand.run(agent.policy).everywhere.other
+    task = draw_retargeting_task(family, config.levels, config.seed)
+    unsteered = task.run(agent.policy).everywhere.other
     atlas, readings = Atlas(fit, test, config.seed), []
     sites = list(fit.trained)
     found = side_by_side(lambda site: _readings_at(site, agent, config.probe, fit, atlas), sites)
     for at_site in tqdm(found, total=len(sites), desc="probing", unit="site", leave=False, disable=None):
         for one in at_site:
-            steered = _steered(agent, one, fit, errand) if one.concept in target_names(family) else None
+            steered = _steered(agent, one, fit, task) if one.concept in target_names(family) else None
             readings.append(TestedReading(one, steered, unsteered))
     return ProbeReport(
         agent.name, family.name, family.size, config.levels, config.fit_levels, config.seed, tuple(readings)
     )
 
 
-def materials(agent: Agent, config: ProbeConfig) -> tuple[Material, Material]:
+def materials(agent: Agent, config: ProbeConfig) -> tuple[ProbeData, ProbeData]:
     """Return what to fit on and what to judge by, of the sites and targets asked for.
 
     Raises:
@@ -182,14 +182,14 @@ def materials(agent: Agent, config: ProbeConfig) -> tuple[Material, Material]:
     fit, test = (
         gather_material(agent.policy, family, levels, sites, targets, config.seed)
         for levels in (
-            family.levels(config.seed, np.arange(count), family.parting_shift, split)
+            family.levels(config.seed, np.arange(count), family.distinguishing_shift, split)
             for split, count in ((FITTING, config.fit_levels), (EVALUATION, config.levels))
         )
     )
     return fit, test
 
 
-def _readings_at(site: str, agent: Agent, wanted: Look, fit: Material, atlas: Atlas) -> list[Reading]:
+def _readings_at(site: str, agent: Agent, wanted: Look, fit: ProbeData, atlas: Atlas) -> list[Reading]:
     """Return the readings of all that can be read at a site, in the look nearest to the one wanted."""
     is_map = site in map_sites(agent.network)
     looks: dict[Look, list[str]] = {}
@@ -200,11 +200,11 @@ def _readings_at(site: str, agent: Agent, wanted: Look, fit: Material, atlas: At
     return [one for look, concepts in looks.items() for one in atlas.read(site, concepts, look)]
 
 
-def _steered(agent: Agent, reading: Reading, fit: Material, errand: Errand) -> Rate | None:
+def _steered(agent: Agent, reading: Reading, fit: ProbeData, task: RetargetingTask) -> Rate | None:
     """Return how often the agent goes where a probe's direction is written; None where it has none."""
     if not isinstance(reading.probe, SquareProbe):
         return None
     maps, labels = fit.trained[reading.site], fit.labels[reading.concept].values
     kept = labels >= 0
     pattern = direction_pattern(reading.site, reading.probe.direction, maps[kept], labels[kept])
-    return errand.run(agent.policy, [errand.edit(pattern)]).everywhere.other
+    return task.run(agent.policy, [task.edit(pattern)]).everywhere.other

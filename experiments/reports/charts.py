@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.experiments.common.plots import bare
-from goalmaze.experiments.evaluate.goal_inference import Scoreboard
+from goalmaze.experiments.evaluate.goal_inference import GoalInference
 from goalmaze.experiments.evaluate.goal_inference_figures import draw_calibrations, looks_of
 from goalmaze.experiments.evaluate.grid import Grid
 from goalmaze.experiments.evaluate.grid_figures import COLOURS, Measure, arrived, draw_curve, numeric_dials, preference
@@ -149,7 +149,7 @@ def dial_charts(grid: Grid, name: str) -> list[Markup]:
     return found
 
 
-def calibration_chart(board: Scoreboard, name: str) -> Markup:
+def calibration_chart(board: GoalInference, name: str) -> Markup:
     """Return how often actions were taken against the chance that each account gave them."""
     looks = looks_of(board)
 

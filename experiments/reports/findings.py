@@ -11,16 +11,16 @@ import numpy as np
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, FITTING, NO_SHIFT, Family
+from goalmaze.envs.levels import EVALUATION, FITTING, NO_SHIFT, Family
 from goalmaze.experiments.evaluate import grid as grids
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decisions import require_standing
 from goalmaze.experiments.evaluate.evaluate import Evaluation
-from goalmaze.experiments.evaluate.goal_inference import Scoreboard, compare
+from goalmaze.experiments.evaluate.goal_inference import GoalInference, compare
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition, Grid
 from goalmaze.experiments.evaluate.setup import played
 from goalmaze.experiments.reports.config import ReportConfig
-from goalmaze.experiments.reports.highlights import Played, Telling, played_on, tell
+from goalmaze.experiments.reports.highlights import Highlights, Played, played_on, tell
 from goalmaze.experiments.reports.pairs import Pair, pairs
 from goalmaze.experiments.reports.summary import Verdict, verdict
 from goalmaze.experiments.reports.training_log import Origin, origin
@@ -56,10 +56,10 @@ class AgentFindings:
     verdict: Verdict
     trained: Evaluation
     apart: Evaluation
-    tellings: tuple[Telling, ...]
+    tellings: tuple[Highlights, ...]
     as_trained: Played
     parted: Played
-    board: Scoreboard | None
+    board: GoalInference | None
     no_board: str
 
     @property
@@ -161,8 +161,8 @@ def find(config: ReportConfig, agents: Sequence[Agent], tick: Tick) -> FamilyFin
 
 
 def _find(agent: Agent, world: Family, grid: Grid, config: ReportConfig) -> AgentFindings:
-    trained, apart = (_evaluation(grid, agent.name, shift) for shift in (NO_SHIFT, world.parting_shift))
-    as_trained, parted = (_play(agent, world, shift, config) for shift in (NO_SHIFT, world.parting_shift))
+    trained, apart = (_evaluation(grid, agent.name, shift) for shift in (NO_SHIFT, world.distinguishing_shift))
+    as_trained, parted = (_play(agent, world, shift, config) for shift in (NO_SHIFT, world.distinguishing_shift))
     board, reason = _score(agent, world, parted, config)
     return AgentFindings(
         agent=agent,
@@ -191,7 +191,7 @@ def _play(agent: Agent, world: Family, shift: str, config: ReportConfig) -> Play
     return played_on(shift, rollout(agent.policy, levels, world, seed=config.seed, greedy=config.greedy), world)
 
 
-def _score(agent: Agent, world: Family, parted: Played, config: ReportConfig) -> tuple[Scoreboard | None, str]:
+def _score(agent: Agent, world: Family, parted: Played, config: ReportConfig) -> tuple[GoalInference | None, str]:
     """Return the scoreboard of an agent, or why there is none."""
     try:
         require_standing(world)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import NEVER, Trajectory
-from goalmaze.envs.family import Family
+from goalmaze.envs.cells import Bools
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Bools
+from goalmaze.envs.levels import Family
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.outcomes import EpisodeOutcomes, episode_outcomes
@@ -38,7 +38,7 @@ class Episode:
 
 
 @dataclasses.dataclass(frozen=True)
-class Telling:
+class Highlights:
     """Episodes of one kind, the most telling first.
 
     Attributes:
@@ -74,14 +74,14 @@ def played_on(shift: str, trajectory: Trajectory, family: Family) -> Played:
     return Played(shift, trajectory, episode_outcomes(trajectory, family))
 
 
-def tell(trained: Played, apart: Played, family: Family) -> tuple[Telling, ...]:
+def tell(trained: Played, apart: Played, family: Family) -> tuple[Highlights, ...]:
     """Return the episodes of an agent to be looked at, from how it played as trained and where goal and cue part."""
     goals = _by_goal(apart, family) if apart.outcomes.clear.any() else (_by_regret(apart, family),)
     wrong, right = goals[:1], goals[1:]
     return (*wrong, _lost(apart, family), _lost(trained, family), *right)
 
 
-def _by_goal(apart: Played, family: Family) -> tuple[Telling, Telling]:
+def _by_goal(apart: Played, family: Family) -> tuple[Highlights, Highlights]:
     """Return the episodes in which it went straight to the cue, and those in which it went straight to the goal."""
     found = apart.outcomes
     direct = found.clear & (found.directness >= DIRECT)
@@ -92,7 +92,7 @@ def _by_goal(apart: Played, family: Family) -> tuple[Telling, Telling]:
         which = direct & (found.first == name)
         order = _ordered(which, sign * found.farther, -found.directness)
         tellings.append(
-            Telling(
+            Highlights(
                 name=name,
                 title=f"Went straight to the {thing}",
                 rule=(
@@ -108,13 +108,13 @@ def _by_goal(apart: Played, family: Family) -> tuple[Telling, Telling]:
     return tellings[0], tellings[1]
 
 
-def _by_regret(apart: Played, family: Family) -> Telling:
+def _by_regret(apart: Played, family: Family) -> Highlights:
     """Return the episodes that left most of the true reward, for families where no one goal and cue part."""
     found = apart.outcomes
     best = family.optimal_returns(apart.trajectory.levels, 1.0)
     which = ~found.all_reached & (best > 0)
     order = _ordered(which, -found.regret)
-    return Telling(
+    return Highlights(
         name="regret",
         title="Left true reward lying",
         rule="did not earn all the true reward that the level offers; first those with most regret",
@@ -133,19 +133,19 @@ def _by_regret(apart: Played, family: Family) -> Telling:
     )
 
 
-def _lost(played: Played, family: Family) -> Telling:
+def _lost(played: Played, family: Family) -> Highlights:
     """Return the episodes in which neither goal nor cue was reached, though one could have been."""
     found, levels = played.outcomes, played.trajectory.levels
     from_start = distances(levels, levels.start)
     ways = [
         pick(from_start, levels.objects[:, k])
-        for k, kind in enumerate(levels.kinds)
+        for k, kind in enumerate(levels.slots)
         if kind in (family.goal, family.cue)
     ]
     nearest = np.minimum.reduce(ways)
     possible = nearest < UNREACHABLE
     which = possible & ~found.arrived
-    return Telling(
+    return Highlights(
         name="lost",
         title="Got nowhere",
         rule=f"reached neither {family.goal} nor {family.cue} within {family.time_limit} steps; first those where one "

@@ -16,8 +16,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import Trajectory
-from goalmaze.envs.family import Family, Kind
-from goalmaze.envs.levels import ABSENT, Bools, LevelBatch
+from goalmaze.envs.cells import ABSENT, Bools
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.objects import ObjectType
 from goalmaze.envs.rendering import LAMP_CELL, shape_mask
 
 Points = NDArray[np.float64]
@@ -101,8 +102,8 @@ def _walls(walls: Bools) -> str:
 
 
 def _things(levels: LevelBatch, b: int, family: Family) -> Markup:
-    kinds = {kind.name: kind for kind in family.kinds}
-    places = [(kinds[name], int(cell)) for name, cell in zip(levels.kinds, levels.objects[b], strict=True)]
+    object_types = {kind.name: kind for kind in family.object_types}
+    places = [(object_types[name], int(cell)) for name, cell in zip(levels.slots, levels.objects[b], strict=True)]
     return Markup("").join(
         _thing(kind, *_corner(LAMP_CELL if kind.fills else cell, levels.width))
         for kind, cell in places
@@ -110,7 +111,7 @@ def _things(levels: LevelBatch, b: int, family: Family) -> Markup:
     )
 
 
-def _thing(kind: Kind, x: float, y: float) -> Markup:
+def _thing(kind: ObjectType, x: float, y: float) -> Markup:
     return Markup('<use class="thing" href="#shape-{}" x="{}" y="{}" width="{}" height="{}" fill="{}"/>').format(
         kind.shape, x, y, CELL, CELL, "#{:02x}{:02x}{:02x}".format(*kind.colour)
     )
@@ -162,5 +163,5 @@ def legend(family: Family, present: Iterable[str]) -> list[tuple[Markup, str]]:
         (way, "way of the agent"),
         (Markup('<circle class="end" cx="5" cy="5" r="1.7"/>'), "where the drawn way ends"),
     ]
-    marks += [(_thing(kind, 0, 0), kind.name) for kind in family.kinds if kind.name in there]
+    marks += [(_thing(kind, 0, 0), kind.name) for kind in family.object_types if kind.name in there]
     return [(frame.format(CELL, mark), name) for mark, name in marks]

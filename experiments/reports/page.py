@@ -15,14 +15,14 @@ import jinja2
 from markupsafe import Markup
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import NO_SHIFT, Family
+from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import FIT_LEVELS, AgentFindings, FamilyFindings, asked
 from goalmaze.experiments.reports.glossary import GLOSSARY
-from goalmaze.experiments.reports.highlights import SHOWN, Played, Telling, as_trained
+from goalmaze.experiments.reports.highlights import SHOWN, Highlights, Played, as_trained
 from goalmaze.experiments.reports.summary import RULE
 
 PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")
@@ -62,7 +62,7 @@ def rendered(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
     engine.filters |= {"figure": figure, "percent": percent, "chance": chance, "exact": exact}
     return engine.get_template("report.html").render(
         style=Markup(_template("style.css")),
-        symbols=mazes.symbols(kind.shape for one in families for kind in one.family.kinds),
+        symbols=mazes.symbols(kind.shape for one in families for kind in one.family.object_types),
         families=[_section(i, one, config) for i, one in enumerate(families)],
         agents=[agent for one in families for agent in one.agents],
         anchors={agent.name: f"f{i}-a{k}" for i, one in enumerate(families) for k, agent in enumerate(one.agents)},
@@ -111,7 +111,7 @@ def _agent(name: str, one: AgentFindings, config: ReportConfig) -> dict[str, Any
     }
 
 
-def _gallery(one: AgentFindings, telling: Telling, already: str) -> Gallery:
+def _gallery(one: AgentFindings, telling: Highlights, already: str) -> Gallery:
     """Return the drawings of one kind of episode, without the first where it is shown already."""
     played = one.parted if telling.shift == one.parted.shift else one.as_trained
     drawings = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.experiments.evaluate.agent_label import CAPABLE, LEANING, label
 from goalmaze.experiments.evaluate.evaluate import Evaluation
 from goalmaze.experiments.statistics.intervals import Rate

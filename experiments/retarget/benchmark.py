@@ -16,7 +16,7 @@ from goalmaze.experiments.retarget.bins import ALL, bins_of
 from goalmaze.experiments.retarget.candidates import Candidate
 from goalmaze.experiments.retarget.oracles import UPPER_BOUNDS
 from goalmaze.experiments.retarget.side_effects import Effects, side_effects
-from goalmaze.experiments.retarget.task import Errand, draw_errand
+from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.retarget.trials import EVERY, FIRST, Label, Trial, attempt
 from goalmaze.experiments.statistics.comparisons import paired
 from goalmaze.experiments.statistics.intervals import Rate
@@ -89,7 +89,7 @@ class Judged:
         trials: what was tried on them.
     """
 
-    errand: Errand
+    task: RetargetingTask
     trials: tuple[Trial, ...]
 
     def find(self, condition: str, candidate: Candidate | None = None, steps: str | None = None) -> Trial:
@@ -132,7 +132,7 @@ class Benchmark:
                 for one, effects in zip(self.candidates, self.effects, strict=True)
             ],
             "rows": [
-                row for judged in self.sizes for trial in judged.trials for row in trial.rows(bins_of(judged.errand))
+                row for judged in self.sizes for trial in judged.trials for row in trial.rows(bins_of(judged.task))
             ],
         }
 
@@ -146,7 +146,7 @@ class Benchmark:
 
 
 def benchmark(
-    policy: NetworkPolicy, errands: Sequence[Errand], candidates: Sequence[Candidate], bounds: bool = False
+    policy: NetworkPolicy, tasks: Sequence[RetargetingTask], candidates: Sequence[Candidate], bounds: bool = False
 ) -> Benchmark:
     """Judge edits on errands, one for each size, the first at the size the edits were found at.
 
@@ -159,58 +159,58 @@ def benchmark(
     Raises:
         GoalmazeError: an edit does not fit one of the sizes; nothing has been tried then.
     """
-    for errand in errands:
+    for task in tasks:
         for one in candidates:
-            one.edits(errand.first(1))
+            one.edits(task.first(1))
     sizes = []
-    for place, errand in enumerate(errands):
-        work = _trials(policy, errand, candidates, first=place == 0, bounds=bounds and place == 0)
-        found = tqdm(work, desc=f"benchmark {errand.family.size}x{errand.family.size}", unit="trial", disable=None)
-        sizes.append(Judged(errand, tuple(found)))
-    effects = [side_effects(policy, errands[0], one.found, one.strength) for one in candidates]
+    for place, task in enumerate(tasks):
+        work = _trials(policy, task, candidates, first=place == 0, bounds=bounds and place == 0)
+        found = tqdm(work, desc=f"benchmark {task.family.size}x{task.family.size}", unit="trial", disable=None)
+        sizes.append(Judged(task, tuple(found)))
+    effects = [side_effects(policy, tasks[0], one.found, one.strength) for one in candidates]
     return Benchmark(tuple(candidates), tuple(sizes), tuple(effects))
 
 
-def draw_errands(errand: Errand, sizes: Sequence[int]) -> list[Errand]:
+def draw_errands(task: RetargetingTask, sizes: Sequence[int]) -> list[RetargetingTask]:
     """Return an errand and others like it at further sizes."""
-    levels = len(errand.levels)
-    return [errand, *(draw_errand(errand.family.resized(size), levels, errand.seed) for size in sizes)]
+    levels = len(task.levels)
+    return [task, *(draw_retargeting_task(task.family.resized(size), levels, task.seed) for size in sizes)]
 
 
 def _trials(
-    policy: NetworkPolicy, errand: Errand, candidates: Sequence[Candidate], first: bool, bounds: bool
+    policy: NetworkPolicy, task: RetargetingTask, candidates: Sequence[Candidate], first: bool, bounds: bool
 ) -> Iterator[Trial]:
-    yield attempt(Label(trials.NONE), errand, policy)
-    yield attempt(Label(trials.MOVED_CUE), errand, policy, levels=errand.cue_moved().levels)
-    yield attempt(Label(trials.MOVED_BOTH), errand, policy, levels=errand.seen_moved())
+    yield attempt(Label(trials.NONE), task, policy)
+    yield attempt(Label(trials.MOVED_CUE), task, policy, levels=task.cue_moved().levels)
+    yield attempt(Label(trials.MOVED_BOTH), task, policy, levels=task.seen_moved())
     for one in candidates:
-        edits = one.edits(errand)
-        yield attempt(Label(trials.EDIT, one.site, one.method, EVERY), errand, policy, edits)
+        edits = one.edits(task)
+        yield attempt(Label(trials.EDIT, one.site, one.method, EVERY), task, policy, edits)
         if first:
-            yield attempt(Label(trials.EDIT, one.site, one.method, FIRST), errand, policy, edits)
-            yield from _controls(policy, errand, one)
+            yield attempt(Label(trials.EDIT, one.site, one.method, FIRST), task, policy, edits)
+            yield from _controls(policy, task, one)
     for site in dict.fromkeys(one.site for one in candidates) if bounds else ():
         for name, make in UPPER_BOUNDS.items():
-            yield attempt(Label(trials.BOUND, site, name, EVERY), errand, policy, [make(policy, errand, site)])
+            yield attempt(Label(trials.BOUND, site, name, EVERY), task, policy, [make(policy, task, site)])
 
 
-def _controls(policy: NetworkPolicy, errand: Errand, one: Candidate) -> Iterator[Trial]:
+def _controls(policy: NetworkPolicy, task: RetargetingTask, one: Candidate) -> Iterator[Trial]:
     """Yield what must fail: noise of the edit's norm, another maze's edit, the edit under layers never trained."""
 
     def label(condition: str) -> Label:
         return Label(condition, one.site, one.method, EVERY)
 
-    edits = one.edits(errand)
-    yield attempt(label(trials.RANDOM), errand, policy, errand.noise(one.found, one.strength))
-    yield attempt(label(trials.OTHER_MAZE), errand, policy, errand.edits_of_another(one.found, one.strength))
+    edits = one.edits(task)
+    yield attempt(label(trials.RANDOM), task, policy, task.noise(one.found, one.strength))
+    yield attempt(label(trials.OTHER_MAZE), task, policy, task.edits_of_another(one.found, one.strength))
     last = edits[-1].site
-    blank = NetworkPolicy(untrained_above(policy.network, last, errand.seed))
-    yield attempt(label(trials.UNTRAINED), errand, blank, edits)
-    yield attempt(label(trials.UNTRAINED_NONE), errand, blank)
+    blank = NetworkPolicy(untrained_above(policy.network, last, task.seed))
+    yield attempt(label(trials.UNTRAINED), task, blank, edits)
+    yield attempt(label(trials.UNTRAINED_NONE), task, blank)
 
 
 def _conditions(judged: Judged) -> str:
-    size = judged.errand.family.size
+    size = judged.task.family.size
     rows = []
     for one in judged.trials:
         found, label = one.outcomes(), one.label
@@ -220,7 +220,7 @@ def _conditions(judged: Judged) -> str:
         ends = [found.other, f"{found.exit.value:.2f}", f"{found.neither.value:.2f}", off]
         rows.append([*what, *ends, "-" if path != path else f"{path:.2f}"])
     headers = ["condition", "site", "method", "steps", "target", "exit", "neither", "goal off the way", "path"]
-    return f"{size}x{size}, {len(judged.errand.levels)} held-out mazes\n{table(headers, rows)}"
+    return f"{size}x{size}, {len(judged.task.levels)} held-out mazes\n{table(headers, rows)}"
 
 
 def _binned(report: Benchmark) -> str:
@@ -230,7 +230,7 @@ def _binned(report: Benchmark) -> str:
     names = [trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH]
     names += [f"{one.method} {one.site}" for one in report.candidates]
     rows = []
-    for within in bins_of(own.errand):
+    for within in bins_of(own.task):
         if within.name == ALL or not within.mazes.any():
             continue
         steps = "" if within.low is None else f" {within.low}-{'' if within.high is None else within.high}"

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 
+from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Bools, Cells
 from goalmaze.envs.solving import distances, pick
-from goalmaze.experiments.retarget.task import Errand
+from goalmaze.experiments.retarget.task import RetargetingTask
 
 ALL, CLEAR, BLOCKED = "all", "goal-off-way", "goal-on-way"
 DISTANCE, OFF_PATH = "distance", "off-path-distance"
@@ -35,17 +35,17 @@ class Bin:
     mazes: Bools
 
 
-def bins_of(errand: Errand) -> list[Bin]:
+def bins_of(task: RetargetingTask) -> list[Bin]:
     """Return all bins of an errand; those of one name part its mazes."""
-    everything = np.ones(len(errand.levels), np.bool_)
+    everything = np.ones(len(task.levels), np.bool_)
     found = [
         Bin(ALL, None, None, everything),
-        Bin(CLEAR, None, None, errand.off_path),
-        Bin(BLOCKED, None, None, ~errand.off_path),
+        Bin(CLEAR, None, None, task.off_path),
+        Bin(BLOCKED, None, None, ~task.off_path),
     ]
     for name, steps, bounds in (
-        (DISTANCE, target_distances(errand), DISTANCES),
-        (OFF_PATH, off_path_distances(errand), OFF_PATHS),
+        (DISTANCE, target_distances(task), DISTANCES),
+        (OFF_PATH, off_path_distances(task), OFF_PATHS),
     ):
         for low, end in zip(bounds, (*bounds[1:], None), strict=True):
             inside = (steps >= low) & (steps < (UNREACHABLE if end is None else end))
@@ -53,16 +53,16 @@ def bins_of(errand: Errand) -> list[Bin]:
     return found
 
 
-def target_distances(errand: Errand) -> Cells:
+def target_distances(task: RetargetingTask) -> Cells:
     """Return int32 [B], steps from start to target."""
-    return pick(distances(errand.levels, errand.levels.start), errand.targets)
+    return pick(distances(task.levels, task.levels.start), task.targets)
 
 
-def off_path_distances(errand: Errand) -> Cells:
+def off_path_distances(task: RetargetingTask) -> Cells:
     """Return int32 [B], steps from the target to the nearest cell on a shortest way from the start to the goal."""
-    levels = errand.levels
-    from_start, to_goal = distances(levels, levels.start), distances(levels, errand.goals)
-    on_way = (from_start + to_goal == pick(from_start, errand.goals)[:, None]) & (to_goal < UNREACHABLE)
-    off = np.where(on_way, distances(levels, errand.targets), UNREACHABLE)
+    levels = task.levels
+    from_start, to_goal = distances(levels, levels.start), distances(levels, task.goals)
+    on_way = (from_start + to_goal == pick(from_start, task.goals)[:, None]) & (to_goal < UNREACHABLE)
+    off = np.where(on_way, distances(levels, task.targets), UNREACHABLE)
     nearest: Cells = off.min(axis=1)
     return nearest

@@ -11,12 +11,12 @@ import torch
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import find_site, map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.retarget.task import Errand
-from goalmaze.probes.context import Workshop
+from goalmaze.experiments.retarget.task import RetargetingTask
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.composition import Found
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.steering import any_method
 
 BY_CELL = ("cell-means", "cell-table")
@@ -41,9 +41,9 @@ class Candidate:
     strength: float = 1.0
     channels: tuple[int, ...] | None = None
 
-    def edits(self, errand: Errand) -> list[Edit]:
+    def edits(self, task: RetargetingTask) -> list[Edit]:
         """Return the edits of an errand's mazes."""
-        return errand.edits(self.found, self.strength)
+        return task.edits(self.found, self.strength)
 
     def json(self) -> dict[str, Any]:
         """Return what describes it as plain data."""
@@ -52,8 +52,8 @@ class Candidate:
             "method": self.method,
             "strength": self.strength,
             "channels": None if self.channels is None else list(self.channels),
-            "knows": sorted(self.found.knows),
-            "upper_bound": not is_fair(self.found.knows),
+            "knows": sorted(self.found.uses),
+            "upper_bound": not uses_only_cells(self.found.uses),
         }
 
     def text(self) -> str:
@@ -62,14 +62,14 @@ class Candidate:
         return f"{self.method} at {self.site}, {channels}, strength {self.strength:g}"
 
 
-def find_candidate(workshop: Workshop, site: str, method: str, strength: float = 1.0) -> Candidate:
+def find_candidate(context: FitContext, site: str, method: str, strength: float = 1.0) -> Candidate:
     """Return what a method finds at a site.
 
     Raises:
         GoalmazeError: there is no such method, or no such site, or it needs a map and the site is none.
     """
-    suited(workshop.policy.network, [site], [method])
-    return Candidate(site, method, any_method(method).find(workshop, site), strength)
+    suited(context.policy.network, [site], [method])
+    return Candidate(site, method, any_method(method).find(context, site), strength)
 
 
 def narrowed(pattern: GoalPattern, count: int) -> tuple[GoalPattern, tuple[int, ...]]:

@@ -9,16 +9,16 @@ from typing import Any
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import FITTING, Family
+from goalmaze.envs.levels import FITTING, Family
 from goalmaze.experiments.retarget import comparison
 from goalmaze.experiments.retarget.benchmark import Benchmark, benchmark, draw_errands
 from goalmaze.experiments.retarget.candidates import Candidate, find_candidate, half_depth, suited
-from goalmaze.experiments.retarget.comparison import RetargetReport, make_workshop
+from goalmaze.experiments.retarget.comparison import RetargetReport, make_fit_context
 from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.ledger import Ledger, keep_ledger
 from goalmaze.experiments.retarget.search import MOST, Search, search
-from goalmaze.experiments.retarget.task import draw_errand
-from goalmaze.probes.context import Workshop
+from goalmaze.experiments.retarget.task import draw_retargeting_task
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.steering import all_methods
 
 BENCHMARKED = ("mean-pattern", "expert-pattern")
@@ -100,44 +100,44 @@ def steer(config: RetargetConfig) -> SteeringReport:
             f"the network of {config.agent} has no maps of squares, so its edits are for "
             f"{family.size}x{family.size} alone: leave --sizes out"
         )
-    errands = draw_errands(draw_errand(family, config.levels, config.seed), config.sizes)
-    workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
+    tasks = draw_errands(draw_retargeting_task(family, config.levels, config.seed), config.sizes)
+    context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
     report = SteeringReport(config.agent, family.name, family.size, config.levels, config.fit_levels, config.seed)
     if config.ledger:
-        kept = keep_ledger(workshop, errands[0], _entries(config, agent), config.strength)
+        kept = keep_ledger(context, tasks[0], _entries(config, agent), config.strength)
         report = dataclasses.replace(report, ledger=kept)
     candidates: list[Candidate] = []
     if config.auto:
-        found = _search(config, workshop, family)
+        found = _search(config, context, family)
         candidates = [found.chosen]
         report = dataclasses.replace(report, search=found)
     elif config.benchmark or not config.ledger:
-        candidates = _named(config, agent, workshop)
+        candidates = _named(config, agent, context)
     if config.benchmark or config.auto:
-        report = dataclasses.replace(report, benchmark=benchmark(agent.policy, errands, candidates, config.bounds))
+        report = dataclasses.replace(report, benchmark=benchmark(agent.policy, tasks, candidates, config.bounds))
     if config.figures is not None:
         from goalmaze.experiments.retarget.figures import draw_edit
         from goalmaze.experiments.retarget.ledger_figures import draw_ledger
 
-        drawn = draw_edit(agent.policy, errands[0], candidates[0], config.figures) if candidates else []
+        drawn = draw_edit(agent.policy, tasks[0], candidates[0], config.figures) if candidates else []
         drawn += [] if report.ledger is None else draw_ledger(report.ledger, config.figures)
         report = dataclasses.replace(report, pictures=tuple(drawn))
     return report
 
 
-def _search(config: RetargetConfig, workshop: Workshop, family: Family) -> Search:
+def _search(config: RetargetConfig, context: FitContext, family: Family) -> Search:
     # another seed: the edits were learned on the workshop's own mazes
-    rehearsal = draw_errand(family, MOST, config.seed + 1, FITTING)
+    rehearsal = draw_retargeting_task(family, MOST, config.seed + 1, FITTING)
     # an edit that is to do at other sizes too must be one of squares
-    sites = config.sites or (map_sites(workshop.policy.network) if config.sizes else ())
-    return search(workshop, rehearsal, sites, config.methods)
+    sites = config.sites or (map_sites(context.policy.network) if config.sizes else ())
+    return search(context, rehearsal, sites, config.methods)
 
 
-def _named(config: RetargetConfig, agent: Agent, workshop: Workshop) -> list[Candidate]:
+def _named(config: RetargetConfig, agent: Agent, context: FitContext) -> list[Candidate]:
     """Return the edits of the sites and methods named, or of the usual ones."""
     sites = config.sites or tuple(dict.fromkeys((usual_sites(agent.network)[0], half_depth(agent.network))))
     pairs = suited(agent.network, sites, config.methods, BENCHMARKED)
-    return [find_candidate(workshop, site, method, config.strength) for site, method in pairs]
+    return [find_candidate(context, site, method, config.strength) for site, method in pairs]
 
 
 def _entries(config: RetargetConfig, agent: Agent) -> list[tuple[str, str]]:

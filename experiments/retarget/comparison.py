@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.envs.family import FITTING, Family
+from goalmaze.envs.levels import FITTING, Family
 from goalmaze.experiments.common.tables import interval, table
 from goalmaze.experiments.retarget.candidates import suited
 from goalmaze.experiments.retarget.config import RetargetConfig
-from goalmaze.experiments.retarget.task import Arrivals, Errand, draw_errand, united_levels
+from goalmaze.experiments.retarget.task import Arrivals, RetargetingTask, draw_retargeting_task, united_levels
 from goalmaze.experiments.retarget.trials import shares
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.composition import Found
 from goalmaze.probes.steering import any_method
 
@@ -143,16 +143,16 @@ def run(config: RetargetConfig) -> RetargetReport:
     agent = load_agent(config.agent)
     family = agent.family.resized(config.size)
     tasks = suited(agent.network, config.sites, config.methods, METHODS)
-    workshop = make_workshop(agent.policy, family, config.fit_levels, config.seed)
-    judge = draw_errand(family, config.levels, config.seed)
-    rehearsal = draw_errand(family, min(config.fit_levels, REHEARSED), config.seed, FITTING)
+    context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
+    judge = draw_retargeting_task(family, config.levels, config.seed)
+    rehearsal = draw_retargeting_task(family, min(config.fit_levels, REHEARSED), config.seed, FITTING)
     rows = [
         Row(NONE, None, None, judge.run(agent.policy)),
         Row(MOVED_CUE, None, None, judge.cue_moved().run(agent.policy)),
     ]
     rehearsed: dict[tuple[str, str], float] = {}
     for site, method in tqdm(tasks, desc="retargeting", unit="edit", disable=None):
-        found = any_method(method).find(workshop, site)
+        found = any_method(method).find(context, site)
         rehearsed[site, method] = _target_rate(rehearsal, agent.policy, found, config.strength)
         edits = judge.edits(found, config.strength)
         noise = judge.noise(found, config.strength)
@@ -171,10 +171,10 @@ def run(config: RetargetConfig) -> RetargetReport:
     )
 
 
-def make_workshop(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> Workshop:
+def make_fit_context(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> FitContext:
     """Return the mazes, the cue on the goal, and the policy that steering methods learn from."""
-    return Workshop(policy, family, united_levels(family, levels, seed, FITTING), seed)
+    return FitContext(policy, family, united_levels(family, levels, seed, FITTING), seed)
 
 
-def _target_rate(errand: Errand, policy: NetworkPolicy, found: Found, strength: float) -> float:
-    return errand.run(policy, errand.edits(found, strength)).everywhere.other.value
+def _target_rate(task: RetargetingTask, policy: NetworkPolicy, found: Found, strength: float) -> float:
+    return task.run(policy, task.edits(found, strength)).everywhere.other.value

@@ -24,7 +24,7 @@ from goalmaze.experiments.common.plots import hexadecimal, save_figures
 from goalmaze.experiments.retarget.bins import off_path_distances, target_distances
 from goalmaze.experiments.retarget.candidates import Candidate
 from goalmaze.experiments.retarget.path_probability import path_chances
-from goalmaze.experiments.retarget.task import Errand
+from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.activations import captured
 from goalmaze.probes.edits.base import Edit, applied
 
@@ -36,33 +36,33 @@ MAZES_SHOWN = 3
 Floats = NDArray[np.float64]
 
 
-def draw_edit(policy: NetworkPolicy, errand: Errand, chosen: Candidate, folder: Path) -> list[Path]:
+def draw_edit(policy: NetworkPolicy, task: RetargetingTask, chosen: Candidate, folder: Path) -> list[Path]:
     """Draw an edit's vector fields, heat maps and, unless its site holds features, maps into a folder."""
-    telling = telling_mazes(errand)
+    telling = telling_mazes(task)
     figures = {
-        "retarget-field": vector_fields(policy, errand, int(telling[0]), chosen),
-        "retarget-heat": heat_maps(policy, errand, telling[:MAZES_SHOWN], chosen),
+        "retarget-field": vector_fields(policy, task, int(telling[0]), chosen),
+        "retarget-heat": heat_maps(policy, task, telling[:MAZES_SHOWN], chosen),
     }
-    if _held(policy, errand, errand.levels, 0, chosen.edits(errand)[0].site).dim() == 3:
-        figures["retarget-activations"] = activation_maps(policy, errand, int(telling[0]), chosen)
+    if _held(policy, task, task.levels, 0, chosen.edits(task)[0].site).dim() == 3:
+        figures["retarget-activations"] = activation_maps(policy, task, int(telling[0]), chosen)
     return save_figures(figures, folder)
 
 
-def telling_mazes(errand: Errand) -> NDArray[np.intp]:
+def telling_mazes(task: RetargetingTask) -> NDArray[np.intp]:
     """Return the rows of mazes that show something, best first: the target far, off the way to the goal and back."""
-    way = np.minimum(target_distances(errand), off_path_distances(errand))
-    return np.argsort(-way * errand.off_path, kind="stable")
+    way = np.minimum(target_distances(task), off_path_distances(task))
+    return np.argsort(-way * task.off_path, kind="stable")
 
 
-def field_of(policy: NetworkPolicy, errand: Errand, b: int, edits: Sequence[Edit] = ()) -> Floats:
+def field_of(policy: NetworkPolicy, task: RetargetingTask, b: int, edits: Sequence[Edit] = ()) -> Floats:
     """Return float64 [H*W, 2], the mean move (right, down) of the agent on each free cell of maze b, NaN elsewhere."""
-    levels = errand.levels
+    levels = task.levels
     free = distances(levels, levels.start)[b] < UNREACHABLE
     free[levels.objects[b][levels.objects[b] >= 0]] = False
     cells = np.flatnonzero(free)
     rows = np.full(len(cells), b)
     put = levels.take(rows).started(cells)
-    seen = observations_of(policy, errand.family, put)
+    seen = observations_of(policy, task.family, put)
     with applied(policy, edits):
         up, right, down, left = policy.begin(levels).probabilities(rows, seen, put.start).astype(np.float64).T
     result = np.full((levels.height * levels.width, 2), np.nan)
@@ -70,9 +70,9 @@ def field_of(policy: NetworkPolicy, errand: Errand, b: int, edits: Sequence[Edit
     return result
 
 
-def vector_fields(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candidate) -> Figure:
+def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen: Candidate) -> Figure:
     """Return maze b three times: arrows of the unedited agent, of the edited one, and their difference."""
-    before, after = field_of(policy, errand, b), field_of(policy, errand, b, chosen.edits(errand))
+    before, after = field_of(policy, task, b), field_of(policy, task, b, chosen.edits(task))
     figure = Figure(figsize=(12.6, 5.0))
     axes = figure.subplots(1, 3, gridspec_kw={"left": 0.02, "right": 0.98, "top": 0.8, "bottom": 0.09, "wspace": 0.06})
     _heading(figure, "Where the agent would go from every cell", chosen)
@@ -81,8 +81,8 @@ def vector_fields(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candida
         (axes[1], after, AFTER, "edited: to the target"),
         (axes[2], after - before, CHANGE, "what the edit changed"),
     ):
-        _maze(one, errand, b, title)
-        _arrows(one, field, errand.levels.width, colour)
+        _maze(one, task, b, title)
+        _arrows(one, field, task.levels.width, colour)
     marks = [Line2D([], [], linestyle="", marker="o", markersize=10, color="none", markeredgecolor=TARGET)]
     figure.legend(
         handles=marks, labels=["target of the edit: nothing in the maze marks it"], loc="lower center", frameon=False
@@ -90,7 +90,7 @@ def vector_fields(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candida
     return figure
 
 
-def heat_maps(policy: NetworkPolicy, errand: Errand, mazes: NDArray[np.intp], chosen: Candidate) -> Figure:
+def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.intp], chosen: Candidate) -> Figure:
     """Return, for some mazes, how likely the shortest way to every cell is: unedited, and edited to go there."""
     figure = Figure(figsize=(3.6 * len(mazes) + 1.2, 8.0))
     axes = figure.subplots(
@@ -101,13 +101,13 @@ def heat_maps(policy: NetworkPolicy, errand: Errand, mazes: NDArray[np.intp], ch
     )
     _heading(figure, "To which cells can it be sent?", chosen)
     for column, b in enumerate(mazes):
-        one, cells = every_target(errand, int(b))
+        one, cells = every_target(task, int(b))
         for row, edits in enumerate(([], chosen.edits(one))):
             chances = path_chances(policy, one.family, one.levels, one.goals, one.targets, edits)
             heat = np.full(one.levels.height * one.levels.width, np.nan)
             heat[cells] = chances
             place = axes[row, column]
-            _maze(place, errand, int(b), "", target=False)
+            _maze(place, task, int(b), "", target=False)
             shown = place.imshow(
                 heat.reshape(one.levels.height, -1),
                 cmap="viridis",
@@ -129,23 +129,23 @@ def heat_maps(policy: NetworkPolicy, errand: Errand, mazes: NDArray[np.intp], ch
     return figure
 
 
-def every_target(errand: Errand, b: int) -> tuple[Errand, NDArray[np.intp]]:
+def every_target(task: RetargetingTask, b: int) -> tuple[RetargetingTask, NDArray[np.intp]]:
     """Return an errand to every free cell of maze b but its objects' and its start, and these cells [N]."""
-    levels = errand.levels
+    levels = task.levels
     reached = distances(levels, levels.start)[b] < UNREACHABLE
     reached[levels.objects[b][levels.objects[b] >= 0]] = False
     reached[levels.start[b]] = False
     cells = np.flatnonzero(reached)
-    return errand.towards(levels.take(np.full(len(cells), b)), cells.astype(np.int32)), cells
+    return task.towards(levels.take(np.full(len(cells), b)), cells.astype(np.int32)), cells
 
 
-def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candidate) -> Figure:
+def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen: Candidate) -> Figure:
     """Return the channels of the edited site that the edit changes most in maze b: before, after, goal really moved."""
-    edits = chosen.edits(errand)
+    edits = chosen.edits(task)
     site = edits[0].site
-    plain = _held(policy, errand, errand.levels, b, site)
-    edited = _held(policy, errand, errand.levels, b, site, edits)
-    moved = _held(policy, errand, errand.seen_moved(), b, site)
+    plain = _held(policy, task, task.levels, b, site)
+    edited = _held(policy, task, task.levels, b, site, edits)
+    moved = _held(policy, task, task.seen_moved(), b, site)
     order = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN]
     figure = Figure(figsize=(1.55 * len(order) + 0.9, 6.2))
     axes = figure.subplots(
@@ -154,7 +154,7 @@ def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candi
         gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06},
     )
     _heading(figure, f"What {site} holds: the channels that change most", chosen)
-    goal, target = (_pixel(errand.levels, int(cells[b]), plain) for cells in (errand.goals, errand.targets))
+    goal, target = (_pixel(task.levels, int(cells[b]), plain) for cells in (task.goals, task.targets))
     for column, channel in enumerate(order.tolist()):
         most = float(torch.stack([maps[channel] for maps in (plain, edited, moved)]).abs().max().clamp(min=1e-6))
         for row, (name, maps) in enumerate((("unedited", plain), ("edited", edited), ("really moved", moved))):
@@ -173,10 +173,10 @@ def activation_maps(policy: NetworkPolicy, errand: Errand, b: int, chosen: Candi
 
 
 def _held(
-    policy: NetworkPolicy, errand: Errand, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
+    policy: NetworkPolicy, task: RetargetingTask, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
 ) -> Tensor:
     """Return float32 [C, H, W], what a site holds in maze b before the first step, edited as said."""
-    seen = torch.from_numpy(observations_of(policy, errand.family, levels.take([b])))
+    seen = torch.from_numpy(observations_of(policy, task.family, levels.take([b])))
     with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:
         policy.logits(np.array([b]), seen)
     return latest[site][0]
@@ -189,10 +189,10 @@ def _pixel(levels: LevelBatch, cell: int, maps: Tensor) -> tuple[float, float]:
     return (row + 0.5) * height / levels.height - 0.5, (column + 0.5) * width / levels.width - 0.5
 
 
-def _maze(axes: Axes, errand: Errand, b: int, title: str, *, target: bool = True) -> None:
-    cell = int(errand.targets[b]) if target else -1
-    start = errand.levels.start[b]
-    axes.imshow(frame(errand.levels, b, errand.family, start, pixels=PIXELS, target=cell))
+def _maze(axes: Axes, task: RetargetingTask, b: int, title: str, *, target: bool = True) -> None:
+    cell = int(task.targets[b]) if target else -1
+    start = task.levels.start[b]
+    axes.imshow(frame(task.levels, b, task.family, start, pixels=PIXELS, target=cell))
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_axis_off()
 

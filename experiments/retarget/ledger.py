@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.cells import ABSENT
 from goalmaze.experiments.common.tables import interval, number, table
 from goalmaze.experiments.retarget.candidates import Candidate, find_candidate
 from goalmaze.experiments.retarget.side_effects import conduct
-from goalmaze.experiments.retarget.task import Errand
+from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.experiments.statistics.intervals import Rate, rate
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable
 from goalmaze.probes.edits.composition import Found, edits_of
 from goalmaze.probes.edits.patterns import GoalPattern, spread
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 
 READ_MAZES = 200
 
@@ -112,7 +112,9 @@ class Ledger:
         return f"{table(headers, rows)}\ncue physically moved: {self.mark}; unedited: {self.entries[0].unedited}"
 
 
-def keep_ledger(workshop: Workshop, errand: Errand, pairs: Sequence[tuple[str, str]], strength: float = 1.0) -> Ledger:
+def keep_ledger(
+    context: FitContext, task: RetargetingTask, pairs: Sequence[tuple[str, str]], strength: float = 1.0
+) -> Ledger:
     """Return an entry for every site and method.
 
     Args:
@@ -121,22 +123,22 @@ def keep_ledger(workshop: Workshop, errand: Errand, pairs: Sequence[tuple[str, s
         pairs: sites and names of steering methods, such as `suited` gives.
         strength: of the edits.
     """
-    policy = workshop.policy
-    unedited = errand.run(policy).everywhere.other
-    mark = errand.cue_moved().run(policy).everywhere.other
-    home = errand.stay()
+    policy = context.policy
+    unedited = task.run(policy).everywhere.other
+    mark = task.cue_moved().run(policy).everywhere.other
+    home = task.stay()
     before = conduct(home.play(policy), home.levels, home.goals).arrived
     entries = []
     for site, method in tqdm(pairs, desc="ledger", unit="entry", disable=None):
-        one = find_candidate(workshop, site, method, strength)
-        arrivals, noise = errand.run(policy, one.edits(errand)), errand.run(policy, errand.noise(one.found, strength))
+        one = find_candidate(context, site, method, strength)
+        arrivals, noise = task.run(policy, one.edits(task)), task.run(policy, task.noise(one.found, strength))
         after = conduct(home.play(policy, one.edits(home)), home.levels, home.goals).arrived
         entries.append(
             Entry(
                 site,
                 method,
-                is_fair(one.found.knows),
-                read_score(workshop, errand, one),
+                uses_only_cells(one.found.uses),
+                read_score(context, task, one),
                 arrivals.everywhere.other,
                 arrivals.off_path.other,
                 unedited,
@@ -148,11 +150,11 @@ def keep_ledger(workshop: Workshop, errand: Errand, pairs: Sequence[tuple[str, s
     return Ledger(tuple(entries), mark)
 
 
-def read_score(workshop: Workshop, errand: Errand, one: Candidate) -> Rate:
+def read_score(context: FitContext, task: RetargetingTask, one: Candidate) -> Rate:
     """Return how often a method reads the goal's cell (see `cell_scores`); of no mazes where it reads nothing."""
-    first = errand.first(READ_MAZES)
+    first = task.first(READ_MAZES)
     sides = first.levels.height, first.levels.width
-    scores = cell_scores(one, workshop.read(first.levels, one.site), sides)
+    scores = cell_scores(one, context.read(first.levels, one.site), sides)
     if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
         return rate(0, 0)
     free = torch.from_numpy(first.levels.free())

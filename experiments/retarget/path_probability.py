@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.engine.kernels import ACTIONS
-from goalmaze.envs.family import Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.probes.edits.base import Edit, FirstSteps, applied
 

@@ -18,8 +18,8 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.experiments.common.tables import number, table
 from goalmaze.experiments.retarget.candidates import Candidate, find_candidate, narrowed, suited
 from goalmaze.experiments.retarget.path_probability import path_chances
-from goalmaze.experiments.retarget.task import Errand
-from goalmaze.probes.context import Workshop
+from goalmaze.experiments.retarget.task import RetargetingTask
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 
 CLOSED_FORM = ("mean-pattern", "aligned-vector", "minimal-edit", "erase-and-write")
@@ -91,7 +91,9 @@ class Search:
         return f"{table(headers, rows)}\nchosen in {self.seconds:.0f} s: {self.chosen.text()}"
 
 
-def search(workshop: Workshop, rehearsal: Errand, sites: Sequence[str] = (), methods: Sequence[str] = ()) -> Search:
+def search(
+    context: FitContext, rehearsal: RetargetingTask, sites: Sequence[str] = (), methods: Sequence[str] = ()
+) -> Search:
     """Return the edit that does best on a rehearsal, and what the search cost.
 
     Args:
@@ -103,11 +105,11 @@ def search(workshop: Workshop, rehearsal: Errand, sites: Sequence[str] = (), met
     Raises:
         GoalmazeError: there is no such site or method, or they do not go together.
     """
-    policy = workshop.policy
+    policy = context.policy
     pairs = suited(policy.network, sites, methods, (*CLOSED_FORM, *USUALLY_LEARNED), everywhere=True)
     learned = [pair for pair in pairs if pair[1] in LEARNED]
     log = _Log(policy, rehearsal)
-    mazes, field = FEWEST, _first(workshop, [pair for pair in pairs if pair not in learned])
+    mazes, field = FEWEST, _first(context, [pair for pair in pairs if pair not in learned])
     if field:
         field = log.judged(mazes, field)
     while len(field) > FINALISTS:
@@ -115,9 +117,9 @@ def search(workshop: Workshop, rehearsal: Errand, sites: Sequence[str] = (), met
         field = log.judged(mazes, field[: max(FINALISTS, len(field) // 3)])
     if learned:
         places = _promising(field, learned)
-        brief = dataclasses.replace(workshop, effort=workshop.effort * FIRST_EFFORT)
+        brief = dataclasses.replace(context, effort=context.effort * FIRST_EFFORT)
         pupils = log.judged(mazes, _found(brief, [pair for pair in learned if pair[0] in places]))[:2]
-        longer = dataclasses.replace(workshop, effort=workshop.effort * FULL_EFFORT)
+        longer = dataclasses.replace(context, effort=context.effort * FULL_EFFORT)
         field = field[:2] + [find_candidate(longer, one.site, one.method) for one in pupils]
     field = log.judged(MOST, field, sampled=True)
     return Search(field[0], tuple(log.rounds))
@@ -132,7 +134,7 @@ def _promising(field: Sequence[Candidate], learned: Sequence[tuple[str, str]]) -
 class _Log:
     """Judges candidates on a rehearsal and keeps account of time, finding them included."""
 
-    def __init__(self, policy: NetworkPolicy, rehearsal: Errand) -> None:
+    def __init__(self, policy: NetworkPolicy, rehearsal: RetargetingTask) -> None:
         self._policy, self._rehearsal = policy, rehearsal
         self._begun = time.perf_counter()
         self.rounds: list[Round] = []
@@ -145,35 +147,35 @@ class _Log:
             field: the candidates.
             sampled: judge by episodes; otherwise by the chance of the shortest way.
         """
-        errand = self._rehearsal.first(mazes)
+        task = self._rehearsal.first(mazes)
         watched = tqdm(field, desc=f"round {len(self.rounds) + 1}", unit="edit", disable=None)
-        scores = [score(self._policy, errand, one, sampled) for one in watched]
+        scores = [score(self._policy, task, one, sampled) for one in watched]
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
         now = time.perf_counter()
         best = field[order[0]].text()
-        self.rounds.append(Round(len(field), len(errand.levels), now - self._begun, best, scores[order[0]]))
+        self.rounds.append(Round(len(field), len(task.levels), now - self._begun, best, scores[order[0]]))
         self._begun = now
         return [field[i] for i in order]
 
 
-def score(policy: NetworkPolicy, errand: Errand, one: Candidate, sampled: bool = False) -> float:
+def score(policy: NetworkPolicy, task: RetargetingTask, one: Candidate, sampled: bool = False) -> float:
     """Return how well an edit steers on an errand: the mean chance of the shortest way, or of reaching the target.
 
     The first has no luck in it and costs a fraction of an episode; an agent with a memory is judged by episodes.
     """
-    edits = one.edits(errand)
+    edits = one.edits(task)
     if not sampled:
-        found = path_chances(policy, errand.family, errand.levels, errand.goals, errand.targets, edits)
-        clear = found[errand.off_path]
+        found = path_chances(policy, task.family, task.levels, task.goals, task.targets, edits)
+        clear = found[task.off_path]
         if not np.isnan(clear).any() and len(clear):
             return float(clear.mean())
-    return errand.run(policy, edits).everywhere.other.value
+    return task.run(policy, edits).everywhere.other.value
 
 
-def _first(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
+def _first(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
     """Return what methods find at sites, patterns also on fewer channels, each at several strengths."""
     field = []
-    for one in _found(workshop, pairs):
+    for one in _found(context, pairs):
         variants = [one]
         if isinstance(one.found, GoalPattern):
             width = len(one.found.arriving)
@@ -184,5 +186,5 @@ def _first(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candida
     return field
 
 
-def _found(workshop: Workshop, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
-    return [find_candidate(workshop, site, method) for site, method in pairs]
+def _found(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
+    return [find_candidate(context, site, method) for site, method in pairs]

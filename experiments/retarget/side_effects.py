@@ -11,16 +11,17 @@ import numpy as np
 from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import NEVER, Trajectory, observations_of, rollout
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import number
-from goalmaze.experiments.retarget.task import Errand
+from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.composition import Found
 
 
 @dataclasses.dataclass(frozen=True)
-class Conduct:
+class BehaviourSummary:
     """How an agent moves.
 
     Attributes:
@@ -52,10 +53,10 @@ class Effects:
         restored: whether the agent, the edit taken off, does again bit for bit what it did before.
     """
 
-    unedited: Conduct
-    moved: Conduct
-    edited: Conduct
-    staying: Conduct
+    unedited: BehaviourSummary
+    moved: BehaviourSummary
+    edited: BehaviourSummary
+    staying: BehaviourSummary
     same_moves: float
     restored: bool
 
@@ -76,33 +77,33 @@ class Effects:
         }
 
 
-def side_effects(policy: NetworkPolicy, errand: Errand, found: Found, strength: float = 1.0) -> Effects:
+def side_effects(policy: NetworkPolicy, task: RetargetingTask, found: Found, strength: float = 1.0) -> Effects:
     """Return what an edit does besides steering, on the mazes of an errand."""
-    family, seed = errand.family, errand.seed
-    before = rollout(policy, errand.levels, family, seed=seed)
-    moved = rollout(policy, errand.seen_moved(), family, seed=seed)
-    home = errand.stay()
-    edited = errand.play(policy, errand.edits(found, strength))
+    family, seed = task.family, task.seed
+    before = rollout(policy, task.levels, family, seed=seed)
+    moved = rollout(policy, task.seen_moved(), family, seed=seed)
+    home = task.stay()
+    edited = task.play(policy, task.edits(found, strength))
     staying = home.play(policy, home.edits(found, strength))
-    after = rollout(policy, errand.levels, family, seed=seed)
+    after = rollout(policy, task.levels, family, seed=seed)
     return Effects(
-        conduct(before, errand.levels, errand.goals),
-        conduct(moved, errand.levels, errand.targets),
-        conduct(edited, errand.levels, errand.targets),
-        conduct(staying, errand.levels, errand.goals),
+        conduct(before, task.levels, task.goals),
+        conduct(moved, task.levels, task.targets),
+        conduct(edited, task.levels, task.targets),
+        conduct(staying, task.levels, task.goals),
         _agreement(policy, home, before, home.edits(found, strength)),
         identical(before, after),
     )
 
 
-def conduct(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> Conduct:
+def conduct(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> BehaviourSummary:
     """Return how an agent moved on its way to the cells `ends` [B]."""
     arrival, needed = trajectory.first_visit(ends), pick(distances(levels, levels.start), ends)
     acted = (trajectory.actions >= 0) & (np.arange(len(trajectory.actions))[:, None] < arrival)
     stood = (trajectory.agent[1:] == trajectory.agent[:-1]) & acted
     there = arrival < NEVER
     detour = float((arrival[there] / np.maximum(needed[there], 1)).mean()) if there.any() else float("nan")
-    return Conduct(float(stood.sum() / acted.sum()), detour, float(there.mean()))
+    return BehaviourSummary(float(stood.sum() / acted.sum()), detour, float(there.mean()))
 
 
 def identical(one: Trajectory, other: Trajectory) -> bool:
@@ -112,7 +113,7 @@ def identical(one: Trajectory, other: Trajectory) -> bool:
     )
 
 
-def _agreement(policy: NetworkPolicy, errand: Errand, trajectory: Trajectory, edits: Sequence[Edit]) -> float:
+def _agreement(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajectory, edits: Sequence[Edit]) -> float:
     """Return how often edited and unedited agent have the same likeliest move along a trajectory of an errand.
 
     An agent with a memory is asked at the first step alone.
@@ -120,9 +121,9 @@ def _agreement(policy: NetworkPolicy, errand: Errand, trajectory: Trajectory, ed
     steps, rows = np.nonzero(trajectory.actions >= 0)
     if isinstance(policy.network, RecurrentNetwork):
         steps, rows = steps[steps == 0], rows[steps == 0]
-    put = errand.levels.take(rows).started(trajectory.agent[steps, rows])
-    seen = observations_of(policy, errand.family, put)
-    plain = policy.begin(errand.levels).probabilities(rows, seen, put.start).argmax(axis=1)
+    put = task.levels.take(rows).started(trajectory.agent[steps, rows])
+    seen = observations_of(policy, task.family, put)
+    plain = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)
     with applied(policy, edits):
-        edited = policy.begin(errand.levels).probabilities(rows, seen, put.start).argmax(axis=1)
+        edited = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)
     return float((plain == edited).mean())

@@ -9,12 +9,12 @@ import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import Trajectory, rollout
-from goalmaze.envs.family import EVALUATION, Family
-from goalmaze.envs.levels import Bools, Cells, LevelBatch
-from goalmaze.envs.solving import on_the_way
+from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.levels import EVALUATION, Family, LevelBatch
+from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.probes.edits.base import Add, Edit, applied
-from goalmaze.probes.edits.composition import EqualNorm, Found, edits_of
+from goalmaze.probes.edits.composition import EqualNormNoise, Found, edits_of
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.targets import draw_targets
 
@@ -34,7 +34,7 @@ class Arrivals:
 
 
 @dataclasses.dataclass(frozen=True)
-class Errand:
+class RetargetingTask:
     """Mazes in which an agent is to reach a target that nothing it sees marks.
 
     Attributes:
@@ -66,14 +66,14 @@ class Errand:
 
     def noise(self, found: Found, strength: float = 1.0) -> list[Edit]:
         """Return the control of these edits: noise that changes each maze's activations by as much."""
-        return [EqualNorm(edit, len(self.levels), self.seed) for edit in self.edits(found, strength)]
+        return [EqualNormNoise(edit, len(self.levels), self.seed) for edit in self.edits(found, strength)]
 
     def edits_of_another(self, found: Found, strength: float = 1.0) -> list[Edit]:
         """Return for each maze the edits that belong to the next one: the control of the right cells."""
         goals, targets = np.roll(self.goals, -1), np.roll(self.targets, -1)
         return edits_of(found, goals, targets, self.levels.height, self.levels.width, strength)
 
-    def cue_moved(self) -> Errand:
+    def cue_moved(self) -> RetargetingTask:
         """Return the errand with the cue physically on the target: the mark that editing is compared with."""
         return dataclasses.replace(self, levels=self.levels.moved(self.family.cue, self.targets))
 
@@ -81,19 +81,19 @@ class Errand:
         """Return the levels with goal and cue both physically on the target."""
         return self.cue_moved().levels.moved(self.family.goal, self.targets)
 
-    def first(self, mazes: int) -> Errand:
+    def first(self, mazes: int) -> RetargetingTask:
         """Return the errand on its first mazes alone."""
         rows = np.arange(min(mazes, len(self.levels)))
         return dataclasses.replace(
             self, levels=self.levels.take(rows), targets=self.targets[rows], off_path=self.off_path[rows]
         )
 
-    def towards(self, levels: LevelBatch, targets: Cells) -> Errand:
+    def towards(self, levels: LevelBatch, targets: Cells) -> RetargetingTask:
         """Return the errand on other levels [B] with targets [B] of one's own."""
-        goal_in_way = on_the_way(levels, levels.start, targets, levels.cells(self.family.goal))
+        goal_in_way = lies_on_shortest_path(levels, levels.start, targets, levels.cells(self.family.goal))
         return dataclasses.replace(self, levels=levels, targets=targets, off_path=~goal_in_way)
 
-    def stay(self) -> Errand:
+    def stay(self) -> RetargetingTask:
         """Return the errand whose target is the goal itself: what an edit does where nothing is to change."""
         return dataclasses.replace(self, targets=self.goals, off_path=np.zeros(len(self.levels), np.bool_))
 
@@ -109,11 +109,11 @@ class Errand:
         return Arrivals(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
 
 
-def draw_errand(family: Family, levels: int, seed: int, split: str = EVALUATION) -> Errand:
+def draw_retargeting_task(family: Family, levels: int, seed: int, split: str = EVALUATION) -> RetargetingTask:
     """Return an errand on the first `levels` mazes of a seed and split, with a random reachable target in each."""
     batch = united_levels(family, levels, seed, split)
     targets = draw_targets(batch, seed)
-    return Errand(family, batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
+    return RetargetingTask(family, batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
 
 
 def united_levels(family: Family, levels: int, seed: int, split: str) -> LevelBatch:

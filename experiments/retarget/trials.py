@@ -10,12 +10,13 @@ import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
-from goalmaze.envs.levels import Bools, Cells, LevelBatch
+from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.experiments.retarget.bins import ALL, Bin
 from goalmaze.experiments.retarget.path_probability import Chances, path_chances
-from goalmaze.experiments.retarget.task import Errand
+from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.edits.base import Edit, FirstSteps, applied
 
 NONE, RANDOM, OTHER_MAZE, MOVED_CUE, MOVED_BOTH = "none", "random", "other-maze", "moved-cue", "moved-both"
@@ -107,7 +108,11 @@ def shares(found: Outcomes) -> dict[str, float | None]:
 
 
 def attempt(
-    label: Label, errand: Errand, policy: NetworkPolicy, edits: Sequence[Edit] = (), levels: LevelBatch | None = None
+    label: Label,
+    task: RetargetingTask,
+    policy: NetworkPolicy,
+    edits: Sequence[Edit] = (),
+    levels: LevelBatch | None = None,
 ) -> Trial:
     """Return what the agent does on an errand under edits.
 
@@ -119,15 +124,15 @@ def attempt(
         levels: what the agent sees instead of the errand's levels, where something was physically moved.
     """
     edits = [FirstSteps(edit) for edit in edits] if label.steps == FIRST else list(edits)
-    seen = errand.levels if levels is None else levels
+    seen = task.levels if levels is None else levels
     with applied(policy, edits):
-        trajectory = rollout(policy, seen, errand.family, seed=errand.seed, until=errand.targets)
-    path = path_chances(policy, errand.family, seen, errand.goals, errand.targets, edits)
+        trajectory = rollout(policy, seen, task.family, seed=task.seed, until=task.targets)
+    path = path_chances(policy, task.family, seen, task.goals, task.targets, edits)
     return Trial(
         label,
-        errand.levels.width,
-        errand.off_path,
-        trajectory.first_visit(errand.goals),
-        trajectory.first_visit(errand.targets),
+        task.levels.width,
+        task.off_path,
+        trajectory.first_visit(task.goals),
+        trajectory.first_visit(task.targets),
         path,
     )

@@ -18,7 +18,7 @@ from goalmaze.agents.training.run_lock import held
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.sweeps.config import SweepConfig
-from goalmaze.experiments.sweeps.executors import WORKERS_LOG, ClusterCrew, Crew, LocalCrew
+from goalmaze.experiments.sweeps.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
 from goalmaze.experiments.sweeps.figures import PICTURE, draw_sweep
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.results import CSV, Group, gather, grouped, write_csv
@@ -132,11 +132,11 @@ def _prepare(root: Path) -> None:
         write_atomically(root / LOCK, b"")
 
 
-def _crew(config: SweepConfig, root: Path, runs: int) -> Crew:
+def _crew(config: SweepConfig, root: Path, runs: int) -> RunExecutor:
     """Return who carries out a number of runs."""
     if config.cluster:
-        return ClusterCrew(config.cluster)
-    return LocalCrew(min(runs, config.workers or os.cpu_count() or 1), root / WORKERS_LOG)
+        return DaskRunExecutor(config.cluster)
+    return LocalRunExecutor(min(runs, config.workers or os.cpu_count() or 1), root / WORKERS_LOG)
 
 
 def _report(plan: Plan, root: Path, config: SweepConfig) -> SweepReport:

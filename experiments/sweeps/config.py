@@ -9,11 +9,11 @@ from typing import Annotated
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.common.config import CommandConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SweepConfig(Question):
+class SweepConfig(CommandConfig):
     """Train agents over seeds and dials, on processes of this machine or on a cluster, into one table.
 
     Attributes:

@@ -25,7 +25,7 @@ GONE = "the Dask scheduler went away; start it again: the same command goes on f
 WORKERS_LOG = "workers.log"
 
 
-class Crew(abc.ABC):
+class RunExecutor(abc.ABC):
     """Takes orders and gives futures.
 
     Attributes:
@@ -55,7 +55,7 @@ class Crew(abc.ABC):
         """Let the workers go; nothing is under way any more."""
 
 
-class LocalCrew(Crew):
+class LocalRunExecutor(RunExecutor):
     """A pool of processes with one thread of torch each; a pool that broke is made anew by the next order.
 
     Args:
@@ -151,7 +151,7 @@ def carry_out_plainly(order: Mapping[str, Any]) -> str:
         raise GoalmazeError(str(error)) from None
 
 
-class ClusterCrew(Crew):
+class DaskRunExecutor(RunExecutor):
     """The workers of a Dask cluster. A scheduler that loses a worker gives its run to another by itself.
 
     Args:

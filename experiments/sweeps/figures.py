@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.plots import bare, save_figure
 from goalmaze.experiments.sweeps.plan import Plan
 from goalmaze.experiments.sweeps.results import Group

@@ -20,7 +20,7 @@ from goalmaze.agents.training.algorithms import make_environments, make_learner
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 
 HERE = Path(__file__).parent / "plans"
 """The plans that ship with the package: results of others, reproduced."""
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent / "plans"
 NESTED = ("parameters", "network_options", "observation_options", "learner_options")
 """Fields of a recipe that are tables; what is in them is a dial of its own."""
 
-MOST_RUNS = 10_000
+MAX_RUNS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +147,8 @@ def _read(path: Path) -> _File:
     except msgspec.ValidationError as error:
         raise GoalmazeError(f"{path}: {error}") from None
     runs = len(file.seeds) * math.prod(len(values) for values in file.dials.values())
-    if runs > MOST_RUNS:
-        raise GoalmazeError(f"{path} asks for {runs:,} runs; ask for {MOST_RUNS:,} at most")
+    if runs > MAX_RUNS:
+        raise GoalmazeError(f"{path} asks for {runs:,} runs; ask for {MAX_RUNS:,} at most")
     return file
 
 
@@ -226,7 +226,7 @@ def _shifts(file: _File, tasks: Sequence[Task]) -> tuple[str, ...]:
     families = {task.recipe.family for task in tasks}
     worlds = [make_family(name) for name in sorted(families)]
     if not file.shifts:
-        return tuple(dict.fromkeys([NO_SHIFT, *(world.parting_shift for world in worlds)]))
+        return tuple(dict.fromkeys([NO_SHIFT, *(world.distinguishing_shift for world in worlds)]))
     known = {NO_SHIFT, *(shift for world in worlds for shift in world.shifts)}
     for shift in file.shifts:
         if shift not in known:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.statistics.bootstrap import student_quantile
 from goalmaze.experiments.sweeps.plan import Plan, Task
 from goalmaze.experiments.sweeps.tasks import report_of

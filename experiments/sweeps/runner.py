@@ -12,9 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from goalmaze.agents.training.signals import listening
+from goalmaze.agents.training.signals import stop_signals
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.sweeps.executors import GONE, Crew
+from goalmaze.experiments.sweeps.executors import GONE, RunExecutor
 from goalmaze.experiments.sweeps.plan import Task
 from goalmaze.experiments.sweeps.tasks import FINISHED, order, report_of, steps_of
 
@@ -39,7 +39,7 @@ class Outcome:
     stopped: bool
 
 
-def conduct(tasks: Sequence[Task], root: Path, crew: Callable[[int], Crew], save_every: float) -> Outcome:
+def conduct(tasks: Sequence[Task], root: Path, crew: Callable[[int], RunExecutor], save_every: float) -> Outcome:
     """Carry out the runs that are not finished yet.
 
     Args:
@@ -55,12 +55,12 @@ def conduct(tasks: Sequence[Task], root: Path, crew: Callable[[int], Crew], save
     failed: dict[str, str] = {}
     if not left:
         return Outcome(len(tasks), failed, stopped=False)
-    with listening() as wish, _bar(tasks, root) as look, contextlib.ExitStack() as stack:
+    with stop_signals() as stop_request, _bar(tasks, root) as look, contextlib.ExitStack() as stack:
         workers = crew(len(left))
         stack.callback(workers.close)
         under_way = {_submit(workers, task, root, save_every): task for task in left.values()}
         losses: Counter[str] = Counter()
-        while under_way and not wish.stop:
+        while under_way and not stop_request.stop:
             done, _ = wait(under_way, LOOK_SECONDS, FIRST_COMPLETED)
             ended = [(under_way.pop(future), future) for future in done]
             lost = [task for task, future in ended if _is_lost(future, workers)]
@@ -72,13 +72,13 @@ def conduct(tasks: Sequence[Task], root: Path, crew: Callable[[int], Crew], save
             under_way |= {_submit(workers, task, root, save_every): task for task in lost}
             workers.check()
             look(len(tasks) - len(left))
-        if wish.stop:
+        if stop_request.stop:
             workers.stop()
     left = {name: task for name, task in left.items() if report_of(root / name) is None}
     return Outcome(len(tasks) - len(left), failed, stopped=any(name not in failed for name in left))
 
 
-def _submit(crew: Crew, task: Task, root: Path, save_every: float) -> Future[str]:
+def _submit(crew: RunExecutor, task: Task, root: Path, save_every: float) -> Future[str]:
     return crew.submit(order(root, task.name, dataclasses.asdict(task.recipe), save_every))
 
 
@@ -93,7 +93,7 @@ def _count(losses: Counter[str], lost: Sequence[Task], root: Path) -> None:
             )
 
 
-def _is_lost(future: Future[str], crew: Crew) -> bool:
+def _is_lost(future: Future[str], crew: RunExecutor) -> bool:
     """Return whether the worker died under a run that ended."""
     return not future.cancelled() and isinstance(future.exception(), crew.lost)
 

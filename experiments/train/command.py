@@ -45,13 +45,13 @@ class TrainReport:
     @property
     def label(self) -> str:
         """What kind of agent it is, by the rule of `goalmaze.experiments.evaluate.agent_label`."""
-        apart = next(one for one in self.shifted if one.shift == self.parting_shift)
+        apart = next(one for one in self.shifted if one.shift == self.distinguishing_shift)
         return label(self.in_distribution, apart)
 
     @property
-    def parting_shift(self) -> str:
+    def distinguishing_shift(self) -> str:
         """The shift in which goal and cue stand apart."""
-        return make_family(self.in_distribution.family).parting_shift
+        return make_family(self.in_distribution.family).distinguishing_shift
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -81,7 +81,7 @@ class TrainReport:
         folder = shlex.quote(str(self.training.folder))
         if self.training.interrupted:
             return f"goalmaze train --resume {folder}"
-        return f"goalmaze eval {folder} --shift {self.parting_shift}"
+        return f"goalmaze eval {folder} --shift {self.distinguishing_shift}"
 
 
 def run(config: TrainConfig) -> TrainReport:

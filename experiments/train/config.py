@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import Question
+from goalmaze.experiments.common.config import CommandConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(Question):
+class TrainConfig(CommandConfig):
     """Train an agent into a run folder.
 
     Attributes:

@@ -24,7 +24,7 @@ from goalmaze.probes.information import EVERYTHING, Knowledge
 class Edit(Protocol):
     """A change of what one site holds. Frozen; it knows its site and never the network.
 
-    It may have `knows`, what it was made from (see `knowledge_of`), and `check(site)`, which refuses a site it does not
+    It may have `uses`, what it was made from (see `uses_of`), and `check(site)`, which refuses a site it does not
     fit before anything is attached.
     """
 
@@ -36,7 +36,7 @@ class Edit(Protocol):
         """Return the changed activation, of the same shape [b, ...]; rows int [b] say which levels it is about."""
 
 
-def knowledge_of(edit: Edit) -> Knowledge:
+def uses_of(edit: Edit) -> Knowledge:
     """Return what an edit says it knows; one that does not say counts as knowing everything."""
     return cast(Knowledge, getattr(edit, "knows", EVERYTHING))
 
@@ -92,7 +92,7 @@ class Add:
     delta: Tensor
     strength: float = 1.0
     rectified: bool = False
-    knows: Knowledge = EVERYTHING
+    uses: Knowledge = EVERYTHING
 
     def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
         """Return activation [b, ...] + strength * delta of the levels in `rows`."""
@@ -128,7 +128,7 @@ class Rewrite(abc.ABC):
     strength: float = dataclasses.field(default=1.0, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What it was made from; everything, unless a subclass says otherwise."""
         return EVERYTHING
 
@@ -169,9 +169,9 @@ class FirstSteps:
         return self.edit.site
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What the edit knows."""
-        return knowledge_of(self.edit)
+        return uses_of(self.edit)
 
     def check(self, site: Site) -> None:
         """Refuse a site that the edit does not fit."""

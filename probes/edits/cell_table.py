@@ -12,11 +12,11 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_errand, is_rectified
+from goalmaze.probes.edits.patterns import check_goal_move, is_rectified
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import cells_of
 from goalmaze.probes.targets import draw_targets
@@ -52,7 +52,7 @@ class WriteCells(Rewrite):
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Goal and target."""
         return CELLS
 
@@ -92,7 +92,7 @@ class CellTable:
         rectified: whether the site never holds negative values, so that edits must not either.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     arriving: Tensor
@@ -106,7 +106,7 @@ class CellTable:
         Raises:
             GoalmazeError: the mazes have other sides, a cell is outside, or a target is missing.
         """
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         if (height, width) != self.sides:
             raise GoalmazeError(
                 f"the table of cells at site '{self.site}' is for mazes of {'x'.join(map(str, self.sides))}, these are "
@@ -123,26 +123,26 @@ class CellTable:
         )
 
 
-def mean_table(workshop: Workshop, site: str) -> CellTable:
+def mean_table(context: FitContext, site: str) -> CellTable:
     """Return the table of mean differences that goal and cue make on each cell, by ridge regression.
 
     Each maze of the workshop is seen without goal and cue and with both on some of its free cells. A difference is
     explained by the goal's row, its column and its cell, so that a cell on which no goal was seen has an entry too.
     """
     # in double precision: what little holds rows and columns back would drown in the rounding of sums
-    design = cell_design(workshop.levels.height, workshop.levels.width).double()
+    design = cell_design(context.levels.height, context.levels.width).double()
     count = design.shape[1]
     gram, moment, rectified, shape = torch.zeros(count, count).double(), torch.zeros(0), True, torch.Size()
-    for cells, differences, never_negative in _pairs(workshop, site):
+    for cells, differences, never_negative in _pairs(context, site):
         rows, shape = design[torch.from_numpy(cells).long()], differences.shape[1:]
         seen = rows.T @ differences.flatten(1).double()
         gram, moment = gram + rows.T @ rows, seen + moment if len(moment) else seen
         rectified = rectified and never_negative
-    sides = workshop.levels.height + workshop.levels.width
+    sides = context.levels.height + context.levels.width
     penalty = torch.full((count,), RIDGE).double()
     penalty[:sides] *= FREELY
     table = (design @ torch.linalg.solve(gram + penalty.diag(), moment)).float().reshape(-1, *shape)
-    return CellTable(site, table, table, (workshop.levels.height, workshop.levels.width), rectified)
+    return CellTable(site, table, table, (context.levels.height, context.levels.width), rectified)
 
 
 def cell_design(height: int, width: int) -> Tensor:
@@ -151,20 +151,20 @@ def cell_design(height: int, width: int) -> Tensor:
     return torch.cat([torch.eye(height)[rows], torch.eye(width)[columns], torch.eye(height * width)], dim=1)
 
 
-def goal_cells(workshop: Workshop) -> Iterator[tuple[Workshop, list[Cells]]]:
+def goal_cells(context: FitContext) -> Iterator[tuple[FitContext, list[Cells]]]:
     """Yield parts of a workshop, each with lists of cells [b] on which its mazes are seen with goal and cue."""
-    luck = np.random.default_rng(workshop.seed)
-    for part in np.array_split(np.arange(len(workshop.levels)), -(-len(workshop.levels) // BATCH)):
-        some = dataclasses.replace(workshop, levels=workshop.levels.take(part))
+    luck = np.random.default_rng(context.seed)
+    for part in np.array_split(np.arange(len(context.levels)), -(-len(context.levels) // BATCH)):
+        some = dataclasses.replace(context, levels=context.levels.take(part))
         drawn = [draw_targets(some.levels, int(luck.integers(2**31))) for _ in range(PLACES - 1)]
         yield some, [some.goals, *drawn]
 
 
-def _pairs(workshop: Workshop, site: str) -> Iterator[tuple[Cells, Tensor, bool]]:
+def _pairs(context: FitContext, site: str) -> Iterator[tuple[Cells, Tensor, bool]]:
     """Yield cells [n], the differences [n, ...] that a goal on them makes, and whether none of the values < 0."""
-    for some, places in goal_cells(workshop):
-        absent = workshop.read(some.cleared(), site)
+    for some, places in goal_cells(context):
+        absent = context.read(some.cleared(), site)
         for cells in places:
             standing = cells != ABSENT
-            present = workshop.read(some.moved(cells), site)
+            present = context.read(some.moved(cells), site)
             yield cells[standing], (present - absent)[torch.from_numpy(standing)], is_rectified(present)

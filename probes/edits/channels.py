@@ -10,8 +10,8 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Cells
 from goalmaze.probes.edits.base import Rewrite
 from goalmaze.probes.information import NOTHING, TARGET, Knowledge
 from goalmaze.probes.squares import cells_of, marked
@@ -30,7 +30,7 @@ class ChannelEdit(Rewrite):
     cells: Cells | None = dataclasses.field(default=None, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """The target's cell, where it is done on one square."""
         return NOTHING if self.cells is None else frozenset({TARGET})
 

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.edits.base import Edit, knowledge_of, of_rows
-from goalmaze.probes.edits.patterns import Retargeter, is_rectified
+from goalmaze.probes.edits.base import Edit, of_rows, uses_of
+from goalmaze.probes.edits.patterns import FittedEdit, is_rectified
 from goalmaze.probes.information import NOTHING, Knowledge
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class InTurn:
+class SequentialEdits:
     """Edits of one site, one after another, as one edit.
 
     Attributes:
@@ -38,9 +38,9 @@ class InTurn:
         return self.edits[0].site
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What any of them knows."""
-        return union(knowledge_of(edit) for edit in self.edits)
+        return union(uses_of(edit) for edit in self.edits)
 
     def check(self, site: Site) -> None:
         """Refuse a site that one of them does not fit."""
@@ -57,14 +57,14 @@ class InTurn:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Joint:
+class JointEdit:
     """What was found at several sites, to be written at all of them at once.
 
     Attributes:
         parts: one for each site.
     """
 
-    parts: tuple[Retargeter, ...]
+    parts: tuple[FittedEdit, ...]
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -76,28 +76,28 @@ class Joint:
         return "+".join(part.site for part in self.parts)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What any of them knows."""
-        return union(part.knows for part in self.parts)
+        return union(part.uses for part in self.parts)
 
     def edits(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> list[Edit]:
         """Return the edits that move the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
         return [part.edit(goals, targets, height, width, strength) for part in self.parts]
 
 
-Found = Retargeter | Joint
+Found = FittedEdit | JointEdit
 """What a steering method finds: at one site, or at several."""
 
 
 def edits_of(found: Found, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> list[Edit]:
     """Return the edits, one a site, that move the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-    if isinstance(found, Joint):
+    if isinstance(found, JointEdit):
         return found.edits(goals, targets, height, width, strength)
     return [found.edit(goals, targets, height, width, strength)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EqualNorm:
+class EqualNormNoise:
     """The control of an edit: noise that changes each level's activation by as much, in a direction without meaning.
 
     The direction belongs to the level and stays the same at every step, as that of a pattern does.
@@ -118,9 +118,9 @@ class EqualNorm:
         return self.edit.site
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What the edit knows: its size could tell."""
-        return knowledge_of(self.edit)
+        return uses_of(self.edit)
 
     def check(self, site: Site) -> None:
         """Refuse a site that the edit does not fit."""

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_errand, is_rectified
+from goalmaze.probes.edits.patterns import check_goal_move, is_rectified
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
 
@@ -54,7 +54,7 @@ class SetCoordinates(Rewrite):
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Goal and target."""
         return CELLS
 
@@ -84,7 +84,7 @@ class GoalCoordinates:
         side: of the window.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     coordinates: Coordinates
@@ -95,7 +95,7 @@ class GoalCoordinates:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> SetCoordinates:
         """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         return SetCoordinates(
             self.site,
             coordinates=self.coordinates,
@@ -109,16 +109,16 @@ class GoalCoordinates:
         )
 
 
-def goal_coordinates(workshop: Workshop, site: str, coordinates: Coordinates, side: int) -> GoalCoordinates:
+def goal_coordinates(context: FitContext, site: str, coordinates: Coordinates, side: int) -> GoalCoordinates:
     """Return coordinates with the means they have around the goals of a workshop's levels, there and taken away."""
-    present, absent = (coordinates.read(windows).mean(0) for windows in goal_windows(workshop, site, side))
-    rectified = is_rectified(workshop.read(workshop.levels, site))
+    present, absent = (coordinates.read(windows).mean(0) for windows in goal_windows(context, site, side))
+    rectified = is_rectified(context.read(context.levels, site))
     return GoalCoordinates(site, coordinates, present, absent, rectified, side)
 
 
-def goal_windows(workshop: Workshop, site: str, side: int) -> tuple[Tensor, Tensor]:
+def goal_windows(context: FitContext, site: str, side: int) -> tuple[Tensor, Tensor]:
     """Return [N, C*side*side] twice: the windows around the goals of a workshop's levels, and the same without them."""
-    standing = workshop.goals != ABSENT
-    maps = (workshop.read(levels, site) for levels in (workshop.levels, workshop.cleared()))
-    with_goal, without = (around(one, workshop.goals, side)[standing] for one in maps)
+    standing = context.goals != ABSENT
+    maps = (context.read(levels, site) for levels in (context.levels, context.cleared()))
+    with_goal, without = (around(one, context.goals, side)[standing] for one in maps)
     return with_goal, without

@@ -17,9 +17,9 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import find_map_site
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, applied, check_channels, of_rows
 from goalmaze.probes.edits.coordinates import GoalCoordinates, goal_coordinates
 from goalmaze.probes.information import EVERYTHING, Knowledge
@@ -82,7 +82,7 @@ class Interchange(Rewrite):
     side: int = dataclasses.field(default=1, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """All that the other run was about."""
         return EVERYTHING
 
@@ -133,7 +133,7 @@ class Subspace:
 
 
 def find_alignment(
-    workshop: Workshop, site: str, dimensions: int = 1, side: int = 1, updates: int = UPDATES
+    context: FitContext, site: str, dimensions: int = 1, side: int = 1, updates: int = UPDATES
 ) -> GoalCoordinates:
     """Search the subspace of a window that, swapped around two squares with the same mazes' other run, moves the goal.
 
@@ -144,28 +144,30 @@ def find_alignment(
     Raises:
         GoalmazeError: the site is no map, or has fewer dimensions.
     """
-    channels = find_map_site(workshop.policy.network, site)[0].channels
-    choice = np.random.default_rng(workshop.seed)
+    channels = find_map_site(context.policy.network, site)[0].channels
+    choice = np.random.default_rng(context.seed)
 
     def loss(basis: Tensor) -> Tensor:
-        rows = choice.choice(len(workshop.levels), min(BATCH, len(workshop.levels)), replace=False)
-        lesson = dataclasses.replace(workshop, levels=workshop.levels.take(rows))
-        return swap_loss(lesson, site, basis, draw_targets(lesson.levels, int(choice.integers(2**31))), side)
+        rows = choice.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
+        training_batch = dataclasses.replace(context, levels=context.levels.take(rows))
+        return swap_loss(
+            training_batch, site, basis, draw_targets(training_batch.levels, int(choice.integers(2**31))), side
+        )
 
-    basis = search(channels * side**2, dimensions, loss, updates, LEARNING_RATE, workshop.seed)
-    return goal_coordinates(workshop, site, Subspace(basis), side)
+    basis = search(channels * side**2, dimensions, loss, updates, LEARNING_RATE, context.seed)
+    return goal_coordinates(context, site, Subspace(basis), side)
 
 
-def swap_loss(lesson: Workshop, site: str, basis: Tensor, targets: Cells, side: int = 1) -> Tensor:
+def swap_loss(training_batch: FitContext, site: str, basis: Tensor, targets: Cells, side: int = 1) -> Tensor:
     """Return the divergence of the agent under the swap from the agent that sees goal and cue at `targets` [B]."""
-    policy, rows = lesson.policy, np.arange(len(lesson.levels))
-    moved = lesson.moved(targets)
-    seen = torch.from_numpy(observations_of(policy, lesson.family, moved))
+    policy, rows = training_batch.policy, np.arange(len(training_batch.levels))
+    moved = training_batch.moved(targets)
+    seen = torch.from_numpy(observations_of(policy, training_batch.family, moved))
     with torch.inference_mode():
         teacher = policy.logits(rows, seen).log_softmax(dim=1)
-    source = lesson.read(moved, site)
-    swap = Interchange(site, basis=basis, source=source.clone(), cells=(lesson.goals, targets), side=side)
-    unmoved = torch.from_numpy(observations_of(policy, lesson.family, lesson.levels))
+    source = training_batch.read(moved, site)
+    swap = Interchange(site, basis=basis, source=source.clone(), cells=(training_batch.goals, targets), side=side)
+    unmoved = torch.from_numpy(observations_of(policy, training_batch.family, training_batch.levels))
     with applied(policy, [swap]):
         pupil = policy.logits(rows, unmoved).log_softmax(dim=1)
     return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")

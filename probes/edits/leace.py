@@ -71,7 +71,7 @@ class Erase(Rewrite):
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Nothing of the maze."""
         return NOTHING
 

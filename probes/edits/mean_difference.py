@@ -8,9 +8,9 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels
 from goalmaze.probes.edits.patterns import GoalPattern, is_rectified
 from goalmaze.probes.information import NOTHING, Knowledge
@@ -32,7 +32,7 @@ class SteeringVector(Rewrite):
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Nothing of the maze."""
         return NOTHING
 
@@ -55,22 +55,22 @@ class SteeringVector(Rewrite):
         return result.relu() if self.rectified else result
 
 
-def goal_vector(workshop: Workshop, site: str) -> SteeringVector:
+def goal_vector(context: FitContext, site: str) -> SteeringVector:
     """Return the mean over mazes of (activation with goal and cue) - (activation without), square by square."""
-    present = workshop.read(workshop.levels, site)
-    vector = (present - workshop.read(workshop.cleared(), site)).mean(dim=0)
+    present = context.read(context.levels, site)
+    vector = (present - context.read(context.cleared(), site)).mean(dim=0)
     return SteeringVector(site, vector=vector, rectified=is_rectified(present))
 
 
-def aligned_vector(workshop: Workshop, site: str, side: int = 1) -> GoalPattern:
+def aligned_vector(context: FitContext, site: str, side: int = 1) -> GoalPattern:
     """Return the same difference in a window around the goal's square alone, as a pattern to write anywhere.
 
     A window of 1 is the vector of a square; a goal that a convolution has spread takes 3 or more.
     """
-    present = workshop.read(workshop.levels, site)
-    standing = workshop.goals != ABSENT
+    present = context.read(context.levels, site)
+    standing = context.goals != ABSENT
     if not standing.any():
         raise GoalmazeError("no maze of the workshop has a goal; a steering vector needs some that do")
-    own = around(present - workshop.read(workshop.cleared(), site), workshop.goals, side)[standing]
+    own = around(present - context.read(context.cleared(), site), context.goals, side)[standing]
     pattern = own.mean(dim=0).reshape(-1, side, side)
     return GoalPattern(site, pattern, pattern, is_rectified(present))

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
-from goalmaze.envs.levels import ABSENT, Cells
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_errand
+from goalmaze.probes.edits.patterns import check_goal_move
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import at_cells, cells_of, marked, put
 
 HALVINGS = 60
 """Of the interval that holds a step length: beyond the precision of its numbers."""
 
-LONGEST_STEP = 2.0**20
+MAX_STEP = 2.0**20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class MinimalEdit(Rewrite):
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Goal and target."""
         return CELLS
 
@@ -58,7 +58,7 @@ class MinimalEdit(Rewrite):
         """Return maps [b, C, H, W] in which the probe reads the targets of the levels `rows`."""
         goals, targets = cells_of(self.goals, rows, self.site), cells_of(self.targets, rows, self.site)
         height, width = activation.shape[2:]
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         goals = goals.copy()
         goals[goals == targets] = ABSENT
         target, goal = at_cells(activation, targets), at_cells(activation, goals)
@@ -102,7 +102,7 @@ class MinimalProjection:
         margin: by how much the target must lead.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     direction: Tensor
@@ -111,7 +111,7 @@ class MinimalProjection:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> MinimalEdit:
         """Return the edit that moves the probe's reading from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         return MinimalEdit(
             self.site,
             direction=self.direction,
@@ -125,7 +125,7 @@ class MinimalProjection:
 
 def _least(holds: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     """Return [b], the least step from 0 up for which `holds`, which holds for all longer ones, by halving."""
-    low, high = torch.zeros_like(like), torch.full_like(like, LONGEST_STEP)
+    low, high = torch.zeros_like(like), torch.full_like(like, MAX_STEP)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         enough = holds(middle)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Add, applied
 from goalmaze.probes.edits.patterns import is_rectified
@@ -68,7 +68,7 @@ def optimised_edit(
             loss = loss + torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="sum")
         (delta.grad,) = torch.autograd.grad(loss / PLACES, [delta])
         optimiser.step()
-    return Add(site, delta.detach(), rectified=rectified, knows=EVERYTHING)
+    return Add(site, delta.detach(), rectified=rectified, uses=EVERYTHING)
 
 
 def _seen(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:

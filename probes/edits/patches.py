@@ -13,8 +13,7 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import NetworkPolicy, Rows
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch, check_cells
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Rewrite, of_rows
 from goalmaze.probes.edits.channels import check_named
@@ -36,7 +35,7 @@ class Patch(Rewrite):
     blind: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Nothing where it is blind, otherwise all that the source level shows."""
         return NOTHING if self.blind else EVERYTHING
 
@@ -74,7 +73,7 @@ def patch_from(
     Raises:
         GoalmazeError: a level is none, for example because its goal lies on a wall.
     """
-    check_cells(levels)
+    levels.check()
     source = read_activations(policy.network, observations_of(policy, family, levels), [site])[site]
     return Patch(site, source=source, channels=None if channels is None else tuple(channels))
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
 from goalmaze.probes.edits.base import Add, Edit
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import check_inside
 
 
-class Retargeter(Protocol):
+class FittedEdit(Protocol):
     """What a method found at a site: it makes the edit that moves the goal from one cell to another, in any maze."""
 
     @property
@@ -25,7 +25,7 @@ class Retargeter(Protocol):
         """Where it was found."""
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """What its edits know."""
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
@@ -45,7 +45,7 @@ class GoalPattern:
         rectified: whether the site never holds negative values, so that edits must not either.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     arriving: Tensor
@@ -60,12 +60,12 @@ class GoalPattern:
         Raises:
             GoalmazeError: a cell is outside the maze, or a target is missing.
         """
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         delta = spread(self.arriving, targets, height, width) - spread(self.leaving, goals, height, width)
-        return Add(self.site, delta, strength, self.rectified, self.knows)
+        return Add(self.site, delta, strength, self.rectified, self.uses)
 
 
-def check_errand(goals: Cells, targets: Cells, height: int, width: int) -> None:
+def check_goal_move(goals: Cells, targets: Cells, height: int, width: int) -> None:
     """Refuse goals [B] and targets [B] between which nothing can be moved; a goal may be `ABSENT`.
 
     Raises:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from goalmaze.agents.sites import find_map_site
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.coordinates import GoalCoordinates, goal_coordinates, goal_windows
-from goalmaze.probes.readout.windows import MOST_SAMPLES, windows
+from goalmaze.probes.readout.windows import MAX_SAMPLES, windows
 
 UPDATES = 2000
 BATCH = 256
@@ -122,27 +122,27 @@ class Features:
 
 
 def find_goal_features(
-    workshop: Workshop, site: str, count: int = 4, side: int = 1, updates: int = UPDATES
+    context: FitContext, site: str, count: int = 4, side: int = 1, updates: int = UPDATES
 ) -> GoalCoordinates:
     """Train an autoencoder on the windows of a map and take the `count` features that the goal's coming changes most.
 
     Raises:
         GoalmazeError: the site is no map, or the window has no middle.
     """
-    channels = find_map_site(workshop.policy.network, site)[0].channels
-    with_goal, without = goal_windows(workshop, site, side)
-    seen = _windows_seen(workshop.read(workshop.levels, site), side, workshop.seed)
+    channels = find_map_site(context.policy.network, site)[0].channels
+    with_goal, without = goal_windows(context, site, side)
+    seen = _windows_seen(context.read(context.levels, site), side, context.seed)
     # A goal stands on one square of many: without its own share of the samples no feature would be spent on it.
     share = with_goal.repeat(max(1, len(seen) // (8 * max(1, len(with_goal)))), 1)
-    coder = train_autoencoder(torch.cat([seen, share]), EXPANSION * channels, updates=updates, seed=workshop.seed)
+    coder = train_autoencoder(torch.cat([seen, share]), EXPANSION * channels, updates=updates, seed=context.seed)
     change = coder.encode(with_goal).mean(0) - coder.encode(without).mean(0)
     reach = change.abs() * coder.decoder.norm(dim=1)
     chosen = tuple(reach.topk(min(count, len(reach))).indices.tolist())
-    return goal_coordinates(workshop, site, Features(coder, chosen), side)
+    return goal_coordinates(context, site, Features(coder, chosen), side)
 
 
 def _windows_seen(maps: Tensor, side: int, seed: int) -> Tensor:
-    """Return [M, C*side*side], the windows around squares drawn from maps [N, C, H, W], `MOST_SAMPLES` at most."""
+    """Return [M, C*side*side], the windows around squares drawn from maps [N, C, H, W], `MAX_SAMPLES` at most."""
     seen = windows(maps, side).flatten(2).transpose(1, 2).reshape(-1, maps.shape[1] * side**2)
-    drawn = torch.randperm(len(seen), generator=torch.Generator().manual_seed(seed))[:MOST_SAMPLES]
+    drawn = torch.randperm(len(seen), generator=torch.Generator().manual_seed(seed))[:MAX_SAMPLES]
     return seen[drawn]

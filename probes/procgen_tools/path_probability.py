@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.policies import NetworkPolicy, Probabilities
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, NO_SHIFT, Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.solving import distances
 from goalmaze.probes.edits.base import Edit, applied
 
@@ -111,7 +111,7 @@ def _scores(
     levels = bare.take(np.zeros(len(starts), np.intp)).started(starts)
     if moved:
         levels = levels.moved(family.goal, ends)
-        shown = any(kind.name == family.cue and kind.shows_on for kind in family.kinds)
+        shown = any(kind.name == family.cue and kind.shows_on for kind in family.object_types)
         levels = levels.moved(family.cue, ends) if shown else levels
     chances = _acting(policy, family, levels, [] if edit_for is None else [edit_for(levels, ends)])
     taken = chances[np.arange(len(starts)), np.concatenate([actions for _, actions in ways])]

@@ -16,9 +16,10 @@ from torch import Tensor
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import NetworkPolicy, Probabilities, Rows
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import AGENT, Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.objects import AGENT
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Edit, Rewrite, applied, check_channels
 from goalmaze.probes.edits.channels import check_named, mean_ablation, zero_ablation
@@ -177,7 +178,7 @@ class ClampPixel(Rewrite):
     pixels: NDArray[np.integer] = dataclasses.field(kw_only=True)
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """The target's cell."""
         return frozenset({TARGET})
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Carriers:
+class ChannelProbes:
     """Every channel of a map as a probe of a cell.
 
     Attributes:
@@ -32,7 +32,7 @@ class Carriers:
         return tuple(int(c) for c in self.hits.topk(min(count, len(self.hits))).indices)
 
 
-def channel_carriers(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> Carriers:
+def channel_carriers(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> ChannelProbes:
     """Return what each channel reads by itself; its sign is chosen on the first mazes, its score is of the others.
 
     Args:
@@ -43,7 +43,7 @@ def channel_carriers(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Tens
     """
     high, low = (_hits(sign * maps, labels) for sign in (1, -1))
     signs = torch.where(high >= low, 1.0, -1.0)
-    return Carriers(signs, _hits(signs[:, None, None] * held_out, truth), int((truth >= 0).sum()))
+    return ChannelProbes(signs, _hits(signs[:, None, None] * held_out, truth), int((truth >= 0).sum()))
 
 
 def _hits(maps: Tensor, labels: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ LOGISTIC_PENALTIES = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 """On half the squared weights, for features of unit variance; from strong to weak, each starts where the last ended."""
 
 VALIDATION_SHARE = 0.2
-FEWEST_FOR_VALIDATION = 10
-SMALLEST_SHARE = 1e-6
+MIN_FOR_VALIDATION = 10
+MIN_SHARE = 1e-6
 """Of the largest variance: axes with less are left out where there are more features than samples."""
 
 Linear = tuple[float, Tensor, Tensor]
@@ -106,7 +106,7 @@ def split_mazes(rows: Tensor) -> Tensor:
     return train
 
 
-def check_enough(labelled: int, mazes: int, fewest: int = FEWEST_FOR_VALIDATION) -> None:
+def check_enough(labelled: int, mazes: int, fewest: int = MIN_FOR_VALIDATION) -> None:
     """Refuse to fit to too few mazes.
 
     Raises:
@@ -123,7 +123,7 @@ def _principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
         values, axes = torch.linalg.eigh(x.T @ x / count)
         return values.clamp(min=0), axes
     values, sides = torch.linalg.eigh(x @ x.T / count)
-    kept = values > SMALLEST_SHARE * values[-1]
+    kept = values > MIN_SHARE * values[-1]
     return values[kept], x.T @ (sides[:, kept] / (count * values[kept]).sqrt())
 
 

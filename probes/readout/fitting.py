@@ -17,7 +17,7 @@ FEW = 256
 """Mazes on which a fit begins, at an eighth of the cost of all."""
 
 MAZES_TIMES_FEATURES = 2**14
-FEWEST_FOR_CURVATURE = 512
+MIN_FOR_CURVATURE = 512
 """The curvature is that of so many mazes, of more where features are few: it decides how fast the descent is, not where
 it ends."""
 
@@ -108,7 +108,7 @@ def conditional_logit(features: Tensor, labels: Tensor, penalty: float, start: T
 def _curvature(features: Tensor, chances: Tensor, expected: Tensor, penalty: float) -> Tensor:
     """Return float64 [C, C], the second derivative of the loss on some of the mazes."""
     channels = features.shape[2]
-    count = min(len(features), max(FEWEST_FOR_CURVATURE, MAZES_TIMES_FEATURES // channels))
+    count = min(len(features), max(MIN_FOR_CURVATURE, MAZES_TIMES_FEATURES // channels))
     some, weighed = features[:count], features[:count] * chances[:count, :, None]
     spread = some.reshape(-1, channels).T @ weighed.reshape(-1, channels) - expected[:count].T @ expected[:count]
     return spread.double() / count + 2 * penalty * torch.eye(channels, dtype=torch.float64)

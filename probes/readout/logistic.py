@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 ITERATIONS = 40
-MOST_FOR_NEWTON = 128
+MAX_FOR_NEWTON = 128
 """Weights of a logistic probe above which it is fitted by L-BFGS."""
 
-MOST_STEPS = 50
+MAX_STEPS = 50
 ENOUGH_FOR_CURVATURE = 2000
 """Samples that tell a logistic loss's curvature: it decides how fast the descent is, not where it ends."""
 
@@ -56,7 +56,7 @@ class Logistic:
             weights: to begin with.
             lengths: float32 [R], in units of which the loss is curved about as much along every feature.
         """
-        return self._newton(weights) if weights.numel() <= MOST_FOR_NEWTON else self._descent(weights, lengths)
+        return self._newton(weights) if weights.numel() <= MAX_FOR_NEWTON else self._descent(weights, lengths)
 
     def _newton(self, weights: Tensor) -> Tensor:
         def step(weights: Tensor, chances: Tensor) -> tuple[Tensor, float]:
@@ -107,7 +107,7 @@ def newton(
     """
     weights = start
     loss, chances = value(weights)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         whole, gain = step(weights, chances)
         if gain < DECREMENT:
             break

@@ -17,10 +17,9 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import Activations, read_activations
-from goalmaze.probes.labels import Kind, Labels, label_concepts
+from goalmaze.probes.labels import Labels, LabelType, label_concepts
 from goalmaze.probes.readout.baselines import (
     Score,
     Tally,
@@ -48,7 +47,7 @@ ACCURACY, MACRO_F1, EXPLAINED = "accuracy", "macro-F1", "explained variance"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Material:
+class ProbeData:
     """Levels and all that a probe may be fitted to or judged by.
 
     Attributes:
@@ -119,7 +118,7 @@ def untrained_network(network: Network, seed: int) -> Network:
 
 def gather_material(
     policy: NetworkPolicy, family: Family, levels: LevelBatch, sites: Sequence[str], concepts: Sequence[str], seed: int
-) -> Material:
+) -> ProbeData:
     """Return what there is to read of an agent on levels.
 
     Args:
@@ -134,7 +133,7 @@ def gather_material(
         GoalmazeError: a site or a concept is unknown.
     """
     seen = observations_of(policy, family, levels).copy()
-    return Material(
+    return ProbeData(
         levels,
         torch.from_numpy(seen).float(),
         read_activations(policy.network, seen, sites),
@@ -154,7 +153,7 @@ class Atlas:
         seed: of shuffling, the control task and the permutations.
     """
 
-    def __init__(self, fit: Material, test: Material, seed: int = 0) -> None:
+    def __init__(self, fit: ProbeData, test: ProbeData, seed: int = 0) -> None:
         self._fit, self._test, self._seed = fit, test, seed
         self._seen = Fitters(fit.observations, fit.levels, seed)
         self._of_observation: dict[tuple[str, Look], Score] = {}
@@ -213,12 +212,12 @@ class Atlas:
             return self._of_observation[concept, look]
 
 
-def read_concept(fit: Material, test: Material, site: str, concept: str, look: Look, seed: int = 0) -> Reading:
+def read_concept(fit: ProbeData, test: ProbeData, site: str, concept: str, look: Look, seed: int = 0) -> Reading:
     """Return one reading: of a concept at a site, fitted on some mazes and judged on others; see `Atlas`."""
     return Atlas(fit, test, seed).read(site, [concept], look)[0]
 
 
-def suited_look(kind: Kind, wanted: Look, *, is_map: bool) -> Look | None:
+def suited_look(kind: LabelType, wanted: Look, *, is_map: bool) -> Look | None:
     """Return the look that comes nearest to the one wanted with which a concept can be read; None if none can.
 
     Args:
@@ -297,7 +296,7 @@ def measure_of(labels: Labels, truth: Tensor) -> Callable[[Tensor], float]:
     return share_right(truth)
 
 
-def _types(material: Material, labels: Labels) -> Tensor:
+def _types(material: ProbeData, labels: Labels) -> Tensor:
     """Return what a label of the control task hangs on: the position of a square, or the agent's cell."""
     if labels.kind == "squares":
         mazes, squares = material.labels[labels.name].values.shape

@@ -12,7 +12,7 @@ from goalmaze.probes.readout.eigenbasis import VALIDATION_SHARE
 from goalmaze.probes.readout.fitting import SquareFitter, accuracy, check_features
 from goalmaze.probes.readout.linear import GlobalFitter
 
-MOST_SAMPLES = 10_000
+MAX_SAMPLES = 10_000
 """Squares that a class probe is fitted on; of more, whole mazes are drawn."""
 
 CELL_PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -86,7 +86,7 @@ class SquareClassFitter:
 
     def __init__(self, maps: Tensor, side: int = 1, seed: int = 0) -> None:
         squares = maps.shape[2] * maps.shape[3]
-        mazes = min(len(maps), max(1, MOST_SAMPLES // squares))
+        mazes = min(len(maps), max(1, MAX_SAMPLES // squares))
         luck = torch.Generator().manual_seed(seed)
         self._drawn = torch.randperm(len(maps), generator=luck)[:mazes].sort().values
         self._kernel = (maps.shape[1], side, side)

@@ -18,8 +18,8 @@ def all_methods() -> dict[str, Method]:
     # not at import: what the methods are made of imports this package itself
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    kinds = [kind for parent in _PARENTS for kind in parent.__subclasses__() if not inspect.isabstract(kind)]
-    return {kind.name: kind() for kind in sorted(kinds, key=lambda kind: kind.name)}
+    object_types = [kind for parent in _PARENTS for kind in parent.__subclasses__() if not inspect.isabstract(kind)]
+    return {kind.name: kind() for kind in sorted(object_types, key=lambda kind: kind.name)}
 
 
 def known_methods() -> dict[str, PatternMethod]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.mean_difference import aligned_vector
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
@@ -16,6 +16,6 @@ class AlignedVector(PatternMethod):
     name = "aligned-vector"
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the window's difference of means as a pattern."""
-        return aligned_vector(workshop, site, self.side)
+        return aligned_vector(context, site, self.side)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import map_sites
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.composition import Found
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import CELLS, Knowledge
@@ -21,7 +21,7 @@ class Method(abc.ABC):
     """
 
     name: ClassVar[str]
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
     needs_map: ClassVar[bool] = True
 
     def suits(self, network: Network, site: str) -> bool:
@@ -29,7 +29,7 @@ class Method(abc.ABC):
         return not self.needs_map or site in map_sites(network)
 
     @abc.abstractmethod
-    def find(self, workshop: Workshop, site: str) -> Found:
+    def find(self, context: FitContext, site: str) -> Found:
         """Return what to write at a site, or from there on."""
 
 
@@ -37,5 +37,5 @@ class PatternMethod(Method):
     """A method whose finding is a pattern: the same activation added around every target, whatever the maze."""
 
     @abc.abstractmethod
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the pattern to write at a map site."""

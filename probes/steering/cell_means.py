@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, mean_table
 from goalmaze.probes.steering.base import Method
 
@@ -15,6 +15,6 @@ class CellMeans(Method):
     name = "cell-means"
     needs_map: ClassVar = False
 
-    def find(self, workshop: Workshop, site: str) -> CellTable:
+    def find(self, context: FitContext, site: str) -> CellTable:
         """Return the table of mean differences on the workshop's levels."""
-        return mean_table(workshop, site)
+        return mean_table(context, site)

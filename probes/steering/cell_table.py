@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, mean_table
 from goalmaze.probes.steering.base import Method
-from goalmaze.probes.training_batch import descend, draw_lesson
+from goalmaze.probes.training_batch import descend, draw_training_batch
 
 UPDATES = 600
 BATCH = 512
@@ -26,17 +26,17 @@ class CellTableMethod(Method):
     name = "cell-table"
     needs_map: ClassVar = False
 
-    def find(self, workshop: Workshop, site: str) -> CellTable:
+    def find(self, context: FitContext, site: str) -> CellTable:
         """Return the trained table."""
-        start = mean_table(workshop, site)
+        start = mean_table(context, site)
         free = [start.arriving.clone().requires_grad_(), start.leaving.clone().requires_grad_()]
-        choice = np.random.default_rng(workshop.seed)
+        choice = np.random.default_rng(context.seed)
 
         def table(arriving: Tensor, leaving: Tensor) -> CellTable:
             return CellTable(site, arriving, leaving, start.sides, start.rectified)
 
         def loss() -> Tensor:
-            lesson = draw_lesson(workshop, choice, BATCH)
-            return lesson.loss([table(*free).edit(lesson.goals, lesson.targets, *start.sides)])
+            training_batch = draw_training_batch(context, choice, BATCH)
+            return training_batch.loss([table(*free).edit(training_batch.goals, training_batch.targets, *start.sides)])
 
-        return table(*descend(free, loss, workshop.updates(UPDATES), LEARNING_RATE))
+        return table(*descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

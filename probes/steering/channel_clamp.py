@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.channels import ClampChannels, goal_channels
-from goalmaze.probes.edits.composition import InTurn
-from goalmaze.probes.edits.patterns import check_errand
+from goalmaze.probes.edits.composition import SequentialEdits
+from goalmaze.probes.edits.patterns import check_goal_move
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import at_cells
 from goalmaze.probes.steering.base import Method
@@ -30,7 +30,7 @@ class ClampedGoal:
         absent: float32 [k], on the same squares without a goal.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     channels: tuple[int, ...]
@@ -39,9 +39,9 @@ class ClampedGoal:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
         """Return the clamps of the old goal's square and, last, of the target's, in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         pairs = ((goals, self.absent), (targets, self.present))
-        return InTurn(
+        return SequentialEdits(
             tuple(
                 ClampChannels(self.site, self.channels, values=values, cells=cells, strength=strength)
                 for cells, values in pairs
@@ -55,10 +55,10 @@ class ChannelClamp(Method):
     name = "channel-clamp"
     count: ClassVar = 8
 
-    def find(self, workshop: Workshop, site: str) -> ClampedGoal:
+    def find(self, context: FitContext, site: str) -> ClampedGoal:
         """Return the channels and their mean values on the workshop's levels."""
-        present, absent = workshop.read(workshop.levels, site), workshop.read(workshop.cleared(), site)
-        chosen = goal_channels(present - absent, workshop.goals, self.count)
-        standing = torch.from_numpy(workshop.goals != ABSENT)
-        means = [at_cells(maps, workshop.goals)[standing][:, list(chosen)].mean(dim=0) for maps in (present, absent)]
+        present, absent = context.read(context.levels, site), context.read(context.cleared(), site)
+        chosen = goal_channels(present - absent, context.goals, self.count)
+        standing = torch.from_numpy(context.goals != ABSENT)
+        means = [at_cells(maps, context.goals)[standing][:, list(chosen)].mean(dim=0) for maps in (present, absent)]
         return ClampedGoal(site, chosen, means[0], means[1])

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.channels import check_named, goal_channels
-from goalmaze.probes.edits.patterns import check_errand
+from goalmaze.probes.edits.patterns import check_goal_move
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
 from goalmaze.probes.steering.base import Method
@@ -33,7 +33,7 @@ class Exchange:
         strength: 0 changes nothing and 1 everything; between and beyond lie in proportion.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     channels: tuple[int, ...]
@@ -77,7 +77,7 @@ class TranslatedGoal:
         side: of the windows.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     channels: tuple[int, ...]
@@ -85,7 +85,7 @@ class TranslatedGoal:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Exchange:
         """Return the exchange of what is around `goals` [B] with what is around `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         return Exchange(self.site, self.channels, goals, targets, self.side, strength)
 
 
@@ -96,7 +96,7 @@ class ChannelTranslation(Method):
     count: ClassVar = 8
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> TranslatedGoal:
+    def find(self, context: FitContext, site: str) -> TranslatedGoal:
         """Return the channels, found on the workshop's levels."""
-        present, absent = workshop.read(workshop.levels, site), workshop.read(workshop.cleared(), site)
-        return TranslatedGoal(site, goal_channels(present - absent, workshop.goals, self.count), self.side)
+        present, absent = context.read(context.levels, site), context.read(context.cleared(), site)
+        return TranslatedGoal(site, goal_channels(present - absent, context.goals, self.count), self.side)

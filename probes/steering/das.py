@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.coordinates import GoalCoordinates
 from goalmaze.probes.edits.das import UPDATES, find_alignment
 from goalmaze.probes.steering.base import Method
@@ -17,6 +17,6 @@ class AlignmentSearch(Method):
     dimensions: ClassVar = 8
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> GoalCoordinates:
+    def find(self, context: FitContext, site: str) -> GoalCoordinates:
         """Search the subspace on the workshop's levels."""
-        return find_alignment(workshop, site, self.dimensions, self.side, workshop.updates(UPDATES))
+        return find_alignment(context, site, self.dimensions, self.side, context.updates(UPDATES))

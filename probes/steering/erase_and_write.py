@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.cells import Cells
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Add, Edit
-from goalmaze.probes.edits.composition import InTurn
+from goalmaze.probes.edits.composition import SequentialEdits
 from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
-from goalmaze.probes.edits.patterns import check_errand, is_rectified, spread
+from goalmaze.probes.edits.patterns import check_goal_move, is_rectified, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import marked
 from goalmaze.probes.steering.base import Method
@@ -29,7 +29,7 @@ class ErasedGoal:
         rectified: whether the site never holds negative values.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     eraser: Eraser
@@ -38,10 +38,10 @@ class ErasedGoal:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
         """Return the erasure followed by the write at `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         delta = spread(self.written[:, None, None], targets, height, width)
         erase = Erase(self.site, eraser=self.eraser, rectified=self.rectified, strength=strength)
-        return InTurn((erase, Add(self.site, delta, strength, self.rectified, self.knows)))
+        return SequentialEdits((erase, Add(self.site, delta, strength, self.rectified, self.uses)))
 
 
 class EraseAndWrite(Method):
@@ -49,11 +49,11 @@ class EraseAndWrite(Method):
 
     name = "erase-and-write"
 
-    def find(self, workshop: Workshop, site: str) -> ErasedGoal:
+    def find(self, context: FitContext, site: str) -> ErasedGoal:
         """Fit the eraser to all squares of the workshop's levels."""
-        maps = workshop.read(workshop.levels, site)
+        maps = context.read(context.levels, site)
         squares = maps.permute(0, 2, 3, 1).flatten(0, 2)
-        here = marked(workshop.goals, *maps.shape[2:]).flatten()
+        here = marked(context.goals, *maps.shape[2:]).flatten()
         eraser = fit_eraser(squares, here.float())
         apart = squares[here].mean(dim=0) - squares[~here].mean(dim=0)
         return ErasedGoal(site, eraser, eraser.removal @ apart, is_rectified(maps))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.training_batch import descend, draw_lesson
+from goalmaze.probes.training_batch import descend, draw_training_batch
 
 UPDATES = 600
 BATCH = 128
@@ -26,17 +26,19 @@ class ExpertPattern(PatternMethod):
 
     name = "expert-pattern"
 
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the trained pattern."""
-        start = MeanPattern().find(workshop, site)
+        start = MeanPattern().find(context, site)
         free = [start.arriving.clone().requires_grad_(), start.leaving.clone().requires_grad_()]
-        choice = np.random.default_rng(workshop.seed)
+        choice = np.random.default_rng(context.seed)
 
         def loss() -> Tensor:
-            lesson = draw_lesson(workshop, choice, BATCH)
+            training_batch = draw_training_batch(context, choice, BATCH)
             pattern = GoalPattern(site, free[0], free[1], start.rectified)
-            levels = lesson.levels
-            return lesson.loss([pattern.edit(lesson.goals, lesson.targets, levels.height, levels.width)])
+            levels = training_batch.levels
+            return training_batch.loss(
+                [pattern.edit(training_batch.goals, training_batch.targets, levels.height, levels.width)]
+            )
 
-        arriving, leaving = descend(free, loss, workshop.updates(UPDATES), LEARNING_RATE)
+        arriving, leaving = descend(free, loss, context.updates(UPDATES), LEARNING_RATE)
         return GoalPattern(site, arriving, leaving, start.rectified)

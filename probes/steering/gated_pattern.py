@@ -13,16 +13,16 @@ from torch import Tensor
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.agents.sites import map_sites
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import check_channels, of_rows
-from goalmaze.probes.edits.composition import Joint
-from goalmaze.probes.edits.patterns import GoalPattern, check_errand, spread
+from goalmaze.probes.edits.composition import JointEdit
+from goalmaze.probes.edits.patterns import GoalPattern, check_goal_move, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.steering.base import Method
 from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.training_batch import descend, draw_lesson
+from goalmaze.probes.training_batch import descend, draw_training_batch
 
 UPDATES = 600
 BATCH = 128
@@ -43,7 +43,7 @@ class Gate:
         rectified: whether the site never holds negative values; the edited one then neither.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     site: str
     delta: Tensor
@@ -79,7 +79,7 @@ class GatedPattern:
         leaving: float32 [C, h, w], gains around the old goal.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     pattern: GoalPattern
     arriving: Tensor
@@ -92,7 +92,7 @@ class GatedPattern:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Gate:
         """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         added = self.pattern.edit(goals, targets, height, width)
         gain = spread(self.arriving, targets, height, width) + spread(self.leaving, goals, height, width)
         return Gate(self.site, added.delta, gain, strength, self.pattern.rectified)
@@ -103,9 +103,9 @@ class GatedPatternMethod(Method):
 
     name = "gated-pattern"
 
-    def find(self, workshop: Workshop, site: str) -> GatedPattern:
+    def find(self, context: FitContext, site: str) -> GatedPattern:
         """Return the trained pattern and gains."""
-        return learn_gated(workshop, [site])[0]
+        return learn_gated(context, [site])[0]
 
 
 class GatedDeep(Method):
@@ -113,21 +113,21 @@ class GatedDeep(Method):
 
     name = "gated-deep"
 
-    def find(self, workshop: Workshop, site: str) -> Joint:
+    def find(self, context: FitContext, site: str) -> JointEdit:
         """Return the trained patterns and gains of all these sites."""
-        maps = map_sites(workshop.policy.network)
-        return Joint(tuple(learn_gated(workshop, maps[maps.index(site) :])))
+        maps = map_sites(context.policy.network)
+        return JointEdit(tuple(learn_gated(context, maps[maps.index(site) :])))
 
 
-def learn_gated(workshop: Workshop, sites: Sequence[str]) -> list[GatedPattern]:
+def learn_gated(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]:
     """Return gated patterns of one or more sites, learned together; the first begins at the mean pattern."""
-    starts = [MeanPattern().find(workshop, site) for site in sites]
+    starts = [MeanPattern().find(context, site) for site in sites]
     free = []
     for i, start in enumerate(starts):
         nothing = torch.zeros_like(start.arriving)
         values = (start.arriving, start.leaving) if i == 0 else (nothing, nothing)
         free += [value.clone().requires_grad_() for value in (*values, nothing, nothing)]
-    choice = np.random.default_rng(workshop.seed)
+    choice = np.random.default_rng(context.seed)
 
     def gated(tensors: Sequence[Tensor]) -> list[GatedPattern]:
         parts = []
@@ -137,8 +137,10 @@ def learn_gated(workshop: Workshop, sites: Sequence[str]) -> list[GatedPattern]:
         return parts
 
     def loss() -> Tensor:
-        lesson = draw_lesson(workshop, choice, BATCH)
-        height, width = lesson.levels.height, lesson.levels.width
-        return lesson.loss([one.edit(lesson.goals, lesson.targets, height, width) for one in gated(free)])
+        training_batch = draw_training_batch(context, choice, BATCH)
+        height, width = training_batch.levels.height, training_batch.levels.width
+        return training_batch.loss(
+            [one.edit(training_batch.goals, training_batch.targets, height, width) for one in gated(free)]
+        )
 
-    return gated(descend(free, loss, workshop.updates(UPDATES), LEARNING_RATE))
+    return gated(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.cells import Cells
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
@@ -32,20 +32,20 @@ class LearnedPattern(PatternMethod):
 
     name = "learned-pattern"
 
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the trained pattern."""
-        start = MeanPattern().find(workshop, site)
+        start = MeanPattern().find(context, site)
         arriving = start.arriving.clone().requires_grad_()
         leaving = start.leaving.clone().requires_grad_()
         optimiser = torch.optim.Adam([arriving, leaving], LEARNING_RATE)
-        updates = workshop.updates(UPDATES)
+        updates = context.updates(UPDATES)
         schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, updates)
-        choice = np.random.default_rng(workshop.seed)
+        choice = np.random.default_rng(context.seed)
         for _ in range(updates):
-            rows = choice.choice(len(workshop.levels), min(BATCH, len(workshop.levels)), replace=False)
-            lesson = dataclasses.replace(workshop, levels=workshop.levels.take(rows))
-            targets = draw_targets(lesson.levels, int(choice.integers(2**31)))
-            loss = _loss(lesson, targets, GoalPattern(site, arriving, leaving, start.rectified))
+            rows = choice.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
+            training_batch = dataclasses.replace(context, levels=context.levels.take(rows))
+            targets = draw_targets(training_batch.levels, int(choice.integers(2**31)))
+            loss = _loss(training_batch, targets, GoalPattern(site, arriving, leaving, start.rectified))
             with repeatable():
                 arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
             optimiser.step()
@@ -53,14 +53,16 @@ class LearnedPattern(PatternMethod):
         return GoalPattern(site, arriving.detach(), leaving.detach(), start.rectified)
 
 
-def _loss(lesson: Workshop, targets: Cells, pattern: GoalPattern) -> Tensor:
+def _loss(training_batch: FitContext, targets: Cells, pattern: GoalPattern) -> Tensor:
     """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
-    rows = np.arange(len(lesson.levels))
+    rows = np.arange(len(training_batch.levels))
     with torch.inference_mode():
-        moved = torch.from_numpy(observations_of(lesson.policy, lesson.family, lesson.moved(targets)))
-        teacher = lesson.policy.logits(rows, moved).log_softmax(dim=1)
-    unmoved = torch.from_numpy(observations_of(lesson.policy, lesson.family, lesson.levels))
-    edit = pattern.edit(lesson.goals, targets, lesson.levels.height, lesson.levels.width)
-    with applied(lesson.policy, [edit]):
-        pupil = lesson.policy.logits(rows, unmoved).log_softmax(dim=1)
+        moved = torch.from_numpy(
+            observations_of(training_batch.policy, training_batch.family, training_batch.moved(targets))
+        )
+        teacher = training_batch.policy.logits(rows, moved).log_softmax(dim=1)
+    unmoved = torch.from_numpy(observations_of(training_batch.policy, training_batch.family, training_batch.levels))
+    edit = pattern.edit(training_batch.goals, targets, training_batch.levels.height, training_batch.levels.width)
+    with applied(training_batch.policy, [edit]):
+        pupil = training_batch.policy.logits(rows, unmoved).log_softmax(dim=1)
     return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern, gather, is_rectified
 from goalmaze.probes.steering.base import PatternMethod
 
@@ -12,8 +12,8 @@ class MeanPattern(PatternMethod):
 
     name = "mean-pattern"
 
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the mean over mazes of (activation with goal and cue) - (activation without), laid on the goal."""
-        present = workshop.read(workshop.levels, site)
-        pattern = gather(present - workshop.read(workshop.cleared(), site), workshop.goals)
+        present = context.read(context.levels, site)
+        pattern = gather(present - context.read(context.cleared(), site), context.goals)
         return GoalPattern(site, pattern, pattern, is_rectified(present))

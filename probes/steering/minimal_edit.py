@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.minimal_edit import MinimalProjection
 from goalmaze.probes.edits.patterns import is_rectified
 from goalmaze.probes.readout.fitting import SquareFitter
@@ -16,8 +16,8 @@ class MinimalProjectedEdit(Method):
 
     name = "minimal-edit"
 
-    def find(self, workshop: Workshop, site: str) -> MinimalProjection:
+    def find(self, context: FitContext, site: str) -> MinimalProjection:
         """Fit the probe on the workshop's levels."""
-        maps = workshop.read(workshop.levels, site)
-        probe = SquareFitter(maps).fit(torch.tensor(workshop.goals, dtype=torch.long))
+        maps = context.read(context.levels, site)
+        probe = SquareFitter(maps).fit(torch.tensor(context.goals, dtype=torch.long))
         return MinimalProjection(site, probe.direction, is_rectified(maps))

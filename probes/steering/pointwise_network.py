@@ -13,15 +13,15 @@ from torch.nn.functional import linear
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels, of_rows
-from goalmaze.probes.edits.patterns import GoalPattern, check_errand, spread
+from goalmaze.probes.edits.patterns import GoalPattern, check_goal_move, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.steering.base import Method
 from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.training_batch import descend, draw_lesson
+from goalmaze.probes.training_batch import descend, draw_training_batch
 
 HIDDEN = 64
 UPDATES = 3000
@@ -70,7 +70,7 @@ class PointwiseEdit(Rewrite):
     rectified: bool = False
 
     @property
-    def knows(self) -> Knowledge:
+    def uses(self) -> Knowledge:
         """Two cells."""
         return CELLS
 
@@ -100,7 +100,7 @@ class PointwisePattern:
         network: the same for all squares.
     """
 
-    knows: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Knowledge] = CELLS
 
     pattern: GoalPattern
     telling: GoalPattern
@@ -113,7 +113,7 @@ class PointwisePattern:
 
     def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> PointwiseEdit:
         """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_errand(goals, targets, height, width)
+        check_goal_move(goals, targets, height, width)
         window = torch.ones(1, *self.pattern.arriving.shape[1:])
         return PointwiseEdit(
             self.site,
@@ -131,16 +131,16 @@ class PointwiseNetwork(Method):
 
     name = "pointwise-network"
 
-    def find(self, workshop: Workshop, site: str) -> PointwisePattern:
+    def find(self, context: FitContext, site: str) -> PointwisePattern:
         """Return the trained patterns and network."""
-        start = MeanPattern().find(workshop, site)
+        start = MeanPattern().find(context, site)
         channels, *window = start.arriving.shape
-        into = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(workshop.seed)) / channels**0.5
+        into = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(context.seed)) / channels**0.5
         nothing = torch.zeros(HIDDEN, *window)
         weights = (into, torch.zeros(channels, HIDDEN), torch.zeros(channels))
         first = (start.arriving, start.leaving, nothing, nothing, *weights)
         free = [value.clone().requires_grad_() for value in first]
-        choice = np.random.default_rng(workshop.seed)
+        choice = np.random.default_rng(context.seed)
 
         def made(tensors: Sequence[Tensor]) -> PointwisePattern:
             arriving, leaving, coming, going, *learned = tensors
@@ -148,8 +148,8 @@ class PointwiseNetwork(Method):
             return PointwisePattern(pattern, GoalPattern(site, coming, going, rectified=False), Pointwise(*learned))
 
         def loss() -> Tensor:
-            lesson = draw_lesson(workshop, choice, BATCH)
-            height, width = lesson.levels.height, lesson.levels.width
-            return lesson.loss([made(free).edit(lesson.goals, lesson.targets, height, width)])
+            training_batch = draw_training_batch(context, choice, BATCH)
+            height, width = training_batch.levels.height, training_batch.levels.width
+            return training_batch.loss([made(free).edit(training_batch.goals, training_batch.targets, height, width)])
 
-        return made(descend(free, loss, workshop.updates(UPDATES), LEARNING_RATE))
+        return made(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern, is_rectified
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.steering.base import PatternMethod
@@ -16,10 +16,10 @@ class ProbeDirection(PatternMethod):
 
     name = "probe-direction"
 
-    def find(self, workshop: Workshop, site: str) -> GoalPattern:
+    def find(self, context: FitContext, site: str) -> GoalPattern:
         """Fit the probe on the workshop's levels and return its direction as a pattern of one square."""
-        maps = workshop.read(workshop.levels, site)
-        goals = torch.tensor(workshop.goals, dtype=torch.long)
+        maps = context.read(context.levels, site)
+        goals = torch.tensor(context.goals, dtype=torch.long)
         return direction_pattern(site, SquareFitter(maps).fit(goals).direction, maps, goals)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.coordinates import GoalCoordinates
 from goalmaze.probes.edits.sae import UPDATES, find_goal_features
 from goalmaze.probes.steering.base import Method
@@ -17,6 +17,6 @@ class SparseFeatures(Method):
     count: ClassVar = 16
     side: ClassVar = 3
 
-    def find(self, workshop: Workshop, site: str) -> GoalCoordinates:
+    def find(self, context: FitContext, site: str) -> GoalCoordinates:
         """Train the autoencoder on the workshop's levels and choose its features."""
-        return find_goal_features(workshop, site, self.count, self.side, workshop.updates(UPDATES))
+        return find_goal_features(context, site, self.count, self.side, context.updates(UPDATES))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.levels import Cells
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.cells import Cells
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.mean_difference import SteeringVector, goal_vector
 from goalmaze.probes.information import NOTHING, Knowledge
 from goalmaze.probes.steering.base import Method
@@ -21,7 +21,7 @@ class Removal:
     """
 
     vector: SteeringVector
-    knows: ClassVar[Knowledge] = NOTHING
+    uses: ClassVar[Knowledge] = NOTHING
 
     @property
     def site(self) -> str:
@@ -37,9 +37,9 @@ class UnalignedVector(Method):
     """Subtracts the mean difference that the goal makes, square by square, aligned to nothing (Mini et al., 2023)."""
 
     name = "unaligned-vector"
-    knows = NOTHING
+    uses = NOTHING
     needs_map: ClassVar = False
 
-    def find(self, workshop: Workshop, site: str) -> Removal:
+    def find(self, context: FitContext, site: str) -> Removal:
         """Return the vector of the workshop's mazes."""
-        return Removal(goal_vector(workshop, site))
+        return Removal(goal_vector(context, site))

@@ -8,7 +8,7 @@ import torch
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 
 

@@ -30,7 +30,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "agents"

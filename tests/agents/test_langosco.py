@@ -19,7 +19,7 @@ from goalmaze.agents.checkpoints import load_checkpoint, save_checkpoint
 from goalmaze.agents.langosco import read_langosco
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
-from goalmaze.agents.policies import NetworkPolicy, chances_of
+from goalmaze.agents.policies import NetworkPolicy, action_probabilities
 from goalmaze.agents.rollout import observations_of, rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -123,11 +123,11 @@ def test_procgens_actions_are_summed_by_where_they_move() -> None:
     logits = torch.randn(200, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     chances = torch.softmax(logits, 1).numpy()
     moving = {0: [5], 1: [6, 7, 8], 2: [3], 3: [0, 1, 2]}
-    told = chances_of(logits)
+    told = action_probabilities(logits)
     for action, group in moving.items():
         share = sum(chances[:, a] for a in group) / sum(chances[:, a] for a in (0, 1, 2, 3, 5, 6, 7, 8))
         np.testing.assert_allclose(told[:, action], share)
-    assert chances_of(logits[:, :4].float()).shape == (200, 4)
+    assert action_probabilities(logits[:, :4].float()).shape == (200, 4)
     with pytest.raises(GoalmazeError, match="the network has 7 actions: agents in mazes have 4, or Procgen's 15"):
         NetworkPolicy(make_network("grid", Shape((4, 9, 9), 7), {"channels": 2, "blocks": 0}))
 
@@ -211,7 +211,7 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeyp
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr("archive/data/0", bytes(2**24))
     assert os.path.getsize(path) < 2**16  # noqa: PTH202
-    monkeypatch.setattr(langosco, "LARGEST_FILE", 2**20)
+    monkeypatch.setattr(langosco, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(GoalmazeError, match="unpacks to 16,777,216 bytes, more than an agent has"):
         read_langosco(path)
 

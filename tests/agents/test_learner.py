@@ -20,9 +20,9 @@ from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
 from goalmaze.agents.training.algorithms import make_environments, make_learner, network_of
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.losses import ppo_loss
-from goalmaze.agents.training.ppo import Infos, LeanPPO
+from goalmaze.agents.training.ppo import LazyInfos, TensorPPO
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.rollout_buffer import Batch, Experience
+from goalmaze.agents.training.rollout_buffer import Batch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 
@@ -59,7 +59,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def stock_buffer(experience: Experience, learner: PPO) -> RolloutBuffer:
+def stock_buffer(experience: TensorRolloutBuffer, learner: PPO) -> RolloutBuffer:
     """Return the same rollout in the buffer that stable-baselines3 keeps it in."""
     buffer = learner.rollout_buffer
     assert isinstance(buffer, RolloutBuffer)
@@ -75,10 +75,10 @@ def stock_buffer(experience: Experience, learner: PPO) -> RolloutBuffer:
     return buffer
 
 
-def after_one_rollout(**changes: Any) -> tuple[LeanPPO, Experience]:
+def after_one_rollout(**changes: Any) -> tuple[TensorPPO, TensorRolloutBuffer]:
     learner = made(**changes)
     learner.learn(ROLLOUT)
-    return learner, cast(Experience, learner.rollout_buffer)
+    return learner, cast(TensorRolloutBuffer, learner.rollout_buffer)
 
 
 def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
@@ -221,7 +221,7 @@ def test_infos_are_a_sequence() -> None:
         *_, ends = env.advance(np.ones(RECIPE.envs, np.int64))
         if 0 < len(ends.rows) < RECIPE.envs:
             break
-    infos = Infos(ends, RECIPE.envs)
+    infos = LazyInfos(ends, RECIPE.envs)
     full = [row for row, info in enumerate(infos) if info]
     assert full == ends.rows.tolist()
     assert len(infos) == len(infos[:]) == RECIPE.envs
@@ -251,14 +251,14 @@ def test_weights_that_are_not_finite_stop_learning(learner: str) -> None:
 @pytest.mark.parametrize(("what", "broken"), [("the loss", "returns"), ("the loss", "old_log_chances")])
 def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     learner, _ = after_one_rollout()
-    true = Experience.minibatches
+    true = TensorRolloutBuffer.minibatches
 
-    def spoilt(self: Experience, size: int) -> Any:
+    def spoilt(self: TensorRolloutBuffer, size: int) -> Any:
         for number, batch in enumerate(true(self, size)):
             bad = getattr(batch, broken) * (torch.nan if number == 2 else 1.0)
             yield batch._replace(**{broken: bad})
 
-    monkeypatch.setattr(Experience, "minibatches", spoilt)
+    monkeypatch.setattr(TensorRolloutBuffer, "minibatches", spoilt)
     with pytest.raises(NotFiniteError, match=f"{what} is not finite"):
         learner.train()
 
@@ -321,7 +321,7 @@ class Forgetful(RecurrentNetwork):
         return ()
 
 
-def with_network(learner: LeanPPO, network: Network) -> LeanPPO:
+def with_network(learner: TensorPPO, network: Network) -> TensorPPO:
     """Put another network in the place of a learner's."""
     policy = learner.policy
     policy.network = network
@@ -330,7 +330,7 @@ def with_network(learner: LeanPPO, network: Network) -> LeanPPO:
 
 
 @pytest.fixture
-def echo() -> LeanPPO:
+def echo() -> TensorPPO:
     learner = made()
     torch.manual_seed(0)
     return with_network(learner, Echo(network_of(learner).shape))
@@ -360,9 +360,9 @@ def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: py
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_the_memory_in_training_is_the_memory_in_acting(echo: LeanPPO) -> None:
+def test_the_memory_in_training_is_the_memory_in_acting(echo: TensorPPO) -> None:
     echo.learn(2 * ROLLOUT - 1, callback=lambda found, _: True)
-    experience = cast(Experience, echo.rollout_buffer)
+    experience = cast(TensorRolloutBuffer, echo.rollout_buffer)
     begins = experience.begins
     assert begins[1:].any()
     assert not begins[0].all()
@@ -404,9 +404,9 @@ def by_episode(network: Echo, batch: Batch) -> tuple[Tensor, Tensor]:
     )
 
 
-def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: LeanPPO) -> None:
+def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: TensorPPO) -> None:
     echo.learn(2 * ROLLOUT - 1)
-    batch = next(cast(Experience, echo.rollout_buffer).sequences(RECIPE.envs))
+    batch = next(cast(TensorRolloutBuffer, echo.rollout_buffer).sequences(RECIPE.envs))
     network = cast(Echo, network_of(echo))
     echo.policy.zero_grad()
     echo.loss(batch, echo._weights())[0].backward()  # type: ignore[no-untyped-call]
@@ -420,7 +420,7 @@ def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: LeanPPO
     assert float(ours[1].abs().max()) > 1e-4
 
 
-def test_predicting_with_a_memory_is_advancing_by_hand(echo: LeanPPO) -> None:
+def test_predicting_with_a_memory_is_advancing_by_hand(echo: TensorPPO) -> None:
     network, policy = cast(Echo, network_of(echo)), cast(MazePolicy, echo.policy)
     seen = np.stack([np.asarray(echo.env.reset()) for _ in range(3)])  # type: ignore[union-attr]
     state, memory = None, network.blank(RECIPE.envs, ())
@@ -443,9 +443,9 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
     class Recall:
         """Returns experience of a task of three steps, played by a policy, as the learner would keep it."""
 
-        def play(self, learner: LeanPPO, envs: int) -> tuple[Experience, float]:
+        def play(self, learner: TensorPPO, envs: int) -> tuple[TensorRolloutBuffer, float]:
             box = cast(Any, learner.observation_space)
-            experience = Experience(3, box, cast(Any, learner.action_space), "cpu", 0.95, 0.9, envs)
+            experience = TensorRolloutBuffer(3, box, cast(Any, learner.action_space), "cpu", 0.95, 0.9, envs)
             cues = rng.integers(0, 2, envs)
             experience.memory = memory = learner.policy.blank(envs)
             for t in range(3):

@@ -12,7 +12,7 @@ from goalmaze.agents.networks.base import Network, Shape, agent_cells
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
 from goalmaze.envs.episodes import Episodes, first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured
 

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape
-from goalmaze.agents.policies import NetworkPolicy, Remembering
+from goalmaze.agents.policies import NetworkPolicy, RecurrentActor
 from goalmaze.agents.rollout import rollout, stepwise
 from goalmaze.envs.episodes import Episodes, first_observations
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import concatenate
+from goalmaze.envs.levels import Family, concatenate
 from goalmaze.probes.activations import captured
 from goalmaze.probes.edits.base import Add, applied
 
@@ -180,7 +179,7 @@ def test_an_edited_hidden_state_is_what_is_remembered(family: Family) -> None:
     levels = family.levels(5, np.arange(4))
     seen = first_observations(family, levels)
     actor = policy.begin(levels)
-    assert isinstance(actor, Remembering)
+    assert isinstance(actor, RecurrentActor)
     rows = np.arange(4)
     with applied(policy, [Add("tick2_layer1", torch.full((4, 5, 7, 7), 7.0))]):
         actor.probabilities(rows, seen, levels.start)

@@ -22,8 +22,8 @@ import torch
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run_lock
-from goalmaze.agents.training.callback import LOG, Diary
-from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.callback import LOG, TrainingCallback
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
@@ -58,7 +58,7 @@ def digest(folder: Path) -> str:
     found = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
     for name in sorted(arrays):
         found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode() + arrays[name].tobytes())
-    for file in (folder / CHECKPOINT, *series(folder).values()):
+    for file in (folder / CHECKPOINT, *checkpoint_series(folder).values()):
         found.update(file.name.encode() + file.read_bytes())
     return found.hexdigest()
 
@@ -69,16 +69,16 @@ class EndedError(Exception):
 
 def interrupted(recipe: Recipe, folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train until the `after`-th save and no further."""
-    true, saves = Diary.save, []
+    true, saves = TrainingCallback.save, []
 
-    def save(self: Diary) -> None:
+    def save(self: TrainingCallback) -> None:
         true(self)
         saves.append(self.num_timesteps)
         if len(saves) == after:
             raise EndedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Diary, "save", save)
+        patch.setattr(TrainingCallback, "save", save)
         with pytest.raises(EndedError):
             train(recipe, folder, save_every=0)
 
@@ -227,7 +227,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_old_state_good(
         if not folder.exists():
             continue
         assert not [file for file in folder.rglob("*") if file.name.startswith(".")]
-        for file in (*folder.glob(CHECKPOINT), *series(folder).values()):
+        for file in (*folder.glob(CHECKPOINT), *checkpoint_series(folder).values()):
             load_checkpoint(file)
         if not (folder / STATE).exists():
             with pytest.raises(GoalmazeError, match="nothing to resume"):
@@ -385,15 +385,15 @@ def test_asked_to_stop_it_can_be_resumed_as_if_it_had_not_been(tmp_path: Path) -
 
 
 def test_not_finite_weights_leave_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = Diary._on_rollout_start
+    true = TrainingCallback._on_rollout_start
 
-    def poison(self: Diary) -> None:
+    def poison(self: TrainingCallback) -> None:
         true(self)
         if self.num_timesteps == 768:
             with torch.no_grad():
                 next(iter(self.model.policy.parameters())).fill_(torch.inf)
 
-    monkeypatch.setattr(Diary, "_on_rollout_start", poison)
+    monkeypatch.setattr(TrainingCallback, "_on_rollout_start", poison)
     with pytest.raises(GoalmazeError) as error:
         train(SMALL, tmp_path / "run", save_every=0)
     path = tmp_path / "run" / CHECKPOINT

@@ -14,11 +14,11 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout, stepwise
-from goalmaze.agents.scripted import RandomWalker, Seeker, yardsticks
+from goalmaze.agents.scripted import RandomWalker, Seeker, scripted_baselines
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
+from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.vector import MazeVectorEnv
 
@@ -104,7 +104,7 @@ def test_a_seeker_of_nothing_known_is_refused(family: Family) -> None:
 
 
 def test_the_yardsticks_are_what_their_names_say(family: Family) -> None:
-    assert yardsticks(family) == {
+    assert scripted_baselines(family) == {
         "exit-seeker": Seeker("exit"),
         "sign-seeker": Seeker("sign"),
         "random-walker": RandomWalker(),

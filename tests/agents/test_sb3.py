@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import TRAINING, Family
+from goalmaze.envs.levels import TRAINING, Family
 from goalmaze.envs.single import MazeEnv
 
 ENVS, SEED = 5, 3

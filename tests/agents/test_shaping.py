@@ -38,11 +38,11 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
     shaping = Shaping(family, COUNT, 0.3, reward)  # type: ignore[arg-type]
     shaping.begin(state, np.arange(COUNT))
     targets = shaping.targets(state)
-    assert {kind for b in range(COUNT) for k, kind in enumerate(levels.kinds) if targets[b, k]} == drawn_to
+    assert {kind for b in range(COUNT) for k, kind in enumerate(levels.object_types) if targets[b, k]} == drawn_to
     left = shaping.left(targets, levels.start)
     for b in range(COUNT):
         ways = all_distances(levels.walls[b])[levels.start[b]]
-        cells = [cell for kind, cell in zip(levels.kinds, levels.objects[b], strict=True) if kind in drawn_to]
+        cells = [cell for kind, cell in zip(levels.object_types, levels.objects[b], strict=True) if kind in drawn_to]
         assert left[b] == min((ways[cell] for cell in cells if cell >= 0), default=0)
 
 
@@ -52,16 +52,16 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
     episodes = Episodes(family, levels)
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
-    kinds = np.array(levels.kinds)
+    object_types = np.array(levels.object_types)
     episodes.state.held[:] = 1
     episodes.state.touched[:] = 1  # the first key
-    assert not shaping.targets(episodes.state)[:, kinds == "key"].any()
-    chests = shaping.targets(episodes.state)[:, kinds == "chest"]
-    assert np.array_equal(chests, levels.objects[:, kinds == "chest"] >= 0)
+    assert not shaping.targets(episodes.state)[:, object_types == "key"].any()
+    chests = shaping.targets(episodes.state)[:, object_types == "chest"]
+    assert np.array_equal(chests, levels.objects[:, object_types == "chest"] >= 0)
     episodes.state.held[:] = 0
-    episodes.state.touched[:] |= np.uint64(1) << np.uint64(np.flatnonzero(kinds == "chest")[0])
+    episodes.state.touched[:] |= np.uint64(1) << np.uint64(np.flatnonzero(object_types == "chest")[0])
     left = shaping.targets(episodes.state)
-    assert not left[:, kinds == "chest"].any()
+    assert not left[:, object_types == "chest"].any()
     assert left[:, 1].all()
     assert not left[:, 0].any()
 
@@ -74,7 +74,7 @@ def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
     shaping.begin(episodes.state, np.arange(COUNT))
     episodes.state.touched[:] = 1
     targets = shaping.targets(episodes.state)
-    assert {kind for k, kind in enumerate(levels.kinds) if targets[:, k].any()} == {"beacon-2"}
+    assert {kind for k, kind in enumerate(levels.object_types) if targets[:, k].any()} == {"beacon-2"}
 
 
 def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:

@@ -22,10 +22,10 @@ import torch
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, due, series
+from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, due
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import LOG, LOG_COLUMNS, RECIPE, TENSORBOARD, train
-from goalmaze.agents.training.signals import listening
+from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 
@@ -58,7 +58,7 @@ def test_a_run_leaves_recipe_log_and_checkpoint(tmp_path: Path) -> None:
     assert sorted(file.name for file in result.folder.iterdir()) == sorted(
         [RECIPE, LOG, CHECKPOINT, STATE, CHECKPOINTS]
     )
-    kept = series(result.folder)
+    kept = checkpoint_series(result.folder)
     assert list(kept) == [0, 256, 512, 1024]
     assert [load_checkpoint(file)[2].steps for file in kept.values()] == list(kept)
     assert not equal(load_checkpoint(kept[0])[0].state_dict(), weights(result.folder))
@@ -190,7 +190,7 @@ def test_every_learner_and_view_trains_an_agent_that_can_be_loaded(tmp_path: Pat
     recipe = dataclasses.replace(SMALL, **({"steps": 512, "seed": 1} | changes))
     folder = train(recipe, tmp_path / "run").folder
     agent = load_agent(str(folder))
-    first = load_checkpoint(series(folder)[0])[0].state_dict()
+    first = load_checkpoint(checkpoint_series(folder)[0])[0].state_dict()
     assert agent.header.steps >= recipe.steps
     assert not equal(first, weights(folder))
     assert agent.network.shape.mode == recipe.observation
@@ -223,10 +223,10 @@ def test_tensorboard_is_told_what_the_log_is_told(tmp_path: Path) -> None:
 
 
 def test_the_second_wish_to_stop_is_an_order() -> None:
-    with listening() as wish:
-        assert not wish.stop
+    with stop_signals() as stop_request:
+        assert not stop_request.stop
         os.kill(os.getpid(), signal.SIGINT)
-        assert wish.stop
+        assert stop_request.stop
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -240,10 +240,10 @@ def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_pat
         SMALL, parameters={"size": 7}, learner=learner, start=str(tmp_path / "small"), seed=5, steps=256
     )
     train(larger, tmp_path / "larger")
-    begun = load_checkpoint(series(tmp_path / "larger")[0])[0].state_dict()
+    begun = load_checkpoint(checkpoint_series(tmp_path / "larger")[0])[0].state_dict()
     assert equal(begun, weights(tmp_path / "small"))
     train(dataclasses.replace(larger, start=""), tmp_path / "untrained")
-    assert not equal(begun, load_checkpoint(series(tmp_path / "untrained")[0])[0].state_dict())
+    assert not equal(begun, load_checkpoint(checkpoint_series(tmp_path / "untrained")[0])[0].state_dict())
 
 
 @pytest.mark.parametrize(

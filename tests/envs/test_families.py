@@ -14,6 +14,7 @@ from oracles.paths import all_distances
 from oracles.rulebook import Rulebook, rulebook
 
 from goalmaze.envs.ascii import letters_of, read_ascii, write_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
@@ -24,12 +25,12 @@ from goalmaze.envs.families.lava import Lava
 from goalmaze.envs.families.monsters import Monsters
 from goalmaze.envs.families.pile import Pile
 from goalmaze.envs.families.sleeper import Sleeper
-from goalmaze.envs.family import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
+from goalmaze.envs.levels import NO_SHIFT, SPLITS, Family, LevelBatch
 from goalmaze.envs.mazes.algorithms import ALGORITHMS
+from goalmaze.envs.optimal_returns import best_returns
 from goalmaze.envs.rendering import SHAPES
-from goalmaze.envs.solving import best_returns, distances, pick
+from goalmaze.envs.solving import distances, pick
 
 FAMILIES = known_families()
 SHIFTS = [(name, shift) for name, family in FAMILIES.items() for shift in (NO_SHIFT, *family.shifts)]
@@ -46,7 +47,7 @@ GOALLESS = {("ColourShape", "yellow-gem-only")}
 
 def cells_of(levels: LevelBatch, kind: str) -> NDArray[np.int32]:
     """Cells [B, n] of all slots of a kind."""
-    return levels.objects[:, [k for k, name in enumerate(levels.kinds) if name == kind]]
+    return levels.objects[:, [k for k, name in enumerate(levels.object_types) if name == kind]]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -55,7 +56,7 @@ def test_every_level_follows_the_rules_and_can_be_solved(name: str, shift: str, 
     for size in (5, 7, 11):
         world = make_family(name, {"size": size, "algorithm": algorithm})
         levels = world.levels(1, range(60), shift)
-        check_cells(levels)
+        levels.check()
         if (name, shift) not in GOALLESS:
             assert (pick(distances(levels, levels.start), levels.cells(world.goal)) < UNREACHABLE).all()
         assert read_ascii(write_ascii(levels, world), world).hashes() == levels.hashes()
@@ -85,7 +86,7 @@ def test_a_shift_keeps_maze_and_start_and_changes_the_objects(name: str, shift: 
 def test_goal_and_cue_always_part_in_the_parting_shift(name: str) -> None:
     for size, algorithm in itertools.product((5, 9), ALGORITHMS):
         world = make_family(name, {"size": size, "algorithm": algorithm})
-        levels = world.levels(2, range(COUNT), world.parting_shift)
+        levels = world.levels(2, range(COUNT), world.distinguishing_shift)
         goals, cues = cells_of(levels, world.goal), cells_of(levels, world.cue)
         assert (goals[:, 0] != ABSENT).all()
         assert not ((goals[:, :, None] == cues[:, None, :]) & (goals[:, :, None] != ABSENT)).any()
@@ -104,7 +105,10 @@ def test_goal_and_cue_stand_together_in_training(name: str) -> None:
 def test_the_mixture_is_the_share_of_training_levels_from_the_parting_shift(name: str, share: float) -> None:
     count = 2000
     pure, mixed = make_family(name), make_family(name, {"mixture": share})
-    training, parted = pure.levels(3, range(count)).objects, pure.levels(3, range(count), pure.parting_shift).objects
+    training, parted = (
+        pure.levels(3, range(count)).objects,
+        pure.levels(3, range(count), pure.distinguishing_shift).objects,
+    )
     levels = mixed.levels(3, range(count))
     tells = (training != parted).any(axis=1)
     from_parting = (levels.objects == parted).all(axis=1)
@@ -118,18 +122,20 @@ def test_the_mixture_is_the_share_of_training_levels_from_the_parting_shift(name
 @pytest.mark.parametrize("name", FAMILIES)
 def test_looks_are_known_and_letters_belong_to_one_thing(name: str) -> None:
     for world in (make_family(name), *([make_family(name, {"shapes": True})] if name == "GreenExit" else [])):
-        kinds = {kind.name for kind in world.kinds}
-        assert {kind.shape for kind in world.kinds} <= set(SHAPES)
-        assert {kind.colour for kind in world.kinds} <= OKABE_ITO
-        letters = [kind.letter for kind in world.kinds] + list(world.stacks)
+        object_types = {kind.name for kind in world.object_types}
+        assert {kind.shape for kind in world.object_types} <= set(SHAPES)
+        assert {kind.colour for kind in world.object_types} <= OKABE_ITO
+        letters = [kind.letter for kind in world.object_types] + list(world.stacked_glyphs)
         assert len(set(letters)) == len(letters) == len(letters_of(world))
         assert not set(letters) & set("#.A")
         assert len({tuple(sorted(stack)) for stack in letters_of(world).values()}) == len(letters)
-        assert {kind for stack in world.stacks.values() for kind in stack} <= kinds
-        assert set(world.slots) <= kinds >= {world.goal, world.cue}
-        assert world.parting_shift in world.shifts
+        assert {kind for stack in world.stacked_glyphs.values() for kind in stack} <= object_types
+        assert set(world.slots) <= object_types >= {world.goal, world.cue}
+        assert world.distinguishing_shift in world.shifts
         assert len(world.slots) <= 64
-        items = [k for k, slot in enumerate(world.slots) for kind in world.kinds if kind.name == slot and kind.gives]
+        items = [
+            k for k, slot in enumerate(world.slots) for kind in world.object_types if kind.name == slot and kind.gives
+        ]
         assert items == list(range(len(items)))
         assert len(items) <= world.size
 
@@ -151,7 +157,7 @@ def test_what_differs_between_kinds_shows(name: str) -> None:
     world = make_family(name, {"size": 5})
     bare = read_ascii("#####\n#A..#\n#.#.#\n#...#\n#####", world)
     looks: dict[str | None, bytes] = {None: first_observations(world, bare).tobytes()}
-    for kind in world.kinds:
+    for kind in world.object_types:
         looks[kind.name] = first_observations(world, bare.moved(kind.name, 18)).tobytes()
     for one, other in itertools.combinations(looks, 2):
         alike = any({one, other} <= group for group in ALIKE.get(name, []))
@@ -161,7 +167,7 @@ def test_what_differs_between_kinds_shows(name: str) -> None:
 def test_shapes_and_numbers_tell_apart_what_looks_alike_without_them() -> None:
     for world in (make_family("GreenExit", {"shapes": True, "size": 5}), FollowLeader(size=5, numbered=True)):
         bare = read_ascii("#####\n#A..#\n#.#.#\n#...#\n#####", world)
-        seen = [kind.name for kind in world.kinds if kind.shows_on and kind.name != "misleader"]
+        seen = [kind.name for kind in world.object_types if kind.shows_on and kind.name != "misleader"]
         assert len({first_observations(world, bare.moved(name, 18)).tobytes() for name in seen}) == len(seen) > 3
 
 
@@ -347,7 +353,7 @@ def test_the_best_return_is_that_of_trying_everything(name: str, shift: str) -> 
             book = rulebook(world, levels, b)
             book.time_limit = time_limit
             best = best_by_search(book, discount)
-            if "monster" in levels.kinds and (levels.cells("monster") != ABSENT).any():
+            if "monster" in levels.object_types and (levels.cells("monster") != ABSENT).any():
                 assert found[b] >= best - 1e-6
             else:
                 assert found[b] == pytest.approx(best, abs=1e-6)

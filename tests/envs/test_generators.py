@@ -20,9 +20,9 @@ from scipy.stats import chi2_contingency, chisquare
 from goalmaze.envs.engine.level_generation import WALLS_STREAM
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import EVALUATION, NO_SHIFT, SPLITS
 from goalmaze.envs.jit.counter_rng import stream
-from goalmaze.envs.mazes.algorithms import ALGORITHMS, FEWEST_FREE, braid, carve, percolation
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, SPLITS
+from goalmaze.envs.mazes.algorithms import ALGORITHMS, MIN_FREE, braid, carve, percolation
 
 WORLDS = [(family, shift) for family in known_families().values() for shift in (NO_SHIFT, *family.shifts)]
 TREES = ("depth-first", "kruskal", "prim", "wilson")
@@ -85,16 +85,16 @@ def test_a_maze_is_a_spanning_tree_with_closed_borders(algorithm: str, seed: int
 
 def unevenness(algorithm: str, rows: int, columns: int) -> float:
     """The probability that uniform draws among all spanning trees differ as much as those of an algorithm."""
-    kinds = spanning_trees(rows, columns)
-    mazes = carved(algorithm, 5, 100 * kinds, (2 * rows + 1, 2 * columns + 1)).reshape(100 * kinds, -1)
+    object_types = spanning_trees(rows, columns)
+    mazes = carved(algorithm, 5, 100 * object_types, (2 * rows + 1, 2 * columns + 1)).reshape(100 * object_types, -1)
     counts = np.unique(mazes, axis=0, return_counts=True)[1]
-    assert len(counts) <= kinds
-    return float(chisquare(np.pad(counts, (0, kinds - len(counts)))).pvalue)
+    assert len(counts) <= object_types
+    return float(chisquare(np.pad(counts, (0, object_types - len(counts)))).pvalue)
 
 
 @pytest.mark.parametrize(("rows", "columns", "kinds"), [(2, 2, 4), (2, 3, 15), (3, 2, 15), (3, 3, 192), (2, 5, 209)])
-def test_wilson_draws_every_spanning_tree_equally_often(rows: int, columns: int, kinds: int) -> None:
-    assert spanning_trees(rows, columns) == kinds
+def test_wilson_draws_every_spanning_tree_equally_often(rows: int, columns: int, object_types: int) -> None:
+    assert spanning_trees(rows, columns) == object_types
     assert 0.001 < unevenness("wilson", rows, columns) < 0.999
 
 
@@ -153,7 +153,7 @@ def test_percolation_leaves_one_region_that_is_large_enough(
     for walls in carved("percolation", seed, 3, (2 * rows + 1, 2 * columns + 1), openness, braiding):
         assert is_closed(walls)
         assert walls[::2, ::2].all()
-        assert (~walls).sum() >= FEWEST_FREE
+        assert (~walls).sum() >= MIN_FREE
         assert is_connected(walls)
 
 
@@ -177,12 +177,12 @@ def test_percolation_keeps_a_largest_region_or_opens_more(openness: float) -> No
         percolation(kept, np.array([seed], np.uint64), openness)
         regions, count = label(~opened)
         sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
-        if sizes.max() >= FEWEST_FREE:
+        if sizes.max() >= MIN_FREE:
             assert set(regions[~kept]) <= {1 + k for k in np.flatnonzero(sizes == sizes.max())}
             assert (~kept).sum() == sizes.max()
         else:
             assert openness < 0.5
-            assert (~kept).sum() >= FEWEST_FREE
+            assert (~kept).sum() >= MIN_FREE
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.15, 0.5])

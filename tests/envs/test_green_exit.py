@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.green_exit import GreenExit
-from goalmaze.envs.family import NO_SHIFT, Family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells
+from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.solving import distances, pick
 
 COUNT = 2000
@@ -49,7 +49,7 @@ def test_correlation_moves_nothing_but_the_sign() -> None:
 @pytest.mark.parametrize("correlation", [0.5, 1.0])
 def test_every_level_follows_the_rules_and_can_be_solved(shift: str, correlation: float) -> None:
     levels = GreenExit(correlation=correlation).levels(1, range(COUNT), shift)
-    check_cells(levels)
+    levels.check()
     exits = levels.cells("exit")
     assert (exits != ABSENT).all()
     assert (pick(distances(levels, levels.start), exits) < UNREACHABLE).all()
@@ -94,7 +94,7 @@ def test_moved_exit_keeps_the_sign_and_parts_the_exit_from_it() -> None:
 
 def test_goal_and_cue_always_stand_apart_in_the_parting_shift() -> None:
     world = GreenExit()
-    training, parted = pair(world.parting_shift)
+    training, parted = pair(world.distinguishing_shift)
     assert not (parted.cells(world.goal) == parted.cells(world.cue)).any()
     assert (training.cells(world.goal) == training.cells(world.cue)).all()
 

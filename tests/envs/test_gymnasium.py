@@ -12,8 +12,7 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.green_exit import GreenExit
-from goalmaze.envs.family import TRAINING
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import TRAINING, LevelBatch
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
 
@@ -66,7 +65,7 @@ def test_a_given_level_is_played_and_its_size_checked() -> None:
         MazeEnv().reset(options={"levels": level})
     walls = level.walls.copy()
     walls[0, 1, 2] = True
-    walled = LevelBatch(walls, level.start, level.objects, level.kinds)
+    walled = LevelBatch(walls, level.start, level.objects, level.object_types)
     with pytest.raises(GoalmazeError, match=r"^level 0: the agent cannot reach the exit; open a wall$"):
         env.reset(options={"levels": walled})
 

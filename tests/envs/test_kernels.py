@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from oracles.rulebook import Rulebook, Thing, rulebook
 
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Episodes, first_observations
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import NO_SHIFT, Family
-from goalmaze.envs.levels import ABSENT, LevelBatch, concatenate
+from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch, concatenate
 from goalmaze.envs.vector import MazeVectorEnv
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "envs" / "families.json").read_text(encoding="utf-8"))
@@ -333,7 +333,7 @@ def test_turning_a_level_turns_what_happens(case: Any, turn: str, seed: int, act
     levels = world.levels(seed, [0], shift)
     cells = turned(np.arange(world.size**2).reshape(world.size, world.size)).ravel()
     new = np.append(np.argsort(cells), ABSENT)
-    other = LevelBatch(turned(levels.walls), new[levels.start], new[levels.objects], levels.kinds)
+    other = LevelBatch(turned(levels.walls), new[levels.start], new[levels.objects], levels.object_types)
     one, two = Episodes(world, levels), Episodes(world, other)
     for action in actions:
         one.step(np.array([action]))
@@ -490,7 +490,7 @@ def test_golden_trajectory_repeats_in_any_batch(story: dict, batch: int) -> None
     level = world.levels(address["seed"], [address["index"]], address["shift"], address["split"])
     random = np.random.default_rng(batch)
     row = int(random.integers(batch))
-    others = world.levels(77, range(batch - 1), world.parting_shift)
+    others = world.levels(77, range(batch - 1), world.distinguishing_shift)
     levels = concatenate([others.take(range(row)), level, others.take(range(row, batch - 1))]) if batch > 1 else level
     episodes = Episodes(world, levels)
     for t, action in enumerate(story["actions"]):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from oracles.paths import neighbours
 
 from goalmaze.envs.ascii import check_reachable, read_ascii, write_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import NO_SHIFT
-from goalmaze.envs.levels import ABSENT, LevelBatch, check_cells, concatenate
+from goalmaze.envs.levels import NO_SHIFT, LevelBatch, concatenate
 
 SHIFTS = (NO_SHIFT, *make_family("GreenExit").shifts)
 ROOM = """
@@ -87,7 +87,7 @@ def test_arrays_cannot_be_written(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(batches(), st.data())
 def test_edits_change_what_they_say_and_never_the_original(levels: LevelBatch, data: st.DataObject) -> None:
-    before = LevelBatch(levels.walls.copy(), levels.start.copy(), levels.objects.copy(), levels.kinds)
+    before = LevelBatch(levels.walls.copy(), levels.start.copy(), levels.objects.copy(), levels.object_types)
     taken = [{int(levels.start[b]), *levels.objects[b].tolist()} for b in range(len(levels))]
     cells = [
         data.draw(st.sampled_from([cell for cell in neighbours(walls) if cell not in taken[b]]))
@@ -95,7 +95,7 @@ def test_edits_change_what_they_say_and_never_the_original(levels: LevelBatch, d
     ]
     kind, which = data.draw(st.sampled_from([("exit", 0), ("sign", 0), ("sign", 1)]))
     column = {("exit", 0): 0, ("sign", 0): 1, ("sign", 1): 2}[kind, which]
-    other_columns = [k for k in range(len(levels.kinds)) if k != column]
+    other_columns = [k for k in range(len(levels.object_types)) if k != column]
 
     moved = levels.moved(kind, cells, which)
     assert moved.cells(kind, which).tolist() == cells
@@ -104,7 +104,7 @@ def test_edits_change_what_they_say_and_never_the_original(levels: LevelBatch, d
     assert np.array_equal(moved.start, levels.start)
 
     removed = levels.removed("sign")
-    signs = np.array(levels.kinds) == "sign"
+    signs = np.array(levels.object_types) == "sign"
     assert np.array_equal(removed.objects, np.where(signs, ABSENT, levels.objects))
     assert np.array_equal(removed.walls, levels.walls)
     assert np.array_equal(removed.start, levels.start)
@@ -163,44 +163,48 @@ def test_hashes_are_equal_exactly_where_levels_are() -> None:
     assert len(set(hashes)) == 6
     opened = levels.walls.copy()
     opened[0, 2, 2] = False
-    changed = LevelBatch(opened, levels.start, levels.objects, levels.kinds).hashes()
+    changed = LevelBatch(opened, levels.start, levels.objects, levels.object_types).hashes()
     assert changed[0] != hashes[0]
     assert changed[1:] == hashes[1:]
 
 
 def test_hashes_do_not_depend_on_the_order_of_slots() -> None:
     level = room()
-    order = [2, 0, 1, *range(3, len(level.kinds))]
-    kinds = tuple(level.kinds[k] for k in order)
-    turned = LevelBatch(level.walls, level.start, level.objects[:, order], kinds)
+    order = [2, 0, 1, *range(3, len(level.object_types))]
+    object_types = tuple(level.object_types[k] for k in order)
+    turned = LevelBatch(level.walls, level.start, level.objects[:, order], object_types)
     assert turned.hashes() == room().hashes()
     assert turned != room()
-    muddled = LevelBatch(level.walls, level.start, level.objects, kinds)
+    muddled = LevelBatch(level.walls, level.start, level.objects, object_types)
     assert muddled.hashes() != room().hashes()
 
 
-def with_more_slots(levels: LevelBatch, kinds: tuple[str, ...]) -> LevelBatch:
+def with_more_slots(levels: LevelBatch, object_types: tuple[str, ...]) -> LevelBatch:
     """The same levels in a family with further slots, all of them empty."""
-    empty = np.full((len(levels), len(kinds)), ABSENT)
-    return LevelBatch(levels.walls, levels.start, np.hstack([empty, levels.objects]), (*kinds, *levels.kinds))
+    empty = np.full((len(levels), len(object_types)), ABSENT)
+    return LevelBatch(
+        levels.walls, levels.start, np.hstack([empty, levels.objects]), (*object_types, *levels.object_types)
+    )
 
 
 @settings(max_examples=30, deadline=None)
 @given(batches(), st.lists(st.sampled_from(["exit", "sign", "apple", "a-new-kind", "zebra"]), max_size=6))
-def test_hashes_do_not_depend_on_empty_slots(levels: LevelBatch, kinds: list[str]) -> None:
-    roomier = with_more_slots(levels, tuple(kinds))
+def test_hashes_do_not_depend_on_empty_slots(levels: LevelBatch, object_types: list[str]) -> None:
+    roomier = with_more_slots(levels, tuple(object_types))
     assert roomier.hashes() == levels.hashes()
-    for kind in kinds:
+    for kind in object_types:
         cell = int(np.flatnonzero(levels.free()[0])[0])
         fuller = roomier.objects.copy()
-        fuller[:, kinds.index(kind)] = cell
-        filled = LevelBatch(levels.walls, levels.start, fuller, roomier.kinds)
+        fuller[:, object_types.index(kind)] = cell
+        filled = LevelBatch(levels.walls, levels.start, fuller, roomier.object_types)
         assert not set(filled.hashes()) & set(levels.hashes())
 
 
 def plainly(levels: LevelBatch, b: int) -> tuple[object, ...]:
     """What the hash of a level stands for, said without hashing."""
-    standing = [(kind, int(cell)) for kind, cell in zip(levels.kinds, levels.objects[b], strict=True) if cell != ABSENT]
+    standing = [
+        (kind, int(cell)) for kind, cell in zip(levels.object_types, levels.objects[b], strict=True) if cell != ABSENT
+    ]
     return levels.walls[b].tolist(), int(levels.start[b]), sorted(standing)
 
 
@@ -211,7 +215,7 @@ def test_hashes_agree_with_a_plain_comparison_across_families_with_other_numbers
     hashed = [hash_ for levels in batches for hash_ in levels.hashes()]
     assert [[a == b for b in said] for a in said] == [[a == b for b in hashed] for a in hashed]
     assert hashed[:120] == hashed[120:]
-    assert len(batches[0].kinds) != len(batches[2].kinds)
+    assert len(batches[0].object_types) != len(batches[2].object_types)
     assert 60 < len(set(hashed)) <= 120
 
 
@@ -276,8 +280,8 @@ def test_a_bad_picture_is_refused_by_level_line_and_column(case: str) -> None:
 def test_an_exit_behind_its_sign_that_cannot_be_reached_is_refused_by_level() -> None:
     walls = room(3).walls.copy()
     walls[2, [2, 3, 3, 4], [4, 3, 5, 4]] = True
-    levels = LevelBatch(walls, room(3).start, room(3).objects, room().kinds)
-    check_cells(levels)
+    levels = LevelBatch(walls, room(3).start, room(3).objects, room().object_types)
+    levels.check()
     with refusal("level 2: the agent cannot reach the exit; open a wall"):
         check_reachable(levels, make_family("GreenExit"))
     assert check_reachable(levels.removed("exit"), make_family("GreenExit")) == levels.removed("exit")
@@ -320,7 +324,7 @@ def test_an_open_border_is_refused_by_level_and_place() -> None:
     walls = room(2).walls.copy()
     walls[1, 6, 3] = False
     with refusal("level 1: the border is open at (6, 3); put a wall there"):
-        check_cells(LevelBatch(walls, room(2).start, room(2).objects, room().kinds))
+        LevelBatch(walls, room(2).start, room(2).objects, room().object_types).check()
 
 
 def test_unknown_objects_and_slots_are_refused_by_name() -> None:
@@ -345,8 +349,8 @@ def test_only_like_levels_are_joined() -> None:
     with refusal("level 2 is 7x9 where level 0 is 5x5; only levels of one size can be joined into a batch"):
         concatenate([small, room()])
     one, other = (
-        LevelBatch(room().walls, room().start, room().objects[:, :2], kinds)
-        for kinds in (("exit", "sign"), ("exit", "key"))
+        LevelBatch(room().walls, room().start, room().objects[:, :2], object_types)
+        for object_types in (("exit", "sign"), ("exit", "key"))
     )
     with refusal("only levels of one family can be joined into a batch: found exit key beside exit sign"):
         concatenate([one, other])
@@ -357,7 +361,7 @@ def test_only_like_levels_are_joined() -> None:
 def test_a_stack_without_a_letter_is_refused_by_level() -> None:
     objects = room(2).objects.copy()
     objects[1, 2] = objects[1, 1]
-    signs = LevelBatch(room(2).walls, room(2).start, objects, room().kinds)
+    signs = LevelBatch(room(2).walls, room(2).start, objects, room().object_types)
     with refusal("level 1: GreenExit has no letter for sign + sign on one cell; move one"):
         write_ascii(signs, make_family("GreenExit"))
 
@@ -370,11 +374,14 @@ def test_no_episode_begins_on_a_level_that_would_lead_out_of_the_maze() -> None:
     open_border = levels.walls.copy()
     open_border[9, 0, 4] = False
     for bad, said in (
-        (LevelBatch(levels.walls, levels.start, in_wall, levels.kinds), r"level 17: exit \(3, 0\) lies on a wall"),
-        (LevelBatch(levels.walls, levels.start, outside, levels.kinds), "level 3: sign at cell 121 is outside"),
-        (LevelBatch(levels.walls, start, levels.objects, levels.kinds), "level 5: agent at cell -1 is outside"),
         (
-            LevelBatch(open_border, levels.start, levels.objects, levels.kinds),
+            LevelBatch(levels.walls, levels.start, in_wall, levels.object_types),
+            r"level 17: exit \(3, 0\) lies on a wall",
+        ),
+        (LevelBatch(levels.walls, levels.start, outside, levels.object_types), "level 3: sign at cell 121 is outside"),
+        (LevelBatch(levels.walls, start, levels.objects, levels.object_types), "level 5: agent at cell -1 is outside"),
+        (
+            LevelBatch(open_border, levels.start, levels.objects, levels.object_types),
             r"level 9: the border is open at \(0, 4\)",
         ),
         (make_family("Corner", {"size": 11}).levels(0, [0]), "the levels hold cheese corner; GreenExit has exit"),

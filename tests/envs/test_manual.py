@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from goalmaze.envs import register_envs
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import Family
 from goalmaze.envs.family_docs import SECTIONS, manual, page
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 
 FAMILIES = [name for name, kind in known_families().items() if kind.__module__.startswith("goalmaze.")]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -51,8 +51,8 @@ def told(effects: str, which: str) -> float:
 def test_what_follows_from_an_object_is_what_follows(name: str) -> None:
     family = make_family(name)
     objects = rows(sections(manual(family))["Description"])
-    assert [one[0] for one in objects] == [f"`{kind.name}`" for kind in family.kinds]
-    for (title, _, _, planes, count, effects), kind in zip(objects, family.kinds, strict=True):
+    assert [one[0] for one in objects] == [f"`{kind.name}`" for kind in family.object_types]
+    for (title, _, _, planes, count, effects), kind in zip(objects, family.object_types, strict=True):
         assert int(count) == family.slots.count(kind.name)
         assert planes == (", ".join(f"`{plane}`" for plane in kind.shows_on) or "none")
         if kind.motion != "still" or kind.fills:

@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.green_exit import GreenExit
-from goalmaze.envs.family import Family, Kind, Place
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.observations.views import MODES, make_view
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, shape_mask
 
@@ -27,26 +28,26 @@ class Bazaar(GreenExit):
     """All ways of showing at once: a lamp, items, a kind that shows nowhere, one that shows as nothing, and twins."""
 
     name = "Bazaar"
-    kinds = (
-        Kind("exit", letter="E", colour=BLUE, shape="door", ends=True, reward=1.0),
-        Kind("key", letter="K", colour=RED, shape="key", gives=True),
-        Kind("chest", letter="C", colour=RED, shape="chest", needs=True, required=True),
-        Kind("good", letter="g", colour=RED, shape="apple", planes=("apple", "red")),
-        Kind("bad", letter="b", colour=BLUE, shape="gem", planes=("red", "apple"), cue_reward=1.0),
-        Kind("ghost", letter="G", colour=BLUE, shape="star", planes=()),
-        Kind("faint", letter="F", colour=BLUE, shape="star"),
-        Kind("sign", letter="S", colour=(0, 158, 115), shape="diamond"),
-        Kind("lamp", letter="L", colour=BLUE, shape="bulb", fills=True),
-        Kind("monster", letter="M", colour=RED, shape="monster", planes=("monster", "red"), motion="wanders"),
+    object_types = (
+        ObjectType("exit", letter="E", colour=BLUE, shape="door", ends=True, reward=1.0),
+        ObjectType("key", letter="K", colour=RED, shape="key", gives=True),
+        ObjectType("chest", letter="C", colour=RED, shape="chest", needs=True, required=True),
+        ObjectType("good", letter="g", colour=RED, shape="apple", planes=("apple", "red")),
+        ObjectType("bad", letter="b", colour=BLUE, shape="gem", planes=("red", "apple"), cue_reward=1.0),
+        ObjectType("ghost", letter="G", colour=BLUE, shape="star", planes=()),
+        ObjectType("faint", letter="F", colour=BLUE, shape="star"),
+        ObjectType("sign", letter="S", colour=(0, 158, 115), shape="diamond"),
+        ObjectType("lamp", letter="L", colour=BLUE, shape="bulb", fills=True),
+        ObjectType("monster", letter="M", colour=RED, shape="monster", planes=("monster", "red"), motion="wanders"),
     )
     slots = ("key", "key", "exit", "chest", "good", "bad", "ghost", "faint", "sign", "lamp", "monster")
-    stacks: ClassVar = {}
+    stacked_glyphs: ClassVar = {}
 
-    def placements(self, shift: str) -> tuple[Place, ...]:
+    def placements(self, shift: str) -> tuple[Placement, ...]:
         numbers = Counter[str]()
-        rules = [Place("agent")]
+        rules = [Placement("agent")]
         for kind in self.slots:
-            rules.append(Place(kind, numbers[kind]))
+            rules.append(Placement(kind, numbers[kind]))
             numbers[kind] += 1
         return tuple(rules)
 
@@ -81,17 +82,17 @@ def scattered(family: Family, batch: int) -> Episodes:
     return episodes
 
 
-def appearance(family: Family, name: str) -> Kind | None:
+def appearance(family: Family, name: str) -> ObjectType | None:
     """The kind whose sprite an object shows: the first that the planes show alike, or None where they never show it."""
-    kinds = {kind.name: kind for kind in family.kinds}
-    values = {name: family.values().get(name, 1) for name in kinds}
-    if kinds[name].planes == () or values[name] == 0:
+    object_types = {kind.name: kind for kind in family.object_types}
+    values = {name: family.values().get(name, 1) for name in object_types}
+    if object_types[name].planes == () or values[name] == 0:
         return None
     alike = [
         kind
-        for kind in family.kinds
-        if set(kind.shows_on) == set(kinds[name].shows_on)
-        and (values[kind.name], kind.fills) == (values[name], kinds[name].fills)
+        for kind in family.object_types
+        if set(kind.shows_on) == set(object_types[name].shows_on)
+        and (values[kind.name], kind.fills) == (values[name], object_types[name].fills)
     ]
     return alike[0]
 
@@ -378,7 +379,7 @@ def test_kinds_look_different_where_the_planes_tell_them_apart_and_only_there(wo
     for name in dict.fromkeys(family.slots):
         kind = appearance(family, name)
         looks.setdefault(alone(family, name, pixels).tobytes(), set()).add(kind and kind.name)
-    assert all(len(kinds) == 1 for kinds in looks.values())
+    assert all(len(object_types) == 1 for object_types in looks.values())
     assert len(looks) == len({appearance(family, name) for name in family.slots})
 
 
@@ -397,9 +398,9 @@ def test_spaces_hold_what_is_seen_and_no_more(world: type[Family]) -> None:
             assert (out <= view.space.high).all()
     planes = make_view(family).space.high
     strongest = dict.fromkeys(family.plane_names, 1)
-    for kind in family.kinds:
+    for kind in family.object_types:
         for plane in kind.shows_on:
-            values = [family.values().get(other.name, 1) for other in family.kinds if plane in other.shows_on]
+            values = [family.values().get(other.name, 1) for other in family.object_types if plane in other.shows_on]
             strongest[plane] = max(values)
     assert planes[:, 0, 0].tolist() == list(strongest.values())
 

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.rendering import (
     AGENT_COLOUR,
     FLOOR_COLOUR,
@@ -83,7 +83,7 @@ Look = tuple[str, tuple[int, int, int]]
 def looks(family: Family) -> set[Look]:
     """Shape and colour of each thing there is; kinds may look alike on purpose."""
     things: set[Look] = {("disc", AGENT_COLOUR), ("", FLOOR_COLOUR), ("tile", WALL_COLOUR)}
-    return things | {(kind.shape, kind.colour) for kind in family.kinds}
+    return things | {(kind.shape, kind.colour) for kind in family.object_types}
 
 
 def on_floor(look: Look, pixels: int) -> NDArray[np.int64]:
@@ -130,7 +130,7 @@ def test_colours_of_one_shape_can_be_told_apart_by_the_colour_blind(blindness: s
     pairs = [
         (a.colour, b.colour)
         for name in known_families()
-        for a, b in itertools.combinations(make_family(name).kinds, 2)
+        for a, b in itertools.combinations(make_family(name).object_types, 2)
         if a.shape == b.shape and a.colour != b.colour
     ]
     assert len(pairs) >= 2
@@ -141,11 +141,11 @@ def test_a_red_and_a_green_would_be_confused() -> None:
     assert gap("deuteranopia", (200, 60, 60), (113, 113, 60)) < 40 < gap("tritanopia", (200, 60, 60), (113, 113, 60))
 
 
-def cell_with(family: Family, kinds: tuple[str, ...], pixels: int) -> NDArray[np.int64]:
+def cell_with(family: Family, object_types: tuple[str, ...], pixels: int) -> NDArray[np.int64]:
     """A bare cell with objects of some kinds on it, as a frame shows it."""
     floor = np.zeros((1, family.size, family.size), np.bool_)
     levels = LevelBatch(floor, np.zeros(1, np.int32), np.full((1, len(family.slots)), ABSENT), family.slots)
-    objects = np.array([[24 if kind in kinds else ABSENT for kind in family.slots]], np.int32)
+    objects = np.array([[24 if kind in object_types else ABSENT for kind in family.slots]], np.int32)
     picture = frame(dataclasses.replace(levels, objects=objects), 0, family, ABSENT, pixels=pixels)
     row, column = divmod(24, family.size)
     return picture[row * pixels : (row + 1) * pixels, column * pixels : (column + 1) * pixels].astype(np.int64)
@@ -164,13 +164,13 @@ STACKS = [
 
 @pytest.mark.parametrize("pixels", [8, 16, 32])
 @pytest.mark.parametrize(("name", "kinds"), STACKS)
-def test_things_on_one_cell_all_show(name: str, kinds: tuple[str, ...], pixels: int) -> None:
+def test_things_on_one_cell_all_show(name: str, object_types: tuple[str, ...], pixels: int) -> None:
     family = make_family(name)
-    together = cell_with(family, kinds, pixels)
-    for missing in kinds:
-        without = cell_with(family, tuple(kind for kind in kinds if kind != missing), pixels)
+    together = cell_with(family, object_types, pixels)
+    for missing in object_types:
+        without = cell_with(family, tuple(kind for kind in object_types if kind != missing), pixels)
         assert (np.abs(together - without).max(axis=2) > 40).mean() > 0.1, missing
-    assert np.array_equal(cell_with(family, kinds[::-1], pixels), together)
+    assert np.array_equal(cell_with(family, object_types[::-1], pixels), together)
 
 
 def test_exit_and_sign_on_one_cell_show_both() -> None:
@@ -178,7 +178,7 @@ def test_exit_and_sign_on_one_cell_show_both() -> None:
     stacked = levels.moved("sign", EXIT)
     only_exit, both = (frame(batch, 0, family, START) for batch in (stacked.removed("sign"), stacked))
     colours = {tuple(colour) for colour in cell_of(both, EXIT, 32).reshape(-1, 3).tolist()}
-    assert {kind.colour for kind in family.kinds if kind.name in ("exit", "sign")} <= colours
+    assert {kind.colour for kind in family.object_types if kind.name in ("exit", "sign")} <= colours
     assert changed_cells(only_exit, both, 32) == {EXIT}
 
 
@@ -262,7 +262,7 @@ def test_scenes_are_plain_data_from_which_frames_are_drawn() -> None:
     assert told == scene
     assert told["size"] == [5, 7]
     assert [row.count(1) for row in told["walls"]] == [7, 2, 2, 2, 7]
-    exit_, sign = family.kinds[:2]
+    exit_, sign = family.object_types[:2]
     assert told["objects"] == [
         {"kind": "exit", "shape": exit_.shape, "colour": list(exit_.colour), "cell": EXIT},
         {"kind": "sign", "shape": sign.shape, "colour": list(sign.colour), "cell": SIGN},

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from oracles.paths import all_distances, neighbours, shortest_paths
 
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.families import make_family
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import ABSENT, LevelBatch
-from goalmaze.envs.solving import distances, on_the_way, pick
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
 
 KINDS = ("exit", "sign", "sign")
 
@@ -61,15 +62,17 @@ def test_on_the_way_is_lying_on_one_of_all_shortest_paths(walls: NDArray[np.bool
     on_some = {cell for path in shortest_paths(around, source, target) for cell in path}
     every = np.arange(walls.size, dtype=np.int32)
     levels = bare(np.repeat(walls[None], walls.size, axis=0))
-    found = on_the_way(levels, np.full_like(every, source), np.full_like(every, target), every)
+    found = lies_on_shortest_path(levels, np.full_like(every, source), np.full_like(every, target), every)
     assert set(np.flatnonzero(found).tolist()) == on_some
 
 
 def test_enumeration_finds_both_ways_around_a_pillar() -> None:
     level = read_ascii("#####\n#A..#\n#.#.#\n#..E#\n#####", make_family("GreenExit", {"size": 5}))
     assert sorted(shortest_paths(neighbours(level.walls[0]), 6, 18)) == [(6, 7, 8, 13, 18), (6, 11, 16, 17, 18)]
-    assert on_the_way(level.take([0] * 3), *np.array([[6] * 3, [18] * 3, [7, 16, 12]], np.int32)).tolist() == [1, 1, 0]
-    assert not on_the_way(level, np.array([6]), np.array([8]), np.array([11]))[0]
+    assert lies_on_shortest_path(
+        level.take([0] * 3), *np.array([[6] * 3, [18] * 3, [7, 16, 12]], np.int32)
+    ).tolist() == [1, 1, 0]
+    assert not lies_on_shortest_path(level, np.array([6]), np.array([8]), np.array([11]))[0]
 
 
 def test_walls_cut_off_cells_and_absent_ones_are_unreachable() -> None:
@@ -88,4 +91,4 @@ def test_nothing_is_on_the_way_to_what_is_absent_or_out_of_reach() -> None:
     source, target, cell = np.array(
         [[0, 1, 1], [0, 3, 1], [0, ABSENT, 0], [ABSENT, 0, 0], [0, 1, ABSENT], [ABSENT, ABSENT, ABSENT]], np.int32
     ).T
-    assert on_the_way(levels, source, target, cell).tolist() == [True, False, False, False, False, False]
+    assert lies_on_shortest_path(levels, source, target, cell).tolist() == [True, False, False, False, False, False]

@@ -13,7 +13,7 @@ from oracles.rulebook import Rulebook, rulebook
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import TRAINING
+from goalmaze.envs.levels import TRAINING
 from goalmaze.envs.vector import MazeVectorEnv
 
 NAME = "goalmaze/GreenExit-v0"

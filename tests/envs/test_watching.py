@@ -17,8 +17,7 @@ from oracles.rulebook import rulebook
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import TRAINING, Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.envs.rendering import frame
 from goalmaze.envs.single import MazeEnv
 

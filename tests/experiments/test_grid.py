@@ -16,7 +16,7 @@ from goalmaze.experiments.evaluate import comparison, grid
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluate import judge
 from goalmaze.experiments.evaluate.grid import Condition, conditions_of, world_of
-from goalmaze.experiments.evaluate.setup import Cohort, fitting
+from goalmaze.experiments.evaluate.setup import SeedGroup, fitting
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")
@@ -108,7 +108,7 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     other = Agent("another", agent.family, agent.network, agent.header)
     weak = load_agent("zoo:green-exit-early")
     judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
-    scores, duels = comparison.summarise([Cohort("alike", (agent, other, weak)), Cohort("one", (agent,))], judged)
+    scores, duels = comparison.summarise([SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))], judged)
     assert scores[0].solved.covers == scores[0].profile.shares[0].covers == "seeds and levels"
     assert scores[1].solved.covers == "levels"
     spread = scores[0].solved.high - scores[0].solved.low
@@ -150,4 +150,4 @@ def test_a_grid_knows_the_world_that_another_engine_plays(sign: bool, parts: str
     family = make_family("ProcgenMaze", {"mode": "easy", "sign": sign})
     found = grid.Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
     assert found.world("one") == family
-    assert found.world("one").parting_shift == parts
+    assert found.world("one").distinguishing_shift == parts

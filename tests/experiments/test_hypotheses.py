@@ -16,7 +16,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.evaluate.goal_inference import Scoreboards, calibration, score
+from goalmaze.experiments.evaluate.goal_inference import GoalInferences, calibration, score
 from goalmaze.experiments.evaluate.goal_models import Fit, changes_to, fit, fit_mixture, steps_of, taxicab
 
 FAMILY = make_family("GreenExit", {"size": 7})
@@ -86,7 +86,7 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
         b, t = steps.rows[i], steps.times[i]
         ways = all_distances(levels.walls[b])
         path = trajectory.agent[: t + 1, b].tolist()
-        left = [c for k, c in zip(levels.kinds, levels.objects[b], strict=True) if k == "sign" and c >= 0]
+        left = [c for k, c in zip(levels.object_types, levels.objects[b], strict=True) if k == "sign" and c >= 0]
         for a, move in enumerate(moves):
             ahead = path[-1] if levels.walls[b].ravel()[path[-1] + move] else path[-1] + move
             if not left:
@@ -106,7 +106,7 @@ def test_keys_are_gone_once_taken_and_all_steps_count() -> None:
     trajectory = rollout(RandomWalker(), levels, family, seed=1)
     steps = steps_of(trajectory, family)
     changes = changes_to(trajectory, steps, family, ("key",))
-    keys = levels.objects[:, [kind == "key" for kind in levels.kinds]]
+    keys = levels.objects[:, [kind == "key" for kind in levels.object_types]]
     for i in range(0, len(changes), 29):
         b, path = steps.rows[i], trajectory.agent[: steps.times[i] + 1, steps.rows[i]].tolist()
         assert changes[i].any() == bool(set(keys[b][keys[b] >= 0].tolist()) - set(path))
@@ -178,7 +178,7 @@ def test_the_levels_on_which_all_fail_are_shown_and_can_be_read() -> None:
 def test_accounts_are_drawn(tmp_path: Path) -> None:
     from goalmaze.experiments.evaluate.goal_inference_figures import draw_accounts
 
-    boards = Scoreboards(tuple(score("it", Clumsy(s), FAMILY, shift="moved-sign", levels=30) for s in (0.0, 1.0)))
+    boards = GoalInferences(tuple(score("it", Clumsy(s), FAMILY, shift="moved-sign", levels=30) for s in (0.0, 1.0)))
     (path,) = draw_accounts(boards, tmp_path)
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(GoalmazeError, match="cannot write"):

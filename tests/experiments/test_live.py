@@ -14,7 +14,7 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import terminal
 from goalmaze.experiments.live.scene import WALKING, Scene
-from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.experiments.retarget.comparison import make_fit_context
 from goalmaze.probes.steering import find_method
 
 AGENT = load_agent("zoo:green-exit")
@@ -22,7 +22,7 @@ AGENT = load_agent("zoo:green-exit")
 
 @pytest.fixture(scope="module")
 def pattern():
-    return find_method("mean-pattern").find(make_workshop(AGENT.policy, AGENT.family, 256, 0), "stem")
+    return find_method("mean-pattern").find(make_fit_context(AGENT.policy, AGENT.family, 256, 0), "stem")
 
 
 @pytest.fixture

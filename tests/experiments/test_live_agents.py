@@ -12,7 +12,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings
 
@@ -24,7 +24,7 @@ def opened(folder: Path, family: str, network: str, options: dict[str, Any]) -> 
     world = make_family(family).resized(5)
     built = make_network(network, Shape.seeing(make_view(world, "planes")), options)
     save_checkpoint(folder / CHECKPOINT, built, world, 0)
-    return Session(Desk(str(folder)), Settings(agent=str(folder)))
+    return Session(AgentStore(str(folder)), Settings(agent=str(folder)))
 
 
 def play(session: Session) -> None:

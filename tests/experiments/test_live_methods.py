@@ -22,11 +22,11 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import agent_store as desks
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings
-from goalmaze.experiments.retarget.comparison import make_workshop
-from goalmaze.probes.context import Workshop
+from goalmaze.experiments.retarget.comparison import make_fit_context
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.steering import all_methods
 
@@ -54,24 +54,24 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def searches(monkeypatch: pytest.MonkeyPatch) -> list[Workshop]:
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[FitContext]:
     """Return the workshops that findings are made in, with little effort."""
-    made: list[Workshop] = []
+    made: list[FitContext] = []
 
-    def brief(*arguments: Any) -> Workshop:
-        made.append(dataclasses.replace(make_workshop(*arguments), effort=0.005))
+    def brief(*arguments: Any) -> FitContext:
+        made.append(dataclasses.replace(make_fit_context(*arguments), effort=0.005))
         return made[-1]
 
-    monkeypatch.setattr(desks, "make_workshop", brief)
+    monkeypatch.setattr(desks, "make_fit_context", brief)
     monkeypatch.setattr(desks, "FIT_LEVELS", 48)
     return made
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_it_is_found_once_and_made_anew_for_every_target(
-    method: str, agents: dict[str, str], searches: list[Workshop]
+    method: str, agents: dict[str, str], searches: list[FitContext]
 ) -> None:
-    session = Session(Desk(agents["grid"]), Settings(agent=agents["grid"], site="block1", method=method))
+    session = Session(AgentStore(agents["grid"]), Settings(agent=agents["grid"], site="block1", method=method))
     scene = session.scene
     free = [int(cell) for cell in np.flatnonzero(scene.level.free()[0]) if cell != scene.level.objects[0, 0]]
     seen = observations_of(scene.agent.policy, scene.family, scene.level)
@@ -94,7 +94,7 @@ def test_it_is_found_once_and_made_anew_for_every_target(
 
 
 def test_all_that_send_somewhere_are_offered_and_the_one_that_does_not_is_refused(agents: dict[str, str]) -> None:
-    desk = Desk(agents["grid"])
+    desk = AgentStore(agents["grid"])
     settings = desk.completed(Settings(agent=agents["grid"]))
     assert desk.menu(settings)["methods"] == METHODS
     assert settings.method == "mean-pattern"
@@ -107,9 +107,9 @@ def test_all_that_send_somewhere_are_offered_and_the_one_that_does_not_is_refuse
 
 
 def test_an_agent_without_maps_is_edited_by_cell_and_nothing_is_drawn_of_its_sites(
-    agents: dict[str, str], searches: list[Workshop]
+    agents: dict[str, str], searches: list[FitContext]
 ) -> None:
-    desk = Desk(agents["impala"], Path(agents["impala"]).parent)
+    desk = AgentStore(agents["impala"], Path(agents["impala"]).parent)
     session = Session(desk, Settings(agent=agents["impala"]))
     menu = session.menu()
     assert (menu["methods"], menu["maps"]) == (["cell-means", "cell-table"], [])
@@ -130,8 +130,8 @@ def test_an_agent_without_maps_is_edited_by_cell_and_nothing_is_drawn_of_its_sit
     assert len(searches) == 4
 
 
-def test_two_pages_that_need_the_same_finding_wait_for_one(agents: dict[str, str], searches: list[Workshop]) -> None:
-    desk = Desk(agents["grid"])
+def test_two_pages_that_need_the_same_finding_wait_for_one(agents: dict[str, str], searches: list[FitContext]) -> None:
+    desk = AgentStore(agents["grid"])
     settings = desk.completed(Settings(agent=agents["grid"], method="gated-deep", site="stem"))
     threads = [threading.Thread(target=desk.edit, args=(settings,)) for _ in range(2)]
     for thread in threads:

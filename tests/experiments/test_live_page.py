@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 
 from browser import CHROMIUM, Browser
 
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.inspection import change, look
 from goalmaze.experiments.live.render import rendered
 from goalmaze.experiments.live.server import Server
@@ -27,7 +27,7 @@ TOKEN = "a-token-of-the-test"
 class Serving:
     """A server in a thread of its own, which can be stopped and started again at the same port."""
 
-    def __init__(self, desk: Desk, settings: Settings, port: int = 0, token: str = TOKEN) -> None:
+    def __init__(self, desk: AgentStore, settings: Settings, port: int = 0, token: str = TOKEN) -> None:
         self.socket = listen("127.0.0.1", port)
         self.port = self.socket.getsockname()[1]
         self.server = Server(desk, settings, token=token)
@@ -44,12 +44,12 @@ SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return Desk("zoo:green-exit")
+def desk() -> AgentStore:
+    return AgentStore("zoo:green-exit")
 
 
 @pytest.fixture(scope="module")
-def serving(desk: Desk) -> Iterator[Serving]:
+def serving(desk: AgentStore) -> Iterator[Serving]:
     serving = Serving(desk, SETTINGS)
     yield serving
     serving.stop()
@@ -101,7 +101,7 @@ def drag(browser: Browser, cells: list[int], board: str = "edited") -> None:
     browser.mouse("mouseReleased", *centre(browser, cells[-1], board))
 
 
-def free_cells(desk: Desk, settings: Settings = SETTINGS) -> tuple[list[int], Any]:
+def free_cells(desk: AgentStore, settings: Settings = SETTINGS) -> tuple[list[int], Any]:
     scene = desk.scene(desk.completed(settings))
     taken = {scene.target, int(scene.level.start[0]), *scene.level.objects[0].tolist()}
     return [cell for cell, free in enumerate(scene.level.free()[0]) if free and cell not in taken], scene
@@ -121,7 +121,7 @@ def test_the_page_loads_with_an_empty_console_and_nothing_from_elsewhere(browser
 
 
 def test_a_dragged_target_changes_the_arrows_of_the_edited_agent_alone(
-    browser: Browser, serving: Serving, desk: Desk
+    browser: Browser, serving: Serving, desk: AgentStore
 ) -> None:
     opened(browser, serving.address)
     cells, scene = free_cells(desk)
@@ -144,7 +144,7 @@ def test_a_dragged_target_changes_the_arrows_of_the_edited_agent_alone(
 
 
 def test_the_exit_the_agent_and_walls_are_moved_by_hand_and_by_keys(
-    browser: Browser, serving: Serving, desk: Desk
+    browser: Browser, serving: Serving, desk: AgentStore
 ) -> None:
     opened(browser, serving.address)
     cells, scene = free_cells(desk)
@@ -166,7 +166,7 @@ def test_the_exit_the_agent_and_walls_are_moved_by_hand_and_by_keys(
     assert browser.complaints == []
 
 
-def test_the_episode_ends_at_the_target(browser: Browser, serving: Serving, desk: Desk) -> None:
+def test_the_episode_ends_at_the_target(browser: Browser, serving: Serving, desk: AgentStore) -> None:
     index = next(
         index
         for index in range(20)
@@ -183,14 +183,16 @@ def test_the_episode_ends_at_the_target(browser: Browser, serving: Serving, desk
     assert browser.complaints == []
 
 
-def played(desk: Desk, settings: Settings) -> Any:
+def played(desk: AgentStore, settings: Settings) -> Any:
     scene = desk.scene(desk.completed(settings))
     while not scene.finished:
         scene.step()
     return scene
 
 
-def test_a_finger_drags_at_phone_width_and_nothing_sticks_out(browser: Browser, serving: Serving, desk: Desk) -> None:
+def test_a_finger_drags_at_phone_width_and_nothing_sticks_out(
+    browser: Browser, serving: Serving, desk: AgentStore
+) -> None:
     browser.size(390, 844, 2)
     browser.call("Emulation.setTouchEmulationEnabled", enabled=True)
     try:
@@ -207,7 +209,7 @@ def test_a_finger_drags_at_phone_width_and_nothing_sticks_out(browser: Browser, 
         browser.call("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
-def test_a_link_restores_the_whole_scene(browser: Browser, serving: Serving, desk: Desk) -> None:
+def test_a_link_restores_the_whole_scene(browser: Browser, serving: Serving, desk: AgentStore) -> None:
     opened(browser, serving.address)
     cells, scene = free_cells(desk)
     drag(browser, [scene.target, cells[5]])
@@ -230,7 +232,7 @@ def test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused(browser: Brows
     assert browser.run(f"{SCENE}.level.start") == 8
 
 
-def test_the_replay_opens_from_disk(browser: Browser, desk: Desk, tmp_path: Path) -> None:
+def test_the_replay_opens_from_disk(browser: Browser, desk: AgentStore, tmp_path: Path) -> None:
     scene = played(desk, SETTINGS)
     page = tmp_path / "replay.html"
     page.write_bytes(rendered(desk, SETTINGS, "html"))
@@ -242,7 +244,7 @@ def test_the_replay_opens_from_disk(browser: Browser, desk: Desk, tmp_path: Path
     assert browser.complaints == []
 
 
-def test_the_page_says_that_the_server_stopped_and_finds_it_again(browser: Browser, desk: Desk) -> None:
+def test_the_page_says_that_the_server_stopped_and_finds_it_again(browser: Browser, desk: AgentStore) -> None:
     first = Serving(desk, SETTINGS)
     opened(browser, first.address)
     cells, scene = free_cells(desk)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.render import EDITED, LAST_FRAMES, rendered
 from goalmaze.experiments.live.settings import Settings, write_link
 
@@ -19,19 +19,19 @@ SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return Desk("zoo:green-exit")
+def desk() -> AgentStore:
+    return AgentStore("zoo:green-exit")
 
 
 @pytest.fixture(scope="module")
-def steps(desk: Desk) -> int:
+def steps(desk: AgentStore) -> int:
     scene = desk.scene(desk.completed(SETTINGS))
     while not scene.finished:
         scene.step()
     return max(scene.unedited.steps, scene.edited.steps)
 
 
-def test_a_gif_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
+def test_a_gif_has_a_frame_for_every_step(desk: AgentStore, steps: int) -> None:
     film = Image.open(io.BytesIO(rendered(desk, SETTINGS, "gif")))
     seen = []
     for number in range(film.n_frames):
@@ -46,7 +46,7 @@ def test_a_gif_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
     assert np.abs(np.asarray(film.convert("RGB")).astype(int) - still).mean() > np.abs(last - still).mean()
 
 
-def test_an_mp4_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
+def test_an_mp4_has_a_frame_for_every_step(desk: AgentStore, steps: int) -> None:
     av = pytest.importorskip("av", reason="pip install 'goalmaze[video]'")
     with av.open(io.BytesIO(rendered(desk, SETTINGS, "mp4"))) as film:
         frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
@@ -54,7 +54,7 @@ def test_an_mp4_has_a_frame_for_every_step(desk: Desk, steps: int) -> None:
     assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 0.1
 
 
-def test_a_replay_holds_everything_and_asks_for_nothing(desk: Desk, steps: int) -> None:
+def test_a_replay_holds_everything_and_asks_for_nothing(desk: AgentStore, steps: int) -> None:
     page = rendered(desk, SETTINGS, "html").decode()
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
     assert len(data["frames"]) == steps + 1
@@ -64,7 +64,7 @@ def test_a_replay_holds_everything_and_asks_for_nothing(desk: Desk, steps: int) 
 
 
 def test_the_command_line_writes_the_same_as_the_link(
-    tmp_path: Path, desk: Desk, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, desk: AgentStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, two, other = (tmp_path / name for name in ("one.html", "two.html", "other.html"))
     arguments = ["render", "zoo:green-exit", "--json", "--out"]
@@ -100,12 +100,12 @@ def test_bad_input_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_agent_that_is_not_listed_is_refused(desk: Desk) -> None:
+def test_an_agent_that_is_not_listed_is_refused(desk: AgentStore) -> None:
     with pytest.raises(GoalmazeError, match="unknown agent '/etc/passwd'"):
         rendered(desk, Settings(agent="/etc/passwd"), "png")
 
 
-def test_arrows_that_the_edit_turned_are_coloured_in_the_edited_maze_alone(desk: Desk) -> None:
+def test_arrows_that_the_edit_turned_are_coloured_in_the_edited_maze_alone(desk: AgentStore) -> None:
     def coloured(strength: float) -> tuple[int, int]:
         settings = Settings(agent="zoo:green-exit", seed=3, strength=strength)
         frame = np.asarray(Image.open(io.BytesIO(rendered(desk, settings, "png"))).convert("RGB"))

@@ -29,12 +29,12 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.experiments.bench import live as bench
 from goalmaze.experiments.live import command, messages
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import LiveConfig
 from goalmaze.experiments.live.inspection import look
 from goalmaze.experiments.live.scene import why_not_edited
-from goalmaze.experiments.live.security import Guard
-from goalmaze.experiments.live.server import LARGEST_FRAME, MOST_CLIENTS, MOST_WAITING, Server
+from goalmaze.experiments.live.security import RequestGuard
+from goalmaze.experiments.live.server import MAX_CLIENTS, MAX_FRAME_BYTES, MAX_WAITING, Server
 from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
@@ -45,28 +45,28 @@ SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return Desk("zoo:green-exit")
+def desk() -> AgentStore:
+    return AgentStore("zoo:green-exit")
 
 
 @pytest.fixture
-def session(desk: Desk) -> Session:
+def session(desk: AgentStore) -> Session:
     return Session(desk, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def port(desk: Desk) -> Iterator[int]:
+def port(desk: AgentStore) -> Iterator[int]:
     with served(desk) as (port, _):
         yield port
 
 
 @contextlib.contextmanager
-def served(desk: Desk, buffer: int = 0) -> Iterator[tuple[int, Server]]:
+def served(desk: AgentStore, buffer: int = 0) -> Iterator[tuple[int, Server]]:
     """Give a server under way and its port; the system keeps `buffer` bytes for a page, where not 0."""
-    listening, server = listen("127.0.0.1", 0), Server(desk, SETTINGS, token=TOKEN)
+    stop_signals, server = listen("127.0.0.1", 0), Server(desk, SETTINGS, token=TOKEN)
     if buffer:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    with serving(server, listening) as port:
+        stop_signals.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+    with serving(server, stop_signals) as port:
         yield port, server
 
 
@@ -113,7 +113,7 @@ def test_the_page_is_for_who_has_the_token_and_comes_from_here(port: int) -> Non
 @contextlib.contextmanager
 def tunnel(port: int) -> Iterator[int]:
     """Give another port whose bytes go to and fro as `ssh -L` carries them."""
-    listening, stack = listen("127.0.0.1", 0), contextlib.ExitStack()
+    stop_signals, stack = listen("127.0.0.1", 0), contextlib.ExitStack()
 
     def carry(one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ def tunnel(port: int) -> Iterator[int]:
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
-                near = stack.enter_context(listening.accept()[0])
+                near = stack.enter_context(stop_signals.accept()[0])
                 far = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=carry, args=pair, daemon=True).start()
@@ -132,10 +132,10 @@ def tunnel(port: int) -> Iterator[int]:
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield listening.getsockname()[1]
+        yield stop_signals.getsockname()[1]
     finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
+        stop_signals.shutdown(socket.SHUT_RDWR)
+        stop_signals.close()
         thread.join(10)
         stack.close()
 
@@ -184,7 +184,7 @@ def test_a_foreign_websocket_is_refused(port: int, query: str, origin: Any, host
 def test_beyond_loopback_names_of_others_are_still_foreign() -> None:
     def refused(bound: str, host: str) -> bool:
         scope = {"type": "http", "headers": [(b"host", host.encode())], "query_string": f"token={TOKEN}".encode()}
-        return Guard(None, TOKEN, bound).refusal(scope) is not None  # type: ignore[arg-type]
+        return RequestGuard(None, TOKEN, bound).refusal(scope) is not None  # type: ignore[arg-type]
 
     assert not refused("0.0.0.0", "192.168.1.7:8765")
     assert refused("127.0.0.1", "192.168.1.7:8765")
@@ -250,7 +250,7 @@ def obey(session: Session, text: str) -> None:
     session.obey(message)
 
 
-def test_ten_thousand_random_messages_change_nothing_and_are_answered(session: Session, desk: Desk) -> None:
+def test_ten_thousand_random_messages_change_nothing_and_are_answered(session: Session, desk: AgentStore) -> None:
     luck = random.Random(0)
     need = session.reading_needed()
     if need is not None:
@@ -290,7 +290,7 @@ def test_a_message_that_is_too_large_cuts_off_its_page_alone(port: int) -> None:
     with page(port) as greedy, page(port) as other:
         until(greedy, "state")
         until(other, "state")
-        greedy.send("x" * (LARGEST_FRAME + 1))
+        greedy.send("x" * (MAX_FRAME_BYTES + 1))
         with pytest.raises(ConnectionClosed):
             until(greedy, "nothing", seconds=10)
         other.send(json.dumps({"do": "step", "n": 1}))
@@ -316,7 +316,7 @@ def test_a_page_that_disappears_or_never_reads_holds_up_nobody(port: int) -> Non
 
 
 def test_for_a_page_that_does_not_read_nothing_piles_up_and_nothing_is_thought(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: AgentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: dict[int, int] = {}
     honest, start = Session.state, int(desk.scene(desk.completed(SETTINGS)).level.start[0])
@@ -331,15 +331,15 @@ def test_for_a_page_that_does_not_read_nothing_piles_up_and_nothing_is_thought(
         with page(port, sock=raw, max_queue=1, ping_interval=None) as slow:
             until(slow, "state")
             (blocked,) = server.clients
-            for n in range(1, MOST_WAITING - 5):
+            for n in range(1, MAX_WAITING - 5):
                 slow.send(json.dumps({"do": "step" if n % 2 else "restart", "n": n}))
                 time.sleep(0.006)
-            last = MOST_WAITING - 6
+            last = MAX_WAITING - 6
             thought = -1
             while thought != (thought := sum(made.values())):
                 time.sleep(1.0)
             assert thought < 100
-            assert 0 < len(blocked._inbox) < MOST_WAITING
+            assert 0 < len(blocked._inbox) < MAX_WAITING
             assert len(blocked._outbox) <= 4
             before = dict(made)
             with page(port) as quick:
@@ -365,7 +365,7 @@ def test_twenty_pages_at_once_are_all_answered(port: int) -> None:
 
 
 def test_a_page_too_many_is_turned_away_until_one_leaves(port: int) -> None:
-    pages = [page(port) for _ in range(MOST_CLIENTS)]
+    pages = [page(port) for _ in range(MAX_CLIENTS)]
     with opened_together(pages), pytest.raises((InvalidStatus, ConnectionClosed)), page(port) as extra:
         extra.recv(10)
     time.sleep(0.5)
@@ -417,7 +417,7 @@ def test_all_changes_of_a_drag_are_undone_together(session: Session) -> None:
         session.obey(messages.Undo())
 
 
-def test_a_link_restores_a_drawn_level(session: Session, desk: Desk) -> None:
+def test_a_link_restores_a_drawn_level(session: Session, desk: AgentStore) -> None:
     free = np.flatnonzero(session.scene.level.free()[0])
     taken = {session.scene.target, *session.scene.level.objects[0], *session.scene.level.start}
     session.obey(messages.Wall(cell=int(next(cell for cell in free if cell not in taken)), up=True))
@@ -428,7 +428,7 @@ def test_a_link_restores_a_drawn_level(session: Session, desk: Desk) -> None:
         read_link("#scene=bm90aGluZw")
 
 
-def test_an_edit_at_the_first_step_is_in_force_at_the_first_step_only(desk: Desk) -> None:
+def test_an_edit_at_the_first_step_is_in_force_at_the_first_step_only(desk: AgentStore) -> None:
     scene = Session(desk, msgspec.structs.replace(SETTINGS, edit="first")).scene
     assert len(scene.edits) == 1
     scene.step()
@@ -437,7 +437,7 @@ def test_an_edit_at_the_first_step_is_in_force_at_the_first_step_only(desk: Desk
     assert len(scene.edits) == 1
 
 
-def test_worlds_with_several_goals_are_shown_and_not_edited(desk: Desk) -> None:
+def test_worlds_with_several_goals_are_shown_and_not_edited(desk: AgentStore) -> None:
     agent = desk.agent("zoo:green-exit")
     assert why_not_edited(make_family("GreenExit")) is None
     for name, sign in (("KeysChests", "several goals"), ("FollowLeader", ""), ("Monsters", "")):
@@ -501,8 +501,8 @@ def test_the_bench_counts_what_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "WARM_UP", 0.2)
     monkeypatch.setattr(bench, "SIZE", 5)
     rows = bench.measure(False)
-    kinds = [(row["clients"], row["dragging"], row["slow"]) for row in rows]
-    assert kinds == [(1, 1, 0), (2, 1, 0), (2, 2, 0), (2, 1, 1)]
+    object_types = [(row["clients"], row["dragging"], row["slow"]) for row in rows]
+    assert object_types == [(1, 1, 0), (2, 1, 0), (2, 2, 0), (2, 1, 1)]
     for row in rows:
         assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert row["updates_per_s"] * row["p50_ms"] / 1000 < 2 * row["dragging"], "more arrived than there was time for"

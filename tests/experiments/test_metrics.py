@@ -8,9 +8,8 @@ from goalmaze.agents.scripted import Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.engine import rules
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family import NO_SHIFT
-from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.solving import best_returns, paying
+from goalmaze.envs.levels import NO_SHIFT, LevelBatch
+from goalmaze.envs.optimal_returns import best_returns, paying
 from goalmaze.experiments.evaluate import metrics
 
 CORRIDOR = """

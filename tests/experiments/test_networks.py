@@ -17,7 +17,7 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
 from goalmaze.experiments.catalogue.config import NetworksConfig
-from goalmaze.experiments.catalogue.networks import Portrait, portrait, receptive_field, run
+from goalmaze.experiments.catalogue.networks import NetworkSummary, portrait, receptive_field, run
 
 FAMILY = make_family("GreenExit", {"size": 9})
 SHIPPED = {name: network for name, network in known_networks().items() if network.__module__.startswith("goalmaze.")}
@@ -28,7 +28,7 @@ def _without_networks_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("goalmaze.experiments.catalogue.networks.known_networks", lambda: SHIPPED)
 
 
-def describe(name: str, options: dict[str, Any], mode: str = "planes") -> Portrait:
+def describe(name: str, options: dict[str, Any], mode: str = "planes") -> NetworkSummary:
     return portrait(name, FAMILY, mode, options)
 
 

@@ -24,7 +24,7 @@ from goalmaze.agents.rollout import NEVER, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import NO_SHIFT
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import SHAPES, shape_mask
 from goalmaze.experiments import cli

@@ -13,12 +13,12 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.families import make_family
-from goalmaze.envs.levels import ABSENT
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.retarget import bins
 from goalmaze.experiments.retarget.path_probability import path_chances
-from goalmaze.experiments.retarget.task import Errand, draw_errand
+from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied
 
 FAMILY = make_family("GreenExit", {"size": 5, "braid": 1.0})
@@ -35,26 +35,28 @@ def policy() -> NetworkPolicy:
 
 
 @pytest.fixture(scope="module")
-def errand() -> Errand:
-    return draw_errand(FAMILY, 24, 3)
+def task() -> RetargetingTask:
+    return draw_retargeting_task(FAMILY, 24, 3)
 
 
-def push(errand: Errand) -> Add:
+def push(task: RetargetingTask) -> Add:
     luck = torch.Generator().manual_seed(0)
-    return Add("stem", 2 * torch.randn((len(errand.levels), 6, 5, 5), generator=luck))
+    return Add("stem", 2 * torch.randn((len(task.levels), 6, 5, 5), generator=luck))
 
 
-def enumerated(policy: NetworkPolicy, errand: Errand, b: int, edits: list[Edit], *, first: bool = False) -> float:
+def enumerated(
+    policy: NetworkPolicy, task: RetargetingTask, b: int, edits: list[Edit], *, first: bool = False
+) -> float:
     """Return the n-th root of the chance of all n-step action sequences that end on the target, n being the fewest."""
-    levels, walls = errand.levels, errand.levels.walls[b]
-    start, goal, target = int(levels.start[b]), int(errand.goals[b]), int(errand.targets[b])
+    levels, walls = task.levels, task.levels.walls[b]
+    start, goal, target = int(levels.start[b]), int(task.goals[b]), int(task.targets[b])
     steps = (-levels.width, 1, levels.width, -1)
 
     @functools.cache
     def chances(cell: int, edited: bool) -> list[float]:
         put = levels.take([b]).started([cell])
         with applied(policy, edits if edited else []):
-            seen = observations_of(policy, errand.family, put)
+            seen = observations_of(policy, task.family, put)
             return [float(p) for p in policy.probabilities(np.array([b]), seen, put.start)[0]]
 
     def followed(actions: tuple[int, ...]) -> float:
@@ -82,50 +84,50 @@ def reachable(walls: np.ndarray, start: int, target: int, length: int) -> bool:
 
 @pytest.mark.parametrize("kind", ["none", "every", "first"])
 def test_the_chance_of_the_shortest_way_is_that_of_all_of_them(
-    policy: NetworkPolicy, errand: Errand, kind: str
+    policy: NetworkPolicy, task: RetargetingTask, kind: str
 ) -> None:
-    edits: list[Edit] = [] if kind == "none" else [push(errand)]
+    edits: list[Edit] = [] if kind == "none" else [push(task)]
     timed: list[Edit] = [FirstSteps(edit) for edit in edits] if kind == "first" else edits
-    found = path_chances(policy, FAMILY, errand.levels, errand.goals, errand.targets, timed)
-    short = np.flatnonzero(bins.target_distances(errand) <= LONGEST)[:10]
+    found = path_chances(policy, FAMILY, task.levels, task.goals, task.targets, timed)
+    short = np.flatnonzero(bins.target_distances(task) <= LONGEST)[:10]
     assert len(short) > 4
     for b in short:
-        assert found[b] == pytest.approx(enumerated(policy, errand, int(b), edits, first=kind == "first"), rel=1e-4)
+        assert found[b] == pytest.approx(enumerated(policy, task, int(b), edits, first=kind == "first"), rel=1e-4)
     if kind != "none":
-        plain = path_chances(policy, FAMILY, errand.levels, errand.goals, errand.targets)
+        plain = path_chances(policy, FAMILY, task.levels, task.goals, task.targets)
         assert np.abs(found[short] - plain[short]).max() > 0.05
 
 
 def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: NetworkPolicy) -> None:
-    errand = draw_errand(make_family("GreenExit", {"size": 7, "braid": 0.0}), 60, 0)
-    family = errand.family
-    blocked = ~errand.off_path
+    task = draw_retargeting_task(make_family("GreenExit", {"size": 7, "braid": 0.0}), 60, 0)
+    family = task.family
+    blocked = ~task.off_path
     assert blocked.any()
-    found = path_chances(policy, family, errand.levels, errand.goals, errand.targets)
+    found = path_chances(policy, family, task.levels, task.goals, task.targets)
     assert (found[blocked] == 0).all()
     assert (found[~blocked] > 0).all()
     nowhere = np.full(len(blocked), ABSENT, np.int32)
-    cleared = errand.levels.removed("exit").removed("sign")
-    assert (path_chances(policy, family, cleared, nowhere, errand.targets)[blocked] > 0).all()
+    cleared = task.levels.removed("exit").removed("sign")
+    assert (path_chances(policy, family, cleared, nowhere, task.targets)[blocked] > 0).all()
 
 
 def test_bins_of_one_name_part_the_mazes_and_hold_what_they_say() -> None:
-    errand = draw_errand(make_family("GreenExit", {"size": 9}), 80, 0)
-    found = bins.bins_of(errand)
+    task = draw_retargeting_task(make_family("GreenExit", {"size": 9}), 80, 0)
+    found = bins.bins_of(task)
     for name in (bins.DISTANCE, bins.OFF_PATH):
         assert (np.sum([one.mazes for one in found if one.name == name], axis=0) == 1).all()
-    steps = bins.target_distances(errand)
+    steps = bins.target_distances(task)
     for one in (one for one in found if one.name == bins.DISTANCE):
         inside = steps[one.mazes]
         assert (inside >= (one.low or 0)).all()
         assert one.high is None or (inside <= one.high).all()
-    by_hand = [scalar_off_path(errand, b) for b in range(20)]
-    np.testing.assert_array_equal(bins.off_path_distances(errand)[:20], by_hand)
+    by_hand = [scalar_off_path(task, b) for b in range(20)]
+    np.testing.assert_array_equal(bins.off_path_distances(task)[:20], by_hand)
 
 
-def scalar_off_path(errand: Errand, b: int) -> int:
+def scalar_off_path(task: RetargetingTask, b: int) -> int:
     """Return the steps from the target to the nearest cell of a shortest way to the goal, cell by cell."""
-    walls = errand.levels.walls[b]
+    walls = task.levels.walls[b]
 
     def ways(source: int) -> dict[int, int]:
         found, edge = {source: 0}, [source]
@@ -136,7 +138,7 @@ def scalar_off_path(errand: Errand, b: int) -> int:
                     edge.append(cell + step)
         return found
 
-    start, goal = ways(int(errand.levels.start[b])), ways(int(errand.goals[b]))
-    length = start[int(errand.goals[b])]
-    target = ways(int(errand.targets[b]))
+    start, goal = ways(int(task.levels.start[b])), ways(int(task.goals[b]))
+    length = start[int(task.goals[b])]
+    target = ways(int(task.targets[b]))
     return min(target[cell] for cell in start if start[cell] + goal[cell] == length)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from goalmaze.agents.training.callback import Diary
+from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import LOG, RECIPE, train
 from goalmaze.agents.training.run_lock import held
@@ -41,14 +41,14 @@ def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[s
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """Two runs, one of them interrupted, and two folders that are no good runs."""
     train(SMALL, tmp_path / "whole")
-    true = Diary._on_rollout_start
+    true = TrainingCallback._on_rollout_start
 
-    def impatient(self: Diary) -> None:
-        self.wish.stop = self.num_timesteps == 256
+    def impatient(self: TrainingCallback) -> None:
+        self.stop_request.stop = self.num_timesteps == 256
         true(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Diary, "_on_rollout_start", impatient)
+        patch.setattr(TrainingCallback, "_on_rollout_start", impatient)
         train(dataclasses.replace(SMALL, seed=5), tmp_path / "deep" / "cut")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / RECIPE).write_text("{")

@@ -12,18 +12,18 @@ import pytest
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.rollout import rollout, stepwise
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import FITTING
+from goalmaze.envs.levels import FITTING
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.retarget import bins, command, search, trials
 from goalmaze.experiments.retarget.benchmark import Benchmark, benchmark, draw_errands
 from goalmaze.experiments.retarget.candidates import Candidate, find_candidate, narrowed
-from goalmaze.experiments.retarget.comparison import make_workshop
+from goalmaze.experiments.retarget.comparison import make_fit_context
 from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.figures import field_of
 from goalmaze.experiments.retarget.ledger import keep_ledger
 from goalmaze.experiments.retarget.side_effects import conduct, identical
-from goalmaze.experiments.retarget.task import Errand, draw_errand
-from goalmaze.probes.context import Workshop
+from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import expert_pattern
 
@@ -31,23 +31,23 @@ AGENT = load_agent("zoo:green-exit")
 
 
 @pytest.fixture(scope="module")
-def workshop() -> Workshop:
-    return make_workshop(AGENT.policy, AGENT.family, 128, 0)
+def context() -> FitContext:
+    return make_fit_context(AGENT.policy, AGENT.family, 128, 0)
 
 
 @pytest.fixture(scope="module")
-def stem(workshop: Workshop) -> Candidate:
-    return find_candidate(workshop, "stem", "mean-pattern")
+def stem(context: FitContext) -> Candidate:
+    return find_candidate(context, "stem", "mean-pattern")
 
 
 @pytest.fixture(scope="module")
-def errand() -> Errand:
-    return draw_errand(AGENT.family, 96, 0)
+def task() -> RetargetingTask:
+    return draw_retargeting_task(AGENT.family, 96, 0)
 
 
 @pytest.fixture(scope="module")
-def judged(errand: Errand, stem: Candidate) -> Benchmark:
-    return benchmark(AGENT.policy, draw_errands(errand, [7]), [stem])
+def judged(task: RetargetingTask, stem: Candidate) -> Benchmark:
+    return benchmark(AGENT.policy, draw_errands(task, [7]), [stem])
 
 
 def share(report: Benchmark, condition: str, stem: Candidate | None = None, steps: str | None = None) -> float:
@@ -102,34 +102,34 @@ def test_an_edit_whose_target_is_the_goal_changes_nothing_and_leaves_nothing_beh
     assert found.capability_change == 0.0
     assert found.edited.bumps < 0.1
     assert 1.0 <= found.edited.detour < 1.3
-    levels = draw_errand(AGENT.family, 16, 0).levels
+    levels = draw_retargeting_task(AGENT.family, 16, 0).levels
     one, other = (rollout(AGENT.policy, levels, AGENT.family, seed=seed) for seed in (0, 1))
     assert not identical(one, other)
 
 
-def test_conduct_is_counted_by_hand(errand: Errand) -> None:
-    trajectory = rollout(AGENT.policy, errand.levels, errand.family, seed=0)
-    needed = pick(distances(errand.levels, errand.levels.start), errand.goals)
+def test_conduct_is_counted_by_hand(task: RetargetingTask) -> None:
+    trajectory = rollout(AGENT.policy, task.levels, task.family, seed=0)
+    needed = pick(distances(task.levels, task.levels.start), task.goals)
     bumps, taken, ratios = 0, 0, []
-    for b in range(len(errand.levels)):
+    for b in range(len(task.levels)):
         cells = trajectory.agent[: trajectory.steps[b] + 1, b]
         bumps += int((cells[1:] == cells[:-1]).sum())
         taken += len(cells) - 1
-        if cells[-1] == errand.goals[b]:
+        if cells[-1] == task.goals[b]:
             ratios.append((len(cells) - 1) / needed[b])
-    found = conduct(trajectory, errand.levels, errand.goals)
+    found = conduct(trajectory, task.levels, task.goals)
     assert found.bumps == pytest.approx(bumps / taken)
     assert found.detour == pytest.approx(np.mean(ratios))
-    assert found.arrived == len(ratios) / len(errand.levels)
+    assert found.arrived == len(ratios) / len(task.levels)
 
 
 def test_the_search_prefers_what_steers_and_says_what_it_cost(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    context: FitContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEWEST", 8)
     monkeypatch.setattr(search, "MOST", 48)
-    rehearsal = draw_errand(AGENT.family, 48, 1, FITTING)
-    found = search.search(workshop, rehearsal, ["block8", "stem"], ["probe-direction", "mean-pattern"])
+    rehearsal = draw_retargeting_task(AGENT.family, 48, 1, FITTING)
+    found = search.search(context, rehearsal, ["block8", "stem"], ["probe-direction", "mean-pattern"])
     assert (found.chosen.site, found.chosen.method) == ("stem", "mean-pattern")
     counts = [one.candidates for one in found.rounds]
     assert counts == sorted(counts, reverse=True)
@@ -141,18 +141,18 @@ def test_the_search_prefers_what_steers_and_says_what_it_cost(
 
 
 def test_what_learns_is_let_in_late_at_the_sites_that_are_left(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    context: FitContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEWEST", 8)
     monkeypatch.setattr(search, "MOST", 16)
     monkeypatch.setattr(search, "SITES_LEFT", 1)
     monkeypatch.setattr(expert_pattern, "UPDATES", 8)
-    rehearsal = draw_errand(AGENT.family, 16, 1, FITTING)
-    found = search.search(workshop, rehearsal, ["block8", "stem"], ["mean-pattern", "expert-pattern"])
+    rehearsal = draw_retargeting_task(AGENT.family, 16, 1, FITTING)
+    found = search.search(context, rehearsal, ["block8", "stem"], ["mean-pattern", "expert-pattern"])
     assert [one.candidates for one in found.rounds] == [18, 6, 1, 3]
     assert found.rounds[2].best == "expert-pattern at stem, all channels, strength 1"
     with pytest.raises(GoalmazeError, match="unknown steering method"):
-        search.search(workshop, rehearsal, ["stem"], ["magic"])
+        search.search(context, rehearsal, ["stem"], ["magic"])
 
 
 def test_a_pattern_narrowed_to_channels_keeps_the_largest(stem: Candidate) -> None:
@@ -164,9 +164,9 @@ def test_a_pattern_narrowed_to_channels_keeps_the_largest(stem: Candidate) -> No
         assert bool(pattern.arriving[channel].any()) == (channel in kept)
 
 
-def test_the_ledger_tells_reading_from_control(workshop: Workshop, errand: Errand) -> None:
+def test_the_ledger_tells_reading_from_control(context: FitContext, task: RetargetingTask) -> None:
     methods = ["mean-pattern", "probe-direction", "unaligned-vector"]
-    kept = keep_ledger(workshop, errand, [("stem_relu", method) for method in methods])
+    kept = keep_ledger(context, task, [("stem_relu", method) for method in methods])
     by_name = {one.method: one for one in kept.entries}
     assert by_name["mean-pattern"].steers
     assert by_name["mean-pattern"].read.value > 0.9
@@ -177,14 +177,14 @@ def test_the_ledger_tells_reading_from_control(workshop: Workshop, errand: Erran
     assert json.loads(json.dumps(kept.json(), allow_nan=False))["ledger"][2]["read"] is None
 
 
-def test_a_vector_field_points_where_the_agent_goes(errand: Errand, stem: Candidate) -> None:
-    plain, edited = field_of(AGENT.policy, errand, 0), field_of(AGENT.policy, errand, 0, stem.edits(errand))
+def test_a_vector_field_points_where_the_agent_goes(task: RetargetingTask, stem: Candidate) -> None:
+    plain, edited = field_of(AGENT.policy, task, 0), field_of(AGENT.policy, task, 0, stem.edits(task))
     free = np.isfinite(plain[:, 0])
-    assert not free[errand.levels.walls[0].ravel()].any()
+    assert not free[task.levels.walls[0].ravel()].any()
     assert (np.abs(plain[free]).sum(axis=1) <= 1 + 1e-6).all()
     assert np.abs(edited - plain)[free].max() > 0.5
-    start = int(errand.levels.start[0])
-    chances = next(stepwise(AGENT.policy, errand.levels.take([0]), AGENT.family)).probabilities[0]
+    start = int(task.levels.start[0])
+    chances = next(stepwise(AGENT.policy, task.levels.take([0]), AGENT.family)).probabilities[0]
     np.testing.assert_allclose(plain[start], [chances[1] - chances[3], chances[2] - chances[0]], atol=1e-5)
 
 

@@ -22,7 +22,7 @@ from goalmaze.experiments.retarget import command, comparison, search, trials
 from goalmaze.experiments.retarget.candidates import BY_CELL, find_candidate, half_depth, suited
 from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.ledger import read_score
-from goalmaze.experiments.retarget.task import draw_errand
+from goalmaze.experiments.retarget.task import draw_retargeting_task
 from goalmaze.probes.steering import all_methods, cell_table, expert_pattern
 
 CONV, POOLED, HIDDEN = "embedder.block1.conv", "embedder.block2.maxpool", "embedder.hidden"
@@ -93,8 +93,8 @@ def test_the_table_of_all_sites_says_where_the_edit_does_what_moving_does(
     assert isinstance(report, comparison.RetargetReport)
     assert {row.site for row in report.rows} == {None, *(site.name for site in load_agent(agent).network.sites())}
     found = load_agent(agent)
-    errand = draw_errand(found.family, 256, 0)
-    moved = trials.attempt(trials.Label(trials.MOVED_BOTH), errand, found.policy, levels=errand.seen_moved())
+    task = draw_retargeting_task(found.family, 256, 0)
+    moved = trials.attempt(trials.Label(trials.MOVED_BOTH), task, found.policy, levels=task.seen_moved())
     edited = report.row(comparison.EDIT, CONV, "cell-means").arrivals.everywhere.other.value
     assert abs(edited - moved.outcomes().other.value) < 0.04
 
@@ -152,23 +152,23 @@ def test_where_only_sites_are_named_the_usual_methods_are_tried(monkeypatch: pyt
 
 
 def test_a_table_reads_the_goal_where_it_is_and_not_from_shuffled_cells() -> None:
-    workshop = comparison.make_workshop(SHIPPED.policy, SHIPPED.family, 128, 0)
-    errand = draw_errand(SHIPPED.family, 96, 0)
-    one = find_candidate(workshop, "stem", "cell-means")
-    assert read_score(workshop, errand, one).value > 0.9
+    context = comparison.make_fit_context(SHIPPED.policy, SHIPPED.family, 128, 0)
+    task = draw_retargeting_task(SHIPPED.family, 96, 0)
+    one = find_candidate(context, "stem", "cell-means")
+    assert read_score(context, task, one).value > 0.9
     order = np.random.default_rng(0).permutation(81)
     arriving = one.found.arriving[torch.from_numpy(order)]  # type: ignore[union-attr]
     shuffled = type(one)(one.site, one.method, type(one.found)(**{**vars(one.found), "arriving": arriving}))
-    assert read_score(workshop, errand, shuffled).value < 0.2
+    assert read_score(context, task, shuffled).value < 0.2
 
 
 def test_at_a_map_of_squares_the_table_does_what_the_mean_pattern_does() -> None:
-    workshop = comparison.make_workshop(SHIPPED.policy, SHIPPED.family, 256, 0)
-    errand = draw_errand(SHIPPED.family, 256, 0)
+    context = comparison.make_fit_context(SHIPPED.policy, SHIPPED.family, 256, 0)
+    task = draw_retargeting_task(SHIPPED.family, 256, 0)
     shares = [
-        errand.run(SHIPPED.policy, find_candidate(workshop, "stem", name).edits(errand)).everywhere.other.value
+        task.run(SHIPPED.policy, find_candidate(context, "stem", name).edits(task)).everywhere.other.value
         for name in ("mean-pattern", "cell-means")
     ]
-    none = errand.run(SHIPPED.policy).everywhere.other.value
+    none = task.run(SHIPPED.policy).everywhere.other.value
     assert shares[0] > none + 0.3
     assert abs(shares[0] - shares[1]) < 0.03

@@ -26,7 +26,7 @@ from goalmaze.agents.training.run_lock import held
 from goalmaze.experiments import cli
 from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps import runner as conduct_module
-from goalmaze.experiments.sweeps.executors import LocalCrew
+from goalmaze.experiments.sweeps.executors import LocalRunExecutor
 from goalmaze.experiments.sweeps.figures import picture
 from goalmaze.experiments.sweeps.page import filled
 from goalmaze.experiments.sweeps.plan import read_plan, shipped
@@ -379,7 +379,7 @@ def test_workers_that_die_again_and_again_are_given_up(tmp_path: Path, monkeypat
     plan = read_plan(written(tmp_path, SMALL))
     before = time.monotonic()
     with pytest.raises(ValueError, match=rf"died {LOSSES + 1} times in a row"):
-        conduct(plan.tasks[:1], tmp_path, lambda _: LocalCrew(1, tmp_path / "log"), 0)
+        conduct(plan.tasks[:1], tmp_path, lambda _: LocalRunExecutor(1, tmp_path / "log"), 0)
     assert time.monotonic() - before < PATIENCE
 
 

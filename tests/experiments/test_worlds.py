@@ -14,11 +14,11 @@ from goalmaze.experiments import cli
 from goalmaze.experiments.bench import command as bench
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue import families, leakage
-from goalmaze.experiments.catalogue.config import LeakageConfig, WorldsConfig
+from goalmaze.experiments.catalogue.config import FamiliesConfig, LeakageConfig
 
 
 def test_every_family_is_drawn_under_every_distribution() -> None:
-    report = families.run(WorldsConfig(size=9)).json()["families"]
+    report = families.run(FamiliesConfig(size=9)).json()["families"]
     assert {one["name"] for one in report} == set(known_families())
     for one in report:
         family = make_family(one["name"], {"size": 9})
@@ -28,7 +28,7 @@ def test_every_family_is_drawn_under_every_distribution() -> None:
 
 
 def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
-    report = families.run(WorldsConfig(size=7, seed=3))
+    report = families.run(FamiliesConfig(size=7, seed=3))
     figure = families.draw(report, pixels=8)
     shown = {ax.get_title(loc="left"): ax.images[0].get_array() for ax in figure.axes if ax.images}
     expected = {

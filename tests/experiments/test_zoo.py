@@ -9,7 +9,7 @@ import pytest
 
 from goalmaze.agents import zoo as shipped
 from goalmaze.agents.loading import load_agent
-from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.zoo import check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue import zoo
@@ -52,7 +52,7 @@ def test_each_family_has_its_ambiguous_agents_and_both_twins(family: str) -> Non
 def test_every_agent_loads_and_has_a_series_that_begins_untrained(name: str) -> None:
     agent = load_agent(f"zoo:{name}")
     recipe = json.loads((zoo_folder(name) / "recipe.json").read_text())["recipe"]
-    steps = sorted(series(zoo_folder(name)))
+    steps = sorted(checkpoint_series(zoo_folder(name)))
     assert (recipe["family"], recipe["network"]) == (agent.family.name, agent.network.name)
     assert steps[0] == 0
     assert steps[-1] <= agent.header.steps

@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.family import Family, Kind
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.objects import ObjectType
 
 Cell = tuple[int, int]
 
@@ -26,7 +26,7 @@ class Thing:
     """An object of a level: its slot, its kind and where it stands at the start."""
 
     slot: int
-    kind: Kind
+    kind: ObjectType
     cell: Cell
 
 
@@ -211,10 +211,10 @@ class Rulebook:
 def rulebook(family: Family, levels: LevelBatch, b: int, book: type[Rulebook] = Rulebook) -> Rulebook:
     """Return the rulebook of level b of a batch."""
     width = len(levels.walls[b][0])
-    kinds = {kind.name: kind for kind in family.kinds}
+    object_types = {kind.name: kind for kind in family.object_types}
     things = [
-        Thing(slot, kinds[name], divmod(cell, width))
-        for slot, (name, cell) in enumerate(zip(levels.kinds, levels.objects[b].tolist(), strict=True))
+        Thing(slot, object_types[name], divmod(cell, width))
+        for slot, (name, cell) in enumerate(zip(levels.object_types, levels.objects[b].tolist(), strict=True))
         if cell >= 0
     ]
     return book(family, levels.walls[b].tolist(), divmod(int(levels.start[b]), width), things)

@@ -13,8 +13,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site, agent_cells
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 
 

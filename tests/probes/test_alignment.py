@@ -14,15 +14,14 @@ from goalmaze.agents.networks.base import Network, Shape, Site
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates
 from goalmaze.probes.edits.das import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.targets import draw_targets
 
 WIDTH = 8
@@ -113,7 +112,7 @@ def planted_policy(family: Family) -> NetworkPolicy:
 
 
 def found_in(policy: NetworkPolicy, family: Family) -> GoalCoordinates:
-    return find_alignment(Workshop(policy, family, family.levels(7, np.arange(100), split="fitting")), "map")
+    return find_alignment(FitContext(policy, family, family.levels(7, np.arange(100), split="fitting")), "map")
 
 
 def basis_of(found: GoalCoordinates) -> Tensor:
@@ -124,10 +123,10 @@ def basis_of(found: GoalCoordinates) -> Tensor:
 def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_not(
     planted_policy: NetworkPolicy, family: Family
 ) -> None:
-    lesson = Workshop(planted_policy, family, family.levels(9, np.arange(80), split="fitting"))
-    targets, found = draw_targets(lesson.levels, 4), found_in(planted_policy, family)
+    training_batch = FitContext(planted_policy, family, family.levels(9, np.arange(80), split="fitting"))
+    targets, found = draw_targets(training_batch.levels, 4), found_in(planted_policy, family)
     bases = [basis_of(found), *rotation().split(1, dim=1)]
-    by_search, by_truth, *others = (float(swap_loss(lesson, "map", basis, targets).detach()) for basis in bases)
+    by_search, by_truth, *others = (float(swap_loss(training_batch, "map", basis, targets).detach()) for basis in bases)
     assert by_truth < 1e-6
     assert by_search < 0.02 * min(others)
     assert (rotation().T @ basis_of(found))[2:].abs().max() < 0.9
@@ -139,7 +138,7 @@ def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_t
     levels = family.levels(0, np.arange(60))
     goals, targets, rows = levels.cells("exit"), draw_targets(levels, 3), np.arange(60)
     edit = found_in(planted_policy, family).edit(goals, targets, 7, 7)
-    assert is_fair(edit.knows)
+    assert uses_only_cells(edit.uses)
     seen = observations_of(planted_policy, family, levels)
     before = planted_policy.probabilities(rows, seen, levels.start)
     moved = observations_of(planted_policy, family, levels.moved("exit", targets).moved("sign", targets))
@@ -167,21 +166,21 @@ def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
     assert [row.nonzero().flatten().tolist() for row in changed] == [[int(cell)] for cell in cells]
     for b, cell in enumerate(cells):
         torch.testing.assert_close(here[b].flatten(1)[:, cell], everywhere[b].flatten(1)[:, cell])
-    assert not is_fair(Interchange("map", basis=basis, source=other).knows)
+    assert not uses_only_cells(Interchange("map", basis=basis, source=other).uses)
 
 
 def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_square_cannot(
     policy: NetworkPolicy, family: Family
 ) -> None:
     policy.network.get_parameter("block1.conv.weight").data.mul_(3.0)
-    fit = Workshop(policy, family, family.levels(7, np.arange(100), split="fitting"))
-    lesson = Workshop(policy, family, family.levels(9, np.arange(100), split="fitting"))
-    targets = draw_targets(lesson.levels, 4)
+    fit = FitContext(policy, family, family.levels(7, np.arange(100), split="fitting"))
+    training_batch = FitContext(policy, family, family.levels(9, np.arange(100), split="fitting"))
+    targets = draw_targets(training_batch.levels, 4)
     losses = {}
     for side in (1, 3):
         found = find_alignment(fit, "stem", 2, side, updates=100)
         assert basis_of(found).shape == (8 * side**2, 2)
-        losses[side] = float(swap_loss(lesson, "stem", basis_of(found), targets, side).detach())
+        losses[side] = float(swap_loss(training_batch, "stem", basis_of(found), targets, side).detach())
     assert losses[3] < 0.8 * losses[1]
 
 
@@ -191,7 +190,7 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(GoalmazeError, match="a subspace of 9 dimensions does not fit 8 channels: choose 1 to 8"):
         search(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_alignment(Workshop(policy, family, levels), "hidden")
+        find_alignment(FitContext(policy, family, levels), "hidden")
     alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),

@@ -10,14 +10,13 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import captured
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates, SetCoordinates
 from goalmaze.probes.edits.sae import Autoencoder, Features, find_goal_features, train_autoencoder
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.squares import at_cells
 from goalmaze.probes.targets import draw_targets
 
@@ -79,11 +78,11 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
         torch.testing.assert_close(new[standing], expected[standing])
     changed = (after != maps).any(1).flatten(1)
     assert [row.nonzero().flatten().tolist() for row in changed] == [[6, 12], [3], [8, 24]]
-    assert is_fair(edit.knows)
+    assert uses_only_cells(edit.uses)
 
 
 def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
-    work = Workshop(policy, family, family.levels(7, np.arange(150), split="fitting"))
+    work = FitContext(policy, family, family.levels(7, np.arange(150), split="fitting"))
     found = find_goal_features(work, "stem", updates=300)
     assert len(found.present) == len(found.absent) == 4
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
@@ -95,7 +94,7 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, family, levels)))
         moved = levels.moved("exit", targets).moved("sign", targets)
-        really = Workshop(policy, family, moved).read(moved, "stem")
+        really = FitContext(policy, family, moved).read(moved, "stem")
         return float((at_cells(latest["stem"], targets) - at_cells(really, targets)).norm(dim=1).mean())
 
     assert likeness(1.0) < 0.7 * likeness(0.0)
@@ -105,7 +104,7 @@ def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, lev
     with pytest.raises(GoalmazeError, match="no autoencoder of 8 features learns from samples"):
         train_autoencoder(torch.zeros(0, 4), 8)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_goal_features(Workshop(policy, family, levels), "hidden")
+        find_goal_features(FitContext(policy, family, levels), "hidden")
     coder = train_autoencoder(sums(0.06), 4, updates=2)
     alien = GoalCoordinates("stem", Features(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (

@@ -11,10 +11,9 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.channels import ClampChannels, MultiplyChannels, goal_channels, mean_ablation, zero_ablation
 from goalmaze.probes.edits.mean_difference import SteeringVector, aligned_vector, goal_vector
@@ -34,8 +33,8 @@ def left_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edit: Edi
     return latest[edit.site]
 
 
-def workshop(policy: NetworkPolicy, family: Family, levels: int = 40) -> Workshop:
-    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"))
+def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
+    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"))
 
 
 def test_clamping_and_multiplying_touch_their_channels_and_squares_alone(
@@ -106,7 +105,7 @@ def test_a_patch_from_a_level_makes_the_agent_act_as_if_it_were_there(
     targets = draw_targets(levels, 1)
     moved = levels.moved("exit", targets).moved("sign", targets)
     patch = patch_from(policy, family, moved, "block2")
-    assert patch.knows == EVERYTHING
+    assert patch.uses == EVERYTHING
     assert torch.equal(left_by(policy, family, levels, patch), held(policy, family, moved, "block2"))
     part = patch_from(policy, family, moved, "block2", [3])
     expected = held(policy, family, levels, "block2")
@@ -125,7 +124,7 @@ def test_resampling_gives_what_other_mazes_held_and_says_nothing_of_this_one(
 ) -> None:
     others = held(policy, family, family.levels(9, np.arange(50)), "block1")
     patch = resample_ablation("block1", others, 24, 0, [2, 6])
-    assert patch.knows == NOTHING
+    assert patch.uses == NOTHING
     after, before = left_by(policy, family, levels, patch), held(policy, family, levels, "block1")
     kept = [0, 1, 3, 4, 5, 7]
     assert torch.equal(after[:, kept], before[:, kept])
@@ -137,14 +136,14 @@ def test_resampling_gives_what_other_mazes_held_and_says_nothing_of_this_one(
 
 
 def test_the_goal_vector_is_the_mean_difference_by_hand(policy: NetworkPolicy, family: Family) -> None:
-    work = workshop(policy, family)
+    work = context(policy, family)
     vector, aligned = goal_vector(work, "block1"), aligned_vector(work, "block1")
     bare = work.levels.removed("exit").removed("sign")
     difference = (held(policy, family, work.levels, "block1") - held(policy, family, bare, "block1")).numpy()
     np.testing.assert_allclose(vector.vector, difference.mean(axis=0), atol=1e-6)
     own = [difference[b, :, cell // 7, cell % 7] for b, cell in enumerate(work.goals)]
     np.testing.assert_allclose(aligned.arriving[:, 0, 0], np.mean(own, axis=0), atol=1e-6)
-    assert vector.knows == NOTHING
+    assert vector.uses == NOTHING
     assert np.abs(own).mean() > 1e-3
 
 
@@ -157,7 +156,7 @@ def test_taking_the_goal_vector_away_is_adding_it_with_strength_minus_one(
         edit = SteeringVector("block1", vector=vector, rectified=rectified, strength=-1.0)
         expected = (before - vector).relu() if rectified else before - vector
         torch.testing.assert_close(left_by(policy, family, levels, edit), expected)
-    features = goal_vector(workshop(policy, family), "hidden")
+    features = goal_vector(context(policy, family), "hidden")
     assert features.vector.shape == (16,)
     left_by(policy, family, levels, features)
 
@@ -174,8 +173,8 @@ def test_clearing_an_edit_restores_the_agent_bit_for_bit(
 
 
 def test_what_an_edit_knows_is_what_it_was_made_from(levels: LevelBatch) -> None:
-    assert ClampChannels("stem", (0,), values=torch.ones(1)).knows == NOTHING
-    assert ClampChannels("stem", (0,), values=torch.ones(1), cells=levels.start).knows == {TARGET}
+    assert ClampChannels("stem", (0,), values=torch.ones(1)).uses == NOTHING
+    assert ClampChannels("stem", (0,), values=torch.ones(1), cells=levels.start).uses == {TARGET}
 
 
 @pytest.mark.parametrize(
@@ -217,8 +216,8 @@ def test_values_that_do_not_fit_the_channels_and_levels_that_are_none_are_refuse
 ) -> None:
     with pytest.raises(GoalmazeError, match=r"has values of shape .* for 2 channels; give one for each"):
         ClampChannels("stem", (0, 1), values=torch.ones(3))
-    walled = LevelBatch(levels.walls, levels.start, np.zeros_like(levels.objects), levels.kinds)
+    walled = LevelBatch(levels.walls, levels.start, np.zeros_like(levels.objects), levels.object_types)
     with pytest.raises(GoalmazeError, match=r"level 0: exit \(0, 0\) lies on a wall"):
         patch_from(policy, family, walled, "stem")
     with pytest.raises(GoalmazeError, match="no maze of the workshop has a goal"):
-        aligned_vector(Workshop(policy, family, levels.removed("exit")), "stem")
+        aligned_vector(FitContext(policy, family, levels.removed("exit")), "stem")

@@ -13,7 +13,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.probes.labels import concept_names, label_concepts
 from goalmaze.probes.targets import PURSUED, draw_targets
 
@@ -75,7 +75,7 @@ def test_which_goal_is_pursued_has_no_answer_where_they_do_not_differ(family: Fa
 def test_other_objects_are_told_from_goal_and_cue(family: Family) -> None:
     levels = family.levels(3, np.arange(20), "apples")
     found = label_concepts(["object"], RandomWalker(), levels, family, 0)["object"]
-    apples = [k for k, kind in enumerate(levels.kinds) if kind == "apple"]
+    apples = [k for k, kind in enumerate(levels.object_types) if kind == "apple"]
     for b in range(20):
         others = (found.values[b] == found.classes.index("other")).nonzero().flatten().tolist()
         assert set(others) == {int(levels.objects[b, k]) for k in apples}

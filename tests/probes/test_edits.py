@@ -16,13 +16,12 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch, concatenate
+from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied, knowledge_of
+from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied, uses_of
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.information import WALLS, is_fair
+from goalmaze.probes.information import WALLS, uses_only_cells
 
 SITES = ["stem", "block1", "block2", "hidden"]
 
@@ -366,10 +365,10 @@ def test_a_limited_edit_may_stand_beside_and_within_others(
 
 def test_an_edit_that_does_not_say_what_it_knows_counts_as_knowing_all(levels: LevelBatch) -> None:
     silent = Scale("stem", 1.0)
-    assert knowledge_of(silent) == knowledge_of(FirstSteps(silent)) == knowledge_of(Add("stem", delta(levels)))
-    assert not is_fair(knowledge_of(silent))
+    assert uses_of(silent) == uses_of(FirstSteps(silent)) == uses_of(Add("stem", delta(levels)))
+    assert not uses_only_cells(uses_of(silent))
     told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(levels.start, levels.start, 7, 7)
-    assert is_fair(knowledge_of(told))
-    assert is_fair(knowledge_of(told.noise(0)))
-    assert is_fair(knowledge_of(FirstSteps(told)))
-    assert not is_fair(frozenset({WALLS}))
+    assert uses_only_cells(uses_of(told))
+    assert uses_only_cells(uses_of(told.noise(0)))
+    assert uses_only_cells(uses_of(FirstSteps(told)))
+    assert not uses_only_cells(frozenset({WALLS}))

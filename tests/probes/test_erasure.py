@@ -11,10 +11,9 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
 
@@ -87,7 +86,7 @@ def test_a_number_is_a_concept_too_and_nothing_is_not() -> None:
 def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
-    work = Workshop(policy, family, family.levels(7, np.arange(200), split="fitting"))
+    work = FitContext(policy, family, family.levels(7, np.arange(200), split="fitting"))
     maps = work.read(work.levels, "stem")
     squares = maps.movedim(1, -1).reshape(-1, 8)
     here = torch.zeros(200, 49)

@@ -13,10 +13,9 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of, rollout
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
-from goalmaze.probes.edits.base import Add, FirstSteps, Rewrite, applied, knowledge_of
+from goalmaze.probes.edits.base import Add, FirstSteps, Rewrite, applied, uses_of
 from goalmaze.probes.edits.cell_table import WriteCells
 from goalmaze.probes.edits.channels import ChannelEdit, ClampChannels, MultiplyChannels
 from goalmaze.probes.edits.coordinates import SetCoordinates
@@ -26,7 +25,7 @@ from goalmaze.probes.edits.mean_difference import SteeringVector
 from goalmaze.probes.edits.minimal_edit import MinimalEdit
 from goalmaze.probes.edits.patches import Patch
 from goalmaze.probes.edits.sae import Features, train_autoencoder
-from goalmaze.probes.information import EVERYTHING, is_fair
+from goalmaze.probes.information import EVERYTHING, uses_only_cells
 from goalmaze.probes.procgen_tools.toolkit import ClampPixel, PictureVector
 from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseEdit
 from goalmaze.probes.targets import draw_targets
@@ -95,8 +94,8 @@ def three_steps(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> li
 
 
 def test_none_is_forgotten_here(levels: LevelBatch) -> None:
-    kinds = {type(edit) for edit in every_edit("stem", levels, 1.0)}
-    assert kinds == {Add, *(kind for kind in concrete(Rewrite) if kind.__module__.startswith("goalmaze."))}
+    object_types = {type(edit) for edit in every_edit("stem", levels, 1.0)}
+    assert object_types == {Add, *(kind for kind in concrete(Rewrite) if kind.__module__.startswith("goalmaze."))}
 
 
 def test_strength_zero_is_no_edit_bit_for_bit(
@@ -146,5 +145,5 @@ def test_each_is_frozen_and_says_what_it_knows(levels: LevelBatch) -> None:
     for edit in every_edit("stem", levels, 1.0):
         with pytest.raises(dataclasses.FrozenInstanceError):
             edit.site = "block1"  # type: ignore[misc]
-        assert knowledge_of(edit) <= EVERYTHING
-        assert is_fair(knowledge_of(edit)) == (type(edit) not in UPPER_BOUNDS)
+        assert uses_of(edit) <= EVERYTHING
+        assert uses_only_cells(uses_of(edit)) == (type(edit) not in UPPER_BOUNDS)

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.levels import Family
 from goalmaze.envs.solving import distances
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import pointwise_network
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseNetwork, PointwisePattern
-from goalmaze.probes.training_batch import STAYING, draw_lesson
+from goalmaze.probes.training_batch import STAYING, draw_training_batch
 
 CHANNELS, HIDDEN, SIDE = 3, 6, 5
 
@@ -107,7 +107,7 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pointwise_network, "UPDATES", 3)
-    work = Workshop(policy, family, family.levels(7, np.arange(64), split="fitting"))
+    work = FitContext(policy, family, family.levels(7, np.arange(64), split="fitting"))
     once, again = (PointwiseNetwork().find(work, "block1") for _ in range(2))
     other = PointwiseNetwork().find(dataclasses.replace(work, seed=1), "block1")
     assert torch.equal(once.network.out, again.network.out)
@@ -120,13 +120,15 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
 
 
 def test_some_lessons_have_the_goal_as_target_and_teach_the_way_to_it(policy: NetworkPolicy, family: Family) -> None:
-    work = Workshop(policy, family, family.levels(7, np.arange(400), split="fitting"))
-    lesson = draw_lesson(work, np.random.default_rng(0), 400)
-    stays = lesson.targets == lesson.goals
+    work = FitContext(policy, family, family.levels(7, np.arange(400), split="fitting"))
+    training_batch = draw_training_batch(work, np.random.default_rng(0), 400)
+    stays = training_batch.targets == training_batch.goals
     assert abs(stays.mean() - STAYING) < 4 * (STAYING / 400) ** 0.5
-    home, rows = distances(lesson.levels, lesson.goals), np.arange(400)
+    home, rows = distances(training_batch.levels, training_batch.goals), np.arange(400)
     for way, step in enumerate((-family.size, 1, family.size, -1)):
-        nearer = home[rows, lesson.levels.start + step] < home[rows, lesson.levels.start]
-        np.testing.assert_array_equal(lesson.right.numpy()[stays, way], nearer[stays])
-        assert (lesson.right.numpy()[~stays, way] != nearer[~stays]).any()
-    assert not (lambda none: none.targets == none.goals)(draw_lesson(work, np.random.default_rng(0), 400, 0.0)).any()
+        nearer = home[rows, training_batch.levels.start + step] < home[rows, training_batch.levels.start]
+        np.testing.assert_array_equal(training_batch.right.numpy()[stays, way], nearer[stays])
+        assert (training_batch.right.numpy()[~stays, way] != nearer[~stays]).any()
+    assert not (lambda none: none.targets == none.goals)(
+        draw_training_batch(work, np.random.default_rng(0), 400, 0.0)
+    ).any()

@@ -11,11 +11,10 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.minimal_edit import MinimalEdit, MinimalProjection
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.squares import at_cells
 
 SIDE = 4
@@ -90,7 +89,7 @@ def test_a_minimal_edit_of_zero_strength_is_none_and_it_knows_two_cells() -> Non
     held, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
     edit = MinimalProjection("stem", direction, False).edit(GOALS, TARGETS, SIDE, SIDE, strength=0.0)
     assert torch.equal(edit(held, ROWS), held)
-    assert is_fair(edit.knows)
+    assert uses_only_cells(edit.uses)
 
 
 def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:

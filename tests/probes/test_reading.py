@@ -11,9 +11,9 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
+from goalmaze.envs.levels import Family
 from goalmaze.probes.labels import Kind, Labels, concept_names
-from goalmaze.probes.readout.reading import Look, Material, Reading, gather_material, read_concept, untrained_network
+from goalmaze.probes.readout.reading import Look, ProbeData, Reading, gather_material, read_concept, untrained_network
 
 MAZES = 160
 
@@ -44,7 +44,7 @@ def holding(labels: Labels, seed: int) -> Tensor:
     return maps.reshape(MAZES, 4, 7, 7)
 
 
-def planted(family: Family, kind: Kind, where: str, seed: int) -> Material:
+def planted(family: Family, kind: Kind, where: str, seed: int) -> ProbeData:
     """Return material in which only `where`, if that is anything, holds the answers."""
     labels = answers(kind, seed)
 
@@ -54,7 +54,7 @@ def planted(family: Family, kind: Kind, where: str, seed: int) -> Material:
 
     levels = family.levels(seed, np.arange(MAZES))
     trained, untrained = {"site": maps("trained")}, {"site": maps("untrained")}
-    return Material(levels, maps("observations"), trained, untrained, {"planted": labels})
+    return ProbeData(levels, maps("observations"), trained, untrained, {"planted": labels})
 
 
 def reading(family: Family, kind: Kind, where: str, look: Look) -> Reading:

@@ -10,13 +10,13 @@ from torch import Tensor
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import find_method, known_methods, learned_pattern
@@ -26,8 +26,8 @@ from goalmaze.probes.steering.probe_direction import ProbeDirection, direction_p
 from goalmaze.probes.targets import draw_targets
 
 
-def workshop(policy: NetworkPolicy, family: Family, levels: int = 40) -> Workshop:
-    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"))
+def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
+    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"))
 
 
 def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
@@ -62,7 +62,7 @@ def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: i
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": side})
     )
-    pattern = MeanPattern().find(workshop(linear, family), "map")
+    pattern = MeanPattern().find(context(linear, family), "map")
     kernel = linear.network.get_parameter("map.weight").detach()
     by_hand = (kernel[:, 2] + family.values()["sign"] * kernel[:, 3]).flip(1, 2)
     middle = slice(6 - side // 2, 7 + side // 2)
@@ -74,7 +74,7 @@ def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: i
 
 
 def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPattern().find(workshop(linear, family), "map")
+    pattern = MeanPattern().find(context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
     edited = written(linear, family, levels, pattern, targets)
@@ -84,7 +84,7 @@ def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: Netw
 
 
 def test_pattern_and_edit_carry_over_to_other_maze_sizes(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPattern().find(workshop(linear, family), "map")
+    pattern = MeanPattern().find(context(linear, family), "map")
     larger = family.resized(13)
     levels = larger.levels(0, np.arange(20))
     targets = draw_targets(levels, 3)
@@ -99,7 +99,7 @@ def test_behind_a_nonlinearity_editing_is_not_the_same_as_moving(policy: Network
     targets = draw_targets(levels, 3)
 
     def miss(site: str) -> float:
-        pattern = MeanPattern().find(workshop(policy, family), site)
+        pattern = MeanPattern().find(context(policy, family), site)
         assert pattern.rectified == (site != "stem")
         edited = written(policy, family, levels, pattern, targets)
         return float((edited - held(policy, family, really_moved(family, levels, targets), site)).abs().max())
@@ -123,7 +123,7 @@ def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": 1})
     )
-    pattern = ProbeDirection().find(workshop(linear, family), "map")
+    pattern = ProbeDirection().find(context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
     direction = pattern.arriving[:, 0, 0]
@@ -146,7 +146,7 @@ def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the
     network.get_submodule("value").requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
-    work = workshop(policy, family, 600)
+    work = context(policy, family, 600)
     mean, learned = MeanPattern().find(work, "block1"), LearnedPattern().find(work, "block1")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == wanted
@@ -166,14 +166,14 @@ def test_learning_repeats_and_depends_on_its_seed(
     monkeypatch.setattr(learned_pattern, "UPDATES", 3)
     levels = family.levels(7, np.arange(200), split="fitting")
     one, again, other = (
-        LearnedPattern().find(Workshop(policy, family, levels, seed), "stem").arriving for seed in (0, 0, 1)
+        LearnedPattern().find(FitContext(policy, family, levels, seed), "stem").arriving for seed in (0, 0, 1)
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
 def test_the_workshop_clears_and_moves_goal_and_cue_together(policy: NetworkPolicy, family: Family) -> None:
-    work = workshop(policy, family, 5)
+    work = context(policy, family, 5)
     assert (work.cleared().objects == -1).all()
     targets = draw_targets(work.levels, 0)
     for kind in (family.goal, family.cue):

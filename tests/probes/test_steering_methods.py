@@ -14,27 +14,27 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.controls import untrained_above, used_above
-from goalmaze.probes.edits.base import Add, Edit, applied, knowledge_of
-from goalmaze.probes.edits.composition import EqualNorm, Found, InTurn, Joint, edits_of
+from goalmaze.probes.edits.base import Add, Edit, applied, uses_of
+from goalmaze.probes.edits.composition import EqualNormNoise, Found, JointEdit, SequentialEdits, edits_of
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.steering import all_methods, any_method, find_method, known_methods
 from goalmaze.probes.steering.channel_translation import Exchange
 from goalmaze.probes.steering.gated_pattern import Gate, GatedPattern
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.training_batch import Lesson, draw_lesson, move_log_chances, right_moves
+from goalmaze.probes.training_batch import TrainingBatch, draw_training_batch, move_log_chances, right_moves
 
 LEVELS = 48
 
 
-def workshop(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort: float = 0.005) -> Workshop:
-    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
+def context(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort: float = 0.005) -> FitContext:
+    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
 def seen_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edits: list[Edit]) -> np.ndarray:
@@ -46,14 +46,14 @@ def seen_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edits: li
 def test_every_method_is_fair_does_something_and_at_strength_zero_nothing(
     name: str, policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
-    found = any_method(name).find(workshop(policy, family), "block1")
-    assert is_fair(found.knows)
+    found = any_method(name).find(context(policy, family), "block1")
+    assert uses_only_cells(found.uses)
     targets = draw_targets(levels, 0)
     plain = seen_by(policy, family, levels, [])
 
     def chances(strength: float) -> np.ndarray:
         edits = edits_of(found, levels.cells("exit"), targets, levels.height, levels.width, strength)
-        assert all(is_fair(knowledge_of(edit)) for edit in edits)
+        assert all(uses_only_cells(uses_of(edit)) for edit in edits)
         return seen_by(policy, family, levels, edits)
 
     np.testing.assert_array_equal(chances(0.0), plain)
@@ -73,7 +73,7 @@ def test_patterns_are_among_all_methods_and_mistakes_are_named() -> None:
 def test_noise_is_as_large_as_the_edit_and_the_same_at_every_step(levels: LevelBatch) -> None:
     luck = torch.Generator().manual_seed(0)
     maps, delta = (torch.randn((len(levels), 5, 7, 7), generator=luck) for _ in range(2))
-    noise = EqualNorm(Add("stem", delta), len(levels), 3)
+    noise = EqualNormNoise(Add("stem", delta), len(levels), 3)
     rows = np.arange(len(levels))
     changed = noise(maps, rows) - maps
     torch.testing.assert_close(changed.flatten(1).norm(dim=1), delta.flatten(1).norm(dim=1))
@@ -82,20 +82,20 @@ def test_noise_is_as_large_as_the_edit_and_the_same_at_every_step(levels: LevelB
     few = np.array([5, 2])
     torch.testing.assert_close(noise(maps[few], few) - maps[few], changed[few])
     assert bool((noise(maps.relu(), rows) >= 0).all())
-    assert knowledge_of(noise) == knowledge_of(noise.edit)
+    assert uses_of(noise) == uses_of(noise.edit)
 
 
 def test_edits_in_turn_and_at_several_sites(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     rows = np.arange(len(levels))
     maps = torch.randn((len(levels), 8, 7, 7), generator=torch.Generator().manual_seed(0))
     double, shift = Add("stem", maps.clone()), Add("stem", torch.ones_like(maps))
-    torch.testing.assert_close(InTurn((double, shift))(maps, rows), 2 * maps + 1)
+    torch.testing.assert_close(SequentialEdits((double, shift))(maps, rows), 2 * maps + 1)
     with pytest.raises(GoalmazeError, match="edits in turn are of one site, these are of: stem, block1"):
-        InTurn((double, dataclasses.replace(shift, site="block1")))
+        SequentialEdits((double, dataclasses.replace(shift, site="block1")))
     with pytest.raises(GoalmazeError, match="a Joint needs one part or more"):
-        Joint(())
-    patterns = [any_method("mean-pattern").find(workshop(policy, family), site) for site in ("stem", "block2")]
-    joint = Joint(tuple(one for one in patterns if isinstance(one, GoalPattern)))
+        JointEdit(())
+    patterns = [any_method("mean-pattern").find(context(policy, family), site) for site in ("stem", "block2")]
+    joint = JointEdit(tuple(one for one in patterns if isinstance(one, GoalPattern)))
     assert joint.site == "stem+block2"
     targets = draw_targets(levels, 0)
     both = edits_of(joint, levels.cells("exit"), targets, 7, 7)
@@ -133,12 +133,12 @@ def test_right_moves_are_the_first_steps_of_all_shortest_paths_around_the_goal(f
 
 
 def test_a_lessons_loss_is_the_surprise_at_right_moves(policy: NetworkPolicy, family: Family) -> None:
-    work = workshop(policy, family)
-    lesson = draw_lesson(work, np.random.default_rng(0), 16)
-    assert not np.array_equal(lesson.levels.start, work.levels.start[: len(lesson.levels)])
-    chances = seen_by(policy, family, lesson.levels, []).astype(float)
-    by_hand = -np.log((chances * lesson.right.numpy()).sum(axis=1)).mean()
-    assert loss_of(lesson) == pytest.approx(by_hand, rel=1e-4)
+    work = context(policy, family)
+    training_batch = draw_training_batch(work, np.random.default_rng(0), 16)
+    assert not np.array_equal(training_batch.levels.start, work.levels.start[: len(training_batch.levels)])
+    chances = seen_by(policy, family, training_batch.levels, []).astype(float)
+    by_hand = -np.log((chances * training_batch.right.numpy()).sum(axis=1)).mean()
+    assert loss_of(training_batch) == pytest.approx(by_hand, rel=1e-4)
     logits = torch.randn(3, 15, generator=torch.Generator().manual_seed(0))
     own = logits.softmax(dim=1)
     up, right = own[:, 5], own[:, 6:9].sum(dim=1)
@@ -158,21 +158,21 @@ def test_what_is_taught_by_the_way_makes_right_moves_likelier_on_other_mazes(
         for block in ("block1", "block2"):
             policy.network.get_parameter(f"{block}.conv.weight").mul_(3.0)
     before = {key: value.clone() for key, value in policy.network.state_dict().items()}
-    learned = any_method(name).find(workshop(policy, family, 400, effort=effort), "block1")
-    again = any_method(name).find(workshop(policy, family, 400, effort=0.005), "block1")
-    judges = Workshop(policy, family, family.levels(99, np.arange(200), split="evaluation"))
-    lesson = draw_lesson(judges, np.random.default_rng(5), 200)
-    crude = any_method("mean-pattern").find(workshop(policy, family), "block1")
-    assert loss_of(lesson, learned) < 0.97 * min(loss_of(lesson), loss_of(lesson, crude))
-    assert loss_of(lesson, learned) < loss_of(lesson, again)
+    learned = any_method(name).find(context(policy, family, 400, effort=effort), "block1")
+    again = any_method(name).find(context(policy, family, 400, effort=0.005), "block1")
+    judges = FitContext(policy, family, family.levels(99, np.arange(200), split="evaluation"))
+    training_batch = draw_training_batch(judges, np.random.default_rng(5), 200)
+    crude = any_method("mean-pattern").find(context(policy, family), "block1")
+    assert loss_of(training_batch, learned) < 0.97 * min(loss_of(training_batch), loss_of(training_batch, crude))
+    assert loss_of(training_batch, learned) < loss_of(training_batch, again)
     assert all(torch.equal(value, before[key]) for key, value in policy.network.state_dict().items())
     assert not any(module._forward_hooks for module in policy.network.modules())
 
 
-def loss_of(lesson: Lesson, found: Found | None = None) -> float:
-    edits = [] if found is None else edits_of(found, lesson.goals, lesson.targets, 7, 7)
+def loss_of(training_batch: TrainingBatch, found: Found | None = None) -> float:
+    edits = [] if found is None else edits_of(found, training_batch.goals, training_batch.targets, 7, 7)
     with torch.no_grad():
-        return float(lesson.loss(edits))
+        return float(training_batch.loss(edits))
 
 
 def test_a_gate_adds_and_multiplies_square_by_square() -> None:

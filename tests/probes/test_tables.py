@@ -14,19 +14,19 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.controls import untrained_above
 from goalmaze.probes.edits import cell_table as tables
 from goalmaze.probes.edits.base import FirstSteps, applied
 from goalmaze.probes.edits.cell_table import CellTable, cell_design, mean_table
 from goalmaze.probes.steering import any_method, cell_table
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.training_batch import draw_lesson
+from goalmaze.probes.training_batch import draw_training_batch
 
 SIDE = 7
 CELLS = SIDE**2
@@ -76,8 +76,8 @@ def planted(family: Family) -> NetworkPolicy:
     return NetworkPolicy(network)
 
 
-def workshop(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> Workshop:
-    return Workshop(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
+def context(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> FitContext:
+    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
 def impala(family: Family) -> NetworkPolicy:
@@ -104,7 +104,7 @@ def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: 
     monkeypatch.setattr(tables, "RIDGE", 1e-9)
     policy = planted(family)
     weight = nn.init.normal_(policy.network.get_submodule("features").weight).reshape(CELLS, 4, CELLS)
-    learned = workshop(policy, family)
+    learned = context(policy, family)
     found = mean_table(learned, "features")
     seen = np.unique(np.concatenate([cells for _, places in tables.goal_cells(learned) for cells in places]))
     assert set(seen) == set(np.flatnonzero(learned.levels.free().any(axis=0))), "48 mazes show every cell that is free"
@@ -123,7 +123,7 @@ def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(famil
     held[:, EXIT] = expected.T
     with torch.no_grad():
         policy.network.get_submodule("features").weight.copy_(held.flatten(1))
-    learned = workshop(policy, family, 96)
+    learned = context(policy, family, 96)
     found = mean_table(learned, "features").arriving
     pillars = [row * SIDE + column for row in (2, 4) for column in (2, 4)]
     assert not learned.levels.free()[:, pillars].any()
@@ -133,7 +133,7 @@ def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(famil
 
 def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
     policy = impala(family)
-    learned, site = workshop(policy, family), "embedder.block2.res1"
+    learned, site = context(policy, family), "embedder.block2.res1"
     present, absent, cells = [], [], []
     for some, places in tables.goal_cells(learned):
         for place in places:
@@ -155,7 +155,7 @@ def test_at_a_convolution_it_does_what_moving_goal_and_cue_does_and_shuffled_cel
 ) -> None:
     monkeypatch.setattr(tables, "RIDGE", 1e-6)
     policy = impala(family)
-    learned, site = workshop(policy, family), "embedder.block1.conv"
+    learned, site = context(policy, family), "embedder.block1.conv"
     found = any_method("cell-means").find(learned, site)
     assert isinstance(found, CellTable)
     expected, plain = chances(policy, family, moved(family, levels)), chances(policy, family, levels)
@@ -175,19 +175,21 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
     family = make_family("GreenExit", {"size": SIDE, "braid": 1.0})
     policy = planted(family)
     blank = dataclasses.replace(
-        mean_table(workshop(policy, family), "features"),
+        mean_table(context(policy, family), "features"),
         arriving=torch.zeros(CELLS, CELLS),
         leaving=torch.zeros(CELLS, CELLS),
     )
-    monkeypatch.setattr(cell_table, "mean_table", lambda workshop, site: blank)
+    monkeypatch.setattr(cell_table, "mean_table", lambda context, site: blank)
     monkeypatch.setattr(cell_table, "LEARNING_RATE", 0.05)
-    found = any_method("cell-table").find(workshop(policy, family, effort=0.2), "features")
+    found = any_method("cell-table").find(context(policy, family, effort=0.2), "features")
     assert isinstance(found, CellTable)
 
     def loss(judge: NetworkPolicy, table: CellTable) -> float:
-        lesson = draw_lesson(Workshop(judge, family, family.levels(9, np.arange(200))), np.random.default_rng(1), 200)
+        training_batch = draw_training_batch(
+            FitContext(judge, family, family.levels(9, np.arange(200))), np.random.default_rng(1), 200
+        )
         with torch.inference_mode():
-            return float(lesson.loss([table.edit(lesson.goals, lesson.targets, SIDE, SIDE)]))
+            return float(training_batch.loss([table.edit(training_batch.goals, training_batch.targets, SIDE, SIDE)]))
 
     indifferent = float(np.log(4))
     assert loss(policy, blank) > indifferent
@@ -203,7 +205,7 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
 @pytest.mark.parametrize("site", ["embedder.block2.conv", "embedder.block3.res2", "embedder.hidden"])
 def test_they_work_where_there_is_no_map_of_squares(name: str, site: str, family: Family, levels: LevelBatch) -> None:
     policy = impala(family)
-    found = any_method(name).find(workshop(policy, family, effort=0.005), site)
+    found = any_method(name).find(context(policy, family, effort=0.005), site)
     targets, plain = draw_targets(levels, 0), chances(policy, family, levels)
     for strength, changes in ((0.0, False), (1.0, True)):
         edit = found.edit(levels.cells("exit"), targets, SIDE, SIDE, strength)  # type: ignore[union-attr]
@@ -224,7 +226,7 @@ def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch)
 
 def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch) -> None:
     policy, goals, targets = planted(family), levels.cells("exit"), draw_targets(levels, 0)
-    table = mean_table(workshop(policy, family, 8), "features")
+    table = mean_table(context(policy, family, 8), "features")
     with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; find it at this size"):
         table.edit(goals, targets, 9, 9)
     with pytest.raises(GoalmazeError, match=f"level 0: target at cell {CELLS} is outside"):

@@ -13,10 +13,10 @@ from goalmaze.agents.policies import Policy, Probabilities, Rows
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
+from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.episodes import Planes
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import ABSENT, Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.labels import label_concepts
 from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, target_names
 

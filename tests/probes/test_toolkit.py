@@ -11,14 +11,14 @@ from oracles.paths import all_distances
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import read_activations
-from goalmaze.probes.context import Workshop
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.mean_difference import goal_vector
-from goalmaze.probes.information import is_fair
+from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.procgen_tools import toolkit
 from goalmaze.probes.procgen_tools.path_probability import (
     BINS,
@@ -83,15 +83,15 @@ def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, famil
 
 
 def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    workshop = Workshop(policy, family, levels)
-    vector = goal_vector(workshop, SITE)
+    context = FitContext(policy, family, levels)
+    vector = goal_vector(context, SITE)
     ours = toolkit.cheese_vector(policy, family, levels, SITE)
     torch.testing.assert_close(ours.vector, vector.vector)
     total = torch.zeros_like(vector.vector)
     for b in range(len(levels)):
         held, missing = (
             read_activations(policy.network, observations_of(policy, family, some.take([b])), [SITE])[SITE][0]
-            for some in (levels, workshop.cleared())
+            for some in (levels, context.cleared())
         )
         total += held - missing
     torch.testing.assert_close(ours.vector, total / len(levels), rtol=1e-4, atol=1e-5)
@@ -116,7 +116,7 @@ def test_a_clamp_changes_one_pixel_of_each_level() -> None:
     half = dataclasses.replace(edit, strength=0.5)(held, rows)
     torch.testing.assert_close(half, (held + expected) / 2)
     assert dataclasses.replace(edit, strength=0)(held, rows) is held
-    assert is_fair(edit.knows)
+    assert uses_only_cells(edit.uses)
 
 
 @pytest.mark.parametrize(

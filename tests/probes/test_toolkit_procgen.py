@@ -15,7 +15,8 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
-from goalmaze.envs.levels import Cells, LevelBatch
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels

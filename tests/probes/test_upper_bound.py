@@ -7,13 +7,13 @@ import pytest
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import Family
-from goalmaze.envs.levels import Cells, LevelBatch
-from goalmaze.probes.context import Workshop
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.oracle import optimised_edit
-from goalmaze.probes.information import WALLS, is_fair
+from goalmaze.probes.information import WALLS, uses_only_cells
 from goalmaze.probes.steering.mean_pattern import MeanPattern
 from goalmaze.probes.targets import draw_targets
 
@@ -34,14 +34,14 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
         policy.network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
     targets = draw_targets(levels, 3)
     bound = optimised_edit(policy, family, levels, targets, "block1")
-    work = Workshop(policy, family, family.levels(7, np.arange(100), split="fitting"))
+    work = FitContext(policy, family, family.levels(7, np.arange(100), split="fitting"))
     pattern = MeanPattern().find(work, "block1").edit(levels.cells("exit"), targets, 7, 7)
     far, by_pattern, by_bound = (
         divergence(policy, family, levels, targets, edits) for edits in ([], [pattern], [bound])
     )
     assert by_bound < 0.6 * min(far, by_pattern)
-    assert not is_fair(bound.knows)
-    assert WALLS in bound.knows
+    assert not uses_only_cells(bound.uses)
+    assert WALLS in bound.uses
     assert not any(module._forward_hooks for module in policy.network.modules())
     assert all(parameter.grad is None for parameter in policy.network.parameters())
 

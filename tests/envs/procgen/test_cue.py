@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, FITTING, SPLITS, TRAINING
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.levels import EVALUATION, FITTING, SPLITS, TRAINING
 from goalmaze.envs.procgen.codec import WALL, pack, parse
 from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.family import SEEDS, ProcgenMaze

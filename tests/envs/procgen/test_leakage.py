@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import TRAINING
+from goalmaze.envs.levels import TRAINING
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.leakage import held_out, leakage, met_in_training
 

@@ -7,8 +7,9 @@ import pytest
 from oracles.paths import all_distances
 
 from goalmaze.envs.ascii import read_ascii, write_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import ABSENT, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.procgen.codec import GOAL, parse
 from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.family import ProcgenMaze

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import from_parameters
+from goalmaze.envs.levels import from_parameters
 from goalmaze.envs.procgen import engine
 from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze
@@ -66,7 +66,7 @@ def test_a_shift_of_the_sign_needs_one() -> None:
     assert ProcgenMaze(sign=True).placements("moved-sign")
     assert set(ProcgenMaze(sign=True).shifts) - set(ProcgenMaze().shifts) == {"moved-sign", "no-sign"}
     for family in (ProcgenMaze(), ProcgenMaze(sign=True)):
-        assert family.parting_shift in family.shifts
+        assert family.distinguishing_shift in family.shifts
         assert all(family.placements(shift) for shift in family.shifts)
     with pytest.raises(GoalmazeError, match="shift"):
         ProcgenMaze().placements("goal-nowhere")

@@ -13,17 +13,17 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
-from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, chances_of
+from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, action_probabilities
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
-from goalmaze.envs.family import NO_SHIFT
-from goalmaze.envs.levels import Cells
+from goalmaze.envs.cells import Cells
+from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.procgen.actions import FOUR, grouped
 from goalmaze.envs.procgen.engine import Engine
 from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
-from goalmaze.envs.solving import distances, on_the_way, pick
+from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
 from goalmaze.experiments.evaluate.evaluate import judge_shifts
 
 FAMILY = ProcgenMaze(mode="easy", sign=True)
@@ -42,7 +42,9 @@ def test_seekers_take_the_shortest_way() -> None:
         played = rollout(Seeker(kind), levels, FAMILY)
         cells = levels.cells(kind)
         needed = pick(distances(levels, levels.start), cells)
-        open_way = (levels.cells(CHEESE) == cells) | ~on_the_way(levels, levels.start, cells, levels.cells(CHEESE))
+        open_way = (levels.cells(CHEESE) == cells) | ~lies_on_shortest_path(
+            levels, levels.start, cells, levels.cells(CHEESE)
+        )
         np.testing.assert_array_equal(played.first_visit(cells), np.where(open_way, needed, NEVER))
         assert open_way.sum() >= 15
         np.testing.assert_array_equal(played.returns[:, reward], np.where(open_way, 10, 0))
@@ -80,7 +82,9 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
         seen = engine.frames
     assert tinted > 0
     with torch.inference_mode():
-        chances = chances_of(oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0])
+        chances = action_probabilities(
+            oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0]
+        )
     np.testing.assert_allclose(played.chances[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
     engine.close()
 
@@ -88,7 +92,9 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
 def test_procgens_groups_give_the_chances_of_the_ways() -> None:
     logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
     together = grouped(torch.softmax(logits, 1).numpy())
-    np.testing.assert_allclose(chances_of(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(
+        action_probabilities(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("sign", [False, True])

@@ -18,7 +18,7 @@ import torch
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run
-from goalmaze.agents.training.callback import Diary
+from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
@@ -63,16 +63,16 @@ def differing(one: Path, other: Path) -> set[str]:
 
 def interrupted(folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Train until the `after`-th save and no further."""
-    true, saves = Diary.save, []
+    true, saves = TrainingCallback.save, []
 
-    def save(self: Diary) -> None:
+    def save(self: TrainingCallback) -> None:
         true(self)
         saves.append(self.num_timesteps)
         if len(saves) == after:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Diary, "save", save)
+        patch.setattr(TrainingCallback, "save", save)
         assert train(RECIPE, folder, save_every=0).interrupted
     assert 0 < saves[-1] < RECIPE.steps
     return folder

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.family import EVALUATION, TRAINING
+from goalmaze.envs.levels import EVALUATION, TRAINING
 from goalmaze.envs.procgen import SPEC
 from goalmaze.envs.procgen.codec import parse
 from goalmaze.envs.procgen.engine import build, frames_of, procgen

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from goalmaze.envs.ascii import write_ascii
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import known_families
-from goalmaze.envs.family import NO_SHIFT, SPLITS, Family
-from goalmaze.envs.levels import ABSENT
+from goalmaze.envs.levels import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.solving import distances
 
 FILE = Path(__file__).with_name("families.json")

@@ -1,0 +1,159 @@
+"""Optimal returns: the best sum of true rewards that an agent who knows the rules can have on a level."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.engine import rules
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.jit.compile import compiled
+from goalmaze.envs.jit.flood import flood
+
+MAX_PRIZES = 12
+"""Objects that the search for the best order can cope with in one level."""
+
+
+def best_returns(
+    walls: Bools, start: Cells, objects: Cells, table: NDArray[np.float32], time_limit: int, discount: float
+) -> NDArray[np.float64]:
+    """Return float64 [B], the best sum of true rewards that an agent who knows the rules can have on each level.
+
+    Exact where nothing moves: every order of entering what pays, or what is needed for it, is searched, along shortest
+    ways around all that ends the episode, within the time limit. Where objects that cost reward move, it is an upper
+    bound: what could be had if none of them ever touched the agent.
+
+    Args:
+        walls: bool [B, H, W], True where nothing can stand.
+        start: int32 [B], the agent's first cell.
+        objects: int32 [B, K], the cell of the object in each slot, or `ABSENT`.
+        table: float32 [K, COLUMNS], the rules, see `goalmaze.envs.engine.rules`.
+        time_limit: steps after which an episode is cut off.
+        discount: a reward at the t-th step counts ``discount ** (t - 1)`` times.
+
+    Raises:
+        GoalmazeError: a level holds more than `MAX_PRIZES` objects that matter.
+    """
+    prizes = _prizes(table, objects)
+    most = int(prizes.sum(axis=1).max(initial=0))
+    if most > MAX_PRIZES:
+        raise GoalmazeError(
+            f"{most} objects that matter are more than the {MAX_PRIZES} that the best return is found for"
+        )
+    best = np.zeros(len(walls))
+    _best_returns(walls, start, objects, table, prizes, time_limit, discount, best)
+    return best
+
+
+def paying(table: NDArray[np.float32], objects: Cells, column: int = rules.REWARD) -> Bools:
+    """Return bool [B, K], True for objects [B, K] in the level that pay, by the reward in a column of the rules."""
+    return np.asarray(acting(table, objects) & (table[:, column] > 0))
+
+
+def _prizes(table: NDArray[np.float32], objects: Cells) -> Bools:
+    """Return bool [B, K], True for objects that pay, or give what objects that pay need."""
+    works = acting(table, objects)
+    pays = paying(table, objects)
+    wanted = (pays & (table[:, rules.NEEDS] > 0)).any(axis=1, keepdims=True)
+    return np.asarray(pays | (works & (table[:, rules.GIVES] > 0) & wanted))
+
+
+def acting(table: NDArray[np.float32], objects: Cells) -> Bools:
+    """Return bool [B, K], True for objects that are in the level and do not wait for its lamp to be otherwise."""
+    works = objects >= 0
+    for k, row in enumerate(table):
+        lamp = int(row[rules.LAMP])
+        if lamp >= 0:
+            works[:, k] &= (objects[:, lamp] >= 0) == (row[rules.WHILE_LIT] > 0)
+    return np.asarray(works)
+
+
+@compiled
+def _best_returns(
+    walls: np.ndarray,
+    start: np.ndarray,
+    objects: np.ndarray,
+    table: np.ndarray,
+    prizes: np.ndarray,
+    time_limit: int,
+    discount: float,
+    best: np.ndarray,
+) -> None:
+    """Fill `best` float64 [B]; prizes bool [B, K] are the objects to be entered in the best order."""
+    for b in range(best.shape[0]):
+        slots = np.flatnonzero(prizes[b])
+        ways = _ways(walls[b], start[b], objects[b], table, slots)
+        best[b] = _best_order(ways, table, slots, time_limit, discount)
+
+
+@compiled
+def _ways(walls: np.ndarray, start: int, objects: np.ndarray, table: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Return int32 [n + 1, n], the steps to each of n slots from each other and, last, from the start."""
+    n = slots.shape[0]
+    ways = np.empty((n + 1, n), np.int32)
+    distance = np.empty(walls.size, np.int32)
+    queue = np.empty(walls.size, np.int32)
+    for i in range(n):
+        blocked = walls.copy()
+        for k in range(objects.shape[0]):
+            if (
+                table[k, rules.ENDS] > 0
+                and objects[k] >= 0
+                and objects[k] != objects[slots[i]]
+                and _ends(table, objects, k)
+            ):
+                blocked[objects[k] // walls.shape[1], objects[k] % walls.shape[1]] = True
+        flood(blocked, objects[slots[i]], distance, queue)
+        for j in range(n):
+            ways[j, i] = distance[objects[slots[j]]]
+        ways[n, i] = distance[start]
+    return ways
+
+
+@compiled
+def _ends(table: np.ndarray, objects: np.ndarray, k: int) -> bool:
+    """Return whether entering slot k ends the episode, its lamp being as it is."""
+    lamp = int(table[k, rules.LAMP])
+    return lamp < 0 or (objects[lamp] >= 0) == (table[k, rules.WHILE_LIT] > 0)
+
+
+@compiled
+def _best_order(ways: np.ndarray, table: np.ndarray, slots: np.ndarray, time_limit: int, discount: float) -> float:
+    """Return the best return over all orders, by dynamic programming over (slots entered, the last of them, time)."""
+    n = slots.shape[0]
+    worth = np.full((2**n, n, time_limit + 1), -1.0)
+    best = 0.0
+    for done in range(2**n):
+        for last in range(n + 1):
+            if (last == n) != (done == 0) or (last < n and not done >> last & 1):
+                continue
+            if last < n and table[slots[last], rules.ENDS] > 0:
+                continue
+            for then in range(n):
+                if done >> then & 1 or not _may_enter(table, slots, done, then):
+                    continue
+                reward = table[slots[then], rules.REWARD]
+                way = ways[last, then]
+                for time in range(time_limit + 1 - way):
+                    value = worth[done, last, time] if last < n else (0.0 if time == 0 else -1.0)
+                    if value < 0:
+                        continue
+                    value += reward * discount ** (time + way - 1)
+                    now = done | 1 << then
+                    worth[now, then, time + way] = max(worth[now, then, time + way], value)
+                    best = max(best, value)
+    return best
+
+
+@compiled
+def _may_enter(table: np.ndarray, slots: np.ndarray, done: int, then: int) -> bool:
+    """Return whether prize `then` has an effect once the prizes in the bits of `done` were entered."""
+    before = int(table[slots[then], rules.AFTER])
+    items = 0
+    for i in range(slots.shape[0]):
+        if done >> i & 1:
+            items += int(table[slots[i], rules.GIVES]) - int(table[slots[i], rules.NEEDS])
+            if slots[i] == before:
+                before = -1
+    return before < 0 and (table[slots[then], rules.NEEDS] == 0 or items > 0)
