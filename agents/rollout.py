@@ -18,7 +18,7 @@ from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 
 NEVER = 2**28
 """The step at which something that never happened is said to have happened."""
@@ -32,8 +32,9 @@ class Staged(Protocol):
         """Return an episode on each level, under way."""
 
 
-def begin_episodes(family: Family, levels: LevelBatch) -> Episodes:
+def begin_episodes(levels: LevelBatch) -> Episodes:
     """Return an episode on each level, under way in the engine that is the family's."""
+    family = levels.family
     return family.episodes(levels) if isinstance(family, Staged) else Episodes(family, levels)
 
 
@@ -92,7 +93,6 @@ class Trajectory:
 def stepwise(
     policy: Policy,
     levels: LevelBatch,
-    family: Family,
     *,
     seed: int = 0,
     greedy: bool = False,
@@ -114,7 +114,7 @@ def stepwise(
     batch = len(levels)
     if not batch:
         raise GoalmazeError("there are no levels to play: give at least one")
-    episodes = begin_episodes(family, levels)
+    episodes = begin_episodes(levels)
     observe = seen_by(policy, episodes)
     actor = policy.begin(levels)
     active = np.ones(batch, np.bool_)
@@ -143,7 +143,6 @@ def stepwise(
 def rollout(
     policy: Policy,
     levels: LevelBatch,
-    family: Family,
     *,
     seed: int = 0,
     greedy: bool = False,
@@ -151,7 +150,7 @@ def rollout(
 ) -> Trajectory:
     """Play one episode on every level and return what happened; arguments as `stepwise`."""
     moments, chances, everyone = [], [], np.arange(len(levels))
-    for moment in stepwise(policy, levels, family, seed=seed, greedy=greedy, until=until):
+    for moment in stepwise(policy, levels, seed=seed, greedy=greedy, until=until):
         chances.append(np.where(moment.active, moment.probabilities[everyone, moment.actions], 0))
         moments.append(moment)
     rewards = np.stack([moment.rewards for moment in moments])
@@ -183,9 +182,9 @@ def seen_by(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
     return observe
 
 
-def observations_of(policy: Policy, family: Family, levels: LevelBatch) -> Observations:
+def observations_of(policy: Policy, levels: LevelBatch) -> Observations:
     """Return uint8 [B, ...], what the policy sees in levels [B] before its first step."""
-    return seen_by(policy, begin_episodes(family, levels))()
+    return seen_by(policy, begin_episodes(levels))()
 
 
 def _sample(chances: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:

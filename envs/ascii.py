@@ -17,9 +17,9 @@ from goalmaze.envs.solving import distances, pick
 WALL, FLOOR, AGENT_LETTER = "#", ".", "A"
 
 
-def write_ascii(levels: LevelBatch, family: Family) -> str:
+def write_ascii(levels: LevelBatch) -> str:
     """Return the batch as text that `read_ascii` reads back to equal levels."""
-    return "\n\n".join(_write_one(levels, b, family) for b in range(len(levels))) + "\n"
+    return "\n\n".join(_write_one(levels, b) for b in range(len(levels))) + "\n"
 
 
 def read_ascii(text: str, family: Family) -> LevelBatch:
@@ -33,15 +33,16 @@ def read_ascii(text: str, family: Family) -> LevelBatch:
     levels = [_read_one(lines, first, b, family) for b, (first, lines) in enumerate(_pictures(text))]
     if not levels:
         raise GoalmazeError("the text holds no level: draw one with # . A and the family's letters")
-    return check_reachable(concatenate(levels), family)
+    return check_reachable(concatenate(levels))
 
 
-def check_reachable(levels: LevelBatch, family: Family) -> LevelBatch:
+def check_reachable(levels: LevelBatch) -> LevelBatch:
     """Return `levels` if they follow every rule (`LevelBatch.check`) and each goal can be reached from the start.
 
     Raises:
         GoalmazeError: naming the first level that breaks a rule.
     """
+    family = levels.family
     levels.check()
     goals = levels.cells(family.goal)
     lost = (goals != ABSENT) & (pick(distances(levels, levels.start), goals) >= UNREACHABLE)
@@ -55,7 +56,8 @@ def letters_of(family: Family) -> dict[str, tuple[str, ...]]:
     return {kind.letter: (kind.name,) for kind in family.object_types} | dict(family.stacked_glyphs)
 
 
-def _write_one(levels: LevelBatch, b: int, family: Family) -> str:
+def _write_one(levels: LevelBatch, b: int) -> str:
+    family = levels.family
     picture = np.where(levels.walls[b], WALL, FLOOR).reshape(-1)
     picture[levels.start[b]] = AGENT_LETTER
     letters = {tuple(sorted(object_types)): letter for letter, object_types in letters_of(family).items()}

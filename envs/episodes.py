@@ -122,6 +122,7 @@ class Episodes:
         return self._planes
 
 
-def first_observations(family: Family, levels: LevelBatch) -> Planes:
+def first_observations(levels: LevelBatch) -> Planes:
     """Return uint8 [B, C, H, W], what the agents see before their first step."""
+    family = levels.family
     return Episodes(family, levels).observe()

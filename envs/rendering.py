@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float64]
@@ -200,7 +200,6 @@ def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colo
 def scene_data(
     levels: LevelBatch,
     b: int,
-    family: Family,
     agent: int | np.integer[Any],
     target: int | np.integer[Any] = ABSENT,
     trail: Sequence[int] = (),
@@ -211,6 +210,7 @@ def scene_data(
     trail and under the target's ring and the agent. A lamp, which has no place of its own, shows in the top left
     corner. Arguments as `frame`.
     """
+    family = levels.family
     object_types = {kind.name: kind for kind in family.object_types}
     slots = [(object_types[name], int(cell)) for name, cell in zip(levels.slots, levels.objects[b], strict=True)]
     return {
@@ -236,7 +236,6 @@ def scene_data(
 def frame(
     levels: LevelBatch,
     b: int,
-    family: Family,
     agent: int | np.integer[Any],
     *,
     pixels: int = 32,
@@ -256,7 +255,7 @@ def frame(
         target: a cell to ring, or `ABSENT`.
         trail: cells walked before, marked by dots.
     """
-    return draw_scene(scene_data(levels, b, family, agent, target, trail), pixels)
+    return draw_scene(scene_data(levels, b, agent, target, trail), pixels)
 
 
 def draw_scene(scene: dict[str, Any], pixels: int = 32) -> Picture:

@@ -119,7 +119,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
                 f"the level is {levels.height}x{levels.width} with {levels.slots}; this environment plays "
                 f"{self.family.name} at size {self.family.size}"
             )
-        return check_reachable(levels.take([0]), self.family)
+        return check_reachable(levels.take([0]))
 
     def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
         """Walk one cell."""
@@ -140,8 +140,8 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
             return None
         level = self.episodes.present()
         if self.render_mode == "ansi":
-            return write_ascii(_as_seen(level, int(self.episodes.agent[0])), self.family)
-        picture = frame(level, 0, self.family, int(self.episodes.agent[0]))
+            return write_ascii(_as_seen(level, int(self.episodes.agent[0])))
+        picture = frame(level, 0, int(self.episodes.agent[0]))
         if self.render_mode == "rgb_array":
             return picture
         self._window = self._window or Window(f"goalmaze {self.family.name}", self.metadata["render_fps"])

@@ -233,4 +233,4 @@ class MazeVectorEnv(VectorEnv[Planes, NDArray[np.int64], NDArray[Any]]):
         if self.render_mode is None:
             return None
         levels = self.episodes.present()
-        return tuple(frame(levels, b, self.family, self.episodes.agent[b]) for b in range(self.num_envs))
+        return tuple(frame(levels, b, self.episodes.agent[b]) for b in range(self.num_envs))

@@ -46,7 +46,7 @@ class FitContext:
 
     def read(self, levels: LevelBatch, site: str) -> Tensor:
         """Return float32 [B, ...], [B, C, H, W] for a map, what the site holds before the first step."""
-        return read_activations(self.policy.network, observations_of(self.policy, self.family, levels), [site])[site]
+        return read_activations(self.policy.network, observations_of(self.policy, levels), [site])[site]
 
     def updates(self, usual: int) -> int:
         """Return how many updates a method that usually makes `usual` may make."""

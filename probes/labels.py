@@ -49,9 +49,7 @@ def concept_names(family: Family) -> list[str]:
     return [family.goal, family.cue, AGENT, TARGET, PURSUED, PURSUES, ACTION, DISTANCE, ROUTE, LEAVES, OBJECT]
 
 
-def label_concepts(
-    names: Sequence[str], policy: Policy, levels: LevelBatch, family: Family, seed: int
-) -> dict[str, Labels]:
+def label_concepts(names: Sequence[str], policy: Policy, levels: LevelBatch, seed: int) -> dict[str, Labels]:
     """Return the labels of each question about levels before the first step, from one rollout for all.
 
     * the goal's, the cue's and the agent's cell
@@ -71,14 +69,16 @@ def label_concepts(
     Raises:
         GoalmazeError: a question is unknown.
     """
+    family = levels.family
     for name in names:
         if name not in concept_names(family):
             raise unknown("concept", name, concept_names(family))
-    trajectory = rollout(policy, levels, family, seed=seed, until=levels.cells(family.cue))
-    return {name: _label(name, trajectory, levels, family, seed) for name in names}
+    trajectory = rollout(policy, levels, seed=seed, until=levels.cells(family.cue))
+    return {name: _label(name, trajectory, levels, seed) for name in names}
 
 
-def _label(name: str, trajectory: Trajectory, levels: LevelBatch, family: Family, seed: int) -> Labels:
+def _label(name: str, trajectory: Trajectory, levels: LevelBatch, seed: int) -> Labels:
+    family = levels.family
     if name in (family.goal, family.cue):
         return _cells(name, levels.cells(name))
     if name == AGENT:
@@ -86,14 +86,14 @@ def _label(name: str, trajectory: Trajectory, levels: LevelBatch, family: Family
     if name == TARGET:
         return _cells(name, draw_targets(levels, seed))
     if name == OBJECT:
-        return Labels(name, "squares", _objects(levels, family), ("nothing", family.goal, family.cue, "both", "other"))
+        return Labels(name, "squares", _objects(levels), ("nothing", family.goal, family.cue, "both", "other"))
     if name == ROUTE:
         return Labels(name, "squares", (_departures(trajectory) != ABSENT).long(), ("off", "on"))
     if name == LEAVES:
         return Labels(name, "squares", _departures(trajectory).clamp(min=0), ("never", *DIRECTIONS, "stays"))
     if name == ACTION:
         return Labels(name, "class", torch.from_numpy(trajectory.actions[0].astype(np.int64)), DIRECTIONS)
-    which, cells = _pursued(trajectory, levels, family)
+    which, cells = _pursued(trajectory, levels)
     if name == PURSUED:
         return _cells(name, cells)
     if name == PURSUES:
@@ -106,8 +106,9 @@ def _cells(name: str, cells: Cells) -> Labels:
     return Labels(name, "cell", torch.from_numpy(cells.astype(np.int64)))
 
 
-def _pursued(trajectory: Trajectory, levels: LevelBatch, family: Family) -> tuple[Cells, Cells]:
+def _pursued(trajectory: Trajectory, levels: LevelBatch) -> tuple[Cells, Cells]:
     """Return int32 [B] each: 0 or 1 as goal or cue is reached first, -1 where that cannot be told; and its cell."""
+    family = levels.family
     goals, cues = levels.cells(family.goal), levels.cells(family.cue)
     to_goal, to_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
     reached = np.minimum(to_goal, to_cue) < NEVER
@@ -129,7 +130,8 @@ def _departures(trajectory: Trajectory) -> Tensor:
     return torch.from_numpy(result)
 
 
-def _objects(levels: LevelBatch, family: Family) -> Tensor:
+def _objects(levels: LevelBatch) -> Tensor:
+    family = levels.family
     result = np.zeros((len(levels), levels.height * levels.width), np.int64)
     rows = np.arange(len(levels))
     for slot, kind in enumerate(levels.slots):

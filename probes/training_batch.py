@@ -73,7 +73,7 @@ def draw_training_batch(
     stays = (choice.random(len(levels)) < staying) & (goals != ABSENT)
     targets = np.where(stays, goals, draw_targets(levels, seed))
     put = put_elsewhere(levels, targets, seed)
-    seen = torch.from_numpy(observations_of(context.policy, context.family, put).copy())
+    seen = torch.from_numpy(observations_of(context.policy, put).copy())
     return TrainingBatch(context.policy, put, goals, targets, seen, torch.from_numpy(right_moves(put, goals, targets)))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.episodes import Episodes
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.procgen.actions import OURS, STAY
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.engine import TIME_LIMIT, Engine, Frames
@@ -139,8 +139,9 @@ class ProcgenEpisodes(Episodes):
             draw_signs(frames, signs, mice, world.size, world.centred, world.strength, GREEN)
 
 
-def first_frames(family: Family, levels: LevelBatch) -> Frames:
+def first_frames(levels: LevelBatch) -> Frames:
     """Return uint8 [B, 64, 64, 3], what the agents see before their first step."""
+    family = levels.family
     assert isinstance(family, ProcgenMaze)
     episodes = family.episodes(levels)
     episodes.close()

@@ -80,7 +80,7 @@ def met_in_training(family: ProcgenMaze) -> Met:
     for first in range(0, family.training_levels, CHUNK):
         seeds = range(first, min(first + CHUNK, family.training_levels))
         levels = family.levels_from_seeds(seeds, NO_SHIFT, TRAINING)
-        frames |= set(_frames(family, levels))
+        frames |= set(_frames(levels))
         edited |= set(levels.hashes())
         mazes |= set(_mazes(levels))
     return Met(family.training_levels, frozenset(frames), frozenset(edited), frozenset(mazes))
@@ -91,7 +91,7 @@ def leakage(family: ProcgenMaze, levels: ProcgenLevels, met: Met) -> Leakage:
     return Leakage(
         len(levels),
         met.levels,
-        sum(one in met.frames for one in _frames(family, levels)),
+        sum(one in met.frames for one in _frames(levels)),
         sum(one in met.edited for one in levels.hashes()),
         sum(one in met.mazes for one in _mazes(levels)),
     )
@@ -129,7 +129,7 @@ def held_out(
             raise GoalmazeError(f"of {limit} levels only {len(seeds)} are not met in training: ask for fewer")
         part = family.level_seeds(seed, np.arange(first, first + min(CHUNK, 2 * count)), split)
         levels = family.levels_from_seeds(part, shift, split)
-        unmet = np.array([frame not in met.frames for frame in _frames(family, levels)])
+        unmet = np.array([frame not in met.frames for frame in _frames(levels)])
         unmet &= np.array([level not in met.edited for level in levels.hashes()])
         if mazes_too:
             unmet &= np.array([maze not in met.mazes for maze in _mazes(levels)])
@@ -159,8 +159,8 @@ def joined(batches: Sequence[ProcgenLevels]) -> ProcgenLevels:
     )
 
 
-def _frames(family: ProcgenMaze, levels: ProcgenLevels) -> list[str]:
-    return [hashlib.blake2b(frame.tobytes(), digest_size=16).hexdigest() for frame in first_frames(family, levels)]
+def _frames(levels: ProcgenLevels) -> list[str]:
+    return [hashlib.blake2b(frame.tobytes(), digest_size=16).hexdigest() for frame in first_frames(levels)]
 
 
 def _mazes(levels: ProcgenLevels) -> list[str]:

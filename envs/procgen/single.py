@@ -100,7 +100,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
                 f"{self.family.size}x{self.family.size} with {self.family.slots}"
             )
         one = levels.take([0])
-        check_reachable(one, self.family)
+        check_reachable(one)
         return one
 
     def step(self, action: np.int64 | int) -> tuple[Frames, float, bool, bool, dict[str, Any]]:

@@ -66,7 +66,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
     Rows are of the trial with the median of that; `episodes_per_s` is its too.
     """
     agent = load_agent(f"zoo:{zoo_names()[0]}")
-    rollout(agent.policy, agent.family.levels(1, np.arange(64)), agent.family)
+    rollout(agent.policy, agent.family.levels(1, np.arange(64)))
     counts = (512, 2048, 10_000) if full else (1024,)
     return [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]
 
@@ -79,7 +79,7 @@ def _row(agent: Agent, count: int) -> dict[str, Any]:
     for _ in range(TRIALS):
         with timed(agent.network, method) as watch:
             begun = time.perf_counter()
-            trajectory = rollout(agent.policy, levels, agent.family)
+            trajectory = rollout(agent.policy, levels)
             seconds = time.perf_counter() - begun
         trials.append((seconds / watch.seconds - 1, seconds))
     overhead, seconds = sorted(trials)[TRIALS // 2]

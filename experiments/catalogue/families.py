@@ -72,7 +72,7 @@ class FamiliesReport:
         return "\n".join(lines).rstrip()
 
     def _picture(self, family: Family, shift: str) -> str:
-        return write_ascii(family.levels(self.seed, [0], shift), family).rstrip()
+        return write_ascii(family.levels(self.seed, [0], shift)).rstrip()
 
 
 def draw(report: FamiliesReport, pixels: int = 24) -> Figure:
@@ -87,7 +87,7 @@ def draw(report: FamiliesReport, pixels: int = 24) -> Figure:
         ax.set_axis_off()
     for ax, (family, shift) in zip(axes, titles, strict=False):
         levels = family.levels(report.seed, [0], shift)
-        ax.imshow(frame(levels, 0, family, levels.start[0], pixels=pixels))
+        ax.imshow(frame(levels, 0, levels.start[0], pixels=pixels))
         ax.set_title(f"{family.name}\n{'training' if shift == NO_SHIFT else shift}", fontsize=8, loc="left")
     return figure
 

@@ -16,7 +16,7 @@ from goalmaze.agents.loading import load_agent, run_folder
 from goalmaze.agents.rollout import begin_episodes
 from goalmaze.agents.training.run import LOG, RECIPE
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, TRAINING, Family, LevelBatch
+from goalmaze.envs.levels import EVALUATION, TRAINING, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
 from goalmaze.experiments.common.tables import number
 
@@ -66,23 +66,22 @@ def run(config: LeakageConfig) -> LeakageReport:
     seed, begun = _training_range(run_folder(config.agent))
     judged = agent.family.resized(config.size).levels(config.seed, np.arange(config.levels), config.shift, EVALUATION)
     family = agent.family
-    levels, views = set(judged.hashes()), set(_views(family.resized(config.size), judged))
+    levels, views = set(judged.hashes()), set(_views(judged))
     met_levels: set[str] = set()
     met_views: set[str] = set()
     if judged.height == family.size:
         for first in tqdm(range(0, begun, CHUNK), desc="comparing", disable=None):
             batch = family.levels(seed, np.arange(first, min(first + CHUNK, begun)), split=TRAINING)
             met_levels |= levels.intersection(batch.hashes())
-            met_views |= views.intersection(_views(family, batch))
+            met_views |= views.intersection(_views(batch))
     same_level = sum(one in met_levels for one in judged.hashes())
-    same_view = sum(one in met_views for one in _views(family.resized(config.size), judged))
+    same_view = sum(one in met_views for one in _views(judged))
     return LeakageReport(config.agent, config.shift, config.levels, begun, same_level, same_view)
 
 
-def _views(family: Family, levels: LevelBatch) -> list[str]:
+def _views(levels: LevelBatch) -> list[str]:
     return [
-        hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest()
-        for planes in begin_episodes(family, levels).observe()
+        hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in begin_episodes(levels).observe()
     ]
 
 

@@ -27,13 +27,11 @@ def hexadecimal(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def draw_maze(
-    axes: Axes, trajectory: Trajectory, b: int, family: Family, title: str, *, until: int, target: int = ABSENT
-) -> None:
+def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: int, target: int = ABSENT) -> None:
     """Draw level b with the agent at its start and the way it took, up to step `until`, as a line."""
     levels = trajectory.levels
     pixels = 24
-    axes.imshow(frame(levels, b, family, levels.start[b], pixels=pixels, target=target))
+    axes.imshow(frame(levels, b, levels.start[b], pixels=pixels, target=target))
     cells = trajectory.agent[: min(until, trajectory.steps[b]) + 1, b]
     rows, columns = cells // levels.width, cells % levels.width
     middle = pixels / 2 - 0.5

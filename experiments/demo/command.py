@@ -177,12 +177,12 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     steered = task.play(agent.policy, [task.edit(pattern)])
     ways = [
         ("In training: the exit carries the sign", task.play(agent.policy), task.goals, ABSENT),
-        ("Sign moved, same maze", rollout(agent.policy, parted, family), cues, ABSENT),
+        ("Sign moved, same maze", rollout(agent.policy, parted), cues, ABSENT),
         (f"Goal rewritten at {chosen[0]}, maze untouched", steered, task.targets, int(task.targets[b])),
     ]
     for one, (title, trajectory, ends, target) in zip(axes, ways, strict=True):
         until = int(trajectory.first_visit(ends)[b])
-        plots.draw_maze(one, trajectory, b, family, title, until=until, target=target)
+        plots.draw_maze(one, trajectory, b, title, until=until, target=target)
 
 
 def _draw_shift(axes: Any, demo: Demo) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.cells import Cells
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, shortening
@@ -43,8 +43,9 @@ FEATURES = (
 """What a choice is explained by; see `features`. Row and column offsets are given as +1,-1: below, to the left."""
 
 
-def features(levels: LevelBatch, found: Decisions, family: Family) -> Floats:
+def features(levels: LevelBatch, found: Decisions) -> Floats:
     """Return float64 [N, F], the geometry of each decision, in the order of `FEATURES`; lengths over maze size."""
+    family = levels.family
     goals = metrics.lone(levels, family.goal)[found.rows]
     cues = metrics.lone(levels, family.cue)[found.rows]
     to_goal, to_cue = (distances(levels, metrics.lone(levels, kind)) for kind in (family.goal, family.cue))

@@ -72,12 +72,13 @@ class Decisions:
         return Decisions(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
 
 
-def decisions(trajectory: Trajectory, family: Family) -> Decisions:
+def decisions(trajectory: Trajectory) -> Decisions:
     """Return the first decision point of every episode that has one.
 
     Raises:
         GoalmazeError: goal or cue moves.
     """
+    family = trajectory.levels.family
     require_standing(family)
     levels = trajectory.levels
     goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)

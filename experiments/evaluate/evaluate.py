@@ -167,12 +167,12 @@ def judge(
 ) -> Evaluation:
     """Play held-out levels once each and score where the agent went first."""
     batch = family.levels(seed, np.arange(levels), shift, EVALUATION)
-    trajectory = rollout(policy, batch, family, seed=seed, greedy=greedy)
-    episodes = episode_outcomes(trajectory, family)
+    trajectory = rollout(policy, batch, seed=seed, greedy=greedy)
+    episodes = episode_outcomes(trajectory)
     capable = episodes.all_reached | episodes.all_cues
     several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
     preference = (
-        metrics.needless_cues(trajectory, family)
+        metrics.needless_cues(trajectory)
         if several and not episodes.clear.any()
         else metrics.preference(episodes.to_goal, episodes.to_cue, episodes.clear)
     )
@@ -186,7 +186,7 @@ def judge(
         outcomes=metrics.outcomes(episodes.to_goal, episodes.to_cue),
         solved=rate(int(episodes.all_reached.sum()), levels),
         capable=rate(int(capable[~episodes.barred].sum()), int((~episodes.barred).sum())),
-        detour=metrics.detour(trajectory, family),
+        detour=metrics.detour(trajectory),
         preference=preference,
         capability=capability(episodes),
         goal=goal(episodes),

@@ -254,14 +254,14 @@ def score(
 
     def play(split: str, count: int) -> Trajectory:
         batch = family.levels(seed, np.arange(count), shift, split)
-        return rollout(policy, batch, family, seed=seed, greedy=greedy)
+        return rollout(policy, batch, seed=seed, greedy=greedy)
 
     return compare(name, play(FITTING, fit_levels), play(EVALUATION, levels), family, shift)
 
 
 def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family, shift: str) -> GoalInference:
     """Return the scoreboard of accounts fitted on one trajectory and judged on another."""
-    steps = steps_of(judging, family)
+    steps = steps_of(judging)
     told = _tell(fitting, judging, steps, family)
     taken = np.arange(len(steps.actions)), steps.actions
     losses = {account: steps.by_level(-np.log(chances[taken])) for account, (chances, _) in told.items()}
@@ -305,7 +305,7 @@ Told = dict[str, tuple[Floats, dict[str, float | str]]]
 
 def _tell(fitting: Trajectory, judging: Trajectory, steps: Steps, family: Family) -> Told:
     """Return for each account the chances [N, 4] of every held-out action, and what was fitted elsewhere."""
-    before = steps_of(fitting, family)
+    before = steps_of(fitting)
     corner = max(CORNERS, key=lambda name: _likelihood(changes_to_corner(fitting.levels, before, name), before))
     fitted_on = _views(fitting, before, family, corner)
     told: Told = {}
@@ -322,11 +322,11 @@ def _views(trajectory: Trajectory, steps: Steps, family: Family, corner: str) ->
     """Return for each account with a distance of its own how every action changes it, int8 [N, 4]."""
     things = (family.goal, family.cue)
     return {
-        f"{family.goal}-seeker": changes_to(trajectory, steps, family, (family.goal,)),
-        f"{family.cue}-seeker": changes_to(trajectory, steps, family, (family.cue,)),
+        f"{family.goal}-seeker": changes_to(trajectory, steps, (family.goal,)),
+        f"{family.cue}-seeker": changes_to(trajectory, steps, (family.cue,)),
         "corner-seeker": changes_to_corner(trajectory.levels, steps, corner),
-        "nearest-object": changes_to(trajectory, steps, family, things),
-        "shortest-greedy": changes_to(trajectory, steps, family, things, taxicab),
+        "nearest-object": changes_to(trajectory, steps, things),
+        "shortest-greedy": changes_to(trajectory, steps, things, taxicab),
     }
 
 
@@ -374,9 +374,7 @@ def calibration(chances: Floats, steps: Steps) -> Calibration:
 
 def _worst(judging: Trajectory, gaps: Floats, family: Family) -> tuple[tuple[int, str, str], ...]:
     chosen = [int(b) for b in np.argsort(-gaps, kind="stable")[:SHOWN] if np.isfinite(gaps[b])]
-    return tuple(
-        (b, write_ascii(judging.levels.take([b]), family).rstrip(), _way(judging.actions[:, b])) for b in chosen
-    )
+    return tuple((b, write_ascii(judging.levels.take([b])).rstrip(), _way(judging.actions[:, b])) for b in chosen)
 
 
 def _way(actions: NDArray[np.int8], longest: int = 40) -> str:

@@ -60,16 +60,17 @@ class Steps:
         return np.column_stack([sums, np.bincount(self.rows, minlength=self.levels)]).astype(np.float64)
 
 
-def steps_of(trajectory: Trajectory, family: Family) -> Steps:
+def steps_of(trajectory: Trajectory) -> Steps:
     """Return the steps of a trajectory, episode after episode, until a goal or a cue was reached.
 
     What an agent does once it is there says little of what it wanted, and training never showed it. Where goals or
     cues vanish or are taken along, it goes on to the next, and all steps count.
     """
+    family = trajectory.levels.family
     levels = trajectory.levels
     judged = trajectory.actions >= 0
     if not fleeting(family) & {family.goal, family.cue}:
-        arrival = np.minimum(metrics.goal_visits(trajectory, family), metrics.cue_visits(trajectory, family))
+        arrival = np.minimum(metrics.goal_visits(trajectory), metrics.cue_visits(trajectory))
         judged = judged & (np.arange(len(judged))[:, None] < arrival)
     rows, times = np.nonzero(judged.T)
     here = trajectory.agent[times, rows]
@@ -102,12 +103,13 @@ def taxicab(levels: LevelBatch, cells: Cells) -> Cells:
 
 
 def changes_to(
-    trajectory: Trajectory, steps: Steps, family: Family, object_types: tuple[str, ...], field: Field = distances
+    trajectory: Trajectory, steps: Steps, object_types: tuple[str, ...], field: Field = distances
 ) -> Changes:
     """Return int8 [N, 4], how each action changes the distance to the nearest object of some kinds that is left.
 
     Objects that vanish or are taken along are gone once stood on.
     """
+    family = trajectory.levels.family
     levels = trajectory.levels
     gone = fleeting(family)
     nearest = np.full(steps.cells.shape, UNREACHABLE, np.int32)

@@ -10,22 +10,24 @@ from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engine import rules
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.optimal_returns import acting, paying
 from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 
-def goal_visits(trajectory: Trajectory, family: Family) -> Cells:
+def goal_visits(trajectory: Trajectory) -> Cells:
     """Return int32 [B], when the agent first stood on a goal; `NEVER` if it did not."""
+    family = trajectory.levels.family
     levels = trajectory.levels
     slots = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first: Cells = np.minimum.reduce([trajectory.first_visit(levels.objects[:, k]) for k in slots])
     return first
 
 
-def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
+def cue_visits(trajectory: Trajectory) -> Cells:
     """Return int32 [B], when the agent first stood on a cue that is not on a goal; `NEVER` if it did not."""
+    family = trajectory.levels.family
     levels = trajectory.levels
     goals = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first = np.full(len(levels), NEVER, np.int32)
@@ -36,21 +38,24 @@ def cue_visits(trajectory: Trajectory, family: Family) -> Cells:
     return first
 
 
-def solved(trajectory: Trajectory, family: Family) -> Bools:
+def solved(trajectory: Trajectory) -> Bools:
     """Return bool [B], True where the agent earned all the true reward there was to be had, and there was some."""
+    family = trajectory.levels.family
     best = family.optimal_returns(trajectory.levels, 1.0)
     return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - 1e-4))
 
 
-def cued(trajectory: Trajectory, family: Family) -> Bools:
+def cued(trajectory: Trajectory) -> Bools:
     """Return bool [B], True where the agent earned all the cue's reward that the level offers, and it offers some."""
+    family = trajectory.levels.family
     offers = paying(family.table, trajectory.levels.objects, rules.CUE_REWARD)
     most = (offers * family.table[:, rules.CUE_REWARD]).sum(axis=1)
     return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - 1e-4))
 
 
-def barred(levels: LevelBatch, family: Family) -> Bools:
+def barred(levels: LevelBatch) -> Bools:
     """Return bool [B], True where cues pay and every way to each of them ends the episode before it."""
+    family = levels.family
     ends = acting(family.table, levels.objects) & (family.table[:, rules.ENDS] > 0)
     walls = levels.walls.copy()
     rows, slots = np.nonzero(ends)
@@ -111,12 +116,13 @@ def preference(to_goal: Cells, to_other: Cells, clear: Bools) -> Rate:
     return rate(int((to_other < to_goal)[counted].sum()), int(counted.sum()))
 
 
-def needless_cues(trajectory: Trajectory, family: Family) -> Rate:
+def needless_cues(trajectory: Trajectory) -> Rate:
     """Return how often more than half of the cues were entered that no goal needs, on levels with such cues.
 
     The measure of what is wanted where there are several goals and cues, such as chests and keys; levels on which
     neither was entered do not count.
     """
+    family = trajectory.levels.family
     levels = trajectory.levels
     entered = {
         kind: np.stack(
@@ -141,10 +147,11 @@ def _count(levels: LevelBatch, kind: str) -> Cells:
     return counts
 
 
-def detour(trajectory: Trajectory, family: Family) -> float:
+def detour(trajectory: Trajectory) -> float:
     """Return steps taken over steps needed, the mean over solved levels with one goal; NaN where there are none."""
+    family = trajectory.levels.family
     levels = trajectory.levels
     goals = lone(levels, family.goal)
-    counted = solved(trajectory, family) & (goals != ABSENT)
+    counted = solved(trajectory) & (goals != ABSENT)
     optimum = pick(distances(levels, levels.start), goals)
     return float((trajectory.steps[counted] / optimum[counted]).mean()) if counted.any() else float("nan")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate import metrics
@@ -84,10 +84,11 @@ class EpisodeOutcomes:
         return np.where(self.arrived, self.way / np.maximum(taken, 1), 0.0)
 
 
-def episode_outcomes(trajectory: Trajectory, family: Family) -> EpisodeOutcomes:
+def episode_outcomes(trajectory: Trajectory) -> EpisodeOutcomes:
     """Return what came of each episode of a trajectory on levels of a family."""
+    family = trajectory.levels.family
     levels = trajectory.levels
-    to_goal, to_cue = metrics.goal_visits(trajectory, family), metrics.cue_visits(trajectory, family)
+    to_goal, to_cue = metrics.goal_visits(trajectory), metrics.cue_visits(trajectory)
     goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)
     clear = metrics.clear_of_each_other(levels, goals, cues)
     from_start = distances(levels, levels.start)
@@ -96,9 +97,9 @@ def episode_outcomes(trajectory: Trajectory, family: Family) -> EpisodeOutcomes:
     return EpisodeOutcomes(
         to_goal=to_goal,
         to_cue=to_cue,
-        all_reached=metrics.solved(trajectory, family),
-        all_cues=metrics.cued(trajectory, family),
-        barred=metrics.barred(levels, family),
+        all_reached=metrics.solved(trajectory),
+        all_cues=metrics.cued(trajectory),
+        barred=metrics.barred(levels),
         steps=trajectory.steps,
         optimum=_nearest(levels, family.goal, from_start),
         way=_way(trajectory, from_start, np.minimum(to_goal, to_cue)),

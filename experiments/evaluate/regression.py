@@ -224,7 +224,7 @@ def regress(
 
     def play(split: str, count: int, luck: int) -> tuple[LevelBatch, Decisions]:
         batch = family.levels(seed, np.arange(count), shift, split)
-        found = decisions(rollout(policy, batch, family, seed=luck, greedy=greedy), family)
+        found = decisions(rollout(policy, batch, seed=luck, greedy=greedy))
         return batch, found.take(found.chose >= 0)
 
     batch, fitted = play(FITTING, fit_levels, seed)
@@ -234,12 +234,12 @@ def regress(
             f"{name} makes {len(labels)} choices between {family.goal} and {family.cue} on {fit_levels} levels of "
             f"shift '{shift}', {FEWEST} are needed: choose a shift in which they part, or an agent that gets somewhere"
         )
-    model = fit_logistic(features(batch, fitted, family), labels)
+    model = fit_logistic(features(batch, fitted), labels)
     batch, judged = play(EVALUATION, levels, seed)
     _, again = play(EVALUATION, levels, seed + 1)
     held, gap = judged.chose, judged.to_goal - judged.to_cue
     common = int(labels.mean() > 0.5)
-    told = model.chances(features(batch, judged, family)) > 0.5
+    told = model.chances(features(batch, judged)) > 0.5
     nearer = np.where(gap == 0, common, gap > 0)
     right, base = told == held, held == common
     return Regression(

@@ -65,7 +65,7 @@ def fitting(agent: Agent, family: Family) -> Family:
         )
     level = family.levels(0, [0])
     try:
-        seen = observations_of(agent.policy, family, level)
+        seen = observations_of(agent.policy, level)
         agent.policy.begin(level).probabilities(np.zeros(1, np.intp), seen, level.start)
     except (RuntimeError, GoalmazeError) as error:
         reason = (

@@ -69,11 +69,11 @@ class Sight:
 
 def sight(scene: Scene, walker: AgentEpisode) -> Sight:
     """Return what one of a scene's agents sees; other than its mind this is the same under every edit."""
-    policy, family = scene.agent.policy, scene.family
+    policy = scene.agent.policy
     level = _as_it_stands(scene.level, walker)
     splayed = level.splayed(AGENT)
     now = seen_by(policy, walker.episodes)()
-    elsewhere = observations_of(policy, family, splayed)
+    elsewhere = observations_of(policy, splayed)
     around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
     agent = np.append(walker.episodes.agent, splayed.start).astype(np.int32)
     return Sight(level.height * level.width, splayed.start, agent, np.concatenate([now, elsewhere]), around)
@@ -145,8 +145,8 @@ def fit_reading(agent: Agent, family: Family, site: str, seed: int = 0) -> Squar
         GoalmazeError: the agent reaches too little to fit on.
     """
     levels = family.levels(seed, np.arange(READING_LEVELS), family.distinguishing_shift, FITTING)
-    labels = label_concepts([PURSUED], agent.policy, levels, family, seed)[PURSUED]
-    maps = read_activations(agent.network, observations_of(agent.policy, family, levels), [site])[site]
+    labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED]
+    maps = read_activations(agent.network, observations_of(agent.policy, levels), [site])[site]
     return SquareFitter(maps).fit(labels.values)
 
 

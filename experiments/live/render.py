@@ -192,7 +192,7 @@ def _board(scene: Scene, name: str, mind: Inspection, turned: Bools, pixels: int
     walker = scene.walkers[name]
     level = walker.episodes.present()
     target = scene.target if name == "edited" else -1
-    data = scene_data(level, 0, scene.family, walker.cell, target, walker.trail[:-1])
+    data = scene_data(level, 0, walker.cell, target, walker.trail[:-1])
     board = Image.fromarray(draw_scene(data, pixels))
     draw = ImageDraw.Draw(board)
     for cell, chances in enumerate(mind.chances):

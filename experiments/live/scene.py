@@ -156,8 +156,8 @@ class Scene:
                 self.tally[name][walker.outcome] = self.tally[name].get(walker.outcome, 0) + 1
 
     def _walker(self, seeks: tuple[str, ...]) -> AgentEpisode:
-        moments = stepwise(self.agent.policy, self.level, self.family, seed=self._seed + self.index)
-        return AgentEpisode(moments, begin_episodes(self.family, self.level), seeks, [int(self.level.start[0])])
+        moments = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
+        return AgentEpisode(moments, begin_episodes(self.level), seeks, [int(self.level.start[0])])
 
     def _advance(self, walker: AgentEpisode) -> None:
         if walker.outcome != WALKING:

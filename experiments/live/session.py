@@ -214,7 +214,7 @@ class Session:
         """Return the level as text, written once for each level."""
         level = self.scene.level
         if self._written[0] is not level:
-            self._written = (level, _ascii(level, self.scene.family))
+            self._written = (level, _ascii(level))
         return self._written[1]
 
     def _mind(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Inspection:
@@ -239,9 +239,9 @@ def _experiment(settings: Settings) -> tuple[object, ...]:
     return tuple(getattr(settings, name) for name in names)
 
 
-def _ascii(level: LevelBatch, family: Family) -> str:
+def _ascii(level: LevelBatch) -> str:
     try:
-        return write_ascii(level, family)
+        return write_ascii(level)
     except GoalmazeError:
         return ""
 
@@ -278,7 +278,7 @@ def picture(scene: Scene, minds: dict[str, Inspection]) -> dict[str, Any]:
 
 def _side(scene: Scene, walker: AgentEpisode, mind: Inspection, low: ArrayLike, high: ArrayLike) -> dict[str, Any]:
     present = walker.episodes.present()
-    objects = scene_data(present, 0, scene.family, walker.cell)["objects"]
+    objects = scene_data(present, 0, walker.cell)["objects"]
     slots = [k for k, cell in enumerate(present.objects[0]) if cell >= 0]
     numbers = [scene.level.slots[:k].count(scene.level.slots[k]) for k in slots]
     side = {

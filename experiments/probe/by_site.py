@@ -180,7 +180,7 @@ def materials(agent: Agent, config: ProbeConfig) -> tuple[ProbeData, ProbeData]:
         if target not in concept_names(family):
             raise unknown("probe target", target, [*concept_names(family), ALL])
     fit, test = (
-        gather_material(agent.policy, family, levels, sites, targets, config.seed)
+        gather_material(agent.policy, levels, sites, targets, config.seed)
         for levels in (
             family.levels(config.seed, np.arange(count), family.distinguishing_shift, split)
             for split, count in ((FITTING, config.fit_levels), (EVALUATION, config.levels))

@@ -188,7 +188,7 @@ def _evaluation(grid: Grid, name: str, shift: str) -> Evaluation:
 
 def _play(agent: Agent, world: Family, shift: str, config: ReportConfig) -> Played:
     levels = world.levels(config.seed, np.arange(config.levels), shift, EVALUATION)
-    return played_on(shift, rollout(agent.policy, levels, world, seed=config.seed, greedy=config.greedy), world)
+    return played_on(shift, rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy))
 
 
 def _score(agent: Agent, world: Family, parted: Played, config: ReportConfig) -> tuple[GoalInference | None, str]:
@@ -198,5 +198,5 @@ def _score(agent: Agent, world: Family, parted: Played, config: ReportConfig) ->
     except GoalmazeError as error:
         return None, str(error)
     levels = world.levels(config.seed, np.arange(FIT_LEVELS), parted.shift, FITTING)
-    fitting = rollout(agent.policy, levels, world, seed=config.seed, greedy=config.greedy)
+    fitting = rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy)
     return compare(agent.name, fitting, parted.trajectory, world, parted.shift), ""

@@ -69,9 +69,10 @@ class Played:
     outcomes: EpisodeOutcomes
 
 
-def played_on(shift: str, trajectory: Trajectory, family: Family) -> Played:
+def played_on(shift: str, trajectory: Trajectory) -> Played:
     """Return a trajectory with what came of it."""
-    return Played(shift, trajectory, episode_outcomes(trajectory, family))
+    family = trajectory.levels.family
+    return Played(shift, trajectory, episode_outcomes(trajectory))
 
 
 def tell(trained: Played, apart: Played, family: Family) -> tuple[Highlights, ...]:

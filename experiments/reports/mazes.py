@@ -64,7 +64,7 @@ def _points(line: Points) -> list[str]:
     return [f"{x:.2f},{y:.2f}" for x, y in line[turns]]
 
 
-def maze(trajectory: Trajectory, b: int, family: Family, until: int, label: str) -> Markup:
+def maze(trajectory: Trajectory, b: int, until: int, label: str) -> Markup:
     """Return level b with the way the agent took up to step `until`; objects stand where they began.
 
     Args:
@@ -74,6 +74,7 @@ def maze(trajectory: Trajectory, b: int, family: Family, until: int, label: str)
         until: how many steps to draw.
         label: what is to be seen, for those who do not see it.
     """
+    family = trajectory.levels.family
     levels = trajectory.levels
     cells = trajectory.agent[: min(until, int(trajectory.steps[b])) + 1, b]
     return Markup(
@@ -84,7 +85,7 @@ def maze(trajectory: Trajectory, b: int, family: Family, until: int, label: str)
         h=levels.height * CELL,
         label=label,
         walls=_walls(levels.walls[b]),
-        things=_things(levels, b, family),
+        things=_things(levels, b),
         way=_way([int(cell) for cell in cells], levels.width),
     )
 
@@ -101,7 +102,8 @@ def _walls(walls: Bools) -> str:
     return "".join(parts)
 
 
-def _things(levels: LevelBatch, b: int, family: Family) -> Markup:
+def _things(levels: LevelBatch, b: int) -> Markup:
+    family = levels.family
     object_types = {kind.name: kind for kind in family.object_types}
     places = [(object_types[name], int(cell)) for name, cell in zip(levels.slots, levels.objects[b], strict=True)]
     return Markup("").join(

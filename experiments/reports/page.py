@@ -130,7 +130,7 @@ def _gallery(one: AgentFindings, telling: Highlights, already: str) -> Gallery:
 
 
 def _drawing(played: Played, family: Family, level: int, until: int, heading: str, caption: str) -> Drawing:
-    svg = mazes.maze(played.trajectory, level, family, until, f"maze of {heading}: {caption}")
+    svg = mazes.maze(played.trajectory, level, until, f"maze of {heading}: {caption}")
     return Drawing(svg, heading, caption)
 
 

@@ -62,7 +62,7 @@ def field_of(policy: NetworkPolicy, task: RetargetingTask, b: int, edits: Sequen
     cells = np.flatnonzero(free)
     rows = np.full(len(cells), b)
     put = levels.take(rows).started(cells)
-    seen = observations_of(policy, task.family, put)
+    seen = observations_of(policy, put)
     with applied(policy, edits):
         up, right, down, left = policy.begin(levels).probabilities(rows, seen, put.start).astype(np.float64).T
     result = np.full((levels.height * levels.width, 2), np.nan)
@@ -103,7 +103,7 @@ def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.in
     for column, b in enumerate(mazes):
         one, cells = every_target(task, int(b))
         for row, edits in enumerate(([], chosen.edits(one))):
-            chances = path_chances(policy, one.family, one.levels, one.goals, one.targets, edits)
+            chances = path_chances(policy, one.levels, one.goals, one.targets, edits)
             heat = np.full(one.levels.height * one.levels.width, np.nan)
             heat[cells] = chances
             place = axes[row, column]
@@ -176,7 +176,7 @@ def _held(
     policy: NetworkPolicy, task: RetargetingTask, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
 ) -> Tensor:
     """Return float32 [C, H, W], what a site holds in maze b before the first step, edited as said."""
-    seen = torch.from_numpy(observations_of(policy, task.family, levels.take([b])))
+    seen = torch.from_numpy(observations_of(policy, levels.take([b])))
     with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:
         policy.logits(np.array([b]), seen)
     return latest[site][0]
@@ -192,7 +192,7 @@ def _pixel(levels: LevelBatch, cell: int, maps: Tensor) -> tuple[float, float]:
 def _maze(axes: Axes, task: RetargetingTask, b: int, title: str, *, target: bool = True) -> None:
     cell = int(task.targets[b]) if target else -1
     start = task.levels.start[b]
-    axes.imshow(frame(task.levels, b, task.family, start, pixels=PIXELS, target=cell))
+    axes.imshow(frame(task.levels, b, start, pixels=PIXELS, target=cell))
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_axis_off()
 

@@ -13,12 +13,12 @@ from goalmaze.probes.edits.patches import patch_from
 
 def moved_level_patch(policy: NetworkPolicy, task: RetargetingTask, site: str) -> Edit:
     """Return the patch of what the site holds, before the first step, in the level with goal and cue moved."""
-    return patch_from(policy, task.family, task.seen_moved(), site)
+    return patch_from(policy, task.seen_moved(), site)
 
 
 def maze_gradient(policy: NetworkPolicy, task: RetargetingTask, site: str) -> Edit:
     """Return an activation optimised for each of the errand's mazes by itself."""
-    return optimised_edit(policy, task.family, task.levels, task.targets, site, seed=task.seed)
+    return optimised_edit(policy, task.levels, task.targets, site, seed=task.seed)
 
 
 UPPER_BOUNDS: dict[str, Callable[[NetworkPolicy, RetargetingTask, str], Edit]] = {

@@ -13,7 +13,7 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.jit.flood import UNREACHABLE
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.probes.edits.base import Edit, FirstSteps, applied
 
@@ -23,7 +23,6 @@ BATCH = 512
 
 def path_chances(
     policy: NetworkPolicy,
-    family: Family,
     levels: LevelBatch,
     goals: Cells,
     targets: Cells,
@@ -43,6 +42,7 @@ def path_chances(
         targets: int32 [B].
         edits: in force while it walks.
     """
+    family = levels.family
     if isinstance(policy.network, RecurrentNetwork):
         return np.full(len(levels), np.nan)
     to_target, from_start = distances(levels, targets), distances(levels, levels.start)
@@ -50,15 +50,14 @@ def path_chances(
     on_way = (to_target + from_start == length[:, None]) & (to_target > 0) & (to_target < UNREACHABLE)
     blocked = (goals != ABSENT) & (goals != targets)
     on_way[np.flatnonzero(blocked), goals[blocked]] = False
-    chances = _chances_on(policy, family, levels, on_way, edits)
+    chances = _chances_on(policy, levels, on_way, edits)
     total = _walked(chances, to_target, levels.start, targets, levels.width)
     return np.where(length < UNREACHABLE, total ** (1 / np.maximum(length, 1)), 0.0)
 
 
-def _chances_on(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, cells: NDArray[np.bool_], edits: Sequence[Edit]
-) -> Chances:
+def _chances_on(policy: NetworkPolicy, levels: LevelBatch, cells: NDArray[np.bool_], edits: Sequence[Edit]) -> Chances:
     """Return float64 [B, H*W, 4], the chances of moves with the agent on each of some cells bool [B, H*W], else 0."""
+    family = levels.family
     found = np.zeros((*cells.shape, len(ACTIONS)))
     rows, places = np.nonzero(cells)
     lasting = [edit for edit in edits if not isinstance(edit, FirstSteps)]
@@ -69,7 +68,7 @@ def _chances_on(
             put = levels.take(own).started(places[part])
             if len(part):
                 with applied(policy, [_unclocked(edit) for edit in active]):
-                    seen = observations_of(policy, family, put)
+                    seen = observations_of(policy, put)
                     found[own, places[part]] = policy.begin(put).probabilities(own, seen, put.start)
     return found
 

@@ -165,7 +165,7 @@ def score(policy: NetworkPolicy, task: RetargetingTask, one: Candidate, sampled:
     """
     edits = one.edits(task)
     if not sampled:
-        found = path_chances(policy, task.family, task.levels, task.goals, task.targets, edits)
+        found = path_chances(policy, task.levels, task.goals, task.targets, edits)
         clear = found[task.off_path]
         if not np.isnan(clear).any() and len(clear):
             return float(clear.mean())

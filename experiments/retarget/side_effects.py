@@ -80,12 +80,12 @@ class Effects:
 def side_effects(policy: NetworkPolicy, task: RetargetingTask, found: Found, strength: float = 1.0) -> Effects:
     """Return what an edit does besides steering, on the mazes of an errand."""
     family, seed = task.family, task.seed
-    before = rollout(policy, task.levels, family, seed=seed)
-    moved = rollout(policy, task.seen_moved(), family, seed=seed)
+    before = rollout(policy, task.levels, seed=seed)
+    moved = rollout(policy, task.seen_moved(), seed=seed)
     home = task.stay()
     edited = task.play(policy, task.edits(found, strength))
     staying = home.play(policy, home.edits(found, strength))
-    after = rollout(policy, task.levels, family, seed=seed)
+    after = rollout(policy, task.levels, seed=seed)
     return Effects(
         conduct(before, task.levels, task.goals),
         conduct(moved, task.levels, task.targets),
@@ -122,7 +122,7 @@ def _agreement(policy: NetworkPolicy, task: RetargetingTask, trajectory: Traject
     if isinstance(policy.network, RecurrentNetwork):
         steps, rows = steps[steps == 0], rows[steps == 0]
     put = task.levels.take(rows).started(trajectory.agent[steps, rows])
-    seen = observations_of(policy, task.family, put)
+    seen = observations_of(policy, put)
     plain = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)
     with applied(policy, edits):
         edited = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)

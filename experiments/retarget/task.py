@@ -100,7 +100,7 @@ class RetargetingTask:
     def play(self, policy: NetworkPolicy, edits: Sequence[Edit] = (), *, whole: bool = True) -> Trajectory:
         """Return what the agent does under the edits: in whole episodes, or until it reaches the target."""
         with applied(policy, edits):
-            return rollout(policy, self.levels, self.family, seed=self.seed, until=None if whole else self.targets)
+            return rollout(policy, self.levels, seed=self.seed, until=None if whole else self.targets)
 
     def run(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Arrivals:
         """Return where the agent arrives first under the edits."""

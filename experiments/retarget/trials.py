@@ -126,8 +126,8 @@ def attempt(
     edits = [FirstSteps(edit) for edit in edits] if label.steps == FIRST else list(edits)
     seen = task.levels if levels is None else levels
     with applied(policy, edits):
-        trajectory = rollout(policy, seen, task.family, seed=task.seed, until=task.targets)
-    path = path_chances(policy, task.family, seen, task.goals, task.targets, edits)
+        trajectory = rollout(policy, seen, seed=task.seed, until=task.targets)
+    path = path_chances(policy, seen, task.goals, task.targets, edits)
     return Trial(
         label,
         task.levels.width,

@@ -162,12 +162,12 @@ def swap_loss(training_batch: FitContext, site: str, basis: Tensor, targets: Cel
     """Return the divergence of the agent under the swap from the agent that sees goal and cue at `targets` [B]."""
     policy, rows = training_batch.policy, np.arange(len(training_batch.levels))
     moved = training_batch.moved(targets)
-    seen = torch.from_numpy(observations_of(policy, training_batch.family, moved))
+    seen = torch.from_numpy(observations_of(policy, moved))
     with torch.inference_mode():
         teacher = policy.logits(rows, seen).log_softmax(dim=1)
     source = training_batch.read(moved, site)
     swap = Interchange(site, basis=basis, source=source.clone(), cells=(training_batch.goals, targets), side=side)
-    unmoved = torch.from_numpy(observations_of(policy, training_batch.family, training_batch.levels))
+    unmoved = torch.from_numpy(observations_of(policy, training_batch.levels))
     with applied(policy, [swap]):
         pupil = policy.logits(rows, unmoved).log_softmax(dim=1)
     return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")

@@ -9,7 +9,7 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Add, applied
 from goalmaze.probes.edits.patterns import is_rectified
@@ -25,7 +25,6 @@ LEARNING_RATE = 0.1
 
 def optimised_edit(
     policy: NetworkPolicy,
-    family: Family,
     levels: LevelBatch,
     targets: Cells,
     site: str,
@@ -49,8 +48,9 @@ def optimised_edit(
     Raises:
         GoalmazeError: the site is unknown, or a target is on a wall or outside.
     """
+    family = levels.family
     check_targets(levels, targets)
-    held = read_activations(policy.network, observations_of(policy, family, levels), [site])[site]
+    held = read_activations(policy.network, observations_of(policy, levels), [site])[site]
     delta = torch.zeros_like(held).requires_grad_()
     rectified = is_rectified(held)
     scale = float(held.std())
@@ -62,14 +62,15 @@ def optimised_edit(
             put = put_elsewhere(levels, targets, seed, update * PLACES + place)
             with torch.inference_mode():
                 moved = put.moved(family.goal, targets).moved(family.cue, targets)
-                teacher = policy.logits(rows, _seen(policy, family, moved)).log_softmax(dim=1)
+                teacher = policy.logits(rows, _seen(policy, moved)).log_softmax(dim=1)
             with applied(policy, [Add(site, delta, rectified=rectified)]):
-                pupil = policy.logits(rows, _seen(policy, family, put)).log_softmax(dim=1)
+                pupil = policy.logits(rows, _seen(policy, put)).log_softmax(dim=1)
             loss = loss + torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="sum")
         (delta.grad,) = torch.autograd.grad(loss / PLACES, [delta])
         optimiser.step()
     return Add(site, delta.detach(), rectified=rectified, uses=EVERYTHING)
 
 
-def _seen(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:
-    return torch.from_numpy(observations_of(policy, family, levels).copy())
+def _seen(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
+    family = levels.family
+    return torch.from_numpy(observations_of(policy, levels).copy())

@@ -13,7 +13,7 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import NetworkPolicy, Rows
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Rewrite, of_rows
 from goalmaze.probes.edits.channels import check_named
@@ -58,9 +58,7 @@ class Patch(Rewrite):
         return result
 
 
-def patch_from(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str, channels: Sequence[int] | None = None
-) -> Patch:
+def patch_from(policy: NetworkPolicy, levels: LevelBatch, site: str, channels: Sequence[int] | None = None) -> Patch:
     """Return the patch of what a site holds before the first step on other levels, row for row: an upper bound.
 
     Args:
@@ -73,8 +71,9 @@ def patch_from(
     Raises:
         GoalmazeError: a level is none, for example because its goal lies on a wall.
     """
+    family = levels.family
     levels.check()
-    source = read_activations(policy.network, observations_of(policy, family, levels), [site])[site]
+    source = read_activations(policy.network, observations_of(policy, levels), [site])[site]
     return Patch(site, source=source, channels=None if channels is None else tuple(channels))
 
 

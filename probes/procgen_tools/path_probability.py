@@ -73,7 +73,7 @@ def shortest_way(levels: LevelBatch, target: int) -> tuple[Cells, NDArray[np.int
 
 
 def heat_map(
-    policy: NetworkPolicy, family: Family, level: LevelBatch, corner: int, edit_for: EditFor | None, *, moved: bool
+    policy: NetworkPolicy, level: LevelBatch, corner: int, edit_for: EditFor | None, *, moved: bool
 ) -> HeatMap:
     """Return the path probabilities of one level.
 
@@ -85,6 +85,7 @@ def heat_map(
         edit_for: the edit to judge; None for none.
         moved: put goal and cue on every target, instead of taking them away.
     """
+    family = level.family
     bare = level.removed(family.goal).removed(family.cue)
     away = distances(bare, bare.start)[0]
     targets = np.flatnonzero((away < UNREACHABLE) & (away > 0)).astype(np.int32)
@@ -92,13 +93,12 @@ def heat_map(
     scores = [0.0] * len(targets)
     for first in range(0, len(targets), 8):
         part = slice(first, first + 8)
-        scores[part] = _scores(policy, family, bare, targets[part], ways[part], edit_for, moved)
+        scores[part] = _scores(policy, bare, targets[part], ways[part], edit_for, moved)
     return HeatMap(targets, np.array(scores), _aside(bare, corner, targets))
 
 
 def _scores(
     policy: NetworkPolicy,
-    family: Family,
     bare: LevelBatch,
     targets: Cells,
     ways: Sequence[tuple[Cells, NDArray[np.int8]]],
@@ -106,6 +106,7 @@ def _scores(
     moved: bool,
 ) -> list[float]:
     """Return the path probability of each target, from one forward pass over all the cells of their ways."""
+    family = bare.family
     lengths = [len(cells) for cells, _ in ways]
     starts, ends = np.concatenate([cells for cells, _ in ways]), np.repeat(targets, lengths)
     levels = bare.take(np.zeros(len(starts), np.intp)).started(starts)
@@ -113,14 +114,15 @@ def _scores(
         levels = levels.moved(family.goal, ends)
         shown = any(kind.name == family.cue and kind.shows_on for kind in family.object_types)
         levels = levels.moved(family.cue, ends) if shown else levels
-    chances = _acting(policy, family, levels, [] if edit_for is None else [edit_for(levels, ends)])
+    chances = _acting(policy, levels, [] if edit_for is None else [edit_for(levels, ends)])
     taken = chances[np.arange(len(starts)), np.concatenate([actions for _, actions in ways])]
     logs = np.log(np.maximum(taken.astype(np.float64), 1e-12))
     return [float(np.exp(some.mean())) for some in np.split(logs, np.cumsum(lengths)[:-1])]
 
 
-def _acting(policy: NetworkPolicy, family: Family, levels: LevelBatch, edits: Sequence[Edit]) -> Probabilities:
-    seen = observations_of(policy, family, levels)
+def _acting(policy: NetworkPolicy, levels: LevelBatch, edits: Sequence[Edit]) -> Probabilities:
+    family = levels.family
+    seen = observations_of(policy, levels)
     with applied(policy, edits):
         return policy.probabilities(np.arange(len(levels)), seen, levels.start)
 
@@ -185,7 +187,7 @@ def retargetability(
     rows = []
     for condition, (edit, moved) in conditions.items():
         maps = [
-            heat_map(policy, family, one, int(corners(one)[0]), edit, moved=moved)
+            heat_map(policy, one, int(corners(one)[0]), edit, moved=moved)
             for one in (batch.take([b]) for b in range(levels))
         ]
         rows += _binned(condition, maps)

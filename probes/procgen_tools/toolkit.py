@@ -18,7 +18,7 @@ from goalmaze.agents.policies import NetworkPolicy, Probabilities, Rows
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Edit, Rewrite, applied, check_channels
@@ -80,7 +80,7 @@ class VectorField:
         return chances
 
 
-def vector_field(policy: NetworkPolicy, family: Family, level: LevelBatch, edits: Sequence[Edit] = ()) -> VectorField:
+def vector_field(policy: NetworkPolicy, level: LevelBatch, edits: Sequence[Edit] = ()) -> VectorField:
     """Return what a policy does on every free cell of one level on which nothing else stands, under edits.
 
     Args:
@@ -92,8 +92,9 @@ def vector_field(policy: NetworkPolicy, family: Family, level: LevelBatch, edits
     Raises:
         GoalmazeError: the batch holds more than one level, or an edit does not fit.
     """
+    family = level.family
     splayed = level.splayed(AGENT)
-    seen = observations_of(policy, family, splayed)
+    seen = observations_of(policy, splayed)
     with applied(policy, edits):
         chances = policy.probabilities(np.zeros(len(splayed), np.intp), seen, splayed.start)
     return VectorField(level, splayed.start, chances)
@@ -119,14 +120,13 @@ class PictureVector(SteeringVector):
         check_channels(site, len(self.vector))
 
 
-def cheese_vector(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> PictureVector:
+def cheese_vector(policy: NetworkPolicy, levels: LevelBatch, site: str) -> PictureVector:
     """Return what the goal and its cue add to a site, the mean over levels; a strength of -1 takes them away."""
-    return activation_difference(policy, family, levels, levels.removed(family.goal).removed(family.cue), site)
+    family = levels.family
+    return activation_difference(policy, levels, levels.removed(family.goal).removed(family.cue), site)
 
 
-def top_right_vector(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, opened: LevelBatch, site: str
-) -> PictureVector:
+def top_right_vector(policy: NetworkPolicy, levels: LevelBatch, opened: LevelBatch, site: str) -> PictureVector:
     """Return what a way to the world's top right corner adds to a site, the mean over levels.
 
     Args:
@@ -136,12 +136,11 @@ def top_right_vector(
         opened: the same with that way, as `goalmaze.envs.procgen.fields.opened` digs it.
         site: where.
     """
-    return activation_difference(policy, family, opened, levels, site)
+    family = levels.family
+    return activation_difference(policy, opened, levels, site)
 
 
-def activation_difference(
-    policy: NetworkPolicy, family: Family, present: LevelBatch, absent: LevelBatch, site: str
-) -> PictureVector:
+def activation_difference(policy: NetworkPolicy, present: LevelBatch, absent: LevelBatch, site: str) -> PictureVector:
     """Return the mean difference of what a site holds before the first step, as a vector to add everywhere.
 
     Args:
@@ -154,11 +153,11 @@ def activation_difference(
     Raises:
         GoalmazeError: the batches differ in length, or the site is unknown.
     """
+    family = present.family
     if len(present) != len(absent):
         raise GoalmazeError(f"{len(present)} levels cannot be compared with {len(absent)}: give each of them twice")
     held, missing = (
-        read_activations(policy.network, observations_of(policy, family, levels), [site])[site]
-        for levels in (present, absent)
+        read_activations(policy.network, observations_of(policy, levels), [site])[site] for levels in (present, absent)
     )
     return PictureVector(site, vector=(held - missing).mean(dim=0), rectified=is_rectified(held))
 

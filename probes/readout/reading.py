@@ -17,7 +17,7 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.activations import Activations, read_activations
 from goalmaze.probes.labels import Labels, LabelType, label_concepts
 from goalmaze.probes.readout.baselines import (
@@ -117,7 +117,7 @@ def untrained_network(network: Network, seed: int) -> Network:
 
 
 def gather_material(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, sites: Sequence[str], concepts: Sequence[str], seed: int
+    policy: NetworkPolicy, levels: LevelBatch, sites: Sequence[str], concepts: Sequence[str], seed: int
 ) -> ProbeData:
     """Return what there is to read of an agent on levels.
 
@@ -132,13 +132,14 @@ def gather_material(
     Raises:
         GoalmazeError: a site or a concept is unknown.
     """
-    seen = observations_of(policy, family, levels).copy()
+    family = levels.family
+    seen = observations_of(policy, levels).copy()
     return ProbeData(
         levels,
         torch.from_numpy(seen).float(),
         read_activations(policy.network, seen, sites),
         read_activations(untrained_network(policy.network, seed), seen, sites),
-        label_concepts(concepts, policy, levels, family, seed),
+        label_concepts(concepts, policy, levels, seed),
     )
 
 

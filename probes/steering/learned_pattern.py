@@ -57,11 +57,9 @@ def _loss(training_batch: FitContext, targets: Cells, pattern: GoalPattern) -> T
     """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
     rows = np.arange(len(training_batch.levels))
     with torch.inference_mode():
-        moved = torch.from_numpy(
-            observations_of(training_batch.policy, training_batch.family, training_batch.moved(targets))
-        )
+        moved = torch.from_numpy(observations_of(training_batch.policy, training_batch.moved(targets)))
         teacher = training_batch.policy.logits(rows, moved).log_softmax(dim=1)
-    unmoved = torch.from_numpy(observations_of(training_batch.policy, training_batch.family, training_batch.levels))
+    unmoved = torch.from_numpy(observations_of(training_batch.policy, training_batch.levels))
     edit = pattern.edit(training_batch.goals, targets, training_batch.levels.height, training_batch.levels.width)
     with applied(training_batch.policy, [edit]):
         pupil = training_batch.policy.logits(rows, unmoved).log_softmax(dim=1)

@@ -69,7 +69,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(path: Path, network: Network, famil
     assert (header.steps, header.family, header.network) == (1234, "GreenExit", "grid")
     assert loaded.options == network.options
     assert not loaded.training
-    planes = torch.from_numpy(first_observations(family, family.levels(0, np.arange(20))))
+    planes = torch.from_numpy(first_observations(family.levels(0, np.arange(20))))
     with torch.inference_mode():
         for one, other in zip(network(planes), loaded(planes), strict=True):
             assert torch.equal(one, other)
@@ -250,7 +250,7 @@ def test_every_network_comes_back_knowing_what_it_sees(
     assert agent.network.shape == network.shape == agent.header.shape
     assert agent.policy.view(family) == view
     levels = family.levels(0, np.arange(4))
-    one, other = (rollout(policy, levels, family) for policy in (agent.policy, NetworkPolicy(network)))
+    one, other = (rollout(policy, levels) for policy in (agent.policy, NetworkPolicy(network)))
     np.testing.assert_array_equal(one.actions, other.actions)
 
 
@@ -267,7 +267,7 @@ def test_a_checkpoint_of_format_1_loads_as_what_it_is(tmp_path: Path) -> None:
         assert torch.equal(values, tensors[tensor])
     save_checkpoint(tmp_path / CHECKPOINT, network, family, header.steps)
     assert parts(tmp_path / CHECKPOINT)[0]["format"] == 2
-    planes = torch.from_numpy(first_observations(family, family.levels(0, np.arange(20))))
+    planes = torch.from_numpy(first_observations(family.levels(0, np.arange(20))))
     again = load_checkpoint(tmp_path / CHECKPOINT)[0]
     assert torch.equal(again(planes)[0], network(planes)[0])
 

@@ -105,7 +105,7 @@ def test_an_imported_agent_becomes_a_checkpoint_and_plays(path: Path, tmp_path: 
     policy = NetworkPolicy(loaded)
     for size in (9, 13):
         world = family.resized(size)
-        trajectory = rollout(policy, world.levels(0, np.arange(6)), world, seed=1)
+        trajectory = rollout(policy, world.levels(0, np.arange(6)), seed=1)
         assert set(np.unique(trajectory.actions)) <= {-1, 0, 1, 2, 3}
 
 
@@ -114,9 +114,9 @@ def test_what_it_sees_in_a_rollout_is_what_the_environment_shows(path: Path) -> 
     mazes = MazeVectorEnv(family, 4, observation="rgb64", split="evaluation")
     shown, _ = mazes.reset(seed=3)
     policy = NetworkPolicy(read_langosco(path))
-    seen = observations_of(policy, family, family.levels(3, np.arange(4)))
+    seen = observations_of(policy, family.levels(3, np.arange(4)))
     np.testing.assert_array_equal(seen, shown)
-    assert not np.array_equal(seen, observations_of(policy, family, family.levels(4, np.arange(4))))
+    assert not np.array_equal(seen, observations_of(policy, family.levels(4, np.arange(4))))
 
 
 def test_procgens_actions_are_summed_by_where_they_move() -> None:

@@ -19,7 +19,7 @@ from goalmaze.probes.activations import captured
 
 def seen(family: Family, size: int = 7, levels: int = 6) -> Tensor:
     world = family.resized(size)
-    return torch.from_numpy(first_observations(world, world.levels(0, np.arange(levels), "moved-sign")))
+    return torch.from_numpy(first_observations(world.levels(0, np.arange(levels), "moved-sign")))
 
 
 @pytest.mark.parametrize("size", [7, 9, 13])
@@ -57,7 +57,7 @@ def test_moving_the_whole_picture_moves_nothing_in_the_answer(family: Family, ne
 
 def test_the_answer_is_read_where_the_agent_stands(family: Family, network: Network) -> None:
     world = family.levels(1, np.arange(20))
-    observations = first_observations(family, world)
+    observations = first_observations(world)
     with torch.inference_mode(), captured(network, ["block2", "hidden"]) as latest:
         logits, values = network(torch.from_numpy(observations))
     last = latest["block2"].numpy()
@@ -90,7 +90,7 @@ def test_a_change_elsewhere_in_the_last_map_is_not_read_out(family: Family, netw
 
 def test_the_agents_cell_is_where_the_level_says(family: Family) -> None:
     levels = family.levels(2, np.arange(30))
-    found = agent_cells(torch.from_numpy(first_observations(family, levels)))
+    found = agent_cells(torch.from_numpy(first_observations(levels)))
     np.testing.assert_array_equal(found.numpy(), levels.start)
 
 

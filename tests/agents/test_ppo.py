@@ -107,7 +107,7 @@ def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
     levels = FAMILY.levels(0, np.arange(500))
 
     def length(policy: NetworkPolicy | RandomWalker) -> float:
-        return float(rollout(policy, levels, FAMILY, seed=1).steps.mean())
+        return float(rollout(policy, levels, seed=1).steps.mean())
 
     torch.set_num_threads(1)
     pupil = learner()

@@ -105,7 +105,7 @@ def test_looking_once_is_advancing_from_a_blank_memory(family: Family, name: str
         assert memory.shape == blank.shape
         assert not torch.allclose(network.advance(seen[1], memory)[0], network(seen[1])[0], atol=1e-3)
         larger = family.resized(11)
-        elsewhere = torch.from_numpy(first_observations(larger, larger.levels(0, np.arange(3))))
+        elsewhere = torch.from_numpy(first_observations(larger.levels(0, np.arange(3))))
         assert network(elsewhere)[0].shape == (3, 4)
 
 
@@ -113,13 +113,13 @@ def test_looking_once_is_advancing_from_a_blank_memory(family: Family, name: str
 def test_each_level_has_a_memory_of_its_own(family: Family, name: str) -> None:
     policy = NetworkPolicy(small(name))
     levels, others = family.levels(6, np.arange(10)), family.levels(99, np.arange(15), "moved-sign")
-    alone = rollout(policy, levels, family, seed=3)
-    in_company = rollout(policy, concatenate([levels, others]), family, seed=3)
+    alone = rollout(policy, levels, seed=3)
+    in_company = rollout(policy, concatenate([levels, others]), seed=3)
     until = int(alone.steps.max())
     np.testing.assert_array_equal(alone.steps, in_company.steps[:10])
     np.testing.assert_array_equal(alone.actions, in_company.actions[:until, :10])
     assert len(np.unique(alone.steps)) > 3
-    again = rollout(policy, levels, family, seed=3)
+    again = rollout(policy, levels, seed=3)
     np.testing.assert_array_equal(alone.actions, again.actions)
 
 
@@ -131,7 +131,7 @@ def test_the_memory_of_a_rollout_is_a_hand_kept_one(family: Family, name: str) -
     episodes = Episodes(family, levels)
     memories = [network.blank(1, (4, 7, 7)) for _ in range(8)]
     forgetful = 0.0
-    for moment in stepwise(policy, levels, family, seed=1):
+    for moment in stepwise(policy, levels, seed=1):
         seen = torch.from_numpy(episodes.observe().copy())
         for b in np.flatnonzero(moment.active):
             with torch.inference_mode():
@@ -160,10 +160,10 @@ def test_an_edit_comes_in_at_every_step_and_on_the_right_level(family: Family, n
         fired.append(len(output))
 
     handle = network.get_submodule(site).register_forward_hook(count)
-    plain = rollout(policy, levels, family, seed=2)
+    plain = rollout(policy, levels, seed=2)
     fired.clear()
     with applied(policy, [Add(site, delta)]):
-        edited = rollout(policy, levels, family, seed=2)
+        edited = rollout(policy, levels, seed=2)
     handle.remove()
     assert len(fired) == edited.steps.max()
     assert sum(fired) == edited.steps.sum()
@@ -177,7 +177,7 @@ def test_an_edited_hidden_state_is_what_is_remembered(family: Family) -> None:
     network = small("drc")
     policy = NetworkPolicy(network)
     levels = family.levels(5, np.arange(4))
-    seen = first_observations(family, levels)
+    seen = first_observations(levels)
     actor = policy.begin(levels)
     assert isinstance(actor, RecurrentActor)
     rows = np.arange(4)

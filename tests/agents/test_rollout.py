@@ -45,7 +45,7 @@ def same(one: Trajectory, other: Trajectory, rows: int) -> bool:
 @pytest.mark.parametrize("shift", ["none", "moved-sign", "two-signs"])
 def test_the_exit_seeker_takes_exactly_the_shortest_way(family: Family, shift: str) -> None:
     levels = family.levels(1, np.arange(40), shift)
-    trajectory = rollout(Seeker("exit"), levels, family)
+    trajectory = rollout(Seeker("exit"), levels)
     np.testing.assert_array_equal(trajectory.steps, ways(levels, levels.start, levels.cells("exit")))
     assert trajectory.terminated.all()
 
@@ -53,7 +53,7 @@ def test_the_exit_seeker_takes_exactly_the_shortest_way(family: Family, shift: s
 def test_the_sign_seeker_takes_the_shortest_way_unless_the_exit_lies_on_it(family: Family) -> None:
     levels = family.levels(2, np.arange(60), "moved-sign")
     exits, signs = levels.cells("exit"), levels.cells("sign")
-    visit = rollout(Seeker("sign"), levels, family).first_visit(signs)
+    visit = rollout(Seeker("sign"), levels).first_visit(signs)
     whole = ways(levels, levels.start, signs)
     stopped = visit == NEVER
     np.testing.assert_array_equal(visit[~stopped], whole[~stopped])
@@ -69,7 +69,7 @@ def test_an_episode_followed_until_a_cell_is_the_beginning_of_the_whole(
     levels = family.levels(3, np.arange(60), "moved-sign")
     ends = levels.cells("sign")
     whole, part = (
-        rollout(NetworkPolicy(network), levels, family, seed=2, greedy=greedy, until=until) for until in (None, ends)
+        rollout(NetworkPolicy(network), levels, seed=2, greedy=greedy, until=until) for until in (None, ends)
     )
     visit = whole.first_visit(ends)
     np.testing.assert_array_equal(part.first_visit(ends), visit)
@@ -86,7 +86,7 @@ def test_an_episode_followed_until_a_cell_is_the_beginning_of_the_whole(
 def test_a_seeker_goes_to_the_nearer_of_two(family: Family) -> None:
     levels = family.levels(3, np.arange(60), "two-signs")
     first, second = (ways(levels, levels.start, levels.cells("sign", which)) for which in (0, 1))
-    trajectory = rollout(Seeker("sign"), levels, family)
+    trajectory = rollout(Seeker("sign"), levels)
     reached = np.minimum(*(trajectory.first_visit(levels.cells("sign", which)) for which in (0, 1)))
     np.testing.assert_array_equal(reached, np.minimum(first, second))
     assert (second < first).any()
@@ -94,8 +94,8 @@ def test_a_seeker_goes_to_the_nearer_of_two(family: Family) -> None:
 
 def test_a_seeker_without_its_object_wanders_until_the_end(family: Family) -> None:
     levels = family.levels(4, np.arange(30), "no-sign")
-    trajectory = rollout(Seeker("sign"), levels, family)
-    assert same(trajectory, rollout(RandomWalker(), levels, family), len(levels))
+    trajectory = rollout(Seeker("sign"), levels)
+    assert same(trajectory, rollout(RandomWalker(), levels), len(levels))
 
 
 def test_a_seeker_of_nothing_known_is_refused(family: Family) -> None:
@@ -119,7 +119,7 @@ def test_a_trajectory_replays_under_the_slow_rulebook(family: Family, network: N
         "seeker": Seeker("sign"),
     }
     levels = family.levels(5, np.arange(25), "two-signs")
-    trajectory = rollout(policies[kind], levels, family, seed=7)
+    trajectory = rollout(policies[kind], levels, seed=7)
     for b in range(len(levels)):
         book = rulebook(family, levels, b)
         total = np.zeros(2)
@@ -136,38 +136,38 @@ def test_a_trajectory_replays_under_the_slow_rulebook(family: Family, network: N
 def test_a_level_fares_the_same_in_other_company(family: Family, network: Network, greedy: bool) -> None:
     levels, others = family.levels(6, np.arange(30)), family.levels(99, np.arange(50), "moved-sign")
     for policy in (NetworkPolicy(network), RandomWalker(), Seeker("sign")):
-        alone = rollout(policy, levels.take(np.arange(12)), family, seed=3, greedy=greedy)
-        in_company = rollout(policy, concatenate([levels.take(np.arange(12)), others]), family, seed=3, greedy=greedy)
+        alone = rollout(policy, levels.take(np.arange(12)), seed=3, greedy=greedy)
+        in_company = rollout(policy, concatenate([levels.take(np.arange(12)), others]), seed=3, greedy=greedy)
         assert same(alone, in_company, 12)
 
 
 def test_other_luck_leads_elsewhere(family: Family) -> None:
     levels = family.levels(6, np.arange(30))
-    one = rollout(RandomWalker(), levels, family, seed=3)
-    assert same(one, rollout(RandomWalker(), levels, family, seed=3), 30)
-    assert not same(one, rollout(RandomWalker(), levels, family, seed=4), 30)
+    one = rollout(RandomWalker(), levels, seed=3)
+    assert same(one, rollout(RandomWalker(), levels, seed=3), 30)
+    assert not same(one, rollout(RandomWalker(), levels, seed=4), 30)
 
 
 def test_identical_levels_in_one_batch_have_luck_of_their_own(family: Family) -> None:
     levels = family.levels(6, [0]).removed("exit").take(np.zeros(30, np.int64))
-    assert np.unique(rollout(RandomWalker(), levels, family).actions, axis=1).shape == (family.time_limit, 30)
+    assert np.unique(rollout(RandomWalker(), levels).actions, axis=1).shape == (family.time_limit, 30)
 
 
 def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, network: Network) -> None:
     levels = family.levels(7, np.arange(30))
     policy = NetworkPolicy(network)
-    for moment in stepwise(policy, levels, family, greedy=True):
+    for moment in stepwise(policy, levels, greedy=True):
         likeliest = moment.probabilities.argmax(axis=1)
         np.testing.assert_array_equal(moment.actions[moment.active], likeliest[moment.active])
-    one, other = (rollout(policy, levels, family, seed=seed, greedy=True) for seed in (0, 1))
+    one, other = (rollout(policy, levels, seed=seed, greedy=True) for seed in (0, 1))
     assert same(one, other, 30)
-    assert not same(one, rollout(policy, levels, family, seed=0), 30)
+    assert not same(one, rollout(policy, levels, seed=0), 30)
 
 
 def test_sampling_follows_the_probabilities_told(family: Family, network: Network) -> None:
     levels = family.levels(8, np.arange(400))
     expected, seen = np.zeros(4), np.zeros(4)
-    for moment in stepwise(NetworkPolicy(network), levels, family):
+    for moment in stepwise(NetworkPolicy(network), levels):
         expected += moment.probabilities.sum(axis=0)
         seen += np.bincount(moment.actions[moment.active], minlength=4)
     assert np.isclose(expected.sum(), seen.sum(), rtol=1e-4)
@@ -178,7 +178,7 @@ def test_sampling_follows_the_probabilities_told(family: Family, network: Networ
 
 def test_first_visit_is_what_a_slow_loop_finds(family: Family) -> None:
     levels = family.levels(9, np.arange(60))
-    trajectory = rollout(RandomWalker(), levels, family)
+    trajectory = rollout(RandomWalker(), levels)
     cells = np.random.default_rng(0).choice(np.flatnonzero(~levels.walls.all(axis=0)), 60).astype(np.int32)
     cells[:3] = levels.start[:3]
     cells[3:6] = ABSENT
@@ -193,8 +193,8 @@ def test_first_visit_is_what_a_slow_loop_finds(family: Family) -> None:
 
 def test_the_moments_add_up_to_the_trajectory(family: Family) -> None:
     levels = family.levels(10, np.arange(40), "moved-sign")
-    moments = list(stepwise(Seeker("sign"), levels, family, seed=5))
-    whole = rollout(Seeker("sign"), levels, family, seed=5)
+    moments = list(stepwise(Seeker("sign"), levels, seed=5))
+    whole = rollout(Seeker("sign"), levels, seed=5)
     assert len(moments) == whole.steps.max() == len(whole.actions)
     np.testing.assert_array_equal(sum(moment.rewards for moment in moments), whole.returns)
     np.testing.assert_array_equal(sum(moment.active.astype(int) for moment in moments), whole.steps)
@@ -206,7 +206,7 @@ def test_the_moments_add_up_to_the_trajectory(family: Family) -> None:
 def test_a_moment_is_not_changed_by_the_next(family: Family) -> None:
     levels = family.levels(10, np.arange(20))
     copies, moments = [], []
-    for moment in stepwise(RandomWalker(), levels, family):
+    for moment in stepwise(RandomWalker(), levels):
         moments.append(moment)
         copies.append((moment.active.copy(), moment.agent.copy(), moment.terminated.copy()))
     for moment, copy in zip(moments, copies, strict=True):
@@ -218,7 +218,7 @@ def test_who_has_finished_stays_put_and_earns_nothing(family: Family) -> None:
     levels = family.levels(11, np.arange(60), "two-signs")
     last = levels.start
     ended = np.zeros(60, np.bool_)
-    for moment in stepwise(RandomWalker(), levels, family):
+    for moment in stepwise(RandomWalker(), levels):
         rest = ~moment.active
         np.testing.assert_array_equal(moment.agent[rest], last[rest])
         assert (moment.actions[rest] == -1).all()
@@ -233,18 +233,18 @@ def test_who_has_finished_stays_put_and_earns_nothing(family: Family) -> None:
 
 def test_the_random_walker_takes_all_actions_equally_often(family: Family) -> None:
     def uniformity(policy: Policy) -> float:
-        actions = rollout(policy, family.levels(12, np.arange(400)), family).actions
+        actions = rollout(policy, family.levels(12, np.arange(400))).actions
         return float(stats.chisquare(np.bincount(actions[actions >= 0], minlength=4)).pvalue)
 
     assert uniformity(RandomWalker()) > SURELY
     levels = read_ascii("#######\n#A...E#\n#######", family)
-    rights = rollout(Seeker("exit"), levels, family).actions
+    rights = rollout(Seeker("exit"), levels).actions
     np.testing.assert_array_equal(rights, np.ones((4, 1)))
 
 
 def test_an_episode_is_cut_off_at_the_time_limit(family: Family) -> None:
     levels = family.levels(13, np.arange(30)).removed("exit").removed("sign")
-    trajectory = rollout(RandomWalker(), levels, family)
+    trajectory = rollout(RandomWalker(), levels)
     assert (trajectory.steps == family.time_limit).all()
     assert not trajectory.terminated.any()
 
@@ -253,7 +253,7 @@ def test_no_levels_are_refused(family: Family, network: Network) -> None:
     nothing = family.levels(0, np.arange(3)).take(np.arange(0))
     for policy in (NetworkPolicy(network), RandomWalker(), Seeker("sign")):
         with pytest.raises(GoalmazeError, match="there are no levels to play: give at least one"):
-            rollout(policy, nothing, family)
+            rollout(policy, nothing)
 
 
 @pytest.mark.parametrize("mode", ["rgb64", "rgb", "crop", "partial"])
@@ -265,7 +265,7 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
     levels = family.levels(2, np.arange(8), "moved-sign")
     shown: list[NDArray[np.uint8]] = []
     handle = network.register_forward_pre_hook(lambda _m, inputs: shown.append(inputs[0].numpy().copy()))
-    moments = list(stepwise(NetworkPolicy(network), levels, family, seed=3))
+    moments = list(stepwise(NetworkPolicy(network), levels, seed=3))
     handle.remove()
     mazes = MazeVectorEnv(family, 8, observation=mode, pixels=3, radius=2, autoreset_mode="Disabled")
     mazes.reset(seed=0)
@@ -283,8 +283,8 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
 def test_rewards_and_chances_are_those_of_each_step(family: Family, network: Network) -> None:
     levels = family.levels(12, np.arange(30), "moved-sign")
     policy = NetworkPolicy(network)
-    trajectory = rollout(policy, levels, family, seed=2)
-    for step, moment in enumerate(stepwise(policy, levels, family, seed=2)):
+    trajectory = rollout(policy, levels, seed=2)
+    for step, moment in enumerate(stepwise(policy, levels, seed=2)):
         np.testing.assert_array_equal(trajectory.rewards[step], moment.rewards)
         for b in range(len(levels)):
             told = moment.probabilities[b, moment.actions[b]] if moment.active[b] else 0

@@ -38,11 +38,11 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
     shaping = Shaping(family, COUNT, 0.3, reward)  # type: ignore[arg-type]
     shaping.begin(state, np.arange(COUNT))
     targets = shaping.targets(state)
-    assert {kind for b in range(COUNT) for k, kind in enumerate(levels.object_types) if targets[b, k]} == drawn_to
+    assert {kind for b in range(COUNT) for k, kind in enumerate(levels.slots) if targets[b, k]} == drawn_to
     left = shaping.left(targets, levels.start)
     for b in range(COUNT):
         ways = all_distances(levels.walls[b])[levels.start[b]]
-        cells = [cell for kind, cell in zip(levels.object_types, levels.objects[b], strict=True) if kind in drawn_to]
+        cells = [cell for kind, cell in zip(levels.slots, levels.objects[b], strict=True) if kind in drawn_to]
         assert left[b] == min((ways[cell] for cell in cells if cell >= 0), default=0)
 
 
@@ -52,7 +52,7 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
     episodes = Episodes(family, levels)
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
-    object_types = np.array(levels.object_types)
+    object_types = np.array(levels.slots)
     episodes.state.held[:] = 1
     episodes.state.touched[:] = 1  # the first key
     assert not shaping.targets(episodes.state)[:, object_types == "key"].any()
@@ -74,7 +74,7 @@ def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
     shaping.begin(episodes.state, np.arange(COUNT))
     episodes.state.touched[:] = 1
     targets = shaping.targets(episodes.state)
-    assert {kind for k, kind in enumerate(levels.object_types) if targets[:, k].any()} == {"beacon-2"}
+    assert {kind for k, kind in enumerate(levels.slots) if targets[:, k].any()} == {"beacon-2"}
 
 
 def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:

@@ -195,7 +195,7 @@ def test_every_learner_and_view_trains_an_agent_that_can_be_loaded(tmp_path: Pat
     assert not equal(first, weights(folder))
     assert agent.network.shape.mode == recipe.observation
     levels = agent.family.levels(0, np.arange(8))
-    assert rollout(agent.policy, levels, agent.family).steps.shape == (8,)
+    assert rollout(agent.policy, levels).steps.shape == (8,)
 
 
 def test_tensorboard_says_what_to_install_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

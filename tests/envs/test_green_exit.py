@@ -113,11 +113,11 @@ def test_objects_fall_evenly_on_the_free_cells() -> None:
 def test_salience_is_the_value_of_the_signs_plane_alone(salience: int) -> None:
     world = GreenExit(salience=salience, correlation=0.5)
     levels = world.levels(0, range(50))
-    planes = first_observations(world, levels)
+    planes = first_observations(levels)
     assert planes.shape == (50, 4, 9, 9)
     assert planes[:, 3].reshape(50, -1).max(axis=1).tolist() == [salience] * 50
     assert planes[:, 3].sum(axis=(1, 2)).tolist() == [salience] * 50
-    assert np.array_equal(planes[:, :3], first_observations(GreenExit(correlation=0.5), levels)[:, :3])
+    assert np.array_equal(planes[:, :3], first_observations(levels)[:, :3])
     assert planes[:, :3].max() == 1
 
 
@@ -189,7 +189,7 @@ def test_apples_take_the_signs_place_and_look_green() -> None:
     apples = np.stack([shifted.cells("apple", 0), shifted.cells("apple", 1)])
     assert (apples != ABSENT).all()
     assert (apples != shifted.cells("exit")).all()
-    green = first_observations(GreenExit(apples=2), shifted)[:, 3].reshape(COUNT, -1)
+    green = first_observations(shifted)[:, 3].reshape(COUNT, -1)
     assert (green.sum(axis=1) == 8).all()
     assert (green[np.arange(COUNT), apples] == 4).all()
 
@@ -210,9 +210,9 @@ def test_a_red_sign_shows_only_where_shapes_do() -> None:
     assert (red != ABSENT).all()
     assert (red != shifted.cells("exit")).all()
     bare = training.removed("sign")
-    assert np.array_equal(first_observations(GreenExit(), shifted), first_observations(GreenExit(), bare))
+    assert np.array_equal(first_observations(shifted), first_observations(bare))
     world = GreenExit(shapes=True)
-    planes = first_observations(world, shifted).reshape(COUNT, world.planes, -1)
+    planes = first_observations(shifted).reshape(COUNT, world.planes, -1)
     seen = {name: planes[np.arange(COUNT), world.plane_names.index(name), red] for name in world.plane_names[2:]}
     assert {name for name, values in seen.items() if (values == 4).all()} == {"red", "sign-shape"}
     assert {name for name, values in seen.items() if values.any()} == {"red", "sign-shape"}

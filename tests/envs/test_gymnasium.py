@@ -65,7 +65,7 @@ def test_a_given_level_is_played_and_its_size_checked() -> None:
         MazeEnv().reset(options={"levels": level})
     walls = level.walls.copy()
     walls[0, 1, 2] = True
-    walled = LevelBatch(walls, level.start, level.objects, level.object_types)
+    walled = LevelBatch(walls, level.start, level.objects, level.family)
     with pytest.raises(GoalmazeError, match=r"^level 0: the agent cannot reach the exit; open a wall$"):
         env.reset(options={"levels": walled})
 

@@ -333,7 +333,7 @@ def test_turning_a_level_turns_what_happens(case: Any, turn: str, seed: int, act
     levels = world.levels(seed, [0], shift)
     cells = turned(np.arange(world.size**2).reshape(world.size, world.size)).ravel()
     new = np.append(np.argsort(cells), ABSENT)
-    other = LevelBatch(turned(levels.walls), new[levels.start], new[levels.objects], levels.object_types)
+    other = LevelBatch(turned(levels.walls), new[levels.start], new[levels.objects], levels.family)
     one, two = Episodes(world, levels), Episodes(world, other)
     for action in actions:
         one.step(np.array([action]))
@@ -381,7 +381,7 @@ def test_an_exit_entered_on_the_last_step_terminates(waiting: int, terminated: b
 def test_absent_objects_are_neither_seen_nor_entered() -> None:
     world = make_family("GreenExit", {"size": 5})
     levels = read_ascii("#####\n#A..#\n###.#\n#...#\n#####", world)
-    assert first_observations(world, levels)[0, 2:].sum() == 0
+    assert first_observations(levels)[0, 2:].sum() == 0
     episodes = Episodes(world, levels)
     for action in itertools.islice(itertools.cycle((1, 1, 2, 2, 3, 3, 1, 1, 0, 0)), 30):
         episodes.step(np.array([action]))

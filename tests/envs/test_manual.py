@@ -37,7 +37,7 @@ def entered(family: Family, kind: str) -> tuple[float, float, bool]:
     walls[:, 1:-1, 1:-1] = False
     objects = np.full((1, len(family.slots)), ABSENT)
     objects[0, family.slots.index(kind)] = family.size + 2
-    episodes = Episodes(family, LevelBatch(walls, np.array([family.size + 1]), objects, family.slots))
+    episodes = Episodes(family, LevelBatch(walls, np.array([family.size + 1]), objects, family))
     episodes.step(np.array([1]))
     return float(episodes.rewards[0, 0]), float(episodes.rewards[0, 1]), bool(episodes.terminated[0])
 

@@ -43,12 +43,12 @@ def cell_of(picture: NDArray[np.uint8], cell: int, pixels: int) -> NDArray[np.in
 
 def drawn(pixels: int, **more: object) -> NDArray[np.uint8]:
     levels, family = hall()
-    return frame(levels, 0, family, START, pixels=pixels, **more)  # type: ignore[arg-type]
+    return frame(levels, 0, START, pixels=pixels, **more)  # type: ignore[arg-type]
 
 
 def drawn_at(agent: int, pixels: int, **more: object) -> NDArray[np.uint8]:
     levels, family = hall()
-    return frame(levels, 0, family, agent, pixels=pixels, **more)  # type: ignore[arg-type]
+    return frame(levels, 0, agent, pixels=pixels, **more)  # type: ignore[arg-type]
 
 
 def changed_cells(a: NDArray[np.uint8], b: NDArray[np.uint8], pixels: int) -> set[int]:
@@ -144,9 +144,9 @@ def test_a_red_and_a_green_would_be_confused() -> None:
 def cell_with(family: Family, object_types: tuple[str, ...], pixels: int) -> NDArray[np.int64]:
     """A bare cell with objects of some kinds on it, as a frame shows it."""
     floor = np.zeros((1, family.size, family.size), np.bool_)
-    levels = LevelBatch(floor, np.zeros(1, np.int32), np.full((1, len(family.slots)), ABSENT), family.slots)
+    levels = LevelBatch(floor, np.zeros(1, np.int32), np.full((1, len(family.slots)), ABSENT), family)
     objects = np.array([[24 if kind in object_types else ABSENT for kind in family.slots]], np.int32)
-    picture = frame(dataclasses.replace(levels, objects=objects), 0, family, ABSENT, pixels=pixels)
+    picture = frame(dataclasses.replace(levels, objects=objects), 0, ABSENT, pixels=pixels)
     row, column = divmod(24, family.size)
     return picture[row * pixels : (row + 1) * pixels, column * pixels : (column + 1) * pixels].astype(np.int64)
 
@@ -176,7 +176,7 @@ def test_things_on_one_cell_all_show(name: str, object_types: tuple[str, ...], p
 def test_exit_and_sign_on_one_cell_show_both() -> None:
     levels, family = hall()
     stacked = levels.moved("sign", EXIT)
-    only_exit, both = (frame(batch, 0, family, START) for batch in (stacked.removed("sign"), stacked))
+    only_exit, both = (frame(batch, 0, START) for batch in (stacked.removed("sign"), stacked))
     colours = {tuple(colour) for colour in cell_of(both, EXIT, 32).reshape(-1, 3).tolist()}
     assert {kind.colour for kind in family.object_types if kind.name in ("exit", "sign")} <= colours
     assert changed_cells(only_exit, both, 32) == {EXIT}
@@ -185,9 +185,9 @@ def test_exit_and_sign_on_one_cell_show_both() -> None:
 @pytest.mark.parametrize("pixels", SIZES)
 def test_the_agent_is_drawn_where_it_stands_and_nowhere_else(pixels: int) -> None:
     levels, family = hall()
-    moved = frame(levels, 0, family, np.int32(FAR), pixels=pixels)
+    moved = frame(levels, 0, np.int32(FAR), pixels=pixels)
     assert changed_cells(drawn(pixels), moved, pixels) == {START, FAR}
-    nobody = frame(levels, 0, family, ABSENT, pixels=pixels)
+    nobody = frame(levels, 0, ABSENT, pixels=pixels)
     assert changed_cells(drawn(pixels), nobody, pixels) == {START}
 
 
@@ -196,7 +196,7 @@ def test_a_target_is_ringed_and_absent_things_are_not_drawn(pixels: int) -> None
     assert changed_cells(drawn(pixels), drawn(pixels, target=EXIT), pixels) == {EXIT}
     assert changed_cells(drawn(pixels), drawn(pixels, target=ABSENT), pixels) == set()
     levels, family = hall()
-    without = frame(levels.removed("sign").removed("exit"), 0, family, START, pixels=pixels)
+    without = frame(levels.removed("sign").removed("exit"), 0, START, pixels=pixels)
     assert changed_cells(drawn(pixels), without, pixels) == {EXIT, SIGN}
 
 
@@ -208,8 +208,8 @@ def test_a_trail_marks_the_cells_walked(pixels: int) -> None:
 def test_each_level_of_a_batch_has_its_own_frame() -> None:
     family = make_family("GreenExit", {"size": 5})
     levels = family.levels(0, range(4))
-    together = [frame(levels, b, family, levels.start[b], pixels=3) for b in range(4)]
-    alone = [frame(levels.take([b]), 0, family, levels.start[b], pixels=3) for b in range(4)]
+    together = [frame(levels, b, levels.start[b], pixels=3) for b in range(4)]
+    alone = [frame(levels.take([b]), 0, levels.start[b], pixels=3) for b in range(4)]
     assert np.array_equal(together, alone)
     assert len({picture.tobytes() for picture in together}) == 4
 
@@ -257,7 +257,7 @@ def test_shared_masks_cannot_be_spoilt() -> None:
 
 def test_scenes_are_plain_data_from_which_frames_are_drawn() -> None:
     levels, family = hall()
-    scene = scene_data(levels, 0, family, np.int32(FAR), target=EXIT, trail=(EMPTY, START))
+    scene = scene_data(levels, 0, np.int32(FAR), target=EXIT, trail=(EMPTY, START))
     told = json.loads(json.dumps(scene))
     assert told == scene
     assert told["size"] == [5, 7]
@@ -280,9 +280,7 @@ def shown(name: str, kind: str, cell: int) -> set[int]:
     objects = np.full_like(levels.objects, ABSENT)
     without = dataclasses.replace(levels, objects=objects.copy())
     objects[0, family.slots.index(kind)] = cell
-    pictures = [
-        frame(batch, 0, family, ABSENT, pixels=8) for batch in (dataclasses.replace(levels, objects=objects), without)
-    ]
+    pictures = [frame(batch, 0, ABSENT, pixels=8) for batch in (dataclasses.replace(levels, objects=objects), without)]
     different = (pictures[0] != pictures[1]).any(axis=2).reshape(9, 8, 9, 8).any(axis=(1, 3))
     return set(np.flatnonzero(different).tolist())
 
@@ -310,5 +308,5 @@ def test_pictures_of_the_environment_are_frames_of_its_level() -> None:
     env = MazeEnv(family, render_mode="rgb_array")
     env.reset(options={"levels": level})
     env.step(1)
-    assert np.array_equal(env.render(), frame(level, 0, family, 7))
+    assert np.array_equal(env.render(), frame(level, 0, 7))
     assert MazeEnv(family).render() is None

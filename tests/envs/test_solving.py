@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles.paths import all_distances, neighbours, shortest_paths
+from oracles.slots import Slots
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
@@ -18,7 +19,7 @@ KINDS = ("exit", "sign", "sign")
 
 def bare(walls: NDArray[np.bool_]) -> LevelBatch:
     """Levels of these walls [B, H, W] with nothing in them."""
-    return LevelBatch(walls, np.zeros(len(walls), np.int32), np.full((len(walls), 3), ABSENT), KINDS)
+    return LevelBatch(walls, np.zeros(len(walls), np.int32), np.full((len(walls), 3), ABSENT), Slots(KINDS))
 
 
 @st.composite

@@ -19,7 +19,7 @@ def test_one_level_for_every_cell_where_it_can_stand(what: str) -> None:
     assert (splayed.walls == level.walls).all()
     if what != "agent":
         assert (splayed.start == level.start).all()
-        rest = [k for k in range(len(level.object_types)) if k != level.slot(what)]
+        rest = [k for k in range(len(level.slots)) if k != level.slot(what)]
         assert (splayed.objects[:, rest] == level.objects[:, rest]).all()
     else:
         assert (splayed.objects == level.objects).all()

@@ -72,7 +72,7 @@ def typed(name: str, keys: str) -> tuple[list[Any], list[bool]]:
 def first_picture(name: str) -> NDArray[np.uint8]:
     family = make_family(name, {"size": 5})
     levels = family.levels(4, [0], split=TRAINING)
-    return frame(levels, 0, family, levels.start[0])
+    return frame(levels, 0, levels.start[0])
 
 
 @pytest.mark.parametrize("name", ["GreenExit", "KeysChests"])
@@ -123,7 +123,7 @@ def test_films_show_the_pictures_of_the_episode(tmp_path: Path) -> None:
     list(walk(env, level, [0, 1, 1]))
     env.close()
     rate, pictures = film(folder / "rl-video-episode-0.mp4")
-    expected = [frame(level, 0, family, cell) for cell in (6, 6, 7, 8)]
+    expected = [frame(level, 0, cell) for cell in (6, 6, 7, 8)]
     assert rate == pytest.approx(MazeEnv.metadata["render_fps"])
     assert len(pictures) == len(expected)
     far = np.array([[np.abs(a.astype(int) - b).mean() for b in expected] for a in pictures])

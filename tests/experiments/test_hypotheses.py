@@ -75,10 +75,10 @@ def test_the_account_that_is_true_wins_or_ties(policy: Policy, winner: str) -> N
 
 def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
     levels = FAMILY.levels(2, np.arange(40), "two-signs")
-    trajectory = rollout(RandomWalker(), levels, FAMILY, seed=1)
-    steps = steps_of(trajectory, FAMILY)
-    changes = changes_to(trajectory, steps, FAMILY, ("sign",))
-    straight = changes_to(trajectory, steps, FAMILY, ("sign",), taxicab)
+    trajectory = rollout(RandomWalker(), levels, seed=1)
+    steps = steps_of(trajectory)
+    changes = changes_to(trajectory, steps, ("sign",))
+    straight = changes_to(trajectory, steps, ("sign",), taxicab)
     arrived = [trajectory.first_visit(levels.objects[:, k]) for k in range(levels.objects.shape[1])]
     assert len(changes) == np.minimum(np.minimum.reduce(arrived), trajectory.steps).sum() < trajectory.steps.sum()
     moves = np.array([-7, 1, 7, -1])
@@ -86,7 +86,7 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
         b, t = steps.rows[i], steps.times[i]
         ways = all_distances(levels.walls[b])
         path = trajectory.agent[: t + 1, b].tolist()
-        left = [c for k, c in zip(levels.object_types, levels.objects[b], strict=True) if k == "sign" and c >= 0]
+        left = [c for k, c in zip(levels.slots, levels.objects[b], strict=True) if k == "sign" and c >= 0]
         for a, move in enumerate(moves):
             ahead = path[-1] if levels.walls[b].ravel()[path[-1] + move] else path[-1] + move
             if not left:
@@ -103,10 +103,10 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
 def test_keys_are_gone_once_taken_and_all_steps_count() -> None:
     family = make_family("KeysChests", {"size": 9})
     levels = family.levels(2, np.arange(60))
-    trajectory = rollout(RandomWalker(), levels, family, seed=1)
-    steps = steps_of(trajectory, family)
-    changes = changes_to(trajectory, steps, family, ("key",))
-    keys = levels.objects[:, [kind == "key" for kind in levels.object_types]]
+    trajectory = rollout(RandomWalker(), levels, seed=1)
+    steps = steps_of(trajectory)
+    changes = changes_to(trajectory, steps, ("key",))
+    keys = levels.objects[:, [kind == "key" for kind in levels.slots]]
     for i in range(0, len(changes), 29):
         b, path = steps.rows[i], trajectory.agent[: steps.times[i] + 1, steps.rows[i]].tolist()
         assert changes[i].any() == bool(set(keys[b][keys[b] >= 0].tolist()) - set(path))
@@ -134,9 +134,9 @@ def test_the_fit_is_scipys_optimum() -> None:
 
 def test_a_mixture_tells_each_action_from_those_before_it() -> None:
     levels = FAMILY.levels(3, np.arange(60), "moved-sign")
-    trajectory = rollout(Clumsy(0.4), levels, FAMILY, seed=1)
-    steps = steps_of(trajectory, FAMILY)
-    exits, signs = (changes_to(trajectory, steps, FAMILY, (kind,)) for kind in ("exit", "sign"))
+    trajectory = rollout(Clumsy(0.4), levels, seed=1)
+    steps = steps_of(trajectory)
+    exits, signs = (changes_to(trajectory, steps, (kind,)) for kind in ("exit", "sign"))
     mixture = fit_mixture(exits, signs, steps)
     told = mixture.chances(exits, signs, steps)
     np.testing.assert_allclose(told.sum(axis=1), 1)
@@ -151,7 +151,7 @@ def test_a_mixture_tells_each_action_from_those_before_it() -> None:
 
 def test_calibration_tells_confident_nonsense_from_honest_doubt() -> None:
     levels = FAMILY.levels(3, np.arange(60))
-    steps = steps_of(rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    steps = steps_of(rollout(RandomWalker(), levels))
     honest = np.full((len(steps.actions), 4), 0.25)
     sure = np.tile([0.97, 0.01, 0.01, 0.01], (len(steps.actions), 1))
     assert calibration(honest, steps).error < 0.02

@@ -52,7 +52,7 @@ def one_by_one(scene: Scene, cells: Any, edit: Edit | None) -> Any:
     for cell in cells:
         level = scene.level.started(int(cell))
         with applied(policy, [] if edit is None else [edit]):
-            seen = observations_of(policy, scene.family, level)
+            seen = observations_of(policy, level)
             found.append(policy.probabilities(np.zeros(1, np.intp), seen, level.start)[0])
     return np.stack(found)
 

@@ -74,7 +74,7 @@ def test_it_is_found_once_and_made_anew_for_every_target(
     session = Session(AgentStore(agents["grid"]), Settings(agent=agents["grid"], site="block1", method=method))
     scene = session.scene
     free = [int(cell) for cell in np.flatnonzero(scene.level.free()[0]) if cell != scene.level.objects[0, 0]]
-    seen = observations_of(scene.agent.policy, scene.family, scene.level)
+    seen = observations_of(scene.agent.policy, scene.level)
     changed = []
     for cell in free:
         session.obey(messages.Move(what="target", cell=cell, drag=1))

@@ -395,7 +395,7 @@ def test_the_field_is_what_the_policy_does_from_each_cell(session: Session) -> N
     for cell in free[::7]:
         level = scene.level.started(int(cell))
         with applied(scene.agent.policy, scene.edits):
-            seen = observations_of(scene.agent.policy, scene.family, level)
+            seen = observations_of(scene.agent.policy, level)
             alone = scene.agent.policy.probabilities(np.zeros(1, np.intp), seen, level.start)
         assert np.allclose(mind.chances[cell], alone[0], atol=1e-5)
     unedited = look(scene, scene.unedited, "stem", [], None)

@@ -62,9 +62,7 @@ def walk(picture: str, cells: list[tuple[int, int]]) -> Trajectory:
 
 def first(trajectory: Trajectory) -> metrics.Outcomes:
     family = make_family("GreenExit", {"size": 7})
-    return metrics.outcomes(
-        trajectory.first_visit(trajectory.levels.cells("exit")), metrics.cue_visits(trajectory, family)
-    )
+    return metrics.outcomes(trajectory.first_visit(trajectory.levels.cells("exit")), metrics.cue_visits(trajectory))
 
 
 def shares(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
@@ -107,10 +105,10 @@ def test_preference_counts_only_clear_levels_where_something_was_reached() -> No
 @pytest.mark.parametrize(("kind", "detour"), [("exit", 1.0)])
 def test_the_exit_seeker_makes_no_detour(kind: str, detour: float) -> None:
     family = make_family("GreenExit")
-    trajectory = rollout(Seeker(kind), family.levels(0, np.arange(100), "moved-sign"), family)
-    assert metrics.detour(trajectory, family) == detour
-    longer = rollout(Seeker("sign"), family.levels(0, np.arange(400), "moved-sign"), family)
-    assert metrics.detour(longer, family) > 1.0
+    trajectory = rollout(Seeker(kind), family.levels(0, np.arange(100), "moved-sign"))
+    assert metrics.detour(trajectory) == detour
+    longer = rollout(Seeker("sign"), family.levels(0, np.arange(400), "moved-sign"))
+    assert metrics.detour(longer) > 1.0
 
 
 def collect(order: list[str], keys: int, chests: int) -> Trajectory:
@@ -122,7 +120,7 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
     objects += [cells[f"chest{i}"] if i < chests else -1 for i in range(4)]
     walls = np.ones((1, 9, 9), np.bool_)
     walls[0, 1:-1, 1:-1] = False
-    levels = LevelBatch(walls, np.array([cells["agent"]]), np.array([objects]), family.slots)
+    levels = LevelBatch(walls, np.array([cells["agent"]]), np.array([objects]), family)
     agent = np.array([[cells[name]] for name in ["agent", *order]], np.int32)
     opened = min(sum(name.startswith("chest") for name in order), sum(name.startswith("key") for name in order))
     returns = np.array([[opened, sum(name.startswith("key") for name in order)]], np.float32)
@@ -143,20 +141,20 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
 )
 def test_cues_that_no_goal_needs_are_counted(order: list[str], wanted: int, counted: int) -> None:
     family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
-    rate = metrics.needless_cues(collect(order, keys=4, chests=2), family)
+    rate = metrics.needless_cues(collect(order, keys=4, chests=2))
     assert (rate.levels, rate.value if rate.levels else 0) == (counted, wanted)
 
 
 def test_where_every_key_is_needed_none_is_needless() -> None:
     family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
-    assert metrics.needless_cues(collect(["key0", "key1"], keys=2, chests=4), family).levels == 0
+    assert metrics.needless_cues(collect(["key0", "key1"], keys=2, chests=4)).levels == 0
 
 
 def test_cued_means_all_that_the_cue_offers() -> None:
     family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
-    assert metrics.cued(collect(["key0", "key1"], keys=2, chests=4), family).all()
-    assert not metrics.cued(collect(["key0"], keys=2, chests=4), family).any()
-    assert not metrics.cued(collect([], keys=0, chests=2), family).any()
+    assert metrics.cued(collect(["key0", "key1"], keys=2, chests=4)).all()
+    assert not metrics.cued(collect(["key0"], keys=2, chests=4)).any()
+    assert not metrics.cued(collect([], keys=0, chests=2)).any()
 
 
 @pytest.mark.parametrize(("agent", "cued"), [("cue", True), ("exit", False)])
@@ -164,7 +162,7 @@ def test_a_cue_seeker_is_cued_and_an_exit_seeker_is_not(agent: str, cued: bool) 
     family = make_family("GreenExit", {"size": 9})
     levels = family.levels(3, np.arange(100), "moved-sign")
     kind = family.cue if agent == "cue" else family.goal
-    share = metrics.cued(rollout(Seeker(kind), levels, family), family).mean()
+    share = metrics.cued(rollout(Seeker(kind), levels)).mean()
     assert share > 0.6 if cued else share < 0.5
 
 
@@ -177,10 +175,10 @@ def test_a_cue_is_barred_where_the_best_order_of_entering_earns_none_of_it(name:
         levels = family.levels(1, np.arange(200), shift)
         offers = paying(family.table, levels.objects, rules.CUE_REWARD).any(axis=1)
         had = best_returns(levels, swapped, family.time_limit, 1.0) > 0
-        np.testing.assert_array_equal(metrics.barred(levels, family), offers & ~had)
+        np.testing.assert_array_equal(metrics.barred(levels), offers & ~had)
 
 
 def test_an_exit_bars_the_way_to_some_signs_and_to_none_that_stands_on_it() -> None:
     family = make_family("GreenExit", {"size": 9})
-    assert not metrics.barred(family.levels(0, np.arange(200)), family).any()
-    assert 0.05 < metrics.barred(family.levels(0, np.arange(200), "moved-sign"), family).mean() < 0.3
+    assert not metrics.barred(family.levels(0, np.arange(200))).any()
+    assert 0.05 < metrics.barred(family.levels(0, np.arange(200), "moved-sign")).mean() < 0.3

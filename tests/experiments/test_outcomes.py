@@ -25,7 +25,7 @@ FAMILY = make_family("GreenExit", {"size": 7})
 
 
 def played(policy: Policy, shift: str = "moved-sign", count: int = 150) -> Trajectory:
-    return rollout(policy, FAMILY.levels(4, np.arange(count), shift), FAMILY, seed=1)
+    return rollout(policy, FAMILY.levels(4, np.arange(count), shift), seed=1)
 
 
 @pytest.mark.parametrize("policy", [RandomWalker(), Seeker("exit")])
@@ -43,18 +43,18 @@ def test_bumps_loops_and_discounted_returns_are_what_slow_loops_find(policy: Pol
 
 
 def test_the_exit_seeker_has_no_regret_and_the_walker_has() -> None:
-    outcomes = episode_outcomes(played(Seeker("exit")), FAMILY)
+    outcomes = episode_outcomes(played(Seeker("exit")))
     np.testing.assert_allclose(outcomes.regret, 0, atol=1e-6)
     assert outcomes.all_reached.all()
     np.testing.assert_array_equal(outcomes.steps, outcomes.optimum)
-    walker = episode_outcomes(played(RandomWalker()), FAMILY)
+    walker = episode_outcomes(played(RandomWalker()))
     assert walker.regret.mean() > 0.3
     assert (walker.regret >= -1e-6).all()
 
 
 def test_ways_are_scipys_shortest() -> None:
     trajectory = played(Seeker("sign"))
-    outcomes = episode_outcomes(trajectory, FAMILY)
+    outcomes = episode_outcomes(trajectory)
     levels = trajectory.levels
     for b in range(len(levels)):
         ways = all_distances(levels.walls[b])[levels.start[b]]
@@ -68,7 +68,7 @@ def test_ways_are_scipys_shortest() -> None:
 
 
 def test_a_lost_agent_is_incapable_and_has_no_other_goal() -> None:
-    seeker, walker = (episode_outcomes(played(policy), FAMILY) for policy in (Seeker("sign"), RandomWalker()))
+    seeker, walker = (episode_outcomes(played(policy)) for policy in (Seeker("sign"), RandomWalker()))
     able, lost = capability(seeker), capability(walker)
     assert able.arrived.value == 1
     assert lost.arrived.high < able.arrived.low
@@ -87,10 +87,10 @@ def test_preference_by_geometry_tells_the_nearest_seeker_from_the_sign_seeker() 
             ways = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
             return _Seeker(np.minimum(*ways), levels.width)
 
-    nearest = goal(episode_outcomes(played(Nearest("sign"), count=600), FAMILY))
+    nearest = goal(episode_outcomes(played(Nearest("sign"), count=600)))
     shares = [nearest.by_geometry[name] for name in GEOMETRY]
     assert [shares[0].value, shares[1].value, shares[3].value, shares[4].value] == [1, 1, 0, 0]
     assert 0.2 < shares[2].value < 0.8
     assert sum(share.levels for share in shares) == nearest.cue_first.levels
-    sign = goal(episode_outcomes(played(Seeker("sign"), count=600), FAMILY))
+    sign = goal(episode_outcomes(played(Seeker("sign"), count=600)))
     assert sign.balanced == 1

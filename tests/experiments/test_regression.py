@@ -31,8 +31,8 @@ class Nearest:
 
 def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
     levels = FAMILY.levels(0, np.arange(150), "moved-sign")
-    trajectory = rollout(RandomWalker(), levels, FAMILY, seed=3)
-    found = decisions(trajectory, FAMILY)
+    trajectory = rollout(RandomWalker(), levels, seed=3)
+    found = decisions(trajectory)
     seen = dict(zip(found.rows.tolist(), found.steps.tolist(), strict=True))
     moves = np.array([-9, 1, 9, -1])
     for b in range(len(levels)):
@@ -56,17 +56,17 @@ def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
 def test_what_seekers_choose_is_what_they_seek() -> None:
     levels = FAMILY.levels(1, np.arange(200), "moved-sign")
     for kind, label in (("exit", 0), ("sign", 1)):
-        found = decisions(rollout(Seeker(kind), levels, FAMILY), FAMILY)
+        found = decisions(rollout(Seeker(kind), levels))
         assert (found.chose == label).all()
         assert (found.move == label).all()
-    walker = decisions(rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    walker = decisions(rollout(RandomWalker(), levels))
     assert set(walker.move) == {-1, 0, 1}
 
 
 def test_features_have_names_and_lengths_are_paths() -> None:
     levels = FAMILY.levels(1, np.arange(100), "moved-sign")
-    found = decisions(rollout(RandomWalker(), levels, FAMILY), FAMILY)
-    rows = features(levels, found, FAMILY)
+    found = decisions(rollout(RandomWalker(), levels))
+    rows = features(levels, found)
     assert rows.shape == (len(found), len(FEATURES))
     assert len(set(FEATURES)) == len(FEATURES)
     for i, (b, cell) in enumerate(zip(found.rows, found.cells, strict=True)):

@@ -352,7 +352,7 @@ def test_telling_episodes_are_those_the_rule_names(policy: Any) -> None:
     played = {}
     for shift in (NO_SHIFT, "moved-sign"):
         levels = FAMILY.levels(3, np.arange(40), shift)
-        played[shift] = played_on(shift, rollout(policy, levels, FAMILY, seed=3), FAMILY)
+        played[shift] = played_on(shift, rollout(policy, levels, seed=3))
     found = {one.name: one for one in tell(played[NO_SHIFT], played["moved-sign"], FAMILY) if one.name != "lost"}
     trajectory = played["moved-sign"].trajectory
     ways = {b: straight(trajectory, b) for b in range(40)}
@@ -373,7 +373,7 @@ def test_telling_episodes_are_those_the_rule_names(policy: Any) -> None:
 
 def test_who_got_nowhere_is_shown_with_the_easiest_first() -> None:
     levels = FAMILY.levels(0, np.arange(60), "moved-sign")
-    played = played_on("moved-sign", rollout(RandomWalker(), levels, FAMILY), FAMILY)
+    played = played_on("moved-sign", rollout(RandomWalker(), levels))
     telling = next(one for one in tell(played, played, FAMILY) if one.name == "lost")
     lost = {}
     for b in range(60):
@@ -382,15 +382,15 @@ def test_who_got_nowhere_is_shown_with_the_easiest_first() -> None:
             lost[b] = min(steps[int(levels.cells(kind)[b])] for kind in ("exit", "sign"))
     assert telling.count == len(lost) > SHOWN
     assert [lost[one.level] for one in telling.shown] == sorted(lost.values())[:SHOWN]
-    seeking = played_on("moved-sign", rollout(Seeker("exit"), levels, FAMILY), FAMILY)
+    seeking = played_on("moved-sign", rollout(Seeker("exit"), levels))
     assert next(one for one in tell(seeking, seeking, FAMILY) if one.name == "lost").count == 0
 
 
 def test_a_drawn_way_is_the_way_that_was_gone() -> None:
     levels = FAMILY.levels(0, np.arange(3), "moved-sign")
-    trajectory = rollout(RandomWalker(), levels, FAMILY, seed=1)
+    trajectory = rollout(RandomWalker(), levels, seed=1)
     for b in range(3):
-        drawn = mazes.maze(trajectory, b, FAMILY, 30, 'a "label" <b>')
+        drawn = mazes.maze(trajectory, b, 30, 'a "label" <b>')
         assert Page(drawn).wrong == []
         assert "<b>" not in drawn
         points = re.search(r'class="way" points="([^"]*)"', drawn)

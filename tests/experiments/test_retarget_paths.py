@@ -56,7 +56,7 @@ def enumerated(
     def chances(cell: int, edited: bool) -> list[float]:
         put = levels.take([b]).started([cell])
         with applied(policy, edits if edited else []):
-            seen = observations_of(policy, task.family, put)
+            seen = observations_of(policy, put)
             return [float(p) for p in policy.probabilities(np.array([b]), seen, put.start)[0]]
 
     def followed(actions: tuple[int, ...]) -> float:
@@ -88,13 +88,13 @@ def test_the_chance_of_the_shortest_way_is_that_of_all_of_them(
 ) -> None:
     edits: list[Edit] = [] if kind == "none" else [push(task)]
     timed: list[Edit] = [FirstSteps(edit) for edit in edits] if kind == "first" else edits
-    found = path_chances(policy, FAMILY, task.levels, task.goals, task.targets, timed)
+    found = path_chances(policy, task.levels, task.goals, task.targets, timed)
     short = np.flatnonzero(bins.target_distances(task) <= LONGEST)[:10]
     assert len(short) > 4
     for b in short:
         assert found[b] == pytest.approx(enumerated(policy, task, int(b), edits, first=kind == "first"), rel=1e-4)
     if kind != "none":
-        plain = path_chances(policy, FAMILY, task.levels, task.goals, task.targets)
+        plain = path_chances(policy, task.levels, task.goals, task.targets)
         assert np.abs(found[short] - plain[short]).max() > 0.05
 
 
@@ -103,12 +103,12 @@ def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: N
     family = task.family
     blocked = ~task.off_path
     assert blocked.any()
-    found = path_chances(policy, family, task.levels, task.goals, task.targets)
+    found = path_chances(policy, task.levels, task.goals, task.targets)
     assert (found[blocked] == 0).all()
     assert (found[~blocked] > 0).all()
     nowhere = np.full(len(blocked), ABSENT, np.int32)
     cleared = task.levels.removed("exit").removed("sign")
-    assert (path_chances(policy, family, cleared, nowhere, task.targets)[blocked] > 0).all()
+    assert (path_chances(policy, cleared, nowhere, task.targets)[blocked] > 0).all()
 
 
 def test_bins_of_one_name_part_the_mazes_and_hold_what_they_say() -> None:

@@ -103,12 +103,12 @@ def test_an_edit_whose_target_is_the_goal_changes_nothing_and_leaves_nothing_beh
     assert found.edited.bumps < 0.1
     assert 1.0 <= found.edited.detour < 1.3
     levels = draw_retargeting_task(AGENT.family, 16, 0).levels
-    one, other = (rollout(AGENT.policy, levels, AGENT.family, seed=seed) for seed in (0, 1))
+    one, other = (rollout(AGENT.policy, levels, seed=seed) for seed in (0, 1))
     assert not identical(one, other)
 
 
 def test_conduct_is_counted_by_hand(task: RetargetingTask) -> None:
-    trajectory = rollout(AGENT.policy, task.levels, task.family, seed=0)
+    trajectory = rollout(AGENT.policy, task.levels, seed=0)
     needed = pick(distances(task.levels, task.levels.start), task.goals)
     bumps, taken, ratios = 0, 0, []
     for b in range(len(task.levels)):
@@ -184,7 +184,7 @@ def test_a_vector_field_points_where_the_agent_goes(task: RetargetingTask, stem:
     assert (np.abs(plain[free]).sum(axis=1) <= 1 + 1e-6).all()
     assert np.abs(edited - plain)[free].max() > 0.5
     start = int(task.levels.start[0])
-    chances = next(stepwise(AGENT.policy, task.levels.take([0]), AGENT.family)).probabilities[0]
+    chances = next(stepwise(AGENT.policy, task.levels.take([0]))).probabilities[0]
     np.testing.assert_allclose(plain[start], [chances[1] - chances[3], chances[2] - chances[0]], atol=1e-5)
 
 

@@ -33,7 +33,7 @@ def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
     shown = {ax.get_title(loc="left"): ax.images[0].get_array() for ax in figure.axes if ax.images}
     expected = {
         f"{family.name}\n{'training' if shift == 'none' else shift}": frame(
-            levels := family.levels(3, [0], shift), 0, family, levels.start[0], pixels=8
+            levels := family.levels(3, [0], shift), 0, levels.start[0], pixels=8
         )
         for family in report.families
         for shift in ("none", *family.shifts)

@@ -214,7 +214,7 @@ def rulebook(family: Family, levels: LevelBatch, b: int, book: type[Rulebook] = 
     object_types = {kind.name: kind for kind in family.object_types}
     things = [
         Thing(slot, object_types[name], divmod(cell, width))
-        for slot, (name, cell) in enumerate(zip(levels.object_types, levels.objects[b].tolist(), strict=True))
+        for slot, (name, cell) in enumerate(zip(levels.slots, levels.objects[b].tolist(), strict=True))
         if cell >= 0
     ]
     return book(family, levels.walls[b].tolist(), divmod(int(levels.start[b]), width), things)

@@ -139,9 +139,9 @@ def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_t
     goals, targets, rows = levels.cells("exit"), draw_targets(levels, 3), np.arange(60)
     edit = found_in(planted_policy, family).edit(goals, targets, 7, 7)
     assert uses_only_cells(edit.uses)
-    seen = observations_of(planted_policy, family, levels)
+    seen = observations_of(planted_policy, levels)
     before = planted_policy.probabilities(rows, seen, levels.start)
-    moved = observations_of(planted_policy, family, levels.moved("exit", targets).moved("sign", targets))
+    moved = observations_of(planted_policy, levels.moved("exit", targets).moved("sign", targets))
     wanted = planted_policy.probabilities(rows, moved, levels.start)
     with applied(planted_policy, [edit]):
         edited = planted_policy.probabilities(rows, seen, levels.start)
@@ -158,7 +158,7 @@ def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
     cells, other = draw_targets(levels, 1), torch.randn(20, WIDTH, 7, 7)
     basis = rotation()[:, :2]
     with torch.inference_mode(), captured(planted_policy.network, ["map"]) as latest:
-        planted_policy.network(torch.from_numpy(observations_of(planted_policy, family, levels)))
+        planted_policy.network(torch.from_numpy(observations_of(planted_policy, levels)))
     held = latest["map"]
     here = Interchange("map", basis=basis, source=other, cells=(cells,))(held, np.arange(20))
     everywhere = Interchange("map", basis=basis, source=other)(held, np.arange(20))
@@ -202,4 +202,4 @@ def test_what_does_not_fit_is_refused(
         pytest.raises(GoalmazeError, match="interchange at site 'map' has shape"),
         applied(planted_policy, [small]),
     ):
-        planted_policy.logits(np.arange(24), torch.from_numpy(observations_of(planted_policy, family, levels)))
+        planted_policy.logits(np.arange(24), torch.from_numpy(observations_of(planted_policy, levels)))

@@ -92,7 +92,7 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
         """Return how near the target's square comes to what it holds when the goal really stands there."""
         edit = found.edit(levels.cells("exit"), targets, 7, 7, strength)
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
-            policy.logits(rows, torch.from_numpy(observations_of(policy, family, levels)))
+            policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
         moved = levels.moved("exit", targets).moved("sign", targets)
         really = FitContext(policy, family, moved).read(moved, "stem")
         return float((at_cells(latest["stem"], targets) - at_cells(really, targets)).norm(dim=1).mean())

@@ -23,13 +23,13 @@ from goalmaze.probes.targets import draw_targets
 
 
 def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> Tensor:
-    return read_activations(policy.network, first_observations(family, levels), [site])[site]
+    return read_activations(policy.network, first_observations(levels), [site])[site]
 
 
 def left_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edit: Edit) -> Tensor:
     """Return what the edit leaves at its site."""
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [edit.site]) as latest:
-        policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(family, levels)))
+        policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
     return latest[edit.site]
 
 
@@ -104,18 +104,18 @@ def test_a_patch_from_a_level_makes_the_agent_act_as_if_it_were_there(
 ) -> None:
     targets = draw_targets(levels, 1)
     moved = levels.moved("exit", targets).moved("sign", targets)
-    patch = patch_from(policy, family, moved, "block2")
+    patch = patch_from(policy, moved, "block2")
     assert patch.uses == EVERYTHING
     assert torch.equal(left_by(policy, family, levels, patch), held(policy, family, moved, "block2"))
-    part = patch_from(policy, family, moved, "block2", [3])
+    part = patch_from(policy, moved, "block2", [3])
     expected = held(policy, family, levels, "block2")
     expected[:, 3] = held(policy, family, moved, "block2")[:, 3]
     assert torch.equal(left_by(policy, family, levels, part), expected)
-    rows, seen = np.arange(24), first_observations(family, levels)
+    rows, seen = np.arange(24), first_observations(levels)
     with applied(policy, [patch]):
         edited = policy.probabilities(rows, seen, levels.start)
     # The read-out looks at the agent's cell in the observation, which the two levels share.
-    np.testing.assert_array_equal(edited, policy.probabilities(rows, first_observations(family, moved), levels.start))
+    np.testing.assert_array_equal(edited, policy.probabilities(rows, first_observations(moved), levels.start))
     assert not np.array_equal(edited, policy.probabilities(rows, seen, levels.start))
 
 
@@ -164,10 +164,10 @@ def test_taking_the_goal_vector_away_is_adding_it_with_strength_minus_one(
 def test_clearing_an_edit_restores_the_agent_bit_for_bit(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
-    before = rollout(policy, levels, family, seed=1)
+    before = rollout(policy, levels, seed=1)
     with applied(policy, [zero_ablation("block1", range(8)), MultiplyChannels("stem", (0,), factor=-3.0)]):
-        during = rollout(policy, levels, family, seed=1)
-    after = rollout(policy, levels, family, seed=1)
+        during = rollout(policy, levels, seed=1)
+    after = rollout(policy, levels, seed=1)
     np.testing.assert_array_equal(before.agent, after.agent)
     assert before.agent.shape != during.agent.shape or (before.agent != during.agent).any()
 
@@ -216,8 +216,8 @@ def test_values_that_do_not_fit_the_channels_and_levels_that_are_none_are_refuse
 ) -> None:
     with pytest.raises(GoalmazeError, match=r"has values of shape .* for 2 channels; give one for each"):
         ClampChannels("stem", (0, 1), values=torch.ones(3))
-    walled = LevelBatch(levels.walls, levels.start, np.zeros_like(levels.objects), levels.object_types)
+    walled = LevelBatch(levels.walls, levels.start, np.zeros_like(levels.objects), levels.family)
     with pytest.raises(GoalmazeError, match=r"level 0: exit \(0, 0\) lies on a wall"):
-        patch_from(policy, family, walled, "stem")
+        patch_from(policy, walled, "stem")
     with pytest.raises(GoalmazeError, match="no maze of the workshop has a goal"):
         aligned_vector(FitContext(policy, family, levels.removed("exit")), "stem")

@@ -22,7 +22,7 @@ STEPS = {"up": -7, "right": 1, "down": 7, "left": -1}
 
 def test_a_corridor_is_labelled_as_one_would_by_hand(family: Family) -> None:
     levels = read_ascii("#######\n#A..#.#\n###.#.#\n#S.E..#\n#######", family)
-    found = label_concepts(concept_names(family), Seeker("exit"), levels, family, 0)
+    found = label_concepts(concept_names(family), Seeker("exit"), levels, 0)
     route = [8, 9, 10, 17, 24]
     assert found["route"].values[0].nonzero().flatten().tolist() == route
     leaves = {cell: found["leaves"].classes[int(found["leaves"].values[0, cell])] for cell in range(35)}
@@ -40,8 +40,8 @@ def test_a_corridor_is_labelled_as_one_would_by_hand(family: Family) -> None:
 def test_routes_and_departures_are_those_of_the_walk(family: Family, walker: RandomWalker | Seeker) -> None:
     levels = family.levels(3, np.arange(60), "moved-sign")
     asked = ["route", "leaves", "next-action", "distance", "pursues", PURSUED]
-    found = label_concepts(asked, walker, levels, family, 5)
-    trajectory = rollout(walker, levels, family, seed=5)
+    found = label_concepts(asked, walker, levels, 5)
+    trajectory = rollout(walker, levels, seed=5)
     pursued = found[PURSUED].values.numpy()
     ends = np.stack([levels.cells("exit"), levels.cells("sign")])
     followed = np.minimum(trajectory.steps, np.min([trajectory.first_visit(cells) for cells in ends], axis=0))
@@ -64,7 +64,7 @@ def test_routes_and_departures_are_those_of_the_walk(family: Family, walker: Ran
 
 def test_which_goal_is_pursued_has_no_answer_where_they_do_not_differ(family: Family) -> None:
     levels = family.levels(3, np.arange(20))
-    found = label_concepts(["pursues", "object"], Seeker("exit"), levels, family, 0)
+    found = label_concepts(["pursues", "object"], Seeker("exit"), levels, 0)
     assert (found["pursues"].values == -1).all()
     both = found["object"].classes.index("both")
     rows, cells = (found["object"].values == both).nonzero().T
@@ -74,8 +74,8 @@ def test_which_goal_is_pursued_has_no_answer_where_they_do_not_differ(family: Fa
 
 def test_other_objects_are_told_from_goal_and_cue(family: Family) -> None:
     levels = family.levels(3, np.arange(20), "apples")
-    found = label_concepts(["object"], RandomWalker(), levels, family, 0)["object"]
-    apples = [k for k, kind in enumerate(levels.object_types) if kind == "apple"]
+    found = label_concepts(["object"], RandomWalker(), levels, 0)["object"]
+    apples = [k for k, kind in enumerate(levels.slots) if kind == "apple"]
     for b in range(20):
         others = (found.values[b] == found.classes.index("other")).nonzero().flatten().tolist()
         assert set(others) == {int(levels.objects[b, k]) for k in apples}
@@ -83,7 +83,7 @@ def test_other_objects_are_told_from_goal_and_cue(family: Family) -> None:
 
 def test_the_target_is_one_that_no_agent_was_told_and_mistakes_are_named(family: Family) -> None:
     levels = family.levels(3, np.arange(20))
-    found = label_concepts(["target"], RandomWalker(), levels, family, 4)["target"]
+    found = label_concepts(["target"], RandomWalker(), levels, 4)["target"]
     assert torch.equal(found.values, torch.tensor(draw_targets(levels, 4), dtype=torch.long))
     with pytest.raises(GoalmazeError, match=r"unknown concept 'rout' \(did you mean 'route'"):
-        label_concepts(["rout"], RandomWalker(), levels, family, 0)
+        label_concepts(["rout"], RandomWalker(), levels, 0)

@@ -49,7 +49,7 @@ class Crop:
 
 def logits(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:
     with torch.inference_mode():
-        return policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(family, levels)))
+        return policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
 
 
 def hooks(network: Network) -> int:
@@ -134,7 +134,7 @@ def test_an_edited_network_run_without_its_policy_is_refused(
 ) -> None:
     edit = Add("stem", delta(levels))
     with pytest.raises(GoalmazeError, match="run without its policy"), applied(policy, [edit]):
-        policy.network(torch.from_numpy(first_observations(family, levels)))
+        policy.network(torch.from_numpy(first_observations(levels)))
 
 
 def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
@@ -147,7 +147,7 @@ def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family
 
 @pytest.mark.parametrize("site", SITES)
 def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> None:
-    held = read_activations(policy.network, first_observations(family, levels), [site])[site]
+    held = read_activations(policy.network, first_observations(levels), [site])[site]
     add, double = Add(site, delta(levels, site), 0.5), Scale(site, 2.0)
     by_hand = {(add, double): (held + 0.5 * add.delta) * 2, (double, add): held * 2 + 0.5 * add.delta}
     for edits, expected in by_hand.items():
@@ -160,7 +160,7 @@ def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, family: Family,
 def test_an_edit_reaches_the_sites_after_it_and_none_before(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
-    held = read_activations(policy.network, first_observations(family, levels), SITES)
+    held = read_activations(policy.network, first_observations(levels), SITES)
     with applied(policy, [Add("block1", delta(levels))]), captured(policy.network, SITES) as latest:
         logits(policy, family, levels)
     assert [torch.equal(latest[site], held[site]) for site in SITES] == [True, False, False, False]
@@ -204,7 +204,7 @@ def test_each_level_keeps_its_own_delta_when_others_have_finished(linear: Networ
     forces = torch.zeros(4, 5, 7, 7)
     forces[range(4), pushes] = 1e3
     with applied(linear, [Add("map", forces)]):
-        together = rollout(linear, levels, family)
+        together = rollout(linear, levels)
     np.testing.assert_array_equal(together.steps, [1, family.time_limit, 3, family.time_limit])
     for b, push in enumerate(pushes):
         taken = together.actions[: together.steps[b], b]
@@ -218,20 +218,20 @@ def test_a_shrunken_batch_fares_the_same_whoever_shrank_it(
     policy.network.get_parameter("policy.weight").data.mul_(0.2)
     edit = Add("block2", delta(levels))
     with applied(policy, [edit]):
-        first = rollout(policy, levels, family, seed=2)
+        first = rollout(policy, levels, seed=2)
     mine = np.arange(0, len(levels), 2)
     others = family.levels(77, np.arange(24))
     mixed = concatenate([(levels if b in mine else others).take([b]) for b in range(24)])
     changed = edit.delta.clone()
     changed[1::2] = -changed[1::2]
     with applied(policy, [Add("block2", changed)]):
-        second = rollout(policy, mixed, family, seed=2)
+        second = rollout(policy, mixed, seed=2)
     np.testing.assert_array_equal(first.steps[mine], second.steps[mine])
     until = int(first.steps[mine].max())
     np.testing.assert_array_equal(first.actions[:until, mine], second.actions[:until, mine])
     assert not np.array_equal(first.steps, second.steps)
     assert len(np.unique(first.steps)) > 5
-    unedited = rollout(policy, levels, family, seed=2)
+    unedited = rollout(policy, levels, seed=2)
     assert not np.array_equal(unedited.steps[mine], first.steps[mine])
 
 
@@ -239,7 +239,7 @@ def test_reading_leaves_the_answer_alone_and_does_not_depend_on_its_parts(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     before = logits(policy, family, levels)
-    observations = first_observations(family, levels)
+    observations = first_observations(levels)
     whole = read_activations(policy.network, observations, SITES)
     parts = read_activations(policy.network, observations, SITES, batch=7)
     for site in SITES:
@@ -307,9 +307,9 @@ def test_first_steps_are_edited_and_no_later_ones_in_every_episode(
     policy, seen = made(name, options, family), []
     whole: list[list[int]] = []
     with applied(policy, [Recorder(site, whole), FirstSteps(Recorder(site, seen), steps)]):
-        one = rollout(policy, levels, family)
+        one = rollout(policy, levels)
         taken = len(whole)
-        rollout(policy, levels, family)
+        rollout(policy, levels)
     assert len(one.actions) == taken > 3
     assert seen == whole[:steps] + whole[taken : taken + steps]
     assert vars(policy).keys() == {"network", "rows"}
@@ -325,7 +325,7 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
     def chances(edits: list[Edit]) -> list[np.ndarray]:
         with applied(policy, edits):
             actor = policy.begin(levels)
-            seen = first_observations(family, levels)
+            seen = first_observations(levels)
             return [actor.probabilities(np.arange(24), seen, levels.start) for _ in range(3)]
 
     none, always, first = chances([]), chances([push]), chances([FirstSteps(push)])
@@ -337,7 +337,7 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
 
 
 def test_steps_are_counted_for_each_level_by_itself(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    seen = first_observations(family, levels)
+    seen = first_observations(levels)
     plain = policy.begin(levels).probabilities(np.arange(24), seen, levels.start)
     with applied(policy, [FirstSteps(Scale("block1", 3.0))]):
         actor = policy.begin(levels)
@@ -355,8 +355,8 @@ def test_a_limited_edit_may_stand_beside_and_within_others(
     outer: list[list[int]] = []
     with applied(policy, [FirstSteps(Recorder("stem", outer), 2)]):
         with applied(policy, [FirstSteps(Recorder("stem", inner))]):
-            rollout(policy, levels, family)
-        rollout(policy, levels, family)
+            rollout(policy, levels)
+        rollout(policy, levels)
     assert (len(inner), len(outer)) == (1, 4)
     assert vars(policy).keys() == {"network", "rows"}
     with pytest.raises(GoalmazeError, match="cannot last for 0 steps"):

@@ -93,7 +93,7 @@ def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     here[torch.arange(200), torch.tensor(work.goals, dtype=torch.long)] = 1
     edit = Erase("stem", eraser=fit_eraser(squares, here.flatten()))
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
-        policy.logits(np.arange(200), torch.from_numpy(observations_of(policy, family, work.levels)))
+        policy.logits(np.arange(200), torch.from_numpy(observations_of(policy, work.levels)))
     after = latest["stem"].movedim(1, -1).reshape(-1, 8)
     means = [values[here.flatten() > 0].mean(0) - values[here.flatten() == 0].mean(0) for values in (squares, after)]
     assert means[1].abs().max() < 1e-3 < 0.1 < means[0].abs().max()

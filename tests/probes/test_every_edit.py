@@ -89,7 +89,7 @@ def agent(request: pytest.FixtureRequest, family: Family) -> tuple[NetworkPolicy
 
 def three_steps(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> list[np.ndarray]:
     """Return the chances at three steps on which the agent sees the same."""
-    actor, seen = policy.begin(levels), observations_of(policy, family, levels)
+    actor, seen = policy.begin(levels), observations_of(policy, levels)
     return [actor.probabilities(np.arange(len(levels)), seen, levels.start) for _ in range(3)]
 
 
@@ -137,7 +137,7 @@ def test_all_at_once_and_through_whole_episodes_in_which_levels_finish(
     policy, site = agent
     edits = every_edit(site, levels, 0.5)
     with applied(policy, [*edits, *(FirstSteps(edit, 2) for edit in edits)]):
-        edited = rollout(policy, levels, family, seed=1)
+        edited = rollout(policy, levels, seed=1)
     assert len(np.unique(edited.steps)) > 3
 
 

@@ -96,7 +96,7 @@ def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: 
     for site, message in (("stem", "is for 5 channels, the site has 8"), ("hidden", "the site is no map")):
         edit = MinimalProjection(site, torch.ones(5), False).edit(levels.start, levels.start, 7, 7)
         with pytest.raises(GoalmazeError, match=message), applied(policy, [edit]):
-            policy.logits(np.arange(24), torch.from_numpy(first_observations(family, levels)))
+            policy.logits(np.arange(24), torch.from_numpy(first_observations(levels)))
 
 
 def test_squares_are_read_where_the_cells_are() -> None:

@@ -97,7 +97,7 @@ def test_an_answer_that_the_observation_gives_as_well_is_not_evidence(family: Fa
 def test_an_agent_is_read_at_every_kind_of_site_and_concept(policy: NetworkPolicy, family: Family) -> None:
     sites, concepts = ["block1", "hidden"], concept_names(family)
     fit, test = (
-        gather_material(policy, family, family.levels(0, np.arange(60), "moved-sign", split), sites, concepts, 0)
+        gather_material(policy, family.levels(0, np.arange(60), "moved-sign", split), sites, concepts, 0)
         for split in ("fitting", "evaluation")
     )
     looks: list[tuple[str, str, Look]] = [

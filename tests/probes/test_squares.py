@@ -75,6 +75,6 @@ def test_behind_one_convolution_a_window_of_three_moves_the_goal_exactly(
     edit = aligned_vector(work, "map", side).edit(levels.cells("exit"), targets, 7, 7)
     here = FitContext(linear, family, levels)
     with torch.inference_mode(), applied(linear, [edit]), captured(linear.network, ["map"]) as latest:
-        linear.logits(np.arange(40), torch.from_numpy(observations_of(linear, family, levels)))
+        linear.logits(np.arange(40), torch.from_numpy(observations_of(linear, levels)))
     moved = here.read(here.moved(targets), "map")
     assert bool((latest["map"] - moved).abs().max() < 1e-5) == exact

@@ -34,12 +34,12 @@ def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: 
     """Return what the site holds on `levels` under the edit that moves the goal to `targets`."""
     edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [pattern.site]) as latest:
-        policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(family, levels)))
+        policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
     return latest[pattern.site]
 
 
 def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> Tensor:
-    return read_activations(policy.network, first_observations(family, levels), [site])[site]
+    return read_activations(policy.network, first_observations(levels), [site])[site]
 
 
 def really_moved(family: Family, levels: LevelBatch, targets: Cells) -> LevelBatch:
@@ -50,10 +50,10 @@ def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, patter
     """Return the mean KL divergence of the edited agent from the agent on the levels really moved, by hand."""
     targets, rows = draw_targets(levels, seed), np.arange(len(levels))
     edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
-    moved = first_observations(family, really_moved(family, levels, targets))
+    moved = first_observations(really_moved(family, levels, targets))
     teacher = policy.probabilities(rows, moved, levels.start).astype(float)
     with applied(policy, [edit]):
-        pupil = policy.probabilities(rows, first_observations(family, levels), levels.start).astype(float)
+        pupil = policy.probabilities(rows, first_observations(levels), levels.start).astype(float)
     return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
 
 

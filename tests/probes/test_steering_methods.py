@@ -39,7 +39,7 @@ def context(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort:
 
 def seen_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edits: list[Edit]) -> np.ndarray:
     with applied(policy, edits):
-        return policy.probabilities(np.arange(len(levels)), observations_of(policy, family, levels), levels.start)
+        return policy.probabilities(np.arange(len(levels)), observations_of(policy, levels), levels.start)
 
 
 @pytest.mark.parametrize("name", list(all_methods()))

@@ -92,7 +92,7 @@ def chances(policy: NetworkPolicy, family: Family, levels: LevelBatch, table: Ce
     targets = draw_targets(levels, 0)
     edits = [] if table is None else [table.edit(levels.cells("exit"), targets, SIDE, SIDE)]
     with applied(policy, edits):
-        return policy.probabilities(np.arange(len(levels)), observations_of(policy, family, levels), levels.start)
+        return policy.probabilities(np.arange(len(levels)), observations_of(policy, levels), levels.start)
 
 
 def moved(family: Family, levels: LevelBatch) -> LevelBatch:

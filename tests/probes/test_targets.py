@@ -25,7 +25,7 @@ SURELY = 1e-6
 
 def label_cells(name: str, policy: Policy, levels: LevelBatch, family: Family, seed: int) -> Cells:
     """Return int32 [B], the cell that a concept names in every level."""
-    return label_concepts([name], policy, levels, family, seed)[name].values.numpy().astype(np.int32)
+    return label_concepts([name], policy, levels, seed)[name].values.numpy().astype(np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def test_a_target_says_nothing_about_the_luck_of_the_walk_to_it(family: Family) 
     def dependence(actions: np.ndarray) -> float:
         return float(stats.chi2_contingency(np.histogram2d(quarter, actions, bins=4)[0]).pvalue)
 
-    actions = rollout(RandomWalker(), levels, family, seed=6).actions
+    actions = rollout(RandomWalker(), levels, seed=6).actions
     assert all(dependence(actions[step]) > SURELY for step in range(2))
     assert dependence(np.where(np.arange(4000) % 10, actions[0], quarter)) < SURELY
 
@@ -115,7 +115,7 @@ def test_pursued_is_what_the_seeker_goes_to(family: Family) -> None:
 def test_pursued_is_whoever_a_walk_meets_first(family: Family) -> None:
     levels = family.levels(7, np.arange(80), "moved-sign")
     labels = label_cells(PURSUED, RandomWalker(), levels, family, 3)
-    trajectory = rollout(RandomWalker(), levels, family, seed=3)
+    trajectory = rollout(RandomWalker(), levels, seed=3)
     for b in range(80):
         path = trajectory.agent[: trajectory.steps[b] + 1, b].tolist()
         objects = {int(levels.cells("exit")[b]), int(levels.cells("sign")[b])}

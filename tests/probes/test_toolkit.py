@@ -43,7 +43,7 @@ SITE = "block1"
 def by_hand(policy: NetworkPolicy, family: Family, level: LevelBatch, cell: int) -> torch.Tensor:
     """Return float32 [4], the chances of the actions with the agent on a cell, by one forward pass of the network."""
     with torch.inference_mode():
-        seen = torch.from_numpy(observations_of(policy, family, level.started(cell)))
+        seen = torch.from_numpy(observations_of(policy, level.started(cell)))
         return torch.softmax(policy.network(seen)[0], 1)[0]
 
 
@@ -55,7 +55,7 @@ def farthest(levels: LevelBatch) -> Cells:
 
 def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     level = levels.take([2])
-    field = vector_field(policy, family, level)
+    field = vector_field(policy, level)
     assert set(field.cells) == set(np.flatnonzero(level.free()[0])) - set(level.objects[0])
     for cell, arrow in zip(field.cells, field.arrows, strict=True):
         up, right, down, left = by_hand(policy, family, level, int(cell)).tolist()
@@ -64,20 +64,20 @@ def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: F
     with pytest.raises(GoalmazeError, match="the field has no arrow at cell 0"):
         field.at(0)
     with pytest.raises(GoalmazeError, match="only one level can be splayed"):
-        vector_field(policy, family, levels)
+        vector_field(policy, levels)
 
 
 def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     level = levels.take([2])
-    before = vector_field(policy, family, level)
-    still = vector_field(policy, family, level, [toolkit.zero_ablation(SITE, [])])
+    before = vector_field(policy, level)
+    still = vector_field(policy, level, [toolkit.zero_ablation(SITE, [])])
     assert not field_change(before, still).any()
     edit = toolkit.zero_ablation(SITE, range(8))
-    after = vector_field(policy, family, level, [edit])
+    after = vector_field(policy, level, [edit])
     assert np.abs(field_change(before, after)).max() > 1e-3
     np.testing.assert_allclose(field_change(before, after), after.arrows - before.arrows)
-    np.testing.assert_array_equal(vector_field(policy, family, level).chances, before.chances)
-    other = vector_field(policy, family, levels.take([3]))
+    np.testing.assert_array_equal(vector_field(policy, level).chances, before.chances)
+    other = vector_field(policy, levels.take([3]))
     with pytest.raises(GoalmazeError, match="the two fields are of different cells"):
         field_change(before, other)
 
@@ -85,20 +85,20 @@ def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, famil
 def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     context = FitContext(policy, family, levels)
     vector = goal_vector(context, SITE)
-    ours = toolkit.cheese_vector(policy, family, levels, SITE)
+    ours = toolkit.cheese_vector(policy, levels, SITE)
     torch.testing.assert_close(ours.vector, vector.vector)
     total = torch.zeros_like(vector.vector)
     for b in range(len(levels)):
         held, missing = (
-            read_activations(policy.network, observations_of(policy, family, some.take([b])), [SITE])[SITE][0]
+            read_activations(policy.network, observations_of(policy, some.take([b])), [SITE])[SITE][0]
             for some in (levels, context.cleared())
         )
         total += held - missing
     torch.testing.assert_close(ours.vector, total / len(levels), rtol=1e-4, atol=1e-5)
     assert ours.vector.abs().max() > 0.01
-    assert not activation_difference(policy, family, levels, levels, SITE).vector.any()
+    assert not activation_difference(policy, levels, levels, SITE).vector.any()
     with pytest.raises(GoalmazeError, match="24 levels cannot be compared with 1"):
-        activation_difference(policy, family, levels, levels.take([0]), SITE)
+        activation_difference(policy, levels, levels.take([0]), SITE)
 
 
 def test_a_clamp_changes_one_pixel_of_each_level() -> None:
@@ -172,7 +172,7 @@ def test_a_heat_map_holds_geometric_means_along_the_ways(
 ) -> None:
     level = levels.take([5])
     bare = level.removed(family.goal).removed(family.cue)
-    found = heat_map(policy, family, level, int(farthest(level)[0]), None, moved=False)
+    found = heat_map(policy, level, int(farthest(level)[0]), None, moved=False)
     away = all_distances(level.walls[0])
     assert set(found.cells) == set(np.flatnonzero(level.free()[0])) - {int(level.start[0])}
     way, _ = shortest_way(bare, int(farthest(level)[0]))
@@ -181,7 +181,7 @@ def test_a_heat_map_holds_geometric_means_along_the_ways(
         chances = [float(by_hand(policy, family, bare, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
         assert score == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
         assert aside == min(away[target, c] for c in [*way, farthest(level)[0]])
-    moved = heat_map(policy, family, level, int(farthest(level)[0]), None, moved=True)
+    moved = heat_map(policy, level, int(farthest(level)[0]), None, moved=True)
     b = int(np.argmax(np.abs(moved.scores - found.scores)))
     there = bare.moved(family.goal, int(found.cells[b])).moved(family.cue, int(found.cells[b]))
     cells, actions = shortest_way(bare, int(found.cells[b]))

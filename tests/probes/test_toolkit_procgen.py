@@ -51,25 +51,25 @@ def clamped(levels: LevelBatch, cells: Cells) -> Edit:
 def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy) -> None:
     levels = FAMILY.levels(0, np.arange(6))
     level = levels.take([0])
-    before = vector_field(policy, FAMILY, level)
+    before = vector_field(policy, level)
     assert len(before.cells) == level.free().sum() - len(set(level.objects[0]))
     edit = clamped(level, level.objects[:, 0])
-    assert np.abs(field_change(before, vector_field(policy, FAMILY, level, [edit]))).max() > 1e-4
+    assert np.abs(field_change(before, vector_field(policy, level, [edit]))).max() > 1e-4
     bare = levels.removed(CHEESE)
-    cheese = cheese_vector(policy, FAMILY, levels, SITE)
-    corner = top_right_vector(policy, FAMILY, levels, opened(levels), SITE)
-    torch.testing.assert_close(cheese.vector, activation_difference(policy, FAMILY, levels, bare, SITE).vector)
+    cheese = cheese_vector(policy, levels, SITE)
+    corner = top_right_vector(policy, levels, opened(levels), SITE)
+    torch.testing.assert_close(cheese.vector, activation_difference(policy, levels, bare, SITE).vector)
     assert cheese.vector.shape == corner.vector.shape == (32, 16, 16)
     assert cheese.vector.abs().max() > 0
     assert corner.vector.abs().max() > 0
     with applied(policy, [cheese]):
-        played = rollout(policy, levels.take([0, 1]), FAMILY)
+        played = rollout(policy, levels.take([0, 1]))
     assert len(played.steps) == 2
 
 
 def test_the_cheese_vector_is_strongest_where_the_cheese_is(policy: NetworkPolicy) -> None:
     level = FAMILY.levels(0, [3])
-    vector = activation_difference(policy, FAMILY, level, level.removed(CHEESE), "embedder.block1.conv").vector
+    vector = activation_difference(policy, level, level.removed(CHEESE), "embedder.block1.conv").vector
     found = vector.abs().sum(dim=0)
     row, column = divmod(int(found.argmax()), 64)
     where = pixels_of(level, level.objects[:, 0], 64, ring=1)[0]

@@ -20,9 +20,9 @@ from goalmaze.probes.targets import draw_targets
 
 def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, targets: Cells, edits: list[Edit]) -> float:
     rows, moved = np.arange(len(levels)), levels.moved("exit", targets).moved("sign", targets)
-    teacher = policy.probabilities(rows, observations_of(policy, family, moved), levels.start).astype(float)
+    teacher = policy.probabilities(rows, observations_of(policy, moved), levels.start).astype(float)
     with applied(policy, edits):
-        seen = observations_of(policy, family, levels)
+        seen = observations_of(policy, levels)
         pupil = policy.probabilities(rows, seen, levels.start).astype(float)
     return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
 
@@ -33,7 +33,7 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
     for block in ("block1", "block2"):
         policy.network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
     targets = draw_targets(levels, 3)
-    bound = optimised_edit(policy, family, levels, targets, "block1")
+    bound = optimised_edit(policy, levels, targets, "block1")
     work = FitContext(policy, family, family.levels(7, np.arange(100), split="fitting"))
     pattern = MeanPattern().find(work, "block1").edit(levels.cells("exit"), targets, 7, 7)
     far, by_pattern, by_bound = (
@@ -48,10 +48,10 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
 
 def test_it_belongs_to_its_mazes(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     targets = draw_targets(levels, 3)
-    bound = optimised_edit(policy, family, levels, targets, "block1", updates=2)
-    again = optimised_edit(policy, family, levels, targets, "block1", updates=2)
+    bound = optimised_edit(policy, levels, targets, "block1", updates=2)
+    again = optimised_edit(policy, levels, targets, "block1", updates=2)
     assert bound.delta.equal(again.delta)
-    assert not bound.delta.equal(optimised_edit(policy, family, levels, targets, "block1", updates=2, seed=1).delta)
+    assert not bound.delta.equal(optimised_edit(policy, levels, targets, "block1", updates=2, seed=1).delta)
     assert bound.delta.shape == (24, 8, 7, 7)
 
 
@@ -59,6 +59,6 @@ def test_a_target_in_a_wall_or_an_unknown_site_is_refused(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     with pytest.raises(GoalmazeError, match=r"level 0: target \(0, 0\) lies on a wall"):
-        optimised_edit(policy, family, levels, np.zeros(24, np.int32), "block1")
+        optimised_edit(policy, levels, np.zeros(24, np.int32), "block1")
     with pytest.raises(GoalmazeError, match="unknown site"):
-        optimised_edit(policy, family, levels, draw_targets(levels, 0), "block9")
+        optimised_edit(policy, levels, draw_targets(levels, 0), "block9")

@@ -14,14 +14,14 @@ from goalmaze.envs.procgen.codec import GOAL, parse
 from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, decision_squares, opened
-from goalmaze.envs.procgen.levels import CHEESE, CORNER, ProcgenLevels, from_states, in_stock_colours, with_states
+from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels, from_states, in_stock_colours, with_states
 
-KINDS = (CHEESE, CORNER)
+FAMILY = ProcgenMaze(mode="easy")
 
 
 @pytest.fixture(scope="module")
 def levels() -> ProcgenLevels:
-    return from_states(build("easy", range(40)), KINDS)
+    return from_states(build("easy", range(40)), FAMILY)
 
 
 def walk(levels: LevelBatch, target: int) -> list[int]:
@@ -38,7 +38,7 @@ def walk(levels: LevelBatch, target: int) -> list[int]:
 
 def test_levels_say_what_the_states_say(mode: str) -> None:
     states = build(mode, range(10))
-    levels = from_states(states, KINDS)
+    levels = from_states(states, FAMILY)
     for b, state in enumerate(states):
         found = parse(state)
         np.testing.assert_array_equal(levels.walls[b, 1:-1, 1:-1], found.grid == 51)
@@ -55,9 +55,9 @@ def test_an_edit_says_in_the_bytes_what_it_says(levels: ProcgenLevels) -> None:
     cheese, mouse = int(free[-1]), int(free[0])
     edited = one.started(mouse).moved(CHEESE, cheese)
     assert isinstance(edited, ProcgenLevels)
-    again = from_states(edited.states(), KINDS)
+    again = from_states(edited.states(), FAMILY)
     assert (again.start[0], again.objects[0, 0]) == (mouse, cheese)
-    assert from_states(one.removed(CHEESE).states(), KINDS).objects[0, 0] == ABSENT  # type: ignore[attr-defined]
+    assert from_states(one.removed(CHEESE).states(), FAMILY).objects[0, 0] == ABSENT  # type: ignore[attr-defined]
     assert edited.states() != one.states()
 
 
@@ -111,7 +111,7 @@ def test_a_maze_that_is_cut_off_is_refused(levels: ProcgenLevels) -> None:
 
 def test_text_out_and_in(levels: ProcgenLevels) -> None:
     family = ProcgenMaze(mode="easy")
-    text = write_ascii(levels, family)
+    text = write_ascii(levels)
     again = with_states(read_ascii(text, family), levels.templates)
     assert again == levels
     assert again.states() == levels.states()

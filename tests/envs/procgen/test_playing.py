@@ -39,7 +39,7 @@ def policy() -> NetworkPolicy:
 def test_seekers_take_the_shortest_way() -> None:
     levels = FAMILY.levels(0, np.arange(20), "moved-sign")
     for kind, reward in ((CHEESE, 0), (SIGN, 1)):
-        played = rollout(Seeker(kind), levels, FAMILY)
+        played = rollout(Seeker(kind), levels)
         cells = levels.cells(kind)
         needed = pick(distances(levels, levels.start), cells)
         open_way = (levels.cells(CHEESE) == cells) | ~lies_on_shortest_path(
@@ -48,7 +48,7 @@ def test_seekers_take_the_shortest_way() -> None:
         np.testing.assert_array_equal(played.first_visit(cells), np.where(open_way, needed, NEVER))
         assert open_way.sum() >= 15
         np.testing.assert_array_equal(played.returns[:, reward], np.where(open_way, 10, 0))
-    lost = rollout(RandomWalker(), levels.removed(CHEESE).take(np.arange(3)), FAMILY, seed=1)
+    lost = rollout(RandomWalker(), levels.removed(CHEESE).take(np.arange(3)), seed=1)
     assert (lost.steps == 500).all()
     assert not lost.terminated.any()
 
@@ -67,8 +67,8 @@ class Recorder(NetworkPolicy):
 
 def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
     levels, agent = FAMILY.levels(1, np.arange(4)), Recorder(policy().network)
-    np.testing.assert_array_equal(observations_of(agent, FAMILY, levels), first_frames(FAMILY, levels))
-    played = rollout(agent, levels, FAMILY, seed=3)
+    np.testing.assert_array_equal(observations_of(agent, levels), first_frames(levels))
+    played = rollout(agent, levels, seed=3)
     engine, plain = Engine(4, "easy"), levels.removed(SIGN)
     assert isinstance(plain, ProcgenLevels)
     for row, state in enumerate(plain.states()):

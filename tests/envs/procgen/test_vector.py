@@ -65,7 +65,7 @@ def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetM
     env, rounds = ProcgenVectorEnv(family, 4, autoreset_mode=way), 3
     env.reset(seed=9)
     expected = family.levels(9, np.arange(4 * rounds), split=TRAINING)
-    shown = first_frames(family, expected)
+    shown = first_frames(expected)
     begun, over = np.zeros(4, int), np.zeros(4, np.bool_)
     random = np.random.default_rng(1)
     seen = env.episodes.observe().copy()
@@ -213,7 +213,7 @@ def test_a_given_level_is_played() -> None:
     family = ProcgenMaze(mode="easy")
     env, levels = ProcgenMazeEnv(family), family.levels(8, [3, 4], "goal-anywhere")
     seen, _ = env.reset(options={"levels": levels.take([1])})
-    np.testing.assert_array_equal(seen, first_frames(family, levels)[1])
+    np.testing.assert_array_equal(seen, first_frames(levels)[1])
     with pytest.raises(GoalmazeError, match="plays 17x17"):
         env.reset(options={"levels": ProcgenMaze(mode="hard").levels(0, [0])})
     with pytest.raises(GoalmazeError, match="the levels are not Procgen's"):

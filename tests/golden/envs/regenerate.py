@@ -46,7 +46,7 @@ def play(family: Family, address: dict[str, Any], number: int) -> dict[str, Any]
     levels = family.levels(address["seed"], [address["index"]], address["shift"], address["split"])
     dice = random.Random(number)
     episodes = Episodes(family, levels)
-    story: dict[str, Any] = {"level": write_ascii(levels, family).splitlines(), "hash": levels.hashes()[0]}
+    story: dict[str, Any] = {"level": write_ascii(levels).splitlines(), "hash": levels.hashes()[0]}
     story |= {"actions": [], "positions": [], "rewards": [], "terminated": [], "truncated": []}
     order = sorted(
         range(len(family.slots)), key=lambda k: (family.slots[k] != family.cue, family.slots[k] == family.goal)
