@@ -19,17 +19,20 @@ class FitContext:
 
     Attributes:
         policy: whose goal is sought.
-        family: its world.
         levels: mazes to learn from, goal and cue on one cell, kept apart from all mazes that judge.
         seed: of anything drawn.
         effort: how long a method that learns may do so, as a share of its usual updates.
     """
 
     policy: NetworkPolicy
-    family: Family
     levels: LevelBatch
     seed: int = 0
     effort: float = 1.0
+
+    @property
+    def family(self) -> Family:
+        """The family of the levels."""
+        return self.levels.family
 
     @property
     def goals(self) -> Cells:

@@ -86,7 +86,7 @@ def met_in_training(family: ProcgenMaze) -> Met:
     return Met(family.training_levels, frozenset(frames), frozenset(edited), frozenset(mazes))
 
 
-def leakage(family: ProcgenMaze, levels: ProcgenLevels, met: Met) -> Leakage:
+def leakage(levels: ProcgenLevels, met: Met) -> Leakage:
     """Return how many levels of the family training can have met."""
     return Leakage(
         len(levels),
@@ -136,7 +136,7 @@ def held_out(
         chosen = np.flatnonzero(unmet)[: count - len(seeds)]
         kept.append(levels.take(chosen))
         seeds += [part[b] for b in chosen]
-        seen.append(leakage(family, levels, met))
+        seen.append(leakage(levels, met))
         first += len(part)
     total = Leakage(
         sum(one.levels for one in seen),

@@ -291,7 +291,7 @@ def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family,
         accounts=accounts,
         own=over_levels(own, ratio),
         failing=over_levels(failing.astype(np.float64)),
-        shown=_worst(judging, np.where(failing, closest - own[:, 0], -np.inf), family),
+        shown=_worst(judging, np.where(failing, closest - own[:, 0], -np.inf)),
     )
 
 
@@ -372,7 +372,7 @@ def calibration(chances: Floats, steps: Steps) -> Calibration:
     )
 
 
-def _worst(judging: Trajectory, gaps: Floats, family: Family) -> tuple[tuple[int, str, str], ...]:
+def _worst(judging: Trajectory, gaps: Floats) -> tuple[tuple[int, str, str], ...]:
     chosen = [int(b) for b in np.argsort(-gaps, kind="stable")[:SHOWN] if np.isfinite(gaps[b])]
     return tuple((b, write_ascii(judging.levels.take([b])).rstrip(), _way(judging.actions[:, b])) for b in chosen)
 

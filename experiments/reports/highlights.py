@@ -71,7 +71,6 @@ class Played:
 
 def played_on(shift: str, trajectory: Trajectory) -> Played:
     """Return a trajectory with what came of it."""
-    family = trajectory.levels.family
     return Played(shift, trajectory, episode_outcomes(trajectory))
 
 

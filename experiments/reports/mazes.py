@@ -74,7 +74,6 @@ def maze(trajectory: Trajectory, b: int, until: int, label: str) -> Markup:
         until: how many steps to draw.
         label: what is to be seen, for those who do not see it.
     """
-    family = trajectory.levels.family
     levels = trajectory.levels
     cells = trajectory.agent[: min(until, int(trajectory.steps[b])) + 1, b]
     return Markup(

@@ -115,7 +115,7 @@ def _gallery(one: AgentFindings, telling: Highlights, already: str) -> Gallery:
     """Return the drawings of one kind of episode, without the first where it is shown already."""
     played = one.parted if telling.shift == one.parted.shift else one.as_trained
     drawings = tuple(
-        _drawing(played, one.world, episode.level, episode.until, f"level {episode.level}", episode.caption)
+        _drawing(played, episode.level, episode.until, f"level {episode.level}", episode.caption)
         for episode in telling.shown
     )
     return Gallery(
@@ -129,7 +129,7 @@ def _gallery(one: AgentFindings, telling: Highlights, already: str) -> Gallery:
     )
 
 
-def _drawing(played: Played, family: Family, level: int, until: int, heading: str, caption: str) -> Drawing:
+def _drawing(played: Played, level: int, until: int, heading: str, caption: str) -> Drawing:
     svg = mazes.maze(played.trajectory, level, until, f"maze of {heading}: {caption}")
     return Drawing(svg, heading, caption)
 
@@ -143,8 +143,8 @@ def _twice(one: AgentFindings) -> tuple[str, tuple[Drawing, ...]]:
             if before is None:
                 continue
             return telling.name, (
-                _drawing(one.as_trained, one.world, before.level, before.until, "as trained", before.caption),
-                _drawing(one.parted, one.world, shown.level, shown.until, shift_name(one.parted.shift), shown.caption),
+                _drawing(one.as_trained, before.level, before.until, "as trained", before.caption),
+                _drawing(one.parted, shown.level, shown.until, shift_name(one.parted.shift), shown.caption),
             )
     return "", ()
 
@@ -156,7 +156,7 @@ def _unexplained(one: AgentFindings, level: int) -> Drawing:
     first = str(outcomes.first[level])
     thing = {"goal": one.world.goal, "cue": one.world.cue}.get(first)
     caption = f"reached the {thing} after {until} steps" if thing else f"reached neither in {steps} steps"
-    return _drawing(one.parted, one.world, level, until, f"level {level}", caption)
+    return _drawing(one.parted, level, until, f"level {level}", caption)
 
 
 def shift_name(shift: str) -> str:

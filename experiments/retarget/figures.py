@@ -43,7 +43,7 @@ def draw_edit(policy: NetworkPolicy, task: RetargetingTask, chosen: Candidate, f
         "retarget-field": vector_fields(policy, task, int(telling[0]), chosen),
         "retarget-heat": heat_maps(policy, task, telling[:MAZES_SHOWN], chosen),
     }
-    if _held(policy, task, task.levels, 0, chosen.edits(task)[0].site).dim() == 3:
+    if _held(policy, task.levels, 0, chosen.edits(task)[0].site).dim() == 3:
         figures["retarget-activations"] = activation_maps(policy, task, int(telling[0]), chosen)
     return save_figures(figures, folder)
 
@@ -143,9 +143,9 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen
     """Return the channels of the edited site that the edit changes most in maze b: before, after, goal really moved."""
     edits = chosen.edits(task)
     site = edits[0].site
-    plain = _held(policy, task, task.levels, b, site)
-    edited = _held(policy, task, task.levels, b, site, edits)
-    moved = _held(policy, task, task.seen_moved(), b, site)
+    plain = _held(policy, task.levels, b, site)
+    edited = _held(policy, task.levels, b, site, edits)
+    moved = _held(policy, task.seen_moved(), b, site)
     order = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN]
     figure = Figure(figsize=(1.55 * len(order) + 0.9, 6.2))
     axes = figure.subplots(
@@ -172,9 +172,7 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen
     return figure
 
 
-def _held(
-    policy: NetworkPolicy, task: RetargetingTask, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()
-) -> Tensor:
+def _held(policy: NetworkPolicy, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()) -> Tensor:
     """Return float32 [C, H, W], what a site holds in maze b before the first step, edited as said."""
     seen = torch.from_numpy(observations_of(policy, levels.take([b])))
     with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:

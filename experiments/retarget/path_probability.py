@@ -42,7 +42,6 @@ def path_chances(
         targets: int32 [B].
         edits: in force while it walks.
     """
-    family = levels.family
     if isinstance(policy.network, RecurrentNetwork):
         return np.full(len(levels), np.nan)
     to_target, from_start = distances(levels, targets), distances(levels, levels.start)
@@ -57,7 +56,6 @@ def path_chances(
 
 def _chances_on(policy: NetworkPolicy, levels: LevelBatch, cells: NDArray[np.bool_], edits: Sequence[Edit]) -> Chances:
     """Return float64 [B, H*W, 4], the chances of moves with the agent on each of some cells bool [B, H*W], else 0."""
-    family = levels.family
     found = np.zeros((*cells.shape, len(ACTIONS)))
     rows, places = np.nonzero(cells)
     lasting = [edit for edit in edits if not isinstance(edit, FirstSteps)]

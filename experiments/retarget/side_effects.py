@@ -79,7 +79,7 @@ class Effects:
 
 def side_effects(policy: NetworkPolicy, task: RetargetingTask, found: Found, strength: float = 1.0) -> Effects:
     """Return what an edit does besides steering, on the mazes of an errand."""
-    family, seed = task.family, task.seed
+    seed = task.seed
     before = rollout(policy, task.levels, seed=seed)
     moved = rollout(policy, task.seen_moved(), seed=seed)
     home = task.stay()

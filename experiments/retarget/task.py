@@ -38,18 +38,21 @@ class RetargetingTask:
     """Mazes in which an agent is to reach a target that nothing it sees marks.
 
     Attributes:
-        family: the world.
         levels: B mazes, the cue on the goal.
         targets: int32 [B], the cells to reach.
         off_path: bool [B], True where the goal lies on no shortest path to the target.
         seed: of the sampled actions; every condition is judged with equal luck.
     """
 
-    family: Family
     levels: LevelBatch
     targets: Cells
     off_path: Bools
     seed: int
+
+    @property
+    def family(self) -> Family:
+        """The family of the levels."""
+        return self.levels.family
 
     @property
     def goals(self) -> Cells:

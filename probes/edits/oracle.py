@@ -48,12 +48,11 @@ def optimised_edit(
     Raises:
         GoalmazeError: the site is unknown, or a target is on a wall or outside.
     """
-    family = levels.family
     check_targets(levels, targets)
     held = read_activations(policy.network, observations_of(policy, levels), [site])[site]
     delta = torch.zeros_like(held).requires_grad_()
     rectified = is_rectified(held)
-    scale = float(held.std())
+    scale, family = float(held.std()), levels.family
     optimiser = torch.optim.Adam([delta], LEARNING_RATE * max(scale, 1e-6))
     rows = np.arange(len(levels))
     for update in range(updates):
@@ -72,5 +71,4 @@ def optimised_edit(
 
 
 def _seen(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
-    family = levels.family
     return torch.from_numpy(observations_of(policy, levels).copy())

@@ -71,7 +71,6 @@ def patch_from(policy: NetworkPolicy, levels: LevelBatch, site: str, channels: S
     Raises:
         GoalmazeError: a level is none, for example because its goal lies on a wall.
     """
-    family = levels.family
     levels.check()
     source = read_activations(policy.network, observations_of(policy, levels), [site])[site]
     return Patch(site, source=source, channels=None if channels is None else tuple(channels))

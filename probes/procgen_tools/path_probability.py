@@ -79,7 +79,6 @@ def heat_map(
 
     Args:
         policy: who acts.
-        family: of the level.
         level: a batch of one.
         corner: the cell whose way distances are counted from, such as that in the top right corner.
         edit_for: the edit to judge; None for none.
@@ -121,7 +120,6 @@ def _scores(
 
 
 def _acting(policy: NetworkPolicy, levels: LevelBatch, edits: Sequence[Edit]) -> Probabilities:
-    family = levels.family
     seen = observations_of(policy, levels)
     with applied(policy, edits):
         return policy.probabilities(np.arange(len(levels)), seen, levels.start)

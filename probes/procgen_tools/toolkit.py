@@ -92,7 +92,6 @@ def vector_field(policy: NetworkPolicy, level: LevelBatch, edits: Sequence[Edit]
     Raises:
         GoalmazeError: the batch holds more than one level, or an edit does not fit.
     """
-    family = level.family
     splayed = level.splayed(AGENT)
     seen = observations_of(policy, splayed)
     with applied(policy, edits):
@@ -122,8 +121,7 @@ class PictureVector(SteeringVector):
 
 def cheese_vector(policy: NetworkPolicy, levels: LevelBatch, site: str) -> PictureVector:
     """Return what the goal and its cue add to a site, the mean over levels; a strength of -1 takes them away."""
-    family = levels.family
-    return activation_difference(policy, levels, levels.removed(family.goal).removed(family.cue), site)
+    return activation_difference(policy, levels, levels.removed(levels.family.goal).removed(levels.family.cue), site)
 
 
 def top_right_vector(policy: NetworkPolicy, levels: LevelBatch, opened: LevelBatch, site: str) -> PictureVector:
@@ -136,7 +134,6 @@ def top_right_vector(policy: NetworkPolicy, levels: LevelBatch, opened: LevelBat
         opened: the same with that way, as `goalmaze.envs.procgen.fields.opened` digs it.
         site: where.
     """
-    family = levels.family
     return activation_difference(policy, opened, levels, site)
 
 
@@ -153,7 +150,6 @@ def activation_difference(policy: NetworkPolicy, present: LevelBatch, absent: Le
     Raises:
         GoalmazeError: the batches differ in length, or the site is unknown.
     """
-    family = present.family
     if len(present) != len(absent):
         raise GoalmazeError(f"{len(present)} levels cannot be compared with {len(absent)}: give each of them twice")
     held, missing = (

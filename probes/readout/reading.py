@@ -132,7 +132,6 @@ def gather_material(
     Raises:
         GoalmazeError: a site or a concept is unknown.
     """
-    family = levels.family
     seen = observations_of(policy, levels).copy()
     return ProbeData(
         levels,

@@ -42,12 +42,12 @@ def cell_of(picture: NDArray[np.uint8], cell: int, pixels: int) -> NDArray[np.in
 
 
 def drawn(pixels: int, **more: object) -> NDArray[np.uint8]:
-    levels, family = hall()
+    levels, _ = hall()
     return frame(levels, 0, START, pixels=pixels, **more)  # type: ignore[arg-type]
 
 
 def drawn_at(agent: int, pixels: int, **more: object) -> NDArray[np.uint8]:
-    levels, family = hall()
+    levels, _ = hall()
     return frame(levels, 0, agent, pixels=pixels, **more)  # type: ignore[arg-type]
 
 
@@ -184,7 +184,7 @@ def test_exit_and_sign_on_one_cell_show_both() -> None:
 
 @pytest.mark.parametrize("pixels", SIZES)
 def test_the_agent_is_drawn_where_it_stands_and_nowhere_else(pixels: int) -> None:
-    levels, family = hall()
+    levels, _ = hall()
     moved = frame(levels, 0, np.int32(FAR), pixels=pixels)
     assert changed_cells(drawn(pixels), moved, pixels) == {START, FAR}
     nobody = frame(levels, 0, ABSENT, pixels=pixels)
@@ -195,7 +195,7 @@ def test_the_agent_is_drawn_where_it_stands_and_nowhere_else(pixels: int) -> Non
 def test_a_target_is_ringed_and_absent_things_are_not_drawn(pixels: int) -> None:
     assert changed_cells(drawn(pixels), drawn(pixels, target=EXIT), pixels) == {EXIT}
     assert changed_cells(drawn(pixels), drawn(pixels, target=ABSENT), pixels) == set()
-    levels, family = hall()
+    levels, _ = hall()
     without = frame(levels.removed("sign").removed("exit"), 0, START, pixels=pixels)
     assert changed_cells(drawn(pixels), without, pixels) == {EXIT, SIGN}
 

@@ -61,7 +61,6 @@ def walk(picture: str, cells: list[tuple[int, int]]) -> Trajectory:
 
 
 def first(trajectory: Trajectory) -> metrics.Outcomes:
-    family = make_family("GreenExit", {"size": 7})
     return metrics.outcomes(trajectory.first_visit(trajectory.levels.cells("exit")), metrics.cue_visits(trajectory))
 
 
@@ -140,18 +139,15 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
     ],
 )
 def test_cues_that_no_goal_needs_are_counted(order: list[str], wanted: int, counted: int) -> None:
-    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
     rate = metrics.needless_cues(collect(order, keys=4, chests=2))
     assert (rate.levels, rate.value if rate.levels else 0) == (counted, wanted)
 
 
 def test_where_every_key_is_needed_none_is_needless() -> None:
-    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
     assert metrics.needless_cues(collect(["key0", "key1"], keys=2, chests=4)).levels == 0
 
 
 def test_cued_means_all_that_the_cue_offers() -> None:
-    family = make_family("KeysChests", {"size": 9, "few": 2, "many": 4})
     assert metrics.cued(collect(["key0", "key1"], keys=2, chests=4)).all()
     assert not metrics.cued(collect(["key0"], keys=2, chests=4)).any()
     assert not metrics.cued(collect([], keys=0, chests=2)).any()

@@ -100,7 +100,6 @@ def test_the_chance_of_the_shortest_way_is_that_of_all_of_them(
 
 def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: NetworkPolicy) -> None:
     task = draw_retargeting_task(make_family("GreenExit", {"size": 7, "braid": 0.0}), 60, 0)
-    family = task.family
     blocked = ~task.off_path
     assert blocked.any()
     found = path_chances(policy, task.levels, task.goals, task.targets)
