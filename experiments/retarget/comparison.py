@@ -173,7 +173,7 @@ def run(config: RetargetConfig) -> RetargetReport:
 
 def make_fit_context(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> FitContext:
     """Return the mazes, the cue on the goal, and the policy that steering methods learn from."""
-    return FitContext(policy, family, united_levels(family, levels, seed, FITTING), seed)
+    return FitContext(policy, united_levels(family, levels, seed, FITTING), seed)
 
 
 def _target_rate(task: RetargetingTask, policy: NetworkPolicy, found: Found, strength: float) -> float:

@@ -116,7 +116,7 @@ def draw_retargeting_task(family: Family, levels: int, seed: int, split: str = E
     """Return an errand on the first `levels` mazes of a seed and split, with a random reachable target in each."""
     batch = united_levels(family, levels, seed, split)
     targets = draw_targets(batch, seed)
-    return RetargetingTask(family, batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
+    return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
 
 
 def united_levels(family: Family, levels: int, seed: int, split: str) -> LevelBatch:
