@@ -1,34 +1,177 @@
-"""Results as text: aligned tables and plain data for JSON."""
+"""Tables of results: aligned text that fits the terminal, CSV, LaTeX, HTML and data frames from the same rows."""
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import html
+import io
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from goalmaze.experiments.statistics.intervals import Rate
 
+GAP = "  "
+MIN_PROSE_WIDTH = 24
+"""Narrowest column of prose before a table is cut into parts instead, in characters."""
+
+
+@runtime_checkable
+class Interval(Protocol):
+    """An estimate with the ends of its interval, such as a rate over levels."""
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows under headers.
+
+    Attributes:
+        headers: the name of each column.
+        rows: the cells; an `Interval` prints as value and interval and becomes three columns in CSV and data frames.
+        title: one line above the table.
+    """
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    title: str = ""
+
+    def text(self, width: int | None = None) -> str:
+        """Return the table aligned: numbers to the right, words to the left.
+
+        A last column of prose is wrapped where the table is wider than `width` characters. A table that is too wide
+        without one is cut into parts that each repeat the first column.
+        """
+        cells = [[str(cell) for cell in row] for row in (self.headers, *self.rows)]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(self.headers))]
+        left = [column == 0 or self._is_prose(column) for column in range(len(self.headers))]
+        if width is not None and _total(widths) > width:
+            room = width - _total(widths[:-1]) - len(GAP)
+            if len(widths) > 1 and left[-1] and room >= MIN_PROSE_WIDTH:
+                widths[-1] = room
+            else:
+                return "\n\n".join([self.title] * bool(self.title) + self._parts(cells, widths, left, width))
+        return "\n".join([self.title] * bool(self.title) + [_aligned(cells, widths, left)])
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dictionary per row; an interval gives three entries: NAME, "NAME low" and "NAME high"."""
+        return [
+            {
+                name: value
+                for header, cell in zip(self.headers, row, strict=True)
+                for name, value in _plain(header, cell)
+            }
+            for row in self.rows
+        ]
+
+    def csv(self) -> str:
+        """Return the table as comma-separated values, with a header line."""
+        records = self.records()
+        columns = list(dict.fromkeys(name for record in records for name in record)) or list(self.headers)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """Return the table as a LaTeX `tabular` of the package booktabs."""
+        columns = "".join("l" if column == 0 or self._is_prose(column) else "r" for column in range(len(self.headers)))
+        lines = [" & ".join(_escaped(str(cell)) for cell in row) + r" \\" for row in (self.headers, *self.rows)]
+        body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
+        comment = [f"% {self.title}"] if self.title else []
+        return "\n".join([*comment, rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]) + "\n"
+
+    def html(self) -> str:
+        """Return the table as HTML."""
+        head = "".join(f"<th>{html.escape(header)}</th>" for header in self.headers)
+        rows = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in self.rows]
+        caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _is_prose(self, column: int) -> bool:
+        """Return whether a column holds words; empty cells and dashes have no say."""
+        cells = [str(row[column]).strip() for row in self.rows]
+        return any(cell and not (cell[0].isdigit() or cell[0] in "-+.<–—×%[(") and cell != "nan" for cell in cells)
+
+    def _parts(self, cells: list[list[str]], widths: list[int], left: list[bool], width: int) -> list[str]:
+        parts, column = [], 1
+        while column < len(widths):
+            chosen = [0, column]
+            column += 1
+            while column < len(widths) and _total([widths[c] for c in (*chosen, column)]) <= width:
+                chosen.append(column)
+                column += 1
+            part = [[row[c] for c in chosen] for row in cells]
+            parts.append(_aligned(part, [widths[c] for c in chosen], [left[c] for c in chosen]))
+        return parts
+
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return an aligned table; the first column to the left, numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in (headers, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    return "\n".join(
-        [lines[0].rstrip(), "  ".join("─" * width for width in widths), *(line.rstrip() for line in lines[1:])]
-    )
+    """Return an aligned table of any width as text."""
+    return Table(headers, rows).text()
 
 
 def number(value: float, digits: int = 4) -> float | None:
-    """Return a number for JSON, rounded; None where it is not a number, which JSON cannot say."""
+    """Return a number for JSON, rounded; None where it is not a number, which JSON cannot express."""
     return None if math.isnan(value) else round(value, digits)
 
 
-def interval(share: Rate) -> dict[str, float | int | None]:
-    """Return low and high end and number of levels of a rate, for JSON."""
-    return {"low": number(share.low), "high": number(share.high), "levels": share.levels}
+def interval(rate: Rate) -> dict[str, float | int | None]:
+    """Return the ends of a rate's interval and its number of levels, for JSON."""
+    return {"low": number(rate.low), "high": number(rate.high), "levels": rate.levels}
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequence[bool]) -> str:
+    """Return rows, the first of them headers, as lines; the last column is wrapped to its width."""
+    lines = []
+    for row in cells:
+        wrapped = textwrap.wrap(row[-1], widths[-1], break_on_hyphens=False) if len(row[-1]) > widths[-1] else [row[-1]]
+        padded = [
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip([*row[:-1], wrapped[0]], widths, left, strict=True)
+        ]
+        lines.append(GAP.join(padded).rstrip())
+        indent = " " * (_total(widths) - widths[-1])
+        lines += [indent + more for more in wrapped[1:]]
+    return "\n".join([lines[0], GAP.join("─" * width for width in widths), *lines[1:]])
+
+
+def _plain(header: str, cell: object) -> list[tuple[str, object]]:
+    if isinstance(cell, Interval):
+        return [(header, cell.value), (f"{header} low", cell.low), (f"{header} high", cell.high)]
+    return [(header, cell if isinstance(cell, (int, float, bool)) or cell is None else str(cell))]
+
+
+LATEX_ESCAPES: Mapping[str, str] = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "—": "---",
+    "×": r"$\times$",
+    "<": r"$<$",
+    ">": r"$>$",
+} | {character: "\\" + character for character in "&%$#_{}"}
+
+
+def _escaped(text: str) -> str:
+    return "".join(LATEX_ESCAPES.get(character, character) for character in text)

@@ -1,0 +1,116 @@
+"""What commands and the Python API return: plain data, and paragraphs and tables for a person."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import html
+import importlib.metadata
+import importlib.util
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.tables import Table
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultHeader:
+    """What a result was measured on.
+
+    Attributes:
+        agent: its name.
+        family: the family of the levels.
+        size: rows and columns of the mazes, in cells.
+        levels: number of held-out evaluation levels.
+        seed: of the levels and of the sampled actions.
+    """
+
+    agent: str
+    family: str
+    size: int
+    levels: int
+    seed: int
+
+    def json(self) -> dict[str, Any]:
+        """Return the header as plain data."""
+        return dataclasses.asdict(self)
+
+
+class Result(abc.ABC):
+    """A result that prints in a terminal and a notebook and can be exported.
+
+    A subclass gives `json` and `blocks`; text, HTML, CSV, LaTeX and data frames follow from them.
+    """
+
+    @abc.abstractmethod
+    def json(self) -> dict[str, Any]:
+        """Return the result as plain data that `json.dumps` takes."""
+
+    @abc.abstractmethod
+    def blocks(self) -> Sequence[str | Table]:
+        """Return paragraphs and tables in reading order."""
+
+    def tables(self) -> list[Table]:
+        """Return the tables alone."""
+        return [block for block in self.blocks() if isinstance(block, Table)]
+
+    def text(self, width: int | None = None) -> str:
+        """Return the result for a person; lines hold at most `width` characters where it is given."""
+        return "\n\n".join(_laid_out(block, width) for block in self.blocks())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        """Return the result for a notebook."""
+        parts = [
+            block.html() if isinstance(block, Table) else f"<p>{html.escape(block)}</p>" for block in self.blocks()
+        ]
+        return "".join(parts)
+
+    def csv(self) -> str:
+        """Return all tables as comma-separated values, separated by empty lines."""
+        return "\n".join(table.csv() for table in self._some_tables())
+
+    def latex(self) -> str:
+        """Return all tables as LaTeX, separated by empty lines."""
+        return "\n".join(table.latex() for table in self._some_tables())
+
+    def to_frame(self, table: int = 0) -> pandas.DataFrame:
+        """Return one of the tables, the first by default, as a pandas data frame.
+
+        Raises:
+            GoalmazeError: pandas is not installed, or there is no such table.
+        """
+        tables = self._some_tables()
+        if not 0 <= table < len(tables):
+            raise GoalmazeError(f"table is {table}: this result has {len(tables)}, numbered from 0")
+        if importlib.util.find_spec("pandas") is None:
+            raise GoalmazeError("to_frame needs pandas; install it with: pip install 'goalmaze[pandas]'")
+        import pandas
+
+        return pandas.DataFrame.from_records(tables[table].records())
+
+    def _some_tables(self) -> list[Table]:
+        tables = self.tables()
+        if not tables:
+            raise GoalmazeError("this result has no table; use --json or .json()")
+        return tables
+
+
+def version() -> str:
+    """Return the version of goalmaze that is running."""
+    return importlib.metadata.version("goalmaze")
+
+
+def _laid_out(block: str | Table, width: int | None) -> str:
+    if isinstance(block, Table):
+        return block.text(width)
+    if width is None:
+        return block
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) or "" for line in block.splitlines())
