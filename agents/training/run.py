@@ -144,6 +144,10 @@ def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         return recipe_from(content["recipe"]), content.get("environment", {})
     except OSError as error:
         raise GoalmazeError(f"{folder} is no run folder: cannot read {path}: {error.strerror}") from None
+    except GoalmazeError as error:
+        raise GoalmazeError(
+            f"recipe {path} does not fit this version of goalmaze: {error}; update goalmaze, or restore the file"
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train anew") from None
 
