@@ -16,7 +16,7 @@ from torch import Tensor
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.training import training_state
-from goalmaze.agents.training.checkpoint_schedule import series
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import LOG, RECIPE, FinishedError, read_recipe, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
@@ -92,8 +92,8 @@ def test_a_finished_run_loads_with_its_checkpoints() -> None:
     folder = GOLDEN / "finished"
     agent = load_agent(str(folder))
     assert (agent.family.name, agent.header.steps, agent.header.version) == ("GreenExit", 2048, "0.1.0")
-    assert list(series(folder)) == [0, 128, 256, 512, 1024]
-    for steps, path in series(folder).items():
+    assert list(checkpoint_series(folder)) == [0, 128, 256, 512, 1024]
+    for steps, path in checkpoint_series(folder).items():
         assert load_checkpoint(path)[2].steps == steps
     recipe, environment = read_recipe(folder)
     assert (recipe.steps, recipe.envs, recipe.seed, recipe.parameters["size"]) == (2048, 8, 3, 5)
@@ -113,7 +113,7 @@ def test_every_agent_of_the_old_zoo_loads_with_the_header_it_had() -> None:
         check_files(name)
         assert load_agent(f"zoo:{name}").header.digest == digest
         assert read_recipe(zoo_folder(name))[0].seed >= 0
-        for path in series(zoo_folder(name)).values():
+        for path in checkpoint_series(zoo_folder(name)).values():
             load_checkpoint(path)
 
 

@@ -21,7 +21,7 @@ from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
 from goalmaze.experiments.evaluate.setup import cohorts
-from goalmaze.experiments.live.agent_store import Desk
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import read_link, write_link
 from goalmaze.experiments.reports.training_log import origin
 from goalmaze.experiments.train.command import REPORT, resolve
@@ -182,7 +182,7 @@ def test_an_import_is_recorded_as_before(tmp_path: Path, capsys: pytest.CaptureF
 def test_old_scenes_open() -> None:
     links = (GOLDEN / "scenes.txt").read_text().split()
     scenes = [read_link(link) for link in links]
-    store = Desk("zoo:green-exit")
+    store = AgentStore("zoo:green-exit")
     numbered, drawn, *others = [store.completed(scene) for scene in scenes]
     assert (numbered.size, numbered.shift, numbered.seed, numbered.index, numbered.target) == (
         9,
@@ -203,6 +203,6 @@ def test_a_damaged_link_and_one_of_the_future_are_refused() -> None:
     link = (GOLDEN / "scenes.txt").read_text().split()[0]
     future = base64.urlsafe_b64encode(b'{"agent":"zoo:green-exit","gravity":1}').decode()
     for bad in (link[:20] + "!" + link[21:], link[1:], future):
-        with pytest.raises(GoalmazeError, match="no scene in this link .*; copy it again from the page") as error:
+        with pytest.raises(GoalmazeError, match=r"no scene in this link .*; copy it again from the page") as error:
             read_link(bad)
         assert len(str(error.value).splitlines()) == 1
