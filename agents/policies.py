@@ -31,23 +31,31 @@ PROCGEN_MOVES = ((5,), (6, 7, 8), (3,), (0, 1, 2))
 
 
 class Actor(Protocol):
-    """A policy at work on one batch of levels; it may keep a memory for each level."""
+    """Acts in one batch of episodes. It may keep a memory for each of them."""
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         """Return float32 [b, 4], each action's probability.
 
         Args:
-            rows: int [b], which of the batch's levels the other arguments are about.
-            observations: uint8 [b, C, H, W], or as the policy's view draws them.
-            agent: int32 [b], cells.
+            rows: int [b], indices of the b levels whose episodes are under way.
+            observations: uint8 [b, C, H, W], or the shape of the policy's view.
+            agent: int32 [b], the agents' cells.
         """
 
 
 class Policy(Protocol):
-    """Anything that acts in mazes."""
+    """Anything that can act in mazes: a trained network, a scripted baseline, or a class of your own."""
 
     def begin(self, levels: LevelBatch) -> Actor:
-        """Return an actor for new episodes on these levels."""
+        """Return an actor for one new episode on each level.
+
+        The rollout loop calls this once per rollout. What must not outlast the episodes, such as the hidden state of a
+        recurrent network or the distances to a scripted agent's goal, belongs to the actor and not to the policy. A
+        policy without such a state may return itself.
+
+        Args:
+            levels: B levels; the `rows` that the actor receives later index them.
+        """
 
 
 @runtime_checkable
@@ -90,11 +98,11 @@ class NetworkPolicy:
         return cast(Tensor, logits.float())
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], the softmax of the network's logits, as chances of our actions."""
+        """Return float32 [b, 4], the probability of each move; see `move_probabilities`."""
         seen, ends = torch.from_numpy(observations), range(0, len(rows), PASS)
         with torch.inference_mode():
             parts = [self.logits(rows[at : at + PASS], seen[at : at + PASS]) for at in ends]
-            return action_probabilities(torch.cat(parts))
+            return move_probabilities(torch.cat(parts))
 
     @contextmanager
     def about(self, rows: Rows) -> Iterator[None]:
@@ -125,18 +133,21 @@ class RecurrentActor:
             places = torch.from_numpy(rows)
             logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[places])
             self.memory[places] = memory
-            return action_probabilities(logits.float())
+            return move_probabilities(logits.float())
 
 
-def action_probabilities(logits: Tensor) -> Probabilities:
-    """Return float32 [b, 4], the chances of up, right, down, left, from logits [b, 4] or those of Procgen [b, 15].
+def move_probabilities(logits: Tensor) -> Probabilities:
+    """Return float32 [b, 4], the probabilities of moving up, right, down and left.
 
-    Procgen moves the same way on several actions, whose chances are summed, and stays on others. Here every action
-    moves, so these are the chances given that it does; an agent without memory goes the same ways then, only sooner.
+    Several of Procgen's actions move in the same direction: their probabilities are summed. Its other actions do not
+    move: the four results are conditional on moving. An agent without memory then takes the same paths in fewer steps.
+
+    Args:
+        logits: float32 [b, 4], or [b, 15] over Procgen's actions.
     """
-    chances = torch.softmax(logits, dim=1)
-    if chances.shape[1] == PROCGEN_ACTIONS:
-        moves = torch.stack([chances[:, list(group)].sum(1) for group in PROCGEN_MOVES], 1)
-        chances = moves / moves.sum(1, keepdim=True)
-    result: Probabilities = chances.numpy()
+    probabilities = torch.softmax(logits, dim=1)
+    if probabilities.shape[1] == PROCGEN_ACTIONS:
+        moves = torch.stack([probabilities[:, list(group)].sum(1) for group in PROCGEN_MOVES], 1)
+        probabilities = moves / moves.sum(1, keepdim=True)
+    result: Probabilities = probabilities.numpy()
     return result

@@ -1,7 +1,7 @@
-"""The one loop behind evaluation, probing, retargeting and viewing: a policy on levels, whole or step by step.
+"""The rollout loop of evaluation, probing, retargeting and the live page: a policy on levels, at once or step by step.
 
-Chance is addressed by (seed, row, step): a row of a batch gets the same luck whatever the other rows do, and an edited
-and an unedited agent are compared under equal luck.
+Each random number depends on (seed, row, step) alone. A level's episode is therefore the same whatever the other levels
+of the batch do, and an edited and an unedited agent are compared under equal random numbers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.levels import Family, LevelBatch
 
 NEVER = 2**28
-"""The step at which something that never happened is said to have happened."""
+"""The step number that stands for "did not happen"."""
 
 
 @runtime_checkable
@@ -39,7 +39,7 @@ def begin_episodes(levels: LevelBatch) -> Episodes:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Moment:
+class StepRecord:
     """One step of a batch of episodes.
 
     Attributes:
@@ -72,7 +72,7 @@ class Trajectory:
             further.
         returns: float32 [B, 2], true and cue return, not discounted.
         rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
-        chances: float32 [T, B], how likely the policy was to take the action it took; 0 after the end.
+        action_probabilities: float32 [T, B], the policy's probability of the action it took; 0 after the end.
     """
 
     levels: LevelBatch
@@ -82,7 +82,12 @@ class Trajectory:
     terminated: Bools
     returns: NDArray[np.float32]
     rewards: NDArray[np.float32]
-    chances: NDArray[np.float32]
+    action_probabilities: NDArray[np.float32]
+
+    @property
+    def family(self) -> Family:
+        """The family of the levels."""
+        return self.levels.family
 
     def first_visit(self, cells: Cells) -> Cells:
         """Return int32 [B], the step after which the agent first stood on `cells` [B]; `NEVER` if it did not."""
@@ -97,19 +102,18 @@ def stepwise(
     seed: int = 0,
     greedy: bool = False,
     until: Cells | None = None,
-) -> Iterator[Moment]:
-    """Yield the moments of one episode per level until all have ended.
+) -> Iterator[StepRecord]:
+    """Play one episode on every level and yield each step of the batch until all episodes have ended.
 
     Args:
-        policy: who acts.
+        policy: what acts.
         levels: B levels.
-        family: whose rules hold.
         seed: of the sampled actions.
         greedy: take the likeliest action instead of sampling.
-        until: int32 [B], cells; an episode is not followed any further once a step has led there.
+        until: int32 [B], cells; an episode stops when its agent arrives there.
 
     Raises:
-        GoalmazeError: there are no levels, or the policy cannot see levels of this family and size.
+        GoalmazeError: there are no levels, or the policy has no observations of this family and size.
     """
     batch = len(levels)
     if not batch:
@@ -123,17 +127,16 @@ def stepwise(
     step = 0
     while active.any():
         rows = np.flatnonzero(active)
-        chances = actor.probabilities(rows, observe()[rows], episodes.agent[rows])
-        chosen = chances.argmax(axis=1) if greedy else _sample(chances, seed, rows, step)
+        given = actor.probabilities(rows, observe()[rows], episodes.agent[rows])
         actions = np.full(batch, -1, np.int8)
-        actions[rows] = chosen
-        probabilities = np.zeros((batch, chances.shape[1]), np.float32)
-        probabilities[rows] = chances
+        actions[rows] = given.argmax(axis=1) if greedy else _sample(given, seed, rows, step)
+        probabilities = np.zeros((batch, given.shape[1]), np.float32)
+        probabilities[rows] = given
         episodes.step(actions)
         agent = np.where(active, episodes.agent, agent)
         terminated |= active & episodes.terminated
         rewards = np.where(active[:, None], episodes.rewards, 0).astype(np.float32)
-        yield Moment(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
+        yield StepRecord(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
         active &= ~episodes.done
         if until is not None:
             active &= agent != until
@@ -149,20 +152,20 @@ def rollout(
     until: Cells | None = None,
 ) -> Trajectory:
     """Play one episode on every level and return what happened; arguments as `stepwise`."""
-    moments, chances, everyone = [], [], np.arange(len(levels))
-    for moment in stepwise(policy, levels, seed=seed, greedy=greedy, until=until):
-        chances.append(np.where(moment.active, moment.probabilities[everyone, moment.actions], 0))
-        moments.append(moment)
-    rewards = np.stack([moment.rewards for moment in moments])
+    records, action_probabilities, every_row = [], [], np.arange(len(levels))
+    for record in stepwise(policy, levels, seed=seed, greedy=greedy, until=until):
+        action_probabilities.append(np.where(record.active, record.probabilities[every_row, record.actions], 0))
+        records.append(record)
+    rewards = np.stack([record.rewards for record in records])
     return Trajectory(
         levels=levels,
-        agent=np.stack([levels.start, *(moment.agent for moment in moments)]),
-        actions=np.stack([moment.actions for moment in moments]),
-        steps=np.sum([moment.active for moment in moments], axis=0, dtype=np.int32),
-        terminated=moments[-1].terminated,
+        agent=np.stack([levels.start, *(record.agent for record in records)]),
+        actions=np.stack([record.actions for record in records]),
+        steps=np.sum([record.active for record in records], axis=0, dtype=np.int32),
+        terminated=records[-1].terminated,
         returns=rewards.sum(axis=0, dtype=np.float32),
         rewards=rewards,
-        chances=np.stack(chances),
+        action_probabilities=np.stack(action_probabilities),
     )
 
 
@@ -187,10 +190,12 @@ def observations_of(policy: Policy, levels: LevelBatch) -> Observations:
     return seen_by(policy, begin_episodes(levels))()
 
 
-def _sample(chances: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:
-    luck = np.empty(len(rows))
-    uniforms(seed, rows, step, luck)
-    ladder = np.cumsum(chances, axis=1, dtype=np.float64)
-    rungs: NDArray[np.intp] = (luck[:, None] * ladder[:, -1:] >= ladder).sum(axis=1)
-    chosen: NDArray[np.intp] = np.minimum(rungs, chances.shape[1] - 1)
-    return chosen
+def _sample(probabilities: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:
+    """Return int [b], actions drawn by inverting the cumulative distribution of probabilities [b, A]."""
+    draws = np.empty(len(rows))
+    uniforms(seed, rows, step, draws)
+    cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)
+    # Scaling by the last entry allows for probabilities that do not sum to exactly 1 in float32.
+    actions: NDArray[np.intp] = (draws[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
+    last: NDArray[np.intp] = np.minimum(actions, probabilities.shape[1] - 1)
+    return last

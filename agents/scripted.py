@@ -36,8 +36,8 @@ class _Seeker:
         there = self.distance[rows[:, None], agent[:, None] + moves]
         closer = (there < here[:, None]) & (here < UNREACHABLE)[:, None]
         closer |= ~closer.any(axis=1, keepdims=True)
-        chances: Probabilities = (closer / closer.sum(axis=1, keepdims=True)).astype(np.float32)
-        return chances
+        probabilities: Probabilities = (closer / closer.sum(axis=1, keepdims=True)).astype(np.float32)
+        return probabilities
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,7 +78,7 @@ def decisions(trajectory: Trajectory) -> Decisions:
     Raises:
         GoalmazeError: goal or cue moves.
     """
-    family = trajectory.levels.family
+    family = trajectory.family
     require_standing(family)
     levels = trajectory.levels
     goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)

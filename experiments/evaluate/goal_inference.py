@@ -280,7 +280,9 @@ def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family,
         )
         for account, p_value in zip(order, [1.0, *p_values], strict=True)
     )
-    own = steps.by_level(-np.log(np.maximum(judging.chances[steps.times, steps.rows].astype(np.float64), 1e-12)))
+    own = steps.by_level(
+        -np.log(np.maximum(judging.action_probabilities[steps.times, steps.rows].astype(np.float64), 1e-12))
+    )
     closest = np.minimum.reduce([losses[account][:, 0] for account in order if account != RANDOM])
     failing = closest >= losses[RANDOM][:, 0]
     return GoalInference(

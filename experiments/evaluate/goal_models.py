@@ -66,7 +66,7 @@ def steps_of(trajectory: Trajectory) -> Steps:
     What an agent does once it is there says little of what it wanted, and training never showed it. Where goals or
     cues vanish or are taken along, it goes on to the next, and all steps count.
     """
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     judged = trajectory.actions >= 0
     if not fleeting(family) & {family.goal, family.cue}:
@@ -109,7 +109,7 @@ def changes_to(
 
     Objects that vanish or are taken along are gone once stood on.
     """
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     gone = fleeting(family)
     nearest = np.full(steps.cells.shape, UNREACHABLE, np.int32)

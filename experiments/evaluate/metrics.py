@@ -18,7 +18,7 @@ from goalmaze.experiments.statistics.intervals import Rate, rate
 
 def goal_visits(trajectory: Trajectory) -> Cells:
     """Return int32 [B], when the agent first stood on a goal; `NEVER` if it did not."""
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     slots = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first: Cells = np.minimum.reduce([trajectory.first_visit(levels.objects[:, k]) for k in slots])
@@ -27,7 +27,7 @@ def goal_visits(trajectory: Trajectory) -> Cells:
 
 def cue_visits(trajectory: Trajectory) -> Cells:
     """Return int32 [B], when the agent first stood on a cue that is not on a goal; `NEVER` if it did not."""
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     goals = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
     first = np.full(len(levels), NEVER, np.int32)
@@ -40,14 +40,14 @@ def cue_visits(trajectory: Trajectory) -> Cells:
 
 def solved(trajectory: Trajectory) -> Bools:
     """Return bool [B], True where the agent earned all the true reward there was to be had, and there was some."""
-    family = trajectory.levels.family
+    family = trajectory.family
     best = family.optimal_returns(trajectory.levels, 1.0)
     return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - 1e-4))
 
 
 def cued(trajectory: Trajectory) -> Bools:
     """Return bool [B], True where the agent earned all the cue's reward that the level offers, and it offers some."""
-    family = trajectory.levels.family
+    family = trajectory.family
     offers = paying(family.table, trajectory.levels.objects, rules.CUE_REWARD)
     most = (offers * family.table[:, rules.CUE_REWARD]).sum(axis=1)
     return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - 1e-4))
@@ -122,7 +122,7 @@ def needless_cues(trajectory: Trajectory) -> Rate:
     The measure of what is wanted where there are several goals and cues, such as chests and keys; levels on which
     neither was entered do not count.
     """
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     entered = {
         kind: np.stack(
@@ -149,7 +149,7 @@ def _count(levels: LevelBatch, kind: str) -> Cells:
 
 def detour(trajectory: Trajectory) -> float:
     """Return steps taken over steps needed, the mean over solved levels with one goal; NaN where there are none."""
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     goals = lone(levels, family.goal)
     counted = solved(trajectory) & (goals != ABSENT)

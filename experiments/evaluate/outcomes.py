@@ -86,7 +86,7 @@ class EpisodeOutcomes:
 
 def episode_outcomes(trajectory: Trajectory) -> EpisodeOutcomes:
     """Return what came of each episode of a trajectory on levels of a family."""
-    family = trajectory.levels.family
+    family = trajectory.family
     levels = trajectory.levels
     to_goal, to_cue = metrics.goal_visits(trajectory), metrics.cue_visits(trajectory)
     goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)

@@ -21,7 +21,7 @@ from goalmaze.agents.networks import Network
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.networks.layers import block_names
 from goalmaze.agents.networks.lstm import LSTMNetwork
-from goalmaze.agents.policies import Observations, Probabilities, action_probabilities
+from goalmaze.agents.policies import Observations, Probabilities, move_probabilities
 from goalmaze.envs.cells import Cells
 from goalmaze.probes.edits.base import Add, Edit
 
@@ -118,7 +118,7 @@ def field(network: Network, around: Surroundings, edit: Add | None) -> Probabili
     """
     with torch.inference_mode():
         logits, _ = _heads(network)(_last_squares(network, around, edit))
-        return action_probabilities(logits.float())
+        return move_probabilities(logits.float())
 
 
 def map_seen(network: Network, site: str, observation: Observations, edit: Add | None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.rollout import Moment, begin_episodes, stepwise
+from goalmaze.agents.rollout import StepRecord, begin_episodes, stepwise
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -28,7 +28,7 @@ class AgentEpisode:
     """One of the two agents on their way.
 
     Attributes:
-        moments: the episode, step by step.
+        records: the steps of the episode.
         episodes: the same episode, one of a batch of 1, which what is shown is read from.
         seeks: what ends its walk, "target" or kinds of object; nothing where only the episode's own end does.
         trail: cells stood on so far, the present one last.
@@ -37,7 +37,7 @@ class AgentEpisode:
         returns: float64 [2], true and cue return so far.
     """
 
-    moments: Iterator[Moment]
+    records: Iterator[StepRecord]
     episodes: Episodes
     seeks: tuple[str, ...]
     trail: list[int]
@@ -156,20 +156,20 @@ class Scene:
                 self.tally[name][walker.outcome] = self.tally[name].get(walker.outcome, 0) + 1
 
     def _walker(self, seeks: tuple[str, ...]) -> AgentEpisode:
-        moments = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
-        return AgentEpisode(moments, begin_episodes(self.level), seeks, [int(self.level.start[0])])
+        records = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
+        return AgentEpisode(records, begin_episodes(self.level), seeks, [int(self.level.start[0])])
 
     def _advance(self, walker: AgentEpisode) -> None:
         if walker.outcome != WALKING:
             return
-        moment = next(walker.moments)
-        walker.episodes.step(moment.actions)
-        walker.trail.append(int(moment.agent[0]))
-        walker.returns += moment.rewards[0]
+        record = next(walker.records)
+        walker.episodes.step(record.actions)
+        walker.trail.append(int(record.agent[0]))
+        walker.returns += record.rewards[0]
         here = [kind for kind, cell in zip(self.level.slots, self.level.objects[0], strict=True) if cell == walker.cell]
         here += [TARGET] if walker.cell == self.target else []
-        over = bool(moment.terminated[0]) or walker.steps >= self.family.time_limit
-        end = OVER if moment.terminated[0] and not walker.seeks else NOWHERE
+        over = bool(record.terminated[0]) or walker.steps >= self.family.time_limit
+        end = OVER if record.terminated[0] and not walker.seeks else NOWHERE
         walker.outcome = next((thing for thing in walker.seeks if thing in here), end if over else WALKING)
 
 

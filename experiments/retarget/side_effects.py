@@ -107,10 +107,9 @@ def conduct(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> Behaviou
 
 
 def identical(one: Trajectory, other: Trajectory) -> bool:
-    """Return whether two trajectories are the same, cells, actions and chances bit for bit."""
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("agent", "actions", "chances", "returns")
-    )
+    """Return whether two trajectories are the same, cells, actions and probabilities bit for bit."""
+    names = ("agent", "actions", "action_probabilities", "returns")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def _agreement(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajectory, edits: Sequence[Edit]) -> float:

@@ -19,7 +19,7 @@ from goalmaze.agents.checkpoints import load_checkpoint, save_checkpoint
 from goalmaze.agents.langosco import read_langosco
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
-from goalmaze.agents.policies import NetworkPolicy, action_probabilities
+from goalmaze.agents.policies import NetworkPolicy, move_probabilities
 from goalmaze.agents.rollout import observations_of, rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -121,13 +121,13 @@ def test_what_it_sees_in_a_rollout_is_what_the_environment_shows(path: Path) -> 
 
 def test_procgens_actions_are_summed_by_where_they_move() -> None:
     logits = torch.randn(200, 15, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    chances = torch.softmax(logits, 1).numpy()
+    probabilities = torch.softmax(logits, 1).numpy()
     moving = {0: [5], 1: [6, 7, 8], 2: [3], 3: [0, 1, 2]}
-    told = action_probabilities(logits)
+    moves = move_probabilities(logits)
     for action, group in moving.items():
-        share = sum(chances[:, a] for a in group) / sum(chances[:, a] for a in (0, 1, 2, 3, 5, 6, 7, 8))
-        np.testing.assert_allclose(told[:, action], share)
-    assert action_probabilities(logits[:, :4].float()).shape == (200, 4)
+        expected = sum(probabilities[:, a] for a in group) / sum(probabilities[:, a] for a in (0, 1, 2, 3, 5, 6, 7, 8))
+        np.testing.assert_allclose(moves[:, action], expected)
+    assert move_probabilities(logits[:, :4].float()).shape == (200, 4)
     with pytest.raises(GoalmazeError, match="the network has 7 actions: agents in mazes have 4, or Procgen's 15"):
         NetworkPolicy(make_network("grid", Shape((4, 9, 9), 7), {"channels": 2, "blocks": 0}))
 

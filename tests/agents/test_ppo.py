@@ -59,21 +59,21 @@ def observations() -> torch.Tensor:
 def test_evaluating_actions_is_the_softmax_done_by_hand(policy: MazePolicy, observations: torch.Tensor) -> None:
     actions = torch.arange(40) % 4
     with torch.no_grad():
-        values, log_chances, entropies = policy.evaluate_actions(observations, actions)
+        values, log_probabilities, entropies = policy.evaluate_actions(observations, actions)
         logits, expected_values = (tensor.double().numpy() for tensor in policy.network(observations))
-    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(log_chances, np.log(chances[np.arange(40), actions]), atol=1e-5)
-    np.testing.assert_allclose(entropies, -(chances * np.log(chances)).sum(axis=1), atol=1e-5)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(log_probabilities, np.log(probabilities[np.arange(40), actions]), atol=1e-5)
+    np.testing.assert_allclose(entropies, -(probabilities * np.log(probabilities)).sum(axis=1), atol=1e-5)
     np.testing.assert_allclose(values[:, 0], expected_values, atol=1e-5)
     np.testing.assert_array_equal(policy.predict_values(observations).detach(), values)
-    assert np.ptp(chances, axis=1).min() > 0.01
+    assert np.ptp(probabilities, axis=1).min() > 0.01
 
 
-def test_acting_tells_the_chance_of_what_it_did(policy: MazePolicy, observations: torch.Tensor) -> None:
+def test_forward_returns_the_log_probability_of_its_action(policy: MazePolicy, observations: torch.Tensor) -> None:
     with torch.no_grad():
-        actions, values, log_chances = policy(observations)
+        actions, values, log_probabilities = policy(observations)
         again = policy.evaluate_actions(observations, actions)
-    torch.testing.assert_close((values, log_chances), again[:2])
+    torch.testing.assert_close((values, log_probabilities), again[:2])
 
 
 def test_predicting_takes_the_likeliest_action_or_samples(policy: MazePolicy, observations: torch.Tensor) -> None:

@@ -131,16 +131,16 @@ def test_the_memory_of_a_rollout_is_a_hand_kept_one(family: Family, name: str) -
     episodes = Episodes(family, levels)
     memories = [network.blank(1, (4, 7, 7)) for _ in range(8)]
     forgetful = 0.0
-    for moment in stepwise(policy, levels, seed=1):
+    for record in stepwise(policy, levels, seed=1):
         seen = torch.from_numpy(episodes.observe().copy())
-        for b in np.flatnonzero(moment.active):
+        for b in np.flatnonzero(record.active):
             with torch.inference_mode():
                 logits, _, memories[b] = network.advance(seen[b : b + 1], memories[b])
                 blank = torch.softmax(network(seen[b : b + 1])[0], 1)[0].numpy()
-            chances = torch.softmax(logits, 1)[0].numpy()
-            np.testing.assert_allclose(moment.probabilities[b], chances, atol=1e-5)
-            forgetful = max(forgetful, float(np.abs(moment.probabilities[b] - blank).max()))
-        episodes.step(moment.actions)
+            probabilities = torch.softmax(logits, 1)[0].numpy()
+            np.testing.assert_allclose(record.probabilities[b], probabilities, atol=1e-5)
+            forgetful = max(forgetful, float(np.abs(record.probabilities[b] - blank).max()))
+        episodes.step(record.actions)
     assert forgetful > 0.01
 
 

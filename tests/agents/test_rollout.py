@@ -156,9 +156,9 @@ def test_identical_levels_in_one_batch_have_luck_of_their_own(family: Family) ->
 def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, network: Network) -> None:
     levels = family.levels(7, np.arange(30))
     policy = NetworkPolicy(network)
-    for moment in stepwise(policy, levels, greedy=True):
-        likeliest = moment.probabilities.argmax(axis=1)
-        np.testing.assert_array_equal(moment.actions[moment.active], likeliest[moment.active])
+    for record in stepwise(policy, levels, greedy=True):
+        likeliest = record.probabilities.argmax(axis=1)
+        np.testing.assert_array_equal(record.actions[record.active], likeliest[record.active])
     one, other = (rollout(policy, levels, seed=seed, greedy=True) for seed in (0, 1))
     assert same(one, other, 30)
     assert not same(one, rollout(policy, levels, seed=0), 30)
@@ -167,9 +167,9 @@ def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, net
 def test_sampling_follows_the_probabilities_told(family: Family, network: Network) -> None:
     levels = family.levels(8, np.arange(400))
     expected, seen = np.zeros(4), np.zeros(4)
-    for moment in stepwise(NetworkPolicy(network), levels):
-        expected += moment.probabilities.sum(axis=0)
-        seen += np.bincount(moment.actions[moment.active], minlength=4)
+    for record in stepwise(NetworkPolicy(network), levels):
+        expected += record.probabilities.sum(axis=0)
+        seen += np.bincount(record.actions[record.active], minlength=4)
     assert np.isclose(expected.sum(), seen.sum(), rtol=1e-4)
     spread = np.sqrt(expected * (1 - expected / expected.sum()))
     assert (np.abs(seen - expected) < 5 * spread).all()
@@ -193,24 +193,24 @@ def test_first_visit_is_what_a_slow_loop_finds(family: Family) -> None:
 
 def test_the_moments_add_up_to_the_trajectory(family: Family) -> None:
     levels = family.levels(10, np.arange(40), "moved-sign")
-    moments = list(stepwise(Seeker("sign"), levels, seed=5))
+    records = list(stepwise(Seeker("sign"), levels, seed=5))
     whole = rollout(Seeker("sign"), levels, seed=5)
-    assert len(moments) == whole.steps.max() == len(whole.actions)
-    np.testing.assert_array_equal(sum(moment.rewards for moment in moments), whole.returns)
-    np.testing.assert_array_equal(sum(moment.active.astype(int) for moment in moments), whole.steps)
-    for step, moment in enumerate(moments):
-        np.testing.assert_array_equal(moment.agent, whole.agent[step + 1])
-        np.testing.assert_array_equal(moment.actions, whole.actions[step])
+    assert len(records) == whole.steps.max() == len(whole.actions)
+    np.testing.assert_array_equal(sum(record.rewards for record in records), whole.returns)
+    np.testing.assert_array_equal(sum(record.active.astype(int) for record in records), whole.steps)
+    for step, record in enumerate(records):
+        np.testing.assert_array_equal(record.agent, whole.agent[step + 1])
+        np.testing.assert_array_equal(record.actions, whole.actions[step])
 
 
 def test_a_moment_is_not_changed_by_the_next(family: Family) -> None:
     levels = family.levels(10, np.arange(20))
-    copies, moments = [], []
-    for moment in stepwise(RandomWalker(), levels):
-        moments.append(moment)
-        copies.append((moment.active.copy(), moment.agent.copy(), moment.terminated.copy()))
-    for moment, copy in zip(moments, copies, strict=True):
-        for now, then in zip((moment.active, moment.agent, moment.terminated), copy, strict=True):
+    copies, records = [], []
+    for record in stepwise(RandomWalker(), levels):
+        records.append(record)
+        copies.append((record.active.copy(), record.agent.copy(), record.terminated.copy()))
+    for record, copy in zip(records, copies, strict=True):
+        for now, then in zip((record.active, record.agent, record.terminated), copy, strict=True):
             np.testing.assert_array_equal(now, then)
 
 
@@ -218,16 +218,16 @@ def test_who_has_finished_stays_put_and_earns_nothing(family: Family) -> None:
     levels = family.levels(11, np.arange(60), "two-signs")
     last = levels.start
     ended = np.zeros(60, np.bool_)
-    for moment in stepwise(RandomWalker(), levels):
-        rest = ~moment.active
-        np.testing.assert_array_equal(moment.agent[rest], last[rest])
-        assert (moment.actions[rest] == -1).all()
-        assert (moment.actions[moment.active] >= 0).all()
-        assert not moment.rewards[rest].any()
-        assert not moment.probabilities[rest].any()
-        assert not (moment.active & ended).any()
-        assert (moment.terminated | ~ended).all()
-        last, ended = moment.agent, moment.terminated
+    for record in stepwise(RandomWalker(), levels):
+        rest = ~record.active
+        np.testing.assert_array_equal(record.agent[rest], last[rest])
+        assert (record.actions[rest] == -1).all()
+        assert (record.actions[record.active] >= 0).all()
+        assert not record.rewards[rest].any()
+        assert not record.probabilities[rest].any()
+        assert not (record.active & ended).any()
+        assert (record.terminated | ~ended).all()
+        last, ended = record.agent, record.terminated
     assert 0 < ended.sum() < 60
 
 
@@ -265,18 +265,18 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
     levels = family.levels(2, np.arange(8), "moved-sign")
     shown: list[NDArray[np.uint8]] = []
     handle = network.register_forward_pre_hook(lambda _m, inputs: shown.append(inputs[0].numpy().copy()))
-    moments = list(stepwise(NetworkPolicy(network), levels, seed=3))
+    records = list(stepwise(NetworkPolicy(network), levels, seed=3))
     handle.remove()
     mazes = MazeVectorEnv(family, 8, observation=mode, pixels=3, radius=2, autoreset_mode="Disabled")
     mazes.reset(seed=0)
     mazes.episodes.begin(np.arange(8), levels)
-    assert len(shown) == len(moments) > 1
-    for moment, seen in zip(moments, shown, strict=True):
+    assert len(shown) == len(records) > 1
+    for record, seen in zip(records, shown, strict=True):
         view = mazes.view.buffer(8)
         mazes.view.draw(mazes.episodes.state, view)
-        np.testing.assert_array_equal(seen, view[moment.active])
+        np.testing.assert_array_equal(seen, view[record.active])
         assert seen.any()
-        mazes.episodes.step(moment.actions)
+        mazes.episodes.step(record.actions)
     assert not np.array_equal(shown[0], shown[1][: len(shown[0])])
 
 
@@ -284,11 +284,11 @@ def test_rewards_and_chances_are_those_of_each_step(family: Family, network: Net
     levels = family.levels(12, np.arange(30), "moved-sign")
     policy = NetworkPolicy(network)
     trajectory = rollout(policy, levels, seed=2)
-    for step, moment in enumerate(stepwise(policy, levels, seed=2)):
-        np.testing.assert_array_equal(trajectory.rewards[step], moment.rewards)
+    for step, record in enumerate(stepwise(policy, levels, seed=2)):
+        np.testing.assert_array_equal(trajectory.rewards[step], record.rewards)
         for b in range(len(levels)):
-            told = moment.probabilities[b, moment.actions[b]] if moment.active[b] else 0
-            assert trajectory.chances[step, b] == told
+            told = record.probabilities[b, record.actions[b]] if record.active[b] else 0
+            assert trajectory.action_probabilities[step, b] == told
     np.testing.assert_array_equal(trajectory.rewards.sum(axis=0), trajectory.returns)
-    assert ((trajectory.chances > 0) == (trajectory.actions >= 0)).all()
-    assert 0 < trajectory.chances[trajectory.actions >= 0].min() < 1
+    assert ((trajectory.action_probabilities > 0) == (trajectory.actions >= 0)).all()
+    assert 0 < trajectory.action_probabilities[trajectory.actions >= 0].min() < 1

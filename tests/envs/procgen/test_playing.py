@@ -13,7 +13,7 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
-from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, action_probabilities
+from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, move_probabilities
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.cells import Cells
@@ -82,7 +82,7 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
         seen = engine.frames
     assert tinted > 0
     with torch.inference_mode():
-        chances = action_probabilities(
+        chances = move_probabilities(
             oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0]
         )
     np.testing.assert_allclose(played.chances[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
@@ -93,7 +93,7 @@ def test_procgens_groups_give_the_chances_of_the_ways() -> None:
     logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
     together = grouped(torch.softmax(logits, 1).numpy())
     np.testing.assert_allclose(
-        action_probabilities(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5
+        move_probabilities(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5
     )
 
 
