@@ -38,7 +38,7 @@ class Edit(Protocol):
 
 def uses_of(edit: Edit) -> Knowledge:
     """Return what an edit says it knows; one that does not say counts as knowing everything."""
-    return cast(Knowledge, getattr(edit, "knows", EVERYTHING))
+    return cast(Knowledge, getattr(edit, "uses", EVERYTHING))
 
 
 def of_rows(values: Tensor, rows: Rows, site: str) -> Tensor:

@@ -112,7 +112,7 @@ def planted_policy(family: Family) -> NetworkPolicy:
 
 
 def found_in(policy: NetworkPolicy, family: Family) -> GoalCoordinates:
-    return find_alignment(FitContext(policy, family, family.levels(7, np.arange(100), split="fitting")), "map")
+    return find_alignment(FitContext(policy, family.levels(7, np.arange(100), split="fitting")), "map")
 
 
 def basis_of(found: GoalCoordinates) -> Tensor:
@@ -123,7 +123,7 @@ def basis_of(found: GoalCoordinates) -> Tensor:
 def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_not(
     planted_policy: NetworkPolicy, family: Family
 ) -> None:
-    training_batch = FitContext(planted_policy, family, family.levels(9, np.arange(80), split="fitting"))
+    training_batch = FitContext(planted_policy, family.levels(9, np.arange(80), split="fitting"))
     targets, found = draw_targets(training_batch.levels, 4), found_in(planted_policy, family)
     bases = [basis_of(found), *rotation().split(1, dim=1)]
     by_search, by_truth, *others = (float(swap_loss(training_batch, "map", basis, targets).detach()) for basis in bases)
@@ -173,8 +173,8 @@ def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_s
     policy: NetworkPolicy, family: Family
 ) -> None:
     policy.network.get_parameter("block1.conv.weight").data.mul_(3.0)
-    fit = FitContext(policy, family, family.levels(7, np.arange(100), split="fitting"))
-    training_batch = FitContext(policy, family, family.levels(9, np.arange(100), split="fitting"))
+    fit = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
+    training_batch = FitContext(policy, family.levels(9, np.arange(100), split="fitting"))
     targets = draw_targets(training_batch.levels, 4)
     losses = {}
     for side in (1, 3):
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(GoalmazeError, match="a subspace of 9 dimensions does not fit 8 channels: choose 1 to 8"):
         search(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_alignment(FitContext(policy, family, levels), "hidden")
+        find_alignment(FitContext(policy, levels), "hidden")
     alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),

@@ -82,7 +82,7 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
 
 
 def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
-    work = FitContext(policy, family, family.levels(7, np.arange(150), split="fitting"))
+    work = FitContext(policy, family.levels(7, np.arange(150), split="fitting"))
     found = find_goal_features(work, "stem", updates=300)
     assert len(found.present) == len(found.absent) == 4
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
@@ -94,7 +94,7 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
         moved = levels.moved("exit", targets).moved("sign", targets)
-        really = FitContext(policy, family, moved).read(moved, "stem")
+        really = FitContext(policy, moved).read(moved, "stem")
         return float((at_cells(latest["stem"], targets) - at_cells(really, targets)).norm(dim=1).mean())
 
     assert likeness(1.0) < 0.7 * likeness(0.0)
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, lev
     with pytest.raises(GoalmazeError, match="no autoencoder of 8 features learns from samples"):
         train_autoencoder(torch.zeros(0, 4), 8)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_goal_features(FitContext(policy, family, levels), "hidden")
+        find_goal_features(FitContext(policy, levels), "hidden")
     coder = train_autoencoder(sums(0.06), 4, updates=2)
     alien = GoalCoordinates("stem", Features(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (

@@ -34,7 +34,7 @@ def left_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edit: Edi
 
 
 def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
-    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"))
+    return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"))
 
 
 def test_clamping_and_multiplying_touch_their_channels_and_squares_alone(
@@ -220,4 +220,4 @@ def test_values_that_do_not_fit_the_channels_and_levels_that_are_none_are_refuse
     with pytest.raises(GoalmazeError, match=r"level 0: exit \(0, 0\) lies on a wall"):
         patch_from(policy, walled, "stem")
     with pytest.raises(GoalmazeError, match="no maze of the workshop has a goal"):
-        aligned_vector(FitContext(policy, family, levels.removed("exit")), "stem")
+        aligned_vector(FitContext(policy, levels.removed("exit")), "stem")

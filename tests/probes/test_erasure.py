@@ -86,7 +86,7 @@ def test_a_number_is_a_concept_too_and_nothing_is_not() -> None:
 def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
-    work = FitContext(policy, family, family.levels(7, np.arange(200), split="fitting"))
+    work = FitContext(policy, family.levels(7, np.arange(200), split="fitting"))
     maps = work.read(work.levels, "stem")
     squares = maps.movedim(1, -1).reshape(-1, 8)
     here = torch.zeros(200, 49)

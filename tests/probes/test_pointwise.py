@@ -107,7 +107,7 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pointwise_network, "UPDATES", 3)
-    work = FitContext(policy, family, family.levels(7, np.arange(64), split="fitting"))
+    work = FitContext(policy, family.levels(7, np.arange(64), split="fitting"))
     once, again = (PointwiseNetwork().find(work, "block1") for _ in range(2))
     other = PointwiseNetwork().find(dataclasses.replace(work, seed=1), "block1")
     assert torch.equal(once.network.out, again.network.out)
@@ -120,7 +120,7 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
 
 
 def test_some_lessons_have_the_goal_as_target_and_teach_the_way_to_it(policy: NetworkPolicy, family: Family) -> None:
-    work = FitContext(policy, family, family.levels(7, np.arange(400), split="fitting"))
+    work = FitContext(policy, family.levels(7, np.arange(400), split="fitting"))
     training_batch = draw_training_batch(work, np.random.default_rng(0), 400)
     stays = training_batch.targets == training_batch.goals
     assert abs(stays.mean() - STAYING) < 4 * (STAYING / 400) ** 0.5

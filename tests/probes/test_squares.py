@@ -69,11 +69,11 @@ def test_cells_outside_and_windows_without_a_middle_are_refused() -> None:
 def test_behind_one_convolution_a_window_of_three_moves_the_goal_exactly(
     linear: NetworkPolicy, family: Family, side: int, exact: bool
 ) -> None:
-    work = FitContext(linear, family, family.levels(7, np.arange(40), split="fitting"))
+    work = FitContext(linear, family.levels(7, np.arange(40), split="fitting"))
     levels = family.levels(0, np.arange(40))
     targets = draw_targets(levels, 3)
     edit = aligned_vector(work, "map", side).edit(levels.cells("exit"), targets, 7, 7)
-    here = FitContext(linear, family, levels)
+    here = FitContext(linear, levels)
     with torch.inference_mode(), applied(linear, [edit]), captured(linear.network, ["map"]) as latest:
         linear.logits(np.arange(40), torch.from_numpy(observations_of(linear, levels)))
     moved = here.read(here.moved(targets), "map")

@@ -27,7 +27,7 @@ from goalmaze.probes.targets import draw_targets
 
 
 def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
-    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"))
+    return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"))
 
 
 def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
@@ -166,7 +166,7 @@ def test_learning_repeats_and_depends_on_its_seed(
     monkeypatch.setattr(learned_pattern, "UPDATES", 3)
     levels = family.levels(7, np.arange(200), split="fitting")
     one, again, other = (
-        LearnedPattern().find(FitContext(policy, family, levels, seed), "stem").arriving for seed in (0, 0, 1)
+        LearnedPattern().find(FitContext(policy, levels, seed), "stem").arriving for seed in (0, 0, 1)
     )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)

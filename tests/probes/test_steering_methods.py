@@ -34,7 +34,7 @@ LEVELS = 48
 
 
 def context(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort: float = 0.005) -> FitContext:
-    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
+    return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
 def seen_by(policy: NetworkPolicy, family: Family, levels: LevelBatch, edits: list[Edit]) -> np.ndarray:
@@ -160,7 +160,7 @@ def test_what_is_taught_by_the_way_makes_right_moves_likelier_on_other_mazes(
     before = {key: value.clone() for key, value in policy.network.state_dict().items()}
     learned = any_method(name).find(context(policy, family, 400, effort=effort), "block1")
     again = any_method(name).find(context(policy, family, 400, effort=0.005), "block1")
-    judges = FitContext(policy, family, family.levels(99, np.arange(200), split="evaluation"))
+    judges = FitContext(policy, family.levels(99, np.arange(200), split="evaluation"))
     training_batch = draw_training_batch(judges, np.random.default_rng(5), 200)
     crude = any_method("mean-pattern").find(context(policy, family), "block1")
     assert loss_of(training_batch, learned) < 0.97 * min(loss_of(training_batch), loss_of(training_batch, crude))

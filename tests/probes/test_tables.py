@@ -77,7 +77,7 @@ def planted(family: Family) -> NetworkPolicy:
 
 
 def context(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> FitContext:
-    return FitContext(policy, family, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
+    return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
 def impala(family: Family) -> NetworkPolicy:
@@ -186,7 +186,7 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
 
     def loss(judge: NetworkPolicy, table: CellTable) -> float:
         training_batch = draw_training_batch(
-            FitContext(judge, family, family.levels(9, np.arange(200))), np.random.default_rng(1), 200
+            FitContext(judge, family.levels(9, np.arange(200))), np.random.default_rng(1), 200
         )
         with torch.inference_mode():
             return float(training_batch.loss([table.edit(training_batch.goals, training_batch.targets, SIDE, SIDE)]))

@@ -83,7 +83,7 @@ def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, famil
 
 
 def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    context = FitContext(policy, family, levels)
+    context = FitContext(policy, levels)
     vector = goal_vector(context, SITE)
     ours = toolkit.cheese_vector(policy, levels, SITE)
     torch.testing.assert_close(ours.vector, vector.vector)

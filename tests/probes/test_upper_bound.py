@@ -34,7 +34,7 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
         policy.network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
     targets = draw_targets(levels, 3)
     bound = optimised_edit(policy, levels, targets, "block1")
-    work = FitContext(policy, family, family.levels(7, np.arange(100), split="fitting"))
+    work = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
     pattern = MeanPattern().find(work, "block1").edit(levels.cells("exit"), targets, 7, 7)
     far, by_pattern, by_bound = (
         divergence(policy, family, levels, targets, edits) for edits in ([], [pattern], [bound])
