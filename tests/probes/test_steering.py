@@ -165,9 +165,7 @@ def test_learning_repeats_and_depends_on_its_seed(
 ) -> None:
     monkeypatch.setattr(learned_pattern, "UPDATES", 3)
     levels = family.levels(7, np.arange(200), split="fitting")
-    one, again, other = (
-        LearnedPattern().find(FitContext(policy, levels, seed), "stem").arriving for seed in (0, 0, 1)
-    )
+    one, again, other = (LearnedPattern().find(FitContext(policy, levels, seed), "stem").arriving for seed in (0, 0, 1))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
