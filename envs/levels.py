@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import ABSENT, Bools, Cells
-from goalmaze.envs.engine import rules
-from goalmaze.envs.engine.level_generation import ANYWHERE, ASIDE, CORNER, ON, TOP_RIGHT, World, generate_many
+from goalmaze.envs.engine.level_generation import World, generate_many
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.family_arrays import placement_arrays, rule_table
 from goalmaze.envs.level_checks import LevelArrays, check_cells, check_standing
 from goalmaze.envs.mazes.algorithms import ALGORITHMS
-from goalmaze.envs.objects import AGENT, MOTIONS, ObjectType, Placement
+from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
 
 TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
@@ -38,6 +38,9 @@ NO_SHIFT = "none"
 
 MAX_SEED = 2**63 - 1
 MAX_SLOTS = 64
+
+DEFAULT_LEVELS = 256
+"""The number of levels that `Family.levels` returns where neither indices nor a count are given."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -351,28 +354,13 @@ class Family(abc.ABC):
     @cached_property
     def table(self) -> NDArray[np.float32]:
         """The rules as float32 [K, COLUMNS], see `goalmaze.envs.engine.rules`."""
-        table = np.zeros((len(self.slots), rules.COLUMNS), np.float32)
-        object_types = {kind.name: kind for kind in self.object_types}
-        if len(self.slots) > MAX_SLOTS or any(object_types[name].gives for name in self.slots[self.size :]):
+        items = {one.name for one in self.object_types if one.gives}
+        if len(self.slots) > MAX_SLOTS or items.intersection(self.slots[self.size :]):
             raise GoalmazeError(
                 f"{self.name} has {len(self.slots)} slots: {MAX_SLOTS} is the most, and items must be among the "
                 f"first {self.size}, so that items held can show along the top wall"
             )
-        for k, name in enumerate(self.slots):
-            kind = object_types[name]
-            table[k, rules.REWARD], table[k, rules.CUE_REWARD] = kind.reward, kind.cue_reward
-            table[k, rules.ENDS], table[k, rules.VANISHES] = kind.ends, kind.vanishes
-            table[k, rules.GIVES], table[k, rules.NEEDS], table[k, rules.SPARES] = kind.gives, kind.needs, kind.spares
-            table[k, rules.AFTER] = -1 if kind.after is None else self.slots.index(kind.after)
-            table[k, rules.LAMP] = -1 if kind.lamp is None else self.slots.index(kind.lamp)
-            table[k, rules.WHILE_LIT] = kind.while_lit
-            table[k, rules.REQUIRED] = kind.required
-            table[k, rules.MOTION] = MOTIONS[kind.motion]
-            shown = [self.plane_names.index(plane) for plane in kind.shows_on] + [-1, -1]
-            table[k, rules.PLANE], table[k, rules.SECOND_PLANE] = shown[:2]
-            table[k, rules.VALUE] = self.values().get(name, 1)
-            table[k, rules.FILLS] = kind.fills
-        return table
+        return rule_table(self.object_types, self.slots, self.plane_names, self.values())
 
     @property
     def leader_path_length(self) -> int:
@@ -394,12 +382,7 @@ class Family(abc.ABC):
             raise GoalmazeError(f"seed is {seed}: choose 0 to {MAX_SEED}")
         share = self.mixture if shift == NO_SHIFT else 0.0
         lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
-        encoded = np.full((2, max(len(places) for places in lists), 4), -1, np.int64)
-        chances = np.ones(encoded.shape[:2])
-        for i, places in enumerate(lists):
-            for r, place in enumerate(places):
-                encoded[i, r] = self._encode(place)
-                chances[i, r] = place.chance
+        placements, probabilities = placement_arrays(lists, self.slots)
         return World(
             seed,
             SPLITS.index(split),
@@ -407,43 +390,40 @@ class Family(abc.ABC):
             self.openness,
             self.braid,
             share,
-            encoded,
-            chances,
+            placements,
+            probabilities,
         )
 
-    def _encode(self, place: Placement) -> tuple[int, int, int, int]:
-        subject = self._thing(place.kind, place.which)
-        if place.aside_from is not None:
-            return subject, ASIDE, self._thing(place.aside_from, 0), 0
-        if place.in_corner:
-            return subject, TOP_RIGHT, ABSENT, 0
-        if place.on is not None:
-            return subject, ON, self._thing(place.on, place.on_which), 0
-        return subject, CORNER if place.region else ANYWHERE, ABSENT, place.region
-
-    def _thing(self, kind: str, which: int) -> int:
-        return 0 if kind == AGENT else 1 + [k for k, name in enumerate(self.slots) if name == kind][which]
-
-    def levels(self, seed: int, indices: ArrayLike, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelBatch:
+    def levels(
+        self,
+        seed: int = 0,
+        indices: ArrayLike | None = None,
+        shift: str = NO_SHIFT,
+        split: str = EVALUATION,
+        *,
+        count: int | None = None,
+    ) -> LevelBatch:
         """Return the levels at the addresses (seed, index) of a split, under a shift.
 
-        An address gives the same level in any batch, order and process. A shift keeps maze, start and all it does
-        not move, so level i of two shifts is a matched pair.
+        An address gives the same level in any batch, order and process. A shift keeps the maze, the start and every
+        object that it does not move, so level i of two shifts is a matched pair.
 
         Args:
             seed: any integer from 0 to `MAX_SEED`.
-            indices: int [B], from 0 up.
+            indices: int [B], 0 or more; the first `count` levels where None.
             shift: `NO_SHIFT` for the training distribution, or one of `shifts`.
             split: one of `SPLITS`.
+            count: number B of levels from index 0 up, `DEFAULT_LEVELS` by default; not together with `indices`.
 
         Raises:
-            GoalmazeError: the shift, the split or the seed is none of these.
+            GoalmazeError: the seed, the shift, the split or the count is out of range, or both `indices` and `count`
+                are given.
         """
-        indices = np.ascontiguousarray(indices, np.int64)
-        walls = np.empty((len(indices), self.size, self.size), np.bool_)
-        start = np.empty(len(indices), np.int32)
-        objects = np.empty((len(indices), len(self.slots)), np.int32)
-        generate_many(self.world(seed, shift, split), indices, walls, start, objects)
+        chosen = level_indices(indices, count)
+        walls = np.empty((len(chosen), self.size, self.size), np.bool_)
+        start = np.empty(len(chosen), np.int32)
+        objects = np.empty((len(chosen), len(self.slots)), np.int32)
+        generate_many(self.world(seed, shift, split), chosen, walls, start, objects)
         return LevelBatch(walls, start, objects, self)
 
     def optimal_returns(self, levels: LevelBatch, discount: float = 1.0) -> NDArray[np.float64]:
@@ -459,6 +439,21 @@ class Family(abc.ABC):
         if levels.slots != self.slots:
             raise GoalmazeError(f"the levels hold {' '.join(levels.slots)}; {self.name} has {' '.join(self.slots)}")
         return best_returns(levels.walls, levels.start, levels.objects, self.table, self.time_limit, discount)
+
+
+def level_indices(indices: ArrayLike | None, count: int | None) -> NDArray[np.int64]:
+    """Return int64 [B], the given level indices, or the first `count` of them (`DEFAULT_LEVELS` where None).
+
+    Raises:
+        GoalmazeError: both are given, or the count is negative.
+    """
+    if indices is not None and count is not None:
+        raise GoalmazeError("indices and count exclude each other: give the indices, or a count of levels from index 0")
+    if count is not None and count < 0:
+        raise GoalmazeError(f"count is {count}: choose 0 or more levels")
+    if indices is None:
+        return np.arange(DEFAULT_LEVELS if count is None else count, dtype=np.int64)
+    return np.ascontiguousarray(indices, np.int64)
 
 
 def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Family:

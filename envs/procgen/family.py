@@ -18,7 +18,17 @@ from numpy.typing import ArrayLike, NDArray
 from goalmaze.envs.cells import ABSENT, Bools
 from goalmaze.envs.engine.level_generation import World
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import EVALUATION, FITTING, MAX_SEED, NO_SHIFT, SPLITS, TRAINING, Family, LevelBatch
+from goalmaze.envs.levels import (
+    EVALUATION,
+    FITTING,
+    MAX_SEED,
+    NO_SHIFT,
+    SPLITS,
+    TRAINING,
+    Family,
+    LevelBatch,
+    level_indices,
+)
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.procgen.actions import FOUR
 from goalmaze.envs.procgen.codec import pack, parse
@@ -201,9 +211,18 @@ class ProcgenMaze(Family):
             high = self.training_levels
         return [low + _luck(seed, split, int(index)) % (high - low) for index in np.atleast_1d(indices)]
 
-    def levels(self, seed: int, indices: ArrayLike, shift: str = NO_SHIFT, split: str = EVALUATION) -> ProcgenLevels:
-        """Return Procgen's levels at the addresses (seed, index) of a split, edited as a shift says."""
-        return self.levels_from_seeds(self.level_seeds(seed, indices, split), shift, split)
+    def levels(
+        self,
+        seed: int = 0,
+        indices: ArrayLike | None = None,
+        shift: str = NO_SHIFT,
+        split: str = EVALUATION,
+        *,
+        count: int | None = None,
+    ) -> ProcgenLevels:
+        """Return Procgen's levels at the addresses (seed, index) of a split, edited for a shift; as `Family.levels`."""
+        chosen = level_indices(indices, count)
+        return self.levels_from_seeds(self.level_seeds(seed, chosen, split), shift, split)
 
     def levels_from_seeds(
         self, level_seeds: Sequence[int], shift: str = NO_SHIFT, split: str = EVALUATION

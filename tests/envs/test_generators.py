@@ -85,16 +85,16 @@ def test_a_maze_is_a_spanning_tree_with_closed_borders(algorithm: str, seed: int
 
 def unevenness(algorithm: str, rows: int, columns: int) -> float:
     """The probability that uniform draws among all spanning trees differ as much as those of an algorithm."""
-    object_types = spanning_trees(rows, columns)
-    mazes = carved(algorithm, 5, 100 * object_types, (2 * rows + 1, 2 * columns + 1)).reshape(100 * object_types, -1)
+    trees = spanning_trees(rows, columns)
+    mazes = carved(algorithm, 5, 100 * trees, (2 * rows + 1, 2 * columns + 1)).reshape(100 * trees, -1)
     counts = np.unique(mazes, axis=0, return_counts=True)[1]
-    assert len(counts) <= object_types
-    return float(chisquare(np.pad(counts, (0, object_types - len(counts)))).pvalue)
+    assert len(counts) <= trees
+    return float(chisquare(np.pad(counts, (0, trees - len(counts)))).pvalue)
 
 
-@pytest.mark.parametrize(("rows", "columns", "kinds"), [(2, 2, 4), (2, 3, 15), (3, 2, 15), (3, 3, 192), (2, 5, 209)])
-def test_wilson_draws_every_spanning_tree_equally_often(rows: int, columns: int, object_types: int) -> None:
-    assert spanning_trees(rows, columns) == object_types
+@pytest.mark.parametrize(("rows", "columns", "trees"), [(2, 2, 4), (2, 3, 15), (3, 2, 15), (3, 3, 192), (2, 5, 209)])
+def test_wilson_draws_every_spanning_tree_equally_often(rows: int, columns: int, trees: int) -> None:
+    assert spanning_trees(rows, columns) == trees
     assert 0.001 < unevenness("wilson", rows, columns) < 0.999
 
 

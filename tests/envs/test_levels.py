@@ -388,3 +388,19 @@ def test_no_episode_begins_on_a_level_that_would_lead_out_of_the_maze() -> None:
         with pytest.raises(GoalmazeError, match=said):
             Episodes(family, bad)
     assert len(Episodes(family, levels)) == 20
+
+
+def test_levels_are_asked_for_by_indices_or_by_a_count() -> None:
+    family = make_family("GreenExit", {"size": 5})
+    assert family.levels(3, count=4) == family.levels(3, [0, 1, 2, 3])
+    assert family.levels() == family.levels(0, count=256)
+    assert len(family.levels(3, count=0)) == 0
+    assert family.levels(seed=3, count=4, shift="moved-sign").take([2]) == family.levels(3, [2], "moved-sign")
+
+
+def test_a_wrong_count_of_levels_is_refused() -> None:
+    family = make_family("GreenExit", {"size": 5})
+    with refusal("indices and count exclude each other: give the indices, or a count of levels from index 0"):
+        family.levels(0, [1, 2], count=2)
+    with refusal("count is -1: choose 0 or more levels"):
+        family.levels(0, count=-1)
