@@ -43,8 +43,8 @@ def append(path: Path, content: bytes) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what a process that was killed while writing into `folder` left of files that never came to be."""
-    for file in folder.glob(".*.*.[0-9]*"):
+    """Remove the temporary files that a killed process left in `folder` or below it."""
+    for file in folder.rglob(".*.*.[0-9]*"):
         with contextlib.suppress(OSError):
             file.unlink()
 

@@ -212,7 +212,7 @@ def test_a_red_sign_shows_only_where_shapes_do() -> None:
     bare = training.removed("sign")
     assert np.array_equal(first_observations(shifted), first_observations(bare))
     world = GreenExit(shapes=True)
-    planes = first_observations(shifted).reshape(COUNT, world.planes, -1)
+    planes = first_observations(shifted.played_in(world)).reshape(COUNT, world.planes, -1)
     seen = {name: planes[np.arange(COUNT), world.plane_names.index(name), red] for name in world.plane_names[2:]}
     assert {name for name, values in seen.items() if (values == 4).all()} == {"red", "sign-shape"}
     assert {name for name, values in seen.items() if values.any()} == {"red", "sign-shape"}

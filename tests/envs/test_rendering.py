@@ -163,7 +163,7 @@ STACKS = [
 
 
 @pytest.mark.parametrize("pixels", [8, 16, 32])
-@pytest.mark.parametrize(("name", "kinds"), STACKS)
+@pytest.mark.parametrize(("name", "object_types"), STACKS)
 def test_things_on_one_cell_all_show(name: str, object_types: tuple[str, ...], pixels: int) -> None:
     family = make_family(name)
     together = cell_with(family, object_types, pixels)

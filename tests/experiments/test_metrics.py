@@ -170,7 +170,7 @@ def test_a_cue_is_barred_where_the_best_order_of_entering_earns_none_of_it(name:
     for shift in (NO_SHIFT, *family.shifts):
         levels = family.levels(1, np.arange(200), shift)
         offers = paying(family.table, levels.objects, rules.CUE_REWARD).any(axis=1)
-        had = best_returns(levels, swapped, family.time_limit, 1.0) > 0
+        had = best_returns(levels.walls, levels.start, levels.objects, swapped, family.time_limit, 1.0) > 0
         np.testing.assert_array_equal(metrics.barred(levels), offers & ~had)
 
 
