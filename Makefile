@@ -1,15 +1,18 @@
-# make demo | make test | make check | make procgen | make test-procgen | make clean
+# make demo | make test | make check | make docs | make procgen | make test-procgen | make clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROCGEN := .venv-procgen
 
-.PHONY: demo test check procgen test-procgen clean
+.PHONY: demo test check docs procgen test-procgen clean
 demo: $(VENV)/installed
 	$(BIN)/goalmaze demo
 
 test check: $(VENV)/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/gate
+
+docs: $(VENV)/installed-dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/build-docs
 
 procgen: $(PROCGEN)/installed
 
@@ -31,7 +34,7 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@ $(VENV)/installed
 
 clean:

@@ -1,0 +1,121 @@
+"""Prepares docstrings for reStructuredText and resolves the names in them.
+
+Docstrings are written for a terminal: a star, a bar or a trailing underscore outside of backticks stands for itself,
+the type of a dataclass field stands in the source, and a name may be one that the module imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import typing
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.typing import stringify_annotation
+
+MARKDOWN_SECTION = "## "
+"""Begins the sections that families add to their docstrings for `help`; the catalogue of families shows them."""
+
+CODE = re.compile(r"(``.+?``|`.+?`)")
+SPECIAL = re.compile(r"(?<![\\:])([*|])|(?<=\w)_(?!\w)")
+FIELD = re.compile(r"^:ivar (\w+):")
+
+BEFORE_NAPOLEON, AFTER_NAPOLEON = 400, 600
+
+
+def escaped(line: str) -> str:
+    """Return a line of prose in which characters that mark up reStructuredText stand for themselves."""
+    if line.lstrip().startswith((">>>", "...", "* ", "**", ".. ")):
+        return line
+    parts = CODE.split(line)
+    return "".join(part if i % 2 else SPECIAL.sub(r"\\\g<0>", part) for i, part in enumerate(parts))
+
+
+def prepare(lines: list[str]) -> list[str]:
+    """Return the lines of a docstring as reStructuredText, without Markdown sections and with code left alone."""
+    result = []
+    code = False
+    for line in lines:
+        if line.startswith(MARKDOWN_SECTION):
+            break
+        code = line.lstrip().startswith(">>>") or (code and bool(line.strip()))
+        result.append(line if code else escaped(line))
+    return result
+
+
+def field_types(kind: type) -> dict[str, str]:
+    """Return the type of every annotated attribute of a class as text; none where annotations cannot be evaluated."""
+    try:
+        hints = typing.get_type_hints(kind)
+    except NameError:
+        return {}
+    return {name: stringify_annotation(hint, "smart") for name, hint in hints.items()}
+
+
+def with_types(lines: list[str], kind: type) -> list[str]:
+    """Return the lines of a class's docstring with a type after every attribute that has one."""
+    types = field_types(kind)
+    result: list[str] = []
+    waiting = ""
+    for line in [*lines, ""]:
+        if waiting and not line.startswith(" "):
+            result.append(waiting)
+            waiting = ""
+        result.append(line)
+        field = FIELD.match(line)
+        if field and field[1] in types:
+            waiting = f":vartype {field[1]}: {types[field[1]]}"
+    return result
+
+
+def _before(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = prepare(lines)
+
+
+def _after(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    if inspect.isclass(value):
+        lines[:] = with_types(lines, value)
+
+
+class ExactNames(SphinxPostTransform):
+    """Types of fields link by their exact name: by default any documented name that ends alike would do."""
+
+    default_priority = 5
+
+    def run(self, **kwargs: Any) -> None:
+        """Change the references of one page before they are resolved."""
+        for node in self.document.findall(addnodes.pending_xref):
+            if node.get("refdomain") == "py":
+                node.attributes.pop("refspecific", None)
+
+
+def _imported(app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, content: Any) -> nodes.reference | None:
+    """Resolve a name through the module in whose docstring it stands: it may be imported there."""
+    module = node.get("py:module")
+    if node.get("refdomain") != "py" or not module:
+        return None
+    first, _, rest = node["reftarget"].partition(".")
+    value = getattr(importlib.import_module(module), first, None)
+    home, own = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(home, str) or not isinstance(own, str):
+        return None
+    target = ".".join(part for part in (home, own, rest) if part)
+    domain = env.domains.python_domain
+    if target not in domain.objects:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, content)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the steps before and after napoleon, and the two that resolve names."""
+    app.connect("autodoc-process-docstring", _before, priority=BEFORE_NAPOLEON)
+    app.connect("autodoc-process-docstring", _after, priority=AFTER_NAPOLEON)
+    app.connect("missing-reference", _imported)
+    app.add_post_transform(ExactNames)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
