@@ -1,18 +1,22 @@
-"""The command line: it parses, asks one question, prints the answer. What a question needs is imported when asked."""
+"""The command line: it parses, runs one command and prints the result. Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
+import importlib.metadata
 import io
 import json
+import shutil
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol, Union, cast
+from typing import Annotated, Any, Union, cast
 
 import tyro
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import load_extension
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue.config import (
     FamiliesConfig,
@@ -22,7 +26,8 @@ from goalmaze.experiments.catalogue.config import (
     RunsConfig,
     ZooConfig,
 )
-from goalmaze.experiments.common.config import CommandConfig
+from goalmaze.experiments.common.config import CommandConfig, OutputOptions
+from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.demo.config import DemoConfig
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.live.config import LiveConfig, RenderConfig
@@ -45,33 +50,51 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "render": (RenderConfig, "goalmaze.experiments.live.render"),
     "networks": (NetworksConfig, "goalmaze.experiments.catalogue.networks"),
     "import": (ImportConfig, "goalmaze.experiments.catalogue.import_"),
-    "worlds": (FamiliesConfig, "goalmaze.experiments.catalogue.families"),
+    "families": (FamiliesConfig, "goalmaze.experiments.catalogue.families"),
     "leakage": (LeakageConfig, "goalmaze.experiments.catalogue.leakage"),
     "zoo": (ZooConfig, "goalmaze.experiments.catalogue.zoo"),
     "bench": (BenchConfig, "goalmaze.experiments.bench.command"),
 }
 """Command → its configuration, and the module whose `run` answers it."""
 
+RENAMED = {"worlds": "families", "evaluate": "eval"}
+"""What commands were called, or may be looked for as."""
+
+DESCRIPTION = """Produce, measure, read and retarget goal misgeneralization in maze agents.
+
+AGENT is a run folder or zoo:NAME. `goalmaze COMMAND --help` shows the options and an example, `goalmaze --version` the
+version. Exit codes: 0 success, 2 bad input, 130 interrupted."""
+
 BAD_INPUT, INTERRUPTED = 2, 130
+MIN_WIDTH = 80
+"""Narrowest terminal that text is laid out for, in characters."""
 
 
-class Answer(Protocol):
-    """What the `run` of every question returns."""
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What a command line asks for.
 
-    def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+    Attributes:
+        config: the options of the command.
+        output: how the result is printed.
+    """
 
-    def text(self) -> str:
-        """Return it for a person."""
+    config: CommandConfig
+    output: OutputOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input (one line on standard error), 130 for Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"]:
+        print(f"goalmaze {importlib.metadata.version('goalmaze')}")
+        return 0
     try:
-        question = parse(arguments)
-        module = next(module for config, module in COMMANDS.values() if type(question) is config)
-        answer: Answer = importlib.import_module(module).run(question)
+        call = parse(arguments)
+        for name in call.output.imports:
+            load_extension(name)
+        module = next(module for config, module in COMMANDS.values() if type(call.config) is config)
+        text = _printed(importlib.import_module(module).run(call.config), call.output)
     except GoalmazeError as error:
         print(f"goalmaze: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
@@ -79,42 +102,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("goalmaze: interrupted", file=sys.stderr)
         return INTERRUPTED
     try:
-        print(json.dumps(answer.json()) if question.json else answer.text(), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         sys.stderr.close()
     return 0
 
 
-def parse(arguments: Sequence[str]) -> CommandConfig:
-    """Return the question that command-line arguments ask.
+def parse(arguments: Sequence[str]) -> Call:
+    """Return what a command line asks for.
 
     Raises:
-        GoalmazeError: they cannot be understood.
+        GoalmazeError: it cannot be understood.
         SystemExit: help was asked for and printed.
     """
-    questions = [
-        Annotated[config, tyro.conf.subcommand(name, description=_first_line(config))]
+    if arguments and arguments[0] in RENAMED:
+        raise GoalmazeError(f"there is no command '{arguments[0]}': use goalmaze {RENAMED[arguments[0]]}")
+    asked = {arguments[0]} & COMMANDS.keys() if arguments else set()
+    calls = [
+        Annotated[_call_type(config), tyro.conf.subcommand(name, description=_description(config, name in asked))]
         for name, (config, _) in COMMANDS.items()
     ]
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            question: CommandConfig = tyro.cli(
-                cast(Any, Union[tuple(questions)]),  # noqa: UP007
+            found: Any = tyro.cli(
+                cast(Any, Union[tuple(calls)]),  # noqa: UP007
                 args=list(arguments),
                 prog="goalmaze",
-                description="Produce, measure, read and retarget goal misgeneralization in maze agents.",
-                config=(tyro.conf.FlagCreatePairsOff,),
+                description=DESCRIPTION,
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
             )
     except SystemExit as exit_:
         if not exit_.code:
             raise
         raise GoalmazeError(_one_line(complaint.getvalue())) from None
-    return question
+    config: CommandConfig = found.config
+    if isinstance(config, LiveConfig) and found.output.json:
+        config = dataclasses.replace(config, summary=True)
+    return Call(config, found.output)
 
 
-def _first_line(config: type[CommandConfig]) -> str:
-    return (config.__doc__ or "").strip().splitlines()[0]
+def _call_type(config: type[CommandConfig]) -> type:
+    """Return a dataclass of a command's options and the output options, whose flags are not prefixed by field names."""
+    return dataclasses.make_dataclass(
+        "Call",
+        [
+            ("config", Annotated[config, tyro.conf.arg(name="")]),
+            ("output", Annotated[OutputOptions, tyro.conf.arg(name="")]),
+        ],
+    )
+
+
+def _description(config: type[CommandConfig], whole: bool) -> str:
+    """Return the first line of a configuration's docstring; with examples where help is about this command alone."""
+    first = (config.__doc__ or "").strip().splitlines()[0]
+    if not whole or not config.examples:
+        return first
+    return "\n".join([first, "", "Examples:", *(f"  {example}" for example in config.examples)])
+
+
+def _printed(result: Any, output: OutputOptions) -> str:
+    if output.json:
+        return json.dumps(result.json())
+    if output.csv or output.latex:
+        return str(result.csv() if output.csv else result.latex()).rstrip("\n")
+    if not isinstance(result, Result):
+        return str(result.text())
+    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    return result.text(width)
 
 
 def _one_line(boxed: str) -> str:

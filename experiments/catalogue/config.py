@@ -9,7 +9,7 @@ from typing import Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, CommandConfig, Judged
+from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class FamiliesConfig(CommandConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LeakageConfig(Judged):
+class LeakageConfig(EvaluationConfig):
     """Count the evaluation levels, and their first observations, that occur among a run's training levels.
 
     Attributes:

@@ -115,7 +115,7 @@ def run(config: FamiliesConfig) -> FamiliesReport:
     if config.family and config.family not in names:
         raise unknown("family", config.family, names)
     if config.parameters and not config.family:
-        raise GoalmazeError("--parameters belong to one family: name it, as in goalmaze worlds GreenExit")
+        raise GoalmazeError("--parameters belong to one family: name it, as in goalmaze families GreenExit")
     parameters = {"size": config.size, **assignments(config.parameters, "--parameters")}
     chosen = [config.family] if config.family else names
     return FamiliesReport(tuple(make_family(name, parameters) for name in chosen), config.seed)

@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Judged, MoreAgents
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvalConfig(Judged):
+class EvalConfig(EvaluationConfig):
     """Say where agents go, in distribution or under a shift, beside scripted yardsticks.
 
     Attributes:

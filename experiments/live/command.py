@@ -34,13 +34,13 @@ class Served:
 
 
 def run(config: LiveConfig) -> terminal.LiveReport | Served:
-    """Show a scene until the person stops; with --json, play one level without showing it.
+    """Show a scene until the person stops; with --summary, play one level without showing it.
 
     Raises:
         GoalmazeError: no such agent, shift, site or method; nowhere to draw; the extra `live` is not installed, or the
             port is taken.
     """
-    if config.terminal or config.json:
+    if config.terminal or config.summary:
         return terminal.run(config)
     settings = settings_of(config)
     desk = AgentStore(config.agent, config.runs)

@@ -47,6 +47,7 @@ class LiveConfig(SceneConfig):
 
     Attributes:
         terminal: draw in the terminal instead.
+        summary: play one level without drawing it and print where the agents went; --json implies it.
         host: address to serve at; another than this machine's own lets others in.
         port: to serve at; 0 for a free one.
         no_browser: print the address and open no browser.
@@ -54,6 +55,7 @@ class LiveConfig(SceneConfig):
     """
 
     terminal: bool = False
+    summary: bool = False
     host: str = "127.0.0.1"
     port: int = 8765
     no_browser: bool = False

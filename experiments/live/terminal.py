@@ -64,19 +64,19 @@ class LiveReport:
 
 
 def run(config: LiveConfig) -> LiveReport:
-    """Show a scene until the person quits; with --json, play one level without showing it.
+    """Show a scene until the person quits; with --summary, play one level without showing it.
 
     Raises:
         GoalmazeError: no such agent, shift, site or method; or there is no terminal to draw in.
     """
-    if not config.json and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not config.summary and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise GoalmazeError(
-            "live draws in a terminal and there is none; leave --terminal out, or add --json to play one level"
+            "live draws in a terminal and there is none; leave --terminal out, or add --summary to play one level"
         )
     desk = AgentStore(config.agent, config.runs)
     settings = desk.completed(settings_of(config))
     scene = desk.scene(settings)
-    if config.json:
+    if config.summary:
         while not scene.finished:
             scene.step()
     else:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Judged
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig
 from goalmaze.experiments.common.folders import check_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProbeConfig(Judged):
+class ProbeConfig(EvaluationConfig):
     """Read cells from an agent's activations, beside what a reading must beat and the steering that tests it.
 
     Attributes:

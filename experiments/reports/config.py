@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Judged, MoreAgents
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig(Judged):
+class ReportConfig(EvaluationConfig):
     """Write all that behaviour tells of one or several agents into one self-contained HTML file.
 
     Attributes:

@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, Judged
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig
 from goalmaze.experiments.common.folders import check_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RetargetConfig(Judged):
+class RetargetConfig(EvaluationConfig):
     """Send an agent to arbitrary cells by editing its activations, beside the controls.
 
     Attributes:

@@ -44,16 +44,16 @@ def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
 
 
 def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["worlds", "GreenExit", "--size", "5"]) == 0
+    assert cli.main(["families", "GreenExit", "--size", "5"]) == 0
     shown = capsys.readouterr().out
     assert "moved-sign" in shown
     assert shown.rstrip().endswith(manual(make_family("GreenExit", {"size": 5})))
     assert "uint8 [4, 5, 5]" in shown
-    assert cli.main(["worlds", "--size", "5"]) == 0
+    assert cli.main(["families", "--size", "5"]) == 0
     assert "## Arguments" not in capsys.readouterr().out
-    assert cli.main(["worlds", "GreenExt"]) == 2
-    assert cli.main(["worlds", "--parameters", "braid=1"]) == 2
-    assert cli.main(["worlds", "GreenExit", "--parameters", "brade=1"]) == 2
+    assert cli.main(["families", "GreenExt"]) == 2
+    assert cli.main(["families", "--parameters", "braid=1"]) == 2
+    assert cli.main(["families", "GreenExit", "--parameters", "brade=1"]) == 2
     assert "did you mean 'GreenExit'" in capsys.readouterr().err
 
 

@@ -1,0 +1,77 @@
+"""Code of the user's own that goalmaze imports when asked: families, networks or methods in a file or a module.
+
+Nothing is imported from a checkpoint or a run folder by itself: those may come from anyone. They name the extensions
+they were made with, and an error says which to import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from goalmaze.envs.errors import GoalmazeError
+
+_loaded: dict[str, ModuleType] = {}
+
+
+def load_extension(name: str) -> ModuleType:
+    """Import a Python file (a name that ends in .py) or a module by its dotted name; a second time changes nothing.
+
+    Raises:
+        GoalmazeError: there is no such file or module, or importing it fails.
+    """
+    if name not in _loaded:
+        _loaded[name] = _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
+    return _loaded[name]
+
+
+def loaded_extensions() -> tuple[str, ...]:
+    """Return what was imported by `load_extension`, by the names it was asked for, in order."""
+    return tuple(_loaded)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise GoalmazeError(f"--import {path}: there is no such file")
+    # two files of one name in different folders must not replace each other in sys.modules
+    digest = hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
+    name = f"goalmaze_extension_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise GoalmazeError(f"--import {path}: this is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _failed(str(path), error) from error
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise GoalmazeError(
+                f"--import {name}: there is no module of this name; give a file, such as {name}.py, or install it"
+            ) from None
+        raise _failed(name, error) from error
+    except Exception as error:
+        raise _failed(name, error) from error
+
+
+def _failed(name: str, error: Exception) -> GoalmazeError:
+    where = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        where = f" (line {traceback.tb_lineno} of {Path(traceback.tb_frame.f_code.co_filename).name})"
+        traceback = traceback.tb_next
+    return GoalmazeError(f"--import {name}: {type(error).__name__}: {error}{where}")
