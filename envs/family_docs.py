@@ -33,8 +33,8 @@ Written from the families' rules:
 python -c "from goalmaze.envs.family_docs import page; print(page(), end='')" > docs/families.md
 ```
 
-The same sections stand in `help(goalmaze.envs.families.known_families()["GreenExit"])`; `goalmaze families` draws a level
-of each distribution.
+The same sections stand in `help(goalmaze.envs.families.known_families()["GreenExit"])`; `goalmaze families` draws a
+level of each distribution.
 
 What follows from an object follows when the agent stands on it for the first time. Beside its family's parameters every
 environment takes `shift` (the level distribution), `split` (`training`, `fitting` or `evaluation`), `observation` with
