@@ -35,10 +35,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, str]
 
 
+def current_label(label: str) -> str:
+    """Return an agent's label in today's words; version 0.1 wrote "exit-follower" whatever the family's goal is."""
+    return "goal-follower" if label == "exit-follower" else label
+
+
 @functools.cache
 def manifest() -> dict[str, Entry]:
     """Return what the manifest says of every agent, by name."""
-    return msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, Entry])
+    entries = msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, Entry])
+    return {name: msgspec.structs.replace(entry, label=current_label(entry.label)) for name, entry in entries.items()}
 
 
 def zoo_names() -> list[str]:

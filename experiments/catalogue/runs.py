@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +13,8 @@ from goalmaze.agents.training.run_lock import is_held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue.config import RunsConfig
+from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.train.command import REPORT
 
 Standing = Literal["finished", "interrupted", "running", "damaged"]
 
@@ -104,7 +103,7 @@ def _row(folder: Path, root: Path) -> RunRow:
         of=recipe.steps,
         solved=solved,
         state=_standing(folder, steps >= recipe.steps),
-        label=_label(folder / REPORT),
+        label=_label(folder),
     )
 
 
@@ -125,9 +124,9 @@ def _progress(log: Path) -> tuple[int, float | None]:
         return 0, None
 
 
-def _label(report: Path) -> str | None:
+def _label(folder: Path) -> str | None:
     try:
-        label = json.loads(report.read_text())["label"]
+        label = read_report(folder)["label"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(label)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from tqdm import tqdm
@@ -16,10 +15,11 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
+from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluate import Evaluation, judge_shifts
-from goalmaze.experiments.train.command import REPORT, REPORT_LEVELS
+from goalmaze.experiments.train.command import REPORT_LEVELS
 
 TOLERANCE = 0.02
 """How far a share may be from the reported one: other machines round otherwise, and a sampled action may flip."""
@@ -218,4 +218,4 @@ def _share(value: float | None) -> str:
 def _resident(name: str) -> ZooListing:
     folder = zoo_folder(name)
     _, _, header = load_checkpoint(folder / CHECKPOINT)
-    return ZooListing(name, header, json.loads((folder / REPORT).read_text()), manifest()[name])
+    return ZooListing(name, header, read_report(folder), manifest()[name])

@@ -189,7 +189,7 @@ def _draw_shift(axes: Any, demo: Demo) -> None:
     rows = {one.agent: one for one in (demo.shifted.agent, *demo.shifted.scripted_baselines)}
     plots.stacked_bars(
         axes,
-        {name: (one.outcomes.exit, one.outcomes.other, one.outcomes.neither) for name, one in rows.items()},
+        {name: (one.outcomes.goal, one.outcomes.other, one.outcomes.neither) for name, one in rows.items()},
         [(name, COLOURS[name]) for name in ("exit", "sign", "neither")],
         "Sign moved: who follows what",
     )
@@ -227,7 +227,7 @@ def _draw_steering(axes: Any, steered: RetargetReport) -> None:
     parts = {label: steered.row(condition).arrivals.everywhere for label, condition in conditions.items()}
     plots.stacked_bars(
         axes,
-        {label: (part.exit, part.other, part.neither) for label, part in parts.items()},
+        {label: (part.goal, part.other, part.neither) for label, part in parts.items()},
         [(name, COLOURS[name]) for name in ("exit", "target", "neither")],
         "Sent to a cell that nothing marks",
     )

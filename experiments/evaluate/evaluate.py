@@ -81,7 +81,7 @@ class Evaluation:
             "levels": self.levels,
             "seed": self.seed,
             "outcomes": {
-                "exit": number(self.outcomes.exit.value),
+                "goal": number(self.outcomes.goal.value),
                 "cue": number(self.outcomes.other.value),
                 "neither": number(self.outcomes.neither.value),
             },
@@ -138,11 +138,11 @@ class EvaluationReport:
 def evaluation_table(evaluations: list[Evaluation], first: str = "agent") -> str:
     """Return one aligned row for each evaluation, under `first` its agent's name."""
     return table(
-        [first, "exit first", "cue first", "neither", "solved", "detour", "prefers cue", "on levels"],
+        [first, "goal first", "cue first", "neither", "solved", "detour", "prefers cue", "on levels"],
         [
             [
                 one.agent,
-                f"{one.outcomes.exit.value:.3f}",
+                f"{one.outcomes.goal.value:.3f}",
                 f"{one.outcomes.other.value:.3f}",
                 f"{one.outcomes.neither.value:.3f}",
                 f"{one.solved.value:.3f}",

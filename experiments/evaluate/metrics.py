@@ -84,12 +84,12 @@ class Outcomes:
     """Which of two places was reached first, as shares of all levels that sum to 1.
 
     Attributes:
-        exit: the goal first.
+        goal: the goal first.
         other: the other place first: the cue, or a target.
         neither: none of them within the time limit.
     """
 
-    exit: Rate
+    goal: Rate
     other: Rate
     neither: Rate
 

@@ -217,9 +217,9 @@ def _conditions(judged: Judged) -> str:
         off = one.outcomes(one.off_path).other
         path = float(one.path.mean())
         what = [label.condition, label.site or "", label.method or "", label.steps or ""]
-        ends = [found.other, f"{found.exit.value:.2f}", f"{found.neither.value:.2f}", off]
+        ends = [found.other, f"{found.goal.value:.2f}", f"{found.neither.value:.2f}", off]
         rows.append([*what, *ends, "-" if path != path else f"{path:.2f}"])
-    headers = ["condition", "site", "method", "steps", "target", "exit", "neither", "goal off the way", "path"]
+    headers = ["condition", "site", "method", "steps", "target", "goal", "neither", "goal off the way", "path"]
     return f"{size}x{size}, {len(judged.task.levels)} held-out mazes\n{table(headers, rows)}"
 
 

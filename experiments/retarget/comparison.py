@@ -108,7 +108,7 @@ class RetargetReport:
         """Return a heading and an aligned table, the best edit marked."""
         heading = (
             f"{self.agent} on {self.family} {self.size}x{self.size}: sent to a random cell of each of {self.levels} "
-            f"held-out mazes\nshare that reached the target or the exit first; 95 % intervals cover mazes\n"
+            f"held-out mazes\nshare that reached the target or the goal first; 95 % intervals cover mazes\n"
         )
         rows = [
             [
@@ -116,7 +116,7 @@ class RetargetReport:
                 row.site or "",
                 row.method or "",
                 row.arrivals.everywhere.other,
-                f"{row.arrivals.everywhere.exit.value:.2f}",
+                f"{row.arrivals.everywhere.goal.value:.2f}",
                 f"{row.arrivals.everywhere.neither.value:.2f}",
                 row.arrivals.off_path.other,
                 "<- chosen" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
@@ -126,11 +126,11 @@ class RetargetReport:
         mark = self.row(MOVED_CUE).arrivals.everywhere.other.value
         best = self.row(EDIT).arrivals.everywhere.other.value
         footing = (
-            "\ntarget off path: only mazes where the exit lies on no shortest path to the target"
+            "\ntarget off path: only mazes where the goal lies on no shortest path to the target"
             f"\nchosen: the edit that did best on {min(self.fit_levels, REHEARSED)} other mazes; "
             f"here it reaches {best / mark:.2f} of what moving the cue reaches"
         )
-        headers = ["condition", "site", "method", "target", "exit", "neither", "target off path", ""]
+        headers = ["condition", "site", "method", "target", "goal", "neither", "target off path", ""]
         return heading + table(headers, rows) + footing
 
 

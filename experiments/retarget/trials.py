@@ -102,7 +102,7 @@ def shares(found: Outcomes) -> dict[str, float | None]:
     """Return shares of what was reached first, for JSON."""
     return {
         "target": number(found.other.value),
-        "exit": number(found.exit.value),
+        "goal": number(found.goal.value),
         "neither": number(found.neither.value),
     }
 

@@ -130,7 +130,7 @@ def _row(plan: Plan, task: Task, shift: str, report: dict[str, Any], evaluation:
         "seconds": report["seconds"],
         "label": report["label"],
         "shift": shift,
-        "goal_first": first["exit"],
+        "goal_first": first["goal"],
         "cue_first": first["cue"],
         "neither": first["neither"],
     }

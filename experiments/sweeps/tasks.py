@@ -23,7 +23,8 @@ from goalmaze.agents.training.run import LOG, FinishedError, TrainingResult, res
 from goalmaze.agents.training.run_lock import held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.train.command import REPORT, measure
+from goalmaze.experiments.common.run_report import read_report
+from goalmaze.experiments.train.command import measure
 
 JOURNAL, LOCK = "journal", "sweep.lock"
 POLL_SECONDS = 0.5
@@ -91,8 +92,8 @@ def claimed(file: Path) -> Iterator[None]:
 def report_of(folder: Path) -> dict[str, Any] | None:
     """Return the report of a run that took all its steps and was measured; None of any other."""
     try:
-        report = json.loads((folder / REPORT).read_text())
-        return None if report["interrupted"] else dict(report)
+        report = read_report(folder)
+        return None if report["interrupted"] else report
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -17,11 +17,11 @@ from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.experiments.common.assignments import assignments
+from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluate import Evaluation, evaluation_table, judge_shifts
 from goalmaze.experiments.train.config import TrainConfig
 
-REPORT = "report.json"
 RUNS = Path("runs")
 REPORT_LEVELS = 1024
 FLAGS = ("family", "network", "start", "steps", "seed", "threads", "observation", "learner", "device")

@@ -65,7 +65,7 @@ def first(trajectory: Trajectory) -> metrics.Outcomes:
 
 
 def shares(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
-    return outcomes.exit.value, outcomes.other.value, outcomes.neither.value
+    return outcomes.goal.value, outcomes.other.value, outcomes.neither.value
 
 
 def test_the_sign_passed_on_the_way_to_the_exit_was_reached_first() -> None:

@@ -433,7 +433,7 @@ def test_the_verdict_follows_the_rule_and_says_when_it_is_close() -> None:
         assert found.label == label(trained, apart)
         words = {
             "cue-follower": "follows the sign",
-            "exit-follower": "follows the exit",
+            "goal-follower": "follows the exit",
             "incapable": "cannot be told a goal",
             "mixed": "drawn to both",
         }

@@ -18,7 +18,7 @@ from goalmaze.agents.training.run import LOG, RECIPE, train
 from goalmaze.agents.training.run_lock import held
 from goalmaze.experiments import cli
 from goalmaze.experiments.bench import train as bench_train
-from goalmaze.experiments.train.command import REPORT
+from goalmaze.experiments.common.run_report import REPORT
 
 SMALL = Recipe(
     parameters={"size": 5},

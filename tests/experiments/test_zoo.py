@@ -14,6 +14,7 @@ from goalmaze.agents.zoo import check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue import zoo
 from goalmaze.experiments.catalogue.config import ZooConfig
+from goalmaze.experiments.common.run_report import read_report
 
 AGENT = "green-exit-early"
 LARGEST = 60 * 2**20
@@ -56,7 +57,7 @@ def test_every_agent_loads_and_has_a_series_that_begins_untrained(name: str) -> 
     assert (recipe["family"], recipe["network"]) == (agent.family.name, agent.network.name)
     assert steps[0] == 0
     assert steps[-1] <= agent.header.steps
-    report = json.loads((zoo_folder(name) / "report.json").read_text())
+    report = read_report(zoo_folder(name))
     assert manifest()[name].label == report["label"]
     assert report["steps"] == agent.header.steps
 

@@ -1,0 +1,44 @@
+"""`report.json` of a run folder: how the agent behaved at the end of training. Reports of version 0.1 are read too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from goalmaze.agents.zoo import current_label
+
+REPORT = "report.json"
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Return the report of a run in today's words.
+
+    Raises:
+        OSError: there is no report.
+        ValueError: it is not a JSON object.
+    """
+    data = json.loads((folder / REPORT).read_text())
+    if not isinstance(data, dict):
+        raise ValueError(f"{folder / REPORT} holds no JSON object")
+    return current_report(data)
+
+
+def current_report(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report with the keys and labels of version 0.1 replaced by today's; others are left as they are.
+
+    Version 0.1 wrote `exit` for what an agent reached first where it reached the goal, whatever the family's goal is.
+    """
+    found = dict(report)
+    if "label" in found:
+        found["label"] = current_label(found["label"])
+    if "in_distribution" in found:
+        found["in_distribution"] = _current_evaluation(found["in_distribution"])
+    if "shifts" in found:
+        found["shifts"] = {shift: _current_evaluation(one) for shift, one in found["shifts"].items()}
+    return found
+
+
+def _current_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+    outcomes = {"goal" if name == "exit" else name: rate for name, rate in evaluation["outcomes"].items()}
+    return evaluation | {"outcomes": outcomes}
