@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.networks import bare_network
+from goalmaze.agents.networks import make_meta_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -107,20 +107,20 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     try:
         header = _migrated(written) if isinstance(written, _Header1) else written
         family = _family(header)
-        network = filled_network(header.network, header.shape, header.network_options, tensors)
+        network = network_from_tensors(header.network, header.shape, header.network_options, tensors)
     except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None
     return network.eval(), family, header
 
 
-def filled_network(name: str, shape: Shape, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Network:
+def network_from_tensors(name: str, shape: Shape, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Network:
     """Build a network that holds given tensors; nothing large is allocated before they are known to fit.
 
     Raises:
         GoalmazeError: no such network or option, or the tensors are not those of the network.
     """
-    network = bare_network(name, shape, options)
+    network = make_meta_network(name, shape, options)
     expected = network.state_dict()
     for tensor in sorted({*expected, *tensors}):
         wanted, found = (_described(some.get(tensor)) for some in (expected, tensors))

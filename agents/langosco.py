@@ -6,14 +6,14 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from goalmaze.agents.checkpoints import filled_network
-from goalmaze.agents.networks.base import Network, Shape
-from goalmaze.agents.networks.impala import WIDTHS
+from goalmaze.agents.checkpoints import network_from_tensors
+from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.networks.impala import WIDTHS, ImpalaNetwork
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.observations.views import FRAME_PIXELS
 
@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 2**30
 """Bytes that a file may unpack to; a published agent with its optimiser's state has some tens of millions."""
 
 
-def read_langosco(path: Path) -> Network:
+def read_langosco(path: Path) -> ImpalaNetwork:
     """Read a feed-forward agent of procgenAISC, such as `maze_I/model_rand_region_5.pth`.
 
     Raises:
@@ -35,7 +35,8 @@ def read_langosco(path: Path) -> Network:
     if recurrent:
         raise GoalmazeError(f"{path} is a recurrent agent (it has {recurrent}); import one trained without recurrence")
     try:
-        return filled_network("impala", _shape(tensors), {"scale": _scale(tensors)}, tensors)
+        network = network_from_tensors(ImpalaNetwork.name, _shape(tensors), {"scale": _scale(tensors)}, tensors)
+        return cast(ImpalaNetwork, network)
     except (GoalmazeError, RuntimeError) as error:
         raise GoalmazeError(f"{path} is no published IMPALA agent: {str(error).splitlines()[0]}") from None
 

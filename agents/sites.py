@@ -16,7 +16,7 @@ def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
     """
     for site in network.sites():
         if site.name == name:
-            return site, network.get_submodule(name)
+            return site, network.get_submodule(site.path or name)
     raise unknown(f"site of network {network.name}", name, [site.name for site in network.sites()])
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
@@ -33,9 +31,7 @@ def untrained_above(network: Network, site: str, seed: int) -> Network:
     above = used_above(result, site)
     if not above:
         raise GoalmazeError(f"nothing above site '{site}' is learned: choose one lower down")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = make_network(network.name, network.shape, dataclasses.asdict(network.options)).state_dict()
+    fresh = network.untrained(seed).state_dict()
     held = result.state_dict()
     for name in above:
         length = held[name].norm() / fresh[name].norm() if fresh[name].any() else 1.0

@@ -1,4 +1,4 @@
-"""What every network is: observations in, action logits and a value out, with its configuration as plain data."""
+"""The base classes of networks: observations in, action logits and a value out; configuration as plain data."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View, make_view
 
 PLANES = ("planes", "crop", "partial")
-"""The observation modes that are planes uint8 [C, H, W] with the agent on the second one."""
+"""Observation modes with planes uint8 [C, H, W], of which the second shows the agent."""
 
 PICTURES = ("rgb64", "rgb")
-"""The observation modes that are pictures uint8 [h, w, 3]."""
+"""Observation modes with pictures uint8 [h, w, 3]."""
 
 MAX_OBSERVATION = 2**22
 MAX_ACTIONS = 256
@@ -26,14 +26,14 @@ MAX_ACTIONS = 256
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The shape of what a network sees and does. One that holds no maze size runs on mazes of any other size too.
+    """The shape of a network's input and output. A network without a fixed maze size also runs on other sizes.
 
     Attributes:
-        observation: of one observation as its `View` draws it: (C, H, W) for planes, (h, w, 3) for pictures.
+        observation: shape of one observation: (C, H, W) for planes, (h, w, 3) for pictures.
         actions: number A of actions.
         mode: the observation mode, one of `goalmaze.envs.observations.views.MODES`.
-        pixels: per cell, in mode "rgb".
-        radius: of what is seen around the agent, in modes "crop" and "partial".
+        pixels: pixels per cell, in mode "rgb".
+        radius: cells visible on each side of the agent, in modes "crop" and "partial".
     """
 
     observation: tuple[int, ...]
@@ -46,60 +46,81 @@ class Shape:
         sides = self.observation
         if len(sides) != 3 or min(sides) < 1 or sides[0] * sides[1] * sides[2] > MAX_OBSERVATION:
             raise GoalmazeError(
-                f"no network sees observations of shape {sides}: give three sides, {MAX_OBSERVATION} values at most"
+                f"no network takes observations of shape {sides}: give three axes and at most {MAX_OBSERVATION} values"
             )
         if not 1 <= self.actions <= MAX_ACTIONS:
             raise GoalmazeError(f"actions is {self.actions}: choose 1 to {MAX_ACTIONS}")
 
     @classmethod
     def seeing(cls, view: View, actions: int = 4) -> Shape:
-        """Return the shape of a network that sees what a view draws."""
+        """Return the shape of a network for the observations of a view."""
         sides = tuple(int(side) for side in view.space.shape)
         return cls(sides, actions, view.mode, view.pixels, view.radius)
 
     @property
     def planes(self) -> int:
-        """C, the number of planes where the observation is planes, of colours where it is a picture."""
+        """C, the number of planes, or of colours in a picture."""
         return self.observation[-1] if self.mode in PICTURES else self.observation[0]
 
     def view(self, family: Family) -> View:
-        """Return what draws the observations in levels of a family, at its size."""
+        """Return the view that draws the observations in levels of a family, at its size."""
         return make_view(family, self.mode, self.pixels, self.radius)
 
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A named place in a network: the output of the submodule of that name.
+    """A named place in a network: the output of one submodule.
 
     Attributes:
-        name: of site and submodule.
+        name: the name, in most networks also the path of the submodule.
         channels: C of a map [B, C, h, w], or F of features [B, F].
-        is_map: whether it is a map with one value for every square of the maze; maps of other sides, such as those of a
-            network that looks at pictures, are not.
+        is_map: whether the activation has one square for every cell of the maze. The smaller maps of a network that
+            pools or that takes pictures do not count.
+        path: the path of the submodule; empty where it is the name.
     """
 
     name: str
     channels: int
     is_map: bool
+    path: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """Hyperparameters of a network; a subclass has one field with a default and a range for each."""
 
 
 class Network(nn.Module, abc.ABC):
-    """A policy and value network whose interesting activations are the outputs of named submodules (sites).
+    """A policy and value network whose activations of interest are the outputs of named submodules (sites).
 
-    A subclass sets `name`, `Options` (a frozen dataclass of its hyperparameters, with their ranges) and `sites`.
+    A subclass sets `name`, `Options` and `options`, and takes `(shape, options)`. Defining it registers its name.
 
     Attributes:
-        modes: the observation modes it can see, the usual one first.
-        variants: the options under which `goalmaze networks` shows it.
+        name: the name under which `make_network` finds it.
+        Options: the class of its hyperparameters.
+        modes: the observation modes it accepts, the default first.
+        variants: the options under which `goalmaze networks` lists it.
+        shape: of its input and output.
+        options: its hyperparameters.
     """
 
-    name: ClassVar[str]
-    Options: ClassVar[type]
+    name: str
+    Options: ClassVar[type[NetworkOptions]]
     modes: ClassVar[tuple[str, ...]] = PLANES
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     shape: Shape
-    options: Any
+    options: NetworkOptions
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a name that another network has; a class that is defined again replaces itself."""
+        super().__init_subclass__()
+        name = vars(cls).get("name")
+        for other in named_networks():
+            if other.name == name and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise GoalmazeError(
+                    f"network name '{name}' is used by {other.__module__}.{other.__qualname__}: choose another"
+                )
 
     @abc.abstractmethod
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,25 +130,47 @@ class Network(nn.Module, abc.ABC):
     def sites(self) -> tuple[Site, ...]:
         """Return the network's sites in order of depth."""
 
+    def untrained(self, seed: int) -> Network:
+        """Return a network of the same class, shape and options with fresh random weights, in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return type(self)(self.shape, self.options).eval()
+
     def parameters_count(self) -> int:
-        """Return the number of trainable numbers."""
+        """Return the number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())
 
 
+def named_networks() -> list[type[Network]]:
+    """Return every class of networks that has a name, in the order of definition."""
+    classes: list[type[Any]] = [Network]
+    for parent in classes:  # the list grows while it is read: breadth first
+        classes += parent.__subclasses__()
+    return [network for network in classes if "name" in vars(network)]
+
+
 class RecurrentNetwork(Network):
-    """A network with a memory, one tensor, which it is handed at every step and hands back changed."""
+    """A network with a memory: one tensor that it takes at every step and returns updated."""
 
     @abc.abstractmethod
     def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
-        """Return zeros [B, ...], the memory before an episode, for observations of a shape without B."""
+        """Return zeros [B, ...], the memory at the start of an episode.
+
+        Args:
+            batch: number B of episodes.
+            observation_shape: shape of one observation, without the axis B.
+        """
 
     def perceive(self, observation: Tensor) -> Tensor:
-        """Return what needs no memory of observations [N, ...]; learning does it for whole sequences at once."""
+        """Return features [N, ...] of observations [N, ...] that depend on no memory.
+
+        Training computes them for all steps of a sequence at once.
+        """
         return observation
 
     @abc.abstractmethod
     def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A], values [B] and the new memory for what was perceived [B, ...] and a memory [B, ...]."""
+        """Return logits [B, A], values [B] and the new memory, from features [B, ...] of `perceive` and a memory."""
 
     def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for observations [B, ...] and a memory [B, ...]."""

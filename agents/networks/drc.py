@@ -14,7 +14,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import RecurrentNetwork, Shape, Site
+from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.layers import Readout, Width, add_trunk, features_read, initialise, read_out, run_trunk
 
 KEEP = 1
@@ -22,7 +22,7 @@ KEEP = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class DRCOptions:
+class DRCOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
@@ -67,6 +67,8 @@ class DRCNetwork(RecurrentNetwork):
     name = "drc"
     Options = DRCOptions
     variants: ClassVar = ({}, {"layers": 1, "ticks": 1})
+
+    options: DRCOptions
 
     def __init__(self, shape: Shape, options: DRCOptions | None = None) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.networks.base import Network, NetworkOptions, Shape, Site
 from goalmaze.agents.networks.layers import (
     Depth,
     Readout,
@@ -26,7 +26,7 @@ from goalmaze.agents.networks.layers import (
 
 
 @dataclasses.dataclass(frozen=True)
-class GridOptions:
+class GridOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
@@ -51,6 +51,8 @@ class GridNetwork(Network):
     name = "grid"
     Options = GridOptions
     variants: ClassVar = ({}, {"readout": "flat"})
+
+    options: GridOptions
 
     def __init__(self, shape: Shape, options: GridOptions | None = None) -> None:
         super().__init__()

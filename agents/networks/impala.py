@@ -13,7 +13,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import PICTURES, PLANES, Network, Shape, Site
+from goalmaze.agents.networks.base import PICTURES, PLANES, Network, NetworkOptions, Shape, Site
 from goalmaze.envs.errors import GoalmazeError
 
 COLOURS = 3
@@ -24,7 +24,7 @@ WIDTHS = (16, 32, 32)
 
 
 @dataclasses.dataclass(frozen=True)
-class ImpalaOptions:
+class ImpalaOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
@@ -96,6 +96,8 @@ class ImpalaNetwork(Network):
     Options = ImpalaOptions
     modes = (*PICTURES, *PLANES)
     variants: ClassVar = ({}, {"scale": 4}, {"stride": 2, "centred": True})
+
+    options: ImpalaOptions
 
     def __init__(self, shape: Shape, options: ImpalaOptions | None = None) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import msgspec
 import torch
@@ -85,6 +85,7 @@ def initialise(network: nn.Module, policy: nn.Linear, value: nn.Linear, blocks: 
             if module.bias is not None:
                 nn.init.constant_(module.bias, 0.0)
     for name in block_names(blocks):
-        nn.init.orthogonal_(network.get_submodule(name).conv.weight, 0.5)  # type: ignore[arg-type, union-attr]
+        block = cast(Block, network.get_submodule(name))
+        nn.init.orthogonal_(block.conv.weight, 0.5)
     nn.init.orthogonal_(policy.weight, 0.01)
     nn.init.orthogonal_(value.weight, 1.0)

@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import RecurrentNetwork, Shape, Site
+from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.layers import (
     Depth,
     Readout,
@@ -26,7 +26,7 @@ from goalmaze.agents.networks.layers import (
 
 
 @dataclasses.dataclass(frozen=True)
-class LSTMOptions:
+class LSTMOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
@@ -53,6 +53,8 @@ class LSTMNetwork(RecurrentNetwork):
     name = "lstm"
     Options = LSTMOptions
     variants: ClassVar = ({},)
+
+    options: LSTMOptions
 
     def __init__(self, shape: Shape, options: LSTMOptions | None = None) -> None:
         super().__init__()

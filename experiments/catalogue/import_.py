@@ -12,7 +12,7 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.files import write_json
 from goalmaze.agents.langosco import read_langosco
 from goalmaze.agents.loading import CHECKPOINT
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.impala import ImpalaNetwork
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family
@@ -37,7 +37,7 @@ class ImportReport:
     folder: Path
     source: Path
     digest: str
-    network: Network
+    network: ImpalaNetwork
     family: Family
 
     def json(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from goalmaze.agents.networks import bare_network, known_networks, make_network
+from goalmaze.agents.networks import known_networks, make_meta_network, make_network
 from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
@@ -130,7 +130,7 @@ def run(config: NetworksConfig) -> NetworksReport:
 def portrait(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
     """Describe an untrained network of some options in the mazes of a family."""
     shape = Shape.seeing(make_view(family, mode))
-    network = bare_network(name, shape, options).eval()
+    network = make_meta_network(name, shape, options).eval()
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
     with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as latest:
         network(observation)

@@ -10,20 +10,23 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator
-from typing import cast
+from typing import TypeAlias, TypeGuard, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goalmaze.agents.networks import Network
+from goalmaze.agents.networks.base import Network
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.networks.layers import block_names
 from goalmaze.agents.networks.lstm import LSTMNetwork
 from goalmaze.agents.policies import Observations, Probabilities, move_probabilities
 from goalmaze.envs.cells import Cells
 from goalmaze.probes.edits.base import Add, Edit
+
+LocalNetwork: TypeAlias = GridNetwork | LSTMNetwork
+"""The networks whose last map at a cell depends on the cells around it alone."""
 
 
 class Windows:
@@ -101,14 +104,14 @@ def surroundings(seen: Observations, cells: Cells) -> Surroundings | None:
     return Surroundings(Windows(cells, *seen.shape[2:]), bare, own[:, :, None, None])
 
 
-def is_local(network: Network, edit: Edit | None) -> bool:
+def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
     """Return whether a network's policy under an edit can be worked out from the surroundings of each cell."""
-    if not isinstance(network, GridNetwork | LSTMNetwork) or network.shape.mode != "planes":
+    if not isinstance(network, LocalNetwork) or network.shape.mode != "planes":
         return False
     return network.options.readout == "cell" and (edit is None or (isinstance(edit, Add) and len(edit.delta) == 1))
 
 
-def field(network: Network, around: Surroundings, edit: Add | None) -> Probabilities:
+def field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
     """Return float32 [N, 4], each action's chance with the agent in each of the cells.
 
     Args:
@@ -121,7 +124,7 @@ def field(network: Network, around: Surroundings, edit: Add | None) -> Probabili
         return move_probabilities(logits.float())
 
 
-def map_seen(network: Network, site: str, observation: Observations, edit: Add | None) -> Tensor:
+def map_seen(network: LocalNetwork, site: str, observation: Observations, edit: Add | None) -> Tensor:
     """Return float32 [C, H, W], what a map site of a network that `is_local` holds, for one observation [C, H, W]."""
     with torch.inference_mode():
         x = torch.from_numpy(observation)[None].float()
@@ -134,7 +137,7 @@ def map_seen(network: Network, site: str, observation: Observations, edit: Add |
         return x[0]
 
 
-def _last_squares(network: Network, around: Surroundings, edit: Add | None) -> Tensor:
+def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Tensor:
     """Return float32 [N, C, 1, 1], what the trunk's last map holds in each of the cells with the agent there."""
     bare, near = torch.from_numpy(around.bare)[None].float(), torch.from_numpy(around.own).float()
     windows = around.windows
@@ -154,7 +157,7 @@ def _last_squares(network: Network, around: Surroundings, edit: Add | None) -> T
     return near
 
 
-def _heads(network: Network) -> Network:
+def _heads(network: LocalNetwork) -> LocalNetwork:
     """Return a network without its trunk, which takes the trunk's last map [N, C, 1, 1] for an observation."""
     heads = copy.copy(network)
     heads._modules = {**network._modules, "stem": nn.Identity(), "stem_relu": nn.Identity()}
@@ -162,7 +165,7 @@ def _heads(network: Network) -> Network:
     return heads
 
 
-def _names(network: Network) -> tuple[str, ...]:
+def _names(network: LocalNetwork) -> tuple[str, ...]:
     return ("stem", "stem_relu", *block_names(network.options.blocks))
 
 

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks import make_network
-from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -109,13 +107,6 @@ class Reading:
         return self.score.low > max(one.high for one in baselines) and self.p <= SIGNIFICANT
 
 
-def untrained_network(network: Network, seed: int) -> Network:
-    """Return a network of the same kind and shape with fresh weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make_network(network.name, network.shape, dataclasses.asdict(network.options)).eval()
-
-
 def gather_material(
     policy: NetworkPolicy, levels: LevelBatch, sites: Sequence[str], concepts: Sequence[str], seed: int
 ) -> ProbeData:
@@ -137,7 +128,7 @@ def gather_material(
         levels,
         torch.from_numpy(seen).float(),
         read_activations(policy.network, seen, sites),
-        read_activations(untrained_network(policy.network, seed), seen, sites),
+        read_activations(policy.network.untrained(seed), seen, sites),
         label_concepts(concepts, policy, levels, seed),
     )
 

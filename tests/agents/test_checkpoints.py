@@ -150,7 +150,7 @@ def test_a_header_changed_by_hand_does_not_match_its_digest(path: Path, field: s
         ({"shape": seeing((4, 7, 7), actions=5)}, "tensor 'policy.bias' is float32 4, .* needs float32 5"),
         ({"shape": seeing((9, 7, 7))}, "observations of 9x7x7 do not fit family GreenExit at size 7, .* 4x7x7"),
         ({"shape": seeing((4, 9, 9))}, "observations of 4x9x9 do not fit"),
-        ({"shape": seeing((64, 64, 3), mode="rgb64")}, "network grid cannot see observation mode 'rgb64'"),
+        ({"shape": seeing((64, 64, 3), mode="rgb64")}, "network grid does not accept observation mode 'rgb64'"),
         ({"shape": seeing((4, 7, 7), mode="rbg64")}, "unknown observation mode 'rbg64'.*'rgb64'"),
         ({"shape": seeing((5, 7, 7), mode="partial", radius=99)}, "radius is 99: choose 1 to 16"),
         ({"parameters": {"size": 2**31 + 1}}, "size is 2147483649: a checkpoint's is at most 255"),

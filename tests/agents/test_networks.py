@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks import bare_network, known_networks, make_network
+from goalmaze.agents.networks import known_networks, make_meta_network, make_network
 from goalmaze.agents.networks.base import Network, Shape, agent_cells
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
 from goalmaze.envs.episodes import Episodes, first_observations
@@ -148,11 +148,11 @@ def test_the_address_book_finds_sites_and_names_mistakes(network: Network) -> No
 @pytest.mark.parametrize(
     ("observation", "actions", "mode", "message"),
     [
-        ((4, 9), 4, "planes", "no network sees observations of shape"),
-        ((4, 0, 9), 4, "planes", "no network sees observations of shape"),
-        ((4, 2**20, 2**20), 4, "planes", "no network sees observations of shape"),
+        ((4, 9), 4, "planes", "no network takes observations of shape"),
+        ((4, 0, 9), 4, "planes", "no network takes observations of shape"),
+        ((4, 2**20, 2**20), 4, "planes", "no network takes observations of shape"),
         ((4, 9, 9), 0, "planes", "actions is 0: choose 1 to 256"),
-        ((64, 64, 3), 4, "rgb64", r"network grid cannot see observation mode 'rgb64': choose planes, .* impala"),
+        ((64, 64, 3), 4, "rgb64", r"network grid does not accept observation mode 'rgb64': choose planes, .* impala"),
     ],
 )
 def test_a_shape_that_cannot_be_seen_is_named(
@@ -198,18 +198,16 @@ def test_every_network_sees_every_mode_of_planes(family: Family, name: str, mode
         assert latest[site.name].shape[2:] == (observation.shape[2:] if site.is_map else latest[site.name].shape[2:])
 
 
-def test_a_bare_network_has_all_shapes_and_no_memory() -> None:
+def test_a_meta_network_has_all_shapes_and_no_memory() -> None:
     shape = Shape((4, 9, 9), 4)
     state = torch.random.get_rng_state()
-    bare = bare_network("grid", shape, {"channels": 1024, "blocks": 64})
+    meta = make_meta_network("grid", shape, {"channels": 1024, "blocks": 64})
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert bare.parameters_count() > 6e8
-    assert all(parameter.is_meta for parameter in bare.parameters())
+    assert meta.parameters_count() > 6e8
+    assert all(parameter.is_meta for parameter in meta.parameters())
     for name in ("grid", "lstm", "drc", "impala"):
-        real, outline = make_network(name, shape), bare_network(name, shape)
-        assert {k: v.shape for k, v in real.state_dict().items()} == {
-            k: v.shape for k, v in outline.state_dict().items()
-        }
+        real, meta = make_network(name, shape), make_meta_network(name, shape)
+        assert {k: v.shape for k, v in real.state_dict().items()} == {k: v.shape for k, v in meta.state_dict().items()}
 
 
 @pytest.mark.parametrize(("name", "mode"), [("grid", "crop"), ("impala", "rgb64"), ("impala", "planes")])

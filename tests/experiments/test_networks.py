@@ -116,7 +116,7 @@ def test_one_network_is_shown_with_its_sites_and_mistakes_are_named(capsys: pyte
         (["grid", "--network-options", "blocks"], "write it as KEY=VALUE"),
         (["grid", "--network-options", "block=2"], "did you mean 'blocks'"),
         (["grid", "--network-options", "blocks=-2"], "Expected `int` >= 0"),
-        (["grid", "--observation", "rgb64"], "cannot see observation mode 'rgb64'"),
+        (["grid", "--observation", "rgb64"], "does not accept observation mode 'rgb64'"),
         (["grid", "--observation", "rgb65"], "did you mean 'rgb64'"),
         (["--network-options", "blocks=2"], "those of one network: name it"),
         (["--size", "8"], "size is 8"),

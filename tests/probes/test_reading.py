@@ -13,7 +13,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.probes.labels import Kind, Labels, concept_names
-from goalmaze.probes.readout.reading import Look, ProbeData, Reading, gather_material, read_concept, untrained_network
+from goalmaze.probes.readout.reading import Look, ProbeData, Reading, gather_material, read_concept
 
 MAZES = 160
 
@@ -116,11 +116,11 @@ def test_an_agent_is_read_at_every_kind_of_site_and_concept(policy: NetworkPolic
 
 
 def test_the_untrained_network_is_one_of_the_same_shape_with_other_weights(policy: NetworkPolicy) -> None:
-    fresh = untrained_network(policy.network, 5)
+    fresh = policy.network.untrained(5)
     shapes = {name: tensor.shape for name, tensor in policy.network.state_dict().items()}
     assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == shapes
     assert not torch.equal(fresh.get_parameter("stem.weight"), policy.network.get_parameter("stem.weight"))
-    again = untrained_network(policy.network, 5)
+    again = policy.network.untrained(5)
     assert torch.equal(fresh.get_parameter("stem.weight"), again.get_parameter("stem.weight"))
 
 
