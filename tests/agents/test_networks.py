@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +13,7 @@ from torch import Tensor
 
 from goalmaze.agents.networks import known_networks, make_meta_network, make_network
 from goalmaze.agents.networks.base import Network, Shape, agent_cells
+from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
 from goalmaze.envs.episodes import Episodes, first_observations
 from goalmaze.envs.errors import GoalmazeError
@@ -218,3 +223,41 @@ def test_a_network_without_a_value_for_every_square_has_no_maps(family: Family, 
     with pytest.raises(GoalmazeError, match=f"site '{first}' is not a map of squares; this network has none"):
         find_map_site(network, first)
     assert map_sites(make_network("grid", Shape.seeing(make_view(family, "partial"))))[0] == "stem"
+
+
+def define(name: str, qualname: str) -> type[Network]:
+    """Return a new class of networks; a class defined again in a notebook has the same module and qualified name."""
+    return type("Defined", (GridNetwork,), {"name": name, "__module__": __name__, "__qualname__": qualname})
+
+
+def test_a_name_used_twice_is_refused_where_it_is_defined() -> None:
+    with pytest.raises(
+        GoalmazeError, match=r"network name 'grid' is used by goalmaze\.agents\.networks\.grid\.GridNetwork: choose an"
+    ):
+        define("grid", "Defined")
+    gc.collect()
+    assert known_networks()["grid"] is GridNetwork
+
+
+def test_a_class_that_is_defined_again_replaces_itself() -> None:
+    first, second = define("twice", "Defined"), define("twice", "Defined")
+    assert known_networks()["twice"] is second is not first
+    assert type(make_network("twice", Shape((4, 9, 9), 4))) is second
+
+
+def test_importing_the_package_imports_no_network() -> None:
+    script = "import sys, goalmaze.agents.networks as n; print('goalmaze.agents.networks.drc' in sys.modules); "
+    script += "print(sorted(n.known_networks()))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "['drc', 'grid', 'impala', 'lstm']"]
+
+
+def test_an_untrained_network_has_the_shape_of_its_original_and_leaves_the_generator_alone(network: Network) -> None:
+    state = torch.random.get_rng_state()
+    fresh, again = network.untrained(5), network.untrained(5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert (fresh.shape, fresh.options) == (network.shape, network.options)
+    for name, tensor in fresh.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    assert not torch.equal(fresh.state_dict()["stem.weight"], network.state_dict()["stem.weight"])
+    assert not torch.equal(fresh.state_dict()["stem.weight"], network.untrained(6).state_dict()["stem.weight"])

@@ -12,13 +12,13 @@ from torch import Tensor
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
-from goalmaze.probes.labels import Kind, Labels, concept_names
+from goalmaze.probes.labels import Labels, LabelType, concept_names
 from goalmaze.probes.readout.reading import Look, ProbeData, Reading, gather_material, read_concept
 
 MAZES = 160
 
 
-def answers(kind: Kind, seed: int) -> Labels:
+def answers(kind: LabelType, seed: int) -> Labels:
     luck = torch.Generator().manual_seed(seed)
     if kind == "squares":
         return Labels("planted", kind, torch.randint(0, 3, (MAZES, 49), generator=luck), ("a", "b", "c"))
@@ -44,7 +44,7 @@ def holding(labels: Labels, seed: int) -> Tensor:
     return maps.reshape(MAZES, 4, 7, 7)
 
 
-def planted(family: Family, kind: Kind, where: str, seed: int) -> ProbeData:
+def planted(family: Family, kind: LabelType, where: str, seed: int) -> ProbeData:
     """Return material in which only `where`, if that is anything, holds the answers."""
     labels = answers(kind, seed)
 
@@ -57,15 +57,20 @@ def planted(family: Family, kind: Kind, where: str, seed: int) -> ProbeData:
     return ProbeData(levels, maps("observations"), trained, untrained, {"planted": labels})
 
 
-def reading(family: Family, kind: Kind, where: str, look: Look) -> Reading:
+def reading(family: Family, kind: LabelType, where: str, look: Look) -> Reading:
     return read_concept(planted(family, kind, where, 1), planted(family, kind, where, 2), "site", "planted", look)
 
 
-KINDS: list[tuple[Kind, Look]] = [("cell", "square"), ("squares", "square"), ("class", "global"), ("number", "global")]
+KINDS: list[tuple[LabelType, Look]] = [
+    ("cell", "square"),
+    ("squares", "square"),
+    ("class", "global"),
+    ("number", "global"),
+]
 
 
 @pytest.mark.parametrize(("kind", "look"), KINDS)
-def test_what_only_the_trained_network_holds_is_evidence(family: Family, kind: Kind, look: Look) -> None:
+def test_what_only_the_trained_network_holds_is_evidence(family: Family, kind: LabelType, look: Look) -> None:
     one = reading(family, kind, "trained", look)
     assert one.is_evidence
     assert one.score.low <= one.score.value <= one.score.high
@@ -78,7 +83,7 @@ def test_what_only_the_trained_network_holds_is_evidence(family: Family, kind: K
 
 @pytest.mark.parametrize(("kind", "look"), KINDS)
 @pytest.mark.parametrize("where", ["nowhere", "observations", "untrained"])
-def test_what_it_does_not_hold_is_not(family: Family, kind: Kind, look: Look, where: str) -> None:
+def test_what_it_does_not_hold_is_not(family: Family, kind: LabelType, look: Look, where: str) -> None:
     one = reading(family, kind, where, look)
     assert not one.is_evidence
     if where != "nowhere":
@@ -133,7 +138,7 @@ def test_the_untrained_network_is_one_of_the_same_shape_with_other_weights(polic
         ("cell", "sqare", r"unknown look of a probe 'sqare' \(did you mean 'square'"),
     ],
 )
-def test_a_probe_that_cannot_answer_is_refused(family: Family, kind: Kind, look: Look, message: str) -> None:
+def test_a_probe_that_cannot_answer_is_refused(family: Family, kind: LabelType, look: Look, message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
         reading(family, kind, "trained", look)
 
