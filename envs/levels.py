@@ -149,6 +149,18 @@ class LevelBatch:
         objects[:, slots] = ABSENT
         return dataclasses.replace(self, objects=objects)
 
+    def without_goal_and_cue(self) -> LevelBatch:
+        """Return the levels without their goal and their cue."""
+        return self.removed(self.family.goal).removed(self.family.cue)
+
+    def with_goal_and_cue_at(self, cells: ArrayLike) -> LevelBatch:
+        """Return the levels with goal and cue both at `cells` (int [B] or one cell for all).
+
+        Raises:
+            GoalmazeError: a cell lies outside the maze or on a wall; the message names the level.
+        """
+        return self.moved(self.family.goal, cells).moved(self.family.cue, cells)
+
     def started(self, cells: ArrayLike) -> LevelBatch:
         """Return the levels with the agent starting at `cells` (int [B] or one cell for all)."""
         start = self.start.copy()

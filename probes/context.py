@@ -39,14 +39,6 @@ class FitContext:
         """int32 [B], the cells of the goal."""
         return self.levels.cells(self.family.goal)
 
-    def cleared(self) -> LevelBatch:
-        """Return the levels without goal and cue."""
-        return self.levels.removed(self.family.goal).removed(self.family.cue)
-
-    def moved(self, cells: Cells) -> LevelBatch:
-        """Return the levels with goal and cue at other cells [B]."""
-        return self.levels.moved(self.family.goal, cells).moved(self.family.cue, cells)
-
     def read(self, levels: LevelBatch, site: str) -> Tensor:
         """Return float32 [B, ...], [B, C, H, W] for a map, what the site holds before the first step."""
         return read_activations(self.policy.network, observations_of(self.policy, levels), [site])[site]

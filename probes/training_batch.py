@@ -23,6 +23,7 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import Distances, distances, pick
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets, put_elsewhere
 
 STAYING = 1 / 8
@@ -36,16 +37,14 @@ class TrainingBatch:
     Attributes:
         policy: who is edited.
         levels: B of them, the agent on a random cell.
-        goals: int32 [B].
-        targets: int32 [B].
+        move: from each level's goal to the cell it is to be moved to.
         seen: uint8 [B, ...], what the agent sees there.
         right: bool [B, 4], the moves that shorten the way to the target.
     """
 
     policy: NetworkPolicy
     levels: LevelBatch
-    goals: Cells
-    targets: Cells
+    move: GoalMove
     seen: Tensor
     right: Tensor
 
@@ -74,7 +73,8 @@ def draw_training_batch(
     targets = np.where(stays, goals, draw_targets(levels, seed))
     put = put_elsewhere(levels, targets, seed)
     seen = torch.from_numpy(observations_of(context.policy, put).copy())
-    return TrainingBatch(context.policy, put, goals, targets, seen, torch.from_numpy(right_moves(put, goals, targets)))
+    right = torch.from_numpy(right_moves(put, goals, targets))
+    return TrainingBatch(context.policy, put, GoalMove.on(put, targets), seen, right)
 
 
 def right_moves(levels: LevelBatch, goals: Cells, targets: Cells) -> Bools:

@@ -18,6 +18,7 @@ from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.composition import Found, edits_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets
 
 WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
@@ -126,8 +127,7 @@ class Scene:
         """The edits in force at the edited agent's next step, one for each site that is written."""
         if self.found is None or (self.edited.steps > 0 and not self.every):
             return []
-        goals, targets = self.level.cells(self.family.goal), np.array([self.target], np.int32)
-        return edits_of(self.found, goals, targets, self.level.height, self.level.width, self.strength)
+        return edits_of(self.found, GoalMove.on(self.level, self.target), self.strength)
 
     def step(self) -> None:
         """Let all agents that are still walking take one step; the edit is in force for one of them only."""

@@ -20,6 +20,7 @@ from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable
 from goalmaze.probes.edits.composition import Found, edits_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern, spread
 from goalmaze.probes.information import uses_only_cells
 
@@ -182,7 +183,7 @@ def cell_scores(one: Candidate, held: Tensor, sides: tuple[int, int]) -> Tensor:
             scores[:, cell] = (centred * written).flatten(1).sum(dim=1) - 0.5 * written.square().sum()
         else:
             there, nowhere = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
-            edit = edits_of(one.found, nowhere, there, *sides)[0]
+            edit = edits_of(one.found, GoalMove(nowhere, there, *sides))[0]
             scores[:, cell] = -(edit(held, np.arange(batch)) - held).flatten(1).norm(dim=1)
     return scores
 

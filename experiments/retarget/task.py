@@ -15,6 +15,7 @@ from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.edits.composition import EqualNormNoise, Found, edits_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.targets import draw_targets
 
@@ -61,11 +62,11 @@ class RetargetingTask:
 
     def edit(self, pattern: GoalPattern, strength: float = 1.0) -> Add:
         """Return the edit that moves the goal to the targets; it is told two cells a maze and nothing else."""
-        return pattern.edit(self.goals, self.targets, self.levels.height, self.levels.width, strength)
+        return pattern.edit(GoalMove.on(self.levels, self.targets), strength)
 
     def edits(self, found: Found, strength: float = 1.0) -> list[Edit]:
         """Return the edits that move the goal to the targets, at all sites at which something was found."""
-        return edits_of(found, self.goals, self.targets, self.levels.height, self.levels.width, strength)
+        return edits_of(found, GoalMove.on(self.levels, self.targets), strength)
 
     def noise(self, found: Found, strength: float = 1.0) -> list[Edit]:
         """Return the control of these edits: noise that changes each maze's activations by as much."""
@@ -74,7 +75,7 @@ class RetargetingTask:
     def edits_of_another(self, found: Found, strength: float = 1.0) -> list[Edit]:
         """Return for each maze the edits that belong to the next one: the control of the right cells."""
         goals, targets = np.roll(self.goals, -1), np.roll(self.targets, -1)
-        return edits_of(found, goals, targets, self.levels.height, self.levels.width, strength)
+        return edits_of(found, GoalMove(goals, targets, self.levels.height, self.levels.width), strength)
 
     def cue_moved(self) -> RetargetingTask:
         """Return the errand with the cue physically on the target: the mark that editing is compared with."""

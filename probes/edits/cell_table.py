@@ -16,7 +16,8 @@ from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_goal_move, is_rectified
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.patterns import is_rectified
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import cells_of
 from goalmaze.probes.targets import draw_targets
@@ -100,24 +101,23 @@ class CellTable:
     sides: tuple[int, int]
     rectified: bool
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> WriteCells:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W.
+    def edit(self, move: GoalMove, strength: float = 1.0) -> WriteCells:
+        """Return the edit that moves the goal in each level.
 
         Raises:
-            GoalmazeError: the mazes have other sides, a cell is outside, or a target is missing.
+            GoalmazeError: the mazes have other sides.
         """
-        check_goal_move(goals, targets, height, width)
-        if (height, width) != self.sides:
+        if (move.height, move.width) != self.sides:
             raise GoalmazeError(
                 f"the table of cells at site '{self.site}' is for mazes of {'x'.join(map(str, self.sides))}, these are "
-                f"{height}x{width}; find it at this size, or choose a method for maps of squares"
+                f"{move.height}x{move.width}; find it at this size, or choose a method for maps of squares"
             )
         return WriteCells(
             self.site,
             arriving=self.arriving,
             leaving=self.leaving,
-            goals=goals,
-            targets=targets,
+            goals=move.goals,
+            targets=move.targets,
             rectified=self.rectified,
             strength=strength,
         )
@@ -163,8 +163,8 @@ def goal_cells(context: FitContext) -> Iterator[tuple[FitContext, list[Cells]]]:
 def _pairs(context: FitContext, site: str) -> Iterator[tuple[Cells, Tensor, bool]]:
     """Yield cells [n], the differences [n, ...] that a goal on them makes, and whether none of the values < 0."""
     for some, places in goal_cells(context):
-        absent = context.read(some.cleared(), site)
+        absent = context.read(some.levels.without_goal_and_cue(), site)
         for cells in places:
             standing = cells != ABSENT
-            present = context.read(some.moved(cells), site)
+            present = context.read(some.levels.with_goal_and_cue_at(cells), site)
             yield cells[standing], (present - absent)[torch.from_numpy(standing)], is_rectified(present)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
-from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.edits.base import Edit, of_rows, uses_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import FittedEdit, is_rectified
 from goalmaze.probes.information import NOTHING, Knowledge
 
@@ -80,20 +80,20 @@ class JointEdit:
         """What any of them knows."""
         return union(part.uses for part in self.parts)
 
-    def edits(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> list[Edit]:
-        """Return the edits that move the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        return [part.edit(goals, targets, height, width, strength) for part in self.parts]
+    def edits(self, move: GoalMove, strength: float = 1.0) -> list[Edit]:
+        """Return the edits that move the goal in each level."""
+        return [part.edit(move, strength) for part in self.parts]
 
 
 Found = FittedEdit | JointEdit
 """What a steering method finds: at one site, or at several."""
 
 
-def edits_of(found: Found, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> list[Edit]:
-    """Return the edits, one a site, that move the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
+def edits_of(found: Found, move: GoalMove, strength: float = 1.0) -> list[Edit]:
+    """Return the edits, one a site, that move the goal in each level."""
     if isinstance(found, JointEdit):
-        return found.edits(goals, targets, height, width, strength)
-    return [found.edit(goals, targets, height, width, strength)]
+        return found.edits(move, strength)
+    return [found.edit(move, strength)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from goalmaze.agents.policies import Rows
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_goal_move, is_rectified
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.patterns import is_rectified
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
 
@@ -93,14 +94,13 @@ class GoalCoordinates:
     rectified: bool
     side: int = 1
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> SetCoordinates:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> SetCoordinates:
+        """Return the edit that moves the goal in each level."""
         return SetCoordinates(
             self.site,
             coordinates=self.coordinates,
-            goals=goals,
-            targets=targets,
+            goals=move.goals,
+            targets=move.targets,
             absent=self.absent,
             present=self.present,
             side=self.side,
@@ -119,6 +119,6 @@ def goal_coordinates(context: FitContext, site: str, coordinates: Coordinates, s
 def goal_windows(context: FitContext, site: str, side: int) -> tuple[Tensor, Tensor]:
     """Return [N, C*side*side] twice: the windows around the goals of a workshop's levels, and the same without them."""
     standing = context.goals != ABSENT
-    maps = (context.read(levels, site) for levels in (context.levels, context.cleared()))
+    maps = (context.read(levels, site) for levels in (context.levels, context.levels.without_goal_and_cue()))
     with_goal, without = (around(one, context.goals, side)[standing] for one in maps)
     return with_goal, without

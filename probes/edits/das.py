@@ -161,7 +161,7 @@ def find_alignment(
 def swap_loss(training_batch: FitContext, site: str, basis: Tensor, targets: Cells, side: int = 1) -> Tensor:
     """Return the divergence of the agent under the swap from the agent that sees goal and cue at `targets` [B]."""
     policy, rows = training_batch.policy, np.arange(len(training_batch.levels))
-    moved = training_batch.moved(targets)
+    moved = training_batch.levels.with_goal_and_cue_at(targets)
     seen = torch.from_numpy(observations_of(policy, moved))
     with torch.inference_mode():
         teacher = policy.logits(rows, seen).log_softmax(dim=1)

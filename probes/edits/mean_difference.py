@@ -58,7 +58,7 @@ class SteeringVector(Rewrite):
 def goal_vector(context: FitContext, site: str) -> SteeringVector:
     """Return the mean over mazes of (activation with goal and cue) - (activation without), square by square."""
     present = context.read(context.levels, site)
-    vector = (present - context.read(context.cleared(), site)).mean(dim=0)
+    vector = (present - context.read(context.levels.without_goal_and_cue(), site)).mean(dim=0)
     return SteeringVector(site, vector=vector, rectified=is_rectified(present))
 
 
@@ -71,6 +71,6 @@ def aligned_vector(context: FitContext, site: str, side: int = 1) -> GoalPattern
     standing = context.goals != ABSENT
     if not standing.any():
         raise GoalmazeError("no maze of the workshop has a goal; a steering vector needs some that do")
-    own = around(present - context.read(context.cleared(), site), context.goals, side)[standing]
+    own = around(present - context.read(context.levels.without_goal_and_cue(), site), context.goals, side)[standing]
     pattern = own.mean(dim=0).reshape(-1, side, side)
     return GoalPattern(site, pattern, pattern, is_rectified(present))

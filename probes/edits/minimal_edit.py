@@ -13,7 +13,7 @@ from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.patterns import check_goal_move
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import at_cells, cells_of, marked, put
 
@@ -58,7 +58,7 @@ class MinimalEdit(Rewrite):
         """Return maps [b, C, H, W] in which the probe reads the targets of the levels `rows`."""
         goals, targets = cells_of(self.goals, rows, self.site), cells_of(self.targets, rows, self.site)
         height, width = activation.shape[2:]
-        check_goal_move(goals, targets, height, width)
+        GoalMove(goals, targets, height, width)
         goals = goals.copy()
         goals[goals == targets] = ABSENT
         target, goal = at_cells(activation, targets), at_cells(activation, goals)
@@ -109,14 +109,13 @@ class MinimalProjection:
     rectified: bool
     margin: float = 1.0
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> MinimalEdit:
-        """Return the edit that moves the probe's reading from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> MinimalEdit:
+        """Return the edit that moves the probe's reading in each level."""
         return MinimalEdit(
             self.site,
             direction=self.direction,
-            goals=goals,
-            targets=targets,
+            goals=move.goals,
+            targets=move.targets,
             margin=self.margin,
             rectified=self.rectified,
             strength=strength,

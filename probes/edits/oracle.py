@@ -52,7 +52,7 @@ def optimised_edit(
     held = read_activations(policy.network, observations_of(policy, levels), [site])[site]
     delta = torch.zeros_like(held).requires_grad_()
     rectified = is_rectified(held)
-    scale, family = float(held.std()), levels.family
+    scale = float(held.std())
     optimiser = torch.optim.Adam([delta], LEARNING_RATE * max(scale, 1e-6))
     rows = np.arange(len(levels))
     for update in range(updates):
@@ -60,7 +60,7 @@ def optimised_edit(
         for place in range(PLACES):
             put = put_elsewhere(levels, targets, seed, update * PLACES + place)
             with torch.inference_mode():
-                moved = put.moved(family.goal, targets).moved(family.cue, targets)
+                moved = put.with_goal_and_cue_at(targets)
                 teacher = policy.logits(rows, _seen(policy, moved)).log_softmax(dim=1)
             with applied(policy, [Add(site, delta, rectified=rectified)]):
                 pupil = policy.logits(rows, _seen(policy, put)).log_softmax(dim=1)

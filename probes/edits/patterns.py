@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from goalmaze.envs.cells import ABSENT, Cells
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.edits.base import Add, Edit
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import CELLS, Knowledge
-from goalmaze.probes.squares import check_inside
 
 
 class FittedEdit(Protocol):
@@ -28,8 +27,8 @@ class FittedEdit(Protocol):
     def uses(self) -> Knowledge:
         """What its edits know."""
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W."""
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Edit:
+        """Return the edit that moves the goal in each level."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,31 +51,11 @@ class GoalPattern:
     leaving: Tensor
     rectified: bool
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Add:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] (cells) in mazes of H x W.
-
-        Where a goal is `ABSENT` nothing leaves.
-
-        Raises:
-            GoalmazeError: a cell is outside the maze, or a target is missing.
-        """
-        check_goal_move(goals, targets, height, width)
-        delta = spread(self.arriving, targets, height, width) - spread(self.leaving, goals, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Add:
+        """Return the edit that moves the goal in each level; where a goal is `ABSENT` nothing is subtracted."""
+        height, width = move.height, move.width
+        delta = spread(self.arriving, move.targets, height, width) - spread(self.leaving, move.goals, height, width)
         return Add(self.site, delta, strength, self.rectified, self.uses)
-
-
-def check_goal_move(goals: Cells, targets: Cells, height: int, width: int) -> None:
-    """Refuse goals [B] and targets [B] between which nothing can be moved; a goal may be `ABSENT`.
-
-    Raises:
-        GoalmazeError: the message names the level.
-    """
-    if goals.shape != targets.shape:
-        raise GoalmazeError(f"{len(goals)} goals and {len(targets)} targets do not fit: give one of each for a level")
-    check_inside(goals, height, width, "goal at cell")
-    check_inside(targets, height, width, "target at cell")
-    if (targets == ABSENT).any():
-        raise GoalmazeError(f"level {int((targets == ABSENT).argmax())}: there is no target; give a cell of the maze")
 
 
 def is_rectified(maps: Tensor) -> bool:

@@ -84,8 +84,7 @@ def heat_map(
         edit_for: the edit to judge; None for none.
         moved: put goal and cue on every target, instead of taking them away.
     """
-    family = level.family
-    bare = level.removed(family.goal).removed(family.cue)
+    bare = level.without_goal_and_cue()
     away = distances(bare, bare.start)[0]
     targets = np.flatnonzero((away < UNREACHABLE) & (away > 0)).astype(np.int32)
     ways = [shortest_way(bare, int(target)) for target in targets]

@@ -121,7 +121,7 @@ class PictureVector(SteeringVector):
 
 def cheese_vector(policy: NetworkPolicy, levels: LevelBatch, site: str) -> PictureVector:
     """Return what the goal and its cue add to a site, the mean over levels; a strength of -1 takes them away."""
-    return activation_difference(policy, levels, levels.removed(levels.family.goal).removed(levels.family.cue), site)
+    return activation_difference(policy, levels, levels.without_goal_and_cue(), site)
 
 
 def top_right_vector(policy: NetworkPolicy, levels: LevelBatch, opened: LevelBatch, site: str) -> PictureVector:

@@ -37,6 +37,6 @@ class CellTableMethod(Method):
 
         def loss() -> Tensor:
             training_batch = draw_training_batch(context, choice, BATCH)
-            return training_batch.loss([table(*free).edit(training_batch.goals, training_batch.targets, *start.sides)])
+            return training_batch.loss([table(*free).edit(training_batch.move)])
 
         return table(*descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

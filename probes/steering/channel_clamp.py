@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.envs.cells import ABSENT
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.channels import ClampChannels, goal_channels
 from goalmaze.probes.edits.composition import SequentialEdits
-from goalmaze.probes.edits.patterns import check_goal_move
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import at_cells
 from goalmaze.probes.steering.base import Method
@@ -37,10 +37,9 @@ class ClampedGoal:
     present: Tensor
     absent: Tensor
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
-        """Return the clamps of the old goal's square and, last, of the target's, in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
-        pairs = ((goals, self.absent), (targets, self.present))
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Edit:
+        """Return the clamps of the old goal's square and, last, of the target's."""
+        pairs = ((move.goals, self.absent), (move.targets, self.present))
         return SequentialEdits(
             tuple(
                 ClampChannels(self.site, self.channels, values=values, cells=cells, strength=strength)
@@ -57,7 +56,7 @@ class ChannelClamp(Method):
 
     def find(self, context: FitContext, site: str) -> ClampedGoal:
         """Return the channels and their mean values on the workshop's levels."""
-        present, absent = context.read(context.levels, site), context.read(context.cleared(), site)
+        present, absent = context.read(context.levels, site), context.read(context.levels.without_goal_and_cue(), site)
         chosen = goal_channels(present - absent, context.goals, self.count)
         standing = torch.from_numpy(context.goals != ABSENT)
         means = [at_cells(maps, context.goals)[standing][:, list(chosen)].mean(dim=0) for maps in (present, absent)]

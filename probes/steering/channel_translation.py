@@ -14,7 +14,7 @@ from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.channels import check_named, goal_channels
-from goalmaze.probes.edits.patterns import check_goal_move
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import around, cells_of, put_around
 from goalmaze.probes.steering.base import Method
@@ -83,10 +83,9 @@ class TranslatedGoal:
     channels: tuple[int, ...]
     side: int = 1
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Exchange:
-        """Return the exchange of what is around `goals` [B] with what is around `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
-        return Exchange(self.site, self.channels, goals, targets, self.side, strength)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Exchange:
+        """Return the exchange of what is around the goals with what is around the targets."""
+        return Exchange(self.site, self.channels, move.goals, move.targets, self.side, strength)
 
 
 class ChannelTranslation(Method):
@@ -98,5 +97,5 @@ class ChannelTranslation(Method):
 
     def find(self, context: FitContext, site: str) -> TranslatedGoal:
         """Return the channels, found on the workshop's levels."""
-        present, absent = context.read(context.levels, site), context.read(context.cleared(), site)
+        present, absent = context.read(context.levels, site), context.read(context.levels.without_goal_and_cue(), site)
         return TranslatedGoal(site, goal_channels(present - absent, context.goals, self.count), self.side)

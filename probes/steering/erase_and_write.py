@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from goalmaze.envs.cells import Cells
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Add, Edit
 from goalmaze.probes.edits.composition import SequentialEdits
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
-from goalmaze.probes.edits.patterns import check_goal_move, is_rectified, spread
+from goalmaze.probes.edits.patterns import is_rectified, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.squares import marked
 from goalmaze.probes.steering.base import Method
@@ -36,10 +36,9 @@ class ErasedGoal:
     written: Tensor
     rectified: bool
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Edit:
-        """Return the erasure followed by the write at `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
-        delta = spread(self.written[:, None, None], targets, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Edit:
+        """Return the erasure followed by the write at the targets."""
+        delta = spread(self.written[:, None, None], move.targets, move.height, move.width)
         erase = Erase(self.site, eraser=self.eraser, rectified=self.rectified, strength=strength)
         return SequentialEdits((erase, Add(self.site, delta, strength, self.rectified, self.uses)))
 

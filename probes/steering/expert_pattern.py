@@ -35,10 +35,7 @@ class ExpertPattern(PatternMethod):
         def loss() -> Tensor:
             training_batch = draw_training_batch(context, choice, BATCH)
             pattern = GoalPattern(site, free[0], free[1], start.rectified)
-            levels = training_batch.levels
-            return training_batch.loss(
-                [pattern.edit(training_batch.goals, training_batch.targets, levels.height, levels.width)]
-            )
+            return training_batch.loss([pattern.edit(training_batch.move)])
 
         arriving, leaving = descend(free, loss, context.updates(UPDATES), LEARNING_RATE)
         return GoalPattern(site, arriving, leaving, start.rectified)

@@ -13,12 +13,12 @@ from torch import Tensor
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
 from goalmaze.agents.sites import map_sites
-from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import check_channels, of_rows
 from goalmaze.probes.edits.composition import JointEdit
-from goalmaze.probes.edits.patterns import GoalPattern, check_goal_move, spread
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.patterns import GoalPattern, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.steering.base import Method
 from goalmaze.probes.steering.mean_pattern import MeanPattern
@@ -90,11 +90,11 @@ class GatedPattern:
         """Where."""
         return self.pattern.site
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> Gate:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
-        added = self.pattern.edit(goals, targets, height, width)
-        gain = spread(self.arriving, targets, height, width) + spread(self.leaving, goals, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> Gate:
+        """Return the edit that moves the goal in each level."""
+        added = self.pattern.edit(move)
+        gain = spread(self.arriving, move.targets, move.height, move.width)
+        gain = gain + spread(self.leaving, move.goals, move.height, move.width)
         return Gate(self.site, added.delta, gain, strength, self.pattern.rectified)
 
 
@@ -138,9 +138,6 @@ def learn_gated(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]
 
     def loss() -> Tensor:
         training_batch = draw_training_batch(context, choice, BATCH)
-        height, width = training_batch.levels.height, training_batch.levels.width
-        return training_batch.loss(
-            [one.edit(training_batch.goals, training_batch.targets, height, width) for one in gated(free)]
-        )
+        return training_batch.loss([one.edit(training_batch.move) for one in gated(free)])
 
     return gated(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

@@ -12,6 +12,7 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPattern
@@ -57,10 +58,12 @@ def _loss(training_batch: FitContext, targets: Cells, pattern: GoalPattern) -> T
     """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
     rows = np.arange(len(training_batch.levels))
     with torch.inference_mode():
-        moved = torch.from_numpy(observations_of(training_batch.policy, training_batch.moved(targets)))
+        moved = torch.from_numpy(
+            observations_of(training_batch.policy, training_batch.levels.with_goal_and_cue_at(targets))
+        )
         teacher = training_batch.policy.logits(rows, moved).log_softmax(dim=1)
     unmoved = torch.from_numpy(observations_of(training_batch.policy, training_batch.levels))
-    edit = pattern.edit(training_batch.goals, targets, training_batch.levels.height, training_batch.levels.width)
+    edit = pattern.edit(GoalMove.on(training_batch.levels, targets))
     with applied(training_batch.policy, [edit]):
         pupil = training_batch.policy.logits(rows, unmoved).log_softmax(dim=1)
     return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")

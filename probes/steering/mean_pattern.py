@@ -15,5 +15,5 @@ class MeanPattern(PatternMethod):
     def find(self, context: FitContext, site: str) -> GoalPattern:
         """Return the mean over mazes of (activation with goal and cue) - (activation without), laid on the goal."""
         present = context.read(context.levels, site)
-        pattern = gather(present - context.read(context.cleared(), site), context.goals)
+        pattern = gather(present - context.read(context.levels.without_goal_and_cue(), site), context.goals)
         return GoalPattern(site, pattern, pattern, is_rectified(present))

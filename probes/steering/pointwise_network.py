@@ -13,11 +13,11 @@ from torch.nn.functional import linear
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import Rows
-from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Rewrite, check_channels, of_rows
-from goalmaze.probes.edits.patterns import GoalPattern, check_goal_move, spread
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.patterns import GoalPattern, spread
 from goalmaze.probes.information import CELLS, Knowledge
 from goalmaze.probes.steering.base import Method
 from goalmaze.probes.steering.mean_pattern import MeanPattern
@@ -111,16 +111,16 @@ class PointwisePattern:
         """Where."""
         return self.pattern.site
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> PointwiseEdit:
-        """Return the edit that moves the goal from `goals` [B] to `targets` [B] in mazes of H x W."""
-        check_goal_move(goals, targets, height, width)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> PointwiseEdit:
+        """Return the edit that moves the goal in each level."""
+        height, width = move.height, move.width
         window = torch.ones(1, *self.pattern.arriving.shape[1:])
         return PointwiseEdit(
             self.site,
             self.network,
-            self.pattern.edit(goals, targets, height, width).delta,
-            self.telling.edit(goals, targets, height, width).delta,
-            (spread(window, goals, height, width) + spread(window, targets, height, width)) > 0,
+            self.pattern.edit(move).delta,
+            self.telling.edit(move).delta,
+            (spread(window, move.goals, height, width) + spread(window, move.targets, height, width)) > 0,
             self.pattern.rectified,
             strength=strength,
         )
@@ -149,7 +149,6 @@ class PointwiseNetwork(Method):
 
         def loss() -> Tensor:
             training_batch = draw_training_batch(context, choice, BATCH)
-            height, width = training_batch.levels.height, training_batch.levels.width
-            return training_batch.loss([made(free).edit(training_batch.goals, training_batch.targets, height, width)])
+            return training_batch.loss([made(free).edit(training_batch.move)])
 
         return made(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from goalmaze.envs.cells import Cells
 from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.mean_difference import SteeringVector, goal_vector
 from goalmaze.probes.information import NOTHING, Knowledge
 from goalmaze.probes.steering.base import Method
@@ -28,7 +28,7 @@ class Removal:
         """Where."""
         return self.vector.site
 
-    def edit(self, goals: Cells, targets: Cells, height: int, width: int, strength: float = 1.0) -> SteeringVector:
+    def edit(self, move: GoalMove, strength: float = 1.0) -> SteeringVector:
         """Return the vector, subtracted; it is the same for all cells, and for one size of maze."""
         return dataclasses.replace(self.vector, strength=-strength)
 

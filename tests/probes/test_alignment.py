@@ -21,6 +21,7 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates
 from goalmaze.probes.edits.das import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.targets import draw_targets
 
@@ -137,7 +138,7 @@ def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_t
 ) -> None:
     levels = family.levels(0, np.arange(60))
     goals, targets, rows = levels.cells("exit"), draw_targets(levels, 3), np.arange(60)
-    edit = found_in(planted_policy, family).edit(goals, targets, 7, 7)
+    edit = found_in(planted_policy, family).edit(GoalMove(goals, targets, 7, 7))
     assert uses_only_cells(edit.uses)
     seen = observations_of(planted_policy, levels)
     before = planted_policy.probabilities(rows, seen, levels.start)
@@ -194,7 +195,7 @@ def test_what_does_not_fit_is_refused(
     alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),
-        applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),
+        applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),
     ):
         pytest.fail("the context was entered")
     small = Interchange("map", basis=rotation()[:, :1], source=torch.ones(24, WIDTH, 5, 5))

@@ -15,6 +15,7 @@ from goalmaze.probes.activations import captured
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates, SetCoordinates
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.sae import Autoencoder, Features, find_goal_features, train_autoencoder
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.squares import at_cells
@@ -90,7 +91,7 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
 
     def likeness(strength: float) -> float:
         """Return how near the target's square comes to what it holds when the goal really stands there."""
-        edit = found.edit(levels.cells("exit"), targets, 7, 7, strength)
+        edit = found.edit(GoalMove.on(levels, targets), strength)
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
         moved = levels.moved("exit", targets).moved("sign", targets)
@@ -109,6 +110,6 @@ def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, lev
     alien = GoalCoordinates("stem", Features(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 12 channels, the site has 8"),
-        applied(policy, [alien.edit(levels.start, levels.start, 7, 7)]),
+        applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),
     ):
         pytest.fail("the context was entered")

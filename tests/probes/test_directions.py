@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern, gather, spread
 
 
@@ -98,7 +99,7 @@ def test_gathering_evens_out_noise() -> None:
 def test_the_edit_of_a_pattern_arrives_at_the_target_and_leaves_the_goal() -> None:
     arriving, leaving = random_pattern(2, 3, 3, 1), random_pattern(2, 5, 5, 2)
     goals, targets = np.array([8, 24, 40], np.int32), np.array([40, 8, 0], np.int32)
-    edit = GoalPattern("stem", arriving, leaving, rectified=False).edit(goals, targets, 7, 7, strength=0.5)
+    edit = GoalPattern("stem", arriving, leaving, rectified=False).edit(GoalMove(goals, targets, 7, 7), strength=0.5)
     expected = spread_slowly(arriving, targets.tolist(), 7, 7) - spread_slowly(leaving, goals.tolist(), 7, 7)
     assert (edit.site, edit.strength) == ("stem", 0.5)
     torch.testing.assert_close(edit.delta, expected)
@@ -107,7 +108,7 @@ def test_the_edit_of_a_pattern_arrives_at_the_target_and_leaves_the_goal() -> No
 def test_an_absent_goal_takes_nothing_away_and_lifts_nothing_off() -> None:
     pattern = random_pattern(2, 3, 3)
     goals, targets = np.array([-1, 24], np.int32), np.array([16, 8], np.int32)
-    found = GoalPattern("stem", pattern, pattern, rectified=False).edit(goals, targets, 7, 7).delta
+    found = GoalPattern("stem", pattern, pattern, rectified=False).edit(GoalMove(goals, targets, 7, 7)).delta
     torch.testing.assert_close(found[:1], spread_slowly(pattern, [16], 7, 7))
     torch.testing.assert_close(found[1:], spread_slowly(pattern, [8], 7, 7) - spread_slowly(pattern, [24], 7, 7))
     maps = torch.randn(2, 1, 7, 7, generator=torch.Generator().manual_seed(0))
@@ -126,4 +127,4 @@ def test_an_absent_goal_takes_nothing_away_and_lifts_nothing_off() -> None:
 def test_cells_that_are_none_are_refused_by_name(goals: list[int], targets: list[int], message: str) -> None:
     pattern = GoalPattern("stem", torch.ones(2, 1, 1), torch.ones(2, 1, 1), rectified=False)
     with pytest.raises(GoalmazeError, match=message):
-        pattern.edit(np.array(goals, np.int32), np.array(targets, np.int32), 7, 7)
+        pattern.edit(GoalMove(np.array(goals, np.int32), np.array(targets, np.int32), 7, 7))

@@ -20,6 +20,7 @@ from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied, uses_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import WALLS, uses_only_cells
 
@@ -367,7 +368,9 @@ def test_an_edit_that_does_not_say_what_it_knows_counts_as_knowing_all(levels: L
     silent = Scale("stem", 1.0)
     assert uses_of(silent) == uses_of(FirstSteps(silent)) == uses_of(Add("stem", delta(levels)))
     assert not uses_only_cells(uses_of(silent))
-    told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(levels.start, levels.start, 7, 7)
+    told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(
+        GoalMove(levels.start, levels.start, 7, 7)
+    )
     assert uses_only_cells(uses_of(told))
     assert uses_only_cells(uses_of(told.noise(0)))
     assert uses_only_cells(uses_of(FirstSteps(told)))

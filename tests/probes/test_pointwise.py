@@ -16,6 +16,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.envs.solving import distances
 from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import pointwise_network
 from goalmaze.probes.steering.mean_pattern import MeanPattern
@@ -59,7 +60,7 @@ def by_hand(found: PointwisePattern, held: Tensor, square: int, goal: int, targe
 def test_every_square_is_what_the_network_makes_of_it_alone(found: PointwisePattern, side: int) -> None:
     goals, targets = np.array([7, ABSENT, 8], np.int32), np.array([23, 0, 8], np.int32)
     maps = drawn(3, CHANNELS, side, side, seed=7).relu()
-    changed = found.edit(goals, targets, side, side)(maps, np.arange(3))
+    changed = found.edit(GoalMove(goals, targets, side, side))(maps, np.arange(3))
     for b in range(3):
         for square in range(side * side):
             held = maps[b].flatten(1)[:, square]
@@ -71,13 +72,13 @@ def test_every_square_is_what_the_network_makes_of_it_alone(found: PointwisePatt
 
 
 def test_nothing_passes_between_squares_and_what_a_square_holds_matters(found: PointwisePattern) -> None:
-    edit = found.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    edit = found.edit(GoalMove(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE))
     maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
     bumped = maps.clone()
     bumped[:, :, 2, 2] += 1
     first, second = edit(maps, np.arange(1)), edit(bumped, np.arange(1))
     assert (first != second).any(dim=1)[0].nonzero().tolist() == [[2, 2]]
-    plain = found.pattern.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    plain = found.pattern.edit(GoalMove(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE))
     assert not torch.allclose(second - first, plain(bumped, np.arange(1)) - plain(maps, np.arange(1)))
 
 
@@ -85,14 +86,14 @@ def test_a_network_that_adds_nothing_leaves_the_pattern(found: PointwisePattern)
     silent = Pointwise(found.network.into, torch.zeros(CHANNELS, HIDDEN), torch.zeros(CHANNELS))
     cells = np.array([7], np.int32), np.array([12], np.int32)
     maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
-    wanted = found.pattern.edit(*cells, SIDE, SIDE)(maps, np.arange(1))
+    wanted = found.pattern.edit(GoalMove(*cells, SIDE, SIDE))(maps, np.arange(1))
     torch.testing.assert_close(
-        dataclasses.replace(found, network=silent).edit(*cells, SIDE, SIDE)(maps, np.arange(1)), wanted
+        dataclasses.replace(found, network=silent).edit(GoalMove(*cells, SIDE, SIDE))(maps, np.arange(1)), wanted
     )
 
 
 def test_what_does_not_fit_is_refused_by_name(found: PointwisePattern) -> None:
-    edit = found.edit(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE)
+    edit = found.edit(GoalMove(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE))
     with pytest.raises(GoalmazeError, match="edit at site 'block1' is for 3 channels, the site has 8"):
         edit.check(Site("block1", 8, is_map=True))
     with pytest.raises(GoalmazeError, match="the site is no map; choose one that is"):
@@ -122,13 +123,13 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
 def test_some_lessons_have_the_goal_as_target_and_teach_the_way_to_it(policy: NetworkPolicy, family: Family) -> None:
     work = FitContext(policy, family.levels(7, np.arange(400), split="fitting"))
     training_batch = draw_training_batch(work, np.random.default_rng(0), 400)
-    stays = training_batch.targets == training_batch.goals
+    stays = training_batch.move.targets == training_batch.move.goals
     assert abs(stays.mean() - STAYING) < 4 * (STAYING / 400) ** 0.5
-    home, rows = distances(training_batch.levels, training_batch.goals), np.arange(400)
+    home, rows = distances(training_batch.levels, training_batch.move.goals), np.arange(400)
     for way, step in enumerate((-family.size, 1, family.size, -1)):
         nearer = home[rows, training_batch.levels.start + step] < home[rows, training_batch.levels.start]
         np.testing.assert_array_equal(training_batch.right.numpy()[stays, way], nearer[stays])
         assert (training_batch.right.numpy()[~stays, way] != nearer[~stays]).any()
-    assert not (lambda none: none.targets == none.goals)(
+    assert not (lambda none: none.move.targets == none.move.goals)(
         draw_training_batch(work, np.random.default_rng(0), 400, 0.0)
     ).any()

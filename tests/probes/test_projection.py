@@ -13,6 +13,7 @@ from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.minimal_edit import MinimalEdit, MinimalProjection
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.squares import at_cells
@@ -29,7 +30,7 @@ def maps(rectified: bool, seed: int = 0) -> Tensor:
 
 
 def minimal(direction: Tensor, rectified: bool, margin: float = 0.5) -> MinimalEdit:
-    return MinimalProjection("stem", direction, rectified, margin).edit(GOALS, TARGETS, SIDE, SIDE)
+    return MinimalProjection("stem", direction, rectified, margin).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE))
 
 
 def smallest(held: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
@@ -87,14 +88,14 @@ def test_where_the_target_is_read_already_nothing_changes() -> None:
 
 def test_a_minimal_edit_of_zero_strength_is_none_and_it_knows_two_cells() -> None:
     held, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
-    edit = MinimalProjection("stem", direction, False).edit(GOALS, TARGETS, SIDE, SIDE, strength=0.0)
+    edit = MinimalProjection("stem", direction, False).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE), strength=0.0)
     assert torch.equal(edit(held, ROWS), held)
     assert uses_only_cells(edit.uses)
 
 
 def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     for site, message in (("stem", "is for 5 channels, the site has 8"), ("hidden", "the site is no map")):
-        edit = MinimalProjection(site, torch.ones(5), False).edit(levels.start, levels.start, 7, 7)
+        edit = MinimalProjection(site, torch.ones(5), False).edit(GoalMove(levels.start, levels.start, 7, 7))
         with pytest.raises(GoalmazeError, match=message), applied(policy, [edit]):
             policy.logits(np.arange(24), torch.from_numpy(first_observations(levels)))
 

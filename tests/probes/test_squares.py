@@ -13,6 +13,7 @@ from goalmaze.envs.levels import Family
 from goalmaze.probes.activations import captured
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.mean_difference import aligned_vector
 from goalmaze.probes.readout.windows import windows
 from goalmaze.probes.squares import around, at_cells, put, put_around
@@ -72,9 +73,9 @@ def test_behind_one_convolution_a_window_of_three_moves_the_goal_exactly(
     work = FitContext(linear, family.levels(7, np.arange(40), split="fitting"))
     levels = family.levels(0, np.arange(40))
     targets = draw_targets(levels, 3)
-    edit = aligned_vector(work, "map", side).edit(levels.cells("exit"), targets, 7, 7)
+    edit = aligned_vector(work, "map", side).edit(GoalMove.on(levels, targets))
     here = FitContext(linear, levels)
     with torch.inference_mode(), applied(linear, [edit]), captured(linear.network, ["map"]) as latest:
         linear.logits(np.arange(40), torch.from_numpy(observations_of(linear, levels)))
-    moved = here.read(here.moved(targets), "map")
+    moved = here.read(here.levels.with_goal_and_cue_at(targets), "map")
     assert bool((latest["map"] - moved).abs().max() < 1e-5) == exact

@@ -18,6 +18,7 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import find_method, known_methods, learned_pattern
 from goalmaze.probes.steering.learned_pattern import LearnedPattern
@@ -32,7 +33,7 @@ def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitConte
 
 def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
     """Return what the site holds on `levels` under the edit that moves the goal to `targets`."""
-    edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
+    edit = pattern.edit(GoalMove.on(levels, targets))
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [pattern.site]) as latest:
         policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
     return latest[pattern.site]
@@ -43,13 +44,13 @@ def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -
 
 
 def really_moved(family: Family, levels: LevelBatch, targets: Cells) -> LevelBatch:
-    return levels.moved(family.goal, targets).moved(family.cue, targets)
+    return levels.with_goal_and_cue_at(targets)
 
 
 def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, seed: int) -> float:
     """Return the mean KL divergence of the edited agent from the agent on the levels really moved, by hand."""
     targets, rows = draw_targets(levels, seed), np.arange(len(levels))
-    edit = pattern.edit(levels.cells(family.goal), targets, levels.height, levels.width)
+    edit = pattern.edit(GoalMove.on(levels, targets))
     moved = first_observations(really_moved(family, levels, targets))
     teacher = policy.probabilities(rows, moved, levels.start).astype(float)
     with applied(policy, [edit]):
@@ -172,11 +173,11 @@ def test_learning_repeats_and_depends_on_its_seed(
 
 def test_the_workshop_clears_and_moves_goal_and_cue_together(policy: NetworkPolicy, family: Family) -> None:
     work = context(policy, family, 5)
-    assert (work.cleared().objects == -1).all()
+    assert (work.levels.without_goal_and_cue().objects == -1).all()
     targets = draw_targets(work.levels, 0)
     for kind in (family.goal, family.cue):
-        np.testing.assert_array_equal(work.moved(targets).cells(kind), targets)
-    np.testing.assert_array_equal(work.moved(targets).walls, work.levels.walls)
+        np.testing.assert_array_equal(work.levels.with_goal_and_cue_at(targets).cells(kind), targets)
+    np.testing.assert_array_equal(work.levels.with_goal_and_cue_at(targets).walls, work.levels.walls)
 
 
 def test_methods_are_found_by_name_and_mistakes_are_named() -> None:

@@ -22,6 +22,7 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.controls import untrained_above, used_above
 from goalmaze.probes.edits.base import Add, Edit, applied, uses_of
 from goalmaze.probes.edits.composition import EqualNormNoise, Found, JointEdit, SequentialEdits, edits_of
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.steering import all_methods, any_method, find_method, known_methods
@@ -52,7 +53,7 @@ def test_every_method_is_fair_does_something_and_at_strength_zero_nothing(
     plain = seen_by(policy, family, levels, [])
 
     def chances(strength: float) -> np.ndarray:
-        edits = edits_of(found, levels.cells("exit"), targets, levels.height, levels.width, strength)
+        edits = edits_of(found, GoalMove.on(levels, targets), strength)
         assert all(uses_only_cells(uses_of(edit)) for edit in edits)
         return seen_by(policy, family, levels, edits)
 
@@ -98,7 +99,7 @@ def test_edits_in_turn_and_at_several_sites(policy: NetworkPolicy, family: Famil
     joint = JointEdit(tuple(one for one in patterns if isinstance(one, GoalPattern)))
     assert joint.site == "stem+block2"
     targets = draw_targets(levels, 0)
-    both = edits_of(joint, levels.cells("exit"), targets, 7, 7)
+    both = edits_of(joint, GoalMove.on(levels, targets))
     assert [edit.site for edit in both] == ["stem", "block2"]
     together = seen_by(policy, family, levels, both)
     assert all(np.abs(together - seen_by(policy, family, levels, [edit])).max() > 1e-4 for edit in both)
@@ -170,7 +171,7 @@ def test_what_is_taught_by_the_way_makes_right_moves_likelier_on_other_mazes(
 
 
 def loss_of(training_batch: TrainingBatch, found: Found | None = None) -> float:
-    edits = [] if found is None else edits_of(found, training_batch.goals, training_batch.targets, 7, 7)
+    edits = [] if found is None else edits_of(found, training_batch.move)
     with torch.no_grad():
         return float(training_batch.loss(edits))
 
@@ -188,8 +189,8 @@ def test_a_gate_adds_and_multiplies_square_by_square() -> None:
     gated = GatedPattern(pattern, torch.zeros(3, 5, 5), torch.zeros(3, 5, 5))
     goals, targets = np.array([7, 8], np.int32), np.array([12, 13], np.int32)
     plain: Cells = np.arange(2)
-    same = pattern.edit(goals, targets, 5, 5)(maps, plain)
-    torch.testing.assert_close(gated.edit(goals, targets, 5, 5)(maps, plain), same)
+    same = pattern.edit(GoalMove(goals, targets, 5, 5))(maps, plain)
+    torch.testing.assert_close(gated.edit(GoalMove(goals, targets, 5, 5))(maps, plain), same)
 
 
 def test_only_what_lies_above_the_site_is_fresh_and_as_long_as_it_was(policy: NetworkPolicy) -> None:

@@ -24,6 +24,7 @@ from goalmaze.probes.controls import untrained_above
 from goalmaze.probes.edits import cell_table as tables
 from goalmaze.probes.edits.base import FirstSteps, applied
 from goalmaze.probes.edits.cell_table import CellTable, cell_design, mean_table
+from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.steering import any_method, cell_table
 from goalmaze.probes.targets import draw_targets
 from goalmaze.probes.training_batch import draw_training_batch
@@ -90,14 +91,14 @@ def impala(family: Family) -> NetworkPolicy:
 def chances(policy: NetworkPolicy, family: Family, levels: LevelBatch, table: CellTable | None = None) -> np.ndarray:
     """Return the chances at the start, under a table's edit that sends the agent to targets drawn from seed 0."""
     targets = draw_targets(levels, 0)
-    edits = [] if table is None else [table.edit(levels.cells("exit"), targets, SIDE, SIDE)]
+    edits = [] if table is None else [table.edit(GoalMove.on(levels, targets))]
     with applied(policy, edits):
         return policy.probabilities(np.arange(len(levels)), observations_of(policy, levels), levels.start)
 
 
 def moved(family: Family, levels: LevelBatch) -> LevelBatch:
     targets = draw_targets(levels, 0)
-    return levels.moved(family.goal, targets).moved(family.cue, targets)
+    return levels.with_goal_and_cue_at(targets)
 
 
 def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,8 +138,8 @@ def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
     present, absent, cells = [], [], []
     for some, places in tables.goal_cells(learned):
         for place in places:
-            present.append(some.read(some.moved(place), site))
-            absent.append(some.read(some.cleared(), site))
+            present.append(some.read(some.levels.with_goal_and_cue_at(place), site))
+            absent.append(some.read(some.levels.without_goal_and_cue(), site))
             cells.append(place)
     difference = (torch.cat(present) - torch.cat(absent)).flatten(1).double().numpy()
     design = cell_design(SIDE, SIDE).double().numpy()
@@ -189,7 +190,7 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
             FitContext(judge, family.levels(9, np.arange(200))), np.random.default_rng(1), 200
         )
         with torch.inference_mode():
-            return float(training_batch.loss([table.edit(training_batch.goals, training_batch.targets, SIDE, SIDE)]))
+            return float(training_batch.loss([table.edit(training_batch.move)]))
 
     indifferent = float(np.log(4))
     assert loss(policy, blank) > indifferent
@@ -208,7 +209,7 @@ def test_they_work_where_there_is_no_map_of_squares(name: str, site: str, family
     found = any_method(name).find(context(policy, family, effort=0.005), site)
     targets, plain = draw_targets(levels, 0), chances(policy, family, levels)
     for strength, changes in ((0.0, False), (1.0, True)):
-        edit = found.edit(levels.cells("exit"), targets, SIDE, SIDE, strength)  # type: ignore[union-attr]
+        edit = found.edit(GoalMove.on(levels, targets), strength)  # type: ignore[union-attr]
         with applied(policy, [FirstSteps(edit)]):
             assert np.array_equal(chances(policy, family, levels), plain) != changes
     np.testing.assert_array_equal(chances(policy, family, levels), plain)
@@ -218,7 +219,7 @@ def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch)
     table = CellTable("features", torch.ones(CELLS, CELLS), torch.full((CELLS, CELLS), 5.0), (SIDE, SIDE), False)
     goals = levels.cells("exit").copy()
     goals[0] = ABSENT
-    edit = table.edit(goals, draw_targets(levels, 0), SIDE, SIDE, 2.0)
+    edit = table.edit(GoalMove(goals, draw_targets(levels, 0), SIDE, SIDE), 2.0)
     changed = edit(torch.zeros(2, CELLS), np.arange(2))
     assert changed[:, 0].tolist() == [2.0, -8.0]
     assert dataclasses.replace(edit, rectified=True)(torch.zeros(2, CELLS), np.arange(2))[:, 0].tolist() == [2.0, 0.0]
@@ -228,12 +229,12 @@ def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch
     policy, goals, targets = planted(family), levels.cells("exit"), draw_targets(levels, 0)
     table = mean_table(context(policy, family, 8), "features")
     with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; find it at this size"):
-        table.edit(goals, targets, 9, 9)
+        table.edit(GoalMove(goals, targets, 9, 9))
     with pytest.raises(GoalmazeError, match=f"level 0: target at cell {CELLS} is outside"):
-        table.edit(goals, np.full(len(levels), CELLS, np.int32), SIDE, SIDE)
+        table.edit(GoalMove(goals, np.full(len(levels), CELLS, np.int32), SIDE, SIDE))
     with pytest.raises(GoalmazeError, match="level 3: there is no target"):
-        table.edit(goals, np.where(np.arange(len(levels)) == 3, ABSENT, targets), SIDE, SIDE)
-    edit = table.edit(goals, targets, SIDE, SIDE)
+        table.edit(GoalMove(goals, np.where(np.arange(len(levels)) == 3, ABSENT, targets), SIDE, SIDE))
+    edit = table.edit(GoalMove(goals, targets, SIDE, SIDE))
     for site, complaint in (
         ("embedder.block1.conv", f"is for {CELLS} channels, the site has 16"),
         ("nowhere", "unknown site of network impala 'nowhere'"),

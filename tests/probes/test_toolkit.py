@@ -91,7 +91,7 @@ def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family:
     for b in range(len(levels)):
         held, missing = (
             read_activations(policy.network, observations_of(policy, some.take([b])), [SITE])[SITE][0]
-            for some in (levels, context.cleared())
+            for some in (levels, context.levels.without_goal_and_cue())
         )
         total += held - missing
     torch.testing.assert_close(ours.vector, total / len(levels), rtol=1e-4, atol=1e-5)
