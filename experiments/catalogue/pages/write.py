@@ -1,0 +1,37 @@
+"""All generated pages, by file name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from goalmaze.envs import family_docs
+from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
+from goalmaze.experiments.common.folders import check_folder
+
+FOLDER = "catalogue"
+"""Where the pages stand below the folder of the documentation."""
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "families.md": family_docs.page,
+    "shifts.md": shifts.page,
+    "networks.md": networks.page,
+    "agents.md": agents.page,
+    "methods.md": methods.page,
+    "metrics.md": metrics.page,
+}
+"""File name → the function that returns the page as Markdown."""
+
+
+def write_pages(docs: Path) -> list[Path]:
+    """Write every catalogue page below a folder and return their paths.
+
+    Raises:
+        GoalmazeError: there is no such folder.
+    """
+    check_folder(docs)
+    folder = docs / FOLDER
+    folder.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
+    return [folder / name for name in PAGES]
