@@ -27,11 +27,7 @@ _FIRST_SECTION = f"\n\n## {SECTIONS[0]}"
 
 HEAD = """# Families
 
-Written from the families' rules:
-
-```
-python -c "from goalmaze.envs.family_docs import page; print(page(), end='')" > docs/families.md
-```
+Generated from the code by `python -m goalmaze.experiments.catalogue.pages docs/`.
 
 The same sections stand in `help(goalmaze.envs.families.known_families()["GreenExit"])`; `goalmaze families` draws a
 level of each distribution.

@@ -31,8 +31,8 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     ## Description
     An agent walks through a maze. What else stands in it, and what ends an episode, is the family's affair: ask for
-    ``help`` of the family, or see ``docs/families.md``. In `GreenExit` an exit ends it, and a green sign hangs over the
-    exit in training.
+    ``help`` of the family, or see ``docs/catalogue/families.md``. In `GreenExit` an exit ends it, and a green sign
+    hangs over the exit in training.
 
     ## Actions
     `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Walking into a wall changes nothing.

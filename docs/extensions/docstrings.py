@@ -19,9 +19,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import stringify_annotation
 
-MARKDOWN_SECTION = "## "
-"""Begins the sections that families add to their docstrings for `help`; the catalogue of families shows them."""
-
 CODE = re.compile(r"(``.+?``|`.+?`)")
 SPECIAL = re.compile(r"(?<![\\:])([*|])|(?<=\w)_(?!\w)")
 FIELD = re.compile(r"^:ivar (\w+):")
@@ -38,14 +35,22 @@ def escaped(line: str) -> str:
 
 
 def prepare(lines: list[str]) -> list[str]:
-    """Return the lines of a docstring as reStructuredText, without Markdown sections and with code left alone."""
-    result = []
-    code = False
+    """Return the lines of a docstring as reStructuredText.
+
+    Examples are left alone. The sections that Gymnasium's environments have, in Markdown, become rubrics, and tables
+    stay as they are typed.
+    """
+    result: list[str] = []
+    code = table = False
     for line in lines:
-        if line.startswith(MARKDOWN_SECTION):
-            break
         code = line.lstrip().startswith(">>>") or (code and bool(line.strip()))
-        result.append(line if code else escaped(line))
+        if line.startswith("|"):
+            result += ([] if table else ["::", ""]) + [f"    {line}"]
+        elif line.startswith("## "):
+            result += [f".. rubric:: {line.removeprefix('## ')}", ""]
+        else:
+            result += ([""] if table and line else []) + [line if code else escaped(line)]
+        table = line.startswith("|")
     return result
 
 

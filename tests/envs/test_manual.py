@@ -17,7 +17,7 @@ from goalmaze.envs.family_docs import SECTIONS, manual, page
 from goalmaze.envs.levels import Family, LevelBatch
 
 FAMILIES = [name for name, kind in known_families().items() if kind.__module__.startswith("goalmaze.")]
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "catalogue"
 
 
 def sections(text: str) -> dict[str, str]:
@@ -112,5 +112,5 @@ def test_parameters_show_in_the_sections() -> None:
 
 
 def test_the_page_is_the_one_the_families_would_write() -> None:
-    assert (DOCS / "families.md").read_text() == page(), "write docs/families.md again by the command at its top"
+    assert (DOCS / "families.md").read_text() == page(), "write the page again by the command at its top"
     assert all(f"\n## {name}\n" in page() for name in FAMILIES)

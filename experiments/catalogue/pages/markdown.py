@@ -59,7 +59,7 @@ def prose(documented: object) -> str:
 def sentence(documented: object) -> str:
     """Return the first sentence of a docstring on one line."""
     first = prose(documented).partition("\n\n")[0].replace("\n", " ")
-    return re.split(r"(?<=[a-z0-9`)\]]\.)\s", first, maxsplit=1)[0]
+    return re.split(r"(?<=\.)(?<!al\.)\s(?=[A-Z`])", first, maxsplit=1)[0]
 
 
 def attributes(kind: type) -> dict[str, str]:

@@ -8,7 +8,7 @@ from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.catalogue.pages.references import Reference, bibliography, cited
 from goalmaze.experiments.retarget.oracles import UPPER_BOUNDS
 from goalmaze.probes.steering import all_methods
-from goalmaze.probes.steering.base import Method, PatternMethod
+from goalmaze.probes.steering.base import Method
 
 INTRODUCTION = """A steering method fits, on levels of the fitting split, an edit that sends an agent to a given cell.
 The [guide to retargeting](../retargeting.md) explains the controls and reports results; `goalmaze retarget AGENT
@@ -48,8 +48,7 @@ def section(method: Method) -> str:
     kind = type(method)
     facts = [
         f"- Sites: {sites(method)}. Uses: {uses(method)}.",
-        f"- Fits {'one pattern for all levels' if isinstance(method, PatternMethod) else 'an edit'}"
-        f" ({markdown.sentence(method.find).removesuffix('.')}).",
+        f"- Fits: `{inspect.signature(kind.find).return_annotation}`.",
         f"- Code: `{kind.__module__}.{kind.__qualname__}`.",
     ]
     example = f"goalmaze retarget zoo:green-exit --methods {method.name}"

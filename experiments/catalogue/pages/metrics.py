@@ -22,7 +22,7 @@ INTRODUCTION = """Three pages explain how these numbers are used: [Evaluation](.
 [Probing](../probing.md) and [Retargeting](../retargeting.md). B is the number of levels or episodes, T of steps."""
 
 RESULTS: dict[str, tuple[type, ...]] = {
-    "Evaluation": (Evaluation, Outcomes, Capability, Goal, Returns),
+    "Behaviour": (Evaluation, Outcomes, Capability, Goal, Returns),
     "Episodes": (EpisodeOutcomes,),
     "Goal inference": (Account,),
     "Probing": (Reading, Score),
