@@ -64,5 +64,5 @@ def _row(agent: dict[str, Any]) -> list[str]:
 
 def _behaviour(result: dict[str, Any]) -> list[str]:
     first = result["outcomes"]
-    values = (result["solved"], first["exit"], first["cue"], first["neither"], result["preference"]["cue"])
+    values = (result["solved"], first["goal"], first["cue"], first["neither"], result["preference"]["cue"])
     return [markdown.number(value) for value in values]
