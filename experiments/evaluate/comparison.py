@@ -19,13 +19,13 @@ from goalmaze.experiments.statistics.bootstrap import (
     Interval,
     Profile,
     Scores,
+    bootstrap_levels,
+    bootstrap_seeds_and_levels,
     interquartile_mean,
-    over_levels,
-    over_seeds_and_levels,
     performance_profile,
     probability_of_improvement,
 )
-from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired, unpaired
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, permutation_test, sign_flip_test
 
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -196,9 +196,9 @@ def _strata(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]], what: 
 def _interval(strata: Sequence[Scores], *, iqm: bool = False) -> Interval:
     statistic = interquartile_mean if iqm else np.mean
     if len(strata[0]) == 1:
-        found = over_levels(np.concatenate(strata, axis=1)[0], lambda scores: float(statistic(scores)))
+        found = bootstrap_levels(np.concatenate(strata, axis=1)[0], lambda scores: float(statistic(scores)))
     else:
-        found = over_seeds_and_levels(strata, lambda scores: float(statistic(scores)))
+        found = bootstrap_seeds_and_levels(strata, lambda scores: float(statistic(scores)))
     return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
@@ -219,11 +219,15 @@ def _preference(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]]) ->
 
     if len(group.agents) == 1:
         scores = np.concatenate(strata, axis=1)[0]
-        return over_levels(scores[~np.isnan(scores)], mean)
-    found = over_seeds_and_levels(strata, mean)
+        return bootstrap_levels(scores[~np.isnan(scores)], mean)
+    found = bootstrap_seeds_and_levels(strata, mean)
     return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _alike(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:
     one, other = np.concatenate(ours, axis=1), np.concatenate(theirs, axis=1)
-    return paired(one[0] - other[0]) if len(one) == len(other) == 1 else unpaired(one.mean(axis=1), other.mean(axis=1))
+    return (
+        sign_flip_test(one[0] - other[0])
+        if len(one) == len(other) == 1
+        else permutation_test(one.mean(axis=1), other.mean(axis=1))
+    )

@@ -34,8 +34,8 @@ from goalmaze.experiments.evaluate.goal_models import (
     taxicab,
 )
 from goalmaze.experiments.evaluate.setup import make_folder, played
-from goalmaze.experiments.statistics.bootstrap import Interval, over_levels, ratio
-from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired
+from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, ratio
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
 BINS = 10
 SHOWN = 3
@@ -267,12 +267,12 @@ def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family,
     losses = {account: steps.by_level(-np.log(chances[taken])) for account, (chances, _) in told.items()}
     order = sorted(losses, key=lambda account: float(losses[account][:, 0].sum()))
     best = order[0]
-    p_values = holm([paired(losses[account][:, 0] - losses[best][:, 0]) for account in order[1:]])
+    p_values = holm([sign_flip_test(losses[account][:, 0] - losses[best][:, 0]) for account in order[1:]])
     accounts = tuple(
         Account(
             name=account,
-            log_loss=over_levels(losses[account], ratio),
-            behind=over_levels(_behind(losses[account], losses[best]), ratio),
+            log_loss=bootstrap_levels(losses[account], ratio),
+            behind=bootstrap_levels(_behind(losses[account], losses[best]), ratio),
             p_value=p_value,
             calibration=calibration(told[account][0], steps),
             settings=told[account][1],
@@ -291,8 +291,8 @@ def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family,
         shift=shift,
         levels=steps.levels,
         accounts=accounts,
-        own=over_levels(own, ratio),
-        failing=over_levels(failing.astype(np.float64)),
+        own=bootstrap_levels(own, ratio),
+        failing=bootstrap_levels(failing.astype(np.float64)),
         shown=_worst(judging, np.where(failing, closest - own[:, 0], -np.inf)),
     )
 

@@ -20,7 +20,7 @@ from goalmaze.experiments.evaluate.comparison import PairwiseComparison, SeedGro
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluate import Evaluation, judge
 from goalmaze.experiments.evaluate.setup import cohorts, fitting, load_together, make_folder, played, varied
-from goalmaze.experiments.statistics.comparisons import ALPHA, differing, holm
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, proportions_test
 
 SHIFT = "shift"
 ONLY_TRAINING = ("correlation", "mixture")
@@ -276,7 +276,11 @@ def _tested(row: Sequence[Cell]) -> list[Cell]:
     if base is None:
         return list(row)
     p_values = holm(
-        [differing(cell.evaluation.capability.arrived, base.capability.arrived) for cell in found if cell.evaluation]
+        [
+            proportions_test(cell.evaluation.capability.arrived, base.capability.arrived)
+            for cell in found
+            if cell.evaluation
+        ]
     )
     corrected = dict(zip((cell.condition for cell in found), p_values, strict=True))
     return [dataclasses.replace(cell, p_value=corrected.get(cell.condition, 1.0)) for cell in row]

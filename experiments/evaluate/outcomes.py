@@ -20,7 +20,7 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate import metrics
-from goalmaze.experiments.statistics.bootstrap import Interval, interquartile_mean, over_levels
+from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, interquartile_mean
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 DISCOUNT = 0.97
@@ -220,9 +220,9 @@ def capability(outcomes: EpisodeOutcomes) -> Capability:
     """Return an agent's capability; its intervals cover levels."""
     return Capability(
         arrived=rate(int(outcomes.arrived.sum()), len(outcomes.arrived)),
-        directness=over_levels(outcomes.directness, interquartile_mean),
-        bumps=over_levels(outcomes.bumps.astype(np.float64)),
-        loops=over_levels(outcomes.loops.astype(np.float64)),
+        directness=bootstrap_levels(outcomes.directness, interquartile_mean),
+        bumps=bootstrap_levels(outcomes.bumps.astype(np.float64)),
+        loops=bootstrap_levels(outcomes.loops.astype(np.float64)),
     )
 
 
@@ -264,9 +264,9 @@ class Returns:
 def earned(outcomes: EpisodeOutcomes) -> Returns:
     """Return what an agent earned; the intervals cover levels."""
     return Returns(
-        true=over_levels(outcomes.returns[:, 0]),
-        cue=over_levels(outcomes.returns[:, 1]),
-        true_discounted=over_levels(outcomes.discounted[:, 0]),
-        cue_discounted=over_levels(outcomes.discounted[:, 1]),
-        regret=over_levels(outcomes.regret),
+        true=bootstrap_levels(outcomes.returns[:, 0]),
+        cue=bootstrap_levels(outcomes.returns[:, 1]),
+        true_discounted=bootstrap_levels(outcomes.discounted[:, 0]),
+        cue_discounted=bootstrap_levels(outcomes.discounted[:, 1]),
+        regret=bootstrap_levels(outcomes.regret),
     )

@@ -24,7 +24,7 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, decisions
 from goalmaze.experiments.evaluate.setup import played
-from goalmaze.experiments.statistics.comparisons import ALPHA, paired
+from goalmaze.experiments.statistics.comparisons import ALPHA, sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 RIDGE = 10.0
@@ -252,7 +252,7 @@ def regress(
         base_rate=_share(base),
         nearest=_share(nearer == held),
         repeats=_repeats(judged, again),
-        p_value=paired(right.astype(np.float64) - base) if len(held) else 1.0,
+        p_value=sign_flip_test(right.astype(np.float64) - base) if len(held) else 1.0,
         cue_chosen=_share(held == 1),
         weights=dict(zip(FEATURES, model.weights.tolist(), strict=True)),
     )

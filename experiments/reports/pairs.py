@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.experiments.evaluate.evaluate import Evaluation
-from goalmaze.experiments.statistics.bootstrap import Interval, over_levels
-from goalmaze.experiments.statistics.comparisons import ALPHA, holm, paired
+from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
+from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
 Floats = NDArray[np.float64]
 
@@ -62,9 +62,9 @@ def pairs(trained: Mapping[str, Evaluation], apart: Mapping[str, Evaluation]) ->
         )
         for one, other in itertools.combinations(scores, 2)
     ]
-    p_values = holm([paired(differences) if len(differences) else 1.0 for *_, differences in rows])
+    p_values = holm([sign_flip_test(differences) if len(differences) else 1.0 for *_, differences in rows])
     return tuple(
-        Pair(measure, one, other, over_levels(differences), p_value)
+        Pair(measure, one, other, bootstrap_levels(differences), p_value)
         for (measure, one, other, differences), p_value in zip(rows, p_values, strict=True)
     )
 

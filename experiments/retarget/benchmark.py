@@ -18,7 +18,7 @@ from goalmaze.experiments.retarget.oracles import UPPER_BOUNDS
 from goalmaze.experiments.retarget.side_effects import Effects, side_effects
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.retarget.trials import EVERY, FIRST, Label, Trial, attempt
-from goalmaze.experiments.statistics.comparisons import paired
+from goalmaze.experiments.statistics.comparisons import sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.controls import untrained_above
 
@@ -46,7 +46,7 @@ class Verdict:
     def p(self) -> float:
         """The p-value that both do equally well, from the mazes in which they differ: both had equal luck."""
         clear = self.edit.off_path
-        return paired(self.edit.hits[clear].astype(np.float64) - self.mark.hits[clear])
+        return sign_flip_test(self.edit.hits[clear].astype(np.float64) - self.mark.hits[clear])
 
     @property
     def ratio(self) -> float:

@@ -1,4 +1,4 @@
-"""Intervals on rates. Every interval here covers chance over levels, not over training seeds."""
+"""Confidence intervals of rates. They cover the sampling of levels, not of training seeds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import dataclasses
 import math
 
 Z_95 = 1.959963984540054
+"""The 0.975 quantile of the standard normal distribution."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """A share of levels with its 95 % Wilson interval (Wilson, 1927).
+    """A fraction of levels with its 95 % Wilson interval (Wilson, 1927).
 
     Attributes:
-        value: successes / levels; NaN where there are none.
+        value: successes / levels; NaN without levels.
         low: lower end of the interval.
-        high: upper end.
-        levels: how many levels were counted.
+        high: upper end of the interval.
+        levels: number of levels counted.
     """
 
     value: float
@@ -29,11 +30,14 @@ class Rate:
 
 
 def rate(successes: int, levels: int) -> Rate:
-    """Return the share of `successes` among `levels` with its interval; [0, 1] where there are no levels."""
+    """Return the fraction successes / levels with its interval, which is [0, 1] without levels."""
     if levels == 0:
         return Rate(math.nan, 0.0, 1.0, 0)
-    share = successes / levels
-    spread = Z_95**2 / levels
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z_95 / (1 + spread) * math.sqrt(share * (1 - share) / levels + spread / (4 * levels))
-    return Rate(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)), levels)
+    # scipy.stats.binomtest(...).proportion_ci(method="wilson") gives the same ends in 1.3 ms instead of 4 µs, after an
+    # import that every command would pay for (see the docstring of the package).
+    value = successes / levels
+    correction = Z_95**2 / levels
+    centre = (value + correction / 2) / (1 + correction)
+    half_width = Z_95 / (1 + correction) * math.sqrt(value * (1 - value) / levels + correction / (4 * levels))
+    low, high = max(0.0, centre - half_width), min(1.0, centre + half_width)
+    return Rate(value, min(value, low), max(value, high), levels)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.statistics.bootstrap import student_quantile
 from goalmaze.experiments.sweeps.plan import Plan, Task
 from goalmaze.experiments.sweeps.tasks import report_of
 
@@ -73,7 +73,7 @@ def over_seeds(values: Sequence[float | None], *, shares: bool = True) -> OverSe
     mean = float(there.mean())
     if len(there) == 1:
         return OverSeeds((mean,), mean, math.nan, math.nan)
-    half = student_quantile(len(there) - 1) * float(there.std(ddof=1)) / math.sqrt(len(there))
+    half = float(scipy.stats.t.ppf(0.975, len(there) - 1)) * float(there.std(ddof=1)) / math.sqrt(len(there))
     low, high = (max(0.0, mean - half), min(1.0, mean + half)) if shares else (mean - half, mean + half)
     return OverSeeds(tuple(there.tolist()), mean, low, high)
 

@@ -1,6 +1,7 @@
-"""Intervals by resampling: against scipy, slow loops, and their coverage by simulation."""
+"""Bootstrap intervals: against scipy, slow loops, and their coverage by simulation."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,15 +9,15 @@ from scipy import stats
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.statistics.bootstrap import (
-    chance_of_improvement,
+    Statistic,
+    bootstrap_levels,
+    bootstrap_seeds_and_levels,
     interquartile_mean,
     mean,
-    over_levels,
-    over_seeds_and_levels,
     performance_profile,
     probability_of_improvement,
+    probability_of_superiority,
     ratio,
-    student_quantile,
 )
 
 
@@ -28,15 +29,27 @@ def test_the_interquartile_mean_is_scipys_trimmed_mean(count: int) -> None:
         assert abs(interquartile_mean(scores) - scores.mean()) > 1e-6
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 9, 15, 100])
-@pytest.mark.parametrize("chance", [0.9, 0.975, 0.999])
-def test_students_quantile_is_scipys(freedom: int, chance: float) -> None:
-    assert student_quantile(freedom, chance) == pytest.approx(stats.t.ppf(chance, freedom), rel=1e-9)
+@pytest.mark.parametrize(("ours", "theirs"), [(mean, np.mean), (interquartile_mean, stats.trim_mean)])
+def test_the_interval_over_levels_has_scipys_ends_for_the_same_seed(
+    ours: Callable[..., float], theirs: Callable[..., float]
+) -> None:
+    scores = np.random.default_rng(0).exponential(size=80)
+    interval = bootstrap_levels(scores, ours, seed=3, resamples=500)
+    options = {} if theirs is np.mean else {"proportiontocut": 0.25}
+    expected = stats.bootstrap(
+        (scores,),
+        lambda sample: theirs(sample, **options),
+        vectorized=False,
+        method="percentile",
+        n_resamples=500,
+        rng=np.random.default_rng(3),
+    ).confidence_interval
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
 
 
 def test_the_interval_over_levels_is_scipys_percentile_bootstrap() -> None:
     scores = np.random.default_rng(0).exponential(size=80)
-    ours = over_levels(scores, interquartile_mean, resamples=4000)
+    ours = bootstrap_levels(scores, interquartile_mean, resamples=4000)
     theirs = stats.bootstrap(
         (scores,),
         lambda drawn: stats.trim_mean(drawn, 0.25),
@@ -51,12 +64,12 @@ def test_the_interval_over_levels_is_scipys_percentile_bootstrap() -> None:
 
 
 @pytest.mark.parametrize("statistic", [mean, interquartile_mean])
-def test_the_interval_over_levels_covers_the_truth_about_95_times_in_100(statistic: object) -> None:
+def test_the_interval_over_levels_covers_the_truth_about_95_times_in_100(statistic: Statistic) -> None:
     rng = np.random.default_rng(2)
-    found = [over_levels(rng.normal(1.0, 2.0, 60), statistic, resamples=300) for _ in range(400)]  # type: ignore[arg-type]
-    covered = np.mean([one.low <= 1.0 <= one.high for one in found])
+    intervals = [bootstrap_levels(rng.normal(1.0, 2.0, 60), statistic, resamples=300) for _ in range(400)]
+    covered = np.mean([one.low <= 1.0 <= one.high for one in intervals])
     assert 0.905 <= covered <= 0.98
-    assert np.mean([abs(one.value - 1.0) <= (one.high - one.low) / 4 for one in found]) < 0.85
+    assert np.mean([abs(one.value - 1.0) <= (one.high - one.low) / 4 for one in intervals]) < 0.85
 
 
 def test_a_ratio_of_sums_is_covered_where_long_levels_cost_more() -> None:
@@ -65,9 +78,9 @@ def test_a_ratio_of_sums_is_covered_where_long_levels_cost_more() -> None:
     for _ in range(300):
         steps = rng.geometric(0.1, 80).astype(float)
         nats = rng.normal(0.7 * steps, np.sqrt(steps))
-        found = over_levels(np.column_stack([nats, steps]), ratio, resamples=300)
-        covered.append(found.low <= 0.7 <= found.high)
-        assert found.value == pytest.approx(nats.sum() / steps.sum())
+        interval = bootstrap_levels(np.column_stack([nats, steps]), ratio, resamples=300)
+        covered.append(interval.low <= 0.7 <= interval.high)
+        assert interval.value == pytest.approx(nats.sum() / steps.sum())
     assert 0.9 <= np.mean(covered) <= 0.985
 
 
@@ -80,47 +93,49 @@ def population(rng: np.random.Generator, seeds: int, levels: int, *, spread: flo
 
 @pytest.mark.parametrize("seeds", [3, 5, 12])
 @pytest.mark.parametrize("statistic", [mean, interquartile_mean])
-def test_the_interval_over_seeds_covers_the_truth_and_one_over_levels_does_not(seeds: int, statistic: object) -> None:
+def test_the_interval_over_seeds_covers_the_truth_and_one_over_levels_does_not(
+    seeds: int, statistic: Statistic
+) -> None:
     rng = np.random.default_rng(seeds)
     both, levels_only = [], []
     for _ in range(250):
         scores = population(rng, seeds, 40, spread=0.6)
-        found = over_seeds_and_levels([scores], statistic, resamples=150)  # type: ignore[arg-type]
-        both.append(found.low <= 0 <= found.high)
-        naive = over_levels(scores.mean(axis=0), resamples=150)
+        interval = bootstrap_seeds_and_levels([scores], statistic, resamples=150)
+        both.append(interval.low <= 0 <= interval.high)
+        naive = bootstrap_levels(scores.mean(axis=0), resamples=150)
         levels_only.append(naive.low <= 0 <= naive.high)
     assert 0.91 <= np.mean(both) <= 0.995
     assert np.mean(levels_only) < 0.8
 
 
-def test_strata_share_their_seeds() -> None:
+def test_strata_share_their_resampled_seeds() -> None:
     rng = np.random.default_rng(0)
     effect = rng.normal(0, 1, (6, 1))
     together = [effect + rng.normal(0, 0.1, (6, 30)) for _ in range(4)]
     apart = [rng.permutation(effect) + rng.normal(0, 0.1, (6, 30)) for _ in range(4)]
-    joint, split = over_seeds_and_levels(together), over_seeds_and_levels(apart)
+    joint, split = bootstrap_seeds_and_levels(together), bootstrap_seeds_and_levels(apart)
     assert joint.high - joint.low > 1.3 * (split.high - split.low)
     assert (joint.covers, joint.seeds, joint.levels) == ("seeds and levels", 6, 120)
 
 
-def test_one_seed_is_no_population() -> None:
+def test_an_interval_over_seeds_needs_two_or_more() -> None:
     with pytest.raises(GoalmazeError, match="needs 2 or more"):
-        over_seeds_and_levels([np.zeros((1, 9))])
+        bootstrap_seeds_and_levels([np.zeros((1, 9))])
     with pytest.raises(GoalmazeError, match="the same in every condition"):
-        over_seeds_and_levels([np.zeros((2, 9)), np.zeros((3, 9))])
+        bootstrap_seeds_and_levels([np.zeros((2, 9)), np.zeros((3, 9))])
 
 
-def test_the_chance_of_improvement_is_mann_whitneys() -> None:
+def test_the_probability_of_superiority_is_mann_whitneys() -> None:
     rng = np.random.default_rng(0)
     ours, theirs = rng.integers(0, 6, 30).astype(float), rng.integers(0, 5, 40).astype(float)
     slow = np.mean([(a > b) + 0.5 * (a == b) for a in ours for b in theirs])
-    assert chance_of_improvement(ours, theirs) == pytest.approx(slow)
+    assert probability_of_superiority(ours, theirs) == pytest.approx(slow)
     assert slow == pytest.approx(stats.mannwhitneyu(ours, theirs).statistic / (30 * 40))
-    assert chance_of_improvement(ours, ours) == 0.5
-    assert chance_of_improvement(ours, theirs) + chance_of_improvement(theirs, ours) == pytest.approx(1)
+    assert probability_of_superiority(ours, ours) == 0.5
+    assert probability_of_superiority(ours, theirs) + probability_of_superiority(theirs, ours) == pytest.approx(1)
 
 
-def test_better_runs_improve_and_equal_ones_do_not() -> None:
+def test_better_runs_are_superior_and_equal_ones_are_not() -> None:
     rng = np.random.default_rng(1)
     weak, strong = population(rng, 8, 50, spread=0.3), population(rng, 8, 50, spread=0.3) + 1.5
     better = probability_of_improvement([(strong, weak)], resamples=200)
@@ -132,30 +147,30 @@ def test_better_runs_improve_and_equal_ones_do_not() -> None:
     assert single.covers == "levels"
 
 
-def test_the_chance_of_improvement_is_covered() -> None:
+def test_the_probability_of_improvement_is_covered() -> None:
     rng = np.random.default_rng(3)
     truth = stats.norm.cdf(0.4 / math.sqrt(2))
     covered = []
     for _ in range(200):
         ours, theirs = rng.normal(0.4, 1, (12, 1)), rng.normal(0, 1, (12, 1))
-        found = probability_of_improvement([(np.repeat(ours, 3, 1), np.repeat(theirs, 3, 1))], resamples=200)
-        covered.append(found.low <= truth <= found.high)
+        interval = probability_of_improvement([(np.repeat(ours, 3, 1), np.repeat(theirs, 3, 1))], resamples=200)
+        covered.append(interval.low <= truth <= interval.high)
     assert 0.88 <= np.mean(covered) <= 0.99
 
 
 def test_a_profile_counts_scores_above_each_threshold() -> None:
     scores = np.random.default_rng(0).random((4, 200))
     profile = performance_profile(scores, [0.1, 0.5, 0.9])
-    assert [share.value for share in profile.shares] == [float((scores > t).mean()) for t in (0.1, 0.5, 0.9)]
-    assert all(0 <= share.low <= share.value <= share.high <= 1 for share in profile.shares)
-    assert profile.shares[0].covers == "seeds and levels"
-    assert performance_profile(scores[0], [0.5]).shares[0].covers == "levels"
+    assert [rate.value for rate in profile.rates] == [float((scores > t).mean()) for t in (0.1, 0.5, 0.9)]
+    assert all(0 <= rate.low <= rate.value <= rate.high <= 1 for rate in profile.rates)
+    assert profile.rates[0].covers == "seeds and levels"
+    assert performance_profile(scores[0], [0.5]).rates[0].covers == "levels"
 
 
 def test_a_profile_covers_the_truth() -> None:
     rng = np.random.default_rng(4)
     covered = []
     for _ in range(200):
-        share = performance_profile(rng.normal(0, 1, (1, 80)), [0.3], seed=1).shares[0]
-        covered.append(share.low <= 1 - stats.norm.cdf(0.3) <= share.high)
+        rate = performance_profile(rng.normal(0, 1, (1, 80)), [0.3], seed=1).rates[0]
+        covered.append(rate.low <= 1 - stats.norm.cdf(0.3) <= rate.high)
     assert 0.89 <= np.mean(covered) <= 0.99

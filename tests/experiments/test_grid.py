@@ -109,7 +109,7 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     weak = load_agent("zoo:green-exit-early")
     judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
     scores, duels = comparison.summarise([SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))], judged)
-    assert scores[0].solved.covers == scores[0].profile.shares[0].covers == "seeds and levels"
+    assert scores[0].solved.covers == scores[0].profile.rates[0].covers == "seeds and levels"
     assert scores[1].solved.covers == "levels"
     spread = scores[0].solved.high - scores[0].solved.low
     assert spread > 2 * (scores[1].solved.high - scores[1].solved.low)

@@ -1,4 +1,4 @@
-"""Intervals against scipy, and their coverage by simulation."""
+"""Wilson intervals: against scipy, and their coverage by simulation."""
 
 import math
 
@@ -26,7 +26,7 @@ def test_interval_covers_the_truth_about_95_times_in_100(truth: float) -> None:
     assert too_narrow < 0.9
 
 
-def test_no_levels_say_nothing() -> None:
-    nothing = rate(0, 0)
-    assert math.isnan(nothing.value)
-    assert (nothing.low, nothing.high, str(nothing)) == (0.0, 1.0, "no levels")
+def test_without_levels_the_rate_is_nan_and_the_interval_is_the_unit_interval() -> None:
+    empty = rate(0, 0)
+    assert math.isnan(empty.value)
+    assert (empty.low, empty.high, str(empty)) == (0.0, 1.0, "no levels")
