@@ -1,4 +1,4 @@
-"""From a recipe to a learner: our lean PPO, or PPO, A2C and DQN as stable-baselines3 has them."""
+"""From a recipe to a training algorithm: `TensorPPO`, or PPO, A2C and DQN of stable-baselines3, unchanged."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from goalmaze.agents.training.sb3_policy import MazeDQNPolicy, MazePolicy
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 
-CLASSES: dict[str, type[BaseAlgorithm]] = {"lean": TensorPPO, "stock": PPO, "a2c": A2C, "dqn": DQN}
+CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": TensorPPO, "sb3-ppo": PPO, "sb3-a2c": A2C, "sb3-dqn": DQN}
 
 SETTLED = ("seed", "verbose", "tensorboard_log", "policy_kwargs", "_init_setup_model", "device", "learning_rate")
-"""Arguments of stable-baselines3's learners that no option of a recipe may name."""
+"""Arguments of stable-baselines3's algorithms that no option of a recipe may name."""
 
 REPLAY = 50_000
 TARGET_EVERY = 5_000
@@ -42,29 +42,29 @@ def make_environments(recipe: Recipe) -> MazeVecEnv:
     )
 
 
-def make_learner(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
-    """Return the learner of a recipe on its environments; learning rate annealed to 0.
+def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
+    """Return the algorithm of a recipe on its environments; learning rate annealed to 0.
 
     Raises:
         GoalmazeError: the recipe names something unknown, or its parts do not go together.
     """
     _check(recipe)
-    kind = CLASSES[recipe.learner]
-    options = {**_common(recipe, mazes), **_own(recipe), **recipe.learner_options}
+    kind = CLASSES[recipe.algorithm]
+    options = {**_common(recipe, mazes), **_own(recipe), **recipe.algorithm_options}
     return kind(MazeDQNPolicy if kind is DQN else MazePolicy, mazes, **options)
 
 
 def _check_options(recipe: Recipe) -> None:
-    """Refuse options that a learner has not, or that are no number where it has one."""
-    kind = PPO if recipe.learner == "lean" else CLASSES[recipe.learner]
+    """Refuse options that an algorithm does not have, and values that are not the numbers it needs."""
+    kind = PPO if recipe.algorithm == "ppo" else CLASSES[recipe.algorithm]
     defaults = {name: of.default for name, of in inspect.signature(kind).parameters.items()}
     numbers = {name: default for name, default in defaults.items() if name not in SETTLED and _is_number(default)}
-    for name, value in recipe.learner_options.items():
+    for name, value in recipe.algorithm_options.items():
         if name not in numbers:
-            raise unknown(f"option of learner {recipe.learner}", name, numbers)
+            raise unknown(f"option of algorithm {recipe.algorithm}", name, numbers)
         if not _is_number(value) or (isinstance(numbers[name], int) and not isinstance(value, int)):
             raise GoalmazeError(
-                f"option {name} of learner {recipe.learner} is {value!r}: give a number as {numbers[name]}"
+                f"option {name} of algorithm {recipe.algorithm} is {value!r}: give a number as {numbers[name]}"
             )
 
 
@@ -81,8 +81,8 @@ def _check(recipe: Recipe) -> None:
         raise unknown("network", recipe.network, networks)
     if not issubclass(networks[recipe.network], RecurrentNetwork):
         return
-    if recipe.learner != "lean":
-        raise GoalmazeError(f"network {recipe.network} is recurrent, learner {recipe.learner} is not; choose lean")
+    if recipe.algorithm != "ppo":
+        raise GoalmazeError(f"network {recipe.network} is recurrent, algorithm {recipe.algorithm} is not; choose ppo")
     if recipe.envs % recipe.minibatches:
         raise GoalmazeError(
             f"{recipe.envs} environments do not split into {recipe.minibatches} minibatches of whole sequences, as a "
@@ -91,7 +91,7 @@ def _check(recipe: Recipe) -> None:
 
 
 def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
-    """Return the arguments that all learners share."""
+    """Return the arguments that all algorithms share."""
     return {
         "policy_kwargs": {
             "network": recipe.network,
@@ -109,9 +109,9 @@ def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
 
 
 def _own(recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments of one learner."""
+    """Return the arguments of one algorithm."""
     batch = recipe.envs * recipe.rollout_steps // recipe.minibatches
-    if recipe.learner == "dqn":
+    if recipe.algorithm == "sb3-dqn":
         return {
             "buffer_size": REPLAY,
             "batch_size": batch,
@@ -122,11 +122,11 @@ def _own(recipe: Recipe) -> dict[str, Any]:
             "exploration_fraction": EXPLORING,
         }
     on_policy = {"n_steps": recipe.rollout_steps, "gae_lambda": recipe.gae_lambda, "ent_coef": recipe.entropy}
-    if recipe.learner == "a2c":
+    if recipe.algorithm == "sb3-a2c":
         return on_policy
     return on_policy | {"batch_size": batch, "n_epochs": recipe.epochs, "clip_range": recipe.clip}
 
 
-def network_of(learner: BaseAlgorithm) -> Network:
-    """Return the network that a learner trains."""
-    return cast(MazePolicy, learner.policy).network
+def network_of(algorithm: BaseAlgorithm) -> Network:
+    """Return the network that an algorithm trains."""
+    return cast(MazePolicy, algorithm.policy).network

@@ -46,7 +46,7 @@ LOSSES = (
     ("value_loss", "loss"),
     ("approx_kl",),
 )
-"""What the learners of stable-baselines3 call the last four columns."""
+"""What the algorithms of stable-baselines3 call the last four columns."""
 
 
 class Stopped(Exception):  # noqa: N818  not an error
@@ -76,9 +76,9 @@ class TrainingCallback(BaseCallback):
     Args:
         recipe: of the run.
         folder: of the run.
-        wish: whether to stop.
+        stop_request: whether to stop.
         save_every: seconds between saves; 0 saves before every rollout.
-        place: where the run stands, if it is resumed.
+        progress: where the run stands, if it is resumed.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class TrainingCallback(BaseCallback):
         folder: Path,
         stop_request: StopRequest,
         save_every: float,
-        place: RunProgress | None = None,
+        progress: RunProgress | None = None,
     ) -> None:
         super().__init__()
         self.recipe, self.folder, self.stop_request, self.save_every = recipe, folder, stop_request, save_every
-        self.place, self.saved_steps = place or RunProgress(), 0
+        self.progress, self.saved_steps = progress or RunProgress(), 0
         self._saved = time.perf_counter()
-        self._begun = self._saved - self.place.seconds
-        self._fresh = place is None
+        self._begun = self._saved - self.progress.seconds
+        self._fresh = progress is None
         self._bar: Any = None
 
     def _on_step(self) -> bool:
@@ -109,12 +109,12 @@ class TrainingCallback(BaseCallback):
         if self._fresh:
             head = _line(LOG_COLUMNS)
             write_atomically(self.folder / LOG, head)
-            self.place.log_bytes = len(head)
+            self.progress.log_bytes = len(head)
 
     def _on_rollout_start(self) -> None:
         """Write a line for a rollout's worth of steps, save now and then, and stop if asked to: all is at rest here."""
         self._check()
-        if self.num_timesteps - self.place.line >= self.recipe.envs * self.recipe.rollout_steps:
+        if self.num_timesteps - self.progress.line >= self.recipe.envs * self.recipe.rollout_steps:
             self._write_line()
         late = time.perf_counter() - self._saved >= self.save_every
         if self._fresh or late or self.stop_request.stop:
@@ -125,7 +125,7 @@ class TrainingCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._check()
-        if self.num_timesteps > self.place.line:
+        if self.num_timesteps > self.progress.line:
             self._write_line()
         self._keep()
         self.save()
@@ -135,36 +135,36 @@ class TrainingCallback(BaseCallback):
         check_finite("a weight", *network_of(self.model).parameters())
 
     def _write_line(self) -> None:
-        self.place.seconds = time.perf_counter() - self._begun
+        self.progress.seconds = time.perf_counter() - self._begun
         mazes = mazes_of(self.training_env)
         recent, learned = mazes.record.means(), self.logger.name_to_value
         losses = [_first(learned, names) for names in LOSSES]
         losses[0] = -losses[0]
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.count, mazes.mazes.levels_begun)
-        line = _line((self.num_timesteps, f"{self.place.seconds:.2f}", *counts, *numbers))
+        line = _line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
         append(self.folder / LOG, line)
-        self.place.log_bytes += len(line)
-        self.place.line = self.num_timesteps
+        self.progress.log_bytes += len(line)
+        self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])
         self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
         self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 
     def _keep(self) -> None:
         """Keep a checkpoint for later study where one is due."""
-        if due(max(self.place.kept, 0), self.num_timesteps) and self.num_timesteps != self.place.kept:
+        if due(max(self.progress.kept, 0), self.num_timesteps) and self.num_timesteps != self.progress.kept:
             path = series_checkpoint_path(self.folder, self.num_timesteps)
             try:
                 path.parent.mkdir(exist_ok=True)
             except OSError as error:
                 raise GoalmazeError(f"cannot make {path.parent}: {error.strerror}") from None
             self._checkpoint(path)
-        self.place.kept = self.num_timesteps
+        self.progress.kept = self.num_timesteps
 
     def save(self) -> None:
         """Save state and checkpoint, each whole or not at all."""
-        self.place.seconds = time.perf_counter() - self._begun
-        numbers = {"place": dataclasses.asdict(self.place), "recipe": dataclasses.asdict(self.recipe)}
+        self.progress.seconds = time.perf_counter() - self._begun
+        numbers = {"progress": dataclasses.asdict(self.progress), "recipe": dataclasses.asdict(self.recipe)}
         save_state(self.folder / STATE, self.model, numbers)
         self._checkpoint(self.folder / CHECKPOINT)
         self.saved_steps, self._fresh = self.num_timesteps, False

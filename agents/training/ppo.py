@@ -57,7 +57,7 @@ class TensorPPO(PPO):
         """Take T steps in every environment; return False if the callback asked to stop."""
         if not isinstance(env, MazeVecEnv):
             raise GoalmazeError(
-                "the lean learner needs an unwrapped MazeVecEnv; take stable-baselines3's PPO for others"
+                "algorithm ppo needs an unwrapped MazeVecEnv; use stable-baselines3's PPO for other environments"
             )
         experience = cast(TensorRolloutBuffer, rollout_buffer)
         self.policy.set_training_mode(False)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from goalmaze.agents.training.migration import current_recipe
 from goalmaze.envs.errors import GoalmazeError, unknown
 
 OBSERVATION_OPTIONS = ("pixels", "radius")
@@ -42,9 +43,9 @@ class Recipe:
         threads: CPU threads, 0 for all.
         precision: of the arithmetic, "fp32" or "bf16".
         device: "cpu", "cuda", or "auto" for cuda where there is one.
-        learner: "lean" is PPO as `goalmaze.agents.training.ppo` does it; "stock" (PPO), "a2c" and "dqn" are those of
-            stable-baselines3, untouched.
-        learner_options: further arguments of the learner's class in stable-baselines3.
+        algorithm: training algorithm. "ppo" is `goalmaze.agents.training.ppo.TensorPPO`; "sb3-ppo", "sb3-a2c" and
+            "sb3-dqn" are those of stable-baselines3, unchanged.
+        algorithm_options: further arguments of the algorithm's class in stable-baselines3.
     """
 
     family: str = "GreenExit"
@@ -71,8 +72,8 @@ class Recipe:
     threads: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    learner: Literal["lean", "stock", "a2c", "dqn"] = "lean"
-    learner_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    algorithm: Literal["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"] = "ppo"
+    algorithm_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("steps", "envs", "rollout_steps", "minibatches", "epochs"):
@@ -91,17 +92,18 @@ class Recipe:
 
 
 def recipe_from(data: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from plain data, checking names and types.
+    """Build a recipe from plain data, checking names and types; names of earlier versions are accepted.
 
     Raises:
         GoalmazeError: a field is unknown, of the wrong type, or out of range.
     """
+    data = current_recipe(data)
     known = [field.name for field in dataclasses.fields(Recipe)]
     for name in data:
         if name not in known:
             raise unknown("field of a recipe", name, known)
     try:
-        return msgspec.convert(dict(data), Recipe)
+        return msgspec.convert(data, Recipe)
     except msgspec.ValidationError as error:
         cause = error.__cause__
         raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"recipe: {error}") from None

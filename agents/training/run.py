@@ -21,7 +21,7 @@ from tqdm import tqdm
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, load_agent
-from goalmaze.agents.training.algorithms import make_environments, make_learner, network_of
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.callback import LOG, LOG_COLUMNS, RunProgress, Stopped, TrainingCallback
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.recipe import Recipe, recipe_from
@@ -91,9 +91,9 @@ def train(
         GoalmazeError: the folder exists, or the recipe names something unknown; nothing is written then. Or the disk
             is full, or learning left numbers that are not finite; the last save stands then.
     """
-    learner, resolved = _ready(recipe)
+    algorithm, resolved = _ready(recipe)
     if recipe.start:
-        _begin_with(learner, recipe.start)
+        _begin_with(algorithm, recipe.start)
     outputs = _outputs(folder, tensorboard)
     _make(folder)
     try:
@@ -102,7 +102,7 @@ def train(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     with held(folder / RECIPE):
-        return _run(resolved, folder, learner, outputs(), save_every, None)
+        return _run(resolved, folder, algorithm, outputs(), save_every, None)
 
 
 def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False) -> TrainingResult:
@@ -120,16 +120,16 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         remove_temporaries(folder)
         head, arrays = read_state(folder / STATE)
         numbers = head["numbers"]
-        if numbers["recipe"] != dataclasses.asdict(recipe):
+        if recipe_from(numbers["recipe"]) != recipe:
             raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; put back what was changed")
-        learner, _ = _ready(recipe)
-        restore_state(learner, head, arrays)
-        place = RunProgress(**numbers["place"])
-        if learner.num_timesteps >= recipe.steps:
-            raise FinishedError(TrainingResult(folder, learner.num_timesteps, place.seconds, interrupted=False))
-        _cut(folder / LOG, place.log_bytes)
+        algorithm, _ = _ready(recipe)
+        restore_state(algorithm, head, arrays)
+        progress = RunProgress(**numbers["progress"])
+        if algorithm.num_timesteps >= recipe.steps:
+            raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
+        _cut(folder / LOG, progress.log_bytes)
         _tell_differences(made_in)
-        return _run(recipe, folder, learner, outputs(), save_every, place)
+        return _run(recipe, folder, algorithm, outputs(), save_every, progress)
 
 
 def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
@@ -164,25 +164,25 @@ def environment() -> dict[str, Any]:
 
 
 def _ready(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
-    """Return the learner of a recipe, and the recipe with everything named that it left open."""
+    """Return the algorithm of a recipe, and the recipe with everything named that it left open."""
     keep_large_blocks()
     mazes = make_environments(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    learner = make_learner(recipe, mazes)
+    algorithm = make_algorithm(recipe, mazes)
     resolved = dataclasses.replace(
         recipe,
         parameters=mazes.mazes.family.parameters,
-        network_options=dataclasses.asdict(network_of(learner).options),
+        network_options=dataclasses.asdict(network_of(algorithm).options),
         threads=torch.get_num_threads(),
-        device=learner.device.type,  # type: ignore[arg-type]
+        device=algorithm.device.type,  # type: ignore[arg-type]
     )
-    return learner, resolved
+    return algorithm, resolved
 
 
-def _begin_with(learner: BaseAlgorithm, start: str) -> None:
-    """Give the learner's network the weights of another agent."""
-    network, agent = network_of(learner), load_agent(start)
+def _begin_with(algorithm: BaseAlgorithm, start: str) -> None:
+    """Give the algorithm's network the weights of another agent."""
+    network, agent = network_of(algorithm), load_agent(start)
     ours, theirs = ((one.name, one.options, one.shape.mode) for one in (network, agent.network))
     weights = network.state_dict()
     found = agent.network.state_dict()
@@ -192,8 +192,8 @@ def _begin_with(learner: BaseAlgorithm, start: str) -> None:
             f"{ours[1]} on {ours[2]}; ask for the same network, or leave --start out"
         )
     network.load_state_dict(found)
-    if isinstance(learner, DQN):
-        learner.q_net_target.load_state_dict(learner.q_net.state_dict())
+    if isinstance(algorithm, DQN):
+        algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
 
 
 def _make(folder: Path) -> None:
@@ -219,33 +219,33 @@ def _outputs(folder: Path, tensorboard: bool) -> Any:
 def _run(
     recipe: Recipe,
     folder: Path,
-    learner: BaseAlgorithm,
+    algorithm: BaseAlgorithm,
     outputs: list[KVWriter],
     save_every: float,
-    place: RunProgress | None,
+    progress: RunProgress | None,
 ) -> TrainingResult:
     """Learn until the recipe's steps are taken or someone wishes to stop."""
-    learner.set_logger(Logger(None, outputs))
+    algorithm.set_logger(Logger(None, outputs))
     interrupted = False
     with stop_signals() as stop_request:
-        callback = TrainingCallback(recipe, folder, stop_request, save_every, place)
+        callback = TrainingCallback(recipe, folder, stop_request, save_every, progress)
         try:
-            learner.learn(recipe.steps - learner.num_timesteps, callback, reset_num_timesteps=place is None)
+            algorithm.learn(recipe.steps - algorithm.num_timesteps, callback, reset_num_timesteps=progress is None)
         except (Stopped, KeyboardInterrupt):
             interrupted = True
         except NotFiniteError as error:
-            raise _explained(error, learner, folder, callback.saved_steps) from None
+            raise _explained(error, algorithm, folder, callback.saved_steps) from None
         finally:
             callback.close()
-            learner.logger.close()
-    return TrainingResult(folder, callback.saved_steps, callback.place.seconds, interrupted)
+            algorithm.logger.close()
+    return TrainingResult(folder, callback.saved_steps, callback.progress.seconds, interrupted)
 
 
-def _explained(error: NotFiniteError, learner: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
+def _explained(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
     """Return the error with the step at which it came and with what is left."""
     return NotFiniteError(
         error.what,
-        f" at step {learner.num_timesteps:,}, so training stopped; the last good checkpoint is {folder / CHECKPOINT} "
+        f" at step {algorithm.num_timesteps:,}, so training stopped; the last good checkpoint is {folder / CHECKPOINT} "
         f"(step {saved:,}); try a smaller learning_rate or gradient_clip",
     )
 

@@ -241,7 +241,7 @@ def mazes_of(env: VecEnv | None) -> MazeVecEnv:
 
 
 def as_seen(env: VecEnv | None, observations: Planes) -> Planes:
-    """Return observations [B, ...] as the learner sees them: stable-baselines3 turns pictures, [B, 3, h, w]."""
+    """Return observations [B, ...] as the algorithm sees them: stable-baselines3 turns pictures, [B, 3, h, w]."""
     return (
         cast(Planes, env.transpose_observations(observations)) if isinstance(env, VecTransposeImage) else observations
     )

@@ -203,5 +203,5 @@ def masked_memory(memory: Tensor, begins: Tensor, blank: Tensor) -> Tensor:
 
 
 def _as_drawn(observation: Tensor, shape: Shape) -> Tensor:
-    """Return observations [B, ...] as the view draws them; stable-baselines3's own learners turn pictures."""
+    """Return observations [B, ...] as the view draws them; stable-baselines3's own algorithms turn pictures."""
     return observation if tuple(observation.shape[1:]) == shape.observation else observation.permute(0, 2, 3, 1)

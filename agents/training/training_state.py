@@ -23,22 +23,23 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
+from goalmaze.agents.training.migration import current_state
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_seen, mazes_of
 from goalmaze.envs.errors import GoalmazeError
 
 STATE = "state.safetensors"
-FORMAT = 1
+FORMAT = 2
 METADATA_KEY = "goalmaze_state"
 REPLAYED = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 COUNTS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
-"""The numbers of stable-baselines3's learners that change; each learner has some of them."""
+"""The numbers of stable-baselines3's algorithms that change; each algorithm has some of them."""
 
 
-def save_state(path: Path, learner: BaseAlgorithm, numbers: dict[str, Any]) -> None:
-    """Write where a learner stands between two rollouts, with `numbers` of the caller's, whole or not at all."""
-    arrays, own = _taken(learner)
-    head = {"format": FORMAT, "learner": own, "numbers": numbers}
+def save_state(path: Path, algorithm: BaseAlgorithm, numbers: dict[str, Any]) -> None:
+    """Write where an algorithm stands between two rollouts, with `numbers` of the caller's, whole or not at all."""
+    arrays, own = _taken(algorithm)
+    head = {"format": FORMAT, "algorithm": own, "numbers": numbers}
     head["digest"] = _digest(head, arrays)
     write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(head)}))
 
@@ -62,53 +63,55 @@ def read_state(path: Path) -> tuple[dict[str, Any], Arrays]:
         whole = False
     if not whole:
         raise GoalmazeError(f"training state {path} is damaged, nothing was resumed; {remedy}")
+    if head["format"] == 1:
+        head, arrays = current_state(head, arrays)
     if head["format"] != FORMAT:
         raise GoalmazeError(f"training state {path} is of another version of goalmaze; resume it there, or {remedy}")
     return head, arrays
 
 
-def restore_state(learner: BaseAlgorithm, head: dict[str, Any], arrays: Arrays) -> None:
-    """Put a learner, made from the same recipe, where another stood when its state was saved.
+def restore_state(algorithm: BaseAlgorithm, head: dict[str, Any], arrays: Arrays) -> None:
+    """Put an algorithm, made from the same recipe, where another stood when its state was saved.
 
     Raises:
-        GoalmazeError: the state does not fit the learner.
+        GoalmazeError: the state does not fit the algorithm.
     """
-    own, mazes = head["learner"], mazes_of(learner.env)
+    own, mazes = head["algorithm"], mazes_of(algorithm.env)
     try:
         mazes.restore(_under("environments", arrays))
         weights = {name: torch.from_numpy(array) for name, array in _under("weights", arrays).items()}
-        learner.policy.load_state_dict(weights)
-        _restore_optimizer(learner.policy.optimizer, _under("optimizer", arrays))
-        if isinstance(learner, TensorPPO) and "memory" in arrays:
-            learner.memory = torch.from_numpy(arrays["memory"]).to(learner.device)
-        if isinstance(learner, DQN):
-            _restore_replay(cast(ReplayBuffer, learner.replay_buffer), own, _under("replay", arrays))
-        learner._last_obs = as_seen(learner.env, mazes.observations.copy())
-        learner._last_episode_starts = arrays["begins"]
+        algorithm.policy.load_state_dict(weights)
+        _restore_optimizer(algorithm.policy.optimizer, _under("optimizer", arrays))
+        if isinstance(algorithm, TensorPPO) and "memory" in arrays:
+            algorithm.memory = torch.from_numpy(arrays["memory"]).to(algorithm.device)
+        if isinstance(algorithm, DQN):
+            _restore_replay(cast(ReplayBuffer, algorithm.replay_buffer), own, _under("replay", arrays))
+        algorithm._last_obs = as_seen(algorithm.env, mazes.observations.copy())
+        algorithm._last_episode_starts = arrays["begins"]
         for name, count in own["counts"].items():
-            setattr(learner, name, count)
-        _restore_generators(learner, own["generators"], _under("generators", arrays))
+            setattr(algorithm, name, count)
+        _restore_generators(algorithm, own["generators"], _under("generators", arrays))
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GoalmazeError(f"the training state does not fit its recipe or this version: {reason}") from None
 
 
-def _taken(learner: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
-    mazes = mazes_of(learner.env)
-    generators, kept = _generators(learner)
+def _taken(algorithm: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
+    mazes = mazes_of(algorithm.env)
+    generators, kept = _generators(algorithm)
     arrays = {
         **_named("environments", mazes.snapshot()),
-        **_named("weights", {name: _plain(tensor) for name, tensor in learner.policy.state_dict().items()}),
-        **_named("optimizer", _optimizer(learner.policy.optimizer)),
+        **_named("weights", {name: _plain(tensor) for name, tensor in algorithm.policy.state_dict().items()}),
+        **_named("optimizer", _optimizer(algorithm.policy.optimizer)),
         **_named("generators", generators),
-        "begins": np.asarray(learner._last_episode_starts),
+        "begins": np.asarray(algorithm._last_episode_starts),
     }
-    counts = {name: getattr(learner, name) for name in COUNTS if hasattr(learner, name)}
+    counts = {name: getattr(algorithm, name) for name in COUNTS if hasattr(algorithm, name)}
     own: dict[str, Any] = {"counts": counts, "generators": kept}
-    if isinstance(learner, TensorPPO) and learner.memory is not None:
-        arrays["memory"] = _plain(learner.memory)
-    if isinstance(learner, DQN):
-        replay = cast(ReplayBuffer, learner.replay_buffer)
+    if isinstance(algorithm, TensorPPO) and algorithm.memory is not None:
+        arrays["memory"] = _plain(algorithm.memory)
+    if isinstance(algorithm, DQN):
+        replay = cast(ReplayBuffer, algorithm.replay_buffer)
         own["replay"] = {"pos": replay.pos, "full": replay.full}
         filled = replay.buffer_size if replay.full else replay.pos
         arrays |= _named("replay", {name: getattr(replay, name)[:filled] for name in REPLAYED})
@@ -135,26 +138,26 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
     optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _generators(learner: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
+def _generators(algorithm: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
     """Return every random generator that training draws from, as arrays and as plain numbers."""
     _, keys, position, has_gauss, gauss = cast(Any, np.random.get_state())  # noqa: NPY002  stable-baselines3's
     version, words, next_gauss = random.getstate()
     arrays = {"torch": _plain(torch.get_rng_state()), "numpy": keys, "python": np.array(words, np.uint64)}
-    if learner.device.type == "cuda":
-        arrays["cuda"] = _plain(torch.cuda.get_rng_state(learner.device))
-    spaces = learner.action_space.np_random.bit_generator.state
+    if algorithm.device.type == "cuda":
+        arrays["cuda"] = _plain(torch.cuda.get_rng_state(algorithm.device))
+    spaces = algorithm.action_space.np_random.bit_generator.state
     kept = {"numpy": [position, has_gauss, gauss], "python": [version, next_gauss], "actions": spaces}
     return arrays, kept
 
 
-def _restore_generators(learner: BaseAlgorithm, kept: dict[str, Any], arrays: Arrays) -> None:
+def _restore_generators(algorithm: BaseAlgorithm, kept: dict[str, Any], arrays: Arrays) -> None:
     torch.set_rng_state(torch.from_numpy(arrays["torch"]))
-    if learner.device.type == "cuda":
-        torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]), learner.device)
+    if algorithm.device.type == "cuda":
+        torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]), algorithm.device)
     np.random.set_state(("MT19937", arrays["numpy"], *kept["numpy"]))  # noqa: NPY002
     version, next_gauss = kept["python"]
     random.setstate((version, tuple(int(word) for word in arrays["python"]), next_gauss))
-    learner.action_space.np_random.bit_generator.state = kept["actions"]
+    algorithm.action_space.np_random.bit_generator.state = kept["actions"]
 
 
 def _plain(value: Any) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor
 from tqdm import tqdm
 
-from goalmaze.agents.training.algorithms import make_environments, make_learner
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments
 from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe, recipe_from
@@ -36,7 +36,7 @@ from goalmaze.envs.errors import GoalmazeError
 ENDLESS = 10**9
 STOCK_ROLLOUT = 2048
 """Steps in a rollout of stable-baselines3's PPO by default; ours are spread over its environments."""
-STOCK_DEFAULTS = {"learner": "stock", "epochs": 10, "minibatches": STOCK_ROLLOUT // 64}
+STOCK_DEFAULTS = {"algorithm": "sb3-ppo", "epochs": 10, "minibatches": STOCK_ROLLOUT // 64}
 
 
 class Enough(Exception):  # noqa: N818  not an error
@@ -61,15 +61,15 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
     """
     recipe = dataclasses.replace(recipe, steps=ENDLESS, threads=torch.get_num_threads())
     stock = dataclasses.replace(recipe, rollout_steps=STOCK_ROLLOUT // recipe.envs, **cast(Any, STOCK_DEFAULTS))
-    same = dataclasses.replace(recipe, learner="stock")
+    same = dataclasses.replace(recipe, algorithm="sb3-ppo")
     with tempfile.TemporaryDirectory() as folder, worker(stock) as by_default, worker(same) as by_recipe:
-        learner = make_learner(recipe, make_environments(recipe))
-        assert isinstance(learner, TensorPPO)
-        bound = NetworkAlone(learner)
+        algorithm = make_algorithm(recipe, make_environments(recipe))
+        assert isinstance(algorithm, TensorPPO)
+        bound = NetworkAlone(algorithm)
         watch = Turns(recipe, Path(folder), turns, [bound.rate, by_default.rate, by_recipe.rate])
-        learner.set_logger(Logger(None, []))
+        algorithm.set_logger(Logger(None, []))
         try:
-            learner.learn(recipe.steps, watch)
+            algorithm.learn(recipe.steps, watch)
         except Enough:
             watch.close()
     rates = np.array(watch.rates)
@@ -116,18 +116,20 @@ class Turns(TrainingCallback):
 
 
 class NetworkAlone:
-    """What no learner can do without: the network's passes and the optimiser's steps of one rollout and its update."""
+    """The least that PPO can do: the network's passes and the optimiser's steps of one rollout and its update."""
 
-    def __init__(self, learner: TensorPPO) -> None:
-        self._learner = learner
-        self._policy: MazePolicy = copy.deepcopy(learner.policy)
+    def __init__(self, algorithm: TensorPPO) -> None:
+        self._algorithm = algorithm
+        self._policy: MazePolicy = copy.deepcopy(algorithm.policy)
 
     def rate(self) -> float:
-        """Return steps per second, on the observations of the learner's latest rollout."""
-        learner, policy = self._learner, self._policy
-        experience = cast(TensorRolloutBuffer, learner.rollout_buffer)
+        """Return steps per second, on the observations of the algorithm's latest rollout."""
+        algorithm, policy = self._algorithm, self._policy
+        experience = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
         batches = [
-            batch.observations for _ in range(learner.n_epochs) for batch in experience.minibatches(learner.batch_size)
+            batch.observations
+            for _ in range(algorithm.n_epochs)
+            for batch in experience.minibatches(algorithm.batch_size)
         ]
         synchronise()
         begun = time.perf_counter()
@@ -196,9 +198,9 @@ def serve(asked: IO[str], answers: IO[str]) -> None:
     """Train the recipe on the first line, one rollout for each further line, and answer with its seconds."""
     recipe = recipe_from(json.loads(asked.readline()))
     torch.set_num_threads(recipe.threads)
-    learner = make_learner(recipe, make_environments(recipe))
-    learner.set_logger(Logger(None, []))
-    learner.learn(recipe.steps, _Served(asked, answers))
+    algorithm = make_algorithm(recipe, make_environments(recipe))
+    algorithm.set_logger(Logger(None, []))
+    algorithm.learn(recipe.steps, _Served(asked, answers))
 
 
 class _Served(BaseCallback):

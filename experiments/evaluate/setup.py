@@ -13,7 +13,7 @@ import numpy as np
 from goalmaze.agents.loading import Agent, load_agent, run_folder
 from goalmaze.agents.networks.base import PLANES
 from goalmaze.agents.rollout import observations_of
-from goalmaze.agents.training.run import RECIPE
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import Family, from_parameters
@@ -127,9 +127,8 @@ def _recipe(agent: Agent) -> str:
     """Return what an agent was trained with, its seed apart; its name where there is no recipe."""
     folder = run_folder(agent.name)
     try:
-        data = json.loads(((folder.parent if folder.is_file() else folder) / RECIPE).read_text())
-        recipe = dict(data.get("recipe", data))
-    except (OSError, ValueError, TypeError, AttributeError):
+        recipe = dataclasses.asdict(read_recipe(folder.parent if folder.is_file() else folder)[0])
+    except GoalmazeError:
         return agent.name
     for name in NO_MATTER:
         recipe.pop(name, None)

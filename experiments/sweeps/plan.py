@@ -16,17 +16,19 @@ from typing import Any
 import msgspec
 
 from goalmaze.agents.networks import known_networks
-from goalmaze.agents.training.algorithms import make_environments, make_learner
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments
+from goalmaze.agents.training.migration import RECIPE_FIELDS, former_fields
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.envs.mazes.algorithms import ALGORITHMS as MAZE_ALGORITHMS
 
 HERE = Path(__file__).parent / "plans"
 """The plans that ship with the package: results of others, reproduced."""
 
-NESTED = ("parameters", "network_options", "observation_options", "learner_options")
-"""Fields of a recipe that are tables; what is in them is a dial of its own."""
+NESTED = ("parameters", "network_options", "observation_options", "algorithm_options", "learner_options")
+"""Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
 
 MAX_RUNS = 10_000
 
@@ -111,7 +113,7 @@ def read_plan(path: Path) -> Plan:
     for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
         if name in base:
             raise GoalmazeError(_misplaced(path, name))
-    places = {dial: _place(dial, base) for dial in file.dials}
+    places = {dial: _place(dial, values, base) for dial, values in file.dials.items()}
     for name, listed in {"seeds": file.seeds, **file.dials}.items():
         if not listed:
             raise GoalmazeError(f"{path}: {name} is an empty list, so there is nothing to train; give it values")
@@ -152,13 +154,18 @@ def _read(path: Path) -> _File:
     return file
 
 
-def _place(dial: str, base: Mapping[str, Any]) -> tuple[str, ...]:
+def _place(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -> tuple[str, ...]:
     """Return where in a recipe a dial stands: a field, a parameter of the family, or an option of the network."""
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("seed", *NESTED)]
+    former = [name for name in RECIPE_FIELDS if name not in NESTED]
     parts = dial.split(".")
     if len(parts) == 2 and parts[0] in NESTED:
         return tuple(parts)
-    if dial in fields:
+    if dial == "algorithm" and any(value in MAZE_ALGORITHMS for value in values):
+        raise GoalmazeError(
+            'dial algorithm names training algorithms; for algorithms that carve mazes write "parameters.algorithm"'
+        )
+    if dial in (*fields, *former):
         return (dial,)
     families, networks = known_families(), known_networks()
     family, network = str(base.get("family", Recipe.family)), str(base.get("network", Recipe.network))
@@ -184,19 +191,23 @@ def _turned(base: Mapping[str, Any], places: Mapping[str, tuple[str, ...]], dial
 
 
 def _complete(data: Mapping[str, Any], path: Path) -> Recipe:
-    """Return a recipe with what it left open named, once it was seen to make a learner."""
+    """Return a recipe with what it left open named, once it was seen to make an algorithm."""
     try:
         recipe = recipe_from(data)
         mazes = make_environments(recipe)
-        make_learner(recipe, mazes)
+        make_algorithm(recipe, mazes)
     except GoalmazeError as error:
         raise GoalmazeError(f"{path}: {error}") from None
     return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters)
 
 
 def _task(recipe: Recipe, dials: dict[str, Any], asked: Mapping[str, Any]) -> Task:
-    """Return a run, named by what was asked for, as the recipe has it; what was left open is not in the name."""
+    """Return a run named by the values that the plan gives, as the recipe has them; defaults are not in the name.
+
+    A plan that uses former names gives the names of its runs in them, so that runs of earlier versions are found again.
+    """
     full = dataclasses.asdict(recipe)
+    full |= former_fields(full)
     content = {
         name: {key: full[name][key] for key in value} if name in NESTED else full[name] for name, value in asked.items()
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import load_agent
+from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
 from goalmaze.envs.errors import GoalmazeError
@@ -24,7 +25,7 @@ from goalmaze.experiments.train.config import TrainConfig
 
 RUNS = Path("runs")
 REPORT_LEVELS = 1024
-FLAGS = ("family", "network", "start", "steps", "seed", "threads", "observation", "learner", "device")
+FLAGS = ("family", "network", "start", "steps", "seed", "threads", "observation", "algorithm", "device")
 """The flags that are fields of a recipe."""
 
 
@@ -152,9 +153,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise GoalmazeError(f"cannot read recipe {path}: {error.strerror}") from None
     except ValueError as error:
         raise GoalmazeError(f"recipe {path} cannot be parsed: {error}") from None
-    if not isinstance(data, Mapping):
+    recipe = data.get("recipe", data) if isinstance(data, Mapping) else data
+    if not isinstance(recipe, Mapping):
         raise GoalmazeError(f"recipe {path} is not a table of fields")
-    return dict(data.get("recipe", data))
+    return current_recipe(recipe)
 
 
 def _free_folder(recipe: Recipe) -> Path:

@@ -27,7 +27,7 @@ class TrainConfig(CommandConfig):
         seed: of levels, weights and sampled actions.
         threads: CPU threads, 0 for all.
         observation: what the agent sees.
-        learner: "lean" is this package's PPO; "stock" (PPO), "a2c" and "dqn" are those of stable-baselines3.
+        algorithm: "ppo" is this package's PPO; "sb3-ppo", "sb3-a2c" and "sb3-dqn" are those of stable-baselines3.
         device: "cpu", "cuda", or "auto" for cuda where there is one.
         save_every: seconds between saves that a killed run can be resumed from.
         tensorboard: write TensorBoard's files into the run folder too.
@@ -47,7 +47,7 @@ class TrainConfig(CommandConfig):
     seed: int | None = None
     threads: int | None = None
     observation: str | None = None
-    learner: str | None = None
+    algorithm: str | None = None
     device: str | None = None
     save_every: float = 30.0
     tensorboard: bool = False

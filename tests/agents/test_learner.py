@@ -1,4 +1,4 @@
-"""The lean learner against stable-baselines3's own PPO, and its recurrent side against plain autograd."""
+"""`TensorPPO` against stable-baselines3's own PPO, and its recurrent side against plain autograd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
-from goalmaze.agents.training.algorithms import make_environments, make_learner, network_of
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.losses import ppo_loss
 from goalmaze.agents.training.ppo import LazyInfos, TensorPPO
@@ -46,22 +46,22 @@ def one_thread() -> None:
 
 def made(**changes: Any) -> Any:
     recipe = dataclasses.replace(RECIPE, **changes)
-    learner = make_learner(recipe, make_environments(recipe))
-    learner.set_logger(Logger(None, []))
-    return learner
+    algorithm = make_algorithm(recipe, make_environments(recipe))
+    algorithm.set_logger(Logger(None, []))
+    return algorithm
 
 
-def weights(learner: Any) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in network_of(learner).state_dict().items()}
+def weights(algorithm: Any) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network_of(algorithm).state_dict().items()}
 
 
 def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def stock_buffer(experience: TensorRolloutBuffer, learner: PPO) -> RolloutBuffer:
+def stock_buffer(experience: TensorRolloutBuffer, algorithm: PPO) -> RolloutBuffer:
     """Return the same rollout in the buffer that stable-baselines3 keeps it in."""
-    buffer = learner.rollout_buffer
+    buffer = algorithm.rollout_buffer
     assert isinstance(buffer, RolloutBuffer)
     for t in range(experience.steps):
         step = {"obs": experience.observations[t], "reward": experience.rewards[t]}
@@ -76,14 +76,14 @@ def stock_buffer(experience: TensorRolloutBuffer, learner: PPO) -> RolloutBuffer
 
 
 def after_one_rollout(**changes: Any) -> tuple[TensorPPO, TensorRolloutBuffer]:
-    learner = made(**changes)
-    learner.learn(ROLLOUT)
-    return learner, cast(TensorRolloutBuffer, learner.rollout_buffer)
+    algorithm = made(**changes)
+    algorithm.learn(ROLLOUT)
+    return algorithm, cast(TensorRolloutBuffer, algorithm.rollout_buffer)
 
 
 def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
     _, experience = after_one_rollout()
-    stock = made(learner="stock")
+    stock = made(algorithm="sb3-ppo")
     buffer = stock_buffer(experience, stock)
     last_values, dones = torch.randn(RECIPE.envs), np.arange(RECIPE.envs) % 3 == 0
     buffer.compute_returns_and_advantage(last_values, dones)
@@ -111,40 +111,40 @@ def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
     "options", [{}, {"clip_range_vf": 0.1}, {"normalize_advantage": 0}, {"vf_coef": 0.9, "target_kl": 1e-4}]
 )
 def test_one_update_on_the_same_rollout_ends_where_the_stock_one_does(options: dict[str, float]) -> None:
-    learner, experience = after_one_rollout(learner_options=options)
-    stock = made(learner="stock", learner_options=options)
-    start = weights(learner)
+    algorithm, experience = after_one_rollout(algorithm_options=options)
+    stock = made(algorithm="sb3-ppo", algorithm_options=options)
+    start = weights(algorithm)
     network_of(stock).load_state_dict(start)
-    stock.policy.optimizer.load_state_dict(copy.deepcopy(learner.policy.optimizer.state_dict()))
+    stock.policy.optimizer.load_state_dict(copy.deepcopy(algorithm.policy.optimizer.state_dict()))
     buffer = stock_buffer(experience, stock)
     buffer.advantages, buffer.returns = experience.advantages.numpy().copy(), experience.returns.numpy().copy()
-    stock._n_updates = learner._n_updates
-    stock._current_progress_remaining = learner._current_progress_remaining = 0.7
-    for one in (learner, stock):
+    stock._n_updates = algorithm._n_updates
+    stock._current_progress_remaining = algorithm._current_progress_remaining = 0.7
+    for one in (algorithm, stock):
         one.logger.name_to_value.clear()
         np.random.seed(7)  # noqa: NPY002
         one.train()
-    assert distance(weights(learner), start) > 1e-3
-    assert distance(weights(learner), weights(stock)) < 2e-6
-    ours, theirs = learner.logger.name_to_value, stock.logger.name_to_value
+    assert distance(weights(algorithm), start) > 1e-3
+    assert distance(weights(algorithm), weights(stock)) < 2e-6
+    ours, theirs = algorithm.logger.name_to_value, stock.logger.name_to_value
     assert set(theirs) <= set(ours)
     for name in set(theirs) - {"train/explained_variance"}:
         assert ours[name] == pytest.approx(theirs[name], abs=2e-6, rel=1e-4), name
     np.random.seed(8)  # noqa: NPY002
     network_of(stock).load_state_dict(start)
     stock.train()
-    assert distance(weights(learner), weights(stock)) > 1e-5
+    assert distance(weights(algorithm), weights(stock)) > 1e-5
 
 
 def test_gradients_are_those_of_the_stock_loss() -> None:
-    learner, experience = after_one_rollout()
+    algorithm, experience = after_one_rollout()
     batch = next(experience.minibatches(ROLLOUT))
-    learner.policy.zero_grad()
-    loss, _ = learner.loss(batch, learner._weights())
+    algorithm.policy.zero_grad()
+    loss, _ = algorithm.loss(batch, algorithm._weights())
     loss.backward()  # type: ignore[no-untyped-call]
-    ours = [cast(Tensor, p.grad).clone() for p in learner.policy.parameters()]
-    learner.policy.zero_grad()
-    values, log_chances, entropy = learner.policy.evaluate_actions(batch.observations, batch.actions)
+    ours = [cast(Tensor, p.grad).clone() for p in algorithm.policy.parameters()]
+    algorithm.policy.zero_grad()
+    values, log_chances, entropy = algorithm.policy.evaluate_actions(batch.observations, batch.actions)
     advantages = (batch.advantages - batch.advantages.mean()) / (batch.advantages.std() + 1e-8)
     ratio = torch.exp(log_chances - batch.old_log_chances)
     policy_loss = -torch.min(advantages * ratio, advantages * torch.clamp(ratio, 0.8, 1.2)).mean()
@@ -152,29 +152,29 @@ def test_gradients_are_those_of_the_stock_loss() -> None:
     expected = policy_loss - RECIPE.entropy * cast(Tensor, entropy).mean() + 0.5 * value_loss
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     expected.backward()  # type: ignore[no-untyped-call]
-    for one, parameter in zip(ours, learner.policy.parameters(), strict=True):
+    for one, parameter in zip(ours, algorithm.policy.parameters(), strict=True):
         torch.testing.assert_close(one, cast(Tensor, parameter.grad), rtol=1e-4, atol=1e-7)
 
 
 def test_three_rollouts_from_the_same_seed_end_where_the_stock_learner_does() -> None:
-    learners = {name: made(learner=name).learn(3 * ROLLOUT) for name in ("lean", "stock")}
-    lean, stock = learners["lean"], learners["stock"]
-    np.testing.assert_array_equal(lean._last_obs, stock._last_obs)
-    assert lean.env.record.count == stock.env.record.count > 20
-    assert distance(weights(lean), weights(stock)) < 1e-5
-    assert list(lean.ep_info_buffer) == list(stock.ep_info_buffer)
+    algorithms = {name: made(algorithm=name).learn(3 * ROLLOUT) for name in ("ppo", "sb3-ppo")}
+    ours, theirs = algorithms["ppo"], algorithms["sb3-ppo"]
+    np.testing.assert_array_equal(ours._last_obs, theirs._last_obs)
+    assert ours.env.record.count == theirs.env.record.count > 20
+    assert distance(weights(ours), weights(theirs)) < 1e-5
+    assert list(ours.ep_info_buffer) == list(theirs.ep_info_buffer)
     other = made(seed=4)
     other.learn(3 * ROLLOUT)
-    assert distance(weights(lean), weights(other)) > 1e-2
+    assert distance(weights(ours), weights(other)) > 1e-2
 
 
 def test_actions_are_drawn_as_torch_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    learner, experience = after_one_rollout()
-    env = cast(Any, learner.env)
+    algorithm, experience = after_one_rollout()
+    env = cast(Any, algorithm.env)
     torch.manual_seed(1)
-    actions = learner._act(experience, 0, env, np.zeros(RECIPE.envs, np.bool_))
+    actions = algorithm._act(experience, 0, env, np.zeros(RECIPE.envs, np.bool_))
     with torch.no_grad():
-        logits, _ = learner.policy.outputs(experience.observations[0])
+        logits, _ = algorithm.policy.outputs(experience.observations[0])
     torch.manual_seed(1)
     expected = torch.distributions.Categorical(logits=logits).sample()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(actions, expected)
@@ -194,13 +194,13 @@ def test_a_callback_finds_what_it_finds_under_the_stock_learner() -> None:
             return self.num_timesteps < ROLLOUT + 3 * RECIPE.envs
 
     watches = {}
-    for name in ("lean", "stock"):
+    for name in ("ppo", "sb3-ppo"):
         watches[name] = Watch()
-        made(learner=name).learn(3 * ROLLOUT, callback=watches[name])
-    assert len(watches["lean"].seen) == len(watches["stock"].seen) == RECIPE.rollout_steps + 3
+        made(algorithm=name).learn(3 * ROLLOUT, callback=watches[name])
+    assert len(watches["ppo"].seen) == len(watches["sb3-ppo"].seen) == RECIPE.rollout_steps + 3
     ends = 0
     for (infos, rest, n), (stock_infos, stock_rest, stock_n) in zip(
-        watches["lean"].seen, watches["stock"].seen, strict=True
+        watches["ppo"].seen, watches["sb3-ppo"].seen, strict=True
     ):
         assert n == stock_n
         for name in rest:
@@ -233,15 +233,15 @@ def test_infos_are_a_sequence() -> None:
 def test_another_environment_is_refused() -> None:
     from stable_baselines3.common.vec_env import VecMonitor
 
-    learner = made()
-    learner.env = VecMonitor(learner.env)
-    with pytest.raises(GoalmazeError, match="the lean learner needs an unwrapped MazeVecEnv"):
-        learner.learn(10)
+    algorithm = made()
+    algorithm.env = VecMonitor(algorithm.env)
+    with pytest.raises(GoalmazeError, match="algorithm ppo needs an unwrapped MazeVecEnv"):
+        algorithm.learn(10)
 
 
-@pytest.mark.parametrize("learner", ["lean", "stock", "a2c", "dqn"])
-def test_weights_that_are_not_finite_stop_learning(learner: str) -> None:
-    pupil = made(learner=learner, learner_options={"learning_starts": 0} if learner == "dqn" else {})
+@pytest.mark.parametrize("algorithm", ["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"])
+def test_weights_that_are_not_finite_stop_learning(algorithm: str) -> None:
+    pupil = made(algorithm=algorithm, algorithm_options={"learning_starts": 0} if algorithm == "sb3-dqn" else {})
     with torch.no_grad():
         next(iter(network_of(pupil).parameters())).fill_(torch.nan)
     with pytest.raises(NotFiniteError, match="the network's output is not finite"):
@@ -250,7 +250,7 @@ def test_weights_that_are_not_finite_stop_learning(learner: str) -> None:
 
 @pytest.mark.parametrize(("what", "broken"), [("the loss", "returns"), ("the loss", "old_log_chances")])
 def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner, _ = after_one_rollout()
+    algorithm, _ = after_one_rollout()
     true = TensorRolloutBuffer.minibatches
 
     def spoilt(self: TensorRolloutBuffer, size: int) -> Any:
@@ -260,17 +260,17 @@ def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch:
 
     monkeypatch.setattr(TensorRolloutBuffer, "minibatches", spoilt)
     with pytest.raises(NotFiniteError, match=f"{what} is not finite"):
-        learner.train()
+        algorithm.train()
 
 
 def test_an_observation_that_is_not_finite_is_named() -> None:
-    learner, experience = after_one_rollout()
+    algorithm, experience = after_one_rollout()
     rewards, begins = np.zeros((RECIPE.rollout_steps, RECIPE.envs), np.float32), np.zeros(RECIPE.envs, np.bool_)
     experience.observations = experience.observations.float()
-    learner._finish(experience, cast(Any, learner.env), rewards, begins, [])
+    algorithm._finish(experience, cast(Any, algorithm.env), rewards, begins, [])
     experience.observations[3, 2, 0, 0, 0] = torch.nan
     with pytest.raises(NotFiniteError, match="an observation is not finite"):
-        learner._finish(experience, cast(Any, learner.env), rewards, begins, [])
+        algorithm._finish(experience, cast(Any, algorithm.env), rewards, begins, [])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,19 +321,19 @@ class Forgetful(RecurrentNetwork):
         return ()
 
 
-def with_network(learner: TensorPPO, network: Network) -> TensorPPO:
-    """Put another network in the place of a learner's."""
-    policy = learner.policy
+def with_network(algorithm: TensorPPO, network: Network) -> TensorPPO:
+    """Put another network in the place of an algorithm's."""
+    policy = algorithm.policy
     policy.network = network
     policy.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-5)
-    return learner
+    return algorithm
 
 
 @pytest.fixture
 def echo() -> TensorPPO:
-    learner = made()
+    algorithm = made()
     torch.manual_seed(0)
-    return with_network(learner, Echo(network_of(learner).shape))
+    return with_network(algorithm, Echo(network_of(algorithm).shape))
 
 
 def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,9 +352,9 @@ def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: py
     network_of(wrapped).inner.load_state_dict(network_of(plain).state_dict())  # type: ignore[operator, union-attr]
     whole = next(experience.minibatches(ROLLOUT))
     sequences = next(other.sequences(RECIPE.envs))
-    for learner, batch in ((plain, whole), (wrapped, sequences)):
-        learner.policy.zero_grad()
-        learner.loss(batch, learner._weights())[0].backward()
+    for algorithm, batch in ((plain, whole), (wrapped, sequences)):
+        algorithm.policy.zero_grad()
+        algorithm.loss(batch, algorithm._weights())[0].backward()
     inner = cast(Any, network_of(wrapped)).inner
     for one, two in zip(network_of(plain).parameters(), inner.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-5)
@@ -441,13 +441,13 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
     rng = np.random.default_rng(0)
 
     class Recall:
-        """Returns experience of a task of three steps, played by a policy, as the learner would keep it."""
+        """Returns experience of a task of three steps, played by a policy, as the algorithm would keep it."""
 
-        def play(self, learner: TensorPPO, envs: int) -> tuple[TensorRolloutBuffer, float]:
-            box = cast(Any, learner.observation_space)
-            experience = TensorRolloutBuffer(3, box, cast(Any, learner.action_space), "cpu", 0.95, 0.9, envs)
+        def play(self, algorithm: TensorPPO, envs: int) -> tuple[TensorRolloutBuffer, float]:
+            box = cast(Any, algorithm.observation_space)
+            experience = TensorRolloutBuffer(3, box, cast(Any, algorithm.action_space), "cpu", 0.95, 0.9, envs)
             cues = rng.integers(0, 2, envs)
-            experience.memory = memory = learner.policy.blank(envs)
+            experience.memory = memory = algorithm.policy.blank(envs)
             for t in range(3):
                 seen = np.zeros((envs, *box.shape), np.uint8)
                 if t == 0:
@@ -455,7 +455,7 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
                 experience.observations[t] = torch.from_numpy(seen)
                 experience.begins[t] = t == 0
                 with torch.no_grad():
-                    logits, values, memory = learner.policy.advance(experience.observations[t], memory)
+                    logits, values, memory = algorithm.policy.advance(experience.observations[t], memory)
                 drawn = torch.distributions.Categorical(logits=logits)  # type: ignore[no-untyped-call]
                 experience.actions[t] = drawn.sample()  # type: ignore[no-untyped-call]
                 experience.log_chances[t] = drawn.log_prob(experience.actions[t])  # type: ignore[no-untyped-call]
@@ -466,19 +466,19 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
             return experience, float(right.float().mean())
 
     def learned(forget: bool) -> float:
-        learner = with_network(made(learner_options={"n_epochs": 4}), Echo(network_of(made()).shape))
-        for group in learner.policy.optimizer.param_groups:
+        algorithm = with_network(made(algorithm_options={"n_epochs": 4}), Echo(network_of(made()).shape))
+        for group in algorithm.policy.optimizer.param_groups:
             group["lr"] = 1e-2
-        learner._update_learning_rate = lambda optimizer: None  # type: ignore[method-assign, assignment]
+        algorithm._update_learning_rate = lambda optimizer: None  # type: ignore[method-assign, assignment]
         if forget:
-            network = cast(Echo, network_of(learner))
+            network = cast(Echo, network_of(algorithm))
             true = network.recall
             network.recall = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
         score = 0.0
         for _ in range(60):
-            experience, score = Recall().play(learner, 64)
-            learner.rollout_buffer, learner.batch_size = cast(Any, experience), 3 * 32
-            learner.train()
+            experience, score = Recall().play(algorithm, 64)
+            algorithm.rollout_buffer, algorithm.batch_size = cast(Any, experience), 3 * 32
+            algorithm.train()
         return score
 
     assert learned(forget=False) > 0.9

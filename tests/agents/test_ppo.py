@@ -1,4 +1,4 @@
-"""The learner: its policy against arithmetic done by hand, and that it learns a small maze and nothing by itself."""
+"""The algorithm: its policy against arithmetic done by hand, and that it learns a small maze and nothing by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stable_baselines3 import PPO
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import RandomWalker
-from goalmaze.agents.training.algorithms import make_learner, network_of
+from goalmaze.agents.training.algorithms import make_algorithm, network_of
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazePolicy
@@ -37,15 +37,15 @@ RECIPE = Recipe(
 FAMILY = make_family("GreenExit", RECIPE.parameters)
 
 
-def learner() -> PPO:
-    learner = make_learner(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
-    assert isinstance(learner, PPO)
-    return learner
+def algorithm() -> PPO:
+    algorithm = make_algorithm(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
+    assert isinstance(algorithm, PPO)
+    return algorithm
 
 
 @pytest.fixture
 def policy() -> MazePolicy:
-    policy = learner().policy
+    policy = algorithm().policy
     assert isinstance(policy, MazePolicy)
     torch.nn.init.orthogonal_(policy.network.get_submodule("policy").weight, 2.0)
     return policy
@@ -99,7 +99,7 @@ def test_half_precision_is_close_to_full_and_not_equal(policy: MazePolicy, obser
 
 
 def test_the_learning_rate_falls_to_nothing() -> None:
-    schedule = learner().lr_schedule
+    schedule = algorithm().lr_schedule
     assert [schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([3e-3, 1.5e-3, 0.0])
 
 
@@ -110,7 +110,7 @@ def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
         return float(rollout(policy, levels, seed=1).steps.mean())
 
     torch.set_num_threads(1)
-    pupil = learner()
+    pupil = algorithm()
     walker, untrained = length(RandomWalker()), length(NetworkPolicy(network_of(pupil)))
     pupil.learn(RECIPE.steps)
     trained = length(NetworkPolicy(network_of(pupil)))

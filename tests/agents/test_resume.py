@@ -51,8 +51,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digest(folder: Path) -> str:
     """Return a digest of all that a run led to but the time it took: state, checkpoints and log."""
     head, arrays = read_state(folder / STATE)
-    place = head["numbers"]["place"]
-    numbers = [head["learner"], head["numbers"]["recipe"], place["line"], place["kept"]]
+    progress = head["numbers"]["progress"]
+    numbers = [head["algorithm"], head["numbers"]["recipe"], progress["line"], progress["kept"]]
     lines = [line.split(",") for line in (folder / LOG).read_text().splitlines()]
     numbers += [[*line[:1], *line[2:]] for line in lines]
     found = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
@@ -87,13 +87,13 @@ def interrupted(recipe: Recipe, folder: Path, after: int, monkeypatch: pytest.Mo
     "changes",
     [
         {},
-        {"learner": "stock"},
-        {"learner": "a2c"},
-        {"learner": "dqn", "steps": 640, "learner_options": {"learning_starts": 100, "buffer_size": 320}},
+        {"algorithm": "sb3-ppo"},
+        {"algorithm": "sb3-a2c"},
+        {"algorithm": "sb3-dqn", "steps": 640, "algorithm_options": {"learning_starts": 100, "buffer_size": 320}},
         {"family": "Monsters", "parameters": {"size": 7}},
         {"family": "FollowLeader", "parameters": {"size": 7}},
         {"observation": "rgb", "observation_options": {"pixels": 1}, "network": "impala", "network_options": {}},
-        {"observation": "rgb64", "learner": "stock", "network": "impala", "network_options": {}, "steps": 768},
+        {"observation": "rgb64", "algorithm": "sb3-ppo", "network": "impala", "network_options": {}, "steps": 768},
         {"observation": "partial"},
         {"precision": "bf16"},
         {"network": "lstm", "network_options": {}},
@@ -234,7 +234,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_old_state_good(
                 resume(folder)
             continue
         head, _ = read_state(folder / STATE)
-        if head["learner"]["counts"]["num_timesteps"] < recipe.steps:
+        if head["algorithm"]["counts"]["num_timesteps"] < recipe.steps:
             resume(folder)
             resumed += 1
             assert digest(folder) == digest(tmp_path / "whole")
@@ -376,7 +376,7 @@ def test_asked_to_stop_it_can_be_resumed_as_if_it_had_not_been(tmp_path: Path) -
     running.send_signal(signal.SIGTERM)
     answer, complaint = running.communicate(timeout=120)
     assert (running.returncode, complaint) == (0, "")
-    steps = read_state(folder / STATE)[0]["learner"]["counts"]["num_timesteps"]
+    steps = read_state(folder / STATE)[0]["algorithm"]["counts"]["num_timesteps"]
     assert f"stopped by you after {steps:,} steps" in answer
     assert f"goalmaze train --resume {folder}" in answer
     assert load_checkpoint(folder / CHECKPOINT)[2].steps == steps < 4096

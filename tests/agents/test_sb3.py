@@ -1,4 +1,4 @@
-"""Our environments as stable-baselines3 sees them: against single mazes played by hand, and under its own learners."""
+"""Our environments in stable-baselines3: against single mazes played by hand, and under its own algorithms."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ def test_what_a_batch_shares_can_be_asked_for_but_not_set(small: Family) -> None
         batch.set_attr("family", small)
 
 
-LEARNERS: list[tuple[type[BaseAlgorithm], dict[str, Any]]] = [
+ALGORITHMS: list[tuple[type[BaseAlgorithm], dict[str, Any]]] = [
     (PPO, {"n_steps": 32, "batch_size": 32, "n_epochs": 1}),
     (A2C, {}),
     (DQN, {"buffer_size": 500, "learning_starts": 50, "train_freq": 4}),
 ]
-STOCK = pytest.mark.parametrize(("algorithm", "options"), LEARNERS)
+STOCK = pytest.mark.parametrize(("algorithm", "options"), ALGORITHMS)
 
 
 def learned(learner: BaseAlgorithm, steps: int) -> bool:
@@ -125,7 +125,7 @@ def learned(learner: BaseAlgorithm, steps: int) -> bool:
 
 @STOCK
 @pytest.mark.parametrize("name", ["GreenExit", "KeysChests", "FollowLeader"])
-def test_stock_learners_run_on_it(name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]) -> None:
+def test_stock_algorithms_run_on_it(name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]) -> None:
     family = make_family(name, {"size": 5})
     batch = MazeVecEnv(family, ENVS, SEED, 0.1)
     learner = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
@@ -139,7 +139,7 @@ def test_stock_learners_run_on_it(name: str, algorithm: type[BaseAlgorithm], opt
 
 @STOCK
 @pytest.mark.parametrize("name", ["Dish", "Monsters"])
-def test_stock_learners_run_on_the_registered_environment(
+def test_stock_algorithms_run_on_the_registered_environment(
     name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]
 ) -> None:
     learner = algorithm("MlpPolicy", f"goalmaze/{name}-v0", seed=0, device="cpu", **options)

@@ -41,7 +41,8 @@ SMALL = Recipe(
 )
 
 
-EAGER = {"learner_options": {"learning_starts": 0}}
+PICTURES = {"network": "impala", "network_options": {}, "observation": "rgb64"}
+EAGER = {"algorithm_options": {"learning_starts": 0}}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -111,13 +112,13 @@ def test_what_already_exists_is_refused_and_left_alone(tmp_path: Path, what: str
         ({"parameters": {"size": 6}}, "size is 6"),
         ({"network": "gird"}, "unknown network 'gird'"),
         ({"device": "cuda"}, "there is no CUDA device here that torch can use; choose --device cpu or auto"),
-        ({"learner": "stock", "network": "lstm"}, "network lstm is recurrent, learner stock is not; choose lean"),
+        ({"algorithm": "sb3-ppo", "network": "lstm"}, "lstm is recurrent, algorithm sb3-ppo is not; choose ppo"),
         ({"network": "lstm", "minibatches": 32}, "16 environments do not split into 32 minibatches of whole sequences"),
         ({"observation_options": {"pixel": 2}}, "unknown observation option 'pixel' .did you mean 'pixels'"),
         ({"observation": "rgb", "observation_options": {"pixels": 99}}, "pixels is 99"),
-        ({"learner_options": {"n_epoch": 2}}, "unknown option of learner lean 'n_epoch' .did you mean 'n_epochs'"),
-        ({"learner_options": {"seed": 2}}, "unknown option of learner lean 'seed'"),
-        ({"learner": "dqn", "learner_options": {"batch_size": "x"}}, "option batch_size of learner dqn is 'x'"),
+        ({"algorithm_options": {"n_epoch": 2}}, "unknown option of algorithm ppo 'n_epoch' .did you mean 'n_epochs'"),
+        ({"algorithm_options": {"seed": 2}}, "unknown option of algorithm ppo 'seed'"),
+        ({"algorithm": "sb3-dqn", "algorithm_options": {"batch_size": "x"}}, "batch_size of algorithm sb3-dqn is 'x'"),
         ({"network_options": {"depth": 3}}, "unknown option of network grid 'depth'"),
     ],
 )
@@ -179,10 +180,10 @@ def test_the_series_has_three_checkpoints_a_decade_and_the_first() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *[{"learner": learner} for learner in ("lean", "stock", "a2c", "dqn")],
+        *[{"algorithm": algorithm} for algorithm in ("ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn")],
         {"observation": "crop", "observation_options": {"radius": 1}},
-        {"network": "impala", "network_options": {}, "observation": "rgb64", "learner": "dqn", "steps": 64} | EAGER,
-        {"network": "impala", "network_options": {}, "observation": "rgb64", "rollout_steps": 2, "steps": 64},
+        PICTURES | {"algorithm": "sb3-dqn", "steps": 64} | EAGER,
+        PICTURES | {"rollout_steps": 2, "steps": 64},
     ],
     ids=str,
 )
@@ -233,11 +234,11 @@ def test_the_second_wish_to_stop_is_an_order() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("learner", ["lean", "dqn"])
-def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_path: Path, learner: Any) -> None:
+@pytest.mark.parametrize("algorithm", ["ppo", "sb3-dqn"])
+def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_path: Path, algorithm: Any) -> None:
     train(SMALL, tmp_path / "small")
     larger = dataclasses.replace(
-        SMALL, parameters={"size": 7}, learner=learner, start=str(tmp_path / "small"), seed=5, steps=256
+        SMALL, parameters={"size": 7}, algorithm=algorithm, start=str(tmp_path / "small"), seed=5, steps=256
     )
     train(larger, tmp_path / "larger")
     begun = load_checkpoint(checkpoint_series(tmp_path / "larger")[0])[0].state_dict()

@@ -24,6 +24,7 @@ from goalmaze.experiments.evaluate.setup import cohorts
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import read_link, write_link
 from goalmaze.experiments.reports.training_log import origin
+from goalmaze.experiments.sweeps.plan import read_plan
 from goalmaze.experiments.train.command import REPORT, resolve
 from goalmaze.experiments.train.config import TrainConfig
 
@@ -125,6 +126,38 @@ def test_an_old_recipe_is_trained_as_before(tmp_path: Path, capsys: pytest.Captu
         assert dataclasses.replace(recipe, **filled) == dataclasses.replace(old, seed=recipe.seed)  # type: ignore[arg-type]
     (tmp_path / "recipe.toml").write_text('learner = "sac"')
     assert "sac" in complaint(capsys, "train", "--recipe", str(tmp_path / "recipe.toml"))
+
+
+def test_an_old_dial_of_maze_algorithms_names_its_remedy(tmp_path: Path) -> None:
+    """In 0.1 a dial `algorithm` was the maze's; its runs keep their names under the name that the error gives."""
+    text = (GOLDEN / "plan.toml").read_text().partition("[dials]")[0]
+    (tmp_path / "plan.toml").write_text(f'{text}[dials]\nalgorithm = ["kruskal"]\n')
+    with pytest.raises(GoalmazeError, match=r'write "parameters\.algorithm"$'):
+        read_plan(tmp_path / "plan.toml")
+    (tmp_path / "plan.toml").write_text(f'{text}[dials]\n"parameters.algorithm" = ["kruskal"]\n')
+    assert [task.name for task in read_plan(tmp_path / "plan.toml").tasks] == ["algorithm=kruskal-seed=0-af000fa9"]
+
+
+def test_a_plan_in_todays_words_is_the_old_one(tmp_path: Path) -> None:
+    """Runs are the same, their names are not: a name says what the plan says."""
+    old = read_plan(GOLDEN / "plan.toml")
+    assert [task.name for task in old.tasks] == [FIRST, SECOND]
+    text = (
+        (GOLDEN / "plan.toml")
+        .read_text()
+        .replace('["lean", "stock"]', '["ppo", "sb3-ppo"]')
+        .replace("learner", "algorithm")
+    )
+    (tmp_path / "plan.toml").write_text(text)
+    new = read_plan(tmp_path / "plan.toml")
+    assert [task.recipe for task in new.tasks] == [task.recipe for task in old.tasks]
+    assert [task.name.rpartition("-")[0] for task in new.tasks] == [
+        "algorithm=ppo-target_kl=0.5-seed=0",
+        "algorithm=sb3_ppo-target_kl=0.5-seed=0",
+    ]
+    (tmp_path / "plan.toml").write_text(text.replace("[dials]", '[dials]\nlearner = ["lean"]'))
+    with pytest.raises(GoalmazeError, match="learner is the former name of algorithm, and both are given"):
+        read_plan(tmp_path / "plan.toml")
 
 
 def sweep_arguments(root: Path) -> list[str]:

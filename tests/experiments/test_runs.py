@@ -120,16 +120,16 @@ def test_resume_changes_nothing(runs: Path, flags: list[str], message: str, caps
     assert message in capsys.readouterr().err
 
 
-def test_flags_name_learner_device_and_observation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_name_algorithm_device_and_observation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    flags = ["--learner", "a2c", "--device", "cpu", "--observation", "crop", "--steps", "256", "--size", "5"]
+    flags = ["--algorithm", "sb3-a2c", "--device", "cpu", "--observation", "crop", "--steps", "256", "--size", "5"]
     settings = ["--threads", "1", "--set", "envs=16", "rollout_steps=16", 'observation_options={"radius": 2}']
     assert cli.main(["train", "--out", str(out), *flags, *settings, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 256
     recipe = json.loads((out / RECIPE).read_text())["recipe"]
-    assert (recipe["learner"], recipe["device"], recipe["observation"]) == ("a2c", "cpu", "crop")
+    assert (recipe["algorithm"], recipe["device"], recipe["observation"]) == ("sb3-a2c", "cpu", "crop")
     assert recipe["observation_options"] == {"radius": 2}
-    for flag, value in (("--learner", "sac"), ("--device", "tpu"), ("--observation", "sound")):
+    for flag, value in (("--algorithm", "sac"), ("--device", "tpu"), ("--observation", "sound")):
         assert cli.main(["train", flag, value]) == 2
         assert f"Invalid enum value '{value}'" in capsys.readouterr().err
 
@@ -147,11 +147,11 @@ def test_the_bench_measures_all_four_by_turns() -> None:
 def test_the_bound_takes_as_long_as_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every pass of the network made longer by a known time shows in the bound, and as often as it should."""
     torch.set_num_threads(1)
-    from goalmaze.agents.training.algorithms import make_environments, make_learner
+    from goalmaze.agents.training.algorithms import make_algorithm, make_environments
 
-    learner = make_learner(SMALL, make_environments(SMALL))
-    learner.learn(256)
-    bound = bench_train.NetworkAlone(learner)  # type: ignore[arg-type]
+    algorithm = make_algorithm(SMALL, make_environments(SMALL))
+    algorithm.learn(256)
+    bound = bench_train.NetworkAlone(algorithm)  # type: ignore[arg-type]
     bound._policy.optimizer.param_groups[0]["lr"] = 1e-3
     true, passes = bound._policy.outputs, []
 
@@ -161,9 +161,9 @@ def test_the_bound_takes_as_long_as_its_passes(monkeypatch: pytest.MonkeyPatch) 
         return true(seen)
 
     monkeypatch.setattr(bound._policy, "outputs", slow)
-    before = {name: tensor.clone() for name, tensor in learner.policy.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in algorithm.policy.state_dict().items()}
     assert bound.rate() < 256 / (18 * 0.01)
     assert passes == [16] * 16 + [128] * 2
-    assert all(np.array_equal(tensor, before[name]) for name, tensor in learner.policy.state_dict().items())
+    assert all(np.array_equal(tensor, before[name]) for name, tensor in algorithm.policy.state_dict().items())
     moved = [not np.array_equal(tensor, before[name]) for name, tensor in bound._policy.state_dict().items()]
     assert sum(moved) > len(moved) / 2

@@ -168,12 +168,12 @@ def test_a_run_is_named_by_what_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_dials_are_fields_parameters_and_options(tmp_path: Path) -> None:
-    dials = 'corner = [1]\nlearning_rate = [0.1]\nchannels = [4, 6]\n"learner_options.target_kl" = [0.5]'
+    dials = 'corner = [1]\nlearning_rate = [0.1]\nchannels = [4, 6]\n"algorithm_options.target_kl" = [0.5]'
     recipe = read_plan(written(tmp_path, SMALL.replace("corner = [1, 3]", dials))).tasks[-1].recipe
     assert recipe.learning_rate == 0.1
     assert recipe.network_options["channels"] == 6
     assert recipe.parameters["corner"] == 1
-    assert recipe.learner_options == {"target_kl": 0.5}
+    assert recipe.algorithm_options == {"target_kl": 0.5}
 
 
 def test_the_interval_over_seeds_is_that_of_scipy_and_covers() -> None:

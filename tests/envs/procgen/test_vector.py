@@ -202,11 +202,11 @@ def test_stock_stable_baselines_learns_on_it() -> None:
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     env = DummyVecEnv([lambda: ProcgenMazeEnv(mode="easy", region=3)])
-    learner = PPO("CnnPolicy", env, n_steps=16, batch_size=8, n_epochs=1, device="cpu")
-    before = learner.policy.action_net.weight.detach().clone()
-    learner.learn(16)
-    assert learner.num_timesteps == 16
-    assert not before.equal(learner.policy.action_net.weight)
+    algorithm = PPO("CnnPolicy", env, n_steps=16, batch_size=8, n_epochs=1, device="cpu")
+    before = algorithm.policy.action_net.weight.detach().clone()
+    algorithm.learn(16)
+    assert algorithm.num_timesteps == 16
+    assert not before.equal(algorithm.policy.action_net.weight)
 
 
 def test_a_given_level_is_played() -> None:
