@@ -14,11 +14,10 @@ import numpy as np
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.sites import map_sites
-from goalmaze.experiments.retarget.candidates import find_candidate
-from goalmaze.experiments.retarget.comparison import make_fit_context
-from goalmaze.experiments.retarget.figures import activation_maps, heat_maps, telling_mazes, vector_fields
+from goalmaze.experiments.retarget.candidates import fit_candidate
+from goalmaze.experiments.retarget.figures import activation_maps, example_mazes, heat_maps, vector_fields
 from goalmaze.experiments.retarget.side_effects import side_effects
-from goalmaze.experiments.retarget.task import draw_retargeting_task
+from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
 from goalmaze.probes.controls import untrained_above
 
 agent = load_agent("zoo:green-exit")
@@ -26,43 +25,43 @@ print(map_sites(agent.network))
 
 # %% 2. Held-out mazes, and a random reachable cell in each to send it to
 task = draw_retargeting_task(agent.family, levels=64, seed=0)
-print(f"{len(task.levels)} mazes; in {task.off_path.sum()} the exit is not on the way to the target")
+print(f"{len(task.levels)} mazes; in {task.off_path.sum()} the exit is off the path to the target")
 
 # %% 3. Without an edit it goes to the exit
-print("unedited:", task.run(agent.policy).everywhere.other)
+print("unedited:", task.evaluate(agent.policy).overall.other)
 
-# %% 4. The mark to beat: the green sign physically moved to the target
-moved = task.cue_moved().run(agent.policy)
-print("sign moved:", moved.everywhere.other)
+# %% 4. The reference: the green sign physically moved to the target
+moved = task.with_cue_moved().evaluate(agent.policy)
+print("sign moved:", moved.overall.other)
 
-# %% 5. Find what a goal adds around its square, on other mazes
+# %% 5. Fit what a goal adds around its square, on other mazes
 context = make_fit_context(agent.policy, agent.family, levels=128, seed=0)
-pattern = find_candidate(context, site="stem", method="mean-pattern")
-print(pattern.text(), "- knows:", ", ".join(sorted(pattern.found.uses)))
+candidate = fit_candidate(context, site="stem", method="mean-pattern")
+print(candidate.text(), "- uses:", ", ".join(sorted(candidate.fitted_edit.uses)))
 
-# %% 6. Write it at the target, take it away at the exit
-edited = task.run(agent.policy, pattern.edits(task))
-print("edited:", edited.everywhere.other)
+# %% 6. Add it at the target, subtract it at the exit
+edited = task.evaluate(agent.policy, candidate.edits(task))
+print("edited:", edited.overall.other)
 
-# %% 7. Three controls: noise of the same size, another maze's edit, the first step alone
-noise = task.run(agent.policy, task.noise(pattern.found))
-wrong = task.run(agent.policy, task.edits_of_another(pattern.found))
-print("noise:", noise.everywhere.other, "another maze's:", wrong.everywhere.other)
+# %% 7. Two controls: noise of the same size, and another maze's edit
+noise = task.evaluate(agent.policy, candidate.noise_edits(task))
+wrong = task.evaluate(agent.policy, candidate.mismatched_edits(task))
+print("noise:", noise.overall.other, "another maze's:", wrong.overall.other)
 
-# %% 8. Who finds the way? Under layers that were never trained the same edit leads nowhere
-blank = type(agent.policy)(untrained_above(agent.network, "stem", seed=0))
-lost = task.run(blank, pattern.edits(task))
-print("edit under untrained layers:", lost.everywhere.other)
+# %% 8. Who navigates? Under layers that were never trained the same edit does not steer
+untrained = type(agent.policy)(untrained_above(agent.network, "stem", seed=0))
+lost = task.evaluate(untrained, candidate.edits(task))
+print("edit under untrained layers:", lost.overall.other)
 
-# %% 9. What else changed, and is it all undone?
-effects = side_effects(agent.policy, task, pattern.found)
-print(f"steps over steps needed {effects.edited.detour:.2f}; taken off, restored: {effects.restored}")
+# %% 9. Side effects, and is the agent restored afterwards?
+effects = side_effects(agent.policy, task, candidate.fitted_edit)
+print(f"steps over steps needed {effects.edited.detour:.2f}; without the edit, restored: {effects.restored}")
 
-# %% 10. Look
-b = int(telling_mazes(task)[0])
+# %% 10. Figures
+b = int(example_mazes(task)[0])
 pictures = {
-    "field": vector_fields(agent.policy, task, b, pattern),
-    "heat": heat_maps(agent.policy, task, np.array([b]), pattern),
-    "activations": activation_maps(agent.policy, task, b, pattern),
+    "field": vector_fields(agent.policy, task, b, candidate),
+    "heat": heat_maps(agent.policy, task, np.array([b]), candidate),
+    "activations": activation_maps(agent.policy, task, b, candidate),
 }
 pictures["field"]

@@ -22,10 +22,8 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluate import EvaluationReport, evaluation_table
 from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
 from goalmaze.experiments.probe.config import ProbeConfig
-from goalmaze.experiments.retarget import comparison
-from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
-from goalmaze.experiments.retarget.config import RetargetConfig
-from goalmaze.experiments.retarget.task import draw_retargeting_task
+from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport, retarget
+from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
 from goalmaze.probes.steering import find_method
 
 METHOD = "mean-pattern"
@@ -61,10 +59,10 @@ class Demo:
         """Return the story."""
         goal, cue = self.agent.family.goal, self.agent.family.cue
         trained, shifted = self.trained.agent, self.shifted.agent
-        edit = self.steered.row(EDIT).arrivals.everywhere.other
-        mark = self.steered.row(MOVED_CUE).arrivals.everywhere.other
-        none = self.steered.row(NONE).arrivals.everywhere.other
-        noise = self.steered.row(RANDOM).arrivals.everywhere.other
+        edit = self.steered.row(EDIT).outcomes.overall.other
+        mark = self.steered.row(MOVED_CUE).outcomes.overall.other
+        none = self.steered.row(NONE).outcomes.overall.other
+        noise = self.steered.row(RANDOM).outcomes.overall.other
         site, method = self.steered.chosen
         return "\n".join(
             [
@@ -123,7 +121,7 @@ def run(config: DemoConfig) -> Demo:
         trained=evaluate.run(EvalConfig(agent=config.agent)),
         shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.distinguishing_shift)),
         read=read_agent(agent, reads),
-        steered=comparison.run(RetargetConfig(agent=config.agent, sites=sites, methods=(METHOD,))),
+        steered=retarget(agent, METHOD, sites=sites),
         picture=config.out,
     )
     plots.save_figure(draw(demo), config.out)
@@ -173,10 +171,10 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     apart = metrics.clear_of_each_other(parted, task.goals, cues)
     aside = metrics.clear_of_each_other(task.levels, task.goals, task.targets)
     b = int((far & apart & aside).argmax())
-    pattern = find_method(chosen[1]).find(comparison.make_fit_context(agent.policy, family, 512, 0), chosen[0])
-    steered = task.play(agent.policy, [task.edit(pattern)])
+    pattern = find_method(chosen[1]).find(make_fit_context(agent.policy, family, 512, 0), chosen[0])
+    steered = task.rollout(agent.policy, task.edits(pattern))
     ways = [
-        ("In training: the exit carries the sign", task.play(agent.policy), task.goals, ABSENT),
+        ("In training: the exit carries the sign", task.rollout(agent.policy), task.goals, ABSENT),
         ("Sign moved, same maze", rollout(agent.policy, parted), cues, ABSENT),
         (f"Goal rewritten at {chosen[0]}, maze untouched", steered, task.targets, int(task.targets[b])),
     ]
@@ -224,7 +222,7 @@ def _draw_steering(axes: Any, steered: RetargetReport) -> None:
         f"edit at {site}": EDIT,
         "sign moved\nphysically": MOVED_CUE,
     }
-    parts = {label: steered.row(condition).arrivals.everywhere for label, condition in conditions.items()}
+    parts = {label: steered.row(condition).outcomes.overall for label, condition in conditions.items()}
     plots.stacked_bars(
         axes,
         {label: (part.goal, part.other, part.neither) for label, part in parts.items()},

@@ -16,8 +16,8 @@ from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.live.inspection import fit_reading
 from goalmaze.experiments.live.scene import Scene, why_not_edited
 from goalmaze.experiments.live.settings import Settings
-from goalmaze.experiments.retarget.candidates import suited
-from goalmaze.experiments.retarget.comparison import make_fit_context
+from goalmaze.experiments.retarget.candidates import compatible_pairs
+from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.composition import Found
 from goalmaze.probes.information import TARGET
 from goalmaze.probes.readout.fitting import SquareProbe
@@ -139,7 +139,7 @@ class AgentStore:
         maps, sites = map_sites(agent.network), usual_sites(agent.network)
         site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
         method = settings.method or (USUAL_METHOD if site in maps else WITHOUT_MAPS)
-        suited(agent.network, [site], [method])
+        compatible_pairs(agent.network, [site], [method])
         if TARGET not in any_method(method).uses:
             raise GoalmazeError(f"method '{method}' sends the agent to no cell; choose one of {', '.join(_steering())}")
         return Settings(

@@ -151,7 +151,7 @@ def read_agent(agent: Agent, config: ProbeConfig) -> ProbeReport:
     fit, test = materials(agent, config)
     family = agent.family.resized(config.size)
     task = draw_retargeting_task(family, config.levels, config.seed)
-    unsteered = task.run(agent.policy).everywhere.other
+    unsteered = task.evaluate(agent.policy).overall.other
     atlas, readings = Atlas(fit, test, config.seed), []
     sites = list(fit.trained)
     found = side_by_side(lambda site: _readings_at(site, agent, config.probe, fit, atlas), sites)
@@ -207,4 +207,4 @@ def _steered(agent: Agent, reading: Reading, fit: ProbeData, task: RetargetingTa
     maps, labels = fit.trained[reading.site], fit.labels[reading.concept].values
     kept = labels >= 0
     pattern = direction_pattern(reading.site, reading.probe.direction, maps[kept], labels[kept])
-    return task.run(agent.policy, [task.edit(pattern)]).everywhere.other
+    return task.evaluate(agent.policy, task.edits(pattern)).overall.other

@@ -1,8 +1,9 @@
-"""The retargeting benchmark: held-out mazes and arbitrary reachable targets, real rollouts, beside every control."""
+"""The retargeting benchmark: held-out mazes, arbitrary reachable targets, sampled episodes, and all controls."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,62 +11,63 @@ import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.experiments.common.tables import number, table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table, number
 from goalmaze.experiments.retarget import trials
-from goalmaze.experiments.retarget.bins import ALL, bins_of
+from goalmaze.experiments.retarget.bins import ALL, target_bins
 from goalmaze.experiments.retarget.candidates import Candidate
-from goalmaze.experiments.retarget.oracles import UPPER_BOUNDS
-from goalmaze.experiments.retarget.side_effects import Effects, side_effects
+from goalmaze.experiments.retarget.oracles import ORACLES
+from goalmaze.experiments.retarget.side_effects import SideEffects, side_effects
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
-from goalmaze.experiments.retarget.trials import EVERY, FIRST, Label, Trial, attempt
+from goalmaze.experiments.retarget.trials import EVERY, FIRST, Trial, TrialLabel, run_trial
 from goalmaze.experiments.statistics.comparisons import sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.controls import untrained_above
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Verdict:
-    """An edit beside the physically moved cue, on targets with the goal off the way.
+class CandidateSummary:
+    """A candidate beside the physically moved cue, on the mazes where the goal lies on no shortest path to the target.
 
     Attributes:
         candidate: the edit.
         edit: its trial.
-        mark: the moved cue's.
+        reference: the trial of the moved cue.
     """
 
     candidate: Candidate
     edit: Trial
-    mark: Trial
+    reference: Trial
 
     @property
     def beats(self) -> bool:
-        """Whether the edit's 95 % interval lies above the mark's."""
-        return self._share(self.edit).low > self._share(self.mark).high
+        """Whether the edit's 95 % interval lies above that of the reference."""
+        return _off_path_rate(self.edit).low > _off_path_rate(self.reference).high
 
     @property
     def p(self) -> float:
-        """The p-value that both do equally well, from the mazes in which they differ: both had equal luck."""
+        """The p-value of a paired sign-flip test: both were evaluated on the same mazes and random numbers."""
         clear = self.edit.off_path
-        return sign_flip_test(self.edit.hits[clear].astype(np.float64) - self.mark.hits[clear])
+        return sign_flip_test(self.edit.reached_target[clear].astype(np.float64) - self.reference.reached_target[clear])
 
     @property
     def ratio(self) -> float:
-        """The edit's share of targets reached over the mark's."""
-        return self._share(self.edit).value / self._share(self.mark).value
-
-    @staticmethod
-    def _share(trial: Trial) -> Rate:
-        return trial.outcomes(trial.off_path).other
+        """The edit's rate of targets reached, divided by that of the reference."""
+        return _off_path_rate(self.edit).value / _off_path_rate(self.reference).value
 
     def json(self) -> dict[str, Any]:
         """Return the comparison as plain data."""
-        edit, mark = self._share(self.edit), self._share(self.mark)
+        edit, reference = _off_path_rate(self.edit), _off_path_rate(self.reference)
         return {
             **self.candidate.json(),
             "target": number(edit.value),
             "low": number(edit.low),
             "high": number(edit.high),
-            "moved_cue": {"target": number(mark.value), "low": number(mark.low), "high": number(mark.high)},
+            "moved_cue": {
+                "target": number(reference.value),
+                "low": number(reference.low),
+                "high": number(reference.high),
+            },
             "ratio": number(self.ratio),
             "p": number(self.p),
             "beats": self.beats,
@@ -73,183 +75,197 @@ class Verdict:
 
     def text(self) -> str:
         """Return the comparison in one line."""
-        word = "beats" if self.beats else "does not beat"
+        verb = "beats" if self.beats else "does not beat"
         return (
-            f"{self.candidate.text()}: {self._share(self.edit)} {word} the moved cue's {self._share(self.mark)} "
-            f"where the goal is off the way ({self.ratio:.2f} of it; p = {self.p:.3f} by pairs)"
+            f"{self.candidate.text()}: {_off_path_rate(self.edit)} {verb} the moved cue's "
+            f"{_off_path_rate(self.reference)} where the goal is off the path ({self.ratio:.2f} of it; paired test "
+            f"p = {self.p:.3f})"
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Judged:
+class SizeTrials:
     """All trials on the mazes of one size.
 
     Attributes:
-        errand: the mazes.
-        trials: what was tried on them.
+        task: the mazes.
+        trials: the conditions that were run on them.
     """
 
     task: RetargetingTask
     trials: tuple[Trial, ...]
 
     def find(self, condition: str, candidate: Candidate | None = None, steps: str | None = None) -> Trial:
-        """Return the trial of a condition, of a candidate where it is about one."""
-        own = (None, None) if candidate is None else (candidate.site, candidate.method)
-        return next(
-            one
-            for one in self.trials
-            if (one.label.condition, one.label.steps) == (condition, steps)
-            and (one.label.site, one.label.method) == own
-        )
+        """Return the trial of a condition, and of a candidate where the condition has one."""
+        site, method = (None, None) if candidate is None else (candidate.site, candidate.method)
+        label = TrialLabel(condition, site, method, steps)
+        return next(one for one in self.trials if one.label == label)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Benchmark:
-    """Edits judged.
+class Benchmark(Result):
+    """The trials of all candidates.
 
     Attributes:
         candidates: the edits.
-        sizes: what was tried at each size, the one the edits were found at first.
-        effects: what each edit does besides.
+        sizes: the trials at each size, first the size the edits were fitted at.
+        effects: the side effects of each edit.
     """
 
     candidates: tuple[Candidate, ...]
-    sizes: tuple[Judged, ...]
-    effects: tuple[Effects, ...]
+    sizes: tuple[SizeTrials, ...]
+    effects: tuple[SideEffects, ...]
 
-    def verdicts(self) -> list[Verdict]:
-        """Return each edit beside the moved cue, at the size the edits were found at."""
+    def summary(self) -> list[CandidateSummary]:
+        """Return each candidate beside the moved cue, at the size the edits were fitted at."""
         own = self.sizes[0]
-        mark = own.find(trials.MOVED_CUE)
-        return [Verdict(one, own.find(trials.EDIT, one, EVERY), mark) for one in self.candidates]
+        reference = own.find(trials.MOVED_CUE)
+        return [CandidateSummary(one, own.find(trials.EDIT, one, EVERY), reference) for one in self.candidates]
 
     def json(self) -> dict[str, Any]:
-        """Return all as plain data."""
+        """Return the benchmark as plain data, one row for each size, condition and bin of targets."""
+        rows = []
+        for size in self.sizes:
+            bins = target_bins(size.task)
+            for trial in size.trials:
+                rows += trial.rows(bins)
         return {
-            "verdicts": [one.json() for one in self.verdicts()],
+            "summary": [one.json() for one in self.summary()],
             "effects": [
                 {"site": one.site, "method": one.method} | effects.json()
                 for one, effects in zip(self.candidates, self.effects, strict=True)
             ],
-            "rows": [
-                row for judged in self.sizes for trial in judged.trials for row in trial.rows(bins_of(judged.task))
-            ],
+            "rows": rows,
         }
 
-    def text(self) -> str:
-        """Return a table for each size, the bins of targets, the effects and the verdicts."""
-        parts = [_conditions(judged) for judged in self.sizes]
-        parts.append(_binned(self))
-        parts.append(_effects(self))
-        parts.append("\n".join(one.text() for one in self.verdicts()))
-        return "\n\n".join(parts)
+    def blocks(self) -> list[str | Table]:
+        """Return a table for each size, the bins of targets, the side effects and the summary."""
+        restored = all(effects.restored for effects in self.effects)
+        return [
+            *(_conditions(size) for size in self.sizes),
+            _binned(self),
+            _effects(self),
+            f"without the edit, the agent is {'restored bit for bit' if restored else 'NOT restored'}",
+            "\n".join(one.text() for one in self.summary()),
+        ]
 
 
 def benchmark(
-    policy: NetworkPolicy, tasks: Sequence[RetargetingTask], candidates: Sequence[Candidate], bounds: bool = False
+    policy: NetworkPolicy, tasks: Sequence[RetargetingTask], candidates: Sequence[Candidate], oracles: bool = False
 ) -> Benchmark:
-    """Judge edits on errands, one for each size, the first at the size the edits were found at.
+    """Evaluate candidates with all controls on tasks of one size each.
 
     Args:
         policy: the agent.
-        errands: mazes that no edit was found on.
+        tasks: mazes that no edit was fitted on, first those of the size the edits were fitted at.
         candidates: the edits; no two of one site and method.
-        bounds: whether to try edits that know the maze, too.
+        oracles: whether to try the edits of `ORACLES`, too.
 
     Raises:
-        GoalmazeError: an edit does not fit one of the sizes; nothing has been tried then.
+        GoalmazeError: an edit does not fit one of the sizes; no trial has been run then.
     """
     for task in tasks:
         for one in candidates:
-            one.edits(task.first(1))
+            one.edits(task.take_first(1))
     sizes = []
-    for place, task in enumerate(tasks):
-        work = _trials(policy, task, candidates, first=place == 0, bounds=bounds and place == 0)
-        found = tqdm(work, desc=f"benchmark {task.family.size}x{task.family.size}", unit="trial", disable=None)
-        sizes.append(Judged(task, tuple(found)))
-    effects = [side_effects(policy, tasks[0], one.found, one.strength) for one in candidates]
+    for number_, task in enumerate(tasks):
+        work = _trials(policy, task, candidates, fitted_size=number_ == 0, oracles=oracles and number_ == 0)
+        done = tqdm(work, desc=f"benchmark {task.family.size}x{task.family.size}", unit="trial", disable=None)
+        sizes.append(SizeTrials(task, tuple(done)))
+    effects = [side_effects(policy, tasks[0], one.fitted_edit, one.strength) for one in candidates]
     return Benchmark(tuple(candidates), tuple(sizes), tuple(effects))
 
 
-def draw_errands(task: RetargetingTask, sizes: Sequence[int]) -> list[RetargetingTask]:
-    """Return an errand and others like it at further sizes."""
+def resized_tasks(task: RetargetingTask, sizes: Sequence[int]) -> list[RetargetingTask]:
+    """Return a task and tasks of the same seed and number of mazes at further sizes."""
     levels = len(task.levels)
     return [task, *(draw_retargeting_task(task.family.resized(size), levels, task.seed) for size in sizes)]
 
 
 def _trials(
-    policy: NetworkPolicy, task: RetargetingTask, candidates: Sequence[Candidate], first: bool, bounds: bool
+    policy: NetworkPolicy, task: RetargetingTask, candidates: Sequence[Candidate], fitted_size: bool, oracles: bool
 ) -> Iterator[Trial]:
-    yield attempt(Label(trials.NONE), task, policy)
-    yield attempt(Label(trials.MOVED_CUE), task, policy, levels=task.cue_moved().levels)
-    yield attempt(Label(trials.MOVED_BOTH), task, policy, levels=task.seen_moved())
+    yield run_trial(TrialLabel(trials.NONE), task, policy)
+    yield run_trial(TrialLabel(trials.MOVED_CUE), task, policy, levels=task.with_cue_moved().levels)
+    yield run_trial(TrialLabel(trials.MOVED_BOTH), task, policy, levels=task.levels_with_goal_moved())
     for one in candidates:
         edits = one.edits(task)
-        yield attempt(Label(trials.EDIT, one.site, one.method, EVERY), task, policy, edits)
-        if first:
-            yield attempt(Label(trials.EDIT, one.site, one.method, FIRST), task, policy, edits)
+        yield run_trial(TrialLabel(trials.EDIT, one.site, one.method, EVERY), task, policy, edits)
+        if fitted_size:
+            yield run_trial(TrialLabel(trials.EDIT, one.site, one.method, FIRST), task, policy, edits)
             yield from _controls(policy, task, one)
-    for site in dict.fromkeys(one.site for one in candidates) if bounds else ():
-        for name, make in UPPER_BOUNDS.items():
-            yield attempt(Label(trials.BOUND, site, name, EVERY), task, policy, [make(policy, task, site)])
+    for site in dict.fromkeys(one.site for one in candidates) if oracles else ():
+        for name, make in ORACLES.items():
+            yield run_trial(TrialLabel(trials.ORACLE, site, name, EVERY), task, policy, [make(policy, task, site)])
 
 
 def _controls(policy: NetworkPolicy, task: RetargetingTask, one: Candidate) -> Iterator[Trial]:
-    """Yield what must fail: noise of the edit's norm, another maze's edit, the edit under layers never trained."""
+    """Yield the negative controls: noise, another maze's edit, and the edit under layers that were never trained."""
 
-    def label(condition: str) -> Label:
-        return Label(condition, one.site, one.method, EVERY)
+    def label(condition: str) -> TrialLabel:
+        return TrialLabel(condition, one.site, one.method, EVERY)
 
     edits = one.edits(task)
-    yield attempt(label(trials.RANDOM), task, policy, task.noise(one.found, one.strength))
-    yield attempt(label(trials.OTHER_MAZE), task, policy, task.edits_of_another(one.found, one.strength))
-    last = edits[-1].site
-    blank = NetworkPolicy(untrained_above(policy.network, last, task.seed))
-    yield attempt(label(trials.UNTRAINED), task, blank, edits)
-    yield attempt(label(trials.UNTRAINED_NONE), task, blank)
+    yield run_trial(label(trials.RANDOM), task, policy, one.noise_edits(task))
+    yield run_trial(label(trials.OTHER_MAZE), task, policy, one.mismatched_edits(task))
+    last_site = edits[-1].site
+    untrained = NetworkPolicy(untrained_above(policy.network, last_site, task.seed))
+    yield run_trial(label(trials.UNTRAINED), task, untrained, edits)
+    yield run_trial(label(trials.UNTRAINED_NONE), task, untrained)
 
 
-def _conditions(judged: Judged) -> str:
-    size = judged.task.family.size
+def _off_path_rate(trial: Trial) -> Rate:
+    return trial.outcomes(trial.off_path).other
+
+
+def _conditions(size: SizeTrials) -> Table:
     rows = []
-    for one in judged.trials:
+    for one in size.trials:
         found, label = one.outcomes(), one.label
-        off = one.outcomes(one.off_path).other
         path = float(one.path.mean())
-        what = [label.condition, label.site or "", label.method or "", label.steps or ""]
-        ends = [found.other, f"{found.goal.value:.2f}", f"{found.neither.value:.2f}", off]
-        rows.append([*what, *ends, "-" if path != path else f"{path:.2f}"])
-    headers = ["condition", "site", "method", "steps", "target", "goal", "neither", "goal off the way", "path"]
-    return f"{size}x{size}, {len(judged.task.levels)} held-out mazes\n{table(headers, rows)}"
+        rows.append(
+            [
+                label.condition,
+                label.site or "",
+                label.method or "",
+                label.steps or "",
+                found.other,
+                f"{found.goal.value:.2f}",
+                f"{found.neither.value:.2f}",
+                _off_path_rate(one),
+                "-" if math.isnan(path) else f"{path:.2f}",
+            ]
+        )
+    side = size.task.family.size
+    return Table(
+        ["condition", "site", "method", "steps", "target", "goal", "neither", "target off path", "path probability"],
+        rows,
+        f"{side}x{side}, {len(size.task.levels)} held-out mazes",
+    )
 
 
-def _binned(report: Benchmark) -> str:
+def _binned(report: Benchmark) -> Table:
     own = report.sizes[0]
-    columns = [own.find(trials.NONE), own.find(trials.MOVED_CUE), own.find(trials.MOVED_BOTH)]
-    columns += [own.find(trials.EDIT, one, EVERY) for one in report.candidates]
-    names = [trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH]
-    names += [f"{one.method} {one.site}" for one in report.candidates]
+    columns = {name: own.find(name) for name in (trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH)}
+    columns |= {f"{one.method} {one.site}": own.find(trials.EDIT, one, EVERY) for one in report.candidates}
     rows = []
-    for within in bins_of(own.task):
-        if within.name == ALL or not within.mazes.any():
+    for target_bin in target_bins(own.task):
+        if target_bin.name == ALL or not target_bin.mazes.any():
             continue
-        steps = "" if within.low is None else f" {within.low}-{'' if within.high is None else within.high}"
-        shares = [one.outcomes(within.mazes).other.value for one in columns]
-        rows.append([within.name + steps, int(within.mazes.sum()), *(f"{share:.2f}" for share in shares)])
-    return "target reached first, by where it lies\n" + table(["bin", "mazes", *names], rows)
+        rates = [one.outcomes(target_bin.mazes).other.value for one in columns.values()]
+        rows.append([target_bin.text(), int(target_bin.mazes.sum()), *(f"{rate:.2f}" for rate in rates)])
+    return Table(["bin", "mazes", *columns], rows, "rate of targets reached first, by where the target lies")
 
 
-def _effects(report: Benchmark) -> str:
+def _effects(report: Benchmark) -> Table:
     rows = []
-    for one, found in zip(report.candidates, report.effects, strict=True):
-        for name, conduct in (
-            ("unedited to its goal", found.unedited),
-            ("goal and cue moved", found.moved),
-            ("edited to the target", found.edited),
-            ("edited, target is goal", found.staying),
+    for one, effects in zip(report.candidates, report.effects, strict=True):
+        for name, summary in (
+            ("unedited, to its goal", effects.unedited),
+            ("goal and cue moved, to the target", effects.moved),
+            ("edited, to the target", effects.edited),
+            ("edited, target is goal", effects.target_is_goal),
         ):
-            detour = f"{conduct.detour:.2f}"
-            rows.append([f"{one.method} {one.site}", name, f"{conduct.bumps:.3f}", detour, f"{conduct.arrived:.3f}"])
-    restored = all(found.restored for found in report.effects)
-    footing = f"taken off, the agent is {'restored bit for bit' if restored else 'NOT restored'}"
-    return f"{table(['edit', 'agent', 'bumps', 'detour', 'arrived'], rows)}\n{footing}"
+            detour, arrived = f"{summary.detour:.2f}", f"{summary.arrived:.3f}"
+            rows.append([f"{one.method} {one.site}", name, f"{summary.bumps:.3f}", detour, arrived])
+    return Table(["edit", "agent", "bumps", "detour", "arrived"], rows)

@@ -1,9 +1,9 @@
-"""Edits that compete: what was found by which method where, on which channels, to be written how strongly."""
+"""Candidates: fitted edits with the site, method, channels and strength they are compared under."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -19,83 +19,128 @@ from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.steering import any_method
 
-BY_CELL = ("cell-means", "cell-table")
-"""Methods tried at a site that is no map of squares where none are named."""
+CELL_METHODS = ("cell-means", "cell-table")
+"""Methods for sites without squares, tried there where no methods are named."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Candidate:
-    """An edit for any maze.
+    """A fitted edit under the name it is listed with.
 
     Attributes:
-        site: where, or from where on.
-        method: by which it was found.
-        found: what it writes.
-        strength: how strongly.
-        channels: those that are written, of a pattern; None for all.
+        site: the site, or the first of several.
+        method: the method it was fitted by, or a name of the user's own.
+        fitted_edit: what makes the edits of any maze.
+        strength: factor on every edit.
+        channels: the channels a pattern is restricted to; None for all.
     """
 
     site: str
     method: str
-    found: Found
+    fitted_edit: Found
     strength: float = 1.0
     channels: tuple[int, ...] | None = None
 
+    @property
+    def is_oracle(self) -> bool:
+        """Whether its edits use more than two cells a maze."""
+        return not uses_only_cells(self.fitted_edit.uses)
+
     def edits(self, task: RetargetingTask) -> list[Edit]:
-        """Return the edits of an errand's mazes."""
-        return task.edits(self.found, self.strength)
+        """Return the edits, one a site, for the mazes of a task."""
+        return task.edits(self.fitted_edit, self.strength)
+
+    def noise_edits(self, task: RetargetingTask) -> list[Edit]:
+        """Return noise of the norm of these edits."""
+        return task.noise_edits(self.fitted_edit, self.strength)
+
+    def mismatched_edits(self, task: RetargetingTask) -> list[Edit]:
+        """Return for each maze the edits of the next one."""
+        return task.mismatched_edits(self.fitted_edit, self.strength)
 
     def json(self) -> dict[str, Any]:
-        """Return what describes it as plain data."""
+        """Return its description as plain data."""
         return {
             "site": self.site,
             "method": self.method,
             "strength": self.strength,
             "channels": None if self.channels is None else list(self.channels),
-            "knows": sorted(self.found.uses),
-            "upper_bound": not uses_only_cells(self.found.uses),
+            "uses": sorted(self.fitted_edit.uses),
+            "oracle": self.is_oracle,
         }
 
     def text(self) -> str:
-        """Return what describes it in a few words."""
+        """Return its description in a few words."""
         channels = "all channels" if self.channels is None else f"channels {', '.join(map(str, self.channels))}"
         return f"{self.method} at {self.site}, {channels}, strength {self.strength:g}"
 
 
-def find_candidate(context: FitContext, site: str, method: str, strength: float = 1.0) -> Candidate:
-    """Return what a method finds at a site.
+Edits = Candidate | Found | str
+"""An edit to evaluate: a candidate, a fitted edit, or the name of a method that is to be fitted."""
+
+
+def fit_candidate(context: FitContext, site: str, method: str, strength: float = 1.0) -> Candidate:
+    """Fit a method at a site.
 
     Raises:
-        GoalmazeError: there is no such method, or no such site, or it needs a map and the site is none.
+        GoalmazeError: there is no such method or site, or the method needs a map of squares and the site is none.
     """
-    suited(context.policy.network, [site], [method])
+    compatible_pairs(context.policy.network, [site], [method])
     return Candidate(site, method, any_method(method).find(context, site), strength)
 
 
-def narrowed(pattern: GoalPattern, count: int) -> tuple[GoalPattern, tuple[int, ...]]:
-    """Return a pattern on the `count` channels in which it is largest, and these channels in order."""
-    size = pattern.arriving.flatten(1).norm(dim=1) + pattern.leaving.flatten(1).norm(dim=1)
-    kept = sorted(int(c) for c in size.topk(min(count, len(size))).indices)
-    mask = torch.zeros(len(size), 1, 1)
+def named_candidates(
+    edits: Iterable[Candidate | Found], strength: float = 1.0, reserved: Iterable[tuple[str, str]] = ()
+) -> list[Candidate]:
+    """Return candidates as they are, and fitted edits under the names of their classes.
+
+    Names that occur twice at one site, or are `reserved` pairs of site and method, get a number.
+    """
+    candidates: list[Candidate] = []
+    used = set(reserved)
+    for edit in edits:
+        one = edit if isinstance(edit, Candidate) else Candidate(edit.site, type(edit).__name__, edit, strength)
+        name, number = one.method, 1
+        while (one.site, name) in used:
+            number += 1
+            name = f"{one.method}-{number}"
+        used.add((one.site, name))
+        candidates.append(dataclasses.replace(one, method=name))
+    return candidates
+
+
+def with_largest_channels(candidate: Candidate, count: int) -> Candidate:
+    """Return a candidate whose pattern is restricted to the `count` channels in which its norm is largest.
+
+    Raises:
+        GoalmazeError: it is no pattern.
+    """
+    pattern = candidate.fitted_edit
+    if not isinstance(pattern, GoalPattern):
+        raise GoalmazeError(f"{candidate.text()} has no pattern whose channels could be chosen")
+    norm = pattern.arriving.flatten(1).norm(dim=1) + pattern.leaving.flatten(1).norm(dim=1)
+    kept = sorted(int(c) for c in norm.topk(min(count, len(norm))).indices)
+    mask = torch.zeros(len(norm), 1, 1)
     mask[kept] = 1
-    return dataclasses.replace(pattern, arriving=pattern.arriving * mask, leaving=pattern.leaving * mask), tuple(kept)
+    narrow = dataclasses.replace(pattern, arriving=pattern.arriving * mask, leaving=pattern.leaving * mask)
+    return dataclasses.replace(candidate, fitted_edit=narrow, channels=tuple(kept))
 
 
-def suited(
+def compatible_pairs(
     network: Network,
     sites: Sequence[str] = (),
     methods: Sequence[str] = (),
     usual: Sequence[str] = (),
-    everywhere: bool = False,
+    every_site: bool = False,
 ) -> list[tuple[str, str]]:
-    """Return the pairs of site and method to try, site by site; only those that go together.
+    """Return the pairs of site and method to try, site by site, without those that do not go together.
 
     Args:
-        network: whose sites.
-        sites: those to try; the maps where not given, or all where there are none.
-        methods: those to try; where not given, `usual` at maps of squares and those by cell elsewhere.
+        network: the network that has the sites.
+        sites: those to try; where not given, all maps of squares, or all sites where there are no maps.
+        methods: those to try; where not given, `usual` at maps of squares and `CELL_METHODS` elsewhere.
         usual: methods for maps.
-        everywhere: try all sites where none are given, maps or not.
+        every_site: try all sites where none are given, not only maps.
 
     Raises:
         GoalmazeError: there is no such site or method, or one of those named goes together with none of the others.
@@ -103,11 +148,11 @@ def suited(
     for site in sites:
         find_site(network, site)
     named, maps = [any_method(name) for name in methods], map_sites(network)
-    places = sites or ([site.name for site in network.sites()] if everywhere else usual_sites(network))
+    tried = sites or ([site.name for site in network.sites()] if every_site else usual_sites(network))
     pairs = []
-    for site in places:
-        tried = named or [any_method(name) for name in (usual if site in maps else BY_CELL)]
-        pairs += [(site, method.name) for method in tried if method.suits(network, site)]
+    for site in tried:
+        here = named or [any_method(name) for name in (usual if site in maps else CELL_METHODS)]
+        pairs += [(site, method.name) for method in here if method.suits(network, site)]
     _check_all_used(pairs, sites, methods, maps)
     return pairs
 
@@ -115,11 +160,11 @@ def suited(
 def _check_all_used(
     pairs: Sequence[tuple[str, str]], sites: Sequence[str], methods: Sequence[str], maps: Sequence[str]
 ) -> None:
-    remedy = f"choose {' or '.join(BY_CELL)}"
+    remedy = f"choose {' or '.join(CELL_METHODS)}"
     for site in sites:
         if site not in {one for one, _ in pairs}:
             raise GoalmazeError(
-                f"site '{site}' is not a map of squares, without which {', '.join(methods)} cannot be tried; {remedy}"
+                f"site '{site}' is not a map of squares, which {', '.join(methods)} needs; {remedy}"
                 + (f", or a map, such as {maps[0]}" if maps else "")
             )
     for name in methods:

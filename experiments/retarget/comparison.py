@@ -1,92 +1,85 @@
-"""Can an agent be sent to an arbitrary cell by editing its activations?"""
+"""Can an agent be sent to an arbitrary cell by editing its activations? Edits beside their controls."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
 
-from goalmaze.agents.loading import load_agent
+from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.envs.levels import FITTING, Family
-from goalmaze.experiments.common.tables import interval, table
-from goalmaze.experiments.retarget.candidates import suited
-from goalmaze.experiments.retarget.config import RetargetConfig
-from goalmaze.experiments.retarget.task import Arrivals, RetargetingTask, draw_retargeting_task, united_levels
-from goalmaze.experiments.retarget.trials import shares
-from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.composition import Found
-from goalmaze.probes.steering import any_method
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import FITTING
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.retarget.candidates import (
+    Candidate,
+    Edits,
+    compatible_pairs,
+    fit_candidate,
+    named_candidates,
+)
+from goalmaze.experiments.retarget.task import (
+    RetargetingTask,
+    TaskOutcomes,
+    draw_retargeting_task,
+    make_fit_context,
+)
 
 NONE, RANDOM, MOVED_CUE, EDIT = "none", "random", "moved-cue", "edit"
 METHODS = ("learned-pattern", "mean-pattern", "probe-direction")
-"""Those compared at maps of squares where none are named."""
+"""The methods compared at maps of squares where none are named."""
 
-REHEARSED = 512
-"""Most of the mazes that edits were found on that have a say in which is chosen."""
+SELECTION_MAZES = 512
+"""The edit to report as `chosen` is selected on at most so many of the fitting mazes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One condition's result.
+    """The result of one condition.
 
     Attributes:
-        condition: `NONE`, `RANDOM` (noise of the edit's norm), `MOVED_CUE` (physically), or `EDIT`.
+        condition: `NONE`; `RANDOM`, noise of the edit's norm; `MOVED_CUE`, the cue physically on the target; or `EDIT`.
         site: the site edited; None where nothing was.
         method: the steering method; None where nothing was edited.
-        arrivals: where the agent arrived first.
+        outcomes: whether the agent reached the target or the goal first.
     """
 
     condition: str
     site: str | None
     method: str | None
-    arrivals: Arrivals
+    outcomes: TaskOutcomes
+
+    @property
+    def target_rate(self) -> float:
+        """The rate of mazes on which the target was reached first."""
+        return self.outcomes.overall.other.value
 
     def json(self) -> dict[str, Any]:
         """Return the row as plain data."""
-        everywhere, off = self.arrivals.everywhere, self.arrivals.off_path
-        return {
-            "condition": self.condition,
-            "site": self.site,
-            "method": self.method,
-            "outcomes": shares(everywhere),
-            "target_interval": interval(everywhere.other),
-            "levels": everywhere.other.levels,
-            "off_path": {
-                "outcomes": shares(off),
-                "target_interval": interval(off.other),
-                "levels": off.other.levels,
-            },
-        }
+        return {"condition": self.condition, "site": self.site, "method": self.method} | self.outcomes.json()
 
 
 @dataclasses.dataclass(frozen=True)
-class RetargetReport:
+class RetargetReport(Result):
     """All conditions on the same mazes.
 
     Attributes:
-        agent: its name.
-        family: its world.
-        size: rows and columns, in cells.
-        levels: held-out mazes that judge.
-        fit_levels: mazes the edits were found on.
-        seed: of both.
+        header: the agent and the held-out mazes.
+        fit_levels: number of mazes the edits were fitted on.
         rows: the conditions.
-        chosen: site and method that did best on the mazes the edits were found on; the held-out mazes had no say.
+        chosen: site and method of the edit that did best on fitting mazes; the held-out mazes are not used to select.
     """
 
-    agent: str
-    family: str
-    size: int
-    levels: int
+    header: ResultHeader
     fit_levels: int
-    seed: int
     rows: tuple[Row, ...]
     chosen: tuple[str, str]
 
     def row(self, condition: str, site: str | None = None, method: str | None = None) -> Row:
-        """Return the row of a condition; of the chosen edit where a site is needed and none given."""
+        """Return the row of a condition; of the chosen edit where a site is needed and none is given."""
         if site is None and condition in (RANDOM, EDIT):
             site, method = self.chosen
         return next(r for r in self.rows if (r.condition, r.site, r.method) == (condition, site, method))
@@ -94,87 +87,107 @@ class RetargetReport:
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
         return {
-            "agent": self.agent,
-            "family": self.family,
-            "size": self.size,
-            "levels": self.levels,
+            **self.header.json(),
             "fit_levels": self.fit_levels,
-            "seed": self.seed,
             "chosen": {"site": self.chosen[0], "method": self.chosen[1]},
             "rows": [row.json() for row in self.rows],
         }
 
-    def text(self) -> str:
-        """Return a heading and an aligned table, the best edit marked."""
-        heading = (
-            f"{self.agent} on {self.family} {self.size}x{self.size}: sent to a random cell of each of {self.levels} "
-            f"held-out mazes\nshare that reached the target or the goal first; 95 % intervals cover mazes\n"
-        )
+    def blocks(self) -> list[str | Table]:
+        """Return a heading, a table with the chosen edit marked, and the definitions of its columns."""
+        header = self.header
         rows = [
             [
                 row.condition,
                 row.site or "",
                 row.method or "",
-                row.arrivals.everywhere.other,
-                f"{row.arrivals.everywhere.goal.value:.2f}",
-                f"{row.arrivals.everywhere.neither.value:.2f}",
-                row.arrivals.off_path.other,
+                row.outcomes.overall.other,
+                f"{row.outcomes.overall.goal.value:.2f}",
+                f"{row.outcomes.overall.neither.value:.2f}",
+                row.outcomes.off_path.other,
                 "<- chosen" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
             ]
             for row in self.rows
         ]
-        mark = self.row(MOVED_CUE).arrivals.everywhere.other.value
-        best = self.row(EDIT).arrivals.everywhere.other.value
-        footing = (
-            "\ntarget off path: only mazes where the goal lies on no shortest path to the target"
-            f"\nchosen: the edit that did best on {min(self.fit_levels, REHEARSED)} other mazes; "
-            f"here it reaches {best / mark:.2f} of what moving the cue reaches"
-        )
-        headers = ["condition", "site", "method", "target", "goal", "neither", "target off path", ""]
-        return heading + table(headers, rows) + footing
+        ratio = self.row(EDIT).target_rate / self.row(MOVED_CUE).target_rate
+        return [
+            f"{header.agent} on {header.family} {header.size}x{header.size}: sent to a random cell of each of "
+            f"{header.levels} held-out mazes\n"
+            "rate of mazes on which the target or the goal was reached first; 95 % intervals over mazes",
+            Table(["condition", "site", "method", "target", "goal", "neither", "target off path", ""], rows),
+            "target off path: only mazes where the goal lies on no shortest path to the target\n"
+            f"chosen: the edit that did best on {min(self.fit_levels, SELECTION_MAZES)} fitting mazes; "
+            f"on the held-out mazes it reaches {ratio:.2f} of what moving the cue reaches",
+        ]
 
 
-def run(config: RetargetConfig) -> RetargetReport:
-    """Find an edit for every site and method on some mazes and judge it, with its controls, on others.
+def retarget(
+    agent: Agent,
+    edits: Edits | Sequence[Edits] = (),
+    *,
+    sites: Sequence[str] = (),
+    size: int | None = None,
+    levels: int = 512,
+    fit_levels: int = 512,
+    strength: float = 1.0,
+    seed: int = 0,
+) -> RetargetReport:
+    """Evaluate edits that send an agent to arbitrary cells, beside no edit, noise, and the cue physically moved.
+
+    Args:
+        agent: the agent, loaded or made in memory.
+        edits: fitted edits or candidates, evaluated as they are, or names of methods, fitted at each of `sites`; the
+            methods of `METHODS` where not given.
+        sites: where methods are fitted; all maps of squares where not given, or all sites where there are no maps.
+        size: rows and columns of the mazes, in cells; the agent's own where not given.
+        levels: number of held-out evaluation mazes.
+        fit_levels: number of fitting mazes, none of them among the held-out ones.
+        strength: factor on every edit.
+        seed: of the mazes and of the sampled actions.
 
     Raises:
-        GoalmazeError: no such agent, site or method, or a site that a method cannot be tried at.
+        GoalmazeError: no such site or method, or a site that a method or an edit does not fit.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> report = gm.retarget(agent, "mean-pattern", sites=["stem"], levels=16, fit_levels=16)
+        >>> report.chosen
+        ('stem', 'mean-pattern')
     """
-    agent = load_agent(config.agent)
-    family = agent.family.resized(config.size)
-    tasks = suited(agent.network, config.sites, config.methods, METHODS)
-    context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
-    judge = draw_retargeting_task(family, config.levels, config.seed)
-    rehearsal = draw_retargeting_task(family, min(config.fit_levels, REHEARSED), config.seed, FITTING)
+    family, policy = agent.family.resized(size), agent.policy
+    jobs = _jobs(agent, edits, sites, strength)
+    context = make_fit_context(policy, family, fit_levels, seed)
+    task = draw_retargeting_task(family, levels, seed)
+    selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed, FITTING)
     rows = [
-        Row(NONE, None, None, judge.run(agent.policy)),
-        Row(MOVED_CUE, None, None, judge.cue_moved().run(agent.policy)),
+        Row(NONE, None, None, task.evaluate(policy)),
+        Row(MOVED_CUE, None, None, task.with_cue_moved().evaluate(policy)),
     ]
-    rehearsed: dict[tuple[str, str], float] = {}
-    for site, method in tqdm(tasks, desc="retargeting", unit="edit", disable=None):
-        found = any_method(method).find(context, site)
-        rehearsed[site, method] = _target_rate(rehearsal, agent.policy, found, config.strength)
-        edits = judge.edits(found, config.strength)
-        noise = judge.noise(found, config.strength)
-        rows.append(Row(EDIT, site, method, judge.run(agent.policy, edits)))
-        rows.append(Row(RANDOM, site, method, judge.run(agent.policy, noise)))
-    chosen = max(rehearsed, key=lambda edit: rehearsed[edit])
-    return RetargetReport(
-        config.agent,
-        family.name,
-        family.size,
-        config.levels,
-        config.fit_levels,
-        config.seed,
-        tuple(rows),
-        chosen,
-    )
+    scores: dict[tuple[str, str], float] = {}
+    for job in tqdm(jobs, desc="retargeting", unit="edit", disable=None):
+        one = job if isinstance(job, Candidate) else fit_candidate(context, job[0], job[1], strength)
+        # with a single edit there is nothing to select
+        scores[one.site, one.method] = _target_rate(selection, policy, one) if len(jobs) > 1 else 0.0
+        for condition, condition_edits in ((EDIT, one.edits(task)), (RANDOM, one.noise_edits(task))):
+            rows.append(Row(condition, one.site, one.method, task.evaluate(policy, condition_edits)))
+    chosen = max(scores, key=lambda edit: scores[edit])
+    header = ResultHeader(agent.name, family.name, family.size, levels, seed)
+    return RetargetReport(header, fit_levels, tuple(rows), chosen)
 
 
-def make_fit_context(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> FitContext:
-    """Return the mazes, the cue on the goal, and the policy that steering methods learn from."""
-    return FitContext(policy, united_levels(family, levels, seed, FITTING), seed)
+def _jobs(
+    agent: Agent, edits: Edits | Sequence[Edits], sites: Sequence[str], strength: float
+) -> list[Candidate | tuple[str, str]]:
+    """Return the candidates given, and the pairs of site and method that are still to be fitted."""
+    given = [edits] if isinstance(edits, str) or not isinstance(edits, Sequence) else edits
+    methods = [edit for edit in given if isinstance(edit, str)]
+    fitted = [edit for edit in given if not isinstance(edit, str)]
+    if fitted and sites and not methods:
+        raise GoalmazeError("sites say where methods are fitted, and a fitted edit has its own: leave sites out")
+    pairs = compatible_pairs(agent.network, sites, methods, METHODS) if methods or not fitted else []
+    return [*named_candidates(fitted, strength, pairs), *pairs]
 
 
-def _target_rate(task: RetargetingTask, policy: NetworkPolicy, found: Found, strength: float) -> float:
-    return task.run(policy, task.edits(found, strength)).everywhere.other.value
+def _target_rate(task: RetargetingTask, policy: NetworkPolicy, one: Candidate) -> float:
+    return task.evaluate(policy, one.edits(task)).overall.other.value

@@ -16,17 +16,17 @@ class RetargetConfig(EvaluationConfig):
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        sites: those to edit, each on its own; all maps where not given, or all sites where there are none.
-        methods: the steering methods; a usual choice where not given.
+        sites: sites to edit, each on its own; all maps of squares where not given, or all sites where there are none.
+        methods: steering methods; a usual choice where not given.
         strength: factor on every edit.
-        fit_levels: how many levels to find the edits on, never among those that judge.
-        benchmark: judge with every control, by distance, at other sizes, and by what an edit leaves alone; where not
-            given, of a crude and a learned pattern at the first map and at half depth.
-        auto: search site, channels, method and strength on levels to fit on, and benchmark what is found.
-        ledger: for every method at each site, how it reads beside how it steers and what it costs.
+        fit_levels: number of levels the edits are fitted on; none of them is used for evaluation.
+        benchmark: evaluate with every control, by distance, at other sizes, and with side effects; where no sites and
+            methods are given, mean-pattern and expert-pattern at the first map and at half depth.
+        auto: search for site, channels, method and strength on fitting levels, and benchmark the best edit.
+        ledger: for every method at each site, how well it reads, how well it steers, and its cost in capability.
         sizes: with --benchmark, further sizes of mazes, in cells, such as 11 13.
-        bounds: with --benchmark, also edits that know the maze, listed apart; slow.
-        figures: a folder to draw pictures into, of the one site and method given or, with --auto, found.
+        oracles: with --benchmark, also edits that use the whole maze, listed separately; slow.
+        figures: a folder for figures of the first edit or, with --auto, of the best one.
     """
 
     agent: AgentName
@@ -38,7 +38,7 @@ class RetargetConfig(EvaluationConfig):
     auto: bool = False
     ledger: bool = False
     sizes: tuple[int, ...] = ()
-    bounds: bool = False
+    oracles: bool = False
     figures: Path | None = None
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class RetargetConfig(EvaluationConfig):
         if self.fit_levels < 1:
             raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 1 or more")
         if self.ledger and (self.benchmark or self.auto):
-            raise GoalmazeError("--ledger is an answer of its own: leave out --benchmark and --auto")
-        if (self.sizes or self.bounds) and not self.benchmark:
-            raise GoalmazeError("--sizes and --bounds belong to --benchmark: add it")
+            raise GoalmazeError("--ledger cannot be combined with --benchmark or --auto: leave one of them out")
+        if (self.sizes or self.oracles) and not self.benchmark:
+            raise GoalmazeError("--sizes and --oracles belong to --benchmark: add it")
         check_folder(self.figures)

@@ -1,4 +1,4 @@
-"""Pictures of retargeting: what the policy does everywhere, where it can be sent, what the edited maps look like."""
+"""Figures of retargeting: vector fields, heat maps of reachable targets, and activation maps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from torch import Tensor
@@ -36,22 +37,22 @@ MAZES_SHOWN = 3
 Floats = NDArray[np.float64]
 
 
-def draw_edit(policy: NetworkPolicy, task: RetargetingTask, chosen: Candidate, folder: Path) -> list[Path]:
-    """Draw an edit's vector fields, heat maps and, unless its site holds features, maps into a folder."""
-    telling = telling_mazes(task)
+def draw_edit(policy: NetworkPolicy, task: RetargetingTask, candidate: Candidate, folder: Path) -> list[Path]:
+    """Draw an edit's vector fields, heat maps and, where its site is a map, activation maps into a folder."""
+    examples = example_mazes(task)
     figures = {
-        "retarget-field": vector_fields(policy, task, int(telling[0]), chosen),
-        "retarget-heat": heat_maps(policy, task, telling[:MAZES_SHOWN], chosen),
+        "retarget-field": vector_fields(policy, task, int(examples[0]), candidate),
+        "retarget-heat": heat_maps(policy, task, examples[:MAZES_SHOWN], candidate),
     }
-    if _held(policy, task.levels, 0, chosen.edits(task)[0].site).dim() == 3:
-        figures["retarget-activations"] = activation_maps(policy, task, int(telling[0]), chosen)
+    if _activation(policy, task.levels, 0, candidate.edits(task)[0].site).dim() == 3:
+        figures["retarget-activations"] = activation_maps(policy, task, int(examples[0]), candidate)
     return save_figures(figures, folder)
 
 
-def telling_mazes(task: RetargetingTask) -> NDArray[np.intp]:
-    """Return the rows of mazes that show something, best first: the target far, off the way to the goal and back."""
-    way = np.minimum(target_distances(task), off_path_distances(task))
-    return np.argsort(-way * task.off_path, kind="stable")
+def example_mazes(task: RetargetingTask) -> NDArray[np.intp]:
+    """Return the rows of all mazes, best examples first: the target far away and far off the path to the goal."""
+    steps = np.minimum(target_distances(task), off_path_distances(task))
+    return np.argsort(-steps * task.off_path, kind="stable")
 
 
 def field_of(policy: NetworkPolicy, task: RetargetingTask, b: int, edits: Sequence[Edit] = ()) -> Floats:
@@ -70,12 +71,12 @@ def field_of(policy: NetworkPolicy, task: RetargetingTask, b: int, edits: Sequen
     return result
 
 
-def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen: Candidate) -> Figure:
-    """Return maze b three times: arrows of the unedited agent, of the edited one, and their difference."""
-    before, after = field_of(policy, task, b), field_of(policy, task, b, chosen.edits(task))
+def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, candidate: Candidate) -> Figure:
+    """Return maze b three times: the vector field of the unedited agent, of the edited one, and their difference."""
+    before, after = field_of(policy, task, b), field_of(policy, task, b, candidate.edits(task))
     figure = Figure(figsize=(12.6, 5.0))
     axes = figure.subplots(1, 3, gridspec_kw={"left": 0.02, "right": 0.98, "top": 0.8, "bottom": 0.09, "wspace": 0.06})
-    _heading(figure, "Where the agent would go from every cell", chosen)
+    _heading(figure, "Where the agent would go from every cell", candidate)
     for one, field, colour, title in (
         (axes[0], before, BEFORE, "unedited: to the goal"),
         (axes[1], after, AFTER, "edited: to the target"),
@@ -90,98 +91,95 @@ def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen: 
     return figure
 
 
-def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.intp], chosen: Candidate) -> Figure:
-    """Return, for some mazes, how likely the shortest way to every cell is: unedited, and edited to go there."""
+def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.intp], candidate: Candidate) -> Figure:
+    """Return, for some mazes, the path probability of every target: unedited above, edited towards it below."""
     figure = Figure(figsize=(3.6 * len(mazes) + 1.2, 8.0))
-    axes = figure.subplots(
-        2,
-        len(mazes),
-        squeeze=False,
-        gridspec_kw={"left": 0.06, "right": 0.89, "top": 0.86, "bottom": 0.03, "wspace": 0.06},
-    )
-    _heading(figure, "To which cells can it be sent?", chosen)
+    grid = {"left": 0.06, "right": 0.89, "top": 0.86, "bottom": 0.03, "wspace": 0.06}
+    axes = figure.subplots(2, len(mazes), squeeze=False, gridspec_kw=grid)
+    _heading(figure, "To which cells can it be sent?", candidate)
     for column, b in enumerate(mazes):
-        one, cells = every_target(task, int(b))
-        for row, edits in enumerate(([], chosen.edits(one))):
-            chances = path_chances(policy, one.levels, one.goals, one.targets, edits)
-            heat = np.full(one.levels.height * one.levels.width, np.nan)
-            heat[cells] = chances
-            place = axes[row, column]
-            _maze(place, task, int(b), "", target=False)
-            shown = place.imshow(
-                heat.reshape(one.levels.height, -1),
-                cmap="viridis",
-                vmin=0,
-                vmax=1,
-                alpha=0.85,
-                extent=(-0.5, one.levels.width * PIXELS - 0.5, one.levels.height * PIXELS - 0.5, -0.5),
-            )
+        every, cells = every_target(task, int(b))
+        for row, edits in enumerate(([], candidate.edits(every))):
+            path = path_chances(policy, every.levels, every.goals, every.targets, edits)
+            panel = axes[row, column]
+            image = _heat_panel(panel, task, int(b), cells, path)
             if column == 0:
                 label = "unedited" if row == 0 else "edited towards each cell"
-                place.text(
-                    -0.03, 0.5, label, transform=place.transAxes, rotation=90, va="center", ha="right", fontsize=11
-                )
-            place.set_title(f"mean {np.nanmean(chances):.2f}", fontsize=10, loc="left")
-    bar = figure.colorbar(shown, cax=figure.add_axes((0.91, 0.2, 0.015, 0.5)))
+                outside = {"rotation": 90, "va": "center", "ha": "right", "fontsize": 11}
+                panel.text(-0.03, 0.5, label, transform=panel.transAxes, **outside)
+    bar = figure.colorbar(image, cax=figure.add_axes((0.91, 0.2, 0.015, 0.5)))
     bar.set_label(
-        "chance of a step on the shortest way (geometric mean);\n0 behind the goal, whose entering ends the episode"
+        "probability of a step on a shortest path (geometric mean);\n0 behind the goal: entering it ends the episode"
     )
     return figure
 
 
+def _heat_panel(axes: Axes, task: RetargetingTask, b: int, cells: NDArray[np.intp], path: Floats) -> AxesImage:
+    """Draw maze b with the path probabilities [N] of its cells [N] over it."""
+    height, width = task.levels.height, task.levels.width
+    heat = np.full(height * width, np.nan)
+    heat[cells] = path
+    _maze(axes, task, b, "", target=False)
+    axes.set_title(f"mean {np.nanmean(path):.2f}", fontsize=10, loc="left")
+    edges = (-0.5, width * PIXELS - 0.5, height * PIXELS - 0.5, -0.5)
+    return axes.imshow(heat.reshape(height, width), cmap="viridis", vmin=0, vmax=1, alpha=0.85, extent=edges)
+
+
 def every_target(task: RetargetingTask, b: int) -> tuple[RetargetingTask, NDArray[np.intp]]:
-    """Return an errand to every free cell of maze b but its objects' and its start, and these cells [N]."""
+    """Return a task with maze b once for each target, and these cells [N]: all free ones without object or agent."""
     levels = task.levels
     reached = distances(levels, levels.start)[b] < UNREACHABLE
     reached[levels.objects[b][levels.objects[b] >= 0]] = False
     reached[levels.start[b]] = False
     cells = np.flatnonzero(reached)
-    return task.towards(levels.take(np.full(len(cells), b)), cells.astype(np.int32)), cells
+    return task.with_targets(levels.take(np.full(len(cells), b)), cells.astype(np.int32)), cells
 
 
-def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, chosen: Candidate) -> Figure:
-    """Return the channels of the edited site that the edit changes most in maze b: before, after, goal really moved."""
-    edits = chosen.edits(task)
+def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, candidate: Candidate) -> Figure:
+    """Return the channels of maze b that the edit changes most: unedited, edited, and with the goal moved."""
+    edits = candidate.edits(task)
     site = edits[0].site
-    plain = _held(policy, task.levels, b, site)
-    edited = _held(policy, task.levels, b, site, edits)
-    moved = _held(policy, task.seen_moved(), b, site)
-    order = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN]
-    figure = Figure(figsize=(1.55 * len(order) + 0.9, 6.2))
-    axes = figure.subplots(
-        3,
-        len(order),
-        gridspec_kw={"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06},
-    )
-    _heading(figure, f"What {site} holds: the channels that change most", chosen)
+    rows = {
+        "unedited": _activation(policy, task.levels, b, site),
+        "edited": _activation(policy, task.levels, b, site, edits),
+        "goal moved": _activation(policy, task.levels_with_goal_moved(), b, site),
+    }
+    plain, edited, _ = rows.values()
+    channels = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN].tolist()
+    figure = Figure(figsize=(1.55 * len(channels) + 0.9, 6.2))
+    grid = {"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06}
+    axes = figure.subplots(len(rows), len(channels), gridspec_kw=grid)
+    _heading(figure, f"Activation at {site}: the channels that change most", candidate)
     goal, target = (_pixel(task.levels, int(cells[b]), plain) for cells in (task.goals, task.targets))
-    for column, channel in enumerate(order.tolist()):
-        most = float(torch.stack([maps[channel] for maps in (plain, edited, moved)]).abs().max().clamp(min=1e-6))
-        for row, (name, maps) in enumerate((("unedited", plain), ("edited", edited), ("really moved", moved))):
-            place = axes[row, column]
-            place.imshow(maps[channel].numpy(), cmap="RdBu_r", vmin=-most, vmax=most)
-            place.plot(goal[1], goal[0], "s", markersize=9, color="none", markeredgecolor="black", markeredgewidth=1.5)
-            place.plot(target[1], target[0], "o", markersize=9, color="none", markeredgecolor=TARGET, markeredgewidth=2)
-            place.set_xticks([])
-            place.set_yticks([])
+    hollow: dict[str, Any] = {"markersize": 9, "color": "none"}
+    for column, channel in enumerate(channels):
+        # one colour scale for the three panels of a channel, never of width 0
+        most = float(torch.stack([maps[channel] for maps in rows.values()]).abs().max().clamp(min=1e-6))
+        for row, (name, maps) in enumerate(rows.items()):
+            panel = axes[row, column]
+            panel.imshow(maps[channel].numpy(), cmap="RdBu_r", vmin=-most, vmax=most)
+            panel.plot(goal[1], goal[0], "s", markeredgecolor="black", markeredgewidth=1.5, **hollow)
+            panel.plot(target[1], target[0], "o", markeredgecolor=TARGET, markeredgewidth=2, **hollow)
+            panel.set_xticks([])
+            panel.set_yticks([])
             if row == 0:
-                place.set_title(f"channel {channel}", fontsize=10)
+                panel.set_title(f"channel {channel}", fontsize=10)
             if column == 0:
-                place.set_ylabel(name, fontsize=11)
+                panel.set_ylabel(name, fontsize=11)
     figure.text(0.99, 1 - 0.58 / 6.2, "square: the goal; ring: the target", ha="right", fontsize=10, color="#555555")
     return figure
 
 
-def _held(policy: NetworkPolicy, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()) -> Tensor:
-    """Return float32 [C, H, W], what a site holds in maze b before the first step, edited as said."""
-    seen = torch.from_numpy(observations_of(policy, levels.take([b])))
+def _activation(policy: NetworkPolicy, levels: LevelBatch, b: int, site: str, edits: Sequence[Edit] = ()) -> Tensor:
+    """Return float32 [C, H, W], the activation of a site in maze b at the first step, under the edits."""
+    observations = torch.from_numpy(observations_of(policy, levels.take([b])))
     with torch.inference_mode(), applied(policy, edits), captured(policy.network, [site]) as latest:
-        policy.logits(np.array([b]), seen)
+        policy.logits(np.array([b]), observations)
     return latest[site][0]
 
 
 def _pixel(levels: LevelBatch, cell: int, maps: Tensor) -> tuple[float, float]:
-    """Return row and column in maps [C, h, w], of whatever sides, at which the middle of a cell of a maze lies."""
+    """Return row and column of the middle of a cell in maps [C, h, w], which may have other sides than the maze."""
     row, column = divmod(cell, levels.width)
     height, width = maps.shape[1:]
     return (row + 0.5) * height / levels.height - 0.5, (column + 0.5) * width / levels.width - 0.5
@@ -215,9 +213,9 @@ def _arrows(axes: Axes, field: Floats, width: int, colour: str) -> None:
     )
 
 
-def _heading(figure: Figure, title: str, chosen: Candidate) -> None:
+def _heading(figure: Figure, title: str, candidate: Candidate) -> None:
     figure.suptitle(title, fontsize=14, x=0.02, ha="left", fontweight="bold")
-    shown = "all" if chosen.channels is None else len(chosen.channels)
+    shown = "all" if candidate.channels is None else len(candidate.channels)
     height = figure.get_size_inches()[1]
-    note = f"{chosen.method} at {chosen.found.site}, {shown} channels, strength {chosen.strength:g}"
+    note = f"{candidate.method} at {candidate.fitted_edit.site}, {shown} channels, strength {candidate.strength:g}"
     figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color="#555555")

@@ -1,4 +1,4 @@
-"""The ledger: for every method, how well it reads the goal beside how well it steers and what that costs."""
+"""The ledger: for every method, how well it reads the goal beside how well it steers, and its cost in capability."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from goalmaze.envs.cells import ABSENT
-from goalmaze.experiments.common.tables import interval, number, table
-from goalmaze.experiments.retarget.candidates import Candidate, find_candidate
-from goalmaze.experiments.retarget.side_effects import conduct
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.retarget.candidates import Candidate, fit_candidate
+from goalmaze.experiments.retarget.side_effects import summarise_behaviour
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.context import FitContext
@@ -22,9 +23,11 @@ from goalmaze.probes.edits.cell_table import CellTable
 from goalmaze.probes.edits.composition import Found, edits_of
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern, spread
-from goalmaze.probes.information import uses_only_cells
+from goalmaze.probes.steering.gated_pattern import GatedPattern
+from goalmaze.probes.steering.pointwise_network import PointwisePattern
 
 READ_MAZES = 200
+"""The read score is computed on at most so many mazes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,51 +35,50 @@ class Entry:
     """One method at one site.
 
     Attributes:
-        site: where.
-        method: which.
-        fair: whether it knows cells at most.
-        read: how often it reads the goal's cell: the cell at which writing the goal would change least, or, for what is
-            added whatever stands there, at which what would be added fits best.
+        site: the site.
+        method: the steering method.
+        is_oracle: whether its edits use more than two cells a maze.
+        read: how often it reads the goal's cell, see `read_score`.
         steer: how often the agent reaches the target first under its edit.
-        clear: the same where the goal is off the way.
-        unedited: of the agent without an edit.
-        noise: under noise of the edit's norm.
-        capability: share of mazes in which it reaches its own goal under the edit that names that goal.
-        before: the same without an edit.
+        steer_off_path: the same where the goal lies on no shortest path to the target.
+        unedited: the same as `steer`, without an edit.
+        noise: the same under noise of the edit's norm.
+        capability: rate of mazes in which the agent reaches its goal under the edit with that goal as target.
+        capability_before: the same without an edit.
     """
 
     site: str
     method: str
-    fair: bool
+    is_oracle: bool
     read: Rate
     steer: Rate
-    clear: Rate
+    steer_off_path: Rate
     unedited: Rate
     noise: Rate
     capability: float
-    before: float
+    capability_before: float
 
     @property
     def steers(self) -> bool:
-        """Whether the steering's interval lies above that of the unedited agent and of noise."""
+        """Whether the interval of `steer` lies above those of the unedited agent and of noise."""
         return self.steer.low > max(self.unedited.high, self.noise.high)
 
     @property
     def capability_change(self) -> float:
-        """How much more often it reaches its own goal."""
-        return self.capability - self.before
+        """The change of the rate at which it reaches its goal."""
+        return self.capability - self.capability_before
 
     def json(self) -> dict[str, Any]:
         """Return the entry as plain data."""
         return {
             "site": self.site,
             "method": self.method,
-            "upper_bound": not self.fair,
+            "oracle": self.is_oracle,
             "read": number(self.read.value),
             "read_interval": interval(self.read),
             "steer": number(self.steer.value),
             "steer_interval": interval(self.steer),
-            "steer_off_path": number(self.clear.value),
+            "steer_off_path": number(self.steer_off_path.value),
             "unedited": number(self.unedited.value),
             "noise": number(self.noise.value),
             "capability_change": number(self.capability_change),
@@ -85,75 +87,83 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ledger:
-    """All entries, and the mark of the moved cue."""
+class Ledger(Result):
+    """All entries, and the rate of targets reached with the cue physically moved as their reference."""
 
     entries: tuple[Entry, ...]
-    mark: Rate
+    reference: Rate
 
     def json(self) -> dict[str, Any]:
         """Return the ledger as plain data."""
-        return {"moved_cue": number(self.mark.value), "ledger": [entry.json() for entry in self.entries]}
+        return {"moved_cue": number(self.reference.value), "ledger": [entry.json() for entry in self.entries]}
 
-    def text(self) -> str:
-        """Return the ledger as a table."""
+    def blocks(self) -> list[str | Table]:
+        """Return the ledger as a table, and its two references."""
         rows = [
             [
                 f"{one.site} {one.method}",
                 one.read if one.read.levels else "-",
                 one.steer,
-                f"{one.clear.value:.2f}",
+                f"{one.steer_off_path.value:.2f}",
                 f"{one.noise.value:.2f}",
                 f"{one.capability_change:+.3f}",
                 "steers" if one.steers else "reading without control",
             ]
             for one in self.entries
         ]
-        headers = ["site, method", "reads the goal", "steers", "goal off the way", "noise", "capability", ""]
-        return f"{table(headers, rows)}\ncue physically moved: {self.mark}; unedited: {self.entries[0].unedited}"
+        headers = ["site, method", "reads the goal", "steers", "steers off path", "noise", "capability change", ""]
+        return [
+            Table(headers, rows),
+            f"cue physically moved: {self.reference}; unedited: {self.entries[0].unedited}",
+        ]
 
 
-def keep_ledger(
+def ledger(
     context: FitContext, task: RetargetingTask, pairs: Sequence[tuple[str, str]], strength: float = 1.0
 ) -> Ledger:
-    """Return an entry for every site and method.
+    """Fit every pair of site and method and evaluate its reading, its steering and its cost.
 
     Args:
-        workshop: mazes to find edits on.
-        errand: others, that judge.
-        pairs: sites and names of steering methods, such as `suited` gives.
-        strength: of the edits.
+        context: the policy and the mazes that edits are fitted on.
+        task: held-out evaluation mazes.
+        pairs: sites and names of steering methods, such as `compatible_pairs` gives.
+        strength: factor on every edit.
     """
     policy = context.policy
-    unedited = task.run(policy).everywhere.other
-    mark = task.cue_moved().run(policy).everywhere.other
-    home = task.stay()
-    before = conduct(home.play(policy), home.levels, home.goals).arrived
+    unedited = task.evaluate(policy).overall.other
+    reference = task.with_cue_moved().evaluate(policy).overall.other
+    to_goal = task.with_goals_as_targets()
+    before = summarise_behaviour(to_goal.rollout(policy), to_goal.levels, to_goal.goals).arrived
     entries = []
     for site, method in tqdm(pairs, desc="ledger", unit="entry", disable=None):
-        one = find_candidate(context, site, method, strength)
-        arrivals, noise = task.run(policy, one.edits(task)), task.run(policy, task.noise(one.found, strength))
-        after = conduct(home.play(policy, one.edits(home)), home.levels, home.goals).arrived
+        one = fit_candidate(context, site, method, strength)
+        steered = task.evaluate(policy, one.edits(task))
+        noise = task.evaluate(policy, one.noise_edits(task)).overall.other
+        after = summarise_behaviour(to_goal.rollout(policy, one.edits(to_goal)), to_goal.levels, to_goal.goals).arrived
+        read = read_score(context, task, one)
         entries.append(
             Entry(
                 site,
                 method,
-                uses_only_cells(one.found.uses),
-                read_score(context, task, one),
-                arrivals.everywhere.other,
-                arrivals.off_path.other,
-                unedited,
-                noise.everywhere.other,
-                after,
-                before,
+                is_oracle=one.is_oracle,
+                read=read,
+                steer=steered.overall.other,
+                steer_off_path=steered.off_path.other,
+                unedited=unedited,
+                noise=noise,
+                capability=after,
+                capability_before=before,
             )
         )
-    return Ledger(tuple(entries), mark)
+    return Ledger(tuple(entries), reference)
 
 
 def read_score(context: FitContext, task: RetargetingTask, one: Candidate) -> Rate:
-    """Return how often a method reads the goal's cell (see `cell_scores`); of no mazes where it reads nothing."""
-    first = task.first(READ_MAZES)
+    """Return how often a candidate reads the goal's cell: the free cell with the highest of its `cell_scores`.
+
+    The rate is over no mazes where all cells score the same, so that nothing is read.
+    """
+    first = task.take_first(READ_MAZES)
     sides = first.levels.height, first.levels.width
     scores = cell_scores(one, context.read(first.levels, one.site), sides)
     if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
@@ -163,34 +173,39 @@ def read_score(context: FitContext, task: RetargetingTask, one: Candidate) -> Ra
     return rate(int((read == first.goals).sum()), len(read))
 
 
-def cell_scores(one: Candidate, held: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Return float32 [B, H*W], how much activations [B, ...] look to a method as if the goal were on each cell.
+def cell_scores(one: Candidate, activation: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Return float32 [B, H*W], how much each activation looks to a candidate as if the goal were on each cell.
 
-    What adds the same whatever stands there fits best where it explains most of the squared activation; what sets
-    values has least to change where they are set already. All the same where a method has no cell in view.
+    An edit that adds a fixed tensor scores the squared error that the tensor explains. An edit that sets values scores
+    minus the norm of its change: it changes least where the values are set already.
 
     Args:
-        one: what was found by the method.
-        held: what the site holds.
+        one: the candidate.
+        activation: float32 [B, ...], the site's activation on B mazes.
         sides: H and W of the mazes.
     """
-    batch, cells = len(held), sides[0] * sides[1]
-    centred = held - held.mean(dim=0)
+    batch, cells = len(activation), sides[0] * sides[1]
+    centred = activation - activation.mean(dim=0)
     scores = torch.empty(batch, cells)
     for cell in range(cells):
-        written = _written(one.found, cell, sides)
-        if written is not None:
-            scores[:, cell] = (centred * written).flatten(1).sum(dim=1) - 0.5 * written.square().sum()
+        added = _added(one.fitted_edit, cell, sides)
+        if added is not None:
+            # |x|^2 - |x - a|^2 = 2 (x.a - |a|^2 / 2)
+            scores[:, cell] = (centred * added).flatten(1).sum(dim=1) - 0.5 * added.square().sum()
         else:
-            there, nowhere = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
-            edit = edits_of(one.found, GoalMove(nowhere, there, *sides))[0]
-            scores[:, cell] = -(edit(held, np.arange(batch)) - held).flatten(1).norm(dim=1)
+            target, no_goal = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
+            edit = edits_of(one.fitted_edit, GoalMove(no_goal, target, *sides))[0]
+            change = edit(activation, np.arange(batch)) - activation
+            scores[:, cell] = -change.flatten(1).norm(dim=1)
     return scores
 
 
-def _written(found: Found, cell: int, sides: tuple[int, int]) -> Tensor | None:
-    """Return float32 [...], what is added at one level for a goal on a cell; None where that hangs on what stands."""
-    if isinstance(found, CellTable):
-        return found.arriving[cell]
-    pattern = found if isinstance(found, GoalPattern) else getattr(found, "pattern", None)
-    return None if pattern is None else spread(pattern.arriving, np.array([cell], np.int32), *sides)[0]
+def _added(fitted_edit: Found, cell: int, sides: tuple[int, int]) -> Tensor | None:
+    """Return float32 [...], what is added for a goal on a cell whatever the activation; None where there is no such."""
+    if isinstance(fitted_edit, CellTable):
+        return fitted_edit.arriving[cell]
+    if isinstance(fitted_edit, GatedPattern | PointwisePattern):
+        fitted_edit = fitted_edit.pattern
+    if isinstance(fitted_edit, GoalPattern):
+        return spread(fitted_edit.arriving, np.array([cell], np.int32), *sides)[0]
+    return None

@@ -1,4 +1,4 @@
-"""The ledger drawn: reading against steering, and steering over depth."""
+"""Figures of the ledger: reading against steering, and steering over depth."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from goalmaze.experiments.retarget.ledger import Entry, Ledger
 
 COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a3c")
 SHAPES = ("o", "s", "^")
-MARK = "#009e73"
+REFERENCE = "#009e73"
 COLUMNS = 4
 """Panels in a row."""
 
 READS_NOTHING = -0.1
-APART = 0.03
-"""Between the points of two methods at one site, in sites."""
+"""Where a method that reads nothing is drawn on the axis of read scores."""
+
+OFFSET = 0.03
+"""Distance between the points of two methods at one site, in sites."""
 
 
 def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
@@ -32,14 +34,14 @@ def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
 
 
 def scatter(ledger: Ledger) -> Figure:
-    """Return read score against steer score, a panel for every site; what steers nowhere is hollow."""
-    sites, styles = _of(ledger, "site"), method_styles(_of(ledger, "method"))
+    """Return read score against steer score, a panel for every site; methods that do not steer are hollow."""
+    sites, styles = _sites(ledger), _method_styles(ledger)
     columns = min(COLUMNS, len(sites))
     rows = -(-len(sites) // columns)
     figure = Figure(figsize=(3.0 * columns + 2.6, 3.5 * rows + 0.9))
     width, height = figure.get_size_inches()
     figure.subplots_adjust(0.75 / width, 0.6 / height, 1 - 2.45 / width, 1 - 0.95 / height, 0.1, 0.3)
-    _titled(figure, "Read beside steer: what reads the goal need not move it")
+    _titled(figure, "Reading beside steering: a method that reads the goal need not move it")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for panel, site in itertools.zip_longest(panels, sites):
         panel.set_visible(site is not None)
@@ -49,14 +51,14 @@ def scatter(ledger: Ledger) -> Figure:
     figure.text(
         (0.75 + (width - 3.2) / 2) / width,
         0.1 / height,
-        "reads the goal's cell (share of mazes)",
+        "reads the goal's cell (rate of mazes)",
         ha="center",
         fontsize=10,
     )
     handles: list[Any] = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
     hollow: dict[str, Any] = {"marker": "o", "color": "black", "markerfacecolor": "white"}
-    handles.append(Line2D([], [], linestyle="", label="hollow: steers nowhere", **hollow))
-    handles.append(Line2D([], [], color=MARK, label="cue physically moved"))
+    handles.append(Line2D([], [], linestyle="", label="hollow: does not steer", **hollow))
+    handles.append(Line2D([], [], color=REFERENCE, label="cue physically moved"))
     handles.append(Line2D([], [], color=GREY, linewidth=6, alpha=0.4, label="unedited, 95 %"))
     _legend(figure, handles)
     return figure
@@ -64,7 +66,7 @@ def scatter(ledger: Ledger) -> Figure:
 
 def depth_profile(ledger: Ledger) -> Figure:
     """Return how well each method steers at each site, in order of depth, beside the moved cue."""
-    sites, styles = _of(ledger, "site"), method_styles(_of(ledger, "method"))
+    sites, styles = _sites(ledger), _method_styles(ledger)
     steering = [name for name in styles if any(one.steers for one in ledger.entries if one.method == name)]
     figure = Figure(figsize=(10.8, 5.8))
     figure.subplots_adjust(0.08, 0.12, 0.73, 0.86)
@@ -77,19 +79,21 @@ def depth_profile(ledger: Ledger) -> Figure:
         if method not in steering:
             axes.plot(places, values, color=GREY, linewidth=0.8, zorder=1)
             continue
-        shift = APART * (steering.index(method) - (len(steering) - 1) / 2)
+        shift = OFFSET * (steering.index(method) - (len(steering) - 1) / 2)
         shifted = [place + shift for place in places]
-        axes.errorbar(shifted, values, _reach(list(own.values())), linewidth=1.2, elinewidth=0.7, label=method, **style)
-    axes.axhline(ledger.mark.value, color=MARK, linewidth=1.5, label="cue physically moved")
+        axes.errorbar(
+            shifted, values, _error_bars(list(own.values())), linewidth=1.2, elinewidth=0.7, label=method, **style
+        )
+    axes.axhline(ledger.reference.value, color=REFERENCE, linewidth=1.5, label="cue physically moved")
     axes.axhline(ledger.entries[0].unedited.value, color="black", linestyle="--", linewidth=1, label="unedited")
     handles = axes.get_legend_handles_labels()[0]
-    nowhere = [name for name in styles if name not in steering]
-    if nowhere:
-        told = textwrap.fill("steer nowhere: " + ", ".join(nowhere), 28, break_on_hyphens=False)
-        handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=told))
+    others = [name for name in styles if name not in steering]
+    if others:
+        label = textwrap.fill("do not steer: " + ", ".join(others), 28, break_on_hyphens=False)
+        handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=label))
     axes.set_xticks(range(len(sites)), sites)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel("share of mazes, target reached first")
+    axes.set_ylabel("rate of mazes, target reached first")
     axes.set_xlabel("site, in order of depth; bars: 95 % over mazes")
     _legend(figure, handles)
     bare(axes)
@@ -97,7 +101,7 @@ def depth_profile(ledger: Ledger) -> Figure:
 
 
 def method_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return a colour and a marker for every name: no two have both in common, as long as there are enough."""
+    """Return a colour and a marker for every name; with up to 21 names no two have both in common."""
     pairs = itertools.cycle([(colour, shape) for shape in SHAPES for colour in COLOURS])
     return {name: {"color": colour, "marker": shape} for name, (colour, shape) in zip(names, pairs, strict=False)}
 
@@ -105,14 +109,14 @@ def method_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, dict[str, Any]]) -> None:
     none = ledger.entries[0].unedited
     axes.axhspan(none.low, none.high, color=GREY, alpha=0.25, linewidth=0)
-    axes.axhline(ledger.mark.value, color=MARK, linewidth=1.5)
+    axes.axhline(ledger.reference.value, color=REFERENCE, linewidth=1.5)
     for one in ledger.entries:
         if one.site == site:
             style = styles[one.method]
             face = style["color"] if one.steers else "white"
             read = one.read.value if one.read.levels else READS_NOTHING
             axes.errorbar(
-                read, one.steer.value, _reach([one]), markersize=8, elinewidth=0.8, markerfacecolor=face, **style
+                read, one.steer.value, _error_bars([one]), markersize=8, elinewidth=0.8, markerfacecolor=face, **style
             )
     axes.set_title(site, fontsize=11, loc="left")
     axes.set_xlim(-0.17, 1.07)
@@ -121,12 +125,16 @@ def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, dict[str, An
     bare(axes)
 
 
-def _of(ledger: Ledger, name: str) -> list[str]:
-    return list(dict.fromkeys(getattr(one, name) for one in ledger.entries))
+def _sites(ledger: Ledger) -> list[str]:
+    return list(dict.fromkeys(one.site for one in ledger.entries))
 
 
-def _reach(entries: Sequence[Entry]) -> list[list[float]]:
-    """Return how far the intervals of steering reach below and above."""
+def _method_styles(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    return method_styles(list(dict.fromkeys(one.method for one in ledger.entries)))
+
+
+def _error_bars(entries: Sequence[Entry]) -> list[list[float]]:
+    """Return how far the intervals of steering extend below and above the rates."""
     rates = [one.steer for one in entries]
     return [[one.value - one.low for one in rates], [one.high - one.value for one in rates]]
 

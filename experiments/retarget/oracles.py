@@ -1,4 +1,4 @@
-"""Upper bounds: edits that know the maze. What they reach beyond the others is not had by retargeting."""
+"""Oracles: edits that use the whole maze. They bound what an edit at a site can reach and are listed separately."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from goalmaze.probes.edits.patches import patch_from
 
 
 def moved_level_patch(policy: NetworkPolicy, task: RetargetingTask, site: str) -> Edit:
-    """Return the patch of what the site holds, before the first step, in the level with goal and cue moved."""
-    return patch_from(policy, task.seen_moved(), site)
+    """Return the patch of the site's activation, before the first step, in the levels with goal and cue moved."""
+    return patch_from(policy, task.levels_with_goal_moved(), site)
 
 
 def maze_gradient(policy: NetworkPolicy, task: RetargetingTask, site: str) -> Edit:
-    """Return an activation optimised for each of the errand's mazes by itself."""
+    """Return an edit that adds, for each maze, an activation optimised for that maze."""
     return optimised_edit(policy, task.levels, task.targets, site, seed=task.seed)
 
 
-UPPER_BOUNDS: dict[str, Callable[[NetworkPolicy, RetargetingTask, str], Edit]] = {
+ORACLES: dict[str, Callable[[NetworkPolicy, RetargetingTask, str], Edit]] = {
     "moved-level-patch": moved_level_patch,
     "maze-gradient": maze_gradient,
 }

@@ -1,7 +1,7 @@
-"""The search without choosing by eye: site, channels, method and strength by successive halving (Jamieson, 2016).
+"""Search for an edit: site, channels, method and strength by successive halving (Jamieson & Talwalkar, 2016).
 
-In each round the candidates left are judged on twice as many mazes and the better part stays; what learns is let in
-late, at the sites that are left. All on mazes to fit on: those that judge have no say.
+In each round the remaining candidates are scored on twice as many mazes and the better part stays. Methods that are
+trained take part late, at the sites that remain. All mazes are fitting mazes; the evaluation mazes are not used.
 """
 
 from __future__ import annotations
@@ -15,32 +15,40 @@ import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.experiments.common.tables import number, table
-from goalmaze.experiments.retarget.candidates import Candidate, find_candidate, narrowed, suited
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.retarget.candidates import (
+    Candidate,
+    compatible_pairs,
+    fit_candidate,
+    with_largest_channels,
+)
 from goalmaze.experiments.retarget.path_probability import path_chances
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 
 CLOSED_FORM = ("mean-pattern", "aligned-vector", "minimal-edit", "erase-and-write")
-LEARNED = (
+TRAINED = (
     *("expert-pattern", "gated-pattern", "learned-pattern", "gated-deep"),
     *("pointwise-network", "alignment-search", "sparse-features", "cell-table"),
 )
-USUALLY_LEARNED = ("expert-pattern", "gated-pattern")
+USUAL_TRAINED = ("expert-pattern", "gated-pattern")
 STRENGTHS = (0.75, 1.0, 1.5)
-CHANNEL_SHARES = (1.0, 0.5, 0.25)
-FEWEST, MOST = 24, 256
+CHANNEL_FRACTIONS = (0.5, 0.25)
+"""Patterns are tried on all channels and on these fractions of them."""
+
+FIRST_MAZES, LAST_MAZES = 24, 256
 """Mazes in the first and in the last round."""
 
 FINALISTS = 6
-"""Candidates at which the halving ends."""
+"""The halving ends at so many candidates."""
 
-SITES_LEFT = 2
-"""At how many of the best sites what learns is tried."""
+TRAINED_SITES = 2
+"""Trained methods are tried at so many of the best sites."""
 
-FIRST_EFFORT, FULL_EFFORT = 0.15, 0.5
-"""Shares of its usual updates after which what learns is first judged, and those given to the best two of it."""
+SHORT_EFFORT, FULL_EFFORT = 0.15, 0.5
+"""Fractions of its usual updates: before a trained method is first scored, and for the best two of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +56,11 @@ class Round:
     """One round of the search.
 
     Attributes:
-        candidates: how many took part.
-        mazes: on how many each was judged.
-        seconds: what finding and judging them cost.
+        candidates: the number of candidates.
+        mazes: the number of mazes each was scored on.
+        seconds: wall-clock time of fitting and scoring them.
         best: the best of them in a few words.
-        score: of the best.
+        score: the score of the best.
     """
 
     candidates: int
@@ -63,12 +71,12 @@ class Round:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Search:
-    """What was found and what it cost.
+class Search(Result):
+    """The best candidate and the cost of the search.
 
     Attributes:
-        chosen: the winner.
-        rounds: of the search.
+        chosen: the best candidate of the last round.
+        rounds: all rounds.
     """
 
     chosen: Candidate
@@ -76,7 +84,7 @@ class Search:
 
     @property
     def seconds(self) -> float:
-        """What it all cost, on the wall clock."""
+        """Wall-clock time of all rounds."""
         return sum(one.seconds for one in self.rounds)
 
     def json(self) -> dict[str, Any]:
@@ -84,107 +92,113 @@ class Search:
         rounds = [dataclasses.asdict(one) | {"score": number(one.score)} for one in self.rounds]
         return {"chosen": self.chosen.json(), "seconds": round(self.seconds, 1), "rounds": rounds}
 
-    def text(self) -> str:
-        """Return the rounds as a table, and the winner."""
+    def blocks(self) -> list[str | Table]:
+        """Return the rounds as a table, and the chosen candidate."""
         rows = [[one.candidates, one.mazes, f"{one.seconds:.0f}", f"{one.score:.3f}", one.best] for one in self.rounds]
-        headers = ["candidates", "mazes", "seconds", "score", "best"]
-        return f"{table(headers, rows)}\nchosen in {self.seconds:.0f} s: {self.chosen.text()}"
+        return [
+            Table(["candidates", "mazes", "seconds", "score", "best"], rows),
+            f"chosen in {self.seconds:.0f} s: {self.chosen.text()}",
+        ]
 
 
 def search(
-    context: FitContext, rehearsal: RetargetingTask, sites: Sequence[str] = (), methods: Sequence[str] = ()
+    context: FitContext, selection: RetargetingTask, sites: Sequence[str] = (), methods: Sequence[str] = ()
 ) -> Search:
-    """Return the edit that does best on a rehearsal, and what the search cost.
+    """Return the edit that does best on the selection mazes, and what the search cost.
 
     Args:
-        workshop: mazes to find edits on.
-        rehearsal: others, to compare them on.
+        context: the policy and the mazes that edits are fitted on.
+        selection: other fitting mazes, on which candidates are compared.
         sites: those to try; all where not given.
-        methods: those to try; those in closed form and the learned ones where not given.
+        methods: those to try; those in closed form and `USUAL_TRAINED` where not given.
 
     Raises:
         GoalmazeError: there is no such site or method, or they do not go together.
     """
-    policy = context.policy
-    pairs = suited(policy.network, sites, methods, (*CLOSED_FORM, *USUALLY_LEARNED), everywhere=True)
-    learned = [pair for pair in pairs if pair[1] in LEARNED]
-    log = _Log(policy, rehearsal)
-    mazes, field = FEWEST, _first(context, [pair for pair in pairs if pair not in learned])
-    if field:
-        field = log.judged(mazes, field)
-    while len(field) > FINALISTS:
+    pairs = compatible_pairs(context.policy.network, sites, methods, (*CLOSED_FORM, *USUAL_TRAINED), every_site=True)
+    trained = [pair for pair in pairs if pair[1] in TRAINED]
+    rounds = _Rounds(context.policy, selection)
+    mazes, candidates = FIRST_MAZES, _variants(context, [pair for pair in pairs if pair not in trained])
+    if candidates:
+        candidates = rounds.ranked(mazes, candidates)
+    while len(candidates) > FINALISTS:
         mazes *= 2
-        field = log.judged(mazes, field[: max(FINALISTS, len(field) // 3)])
-    if learned:
-        places = _promising(field, learned)
-        brief = dataclasses.replace(context, effort=context.effort * FIRST_EFFORT)
-        pupils = log.judged(mazes, _found(brief, [pair for pair in learned if pair[0] in places]))[:2]
-        longer = dataclasses.replace(context, effort=context.effort * FULL_EFFORT)
-        field = field[:2] + [find_candidate(longer, one.site, one.method) for one in pupils]
-    field = log.judged(MOST, field, sampled=True)
-    return Search(field[0], tuple(log.rounds))
-
-
-def _promising(field: Sequence[Candidate], learned: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the sites at which to try what learns: the best of those left, all where none is left."""
-    possible = {site for site, _ in learned}
-    return [one for one in dict.fromkeys(one.site for one in field) if one in possible][:SITES_LEFT] or list(possible)
-
-
-class _Log:
-    """Judges candidates on a rehearsal and keeps account of time, finding them included."""
-
-    def __init__(self, policy: NetworkPolicy, rehearsal: RetargetingTask) -> None:
-        self._policy, self._rehearsal = policy, rehearsal
-        self._begun = time.perf_counter()
-        self.rounds: list[Round] = []
-
-    def judged(self, mazes: int, field: Sequence[Candidate], sampled: bool = False) -> list[Candidate]:
-        """Return candidates, best first, after a round on the first mazes of the rehearsal.
-
-        Args:
-            mazes: how many.
-            field: the candidates.
-            sampled: judge by episodes; otherwise by the chance of the shortest way.
-        """
-        task = self._rehearsal.first(mazes)
-        watched = tqdm(field, desc=f"round {len(self.rounds) + 1}", unit="edit", disable=None)
-        scores = [score(self._policy, task, one, sampled) for one in watched]
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        now = time.perf_counter()
-        best = field[order[0]].text()
-        self.rounds.append(Round(len(field), len(task.levels), now - self._begun, best, scores[order[0]]))
-        self._begun = now
-        return [field[i] for i in order]
+        candidates = rounds.ranked(mazes, candidates[: max(FINALISTS, len(candidates) // 3)])
+    if trained:
+        best_sites = _best_sites(candidates, trained)
+        short = dataclasses.replace(context, effort=context.effort * SHORT_EFFORT)
+        tried = [fit_candidate(short, site, method) for site, method in trained if site in best_sites]
+        best_trained = rounds.ranked(mazes, tried)[:2]
+        full = dataclasses.replace(context, effort=context.effort * FULL_EFFORT)
+        candidates = candidates[:2] + [fit_candidate(full, one.site, one.method) for one in best_trained]
+    candidates = rounds.ranked(LAST_MAZES, candidates, sampled=True)
+    return Search(candidates[0], tuple(rounds.done))
 
 
 def score(policy: NetworkPolicy, task: RetargetingTask, one: Candidate, sampled: bool = False) -> float:
-    """Return how well an edit steers on an errand: the mean chance of the shortest way, or of reaching the target.
+    """Return how well a candidate steers on a task: the mean path probability, or the rate of targets reached.
 
-    The first has no luck in it and costs a fraction of an episode; an agent with a memory is judged by episodes.
+    Args:
+        policy: the agent.
+        task: the mazes.
+        one: the candidate.
+        sampled: use sampled episodes. Path probability has no sampling noise and costs a fraction of an episode; an
+            agent with a memory has none, so it is always scored by episodes.
     """
     edits = one.edits(task)
     if not sampled:
-        found = path_chances(policy, task.levels, task.goals, task.targets, edits)
-        clear = found[task.off_path]
-        if not np.isnan(clear).any() and len(clear):
-            return float(clear.mean())
-    return task.run(policy, edits).everywhere.other.value
+        path = path_chances(policy, task.levels, task.goals, task.targets, edits)[task.off_path]
+        if len(path) and not np.isnan(path).any():
+            return float(path.mean())
+    return task.evaluate(policy, edits).overall.other.value
 
 
-def _first(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
-    """Return what methods find at sites, patterns also on fewer channels, each at several strengths."""
-    field = []
-    for one in _found(context, pairs):
-        variants = [one]
-        if isinstance(one.found, GoalPattern):
-            width = len(one.found.arriving)
-            for share in CHANNEL_SHARES[1:]:
-                pattern, channels = narrowed(one.found, max(1, round(share * width)))
-                variants.append(dataclasses.replace(one, found=pattern, channels=channels))
-        field += [dataclasses.replace(variant, strength=s) for variant in variants for s in STRENGTHS]
-    return field
+class _Rounds:
+    """Scores candidates on the first selection mazes and records each round.
+
+    The time of a round begins at the end of the one before, so it includes fitting.
+    """
+
+    def __init__(self, policy: NetworkPolicy, selection: RetargetingTask) -> None:
+        self._policy, self._selection = policy, selection
+        self._start = time.perf_counter()
+        self.done: list[Round] = []
+
+    def ranked(self, mazes: int, candidates: Sequence[Candidate], sampled: bool = False) -> list[Candidate]:
+        """Return candidates, best first, after a round.
+
+        Args:
+            mazes: the number of mazes.
+            candidates: those that take part.
+            sampled: score by sampled episodes.
+        """
+        task = self._selection.take_first(mazes)
+        progress = tqdm(candidates, desc=f"round {len(self.done) + 1}", unit="edit", disable=None)
+        scores = [score(self._policy, task, one, sampled) for one in progress]
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        now = time.perf_counter()
+        best = candidates[order[0]].text()
+        self.done.append(Round(len(candidates), len(task.levels), now - self._start, best, scores[order[0]]))
+        self._start = now
+        return [candidates[i] for i in order]
 
 
-def _found(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
-    return [find_candidate(context, site, method) for site, method in pairs]
+def _best_sites(candidates: Sequence[Candidate], trained: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the best sites at which a trained method can be tried; all of them where no candidates remain."""
+    possible = {site for site, _ in trained}
+    ranked = [site for site in dict.fromkeys(one.site for one in candidates) if site in possible]
+    return ranked[:TRAINED_SITES] or list(possible)
+
+
+def _variants(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
+    """Fit methods at sites and return each at several strengths, patterns also on fewer channels."""
+    candidates = []
+    for site, method in pairs:
+        fitted = fit_candidate(context, site, method)
+        variants = [fitted]
+        if isinstance(fitted.fitted_edit, GoalPattern):
+            width = len(fitted.fitted_edit.arriving)
+            counts = [max(1, round(fraction * width)) for fraction in CHANNEL_FRACTIONS]
+            variants += [with_largest_channels(fitted, count) for count in counts]
+        candidates += [dataclasses.replace(variant, strength=s) for variant in variants for s in STRENGTHS]
+    return candidates

@@ -1,4 +1,4 @@
-"""What an edit leaves alone: walls, the length of ways, an agent whose goal need not move, and the agent afterwards."""
+"""Side effects of an edit: bumps into walls, detours, and what changes where the target is the goal itself."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class BehaviourSummary:
     """How an agent moves.
 
     Attributes:
-        bumps: share of its steps, until it arrives, that end at a wall.
-        detour: steps taken over steps needed, the mean over mazes in which it arrived; NaN where it never did.
-        arrived: share of mazes.
+        bumps: fraction of its steps, until it arrives, that end at a wall.
+        detour: steps taken over steps needed, the mean over the mazes in which it arrived; NaN where it never did.
+        arrived: rate of mazes in which it arrived.
     """
 
     bumps: float
@@ -35,94 +35,105 @@ class BehaviourSummary:
     arrived: float
 
     def json(self) -> dict[str, float | None]:
-        """Return it as plain data."""
+        """Return the summary as plain data."""
         return {name: number(value) for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclasses.dataclass(frozen=True)
-class Effects:
-    """What an edit does besides, each beside the same of the unedited agent.
+class SideEffects:
+    """What an edit changes besides the goal, next to the same of the unedited agent.
 
     Attributes:
-        unedited: on its way to its own goal.
-        moved: the unedited agent that sees goal and cue at the target, on its way there.
-        edited: on its way to the target.
-        staying: edited with the goal itself as target, on its way to its goal.
-        same_moves: share of the unedited agent's steps, of mazes where the target is the goal, at which the edited
-            agent has the same likeliest move.
-        restored: whether the agent, the edit taken off, does again bit for bit what it did before.
+        unedited: the unedited agent on its path to the goal.
+        moved: the unedited agent on its path to the target, goal and cue physically moved there.
+        edited: the edited agent on its path to the target.
+        target_is_goal: the edited agent on its path to the goal, with the goal itself as target.
+        same_moves: fraction of the unedited agent's steps at which the edited agent, with the goal itself as target,
+            has the same likeliest action.
+        restored: whether the agent without the edit repeats its earlier behaviour bit for bit.
     """
 
     unedited: BehaviourSummary
     moved: BehaviourSummary
     edited: BehaviourSummary
-    staying: BehaviourSummary
+    target_is_goal: BehaviourSummary
     same_moves: float
     restored: bool
 
     @property
     def capability_change(self) -> float:
-        """How much more often it arrives at its own goal under an edit that names that goal as target."""
-        return self.staying.arrived - self.unedited.arrived
+        """The change of the rate at which it arrives at its goal, under an edit with that goal as target."""
+        return self.target_is_goal.arrived - self.unedited.arrived
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the side effects as plain data."""
         return {
             "unedited": self.unedited.json(),
             "moved_both": self.moved.json(),
             "edited": self.edited.json(),
-            "target_is_goal": self.staying.json()
+            "target_is_goal": self.target_is_goal.json()
             | {"same_moves": number(self.same_moves), "capability_change": number(self.capability_change)},
             "restored": self.restored,
         }
 
 
-def side_effects(policy: NetworkPolicy, task: RetargetingTask, found: Found, strength: float = 1.0) -> Effects:
-    """Return what an edit does besides steering, on the mazes of an errand."""
-    seed = task.seed
-    before = rollout(policy, task.levels, seed=seed)
-    moved = rollout(policy, task.seen_moved(), seed=seed)
-    home = task.stay()
-    edited = task.play(policy, task.edits(found, strength))
-    staying = home.play(policy, home.edits(found, strength))
-    after = rollout(policy, task.levels, seed=seed)
-    return Effects(
-        conduct(before, task.levels, task.goals),
-        conduct(moved, task.levels, task.targets),
-        conduct(edited, task.levels, task.targets),
-        conduct(staying, task.levels, task.goals),
-        _agreement(policy, home, before, home.edits(found, strength)),
+def side_effects(
+    policy: NetworkPolicy, task: RetargetingTask, fitted_edit: Found, strength: float = 1.0
+) -> SideEffects:
+    """Return what an edit changes besides the goal, on the mazes of a task."""
+    before = task.rollout(policy)
+    moved = rollout(policy, task.levels_with_goal_moved(), seed=task.seed)
+    edited = task.rollout(policy, task.edits(fitted_edit, strength))
+    to_goal = task.with_goals_as_targets()
+    goal_edits = to_goal.edits(fitted_edit, strength)
+    target_is_goal = to_goal.rollout(policy, goal_edits)
+    after = task.rollout(policy)
+    return SideEffects(
+        summarise_behaviour(before, task.levels, task.goals),
+        summarise_behaviour(moved, task.levels, task.targets),
+        summarise_behaviour(edited, task.levels, task.targets),
+        summarise_behaviour(target_is_goal, task.levels, task.goals),
+        _same_moves(policy, to_goal, before, goal_edits),
         identical(before, after),
     )
 
 
-def conduct(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> BehaviourSummary:
-    """Return how an agent moved on its way to the cells `ends` [B]."""
+def summarise_behaviour(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> BehaviourSummary:
+    """Return how an agent moved on its path to the cells `ends` int32 [B]."""
     arrival, needed = trajectory.first_visit(ends), pick(distances(levels, levels.start), ends)
     acted = (trajectory.actions >= 0) & (np.arange(len(trajectory.actions))[:, None] < arrival)
     stood = (trajectory.agent[1:] == trajectory.agent[:-1]) & acted
-    there = arrival < NEVER
-    detour = float((arrival[there] / np.maximum(needed[there], 1)).mean()) if there.any() else float("nan")
-    return BehaviourSummary(float(stood.sum() / acted.sum()), detour, float(there.mean()))
+    arrived = arrival < NEVER
+    # an agent that starts on its end needs no step
+    ratios = arrival[arrived] / np.maximum(needed[arrived], 1)
+    detour = float(ratios.mean()) if arrived.any() else float("nan")
+    return BehaviourSummary(float(stood.sum() / acted.sum()), detour, float(arrived.mean()))
 
 
 def identical(one: Trajectory, other: Trajectory) -> bool:
-    """Return whether two trajectories are the same, cells, actions and probabilities bit for bit."""
-    names = ("agent", "actions", "action_probabilities", "returns")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+    """Return whether two trajectories have the same cells, actions, probabilities and returns bit for bit."""
+    return all(
+        np.array_equal(a, b)
+        for a, b in (
+            (one.agent, other.agent),
+            (one.actions, other.actions),
+            (one.action_probabilities, other.action_probabilities),
+            (one.returns, other.returns),
+        )
+    )
 
 
-def _agreement(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajectory, edits: Sequence[Edit]) -> float:
-    """Return how often edited and unedited agent have the same likeliest move along a trajectory of an errand.
+def _same_moves(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajectory, edits: Sequence[Edit]) -> float:
+    """Return how often the edited and the unedited agent have the same likeliest action along a trajectory.
 
-    An agent with a memory is asked at the first step alone.
+    Of a recurrent network only the first steps are compared: its memory at later steps is not in the trajectory.
     """
     steps, rows = np.nonzero(trajectory.actions >= 0)
     if isinstance(policy.network, RecurrentNetwork):
         steps, rows = steps[steps == 0], rows[steps == 0]
-    put = task.levels.take(rows).started(trajectory.agent[steps, rows])
-    seen = observations_of(policy, put)
-    plain = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)
+    visited = task.levels.take(rows).started(trajectory.agent[steps, rows])
+    observations = observations_of(policy, visited)
+    plain = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
     with applied(policy, edits):
-        edited = policy.begin(task.levels).probabilities(rows, seen, put.start).argmax(axis=1)
+        edited = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
     return float((plain == edited).mean())

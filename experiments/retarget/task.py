@@ -1,48 +1,55 @@
-"""Errands: held-out mazes with a cell each to send the agent to. Every steering experiment is judged by them."""
+"""Retargeting tasks: held-out mazes with one target cell each. Every steering experiment is evaluated on them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.cells import Bools, Cells
-from goalmaze.envs.levels import EVALUATION, Family, LevelBatch
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
 from goalmaze.envs.solving import lies_on_shortest_path
+from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
-from goalmaze.probes.edits.base import Add, Edit, applied
+from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.composition import EqualNormNoise, Found, edits_of
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.targets import draw_targets
 
 
 @dataclasses.dataclass(frozen=True)
-class Arrivals:
-    """Which was reached first, target or goal.
+class TaskOutcomes:
+    """Whether the agent reached the target or the goal first.
 
     Attributes:
-        everywhere: on all mazes.
-        off_path: on the mazes where the goal does not lie on a shortest path to the target; entering it on the way
-            would end the episode.
+        overall: on all mazes.
+        off_path: on the mazes where the goal lies on no shortest path to the target. On the other mazes the agent
+            would enter the goal on its path, which ends the episode.
     """
 
-    everywhere: Outcomes
+    overall: Outcomes
     off_path: Outcomes
+
+    def json(self) -> dict[str, Any]:
+        """Return the outcomes as plain data."""
+        return _outcomes_json(self.overall) | {"off_path": _outcomes_json(self.off_path)}
 
 
 @dataclasses.dataclass(frozen=True)
 class RetargetingTask:
-    """Mazes in which an agent is to reach a target that nothing it sees marks.
+    """Mazes in which an agent is to reach a target that nothing in its observation marks.
 
     Attributes:
         levels: B mazes, the cue on the goal.
         targets: int32 [B], the cells to reach.
         off_path: bool [B], True where the goal lies on no shortest path to the target.
-        seed: of the sampled actions; every condition is judged with equal luck.
+        seed: of the sampled actions; all conditions are evaluated with the same random numbers.
     """
 
     levels: LevelBatch
@@ -60,67 +67,95 @@ class RetargetingTask:
         """int32 [B], the cells of the goal."""
         return self.levels.cells(self.family.goal)
 
-    def edit(self, pattern: GoalPattern, strength: float = 1.0) -> Add:
-        """Return the edit that moves the goal to the targets; it is told two cells a maze and nothing else."""
-        return pattern.edit(GoalMove.on(self.levels, self.targets), strength)
+    def edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
+        """Return the edits, one a site, that move the goal to the targets."""
+        return edits_of(fitted_edit, GoalMove.on(self.levels, self.targets), strength)
 
-    def edits(self, found: Found, strength: float = 1.0) -> list[Edit]:
-        """Return the edits that move the goal to the targets, at all sites at which something was found."""
-        return edits_of(found, GoalMove.on(self.levels, self.targets), strength)
+    def noise_edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
+        """Return a control: noise that changes each maze's activations by the same norm as the edits."""
+        return [EqualNormNoise(edit, len(self.levels), self.seed) for edit in self.edits(fitted_edit, strength)]
 
-    def noise(self, found: Found, strength: float = 1.0) -> list[Edit]:
-        """Return the control of these edits: noise that changes each maze's activations by as much."""
-        return [EqualNormNoise(edit, len(self.levels), self.seed) for edit in self.edits(found, strength)]
+    def mismatched_edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
+        """Return a control: for each maze the edits of the next maze, whose goal and target are other cells."""
+        move = GoalMove(np.roll(self.goals, -1), np.roll(self.targets, -1), self.levels.height, self.levels.width)
+        return edits_of(fitted_edit, move, strength)
 
-    def edits_of_another(self, found: Found, strength: float = 1.0) -> list[Edit]:
-        """Return for each maze the edits that belong to the next one: the control of the right cells."""
-        goals, targets = np.roll(self.goals, -1), np.roll(self.targets, -1)
-        return edits_of(found, GoalMove(goals, targets, self.levels.height, self.levels.width), strength)
-
-    def cue_moved(self) -> RetargetingTask:
-        """Return the errand with the cue physically on the target: the mark that editing is compared with."""
+    def with_cue_moved(self) -> RetargetingTask:
+        """Return the task with the cue physically on the target: the reference that edits are compared with."""
         return dataclasses.replace(self, levels=self.levels.moved(self.family.cue, self.targets))
 
-    def seen_moved(self) -> LevelBatch:
+    def levels_with_goal_moved(self) -> LevelBatch:
         """Return the levels with goal and cue both physically on the target."""
-        return self.cue_moved().levels.moved(self.family.goal, self.targets)
+        return self.levels.with_goal_and_cue_at(self.targets)
 
-    def first(self, mazes: int) -> RetargetingTask:
-        """Return the errand on its first mazes alone."""
+    def take_first(self, mazes: int) -> RetargetingTask:
+        """Return the task on its first `mazes` mazes, or on all where it has fewer."""
         rows = np.arange(min(mazes, len(self.levels)))
         return dataclasses.replace(
             self, levels=self.levels.take(rows), targets=self.targets[rows], off_path=self.off_path[rows]
         )
 
-    def towards(self, levels: LevelBatch, targets: Cells) -> RetargetingTask:
-        """Return the errand on other levels [B] with targets [B] of one's own."""
-        goal_in_way = lies_on_shortest_path(levels, levels.start, targets, levels.cells(self.family.goal))
-        return dataclasses.replace(self, levels=levels, targets=targets, off_path=~goal_in_way)
+    def with_targets(self, levels: LevelBatch, targets: Cells) -> RetargetingTask:
+        """Return a task with the same seed on other levels [B] and targets int32 [B]."""
+        on_path = lies_on_shortest_path(levels, levels.start, targets, levels.cells(self.family.goal))
+        return dataclasses.replace(self, levels=levels, targets=targets, off_path=~on_path)
 
-    def stay(self) -> RetargetingTask:
-        """Return the errand whose target is the goal itself: what an edit does where nothing is to change."""
+    def with_goals_as_targets(self) -> RetargetingTask:
+        """Return the task whose target is the goal itself, so that an edit should change nothing."""
         return dataclasses.replace(self, targets=self.goals, off_path=np.zeros(len(self.levels), np.bool_))
 
-    def play(self, policy: NetworkPolicy, edits: Sequence[Edit] = (), *, whole: bool = True) -> Trajectory:
-        """Return what the agent does under the edits: in whole episodes, or until it reaches the target."""
+    def rollout(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Trajectory:
+        """Return whole episodes of the agent under the edits."""
         with applied(policy, edits):
-            return rollout(policy, self.levels, seed=self.seed, until=None if whole else self.targets)
+            return rollout(policy, self.levels, seed=self.seed)
 
-    def run(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Arrivals:
-        """Return where the agent arrives first under the edits."""
-        trajectory = self.play(policy, edits, whole=False)
+    def evaluate(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> TaskOutcomes:
+        """Return whether the agent reaches the target or the goal first under the edits."""
+        with applied(policy, edits):
+            trajectory = rollout(policy, self.levels, seed=self.seed, until=self.targets)
         to_goal, to_target = trajectory.first_visit(self.goals), trajectory.first_visit(self.targets)
-        return Arrivals(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
+        return TaskOutcomes(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
 
 
 def draw_retargeting_task(family: Family, levels: int, seed: int, split: str = EVALUATION) -> RetargetingTask:
-    """Return an errand on the first `levels` mazes of a seed and split, with a random reachable target in each."""
-    batch = united_levels(family, levels, seed, split)
+    """Return a task on the first `levels` mazes of a seed and split, with a random reachable target in each.
+
+    Raises:
+        GoalmazeError: there are no levels.
+    """
+    batch = levels_with_cue_on_goal(family, levels, seed, split)
     targets = draw_targets(batch, seed)
-    return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed).towards(batch, targets)
+    return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed).with_targets(batch, targets)
 
 
-def united_levels(family: Family, levels: int, seed: int, split: str) -> LevelBatch:
-    """Return the first mazes of a seed and split with the cue on the goal, whatever the training correlation."""
+def make_fit_context(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> FitContext:
+    """Return the policy and the mazes, with the cue on the goal, that steering methods are fitted on.
+
+    Raises:
+        GoalmazeError: there are no levels.
+    """
+    return FitContext(policy, levels_with_cue_on_goal(family, levels, seed, FITTING), seed)
+
+
+def levels_with_cue_on_goal(family: Family, levels: int, seed: int, split: str) -> LevelBatch:
+    """Return the first mazes of a seed and split with the cue on the goal, whatever the family's mixture.
+
+    Raises:
+        GoalmazeError: there are no levels.
+    """
+    if levels < 1:
+        raise GoalmazeError(f"the number of levels is {levels}: choose 1 or more")
     batch = family.levels(seed, np.arange(levels), split=split)
     return batch.moved(family.cue, batch.cells(family.goal))
+
+
+def _outcomes_json(found: Outcomes) -> dict[str, Any]:
+    return {
+        "outcomes": {
+            "target": number(found.other.value),
+            "goal": number(found.goal.value),
+            "neither": number(found.neither.value),
+        },
+        "target_interval": interval(found.other),
+        "levels": found.other.levels,
+    }

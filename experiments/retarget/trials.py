@@ -1,4 +1,4 @@
-"""One condition of the benchmark on all mazes of an errand, and its rows: one for each bin of targets."""
+"""One condition of the benchmark on all mazes of a task, and its rows: one for each bin of targets."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.experiments.common.tables import interval, number
+from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.experiments.retarget.bins import ALL, Bin
 from goalmaze.experiments.retarget.path_probability import Chances, path_chances
-from goalmaze.experiments.retarget.task import RetargetingTask
+from goalmaze.experiments.retarget.task import RetargetingTask, TaskOutcomes
 from goalmaze.probes.edits.base import Edit, FirstSteps, applied
 
 NONE, RANDOM, OTHER_MAZE, MOVED_CUE, MOVED_BOTH = "none", "random", "other-maze", "moved-cue", "moved-both"
-EDIT, UNTRAINED, UNTRAINED_NONE, BOUND = "edit", "untrained-above", "untrained-above-none", "upper-bound"
+EDIT, UNTRAINED, UNTRAINED_NONE, ORACLE = "edit", "untrained-above", "untrained-above-none", "oracle"
 EVERY, FIRST = "every", "first"
 
 
 @dataclasses.dataclass(frozen=True)
-class Label:
+class TrialLabel:
     """What was done to the agent.
 
     Attributes:
         condition: `NONE`; `RANDOM`, noise of the edit's norm; `OTHER_MAZE`, the edit of the next maze; `MOVED_CUE` and
-            `MOVED_BOTH`, physically; `EDIT`; `UNTRAINED`, the edit under layers that were never trained, and
-            `UNTRAINED_NONE`, those without it; or `BOUND`, an edit that knows more than cells.
+            `MOVED_BOTH`, the cue, or goal and cue, physically on the target; `EDIT`; `UNTRAINED`, the edit under layers
+            that were never trained; `UNTRAINED_NONE`, those layers without the edit; or `ORACLE`, an edit that uses
+            more than cells.
         site: the site, or sites joined by +; None where nothing was edited.
         method: the steering method; None where nothing was edited.
         steps: `EVERY` or `FIRST`; None where nothing was edited.
@@ -45,18 +46,18 @@ class Label:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
-    """What came of it, maze by maze.
+    """The result of one condition, maze by maze.
 
     Attributes:
         label: what was done.
-        size: rows and columns of the mazes.
+        size: rows and columns of the mazes, in cells.
         off_path: bool [B], True where the goal lies on no shortest path to the target.
-        to_goal: int32 [B], first visit.
-        to_target: int32 [B], first visit.
-        path: float64 [B], the geometric mean chance of the shortest way.
+        to_goal: int32 [B], the step of the first visit.
+        to_target: int32 [B], the step of the first visit.
+        path: float64 [B], the path probability: geometric mean over the steps of a shortest path.
     """
 
-    label: Label
+    label: TrialLabel
     size: int
     off_path: Bools
     to_goal: Cells
@@ -64,33 +65,27 @@ class Trial:
     path: Chances
 
     @property
-    def hits(self) -> Bools:
+    def reached_target(self) -> Bools:
         """bool [B], whether the target was reached before the goal."""
         return np.asarray(self.to_target < self.to_goal)
 
     def outcomes(self, mazes: Bools | None = None) -> Outcomes:
-        """Return what was reached first, in some mazes bool [B] or all."""
+        """Return what was reached first, on some mazes bool [B] or on all."""
         kept = np.ones(len(self.to_goal), np.bool_) if mazes is None else mazes
         return outcomes(self.to_goal[kept], self.to_target[kept])
 
-    def json(self, within: Bin) -> dict[str, Any]:
+    def json(self, target_bin: Bin) -> dict[str, Any]:
         """Return the row of a bin as plain data."""
-        found, off = self.outcomes(within.mazes), self.outcomes(within.mazes & self.off_path)
-        path = self.path[within.mazes]
-        return dataclasses.asdict(self.label) | {
+        mazes = target_bin.mazes
+        path = self.path[mazes]
+        return {
+            **dataclasses.asdict(self.label),
             "size": self.size,
-            "bin": within.name,
-            "low": within.low,
-            "high": within.high,
-            "outcomes": shares(found),
-            "target_interval": interval(found.other),
+            "bin": target_bin.name,
+            "low": target_bin.low,
+            "high": target_bin.high,
+            **TaskOutcomes(self.outcomes(mazes), self.outcomes(mazes & self.off_path)).json(),
             "path_probability": number(float(path.mean())) if len(path) else None,
-            "levels": found.other.levels,
-            "off_path": {
-                "outcomes": shares(off),
-                "target_interval": interval(off.other),
-                "levels": off.other.levels,
-            },
         }
 
     def rows(self, bins: Sequence[Bin]) -> list[dict[str, Any]]:
@@ -98,36 +93,27 @@ class Trial:
         return [self.json(one) for one in bins if one.name == ALL or one.mazes.any()]
 
 
-def shares(found: Outcomes) -> dict[str, float | None]:
-    """Return shares of what was reached first, for JSON."""
-    return {
-        "target": number(found.other.value),
-        "goal": number(found.goal.value),
-        "neither": number(found.neither.value),
-    }
-
-
-def attempt(
-    label: Label,
+def run_trial(
+    label: TrialLabel,
     task: RetargetingTask,
     policy: NetworkPolicy,
     edits: Sequence[Edit] = (),
     levels: LevelBatch | None = None,
 ) -> Trial:
-    """Return what the agent does on an errand under edits.
+    """Run one condition on a task.
 
     Args:
-        label: how it is to be called.
-        errand: the mazes and targets.
+        label: of the condition; its `steps` says whether the edits act at every step or at the first only.
+        task: the mazes and targets.
         policy: the agent.
-        edits: in force.
-        levels: what the agent sees instead of the errand's levels, where something was physically moved.
+        edits: the edits to apply.
+        levels: what the agent sees instead of the task's levels, where something was physically moved.
     """
     edits = [FirstSteps(edit) for edit in edits] if label.steps == FIRST else list(edits)
-    seen = task.levels if levels is None else levels
+    observed_levels = task.levels if levels is None else levels
     with applied(policy, edits):
-        trajectory = rollout(policy, seen, seed=task.seed, until=task.targets)
-    path = path_chances(policy, seen, task.goals, task.targets, edits)
+        trajectory = rollout(policy, observed_levels, seed=task.seed, until=task.targets)
+    path = path_chances(policy, observed_levels, task.goals, task.targets, edits)
     return Trial(
         label,
         task.levels.width,

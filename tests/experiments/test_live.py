@@ -14,7 +14,7 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import terminal
 from goalmaze.experiments.live.scene import WALKING, Scene
-from goalmaze.experiments.retarget.comparison import make_fit_context
+from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.steering import find_method
 
 AGENT = load_agent("zoo:green-exit")

@@ -25,7 +25,7 @@ from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings
-from goalmaze.experiments.retarget.comparison import make_fit_context
+from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.steering import all_methods

@@ -13,7 +13,7 @@ from goalmaze.experiments.evaluate import evaluate
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.probe import command as probe
 from goalmaze.experiments.probe.config import ProbeConfig
-from goalmaze.experiments.retarget import comparison
+from goalmaze.experiments.retarget import command as retarget
 from goalmaze.experiments.retarget.config import RetargetConfig
 
 AGENT = "zoo:green-exit"
@@ -22,7 +22,7 @@ AGENT = "zoo:green-exit"
 @pytest.fixture(scope="module")
 def retargeted() -> dict[str, Any]:
     config = RetargetConfig(agent=AGENT, sites=("stem", "block8"), methods=("mean-pattern",), levels=512)
-    return comparison.run(config).json()
+    return retarget.run(config).json()
 
 
 def row(report: dict[str, Any], condition: str, site: str | None = None) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_the_crude_edit_fades_with_depth(retargeted: dict[str, Any]) -> None:
 
 def test_an_edit_of_strength_zero_is_no_edit() -> None:
     config = RetargetConfig(agent=AGENT, sites=("block4",), methods=("mean-pattern",), levels=128, strength=0.0)
-    report = comparison.run(config).json()
+    report = retarget.run(config).json()
     assert row(report, "edit")["outcomes"] == row(report, "none")["outcomes"]
 
 

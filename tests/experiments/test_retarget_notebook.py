@@ -21,7 +21,7 @@ def test_it_goes_from_an_agent_to_a_retargeted_one_in_ten_cells() -> None:
     names: dict[str, Any] = {}
     for number, cell in enumerate(code, 1):
         exec(compile(cell, f"cell {number}", "exec"), names)
-    reached = {name: names[name].everywhere.other.value for name in ("moved", "edited", "noise", "wrong", "lost")}
+    reached = {name: names[name].overall.other.value for name in ("moved", "edited", "noise", "wrong", "lost")}
     assert reached["edited"] > 0.9 * reached["moved"] > 0.5
     assert max(reached["noise"], reached["wrong"], reached["lost"]) < 0.45
     assert names["effects"].restored

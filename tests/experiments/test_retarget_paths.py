@@ -112,7 +112,7 @@ def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: N
 
 def test_bins_of_one_name_part_the_mazes_and_hold_what_they_say() -> None:
     task = draw_retargeting_task(make_family("GreenExit", {"size": 9}), 80, 0)
-    found = bins.bins_of(task)
+    found = bins.target_bins(task)
     for name in (bins.DISTANCE, bins.OFF_PATH):
         assert (np.sum([one.mazes for one in found if one.name == name], axis=0) == 1).all()
     steps = bins.target_distances(task)

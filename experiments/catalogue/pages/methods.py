@@ -6,7 +6,7 @@ import inspect
 
 from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.catalogue.pages.references import Reference, bibliography, cited
-from goalmaze.experiments.retarget.oracles import UPPER_BOUNDS
+from goalmaze.experiments.retarget.oracles import ORACLES
 from goalmaze.probes.steering import all_methods
 from goalmaze.probes.steering.base import Method
 
@@ -17,7 +17,7 @@ The [guide to retargeting](../retargeting.md) explains the controls and reports 
 COLUMNS = """*Uses* lists the facts that an edit is given for each level; an edit that used walls or paths could
 navigate by itself. *Sites* are "maps" where the method needs one value for each square of the maze, "any" otherwise."""
 
-BOUNDS = """Upper bounds use the whole level. They show how much of the behaviour an activation at a site can control,
+ORACLE_NOTE = """Oracles use the whole level. They show how much of the behaviour an activation at a site can control,
 and are reported apart."""
 
 
@@ -29,15 +29,15 @@ def page() -> str:
         [f"[`{name}`](#{name})", markdown.sentence(type(one)), sites(one), uses(one), _citations(papers[name])]
         for name, one in methods.items()
     ]
-    bounds = [[markdown.code(name), markdown.sentence(make)] for name, make in UPPER_BOUNDS.items()]
+    oracles = [[markdown.code(name), markdown.sentence(make)] for name, make in ORACLES.items()]
     return markdown.page(
         "Steering methods",
         INTRODUCTION,
         COLUMNS,
         markdown.table(["method", "what it writes", "sites", "uses", "paper"], rows),
         *[section(one) for one in methods.values()],
-        f"## Upper bounds\n\n{BOUNDS}",
-        markdown.table(["upper bound", "what it writes"], bounds),
+        f"## Oracles\n\n{ORACLE_NOTE}",
+        markdown.table(["oracle", "what it writes"], oracles),
         "## Papers",
         bibliography(paper for found in papers.values() for paper in found),
     )

@@ -10,8 +10,8 @@ from goalmaze.experiments.evaluate.metrics import Outcomes
 from goalmaze.experiments.evaluate.outcomes import Capability, EpisodeOutcomes, Goal, Returns
 from goalmaze.experiments.reports.glossary import GLOSSARY
 from goalmaze.experiments.retarget.ledger import Entry
-from goalmaze.experiments.retarget.side_effects import BehaviourSummary, Effects
-from goalmaze.experiments.retarget.task import Arrivals
+from goalmaze.experiments.retarget.side_effects import BehaviourSummary, SideEffects
+from goalmaze.experiments.retarget.task import TaskOutcomes
 from goalmaze.experiments.retarget.trials import Trial
 from goalmaze.experiments.statistics.bootstrap import Interval
 from goalmaze.experiments.statistics.intervals import Rate
@@ -26,7 +26,7 @@ RESULTS: dict[str, tuple[type, ...]] = {
     "Episodes": (EpisodeOutcomes,),
     "Goal inference": (Account,),
     "Probing": (Reading, Score),
-    "Retargeting": (Arrivals, Trial, Entry, Effects, BehaviourSummary),
+    "Retargeting": (TaskOutcomes, Trial, Entry, SideEffects, BehaviourSummary),
     "Estimates": (Rate, Interval),
 }
 """Heading → the results whose fields are listed under it."""

@@ -1,0 +1,56 @@
+"""What `goalmaze retarget` returns with --benchmark, --auto, --ledger or --figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.retarget.benchmark import Benchmark
+from goalmaze.experiments.retarget.ledger import Ledger
+from goalmaze.experiments.retarget.search import Search
+
+
+@dataclasses.dataclass(frozen=True)
+class SteeringReport(Result):
+    """The search, benchmark and ledger of one agent, each None where it was not run.
+
+    Attributes:
+        header: the agent and the held-out mazes.
+        fit_levels: number of mazes the edits were fitted on.
+        search: the search for an edit.
+        benchmark: of the edits named, or of the edit that the search chose.
+        ledger: of all methods.
+        pictures: files that were drawn.
+    """
+
+    header: ResultHeader
+    fit_levels: int
+    search: Search | None = None
+    benchmark: Benchmark | None = None
+    ledger: Ledger | None = None
+    pictures: tuple[Path, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        data = {**self.header.json(), "fit_levels": self.fit_levels}
+        if self.search is not None:
+            data["search"] = self.search.json()
+        for part in (self.benchmark, self.ledger):
+            data |= {} if part is None else part.json()
+        return data | {"pictures": [str(path) for path in self.pictures]}
+
+    def blocks(self) -> list[str | Table]:
+        """Return a heading, the blocks of all parts, and the files that were drawn."""
+        header = self.header
+        blocks: list[str | Table] = [
+            f"{header.agent} on {header.family} {header.size}x{header.size}, sent to a random cell of each held-out "
+            "maze; 95 % intervals over mazes"
+        ]
+        for part in (self.search, self.benchmark, self.ledger):
+            blocks += [] if part is None else part.blocks()
+        if self.pictures:
+            blocks.append("\n".join(f"picture: {path}" for path in self.pictures))
+        return blocks
