@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.networks import make_meta_network
+from goalmaze.agents.networks import known_networks, make_meta_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -79,7 +79,16 @@ class _Version(msgspec.Struct):
 
 
 def save_checkpoint(path: Path, network: Network, family: Family, steps: int) -> None:
-    """Write a network and the world it was trained on to `path`, whole or not at all."""
+    """Write a network and the family it was trained on to `path`, whole or not at all.
+
+    Raises:
+        GoalmazeError: the network is of a class that is not registered, or `path` cannot be written.
+    """
+    if known_networks().get(network.name) is not type(network):
+        raise GoalmazeError(
+            f"a checkpoint cannot hold network {network.name}, whose class is not a registered Network: save its "
+            "state_dict with torch.save"
+        )
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     header = Header(
         format=FORMAT,

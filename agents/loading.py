@@ -1,4 +1,4 @@
-"""From what a person types, a run folder or ``zoo:NAME``, to an agent that can act."""
+"""Agents: from a run folder, a checkpoint file or ``zoo:NAME``, or from a network in memory."""
 
 from __future__ import annotations
 
@@ -18,28 +18,33 @@ ZOO_PREFIX = "zoo:"
 
 @dataclasses.dataclass(frozen=True)
 class Agent:
-    """A trained agent.
+    """A network that acts in the levels of a family. It may come from a checkpoint or from memory.
 
     Attributes:
-        name: as it was asked for.
-        family: the world it was trained on.
         network: its weights.
-        header: what its checkpoint says of itself.
+        family: the family of levels that it was trained on.
+        name: the name under which results list it; for a loaded agent the name given to `load_agent`.
+        header: the header of its checkpoint; None for a network that was not loaded.
     """
 
-    name: str
-    family: Family
     network: Network
-    header: Header
+    family: Family
+    name: str = "agent"
+    header: Header | None = None
 
     @cached_property
     def policy(self) -> NetworkPolicy:
-        """How it acts."""
+        """The policy of the network."""
         return NetworkPolicy(self.network)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The names of the network's sites, in order of depth."""
+        return tuple(site.name for site in self.network.sites())
 
 
 def run_folder(name: str) -> Path:
-    """Return the folder a name stands for, existing or not.
+    """Return the folder that a name stands for, which need not exist.
 
     Raises:
         GoalmazeError: there is no such zoo agent.
@@ -56,4 +61,4 @@ def load_agent(name: str) -> Agent:
     folder = run_folder(name)
     path = folder if folder.is_file() else folder / CHECKPOINT
     network, family, header = load_checkpoint(path)
-    return Agent(name, family, network, header)
+    return Agent(network, family, name, header)

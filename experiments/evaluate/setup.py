@@ -69,7 +69,7 @@ def fitting(agent: Agent, family: Family) -> Family:
         agent.policy.begin(level).probabilities(np.zeros(1, np.intp), seen, level.start)
     except (RuntimeError, GoalmazeError) as error:
         reason = (
-            str(error) if isinstance(error, GoalmazeError) else f"network {agent.header.network} was made for another"
+            str(error) if isinstance(error, GoalmazeError) else f"network {agent.network.name} was made for another"
         )
         raise GoalmazeError(
             f"{agent.name} cannot act in {family.name} at size {family.size}: {reason}; choose size {agent.family.size}"
@@ -125,6 +125,8 @@ def cohorts(agents: Sequence[Agent]) -> list[SeedGroup]:
 
 def _recipe(agent: Agent) -> str:
     """Return what an agent was trained with, its seed apart; its name where there is no recipe."""
+    if agent.header is None:
+        return agent.name
     folder = run_folder(agent.name)
     try:
         recipe = dataclasses.asdict(read_recipe(folder.parent if folder.is_file() else folder)[0])

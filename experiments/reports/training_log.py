@@ -50,6 +50,8 @@ class Origin:
 
 def origin(agent: Agent) -> Origin:
     """Return where an agent comes from, as far as its run folder says."""
+    if agent.header is None:
+        raise GoalmazeError(f"agent {agent.name} was not loaded from a checkpoint: give its run folder or zoo:NAME")
     folder = run_folder(agent.name)
     folder = folder.parent if folder.is_file() else folder
     try:

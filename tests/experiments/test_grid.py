@@ -105,7 +105,7 @@ def test_a_grid_of_two_agents_tells_and_draws(tmp_path: Path) -> None:
 
 def test_seeds_widen_the_interval_and_it_says_so() -> None:
     agent = load_agent(AGENT)
-    other = Agent("another", agent.family, agent.network, agent.header)
+    other = Agent(agent.network, agent.family, "another", agent.header)
     weak = load_agent("zoo:green-exit-early")
     judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
     scores, duels = comparison.summarise([SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))], judged)

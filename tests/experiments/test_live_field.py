@@ -43,7 +43,7 @@ def a_scene(network: str, options: dict[str, Any], size: int = 9, site: str = "s
     arriving, leaving = torch.randn(2, channels, 2 * size - 1, 2 * size - 1)
     pattern = GoalPattern(site, arriving, leaving, rectified=site != "stem")
     header = Header(1, "GreenExit", {}, network, options, built.shape, 0, "test")
-    return Scene(Agent(network, family, built, header), family, pattern, shift="none", seed=4)
+    return Scene(Agent(built, family, network, header), family, pattern, shift="none", seed=4)
 
 
 def one_by_one(scene: Scene, cells: Any, edit: Edit | None) -> Any:

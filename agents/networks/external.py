@@ -1,0 +1,260 @@
+"""Networks made from a `torch.nn.Module` of the user's own, without a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape, Site
+from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.views import MODES, View, make_view
+
+DRY_RUN_LEVELS = 2
+
+
+@runtime_checkable
+class _Resettable(Protocol):
+    def reset_parameters(self) -> None: ...
+
+
+class ExternalNetwork(Network):
+    """A user's module as a network; `wrap_module` makes one. It has no memory between steps and cannot be saved.
+
+    Attributes:
+        module: the user's module, not a copy.
+        dtype: the type of the observations that the module receives.
+    """
+
+    Options = NetworkOptions
+    modes = MODES
+
+    def __init__(
+        self,
+        module: nn.Module,
+        shape: Shape,
+        sites: Sequence[Site] = (),
+        dtype: torch.dtype = torch.float32,
+        make_untrained: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.module, self.shape, self.dtype = module, shape, dtype
+        self.name, self.options = type(module).__name__, NetworkOptions()
+        self._sites, self._make_untrained = tuple(sites), make_untrained
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [B, A] and values [B] for observations [B, ...]; values are 0 where the module gives none.
+
+        Raises:
+            GoalmazeError: the module returned something else.
+        """
+        return _checked_output(self.module(observation.to(self.dtype)), len(observation), self.shape.actions, self.name)
+
+    def sites(self) -> tuple[Site, ...]:
+        """Return the sites in the order in which the module computes them."""
+        return self._sites
+
+    def untrained(self, seed: int) -> Network:
+        """Return a network of the same structure with fresh random weights, in evaluation mode.
+
+        Raises:
+            GoalmazeError: a part of the module has weights and no `reset_parameters`.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            make = self._make_untrained
+            module = _with_fresh_weights(copy.deepcopy(self.module)) if make is None else make()
+        return ExternalNetwork(module, self.shape, self._sites, self.dtype, make).eval()
+
+
+def wrap_module(
+    module: nn.Module,
+    family: Family,
+    *,
+    sites: Sequence[str] | Mapping[str, str] | None = None,
+    mode: str = "planes",
+    pixels: int = 8,
+    radius: int = 3,
+    actions: int = 4,
+    dtype: torch.dtype = torch.float32,
+    make_untrained: Callable[[], nn.Module] | None = None,
+) -> ExternalNetwork:
+    """Return a network made from a module of your own: it can be rolled out, evaluated, probed, edited and retargeted.
+
+    The module receives observations [b, ...] as the view draws them: planes [b, C, H, W], or pictures [b, h, w, 3] with
+    values from 0 to 255. It returns logits [b, A], or a pair of logits [b, A] and values [b] or [b, 1]. It must be on
+    the CPU. It is not copied, and it is set to evaluation mode.
+
+    Args:
+        module: the module. One dry run on two levels finds and checks its sites.
+        family: the family whose levels it acts in, at their size.
+        sites: the submodules whose outputs are sites, as paths or as a mapping from site name to path. By default every
+            submodule that runs once in a forward pass and whose output is one tensor [b, C] or [b, C, H, W].
+        mode: the observation mode.
+        pixels: pixels per cell, in mode "rgb".
+        radius: cells visible on each side of the agent, in modes "crop" and "partial".
+        actions: number A of actions: 4, or Procgen's 15.
+        dtype: the type to which the observations are converted.
+        make_untrained: builds the same module with fresh weights, for probing's baseline of an untrained network. By
+            default a copy of the module is reset by the `reset_parameters` of its parts.
+
+    Raises:
+        GoalmazeError: the module fails on the family's observations, returns another shape, or cannot have such a site.
+
+    Example:
+        >>> import torch
+        >>> from goalmaze.agents.loading import Agent
+        >>> from goalmaze.agents.rollout import rollout
+        >>> from goalmaze.envs.families import make_family
+        >>> family = make_family("GreenExit", {"size": 9})
+        >>> layers = torch.nn.Conv2d(4, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(648, 4)
+        >>> network = wrap_module(torch.nn.Sequential(*layers), family, sites={"maps": "1"})
+        >>> agent = Agent(network, family, name="mine")
+        >>> rollout(agent.policy, family.levels(seed=0, count=16)).agent.shape[1]
+        16
+    """
+    view = make_view(family, mode, pixels, radius)
+    shape = Shape.seeing(view, actions)
+    if any(tensor.device.type != "cpu" for tensor in (*module.parameters(), *module.buffers())):
+        raise GoalmazeError(f"module {type(module).__name__} is not on the CPU: call module.cpu() first")
+    network = ExternalNetwork(module, shape, (), dtype, make_untrained).eval()
+    outputs = _dry_run(network, _first_observations(view))
+    return ExternalNetwork(module, shape, _named_sites(module, shape, outputs, sites), dtype, make_untrained).eval()
+
+
+@dataclasses.dataclass(eq=False)
+class _Output:
+    """What one submodule returned in the dry run.
+
+    Attributes:
+        value: its first output.
+        version: torch's count of changes in place to `value`, when it was returned.
+        calls: how often the submodule ran.
+    """
+
+    value: Any
+    version: int
+    calls: int = 1
+
+    def problem(self) -> str | None:
+        """Return why this output cannot be a site; None if it can."""
+        value = self.value
+        if self.calls > 1:
+            return f"runs {self.calls} times in a forward pass: give each call a module of its own"
+        if not isinstance(value, Tensor):
+            return f"returns a {type(value).__name__}, not one tensor [b, C] or [b, C, H, W]"
+        if value.dim() not in (2, 4) or len(value) != DRY_RUN_LEVELS:
+            return f"returns shape {tuple(value.shape)} for {DRY_RUN_LEVELS} levels, not [b, C] or [b, C, H, W]"
+        if value._version != self.version:
+            return "has its output changed in place by a later operation: use inplace=False there"
+        return None
+
+
+def _first_observations(view: View) -> Tensor:
+    levels = view.family.levels(0, np.arange(DRY_RUN_LEVELS))
+    drawn = view.buffer(len(levels))
+    view.draw(Episodes(view.family, levels).state, drawn)
+    return torch.from_numpy(drawn)
+
+
+def _dry_run(network: ExternalNetwork, observations: Tensor) -> dict[nn.Module, _Output]:
+    """Return the output of every submodule that runs, in the order in which they return."""
+    outputs: dict[nn.Module, _Output] = {}
+
+    def note(module: nn.Module, _inputs: object, output: Any) -> None:
+        if module in outputs:
+            outputs[module].calls += 1
+        else:
+            outputs[module] = _Output(output, output._version if isinstance(output, Tensor) else 0)
+
+    submodules = [module for module in network.module.modules() if module is not network.module]
+    handles = [module.register_forward_hook(note) for module in submodules]
+    try:
+        # not inference mode, in which tensors count no changes in place
+        with torch.no_grad():
+            network(observations)
+    except GoalmazeError:
+        raise
+    except Exception as error:  # whatever a module of the user's may raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise GoalmazeError(
+            f"module {network.name} fails on observations {tuple(observations.shape)} of type {network.dtype}: {reason}"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs
+
+
+def _named_sites(
+    module: nn.Module,
+    shape: Shape,
+    outputs: Mapping[nn.Module, _Output],
+    sites: Sequence[str] | Mapping[str, str] | None,
+) -> tuple[Site, ...]:
+    """Return the sites that the user names, or all that can be sites, in the order of the dry run."""
+    if sites is None:
+        paths = {one: path for path, one in module.named_modules()}
+        chosen = {paths[one]: one for one, output in outputs.items() if output.problem() is None}
+        return tuple(_site(name, name, outputs[one].value, shape) for name, one in chosen.items())
+    by_path = dict(module.named_modules(remove_duplicate=False))
+    named = dict(sites) if isinstance(sites, Mapping) else {path: path for path in sites}
+    for name, path in named.items():
+        if not path or path not in by_path:
+            raise unknown(f"submodule of {type(module).__name__}", path, [one for one in by_path if one])
+        output = outputs.get(by_path[path])
+        problem = "does not run in a forward pass" if output is None else output.problem()
+        if problem is not None:
+            raise GoalmazeError(f"site '{name}' cannot be read: submodule '{path}' {problem}")
+    order = list(outputs)
+    return tuple(
+        _site(name, path, outputs[by_path[path]].value, shape)
+        for name, path in sorted(named.items(), key=lambda one: order.index(by_path[one[1]]))
+    )
+
+
+def _site(name: str, path: str, output: Tensor, shape: Shape) -> Site:
+    is_map = shape.mode in PLANES and tuple(output.shape[2:]) == shape.observation[1:]
+    return Site(name, output.shape[1], is_map, f"module.{path}")
+
+
+def _checked_output(output: Any, batch: int, actions: int, name: str) -> tuple[Tensor, Tensor]:
+    """Return logits [B, A] and values [B] of what a module returned."""
+    logits, values = output if isinstance(output, tuple | list) and len(output) == 2 else (output, None)
+    if not isinstance(logits, Tensor) or not isinstance(values, Tensor | None):
+        raise GoalmazeError(
+            f"module {name} returned a {type(output).__name__}: return logits [b, {actions}], or a pair of logits and "
+            "values [b]"
+        )
+    if tuple(logits.shape) != (batch, actions):
+        raise GoalmazeError(
+            f"module {name} returned logits of shape {tuple(logits.shape)} for {batch} observations: expected "
+            f"{(batch, actions)}"
+        )
+    if values is None:
+        return logits, logits.new_zeros(batch)
+    if tuple(values.shape) not in ((batch,), (batch, 1)):
+        raise GoalmazeError(
+            f"module {name} returned values of shape {tuple(values.shape)} for {batch} observations: expected "
+            f"{(batch,)} or {(batch, 1)}"
+        )
+    return logits, values.reshape(batch)
+
+
+def _with_fresh_weights(module: nn.Module) -> nn.Module:
+    for path, part in module.named_modules():
+        if isinstance(part, _Resettable):
+            part.reset_parameters()
+        elif next(part.parameters(recurse=False), None) is not None:
+            raise GoalmazeError(
+                f"submodule '{path}' ({type(part).__name__}) has weights and no reset_parameters, so there is no "
+                "untrained network to compare with: pass make_untrained to wrap_module"
+            )
+    return module

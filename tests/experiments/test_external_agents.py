@@ -1,0 +1,69 @@
+"""A module of the user's own through evaluation, probing and retargeting, beside the same network of the package."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from torch import Tensor, nn
+
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.external import wrap_module
+from goalmaze.experiments.evaluate.evaluate import judge
+from goalmaze.experiments.probe.by_site import read_agent
+from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.retarget.candidates import find_candidate
+from goalmaze.experiments.retarget.comparison import make_fit_context
+from goalmaze.experiments.retarget.task import draw_retargeting_task
+
+
+class Own(nn.Module):
+    """A shipped agent's network as somebody else's module, with its logits alone."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.inner = network
+
+    def forward(self, observation: Tensor) -> Tensor:
+        logits: Tensor = self.inner(observation)[0]
+        return logits
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Agent:
+    return load_agent("zoo:green-exit")
+
+
+@pytest.fixture(scope="module")
+def own(shipped: Agent) -> Agent:
+    paths = {"first": "inner.block1", "hidden": "inner.hidden"}
+    return Agent(wrap_module(Own(shipped.network), shipped.family, sites=paths), shipped.family, name="own")
+
+
+def test_it_is_evaluated_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:
+    one, other = (judge(a.name, a.policy, a.family, shift="moved-sign", levels=64) for a in (shipped, own))
+    assert own.header is None
+    assert one.solved == other.solved
+    assert dataclasses.replace(other, agent=one.agent).json() == one.json()
+
+
+def test_it_is_probed_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:
+    common = {"targets": ("sign",), "levels": 64, "fit_levels": 128}
+    ours = read_agent(shipped, ProbeConfig(agent="zoo:green-exit", sites=("block1",), **common))
+    theirs = read_agent(own, ProbeConfig(agent="own", sites=("first",), **common))
+    one, other = ours.readings[0].reading, theirs.readings[0].reading
+    assert (theirs.agent, other.site) == ("own", "first")
+    assert other.score == one.score
+    assert other.observation == one.observation
+    assert theirs.readings[0].steered == ours.readings[0].steered is not None
+
+
+def test_it_is_retargeted_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:
+    task = draw_retargeting_task(own.family, 64, seed=0)
+    arrived = []
+    for agent, site in ((shipped, "block1"), (own, "first")):
+        found = find_candidate(make_fit_context(agent.policy, agent.family, 128, seed=0), site, "mean-pattern").found
+        arrived.append(task.run(agent.policy, task.edits(found)))
+    assert arrived[0] == arrived[1]
+    assert arrived[0].everywhere.other.value > task.run(own.policy).everywhere.other.value + 0.3
