@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from oracles.markdown import sections, table_rows
+from repository import ROOT
 
 from goalmaze.agents.networks import known_networks
 from goalmaze.agents.zoo import zoo_names
@@ -18,7 +19,7 @@ from goalmaze.experiments.catalogue.pages.metrics import RESULTS
 from goalmaze.experiments.catalogue.pages.write import FOLDER, PAGES, write_pages
 from goalmaze.probes.steering import all_methods
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 def committed(name: str) -> str:
