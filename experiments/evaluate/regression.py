@@ -1,8 +1,7 @@
-"""What do an agent's choices follow from? A logistic model of the choice at decision points, on held-out levels.
+"""A logistic regression of an agent's choices between goal and cue, evaluated on held-out levels.
 
-The behavioural regression of Mini et al., "Understanding and Controlling a Maze-Solving Policy Network" (2023). The
-model is fitted by Newton's method with a ridge penalty, twenty lines that scikit-learn's fit is the tests' oracle of:
-the package needs neither scikit-learn nor scipy to run.
+The behavioural regression of Mini et al., "Understanding and Controlling a Maze-Solving Policy Network" (2023): it
+predicts from the geometry of the first decision point which of the two is reached first.
 """
 
 from __future__ import annotations
@@ -12,14 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
-from goalmaze.experiments.common.tables import interval, number, table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, decisions
@@ -28,84 +31,67 @@ from goalmaze.experiments.statistics.comparisons import ALPHA, sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 RIDGE = 10.0
-FEWEST = 40
-"""Decisions that a model is fitted to at least."""
+"""Penalty on half the squared weights."""
+
+MIN_DECISIONS = 40
+"""Fewest decisions that a model is fitted to."""
+
+LARGEST_WEIGHTS = 4
+"""Number of weights in the text; all are in the JSON."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Logistic:
+class LogisticModel:
     """A logistic model on standardised features.
 
     Attributes:
-        centre: float64 [F], subtracted from features.
-        scale: float64 [F], that they are then divided by.
-        weights: float64 [F].
-        offset: of the log odds.
+        centre: float64 [F], subtracted from the features.
+        scale: float64 [F], divides the centred features.
+        weights: float64 [F], of the standardised features.
+        intercept: the log odds at the centre.
     """
 
     centre: Floats
     scale: Floats
     weights: Floats
-    offset: float
+    intercept: float
 
-    def chances(self, rows: Floats) -> Floats:
-        """Return float64 [N], the chance of a 1 for features [N, F]."""
-        return _squash((rows - self.centre) / self.scale @ self.weights + self.offset)
-
-
-def _squash(odds: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -500, 500))))
+    def probabilities(self, rows: Floats) -> Floats:
+        """Return float64 [N], the probabilities of label 1 for features [N, F]."""
+        log_odds = (rows - self.centre) / self.scale @ self.weights + self.intercept
+        return np.asarray(scipy.special.expit(log_odds))
 
 
-def fit_logistic(rows: Floats, labels: NDArray[np.integer], ridge: float = RIDGE) -> Logistic:
-    """Fit labels [N], 0 or 1, to features [N, F] by Newton's method, `ridge` / 2 times the squared weights a penalty.
-
-    Steps are halved until the penalised likelihood does not fall.
-    """
-    centre, scale = rows.mean(axis=0), rows.std(axis=0)
-    scale = np.where(scale > 1e-12, scale, 1.0)
-    design = np.column_stack([(rows - centre) / scale, np.ones(len(rows))])
-    penalty = np.append(np.full(rows.shape[1], ridge), 1e-9)
-    weights = np.zeros(design.shape[1])
-    loss = _loss(design, labels, weights, penalty)
-    for _ in range(100):
-        chances = _squash(design @ weights)
-        slope = design.T @ (chances - labels) + penalty * weights
-        curvature = (design * (chances * (1 - chances))[:, None]).T @ design + np.diag(penalty)
-        step = np.linalg.lstsq(curvature, slope, rcond=None)[0]
-        size = 1.0
-        while size > 1e-6 and _loss(design, labels, weights - size * step, penalty) > loss:
-            size /= 2
-        weights = weights - size * step
-        before, loss = loss, _loss(design, labels, weights, penalty)
-        if before - loss < 1e-10 * (1 + abs(loss)):
-            break
-    return Logistic(centre, scale, weights[:-1], float(weights[-1]))
-
-
-def _loss(design: Floats, labels: NDArray[np.integer], weights: Floats, penalty: Floats) -> float:
-    odds = design @ weights
-    return float(np.logaddexp(0, odds).sum() - odds @ labels + 0.5 * penalty @ weights**2)
+def fit_logistic(rows: Floats, labels: NDArray[np.integer], ridge: float = RIDGE) -> LogisticModel:
+    """Fit labels [N], each 0 or 1, to features [N, F] with a penalty of `ridge` / 2 times the squared weights."""
+    scaler = StandardScaler().fit(rows)
+    if labels.min() == labels.max():
+        # scikit-learn refuses labels of a single class; then only the intercept is needed.
+        return LogisticModel(scaler.mean_, scaler.scale_, np.zeros(rows.shape[1]), np.inf if labels[0] else -np.inf)
+    fitted = LogisticRegression(C=1 / ridge, solver="newton-cholesky", tol=1e-8)
+    fitted.fit(scaler.transform(rows), labels)
+    return LogisticModel(scaler.mean_, scaler.scale_, fitted.coef_[0], float(fitted.intercept_[0]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Regression:
-    """How well an agent's choices follow from the geometry of its levels; intervals cover levels, not seeds.
+    """How well the geometry of the levels predicts one agent's choices. Intervals cover levels, not training seeds.
 
     Attributes:
         agent: its name.
-        family: of the levels.
-        shift: of the levels.
-        fitted: decisions fitted to.
-        skipped: held-out levels without a decision, or where neither goal nor cue was reached.
-        accuracy: held-out decisions told right.
-        base_rate: the same by always telling the commoner choice of those fitted to.
-        nearest: the same by telling that the nearer one is chosen, the commoner choice where both are equally far.
-        repeats: how often the agent chooses the same again on the same level with other luck, where it chooses again:
-            no model of the levels can be expected to tell more.
-        p_value: that the model tells no more than the base rate, by a paired test.
-        cue_chosen: how often the cue was chosen.
-        weights: of each feature once standardised; positive speaks for the cue.
+        family: the family of the levels.
+        shift: the shift of the levels.
+        fitted: number of decisions fitted to.
+        skipped: number of held-out levels without a decision, or where neither goal nor cue was reached.
+        accuracy: rate of held-out decisions that the model predicts.
+        base_rate: the same for always predicting the more common choice of the decisions fitted to.
+        nearest: the same for predicting that the nearer of the two is chosen, and the more common choice at equal
+            distances.
+        repeats: rate of decisions that the agent repeats with another seed of its sampled actions, where it reaches a
+            decision both times. It bounds the accuracy of any model of the levels.
+        p_value: of a paired test that the model is no better than the base rate.
+        cue_chosen: rate of decisions for the cue.
+        weights: weight of each standardised feature; positive weights favour the cue.
     """
 
     agent: str
@@ -122,87 +108,77 @@ class Regression:
     weights: dict[str, float]
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        shares = ("accuracy", "base_rate", "nearest", "repeats", "cue_chosen")
+        """Return the regression as plain data."""
+        rates = {
+            "accuracy": self.accuracy,
+            "base_rate": self.base_rate,
+            "nearest": self.nearest,
+            "repeats": self.repeats,
+            "cue_chosen": self.cue_chosen,
+        }
         return {
             "agent": self.agent,
             "family": self.family,
             "shift": self.shift,
             "fitted": self.fitted,
             "skipped": self.skipped,
-            **{name: {"value": number(getattr(self, name).value), **interval(getattr(self, name))} for name in shares},
+            **{name: {"value": number(one.value), **interval(one)} for name, one in rates.items()},
             "p_value": number(self.p_value),
             "intervals_cover": "levels",
             "weights": {name: round(weight, 3) for name, weight in self.weights.items()},
         }
 
+    def row(self) -> list[object]:
+        """Return the regression as a row of the table."""
+        significant = "*" if self.p_value < ALPHA else ""
+        rates = (self.accuracy, self.base_rate, self.nearest, self.repeats)
+        return [self.agent, *rates, significant, self.cue_chosen, self.accuracy.levels]
+
+    def largest_weights(self) -> str:
+        """Return the features with the largest weights, as text."""
+        ranked = sorted(self.weights.items(), key=lambda item: -abs(item[1]))[:LARGEST_WEIGHTS]
+        return ", ".join(f"{name} {weight:+.2f}" for name, weight in ranked)
+
 
 @dataclasses.dataclass(frozen=True)
-class Regressions:
-    """The regressions of one or several agents."""
+class Regressions(Result):
+    """The regressions of one or more agents."""
 
     agents: tuple[Regression, ...]
 
     def json(self) -> dict[str, Any]:
-        """Return them as plain data."""
+        """Return the regressions as plain data."""
         return {"agents": [one.json() for one in self.agents]}
 
-    def text(self) -> str:
-        """Return a table of the accuracies, and under it what weighs most in each model."""
+    def blocks(self) -> Sequence[str | Table]:
+        """Return a table of the accuracies, and the largest weights of each model."""
         first = self.agents[0]
-        rows = [
-            [
-                one.agent,
-                one.accuracy,
-                one.base_rate,
-                one.nearest,
-                one.repeats,
-                "*" if one.p_value < ALPHA else "",
-                one.cue_chosen,
-                one.accuracy.levels,
-            ]
-            for one in self.agents
-        ]
-        columns = [
-            "agent",
-            "accuracy",
-            "base rate",
-            "tells the nearer",
-            "repeats itself",
-            "beats base",
-            "chose the cue",
-            "decisions",
-        ]
-        lines = [f"{one.agent}: {self._heaviest(one)}" for one in self.agents]
+        columns = ("agent", "accuracy", "base rate", "nearer one", "repeats", "beats base", "cue chosen", "decisions")
         return (
-            f"{first.family}, shift {first.shift}: which of goal and cue is reached first, told from the geometry\n"
-            "where their shortest ways part; held-out levels, 95 % intervals cover levels, not training seeds\n"
-            f"{table(columns, rows)}\n\nweighs most, + for the cue:\n" + "\n".join(lines)
+            f"{first.family}, shift {first.shift}: which of goal and cue is reached first, predicted from the geometry "
+            "of the first decision point.\nHeld-out levels; 95 % intervals cover levels, not training seeds.",
+            Table(columns, [one.row() for one in self.agents]),
+            "Largest weights, positive for the cue:\n"
+            + "\n".join(f"{one.agent}: {one.largest_weights()}" for one in self.agents),
         )
-
-    @staticmethod
-    def _heaviest(one: Regression) -> str:
-        ranked = sorted(one.weights.items(), key=lambda item: -abs(item[1]))[:4]
-        return ", ".join(f"{name} {weight:+.2f}" for name, weight in ranked)
 
 
 def run(config: EvalConfig) -> Regressions:
-    """Fit the choices of each agent on one set of levels and judge the model on another.
+    """Fit the choices of each agent on one set of levels and evaluate the model on another.
 
     Raises:
-        GoalmazeError: no such agent or shift; or an agent makes too few choices to fit.
+        GoalmazeError: an agent or shift is unknown, or an agent makes too few choices.
     """
-    found = []
+    regressions = []
     for name in config.agents:
         agent = load_agent(name)
         family = played(agent, config)
         shift = family.distinguishing_shift if config.shift is None else config.shift
-        found.append(
-            regress(
-                name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy
-            )
+        regression = regress(
+            name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy
         )
-    return Regressions(tuple(found))
+        regressions.append(regression)
+    return Regressions(tuple(regressions))
 
 
 def regress(
@@ -211,57 +187,65 @@ def regress(
     family: Family,
     *,
     shift: str,
-    levels: int,
+    levels: int = 512,
     seed: int = 0,
     fit_levels: int = 2048,
     greedy: bool = False,
 ) -> Regression:
-    """Fit a model to choices on `fit_levels` levels of the fitting split, and judge it on `levels` held-out ones.
+    """Fit a model to a policy's choices and evaluate it on held-out levels.
+
+    Args:
+        name: of the agent, for the result.
+        policy: the agent's policy.
+        family: of the levels.
+        shift: of the levels.
+        levels: number of held-out evaluation levels.
+        seed: of the levels and of the sampled actions.
+        fit_levels: number of levels of the fitting split.
+        greedy: take the most probable action instead of sampling.
 
     Raises:
-        GoalmazeError: the agent makes too few choices, because it is lost or goal and cue never part.
+        GoalmazeError: the agent makes fewer than `MIN_DECISIONS` choices on the levels to fit to.
     """
 
-    def play(split: str, count: int, luck: int) -> tuple[LevelBatch, Decisions]:
+    def choices(split: str, count: int, action_seed: int) -> tuple[LevelBatch, Decisions]:
         batch = family.levels(seed, np.arange(count), shift, split)
-        found = decisions(rollout(policy, batch, seed=luck, greedy=greedy))
-        return batch, found.take(found.chose >= 0)
+        first = decisions(rollout(policy, batch, seed=action_seed, greedy=greedy))
+        return batch, first.take(first.chose >= 0)
 
-    batch, fitted = play(FITTING, fit_levels, seed)
-    labels = fitted.chose
-    if len(labels) < FEWEST:
+    batch, fitted = choices(FITTING, fit_levels, seed)
+    if len(fitted) < MIN_DECISIONS:
         raise GoalmazeError(
-            f"{name} makes {len(labels)} choices between {family.goal} and {family.cue} on {fit_levels} levels of "
-            f"shift '{shift}', {FEWEST} are needed: choose a shift in which they part, or an agent that gets somewhere"
+            f"{name} makes {len(fitted)} choices between {family.goal} and {family.cue} on {fit_levels} levels of "
+            f"shift '{shift}', {MIN_DECISIONS} are needed: choose a shift that separates them, or a more capable agent"
         )
-    model = fit_logistic(features(batch, fitted), labels)
-    batch, judged = play(EVALUATION, levels, seed)
-    _, again = play(EVALUATION, levels, seed + 1)
-    held, gap = judged.chose, judged.to_goal - judged.to_cue
-    common = int(labels.mean() > 0.5)
-    told = model.chances(features(batch, judged)) > 0.5
-    nearer = np.where(gap == 0, common, gap > 0)
-    right, base = told == held, held == common
+    model = fit_logistic(features(batch, fitted), fitted.chose)
+    batch, held_out = choices(EVALUATION, levels, seed)
+    _, repeated = choices(EVALUATION, levels, seed + 1)
+    more_common = int(fitted.chose.mean() > 0.5)
+    further = held_out.to_goal - held_out.to_cue
+    correct = (model.probabilities(features(batch, held_out)) > 0.5) == held_out.chose
+    base_correct = held_out.chose == more_common
     return Regression(
         agent=name,
         family=family.name,
         shift=shift,
-        fitted=len(labels),
-        skipped=levels - len(held),
-        accuracy=_share(right),
-        base_rate=_share(base),
-        nearest=_share(nearer == held),
-        repeats=_repeats(judged, again),
-        p_value=sign_flip_test(right.astype(np.float64) - base) if len(held) else 1.0,
-        cue_chosen=_share(held == 1),
+        fitted=len(fitted),
+        skipped=levels - len(held_out),
+        accuracy=_rate(correct),
+        base_rate=_rate(base_correct),
+        nearest=_rate(np.where(further == 0, more_common, further > 0) == held_out.chose),
+        repeats=_repeats(held_out, repeated),
+        p_value=sign_flip_test(correct.astype(np.float64) - base_correct) if len(held_out) else 1.0,
+        cue_chosen=_rate(held_out.chose == 1),
         weights=dict(zip(FEATURES, model.weights.tolist(), strict=True)),
     )
 
 
 def _repeats(one: Decisions, other: Decisions) -> Rate:
     _, ours, theirs = np.intersect1d(one.rows, other.rows, return_indices=True)
-    return _share(one.chose[ours] == other.chose[theirs])
+    return _rate(one.chose[ours] == other.chose[theirs])
 
 
-def _share(right: Sequence[bool] | NDArray[np.bool_]) -> Rate:
-    return rate(int(np.sum(right)), len(right))
+def _rate(correct: NDArray[np.bool_]) -> Rate:
+    return rate(int(correct.sum()), len(correct))

@@ -1,4 +1,4 @@
-"""Choices at decision points: against paths found by scipy, scikit-learn's model, and scripted agents."""
+"""Choices at decision points: against scipy's paths, another solver of scikit-learn, and scripted agents."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import decisions, require_standing
-from goalmaze.experiments.evaluate.regression import fit_logistic, regress
+from goalmaze.experiments.evaluate.regression import Regression, fit_logistic, regress
 
 FAMILY = make_family("GreenExit", {"size": 9})
 
@@ -53,7 +53,7 @@ def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
     assert 20 < len(found) < 150
 
 
-def test_what_seekers_choose_is_what_they_seek() -> None:
+def test_seekers_choose_what_they_seek() -> None:
     levels = FAMILY.levels(1, np.arange(200), "moved-sign")
     for kind, label in (("exit", 0), ("sign", 1)):
         found = decisions(rollout(Seeker(kind), levels))
@@ -78,7 +78,7 @@ def test_features_have_names_and_lengths_are_paths() -> None:
 
 
 @pytest.mark.parametrize("ridge", [0.5, 20.0])
-def test_the_model_is_scikit_learns(ridge: float) -> None:
+def test_the_model_is_the_penalised_maximum_of_likelihood(ridge: float) -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 6)) * [1, 5, 0.1, 1, 1, 1] + 3
     labels = (rng.random(300) < 1 / (1 + np.exp(-(rows[:, 1] - 3 + 4 * rows[:, 3] - 12)))).astype(np.int8)
@@ -86,37 +86,40 @@ def test_the_model_is_scikit_learns(ridge: float) -> None:
     standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     theirs = LogisticRegression(C=1 / ridge, tol=1e-10, max_iter=10_000).fit(standard, labels)
     np.testing.assert_allclose(ours.weights, theirs.coef_[0], atol=1e-4)
-    np.testing.assert_allclose(ours.chances(rows), theirs.predict_proba(standard)[:, 1], atol=1e-4)
+    np.testing.assert_allclose(ours.probabilities(rows), theirs.predict_proba(standard)[:, 1], atol=1e-4)
+    errors = ours.probabilities(rows) - labels
+    np.testing.assert_allclose(standard.T @ errors + ridge * ours.weights, 0, atol=1e-5)
+    assert abs(errors.sum()) < 1e-5
 
 
 def test_separable_choices_and_constant_features_leave_the_fit_finite() -> None:
     rows = np.column_stack([np.linspace(-1, 1, 50), np.ones(50)])
     model = fit_logistic(rows, (rows[:, 0] > 0).astype(np.int8))
     assert np.isfinite(model.weights).all()
-    assert ((model.chances(rows) > 0.5) == (rows[:, 0] > 0)).mean() > 0.95
+    assert ((model.probabilities(rows) > 0.5) == (rows[:, 0] > 0)).mean() > 0.95
 
 
-def test_choices_that_follow_from_geometry_are_told_and_coin_flips_are_not() -> None:
-    def ask(policy: Policy) -> object:
+def test_choices_that_follow_from_geometry_are_predicted_and_random_ones_are_not() -> None:
+    def regression(policy: Policy) -> Regression:
         return regress("it", policy, FAMILY, shift="moved-sign", levels=400, fit_levels=1200)
 
-    told = ask(Nearest())
-    assert told.accuracy.low > 0.9  # type: ignore[attr-defined]
-    assert told.base_rate.high < 0.8  # type: ignore[attr-defined]
-    assert told.p_value < 0.01  # type: ignore[attr-defined]
-    sought = ask(Seeker("sign"))
-    assert sought.accuracy.value == sought.base_rate.value == 1  # type: ignore[attr-defined]
-    chance = ask(RandomWalker())
-    assert chance.accuracy.low < 0.8  # type: ignore[attr-defined]
-    assert chance.repeats.high < 0.9  # type: ignore[attr-defined]
+    nearest = regression(Nearest())
+    assert nearest.accuracy.low > 0.9
+    assert nearest.base_rate.high < 0.8
+    assert nearest.p_value < 0.01
+    seeker = regression(Seeker("sign"))
+    assert seeker.accuracy.value == seeker.base_rate.value == 1
+    random = regression(RandomWalker())
+    assert random.accuracy.low < 0.8
+    assert random.repeats.high < 0.9
 
 
-def test_where_nothing_parts_nothing_is_fitted() -> None:
+def test_too_few_choices_are_refused() -> None:
     with pytest.raises(GoalmazeError, match="0 choices between exit and sign"):
         regress("it", Seeker("exit"), FAMILY, shift="none", levels=20, fit_levels=100)
 
 
-def test_a_goal_that_walks_is_refused() -> None:
+def test_a_moving_goal_is_refused() -> None:
     class Led(type(make_family("FollowLeader"))):  # type: ignore[misc]
         goal = "leader"
 
