@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -19,27 +17,13 @@ from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.algorithms import network_of
 from goalmaze.agents.training.checkpoint_schedule import due, series_checkpoint_path
 from goalmaze.agents.training.finite import check_finite
+from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import mazes_of
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, save_state
 from goalmaze.envs.errors import GoalmazeError
 
-LOG = "log.csv"
-LOG_COLUMNS = (
-    "steps",
-    "seconds",
-    "episodes",
-    "levels",
-    "solved",
-    "length",
-    "return",
-    "cue_return",
-    "entropy",
-    "policy_loss",
-    "value_loss",
-    "kl",
-)
 LOSSES = (
     ("entropy_loss",),
     ("policy_gradient_loss", "policy_loss"),
@@ -107,7 +91,7 @@ class TrainingCallback(BaseCallback):
         )
         self.saved_steps = self.num_timesteps
         if self._fresh:
-            head = _line(LOG_COLUMNS)
+            head = log_line(LOG_COLUMNS)
             write_atomically(self.folder / LOG, head)
             self.progress.log_bytes = len(head)
 
@@ -142,7 +126,7 @@ class TrainingCallback(BaseCallback):
         losses[0] = -losses[0]
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.count, mazes.mazes.levels_begun)
-        line = _line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
+        line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
         append(self.folder / LOG, line)
         self.progress.log_bytes += len(line)
         self.progress.line = self.num_timesteps
@@ -178,12 +162,6 @@ class TrainingCallback(BaseCallback):
         """Put the progress bar away."""
         if self._bar is not None:
             self._bar.close()
-
-
-def _line(cells: Any) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode()
 
 
 def _first(learned: dict[str, Any], names: tuple[str, ...]) -> float:

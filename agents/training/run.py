@@ -22,8 +22,9 @@ from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
-from goalmaze.agents.training.callback import LOG, LOG_COLUMNS, RunProgress, Stopped, TrainingCallback
+from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback
 from goalmaze.agents.training.finite import NotFiniteError
+from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run_lock import held
 from goalmaze.agents.training.signals import stop_signals
@@ -31,8 +32,6 @@ from goalmaze.agents.training.training_state import STATE, read_state, restore_s
 from goalmaze.envs.errors import GoalmazeError
 
 __all__ = [
-    "LOG",
-    "LOG_COLUMNS",
     "RECIPE",
     "FinishedError",
     "TrainingResult",

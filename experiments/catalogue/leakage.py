@@ -8,13 +8,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent, run_folder
 from goalmaze.agents.rollout import begin_episodes
-from goalmaze.agents.training.run import LOG, RECIPE
+from goalmaze.agents.training.log import LOG, read_log
+from goalmaze.agents.training.run import RECIPE, read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, TRAINING, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
@@ -88,11 +88,8 @@ def _views(levels: LevelBatch) -> list[str]:
 def _training_range(folder: Path) -> tuple[int, int]:
     """Return the run's level seed, and one more than the highest level index it played."""
     try:
-        recipe = msgspec.json.decode((folder / RECIPE).read_bytes())["recipe"]
-        with (folder / LOG).open(newline="") as file:
-            levels = max(int(row["levels"]) for row in csv.DictReader(file))
-        return int(recipe["seed"]), levels
-    except (OSError, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
+        return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise GoalmazeError(
             f"{folder} has no readable {RECIPE} and {LOG}, so its training levels are unknown ({error})"
         ) from None

@@ -1,14 +1,16 @@
-"""What runs are there, and what became of them?"""
+"""`goalmaze runs`: the runs of a folder, how far each came and whether it can be resumed."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import shlex
 from pathlib import Path
 from typing import Any, Literal
 
-from goalmaze.agents.training.run import LOG, RECIPE, read_recipe
+from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.run import RECIPE, read_recipe
 from goalmaze.agents.training.run_lock import is_held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
@@ -24,15 +26,15 @@ class RunRow:
     """One run.
 
     Attributes:
-        name: of its folder, seen from where one looked.
-        family: trained on; empty where the recipe cannot be read.
-        network: trained.
-        seed: of the run.
-        steps: taken so far, as the log says.
-        of: steps asked for.
-        solved: part of the latest training episodes; None before any ended.
-        state: what became of it.
-        label: of the agent, where it was measured.
+        name: path of its folder below the folder listed.
+        family: name of the family; empty where the recipe cannot be read.
+        network: name of the network.
+        seed: of levels, weights and sampled actions.
+        steps: environment steps taken, by the log.
+        of: environment steps that the recipe asks for.
+        solved: rate of the latest training episodes that were solved; None before any ended.
+        state: finished, interrupted, running now, or damaged.
+        label: label of the agent; None where it was not evaluated.
     """
 
     name: str
@@ -48,7 +50,7 @@ class RunRow:
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """The runs of a folder, and how to go on with the first that was interrupted, if any can be."""
+    """The runs of a folder."""
 
     folder: Path
     rows: tuple[RunRow, ...]
@@ -93,7 +95,7 @@ def _row(folder: Path, root: Path) -> RunRow:
         recipe, _ = read_recipe(folder)
     except GoalmazeError:
         return RunRow(name, "", "", 0, 0, 0, None, "damaged", None)
-    steps, solved = _progress(folder / LOG)
+    steps, solved = _progress(folder)
     return RunRow(
         name=name,
         family=recipe.family,
@@ -113,15 +115,14 @@ def _standing(folder: Path, complete: bool) -> Standing:
     return "finished" if complete else "interrupted"
 
 
-def _progress(log: Path) -> tuple[int, float | None]:
-    """Return the steps and the solved part on the last whole line of a log."""
+def _progress(folder: Path) -> tuple[int, float | None]:
+    """Return steps and solved rate on the last whole line of a run's log; 0 and None where there is none."""
     try:
-        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        last = list(csv.DictReader(lines))[-1]
-        solved = float(last["solved"])
-        return int(last["steps"]), None if solved != solved else solved
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        last = read_log(folder)[-1]
+        steps, solved = int(last["steps"]), float(last["solved"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error):
         return 0, None
+    return steps, None if math.isnan(solved) else solved
 
 
 def _label(folder: Path) -> str | None:

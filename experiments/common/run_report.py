@@ -16,12 +16,13 @@ def read_report(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: there is no report.
-        ValueError: it is not a JSON object.
+        ValueError: it is not the JSON of a report.
     """
     data = json.loads((folder / REPORT).read_text())
-    if not isinstance(data, dict):
-        raise ValueError(f"{folder / REPORT} holds no JSON object")
-    return current_report(data)
+    try:
+        return current_report(data)
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f"{folder / REPORT} is no report of a run") from None
 
 
 def current_report(report: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import math
 
 from goalmaze.agents.checkpoints import Header
 from goalmaze.agents.loading import ZOO_PREFIX, Agent, run_folder
+from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import LOG, read_recipe
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError
 
@@ -61,18 +62,14 @@ def origin(agent: Agent) -> Origin:
     zoo = agent.name.removeprefix(ZOO_PREFIX)
     command = manifest()[zoo].command if agent.name.startswith(ZOO_PREFIX) else ""
     try:
-        steps, curves = _read((folder / LOG).read_text())
+        lines = read_log(folder)
+        steps = tuple(int(line["steps"]) for line in lines)
+        curves = {name: tuple(_number(line[name]) for line in lines) for name in CURVES}
     except OSError:
         return Origin(agent.header, recipe, command, (), {}, f"it comes without a {LOG}")
     except (ValueError, KeyError, TypeError, csv.Error):
         return Origin(agent.header, recipe, command, (), {}, f"its {LOG} cannot be read")
     return Origin(agent.header, recipe, command, steps, curves, "" if steps else f"its {LOG} is empty")
-
-
-def _read(text: str) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:
-    lines = list(csv.DictReader(text.splitlines()))
-    steps = tuple(int(line["steps"]) for line in lines)
-    return steps, {name: tuple(_number(line[name]) for line in lines) for name in CURVES}
 
 
 def _number(text: str) -> float:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from goalmaze.agents.files import append
+from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.recipe import recipe_from
-from goalmaze.agents.training.run import LOG, FinishedError, TrainingResult, resume, train
+from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
 from goalmaze.agents.training.run_lock import held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
@@ -101,9 +102,8 @@ def report_of(folder: Path) -> dict[str, Any] | None:
 def steps_of(folder: Path) -> int:
     """Return the steps on the last whole line of a run's log; 0 where there is none."""
     try:
-        lines = [line for line in (folder / LOG).read_text().splitlines(keepends=True) if line.endswith("\n")]
-        return int(list(csv.DictReader(lines))[-1]["steps"])
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return int(read_log(folder)[-1]["steps"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error):
         return 0
 
 

@@ -17,8 +17,9 @@ from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.training import training_state
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import LOG, RECIPE, FinishedError, read_recipe, resume, train
+from goalmaze.agents.training.run import RECIPE, FinishedError, read_recipe, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
 from goalmaze.agents.zoo import check_files, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError

@@ -22,8 +22,9 @@ import torch
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run_lock
-from goalmaze.agents.training.callback import LOG, TrainingCallback
+from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state

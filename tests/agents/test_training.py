@@ -23,8 +23,9 @@ from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, due
+from goalmaze.agents.training.log import LOG, LOG_COLUMNS
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run import LOG, LOG_COLUMNS, RECIPE, TENSORBOARD, train
+from goalmaze.agents.training.run import RECIPE, TENSORBOARD, train
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError

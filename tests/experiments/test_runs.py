@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from goalmaze.agents.training.callback import TrainingCallback
+from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import LOG, RECIPE, train
+from goalmaze.agents.training.run import RECIPE, train
 from goalmaze.agents.training.run_lock import held
 from goalmaze.experiments import cli
 from goalmaze.experiments.bench import train as bench_train
