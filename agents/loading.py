@@ -6,13 +6,16 @@ import dataclasses
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.zoo import zoo_folder
+from goalmaze.envs.extensions import extensions_needed
 from goalmaze.envs.levels import Family
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.json"
 ZOO_PREFIX = "zoo:"
 
 
@@ -60,5 +63,15 @@ def load_agent(name: str) -> Agent:
     """
     folder = run_folder(name)
     path = folder if folder.is_file() else folder / CHECKPOINT
-    network, family, header = load_checkpoint(path)
+    with extensions_needed(_recorded_imports(path.parent)):
+        network, family, header = load_checkpoint(path)
     return Agent(network, family, name, header)
+
+
+def _recorded_imports(folder: Path) -> list[str]:
+    """Return the user's files and modules that the recipe of a run folder names; none where it cannot be read."""
+    try:
+        content = msgspec.json.decode((folder / RECIPE).read_bytes())
+        return [str(name) for name in content["recipe"]["imports"]]
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return []

@@ -10,6 +10,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -32,6 +34,25 @@ def load_extension(name: str) -> ModuleType:
 def loaded_extensions() -> tuple[str, ...]:
     """Return what was imported by `load_extension`, by the names it was asked for, in order."""
     return tuple(_loaded)
+
+
+@contextmanager
+def extensions_needed(names: Sequence[str]) -> Iterator[None]:
+    """Add to an error inside the context which of the extensions `names` are not imported.
+
+    Raises:
+        GoalmazeError: the error, with the remedy.
+    """
+    try:
+        yield
+    except GoalmazeError as error:
+        missing = [name for name in names if name not in _loaded]
+        if not missing:
+            raise
+        flags = " ".join(f"--import {name}" for name in missing)
+        raise GoalmazeError(
+            f"{error}; it was trained with code of its own: add {flags}, if you trust that code"
+        ) from None
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -46,6 +46,8 @@ class Recipe:
         algorithm: training algorithm. "ppo" is `goalmaze.agents.training.ppo.TensorPPO`; "sb3-ppo", "sb3-a2c" and
             "sb3-dqn" are those of stable-baselines3, unchanged.
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
+        imports: files or modules of the user's own that were imported for the run, as `--import` named them. They are
+            never imported because a recipe names them.
     """
 
     family: str = "GreenExit"
@@ -74,6 +76,7 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     algorithm: Literal["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"] = "ppo"
     algorithm_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("steps", "envs", "rollout_steps", "minibatches", "epochs"):

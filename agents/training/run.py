@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
-from goalmaze.agents.loading import CHECKPOINT, load_agent
+from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback
 from goalmaze.agents.training.finite import NotFiniteError
@@ -30,6 +30,7 @@ from goalmaze.agents.training.run_lock import held
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE, read_state, restore_state
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import extensions_needed
 
 __all__ = [
     "RECIPE",
@@ -41,7 +42,7 @@ __all__ = [
     "train",
 ]
 
-RECIPE, TENSORBOARD = "recipe.json", "tensorboard"
+TENSORBOARD = "tensorboard"
 VERSIONS_OF = ("goalmaze", "gymnasium", "numba", "numpy", "safetensors", "stable-baselines3", "torch")
 SAVE_EVERY_SECONDS = 30.0
 
@@ -165,10 +166,11 @@ def environment() -> dict[str, Any]:
 def _ready(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
     """Return the algorithm of a recipe, and the recipe with everything named that it left open."""
     keep_large_blocks()
-    mazes = make_environments(recipe)
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
-    algorithm = make_algorithm(recipe, mazes)
+    with extensions_needed(recipe.imports):
+        mazes = make_environments(recipe)
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        algorithm = make_algorithm(recipe, mazes)
     resolved = dataclasses.replace(
         recipe,
         parameters=mazes.mazes.family.parameters,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from goalmaze.agents.loading import load_agent, run_folder
+from goalmaze.agents.loading import RECIPE, load_agent, run_folder
 from goalmaze.agents.rollout import begin_episodes
 from goalmaze.agents.training.log import LOG, read_log
-from goalmaze.agents.training.run import RECIPE, read_recipe
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, TRAINING, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig

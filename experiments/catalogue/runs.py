@@ -9,8 +9,9 @@ import shlex
 from pathlib import Path
 from typing import Any, Literal
 
+from goalmaze.agents.loading import RECIPE
 from goalmaze.agents.training.log import read_log
-from goalmaze.agents.training.run import RECIPE, read_recipe
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.run_lock import is_held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError

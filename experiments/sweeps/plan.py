@@ -20,6 +20,7 @@ from goalmaze.agents.training.algorithms import make_algorithm, make_environment
 from goalmaze.agents.training.migration import RECIPE_FIELDS, former_fields
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.algorithms import ALGORITHMS as MAZE_ALGORITHMS
@@ -198,7 +199,7 @@ def _complete(data: Mapping[str, Any], path: Path) -> Recipe:
         make_algorithm(recipe, mazes)
     except GoalmazeError as error:
         raise GoalmazeError(f"{path}: {error}") from None
-    return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters)
+    return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters, imports=loaded_extensions())
 
 
 def _task(recipe: Recipe, dials: dict[str, Any], asked: Mapping[str, Any]) -> Task:

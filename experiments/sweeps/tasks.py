@@ -24,6 +24,7 @@ from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, 
 from goalmaze.agents.training.run_lock import held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import load_extension, loaded_extensions
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.train.command import measure
 
@@ -35,7 +36,13 @@ FINISHED, INTERRUPTED = "finished", "interrupted"
 
 def order(root: Path, name: str, recipe: Mapping[str, Any], save_every: float) -> dict[str, Any]:
     """Return what a worker is sent to do one run, as plain data: the sweep's folder, the run's name, its recipe."""
-    return {"root": str(root), "name": name, "recipe": dict(recipe), "save_every": save_every}
+    return {
+        "root": str(root),
+        "name": name,
+        "recipe": dict(recipe),
+        "save_every": save_every,
+        "imports": list(loaded_extensions()),
+    }
 
 
 def carry_out(order: Mapping[str, Any]) -> str:
@@ -45,6 +52,8 @@ def carry_out(order: Mapping[str, Any]) -> str:
         GoalmazeError: the run cannot be trained, or this machine does not see the sweep's folder.
     """
     root, name = Path(order["root"]), str(order["name"])
+    for extension in order["imports"]:
+        load_extension(extension)
     if not (root / LOCK).is_file():
         raise GoalmazeError(
             f"{socket.gethostname()} does not see {root}; put --out on a file system that all workers share"

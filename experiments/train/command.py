@@ -16,6 +16,7 @@ from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.families import make_family
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import REPORT
@@ -142,7 +143,9 @@ def resolve(config: TrainConfig) -> Recipe:
     if config.size is not None:
         data["parameters"]["size"] = config.size
     data["network_options"] = data.get("network_options", {}) | assignments(config.network_options, "--network-options")
-    return recipe_from(data)
+    return dataclasses.replace(
+        recipe_from(data), imports=tuple(dict.fromkeys((*data.get("imports", ()), *loaded_extensions())))
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

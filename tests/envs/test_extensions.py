@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.extensions import load_extension, loaded_extensions
+from goalmaze.envs.extensions import extensions_needed, load_extension, loaded_extensions
 
 
 def test_a_file_is_imported_once_and_its_name_is_remembered(tmp_path: Path) -> None:
@@ -59,3 +59,15 @@ def test_what_fails_is_said_in_one_line_and_leaves_no_module(tmp_path: Path, con
 def test_a_module_that_is_not_there_is_named() -> None:
     with pytest.raises(GoalmazeError, match=r"--import no_such\.worlds: there is no module of this name"):
         load_extension("no_such.worlds")
+
+
+def test_an_error_names_the_extensions_that_are_missing() -> None:
+    load_extension("json.tool")
+    with (
+        pytest.raises(GoalmazeError, match=r"unknown family 'X'; .*: add --import a\.py --import b, if you trust"),
+        extensions_needed(["json.tool", "a.py", "b"]),
+    ):
+        raise GoalmazeError("unknown family 'X'")
+    with pytest.raises(GoalmazeError) as error, extensions_needed(["json.tool"]):
+        raise GoalmazeError("unknown family 'X'")
+    assert str(error.value) == "unknown family 'X'"

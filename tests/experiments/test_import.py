@@ -1,0 +1,71 @@
+"""A family of the user's own on the command line: imported by name, remembered by the run, never imported by itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAMILY = '''
+import dataclasses
+
+import goalmaze as gm
+
+print("imported")
+
+
+@dataclasses.dataclass(frozen=True)
+class {name}(gm.Family):
+    """Reach the door; in training a bell stands on it."""
+
+    name = "{name}"
+    object_types = (
+        gm.ObjectType("door", letter="D", colour=(213, 94, 0), shape="door", ends=True, reward=1.0),
+        gm.ObjectType("bell", letter="B", colour=(240, 228, 66), shape="diamond", cue_reward=1.0),
+    )
+    slots = ("door", "bell")
+    stacked_glyphs = {{"X": ("door", "bell")}}
+    goal, cue = "door", "bell"
+    shifts = {{"moved-bell": "the bell stands elsewhere"}}
+    distinguishing_shift = "moved-bell"
+
+    def placements(self, shift):
+        bell = gm.Placement("bell") if shift == "moved-bell" else gm.Placement("bell", on="door")
+        return gm.Placement("agent"), gm.Placement("door"), bell
+'''
+
+
+def goalmaze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "goalmaze.experiments", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_a_run_of_a_family_of_ones_own_is_trained_evaluated_and_asked_for_by_name(tmp_path: Path) -> None:
+    (tmp_path / "doors.py").write_text(FAMILY.format(name="DoorAndBell"))
+    small = ["--size", "5", "--steps", "1024", "--network-options", "blocks=1", "--set", "envs=16", "--threads", "1"]
+    trained = goalmaze(
+        tmp_path, "train", "--import", "doors.py", "--family", "DoorAndBell", "--out", "run", *small, "--json"
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["imports"] == ["doors.py"]
+    with_it = goalmaze(tmp_path, "eval", "run", "--import", "doors.py", "--shift", "moved-bell", "--levels", "8")
+    assert with_it.returncode == 0, with_it.stderr
+    for command in (["eval", "run"], ["train", "--resume", "run"]):
+        without = goalmaze(tmp_path, *command)
+        assert without.returncode == 2
+        assert "unknown family 'DoorAndBell'" in without.stderr
+        assert "add --import doors.py" in without.stderr
+        assert "imported" not in without.stdout, "code named by a run was run without being asked for"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nowhere.py", "there is no such file"), ("no_such", "no module of this")]
+)
+def test_an_import_that_fails_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+    done = goalmaze(tmp_path, "families", "--import", name)
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert f"--import {name}: {message}" in done.stderr
