@@ -103,10 +103,14 @@ def module_pages(package: ModuleType) -> dict[str, str]:
     for folder, modules in found.items():
         below = [other for other in found if other.rpartition(".")[0] == folder]
         names = [folder, *(f"{folder}.{module}" for module in modules)]
-        rows = [(f":mod:`{name}`", summary(importlib.import_module(name))) for name in names[1:]]
-        rows += [(f":doc:`{other} <{other}>`", summary(importlib.import_module(other))) for other in below]
+        titles = {name: ".".join(name.split(".")[-2:]) for name in names}
+        rows = [(f":mod:`{titles[name]} <{name}>`", summary(importlib.import_module(name))) for name in names[1:]]
+        rows += [
+            (f":doc:`{other.removeprefix('goalmaze.')} <{other}>`", summary(importlib.import_module(other)))
+            for other in below
+        ]
         parts = [heading(folder), automodule(folder), table(rows), contents(below)]
-        parts += [f"{heading(name, '-')}\n{automodule(name)}" for name in names[1:]]
+        parts += [f"{heading(titles[name], '-')}\n``{name}``\n\n{automodule(name)}" for name in names[1:]]
         pages[folder] = "\n".join(parts)
     return pages
 

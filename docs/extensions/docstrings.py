@@ -15,6 +15,7 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import stringify_annotation
@@ -81,11 +82,18 @@ def with_types(lines: list[str], kind: type) -> list[str]:
 
 def _before(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     lines[:] = prepare(lines)
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")  # napoleon takes what stands before a colon in the first line for a type
 
 
 def _after(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     if inspect.isclass(value):
         lines[:] = with_types(lines, value)
+
+
+def _signature(app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, result: str) -> Any:
+    """Leave out the signature of a class that is never called: a protocol, or one without a constructor."""
+    return ("", result) if what == "class" and signature == "(*args, **kwargs)" else None
 
 
 class ExactNames(SphinxPostTransform):
@@ -121,6 +129,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the steps before and after napoleon, and the two that resolve names."""
     app.connect("autodoc-process-docstring", _before, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", _after, priority=AFTER_NAPOLEON)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("missing-reference", _imported)
     app.add_post_transform(ExactNames)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     return {"parallel_read_safe": True, "parallel_write_safe": True}
