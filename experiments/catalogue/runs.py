@@ -16,10 +16,12 @@ from goalmaze.agents.training.run_lock import is_held
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue.config import RunsConfig
+from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.tables import Table
 
-Standing = Literal["finished", "interrupted", "running", "damaged"]
+COLUMNS = ("run", "family", "network", "seed", "steps", "of", "solved", "state", "label")
+RunState = Literal["finished", "interrupted", "running", "damaged"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +47,18 @@ class RunRow:
     steps: int
     of: int
     solved: float | None
-    state: Standing
+    state: RunState
     label: str | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Runs:
-    """The runs of a folder."""
+class Runs(Result):
+    """The runs of a folder.
+
+    Attributes:
+        folder: that was listed.
+        rows: one for each run, ordered by name.
+    """
 
     folder: Path
     rows: tuple[RunRow, ...]
@@ -60,22 +67,21 @@ class Runs:
         """Return the rows as plain data."""
         return {"folder": str(self.folder), "runs": [dataclasses.asdict(row) for row in self.rows]}
 
-    def text(self) -> str:
-        """Return an aligned table."""
+    def blocks(self) -> list[str | Table]:
+        """Return the table, and the command that resumes the first run that can be resumed."""
         if not self.rows:
-            return f"no runs in {self.folder}\n\nnext: goalmaze train"
-        columns = ("run", "family", "network", "seed", "steps", "solved", "state", "label")
-        cells = [[row.name, row.family, row.network, row.seed, *_measured(row)] for row in self.rows]
-        left = [
-            row.name for row in self.rows if row.state == "interrupted" and (self.folder / row.name / STATE).is_file()
-        ]
-        hint = f"\n\nnext: goalmaze train --resume {shlex.quote(str(self.folder / left[0]))}" if left else ""
-        return table(columns, cells) + hint
+            return [f"no runs in {self.folder}", "next: goalmaze train"]
+        blocks: list[str | Table] = [Table(COLUMNS, [_cells(row) for row in self.rows])]
+        folders = [self.folder / row.name for row in self.rows if row.state == "interrupted"]
+        resumable = next((folder for folder in folders if (folder / STATE).is_file()), None)
+        if resumable is not None:
+            blocks.append(f"next: goalmaze train --resume {shlex.quote(str(resumable))}")
+        return blocks
 
 
-def _measured(row: RunRow) -> list[str]:
+def _cells(row: RunRow) -> list[object]:
     solved = "-" if row.solved is None else f"{row.solved:.2f}"
-    return [f"{row.steps:,} of {row.of:,}", solved, row.state, row.label or "-"]
+    return [row.name, row.family, row.network, row.seed, row.steps, row.of, solved, row.state, row.label or "-"]
 
 
 def run(config: RunsConfig) -> Runs:
@@ -105,12 +111,12 @@ def _row(folder: Path, root: Path) -> RunRow:
         steps=steps,
         of=recipe.steps,
         solved=solved,
-        state=_standing(folder, steps >= recipe.steps),
+        state=_state(folder, steps >= recipe.steps),
         label=_label(folder),
     )
 
 
-def _standing(folder: Path, complete: bool) -> Standing:
+def _state(folder: Path, complete: bool) -> RunState:
     if is_held(folder / RECIPE):
         return "running"
     return "finished" if complete else "interrupted"
