@@ -1,1 +1,1 @@
-"""Who acts: networks, learners, checkpoints, scripted agents, and the one rollout loop."""
+"""Who acts: networks, training, checkpoints, scripted agents, and the one rollout loop."""

@@ -34,9 +34,9 @@ from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
 
 ENDLESS = 10**9
-STOCK_ROLLOUT = 2048
+SB3_ROLLOUT = 2048
 """Steps in a rollout of stable-baselines3's PPO by default; ours are spread over its environments."""
-STOCK_DEFAULTS = {"algorithm": "sb3-ppo", "epochs": 10, "minibatches": STOCK_ROLLOUT // 64}
+SB3_DEFAULTS = {"algorithm": "sb3-ppo", "epochs": 10, "minibatches": SB3_ROLLOUT // 64}
 
 
 class Enough(Exception):  # noqa: N818  not an error
@@ -54,15 +54,15 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
     """Return environment steps per second of training, of its network alone, and of stable-baselines3's PPO.
 
     Medians over turns, one rollout each: `steps_per_s` end to end, log included; `bound_steps_per_s` forward, backward
-    and optimiser on minibatches of the same sizes and nothing else; `stock_steps_per_s` stable-baselines3's PPO on the
+    and optimiser on minibatches of the same sizes and nothing else; `sb3_steps_per_s` stable-baselines3's PPO on the
     same network and as many environments with its own defaults (2048 steps a rollout, 64 a minibatch, 10 epochs);
-    `stock_same_steps_per_s` the same with our recipe. Both of the last run in processes of their own, where the C
+    `sb3_same_recipe_steps_per_s` the same with our recipe. Both of the last run in processes of their own, where the C
     library's allocator is as it comes.
     """
     recipe = dataclasses.replace(recipe, steps=ENDLESS, threads=torch.get_num_threads())
-    stock = dataclasses.replace(recipe, rollout_steps=STOCK_ROLLOUT // recipe.envs, **cast(Any, STOCK_DEFAULTS))
+    by_default_recipe = dataclasses.replace(recipe, rollout_steps=SB3_ROLLOUT // recipe.envs, **cast(Any, SB3_DEFAULTS))
     same = dataclasses.replace(recipe, algorithm="sb3-ppo")
-    with tempfile.TemporaryDirectory() as folder, worker(stock) as by_default, worker(same) as by_recipe:
+    with tempfile.TemporaryDirectory() as folder, worker(by_default_recipe) as by_default, worker(same) as by_recipe:
         algorithm = make_algorithm(recipe, make_environments(recipe))
         assert isinstance(algorithm, TensorPPO)
         bound = NetworkAlone(algorithm)
@@ -73,18 +73,18 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
         except Enough:
             watch.close()
     rates = np.array(watch.rates)
-    steps, bound_steps, stock_steps, same_steps = (float(rate) for rate in np.median(rates, axis=0))
+    steps, bound_steps, sb3_steps, same_steps = (float(rate) for rate in np.median(rates, axis=0))
     ratios = np.median(rates[:, :1] / rates[:, 1:], axis=0)
     return {
         "size": recipe.parameters.get("size"),
         "network": recipe.network,
         "steps_per_s": steps,
         "bound_steps_per_s": bound_steps,
-        "stock_steps_per_s": stock_steps,
-        "stock_same_steps_per_s": same_steps,
+        "sb3_steps_per_s": sb3_steps,
+        "sb3_same_recipe_steps_per_s": same_steps,
         "of_bound": float(ratios[0]),
-        "times_stock": float(ratios[1]),
-        "times_stock_same": float(ratios[2]),
+        "times_sb3": float(ratios[1]),
+        "times_sb3_same_recipe": float(ratios[2]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The algorithm: its policy against arithmetic done by hand, and that it learns a small maze and nothing by itself."""
+"""PPO: its policy against arithmetic done by hand, and that it learns a small maze and nothing by itself."""
 
 from __future__ import annotations
 

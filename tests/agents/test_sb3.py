@@ -115,52 +115,52 @@ ALGORITHMS: list[tuple[type[BaseAlgorithm], dict[str, Any]]] = [
 STOCK = pytest.mark.parametrize(("algorithm", "options"), ALGORITHMS)
 
 
-def learned(learner: BaseAlgorithm, steps: int) -> bool:
+def learned(model: BaseAlgorithm, steps: int) -> bool:
     """Whether learning for so many steps changed the weights."""
-    before = {name: tensor.clone() for name, tensor in learner.policy.state_dict().items()}
-    learner.learn(steps)
-    assert learner.num_timesteps >= steps
-    return any(not tensor.equal(before[name]) for name, tensor in learner.policy.state_dict().items())
+    before = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+    model.learn(steps)
+    assert model.num_timesteps >= steps
+    return any(not tensor.equal(before[name]) for name, tensor in model.policy.state_dict().items())
 
 
 @STOCK
 @pytest.mark.parametrize("name", ["GreenExit", "KeysChests", "FollowLeader"])
-def test_stock_algorithms_run_on_it(name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]) -> None:
+def test_algorithms_run_on_it(name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]) -> None:
     family = make_family(name, {"size": 5})
     batch = MazeVecEnv(family, ENVS, SEED, 0.1)
-    learner = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
-    assert learned(learner, 480)
-    assert learner.ep_info_buffer
-    assert all(1 <= episode["l"] <= family.time_limit for episode in learner.ep_info_buffer)
-    actions, _ = learner.predict(batch.reset())
+    model = algorithm("MlpPolicy", batch, seed=0, device="cpu", **options)
+    assert learned(model, 480)
+    assert model.ep_info_buffer
+    assert all(1 <= episode["l"] <= family.time_limit for episode in model.ep_info_buffer)
+    actions, _ = model.predict(batch.reset())
     assert actions.shape == (ENVS,)
     assert set(actions.tolist()) <= {0, 1, 2, 3}
 
 
 @STOCK
 @pytest.mark.parametrize("name", ["Dish", "Monsters"])
-def test_stock_algorithms_run_on_the_registered_environment(
+def test_algorithms_run_on_the_registered_environment(
     name: str, algorithm: type[BaseAlgorithm], options: dict[str, Any]
 ) -> None:
-    learner = algorithm("MlpPolicy", f"goalmaze/{name}-v0", seed=0, device="cpu", **options)
-    assert learned(learner, 160)
-    assert learner.ep_info_buffer
-    assert all(1 <= episode["l"] <= make_family(name).time_limit for episode in learner.ep_info_buffer)
+    model = algorithm("MlpPolicy", f"goalmaze/{name}-v0", seed=0, device="cpu", **options)
+    assert learned(model, 160)
+    assert model.ep_info_buffer
+    assert all(1 <= episode["l"] <= make_family(name).time_limit for episode in model.ep_info_buffer)
 
 
-def test_a_stock_learner_sees_pictures() -> None:
+def test_a_convolutional_policy_sees_pictures() -> None:
     env = gymnasium.make("goalmaze/Corner-v0", size=5, observation="rgb64")
-    learner = A2C("CnnPolicy", env, seed=0, device="cpu")
-    assert learned(learner, 10)
-    assert learner.observation_space.shape == (3, 64, 64)  # stable-baselines3 puts channels first
+    model = A2C("CnnPolicy", env, seed=0, device="cpu")
+    assert learned(model, 10)
+    assert model.observation_space.shape == (3, 64, 64)  # stable-baselines3 puts channels first
 
 
 def test_what_a_learner_remembers_is_what_the_mazes_do_by_hand(small: Family) -> None:
     batch = MazeVecEnv(small, ENVS, SEED)
     options = {"buffer_size": 5000, "learning_starts": 50, "exploration_fraction": 1}
-    learner = DQN("MlpPolicy", batch, seed=SEED, device="cpu", **options)  # its seed is then the level seed
-    learner.learn(600)
-    memory = learner.replay_buffer
+    model = DQN("MlpPolicy", batch, seed=SEED, device="cpu", **options)  # its seed is then the level seed
+    model.learn(600)
+    memory = model.replay_buffer
     assert memory is not None
     assert memory.pos == 600 // ENVS
     ends = 0

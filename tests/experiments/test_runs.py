@@ -140,9 +140,9 @@ def test_the_bench_measures_all_four_by_turns() -> None:
     recipe = dataclasses.replace(SMALL, envs=32, minibatches=4)
     row = bench_train.compare(recipe, turns=2)
     rates = {name: value for name, value in row.items() if name.endswith("steps_per_s")}
-    assert set(rates) == {"steps_per_s", "bound_steps_per_s", "stock_steps_per_s", "stock_same_steps_per_s"}
+    assert set(rates) == {"steps_per_s", "bound_steps_per_s", "sb3_steps_per_s", "sb3_same_recipe_steps_per_s"}
     assert all(value > 0 for value in rates.values())
-    assert min(row["of_bound"], row["times_stock"], row["times_stock_same"]) > 0
+    assert min(row["of_bound"], row["times_sb3"], row["times_sb3_same_recipe"]) > 0
 
 
 def test_the_bound_takes_as_long_as_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def stock_buffer(experience: TensorRolloutBuffer, algorithm: PPO) -> RolloutBuffer:
+def sb3_buffer(experience: TensorRolloutBuffer, algorithm: PPO) -> RolloutBuffer:
     """Return the same rollout in the buffer that stable-baselines3 keeps it in."""
     buffer = algorithm.rollout_buffer
     assert isinstance(buffer, RolloutBuffer)
@@ -81,10 +81,10 @@ def after_one_rollout(**changes: Any) -> tuple[TensorPPO, TensorRolloutBuffer]:
     return algorithm, cast(TensorRolloutBuffer, algorithm.rollout_buffer)
 
 
-def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
+def test_advantages_and_minibatches_are_those_of_the_sb3_buffer() -> None:
     _, experience = after_one_rollout()
-    stock = made(algorithm="sb3-ppo")
-    buffer = stock_buffer(experience, stock)
+    sb3 = made(algorithm="sb3-ppo")
+    buffer = sb3_buffer(experience, sb3)
     last_values, dones = torch.randn(RECIPE.envs), np.arange(RECIPE.envs) % 3 == 0
     buffer.compute_returns_and_advantage(last_values, dones)
     experience.estimate(last_values, torch.from_numpy(dones))
@@ -110,33 +110,33 @@ def test_advantages_and_minibatches_are_those_of_the_stock_buffer() -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"clip_range_vf": 0.1}, {"normalize_advantage": 0}, {"vf_coef": 0.9, "target_kl": 1e-4}]
 )
-def test_one_update_on_the_same_rollout_ends_where_the_stock_one_does(options: dict[str, float]) -> None:
+def test_one_update_on_the_same_rollout_ends_where_sb3_ppo_does(options: dict[str, float]) -> None:
     algorithm, experience = after_one_rollout(algorithm_options=options)
-    stock = made(algorithm="sb3-ppo", algorithm_options=options)
+    sb3 = made(algorithm="sb3-ppo", algorithm_options=options)
     start = weights(algorithm)
-    network_of(stock).load_state_dict(start)
-    stock.policy.optimizer.load_state_dict(copy.deepcopy(algorithm.policy.optimizer.state_dict()))
-    buffer = stock_buffer(experience, stock)
+    network_of(sb3).load_state_dict(start)
+    sb3.policy.optimizer.load_state_dict(copy.deepcopy(algorithm.policy.optimizer.state_dict()))
+    buffer = sb3_buffer(experience, sb3)
     buffer.advantages, buffer.returns = experience.advantages.numpy().copy(), experience.returns.numpy().copy()
-    stock._n_updates = algorithm._n_updates
-    stock._current_progress_remaining = algorithm._current_progress_remaining = 0.7
-    for one in (algorithm, stock):
+    sb3._n_updates = algorithm._n_updates
+    sb3._current_progress_remaining = algorithm._current_progress_remaining = 0.7
+    for one in (algorithm, sb3):
         one.logger.name_to_value.clear()
         np.random.seed(7)  # noqa: NPY002
         one.train()
     assert distance(weights(algorithm), start) > 1e-3
-    assert distance(weights(algorithm), weights(stock)) < 2e-6
-    ours, theirs = algorithm.logger.name_to_value, stock.logger.name_to_value
+    assert distance(weights(algorithm), weights(sb3)) < 2e-6
+    ours, theirs = algorithm.logger.name_to_value, sb3.logger.name_to_value
     assert set(theirs) <= set(ours)
     for name in set(theirs) - {"train/explained_variance"}:
         assert ours[name] == pytest.approx(theirs[name], abs=2e-6, rel=1e-4), name
     np.random.seed(8)  # noqa: NPY002
-    network_of(stock).load_state_dict(start)
-    stock.train()
-    assert distance(weights(algorithm), weights(stock)) > 1e-5
+    network_of(sb3).load_state_dict(start)
+    sb3.train()
+    assert distance(weights(algorithm), weights(sb3)) > 1e-5
 
 
-def test_gradients_are_those_of_the_stock_loss() -> None:
+def test_gradients_are_those_of_the_sb3_loss() -> None:
     algorithm, experience = after_one_rollout()
     batch = next(experience.minibatches(ROLLOUT))
     algorithm.policy.zero_grad()
@@ -156,7 +156,7 @@ def test_gradients_are_those_of_the_stock_loss() -> None:
         torch.testing.assert_close(one, cast(Tensor, parameter.grad), rtol=1e-4, atol=1e-7)
 
 
-def test_three_rollouts_from_the_same_seed_end_where_the_stock_learner_does() -> None:
+def test_three_rollouts_from_the_same_seed_end_where_sb3_ppo_does() -> None:
     algorithms = {name: made(algorithm=name).learn(3 * ROLLOUT) for name in ("ppo", "sb3-ppo")}
     ours, theirs = algorithms["ppo"], algorithms["sb3-ppo"]
     np.testing.assert_array_equal(ours._last_obs, theirs._last_obs)
@@ -180,7 +180,7 @@ def test_actions_are_drawn_as_torch_draws_them(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(actions, expected)
 
 
-def test_a_callback_finds_what_it_finds_under_the_stock_learner() -> None:
+def test_a_callback_finds_what_it_finds_under_sb3_ppo() -> None:
     class Watch(BaseCallback):
         def __init__(self) -> None:
             super().__init__()
@@ -199,13 +199,13 @@ def test_a_callback_finds_what_it_finds_under_the_stock_learner() -> None:
         made(algorithm=name).learn(3 * ROLLOUT, callback=watches[name])
     assert len(watches["ppo"].seen) == len(watches["sb3-ppo"].seen) == RECIPE.rollout_steps + 3
     ends = 0
-    for (infos, rest, n), (stock_infos, stock_rest, stock_n) in zip(
+    for (infos, rest, n), (sb3_infos, sb3_rest, sb3_n) in zip(
         watches["ppo"].seen, watches["sb3-ppo"].seen, strict=True
     ):
-        assert n == stock_n
+        assert n == sb3_n
         for name in rest:
-            np.testing.assert_allclose(rest[name], stock_rest[name], atol=1e-6)
-        for info, other in zip(infos, stock_infos, strict=True):
+            np.testing.assert_allclose(rest[name], sb3_rest[name], atol=1e-6)
+        for info, other in zip(infos, sb3_infos, strict=True):
             assert info.keys() == other.keys()
             ends += bool(info)
             if info:
