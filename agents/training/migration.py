@@ -1,4 +1,4 @@
-"""Recipes and training states that earlier versions wrote, in today's names. No other file knows the former names.
+"""Recipes and training states that earlier versions wrote, read under their current names.
 
 Version 0.1 called the training algorithm of a recipe its learner. Its training states have format 1: they hold such a
 recipe, and some of their arrays and numbers have other names. Imports nothing heavy.
@@ -25,7 +25,7 @@ STATE_ARRAYS = {"environments/state.routes": "environments/state.leader_paths"}
 
 
 def current_recipe(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a recipe under today's names.
+    """Return the fields of a recipe under their current names.
 
     Raises:
         GoalmazeError: a field is given under both names, or `learner` is none that version 0.1 had.

@@ -1,4 +1,4 @@
-"""How an agent is made: everything that training depends on, as one frozen piece of data. Imports nothing heavy."""
+"""The recipe of a training run: all of its settings as frozen plain data. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ OBSERVATION_OPTIONS = ("pixels", "radius")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A training run.
+    """All settings of a training run.
 
     Attributes:
-        family: name of the world's family.
-        parameters: the family's parameters; unmentioned ones keep their defaults.
-        observation: what the agent sees, a mode of `goalmaze.envs.observations.views`.
-        observation_options: of that mode, such as pixels or radius; unmentioned ones keep their defaults.
+        family: name of the family.
+        parameters: the family's parameters; others keep their defaults.
+        observation: observation mode, see `goalmaze.envs.observations.views`.
+        observation_options: options of the mode, such as pixels or radius; others keep their defaults.
         network: name of the network.
-        network_options: its hyperparameters; unmentioned ones keep their defaults.
-        start: the agent whose weights to begin with, a run folder or ``zoo:NAME``; untrained where empty.
+        network_options: the network's hyperparameters; others keep their defaults.
+        start: agent whose weights training starts from, a run folder or ``zoo:NAME``; untrained weights where empty.
         steps: environment steps to train for.
-        seed: of levels, weights and sampled actions.
-        envs: parallel environments.
-        rollout_steps: steps each environment takes between updates.
-        minibatches: parts a rollout is split into for one pass.
+        seed: seed of levels, initial weights and sampled actions.
+        envs: number of parallel environments.
+        rollout_steps: steps of each environment between two updates.
+        minibatches: number of minibatches that one pass over a rollout is split into.
         epochs: passes over each rollout.
-        learning_rate: of Adam at the start; annealed to 0.
-        discount: of future reward, per step.
-        gae_lambda: of generalised advantage estimation.
-        clip: range of the PPO ratio.
+        learning_rate: Adam's learning rate at the start; it is annealed linearly to 0.
+        discount: discount per step.
+        gae_lambda: lambda of generalised advantage estimation.
+        clip: clipping range of PPO's probability ratio.
         entropy: weight of the entropy bonus.
         gradient_clip: largest norm of the gradient.
-        reward: what the agent learns from, the true reward or the cue's.
-        shaping: reward per cell by which a step shortens the way to what pays.
-        threads: CPU threads, 0 for all.
-        precision: of the arithmetic, "fp32" or "bf16".
+        reward: which reward the agent learns from, the true reward or the cue's.
+        shaping: reward for each cell by which a step shortens the path to the next object that pays.
+        threads: number of CPU threads; 0 for all.
+        precision: arithmetic of the network, "fp32" or "bf16".
         device: "cpu", "cuda", or "auto" for cuda where there is one.
         algorithm: training algorithm. "ppo" is `goalmaze.agents.training.ppo.TensorPPO`; "sb3-ppo", "sb3-a2c" and
             "sb3-dqn" are those of stable-baselines3, unchanged.
