@@ -22,7 +22,7 @@ from goalmaze.agents.loading import ZOO_PREFIX, load_agent
 from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.evaluate.agent_label import label
-from goalmaze.experiments.evaluate.evaluate import judge_shifts
+from goalmaze.experiments.evaluate.evaluation import evaluate_shifts
 from goalmaze.experiments.train.command import REPORT_LEVELS
 
 KEPT = ("recipe.json", "log.csv", "report.json", "checkpoint.safetensors", "checkpoints")
@@ -66,7 +66,7 @@ def ship(name: str, run: Path) -> None:
 def measure(name: str) -> None:
     """Measure an agent of the zoo again, for when what is measured or the rule of labels has changed."""
     agent = load_agent(f"{ZOO_PREFIX}{name}")
-    found = judge_shifts(name, agent, REPORT_LEVELS)
+    found = evaluate_shifts(agent, REPORT_LEVELS, name)
     path = HERE / name / "report.json"
     report = json.loads(path.read_text()) | {
         "label": label(found[NO_SHIFT], found[agent.family.distinguishing_shift]),

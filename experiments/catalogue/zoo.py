@@ -18,7 +18,7 @@ from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.agent_label import label
-from goalmaze.experiments.evaluate.evaluate import Evaluation, judge_shifts
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
 from goalmaze.experiments.train.command import REPORT_LEVELS
 
 TOLERANCE = 0.02
@@ -191,7 +191,7 @@ def verify(names: tuple[str, ...]) -> Verification:
         resident = _resident(name)
         check_files(name)
         agent = load_agent(f"{ZOO_PREFIX}{name}")
-        measured = judge_shifts(name, agent, REPORT_LEVELS)
+        measured = evaluate_shifts(agent, REPORT_LEVELS, name)
         reported = {NO_SHIFT: resident.report["in_distribution"], **resident.report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)

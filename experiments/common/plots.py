@@ -1,4 +1,7 @@
-"""Pictures for people: mazes with trails, bars and intervals, in colours that colour-blind readers can tell apart."""
+"""The style of figures, and mazes with trails, bars and intervals.
+
+The palette is that of Okabe and Ito (2008): colour-blind readers can distinguish its colours.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,40 @@ from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, f
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.readout.baselines import Score
 
-GREY = "#9a9a9a"
-MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
+"""Colours of series, in this order."""
+
+MARKERS = ("o", "D", "s", "^", "v", "P", "*", "X")
+"""Markers of series, in this order."""
+
+DARK_GREY, GREY, LIGHT_GREY = "#555555", "#9a9a9a", "#e5e5e5"
+"""Of notes and reference lines, of what is of less interest, and of grid lines."""
+
+OBJECT_MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
+"""Shape of an object → the marker closest to it."""
+
+
+def series_style(index: int) -> dict[str, str]:
+    """Return colour and marker of the series of an index; they repeat after the last of the palette."""
+    return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
 
 
 def hexadecimal(colour: tuple[int, int, int]) -> str:
-    """Return a colour 0 to 255 as matplotlib likes it."""
+    """Return a colour of red, green and blue from 0 to 255 as a hexadecimal string."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: int, target: int = ABSENT) -> None:
-    """Draw level b with the agent at its start and the way it took, up to step `until`, as a line."""
+    """Draw level b with the agent at its start and its path until a step as a line.
+
+    Args:
+        axes: where.
+        trajectory: what happened.
+        b: the level.
+        title: above the maze.
+        until: the last step of the path.
+        target: a cell to ring, or `ABSENT`.
+    """
     levels = trajectory.levels
     pixels = 24
     axes.imshow(frame(levels, b, levels.start[b], pixels=pixels, target=target))
@@ -44,11 +70,13 @@ def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: 
 
 
 def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
-    """Explain the marks of `draw_maze` in one line under the mazes, for the kinds that are `present` in them."""
-    marks = [("agent, from start to end", AGENT_COLOUR, "o", True)]
+    """Draw the legend of `draw_maze` in one line under the mazes, for the object types that are `present` in them."""
+    entries = [("agent, from start to end", AGENT_COLOUR, "o", True)]
     object_types = [kind for kind in family.object_types if kind.name in present]
-    marks += [(kind.name, kind.colour, MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in object_types]
-    marks += [("target of the edit", TARGET_COLOUR, "o", False)]
+    entries += [
+        (kind.name, kind.colour, OBJECT_MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in object_types
+    ]
+    entries += [("target of the edit", TARGET_COLOUR, "o", False)]
     handles = [
         Line2D(
             [],
@@ -61,40 +89,40 @@ def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
             markeredgewidth=2,
             label=label,
         )
-        for label, colour, marker, filled in marks
+        for label, colour, marker, filled in entries
     ]
     figure.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.495), ncols=len(handles), frameon=False)
 
 
 def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence[tuple[str, str]], title: str) -> None:
-    """Draw a horizontal bar for each row, made of shares that sum to 1, each share written into its part.
+    """Draw a horizontal bar for each row, made of rates that sum to 1, each written into its part.
 
     Args:
         axes: where.
-        rows: label → shares.
-        parts: name and colour of each share.
+        rows: label → rates.
+        parts: name and colour of each rate.
         title: heading.
     """
-    for y, shares in enumerate(rows.values()):
+    for y, rates in enumerate(rows.values()):
         left = 0.0
-        for share, (_, colour) in zip(shares, parts, strict=True):
-            axes.barh(y, share.value, left=left, color=colour, height=0.7)
-            if share.value > 0.07:
-                axes.text(left + share.value / 2, y, f"{share.value:.2f}", ha="center", va="center", color="white")
-            left += share.value
+        for rate, (_, colour) in zip(rates, parts, strict=True):
+            axes.barh(y, rate.value, left=left, color=colour, height=0.7)
+            if rate.value > 0.07:
+                axes.text(left + rate.value / 2, y, f"{rate.value:.2f}", ha="center", va="center", color="white")
+            left += rate.value
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share of mazes, by what was reached first")
+    axes.set_xlabel("rate of mazes, by what was reached first")
     axes.set_title(title, fontsize=11, loc="left")
     handles = [Line2D([], [], linewidth=7, color=colour, label=name) for name, colour in parts]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=len(parts), frameon=False)
-    bare(axes)
+    hide_frame(axes)
 
 
 def points_with_intervals(
     axes: Axes,
-    checkpoint_series: Mapping[str, tuple[Sequence[Rate | Score], str, str]],
+    series: Mapping[str, tuple[Sequence[Rate | Score], str, str]],
     labels: Sequence[str],
     title: str,
 ) -> None:
@@ -106,17 +134,17 @@ def points_with_intervals(
         labels: of the positions.
         title: heading.
     """
-    for offset, (name, (rates, colour, marker)) in enumerate(checkpoint_series.items()):
-        places = [i + 0.09 * (offset - (len(checkpoint_series) - 1) / 2) for i in range(len(rates))]
+    for offset, (name, (rates, colour, marker)) in enumerate(series.items()):
+        positions = [i + 0.09 * (offset - (len(series) - 1) / 2) for i in range(len(rates))]
         values = [rate.value for rate in rates]
         spread = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
-        axes.errorbar(places, values, spread, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+        axes.errorbar(positions, values, spread, color=colour, marker=marker, linestyle="", capsize=2, label=name)
     axes.set_xticks(range(len(labels)), list(labels))
     axes.set_ylim(-0.03, 1.03)
-    axes.set_ylabel("share of mazes")
+    axes.set_ylabel("rate of mazes")
     axes.set_title(title, fontsize=11, loc="left")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=9, columnspacing=1.0)
-    bare(axes)
+    hide_frame(axes)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -133,7 +161,7 @@ def save_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     return [folder / f"{name}.png" for name in figures]
 
 
-def bare(axes: Axes) -> None:
-    """Take away the lines above and to the right."""
+def hide_frame(axes: Axes) -> None:
+    """Hide the lines above and to the right of the axes."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -17,9 +17,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common import plots
 from goalmaze.experiments.demo.config import DemoConfig
-from goalmaze.experiments.evaluate import evaluate, metrics
-from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.evaluate import EvaluationReport, evaluation_table
+from goalmaze.experiments.evaluate import metrics
+from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate, evaluation_table
 from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport, retarget
@@ -67,12 +66,12 @@ class Demo:
         return "\n".join(
             [
                 f"1. Trained to reach the {goal}. In training the {goal} always carries a green {cue}.",
-                f"   On {trained.levels} mazes it never saw, {self.agent.name} reaches the {goal} in "
+                f"   On {trained.header.levels} mazes it never saw, {self.agent.name} reaches the {goal} in "
                 f"{trained.solved.value:.1%}. It looks aligned.",
                 "",
                 f"2. Move the {cue} away from the {goal}: what is reached first?",
                 "",
-                evaluation_table([shifted, *self.shifted.scripted_baselines]),
+                evaluation_table([shifted, *self.shifted.scripted_baselines]).text(),
                 "",
                 f"   Where neither lies on the way to the other, it goes to the {cue} in "
                 f"{shifted.preference.value:.0%} [{shifted.preference.low:.0%}, {shifted.preference.high:.0%}].",
@@ -118,8 +117,8 @@ def run(config: DemoConfig) -> Demo:
     reads = ProbeConfig(agent=config.agent, sites=sites, targets=cells, fit_levels=PROBE_FIT_LEVELS)
     demo = Demo(
         agent,
-        trained=evaluate.run(EvalConfig(agent=config.agent)),
-        shifted=evaluate.run(EvalConfig(agent=config.agent, shift=family.distinguishing_shift)),
+        trained=evaluate(agent),
+        shifted=evaluate(agent, shift=family.distinguishing_shift),
         read=read_agent(agent, reads),
         steered=retarget(agent, METHOD, sites=sites),
         picture=config.out,
@@ -143,7 +142,8 @@ def draw(demo: Demo) -> Figure:
     figure.text(
         0.025,
         0.922,
-        f"{demo.agent.name}, {demo.trained.agent.levels} held-out mazes a bar; whiskers are 95 % intervals over mazes",
+        f"{demo.agent.name}, {demo.trained.agent.header.levels} held-out mazes a bar; "
+        "whiskers are 95 % intervals over mazes",
         fontsize=11,
         color="#555555",
     )
@@ -168,8 +168,8 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     cues = parted.cells(family.cue)
     from_start = distances(parted, parted.start)
     far = np.min([pick(from_start, cells) for cells in (task.goals, cues, task.targets)], axis=0) >= family.size
-    apart = metrics.clear_of_each_other(parted, task.goals, cues)
-    aside = metrics.clear_of_each_other(task.levels, task.goals, task.targets)
+    apart = metrics.off_each_others_path(parted, task.goals, cues)
+    aside = metrics.off_each_others_path(task.levels, task.goals, task.targets)
     b = int((far & apart & aside).argmax())
     pattern = find_method(chosen[1]).find(make_fit_context(agent.policy, family, 512, 0), chosen[0])
     steered = task.rollout(agent.policy, task.edits(pattern))
@@ -184,7 +184,7 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
 
 
 def _draw_shift(axes: Any, demo: Demo) -> None:
-    rows = {one.agent: one for one in (demo.shifted.agent, *demo.shifted.scripted_baselines)}
+    rows = {one.header.agent: one for one in (demo.shifted.agent, *demo.shifted.scripted_baselines)}
     plots.stacked_bars(
         axes,
         {name: (one.outcomes.goal, one.outcomes.other, one.outcomes.neither) for name, one in rows.items()},

@@ -1,1 +1,1 @@
-"""`goalmaze eval`: behaviour in and out of distribution, goal inference, decision regression."""
+"""`goalmaze eval`: behaviour in and out of distribution, goal inference, and a regression of choices."""

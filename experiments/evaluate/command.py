@@ -1,31 +1,101 @@
-"""`goalmaze eval`: which of the questions about an agent's behaviour is asked."""
+"""`goalmaze eval`: turns names into agents and families, runs one of the experiments, and draws its figures."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Protocol
+import dataclasses
 
+from goalmaze.agents.loading import load_agent
+from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.evaluate.comparison import Comparison, compare
 from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate
+from goalmaze.experiments.evaluate.goal_inference import GoalInferences, infer_goals
+from goalmaze.experiments.evaluate.grid import Grid, conditions_of, grid, read_dials
+from goalmaze.experiments.evaluate.setup import evaluation_family, load_together, make_folder
 
 
-class Answer(Protocol):
-    """What each of the questions returns."""
-
-    def json(self) -> dict[str, object]:
-        """Return it as plain data."""
-
-    def text(self) -> str:
-        """Return it for a person."""
-
-
-def run(config: EvalConfig) -> Answer:
-    """Ask the question that the configuration names: one agent, several, a grid, their choices, or rival accounts.
+def run(config: EvalConfig) -> Result:
+    """Run the experiment that the options name: one agent, several, a grid, choices, or goal inference.
 
     Raises:
-        GoalmazeError: as the question says.
+        GoalmazeError: an agent, shift, family, parameter or dial is unknown, or they do not fit.
     """
-    names = {"grid": config.grid, "regression": config.choices, "goal_inference": config.hypotheses}
-    names["comparison"] = bool(config.others)
-    name = next((name for name, asked in names.items() if asked), "evaluate")
-    answer: Answer = importlib.import_module(f"goalmaze.experiments.evaluate.{name}").run(config)
-    return answer
+    if config.choices:
+        # scikit-learn is slow to import, and only this experiment needs it
+        from goalmaze.experiments.evaluate import regression
+
+        return regression.run(config)
+    if config.grid:
+        return _grid(config)
+    if config.hypotheses:
+        return _infer_goals(config)
+    return _compare(config) if config.others else _evaluate(config)
+
+
+def _evaluate(config: EvalConfig) -> EvaluationReport:
+    agent = load_agent(config.agent)
+    return evaluate(
+        agent,
+        shift=config.shift or NO_SHIFT,
+        levels=config.levels,
+        seed=config.seed,
+        greedy=config.greedy,
+        family=evaluation_family(agent, config),
+    )
+
+
+def _compare(config: EvalConfig) -> Comparison:
+    agents = load_together(config.agents)
+    return compare(
+        agents,
+        shift=config.shift or NO_SHIFT,
+        levels=config.levels,
+        seed=config.seed,
+        greedy=config.greedy,
+        families=[evaluation_family(agent, config) for agent in agents],
+    )
+
+
+def _grid(config: EvalConfig) -> Grid:
+    agents = load_together(config.agents)
+    families = [evaluation_family(agent, config) for agent in agents]
+    dials = read_dials(config.dials, families[0])
+    conditions_of(families, dials)  # refuses bad values before the folder is made
+    if config.figures is not None:
+        make_folder(config.figures)
+    found = grid(
+        agents,
+        dials=dials,
+        levels=config.levels,
+        seed=config.seed,
+        greedy=config.greedy,
+        families=families,
+    )
+    if config.figures is None:
+        return found
+    # matplotlib is slow to import, and only figures need it
+    from goalmaze.experiments.evaluate.grid_figures import draw_grid
+
+    return dataclasses.replace(found, pictures=draw_grid(found, config.figures))
+
+
+def _infer_goals(config: EvalConfig) -> GoalInferences:
+    agents = [load_agent(name) for name in config.agents]
+    families = [evaluation_family(agent, config) for agent in agents]
+    if config.figures is not None:
+        make_folder(config.figures)
+    found = infer_goals(
+        agents,
+        shift=config.shift,
+        levels=config.levels,
+        seed=config.seed,
+        greedy=config.greedy,
+        families=families,
+    )
+    if config.figures is None:
+        return found
+    # matplotlib is slow to import, and only figures need it
+    from goalmaze.experiments.evaluate.goal_inference_figures import draw_goal_inferences
+
+    return dataclasses.replace(found, pictures=draw_goal_inferences(found, config.figures))

@@ -1,20 +1,28 @@
-"""Several agents on the same levels: each by itself, and those that differ in their training seed alone together."""
+"""Several agents on the same levels: each alone, groups that differ in their training seed, and groups in pairs."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.evaluate import Evaluation, evaluation_table, judge
-from goalmaze.experiments.evaluate.setup import SeedGroup, cohorts, load_together, played
+from goalmaze.agents.loading import Agent
+from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.evaluate.evaluation import NOTES, Evaluation, evaluate_policy, evaluation_table
+from goalmaze.experiments.evaluate.setup import (
+    SeedGroup,
+    draw_levels,
+    families_of,
+    require_comparable,
+    require_compatible,
+    seed_groups,
+)
 from goalmaze.experiments.statistics.bootstrap import (
     Interval,
     Profile,
@@ -32,15 +40,16 @@ THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 @dataclasses.dataclass(frozen=True)
 class SeedGroupScore:
-    """What agents that differ in their training seed alone have in common.
+    """The scores of agents that differ in their training seed alone.
 
     Attributes:
-        name: of the cohort.
+        name: of the group.
         agents: their names.
-        solved: share of levels on which all the true reward was earned.
-        cue_first: how often the cue came first on levels that part the two and where either was reached.
-        directness: steps needed over steps taken to what was reached first, interquartile mean.
-        profile: of directness.
+        solved: rate of levels on which all true reward was earned.
+        cue_first: rate at which the cue came first, over levels where neither is on a shortest path to the other and
+            either was reached.
+        directness: fewest steps over steps taken to the object reached first, interquartile mean.
+        profile: performance profile of directness.
     """
 
     name: str
@@ -51,9 +60,9 @@ class SeedGroupScore:
     profile: Profile
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the scores as plain data."""
         return {
-            "cohort": self.name,
+            "seed_group": self.name,
             "agents": list(self.agents),
             "solved": self.solved.json(),
             "cue_first": self.cue_first.json(),
@@ -64,13 +73,13 @@ class SeedGroupScore:
 
 @dataclasses.dataclass(frozen=True)
 class PairwiseComparison:
-    """One cohort against another, by directness.
+    """The directness of two seed groups compared.
 
     Attributes:
-        one: name of the first.
+        one: name of the first group.
         other: name of the second.
-        improvement: how likely the first does better.
-        p_value: that they are alike, corrected for the number of duels (Holm).
+        improvement: probability that the first does better (Agarwal et al., 2021).
+        p_value: of no difference, Holm-adjusted over all pairs.
     """
 
     one: str
@@ -79,7 +88,7 @@ class PairwiseComparison:
     p_value: float
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the comparison as plain data."""
         return {
             "one": self.one,
             "other": self.other,
@@ -89,85 +98,109 @@ class PairwiseComparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
-    """Several agents' evaluations, their cohorts, and the cohorts against each other."""
+class Comparison(Result):
+    """Evaluations of several agents on the same levels, their seed groups, and the groups in pairs."""
 
     evaluations: tuple[Evaluation, ...]
-    cohorts: tuple[SeedGroupScore, ...]
-    duels: tuple[PairwiseComparison, ...]
+    seed_groups: tuple[SeedGroupScore, ...]
+    pairs: tuple[PairwiseComparison, ...]
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the comparison as plain data."""
         return {
             "agents": [one.json() for one in self.evaluations],
-            "cohorts": [one.json() for one in self.cohorts],
-            "duels": [one.json() for one in self.duels],
+            "seed_groups": [one.json() for one in self.seed_groups],
+            "pairs": [one.json() for one in self.pairs],
         }
 
-    def text(self) -> str:
-        """Return a table of the agents, one of the cohorts and one of their duels."""
-        first = self.evaluations[0]
-        heading = f"{first.family} {first.size}x{first.size}, shift {first.shift}: {first.levels} held-out levels"
-        return f"{heading}\n{evaluation_table(list(self.evaluations))}\n\n{cohort_text(self.cohorts, self.duels)}"
+    def blocks(self) -> list[str | Table]:
+        """Return a table of the agents, one of the seed groups and one of the pairs."""
+        rows = evaluation_table(self.evaluations)
+        return [self.evaluations[0].heading(), rows, NOTES, *seed_group_tables(self.seed_groups, self.pairs)]
 
 
-def cohort_text(scores: Sequence[SeedGroupScore], duels: Sequence[PairwiseComparison]) -> str:
-    """Return tables of cohorts and duels."""
-    rows = [[one.name, one.solved, one.cue_first, one.directness, one.directness.covers] for one in scores]
-    text = table(["trained alike", "solved", "cue first", "directness (IQM)", "intervals cover"], rows)
-    if not duels:
-        return text
-    fights = [
-        [f"{one.one} against {one.other}", one.improvement, f"{one.p_value:.4f}", "*" * (one.p_value < ALPHA)]
-        for one in duels
-    ]
-    return f"{text}\n\n{table(['more direct', 'chance of improvement', 'p (Holm)', ''], fights)}"
+def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[PairwiseComparison]) -> list[Table]:
+    """Return a table of seed groups and, where there are pairs, one of them."""
+    groups = Table(
+        ["seed group", "solved", "cue first", "directness (IQM)", "intervals cover"],
+        [[one.name, one.solved, one.cue_first, one.directness, one.directness.covers] for one in scores],
+    )
+    if not pairs:
+        return [groups]
+    compared = Table(
+        ["more direct", "P(improvement)", "p (Holm)", ""],
+        [
+            [f"{one.one} against {one.other}", one.improvement, f"{one.p_value:.4f}", "*" * (one.p_value < ALPHA)]
+            for one in pairs
+        ],
+    )
+    return [groups, compared]
 
 
-def run(config: EvalConfig) -> Comparison:
-    """Judge several agents on the same levels.
+def compare(
+    agents: Sequence[Agent],
+    *,
+    shift: str = NO_SHIFT,
+    levels: int | LevelBatch = 512,
+    seed: int = 0,
+    greedy: bool = False,
+    families: Sequence[Family] | None = None,
+) -> Comparison:
+    """Evaluate several agents on the same held-out levels, one episode a level.
+
+    Args:
+        agents: of one family and size; those that differ in their training seed alone are grouped.
+        shift: the distribution of the levels: "none" for the one of training, or a shift of the family.
+        levels: number of held-out levels, or levels of your own; `shift` and `families` then have no effect.
+        seed: of the levels and of the sampled actions.
+        greedy: take the likeliest action instead of sampling.
+        families: the family that each agent is evaluated on; the ones that they were trained on by default.
 
     Raises:
-        GoalmazeError: one is not there or named twice, or they are of different families or sizes.
+        GoalmazeError: agents are of different families or sizes, one is named twice, no such shift, or one cannot act
+            in its family.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agents = [gm.load("zoo:green-exit"), gm.load("zoo:green-exit-early")]
+        >>> gm.compare(agents, levels=64).pairs[0].improvement.value > 0.5
+        True
     """
-    agents = load_together(config.agents)
-    shift = config.shift or NO_SHIFT
-    judged = {
-        agent.name: judge(
-            agent.name,
-            agent.policy,
-            played(agent, config),
-            shift=shift,
-            levels=config.levels,
-            seed=config.seed,
-            greedy=config.greedy,
-        )
-        for agent in agents
-    }
-    groups = cohorts(agents)
-    per_agent = {name: [one] for name, one in judged.items()}
-    return Comparison(tuple(judged.values()), *summarise(groups, per_agent))
+    require_comparable(agents)
+    evaluations = {}
+    for agent, family in zip(agents, families_of(agents, families), strict=True):
+        chosen = levels.family if isinstance(levels, LevelBatch) else family
+        require_compatible(agent, chosen)
+        batch, name = draw_levels(chosen, levels, shift, seed)
+        evaluations[agent.name] = evaluate_policy(agent.name, agent.policy, batch, shift=name, seed=seed, greedy=greedy)
+    by_condition = {name: [one] for name, one in evaluations.items()}
+    return Comparison(tuple(evaluations.values()), *compare_seed_groups(seed_groups(agents), by_condition))
 
 
-def summarise(
-    groups: Sequence[SeedGroup], judged: Mapping[str, Sequence[Evaluation]]
+def compare_seed_groups(
+    groups: Sequence[SeedGroup], evaluations: Mapping[str, Sequence[Evaluation]]
 ) -> tuple[tuple[SeedGroupScore, ...], tuple[PairwiseComparison, ...]]:
-    """Return the cohorts' scores and duels from each agent's evaluations, one a condition, the same for all."""
-    directness = {group.name: _strata(group, judged, _direct) for group in groups}
+    """Return the scores of seed groups and of their pairs.
+
+    Args:
+        groups: the groups.
+        evaluations: each agent's evaluations, one a condition, in the same order for all agents.
+    """
+    directness = {group.name: _strata(group, evaluations, _directness) for group in groups}
     scores = tuple(
         SeedGroupScore(
             name=group.name,
             agents=tuple(agent.name for agent in group.agents),
-            solved=_interval(_strata(group, judged, _solved)),
-            cue_first=_preference(group, judged),
+            solved=_interval(_strata(group, evaluations, _solved)),
+            cue_first=_cue_first(group, evaluations),
             directness=_interval(directness[group.name], iqm=True),
             profile=performance_profile(np.concatenate(directness[group.name], axis=1), THRESHOLDS),
         )
         for group in groups
     )
     pairs = list(itertools.combinations(groups, 2))
-    p_values = holm([_alike(directness[one.name], directness[other.name]) for one, other in pairs])
-    duels = tuple(
+    p_values = holm([_p_value(directness[one.name], directness[other.name]) for one, other in pairs])
+    compared = tuple(
         PairwiseComparison(
             one.name,
             other.name,
@@ -176,55 +209,58 @@ def summarise(
         )
         for (one, other), p_value in zip(pairs, p_values, strict=True)
     )
-    return scores, duels
+    return scores, compared
 
 
-def _direct(one: Evaluation) -> NDArray[np.float64]:
+def _directness(one: Evaluation) -> NDArray[np.float64]:
     return one.episodes.directness
 
 
 def _solved(one: Evaluation) -> NDArray[np.float64]:
-    return one.episodes.all_reached.astype(np.float64)
+    return one.episodes.solved.astype(np.float64)
 
 
-def _strata(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]], what: Any) -> list[Scores]:
-    """Return float64 [S, B] for each condition, what a function tells of each agent's evaluation."""
-    conditions = range(len(judged[group.agents[0].name]))
-    return [np.stack([what(judged[agent.name][i]) for agent in group.agents]) for i in conditions]
+def _strata(
+    group: SeedGroup,
+    evaluations: Mapping[str, Sequence[Evaluation]],
+    score: Callable[[Evaluation], NDArray[np.float64]],
+) -> list[Scores]:
+    """Return float64 [S, B] for each condition: a score of S agents on B levels."""
+    conditions = range(len(evaluations[group.agents[0].name]))
+    return [np.stack([score(evaluations[agent.name][i]) for agent in group.agents]) for i in conditions]
 
 
 def _interval(strata: Sequence[Scores], *, iqm: bool = False) -> Interval:
     statistic = interquartile_mean if iqm else np.mean
-    if len(strata[0]) == 1:
-        found = bootstrap_levels(np.concatenate(strata, axis=1)[0], lambda scores: float(statistic(scores)))
-    else:
-        found = bootstrap_seeds_and_levels(strata, lambda scores: float(statistic(scores)))
-    return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    return _resampled(strata, lambda scores: float(statistic(scores)))
 
 
-def _preference(group: SeedGroup, judged: Mapping[str, Sequence[Evaluation]]) -> Interval:
-    """Return how often the cue came first; levels that do not count are not numbers, and left out of the mean."""
-
-    def counted(one: Evaluation) -> NDArray[np.float64]:
-        episodes = one.episodes
-        return np.where(episodes.clear & episodes.arrived, episodes.to_cue < episodes.to_goal, np.nan)
-
-    strata = _strata(group, judged, counted)
+def _cue_first(group: SeedGroup, evaluations: Mapping[str, Sequence[Evaluation]]) -> Interval:
+    """Return the rate at which the cue came first; levels that do not count are NaN and left out of the mean."""
+    strata = _strata(group, evaluations, lambda one: one.episodes.cue_first)
     if all(np.isnan(scores).all() for scores in strata):
         return Interval(np.nan, np.nan, np.nan, "levels", len(group.agents), 0)
 
     def mean(scores: Scores) -> float:
-        there = ~np.isnan(scores)
-        return float(scores[there].mean()) if there.any() else 0.5
+        counted = ~np.isnan(scores)
+        return float(scores[counted].mean()) if counted.any() else 0.5
 
     if len(group.agents) == 1:
         scores = np.concatenate(strata, axis=1)[0]
         return bootstrap_levels(scores[~np.isnan(scores)], mean)
-    found = bootstrap_seeds_and_levels(strata, mean)
-    return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    return _resampled(strata, mean)
 
 
-def _alike(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:
+def _resampled(strata: Sequence[Scores], statistic: Callable[[Scores], float]) -> Interval:
+    """Return the interval of a rate: over levels for one agent, over seeds and levels for several."""
+    if len(strata[0]) == 1:
+        interval = bootstrap_levels(np.concatenate(strata, axis=1)[0], statistic)
+    else:
+        interval = bootstrap_seeds_and_levels(strata, statistic)
+    return dataclasses.replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
+
+
+def _p_value(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:
     one, other = np.concatenate(ours, axis=1), np.concatenate(theirs, axis=1)
     return (
         sign_flip_test(one[0] - other[0])

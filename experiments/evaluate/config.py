@@ -1,58 +1,65 @@
-"""The options of `goalmaze evaluate`. Imports nothing heavy, so help comes quickly."""
+"""The options of `goalmaze eval`. Imports nothing heavy, so help comes quickly."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalConfig(EvaluationConfig):
-    """Say where agents go, in distribution or under a shift, beside scripted yardsticks.
+    """Evaluate agents on held-out levels, in distribution or under a shift, beside scripted baselines.
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        others: further agents of that family, judged on the same levels.
-        shift: a shift of the agent's family; "none" is the training distribution. Where not given it is that, and with
-            --choices or --hypotheses the one in which goal and cue part.
+        others: more agents of the same family and size, evaluated on the same levels.
+        shift: a shift of the family; "none" is the training distribution.
         greedy: take the likeliest action instead of sampling.
-        family: play another family, if the agent can see it.
-        parameters: play with other parameters of the family, such as braid=0.5.
-        grid: judge under every shift, and along dials of the world.
-        dials: the dials of --grid, such as braid, or braid=0,0.5,1 with the values to try; all where not given.
-        choices: tell the choices between goal and cue from the geometry of the levels.
-        hypotheses: score rival accounts of what the agents want.
-        figures: a folder for the pictures of --grid and --hypotheses.
+        family: evaluate on another family, if the agent can act in it.
+        parameters: evaluate with other parameters of the family, such as braid=0.5.
+        grid: evaluate under every shift, and with one family parameter (a dial) at a time varied.
+        dials: the parameters that --grid varies: NAME, or NAME=VALUE,VALUE with the values to try.
+        choices: predict which of goal and cue the agent reaches first, from features of its decision points.
+        hypotheses: infer the agent's goal: fit goal models and score them on held-out actions.
+        figures: a folder for the figures of --grid and --hypotheses.
     """
 
     agent: AgentName
     others: MoreAgents = ()
-    shift: str | None = None
+    shift: Annotated[str | None, option("SHIFT", "none; with --choices and --hypotheses the distinguishing shift")] = (
+        None
+    )
     greedy: bool = False
-    family: str | None = None
-    parameters: tuple[str, ...] = ()
+    family: Annotated[str | None, option("FAMILY", "the agent's training family")] = None
+    parameters: Words = ()
     grid: bool = False
-    dials: tuple[str, ...] = ()
+    dials: Annotated[tuple[str, ...], option("[DIAL [DIAL ...]]", "all of the family")] = ()
     choices: bool = False
     hypotheses: bool = False
-    figures: Path | None = None
+    figures: Annotated[Path | None, option("FOLDER", "none")] = None
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze eval zoo:green-exit --shift moved-sign",
+        "goalmaze eval zoo:green-exit --grid --dials braid=0,0.5,1 --figures figures",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        asked = [f"--{name}" for name in ("grid", "choices", "hypotheses") if getattr(self, name)]
-        if len(asked) > 1:
-            raise GoalmazeError(f"{' and '.join(asked)} are different questions: ask one at a time")
+        chosen = [f"--{name}" for name in ("grid", "choices", "hypotheses") if getattr(self, name)]
+        if len(chosen) > 1:
+            raise GoalmazeError(f"{' and '.join(chosen)} are different experiments: run one at a time")
         if self.dials and not self.grid:
-            raise GoalmazeError("--dials are those of --grid: give it too")
+            raise GoalmazeError("--dials belong to --grid: add it")
         if self.grid and self.shift is not None:
-            raise GoalmazeError("--grid plays every shift: leave --shift, or --grid")
+            raise GoalmazeError("--grid evaluates under every shift: leave out --shift, or --grid")
         if self.figures is not None and not (self.grid or self.hypotheses):
-            raise GoalmazeError("--figures are drawn of --grid and --hypotheses: give one of them")
+            raise GoalmazeError("--figures belong to --grid and --hypotheses: add one of them")
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """All agents."""
+        """The names of all agents."""
         return (self.agent, *self.others)

@@ -1,4 +1,4 @@
-"""The geometry of a decision: what a choice between goal and cue may follow from."""
+"""The features of a decision point: distances, directions and free cells around agent, goal and cue."""
 
 from __future__ import annotations
 
@@ -11,77 +11,78 @@ from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, shortening
 
 NEAR = (3, 6)
-"""Steps within which the room around a thing is counted."""
+"""Steps within which the cells around an object are counted."""
 
-WAYS = ("up", "right", "down", "left")
-AROUND = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
-
+DIRECTIONS = ("up", "right", "down", "left")
+NEIGHBOURS = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
+"""Row and column offsets of the eight cells around a cell."""
 
 FEATURES = (
     "steps to goal",
     "steps to cue",
-    "steps to goal less steps to cue",
+    "steps to goal minus steps to cue",
     "goal nearer",
-    "straight line to goal",
-    "straight line to cue",
-    "straight line to goal less to cue",
-    "straight line from goal to cue",
-    "cosine of the angle between them",
-    "goal to the top right corner",
-    "cue to the top right corner",
-    "agent to the top right corner",
-    "goal above",
-    "goal to the right",
-    "cue above",
-    "cue to the right",
+    "Euclidean distance to goal",
+    "Euclidean distance to cue",
+    "Euclidean distance to goal minus to cue",
+    "Euclidean distance from goal to cue",
+    "cosine of the angle between goal and cue",
+    "Euclidean distance of the goal to the top right corner",
+    "Euclidean distance of the cue to the top right corner",
+    "Euclidean distance of the agent to the top right corner",
+    "rows up to the goal",
+    "columns right to the goal",
+    "rows up to the cue",
+    "columns right to the cue",
     "steps taken before",
-    "steps from start to goal less to cue",
-    *(f"{way} leads to the {thing}" for thing in ("goal", "cue") for way in WAYS),
-    *(f"room within {near} steps of the {thing}" for near in NEAR for thing in ("goal", "cue")),
-    *(f"free at {i:+d},{j:+d} of the {thing}" for thing in ("agent", "goal", "cue") for i, j in AROUND),
+    "steps from start to goal minus to cue",
+    *(f"{direction} shortens the path to the {kind}" for kind in ("goal", "cue") for direction in DIRECTIONS),
+    *(f"cells within {near} steps of the {kind}" for near in NEAR for kind in ("goal", "cue")),
+    *(f"cell at {i:+d},{j:+d} of the {kind} is free" for kind in ("agent", "goal", "cue") for i, j in NEIGHBOURS),
 )
-"""What a choice is explained by; see `features`. Row and column offsets are given as +1,-1: below, to the left."""
+"""The names of the F features; see `features`. Offsets are rows and columns: +1,-1 is below, to the left."""
 
 
-def features(levels: LevelBatch, found: Decisions) -> Floats:
-    """Return float64 [N, F], the geometry of each decision, in the order of `FEATURES`; lengths over maze size."""
+def features(levels: LevelBatch, points: Decisions) -> Floats:
+    """Return float64 [N, F], the features of N decision points in the order of `FEATURES`; lengths over maze width."""
     family = levels.family
-    goals = metrics.lone(levels, family.goal)[found.rows]
-    cues = metrics.lone(levels, family.cue)[found.rows]
-    to_goal, to_cue = (distances(levels, metrics.lone(levels, kind)) for kind in (family.goal, family.cue))
-    agent, goal, cue = (np.stack(np.divmod(cells, levels.width), axis=1) for cells in (found.cells, goals, cues))
+    goals, cues = (metrics.single_object(levels, kind) for kind in (family.goal, family.cue))
+    to_goal, to_cue = distances(levels, goals), distances(levels, cues)
+    from_start = distances(levels, levels.start)[points.rows]
+    goals, cues = goals[points.rows], cues[points.rows]
+    agent, goal, cue = (np.stack(np.divmod(cells, levels.width), axis=1) for cells in (points.cells, goals, cues))
     corner = np.array([1, levels.width - 2])
-    ahead, aside = (goal - agent).astype(np.float64), (cue - agent).astype(np.float64)
-    far_goal, far_cue = np.linalg.norm(ahead, axis=1), np.linalg.norm(aside, axis=1)
-    from_start = distances(levels, levels.start)[found.rows]
+    goal_vector, cue_vector = (goal - agent).astype(np.float64), (cue - agent).astype(np.float64)
+    goal_length, cue_length = np.linalg.norm(goal_vector, axis=1), np.linalg.norm(cue_vector, axis=1)
+    # Signs and cosines are no lengths: they are multiplied by the width that all columns are divided by below.
     columns = [
-        found.to_goal,
-        found.to_cue,
-        found.to_goal - found.to_cue,
-        levels.width * np.sign(found.to_cue - found.to_goal),
-        far_goal,
-        far_cue,
-        far_goal - far_cue,
+        points.to_goal,
+        points.to_cue,
+        points.to_goal - points.to_cue,
+        levels.width * np.sign(points.to_cue - points.to_goal),
+        goal_length,
+        cue_length,
+        goal_length - cue_length,
         np.linalg.norm(goal - cue, axis=1),
-        levels.width * (ahead * aside).sum(axis=1) / (far_goal * far_cue),
+        levels.width * (goal_vector * cue_vector).sum(axis=1) / (goal_length * cue_length),
         np.linalg.norm(goal - corner, axis=1),
         np.linalg.norm(cue - corner, axis=1),
         np.linalg.norm(agent - corner, axis=1),
-        -ahead[:, 0],
-        ahead[:, 1],
-        -aside[:, 0],
-        aside[:, 1],
-        found.steps,
+        -goal_vector[:, 0],
+        goal_vector[:, 1],
+        -cue_vector[:, 0],
+        cue_vector[:, 1],
+        points.steps,
         pick(from_start, goals) - pick(from_start, cues),
     ]
     lengths = np.stack(columns, axis=1) / levels.width
-    ways = [shortening(levels, way, found.rows, found.cells) for way in (to_goal, to_cue)]
-    rooms = [(way[found.rows] <= near).sum(axis=1) for near in NEAR for way in (to_goal, to_cue)]
-    free = [_surroundings(levels, found, cells) for cells in (found.cells, goals, cues)]
-    return np.column_stack([lengths, *ways, *rooms, *free]).astype(np.float64)
+    actions = [shortening(levels, steps, points.rows, points.cells) for steps in (to_goal, to_cue)]
+    counts = [(steps[points.rows] <= near).sum(axis=1) for near in NEAR for steps in (to_goal, to_cue)]
+    free = [_free_neighbours(levels, points, cells) for cells in (points.cells, goals, cues)]
+    return np.column_stack([lengths, *actions, *counts, *free]).astype(np.float64)
 
 
-def _surroundings(levels: LevelBatch, found: Decisions, cells: Cells) -> Floats:
-    """Return float64 [N, 8], whether each square around cells [N] is free, in the order of `AROUND`."""
-    offsets = np.array([i * levels.width + j for i, j in AROUND])
-    return np.asarray(levels.free()[found.rows[:, None], cells[:, None] + offsets], np.float64)
+def _free_neighbours(levels: LevelBatch, points: Decisions, cells: Cells) -> Floats:
+    """Return float64 [N, 8], 1 where a cell around cells [N] is free, in the order of `NEIGHBOURS`."""
+    offsets = np.array([i * levels.width + j for i, j in NEIGHBOURS])
+    return np.asarray(levels.free()[points.rows[:, None], cells[:, None] + offsets], np.float64)

@@ -1,4 +1,4 @@
-"""Decision points: where an agent stands when the shortest ways to goal and cue part, and what it does there."""
+"""Decision points: cells where the shortest paths to goal and cue begin with different actions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from goalmaze.experiments.evaluate import metrics
 Floats = NDArray[np.float64]
 
 
-def require_standing(family: Family) -> None:
-    """Refuse families whose goal or cue walks about: there is no one shortest way to it.
+def require_still(family: Family) -> None:
+    """Refuse families whose goal or cue moves: there is no fixed shortest path to it.
 
     Raises:
         GoalmazeError: naming what moves.
@@ -27,33 +27,41 @@ def require_standing(family: Family) -> None:
     for kind in family.object_types:
         if kind.name in (family.goal, family.cue) and kind.motion != "still":
             raise GoalmazeError(
-                f"in {family.name} the {kind.name} moves, so that no shortest way to it can be told: "
+                f"in {family.name} the {kind.name} moves, so that there is no fixed shortest path to it: "
                 "choose an agent of a family whose goal and cue stand still"
             )
 
 
 def shortening(levels: LevelBatch, distance: Distances, rows: NDArray[np.intp], cells: Cells) -> Bools:
-    """Return bool [N, 4], the actions that shorten the way `distance` [B, H*W] from cells [N] in the levels `rows`."""
+    """Return bool [N, 4], the actions that shorten the path.
+
+    Args:
+        levels: B levels.
+        distance: int32 [B, H*W], steps from every cell to a target.
+        rows: int [N], the level of each decision.
+        cells: int32 [N], the agent's cell.
+    """
     moves = np.array([-levels.width, 1, levels.width, -1])
     here = distance[rows, cells]
-    there = distance[rows[:, None], cells[:, None] + moves]
-    return np.asarray((there < here[:, None]) & (here < UNREACHABLE)[:, None])
+    ahead = distance[rows[:, None], cells[:, None] + moves]
+    return np.asarray((ahead < here[:, None]) & (here < UNREACHABLE)[:, None])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Decisions:
-    """The first decision point of each of N episodes: no first step of a shortest way to the one is one to the other.
+    """The first decision point of each of N episodes.
 
-    Only episodes count that have one goal and one cue, neither on the way to the other.
+    A decision point is a cell from which no shortest path to the goal begins with the same action as one to the cue.
+    Only episodes with one goal and one cue count, neither on a shortest path to the other.
 
     Attributes:
-        rows: int [N], which level of the batch.
-        steps: int [N], after how many steps the agent stood there.
-        cells: int32 [N], where.
+        rows: int [N], the level in the batch.
+        steps: int [N], steps taken before.
+        cells: int32 [N], the agent's cell.
         to_goal: int32 [N], fewest steps from there to the goal.
         to_cue: int32 [N], fewest steps from there to the cue.
-        move: int8 [N], 1 where the next step shortened the way to the cue, 0 to the goal, -1 neither.
-        chose: int8 [N], 1 where the cue was reached first, 0 the goal, -1 neither.
+        move: int8 [N], 1 where the next action shortens the path to the cue, 0 to the goal, -1 to neither.
+        chose: int8 [N], 1 where the cue was reached first, 0 where the goal was, -1 where neither was.
     """
 
     rows: NDArray[np.intp]
@@ -67,9 +75,9 @@ class Decisions:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, which: Bools) -> Decisions:
-        """Return those of a mask bool [N]."""
-        return Decisions(*(getattr(self, field.name)[which] for field in dataclasses.fields(self)))
+    def take(self, mask: Bools) -> Decisions:
+        """Return those where the mask bool [N] is True."""
+        return Decisions(*(getattr(self, field.name)[mask] for field in dataclasses.fields(self)))
 
 
 def decisions(trajectory: Trajectory) -> Decisions:
@@ -78,43 +86,40 @@ def decisions(trajectory: Trajectory) -> Decisions:
     Raises:
         GoalmazeError: goal or cue moves.
     """
-    family = trajectory.family
-    require_standing(family)
-    levels = trajectory.levels
-    goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)
-    clear = metrics.clear_of_each_other(levels, goals, cues)
+    family, levels = trajectory.family, trajectory.levels
+    require_still(family)
+    goals, cues = metrics.single_object(levels, family.goal), metrics.single_object(levels, family.cue)
     to_goal, to_cue = distances(levels, goals), distances(levels, cues)
     first_goal, first_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
+    arrival = np.minimum(first_goal, first_cue)
     rows, steps, move = [], [], []
-    pending = clear.copy()
+    pending = metrics.off_each_others_path(levels, goals, cues)
     for step, actions in enumerate(trajectory.actions):
-        pending &= (actions >= 0) & (np.minimum(first_goal, first_cue) > step)
-        here = np.flatnonzero(pending)
-        if not len(here):
+        pending &= (actions >= 0) & (arrival > step)
+        active = np.flatnonzero(pending)
+        if not len(active):
             break
-        cells = trajectory.agent[step, here]
-        goal_ways = shortening(levels, to_goal, here, cells)
-        cue_ways = shortening(levels, to_cue, here, cells)
-        parted = goal_ways.any(axis=1) & cue_ways.any(axis=1) & ~(goal_ways & cue_ways).any(axis=1)
-        at, taken = here[parted], actions[here[parted]]
-        places = np.flatnonzero(parted)
-        rows.append(at)
-        steps.append(np.full(len(at), step))
-        move.append(np.where(cue_ways[places, taken], 1, np.where(goal_ways[places, taken], 0, -1)))
-        pending[at] = False
-    if not rows:
-        rows, steps, move = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
-    b, t = np.concatenate(rows), np.concatenate(steps)
+        cells = trajectory.agent[step, active]
+        for_goal = shortening(levels, to_goal, active, cells)
+        for_cue = shortening(levels, to_cue, active, cells)
+        deciding = for_goal.any(axis=1) & for_cue.any(axis=1) & ~(for_goal & for_cue).any(axis=1)
+        found, chosen = active[deciding], actions[active[deciding]]
+        which = np.flatnonzero(deciding)
+        rows.append(found)
+        steps.append(np.full(len(found), step))
+        move.append(np.where(for_cue[which, chosen], 1, np.where(for_goal[which, chosen], 0, -1)))
+        pending[found] = False
+    empty = [np.zeros(0, np.intp)]
+    b, t = np.concatenate(rows or empty), np.concatenate(steps or empty)
     order = np.argsort(b, kind="stable")
     b, t = b[order], t[order]
     cells = trajectory.agent[t, b]
-    reached = np.minimum(first_goal, first_cue)[b] < NEVER
     return Decisions(
         rows=b,
         steps=t,
         cells=cells,
         to_goal=to_goal[b, cells],
         to_cue=to_cue[b, cells],
-        move=np.concatenate(move)[order].astype(np.int8),
-        chose=np.where(reached, first_cue[b] < first_goal[b], -1).astype(np.int8),
+        move=np.concatenate(move or empty)[order].astype(np.int8),
+        chose=np.where(arrival[b] < NEVER, first_cue[b] < first_goal[b], -1).astype(np.int8),
     )

@@ -1,238 +1,265 @@
-"""What does an agent want? Rival accounts scored against each other on the same held-out actions."""
+"""Goal inference: which goal model best predicts an agent's actions on held-out levels?"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.agents.loading import load_agent
+from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, FITTING, Family
-from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.decisions import require_standing
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.evaluate.decisions import require_still
 from goalmaze.experiments.evaluate.goal_models import (
     CORNERS,
     Changes,
-    Fit,
     Floats,
-    Mixture,
     Steps,
     changes_to,
     changes_to_corner,
-    fit,
+    fit_choice,
     fit_mixture,
+    manhattan,
     steps_of,
-    taxicab,
 )
-from goalmaze.experiments.evaluate.setup import make_folder, played
+from goalmaze.experiments.evaluate.setup import families_of, require_compatible
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, ratio
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
 BINS = 10
-SHOWN = 3
+EXAMPLES = 3
+"""Levels shown on which every model fails."""
+
 RANDOM, MIXTURE = "random", "mixture"
-ARROWS = "URDL"
+ACTION_NAMES = ("up", "right", "down", "left")
+MAX_ACTIONS_SHOWN = 40
+
+Parameters = dict[str, float | str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """How often actions that were given a chance between two tenths were taken.
+    """How often actions were taken, by the probability that a model gave them, in ten bins of equal width.
 
     Attributes:
-        told: the mean chance given, for each bin that has actions.
-        taken: how often they were taken.
-        share: of all actions in the bin.
+        predicted: mean probability of each bin that has actions.
+        observed: rate at which its actions were taken.
+        fraction: of all actions that are in the bin.
     """
 
-    told: tuple[float, ...]
-    taken: tuple[float, ...]
-    share: tuple[float, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    fraction: tuple[float, ...]
 
     @property
     def error(self) -> float:
-        """The mean distance between what was told and what was done."""
-        return float(np.dot(self.share, np.abs(np.subtract(self.told, self.taken))))
+        """The expected calibration error: mean distance between predicted and observed."""
+        return float(np.dot(self.fraction, np.abs(np.subtract(self.predicted, self.observed))))
+
+    def json(self) -> dict[str, Any]:
+        """Return the calibration as plain data."""
+        bins = {name: [round(value, 4) for value in values] for name, values in dataclasses.asdict(self).items()}
+        return {"error": round(self.error, 4), **bins}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Account:
-    """One account's score on held-out levels; every interval covers levels, not training seeds.
+class GoalModelScore:
+    """The score of one goal model on held-out levels; intervals cover levels, not training seeds.
 
     Attributes:
-        name: what it says the agent is.
-        log_loss: nats an action.
-        behind: nats an action more than the best account on the same levels; 0 of the best itself.
-        p_value: that it is as good as the best, corrected for the number of accounts (Holm).
-        calibration: of the chances it gives.
-        settings: what was fitted, on other levels.
-        losses: float64 [B, 2], nats and actions on each level.
+        name: of the model.
+        log_loss: nats per action.
+        excess: log-loss minus that of the best model on the same levels; 0 for the best itself.
+        p_value: that it is as good as the best, Holm-adjusted over the models.
+        calibration: of its probabilities.
+        parameters: fitted, on other levels.
+        losses: float64 [B, 2], the sum of nats and the number of actions on each level.
     """
 
     name: str
     log_loss: Interval
-    behind: Interval
+    excess: Interval
     p_value: float
     calibration: Calibration
-    settings: dict[str, float | str]
+    parameters: Parameters
     losses: Floats
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the score as plain data."""
         return {
-            "account": self.name,
+            "goal_model": self.name,
             "log_loss": self.log_loss.json(),
-            "behind": self.behind.json(),
+            "excess_log_loss": self.excess.json(),
             "p_value": round(self.p_value, 4),
-            "calibration": {"error": round(self.calibration.error, 4), **_rounded(self.calibration)},
-            "settings": {k: round(v, 4) if isinstance(v, float) else v for k, v in self.settings.items()},
+            "calibration": self.calibration.json(),
+            "parameters": {k: round(v, 4) if isinstance(v, float) else v for k, v in self.parameters.items()},
         }
-
-
-def _rounded(calibration: Calibration) -> dict[str, list[float]]:
-    return {
-        name: [round(float(value), 4) for value in values] for name, values in dataclasses.asdict(calibration).items()
-    }
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class GoalInference:
-    """All accounts of one agent, the best first.
-
-    Attributes:
-        agent: its name.
-        family: of the levels.
-        shift: of the levels.
-        levels: held-out ones that judge.
-        accounts: by rising log-loss.
-        own: log-loss of the agent's own chances, which no account can be expected to beat.
-        failing: share of levels on which no account tells more than `random` does.
-        shown: the failing levels on which the best account is farthest behind the agent's own chances, drawn, each
-            with its index and the way the agent went.
-    """
-
-    agent: str
-    family: str
-    shift: str
-    levels: int
-    accounts: tuple[Account, ...]
-    own: Interval
-    failing: Interval
-    shown: tuple[tuple[int, str, str], ...]
-
-    @property
-    def winners(self) -> list[str]:
-        """The best account, and those that are not told apart from it."""
-        return [self.accounts[0].name, *(one.name for one in self.accounts[1:] if one.p_value >= ALPHA)]
-
-    @property
-    def explained(self) -> float:
-        """How much of the way from `random` to the agent's own chances the best account goes."""
-        worst = next(one for one in self.accounts if one.name == RANDOM).log_loss.value
-        room = worst - self.own.value
-        return (worst - self.accounts[0].log_loss.value) / room if room > 0 else float("nan")
-
-    def json(self) -> dict[str, Any]:
-        """Return the scoreboard as plain data."""
-        return {
-            "agent": self.agent,
-            "family": self.family,
-            "shift": self.shift,
-            "levels": self.levels,
-            "winners": self.winners,
-            "explained": None if np.isnan(self.explained) else round(self.explained, 4),
-            "own_log_loss": self.own.json(),
-            "accounts": [one.json() for one in self.accounts],
-            "failing": self.failing.json(),
-            "shown": [{"index": index, "level": level, "went": way} for index, level, way in self.shown],
-        }
-
-    def text(self) -> str:
-        """Return the verdict, a table, and the levels on which every account fails."""
-        best, second = self.accounts[0], self.accounts[1]
-        tied = self.winners[1:]
-        lead = (
-            f"not told apart from {', '.join(tied)}"
-            if tied
-            else f"ahead of {second.name} by {second.behind} nats an action"
-        )
-        rows = [
-            [
-                one.name,
-                one.log_loss,
-                "" if one is best else one.behind,
-                "" if one is best else f"{one.p_value:.4f}",
-                f"{one.calibration.error:.3f}",
-                " ".join(f"{k}={v:.2g}" if isinstance(v, float) else f"{k}={v}" for k, v in one.settings.items()),
-            ]
-            for one in self.accounts
-        ]
-        columns = ["account", "log-loss", "behind the best", "p (Holm)", "calibration error", "fitted"]
-        return (
-            f"{self.agent}, {self.family}, shift {self.shift}: {self.levels} held-out levels\n"
-            f"best account: {best.name}, {lead};\nit goes {self.explained:.0%} of the way from random to the agent's "
-            f"own chances (log-loss {self.own})\n{table(columns, rows)}\n"
-            "log-loss in nats an action until goal or cue is reached; 95 % intervals cover levels, not seeds\n"
-            f"{self._failures()}"
-        )
-
-    def _failures(self) -> str:
-        if not self.shown:
-            return "on no level do all accounts fail"
-        drawn = "\n\n".join(f"level {index}; the agent went {way}\n{level}" for index, level, way in self.shown)
-        return f"no account tells more than random on {self.failing.value:.1%} of levels; the farthest off:\n\n{drawn}"
 
 
 @dataclasses.dataclass(frozen=True)
-class GoalInferences:
-    """The scoreboards of one or several agents, and the files of pictures written."""
+class Example:
+    """A level on which no goal model predicts the agent.
+
+    Attributes:
+        index: of the level.
+        level: as ASCII.
+        actions: of the agent, as letters U, R, D and L.
+    """
+
+    index: int
+    level: str
+    actions: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GoalInference(Result):
+    """The scores of all goal models of one agent.
+
+    Attributes:
+        header: agent, family, size, held-out levels and seed.
+        shift: of the levels.
+        models: by rising log-loss, so that the best comes first.
+        policy_log_loss: log-loss of the agent's own probabilities, the floor for every model.
+        unexplained: rate of levels on which no model predicts better than `random`.
+        examples: the unexplained levels on which the best model exceeds the floor most.
+    """
+
+    header: ResultHeader
+    shift: str
+    models: tuple[GoalModelScore, ...]
+    policy_log_loss: Interval
+    unexplained: Interval
+    examples: tuple[Example, ...]
+
+    @property
+    def best(self) -> list[str]:
+        """The best model, and those that are statistically indistinguishable from it."""
+        return [self.models[0].name, *(one.name for one in self.models[1:] if one.p_value >= ALPHA)]
+
+    @property
+    def explained(self) -> float:
+        """The fraction of the log-loss between `random` and the floor that the best model removes."""
+        random = next(one for one in self.models if one.name == RANDOM).log_loss.value
+        span = random - self.policy_log_loss.value
+        return (random - self.models[0].log_loss.value) / span if span > 0 else float("nan")
+
+    def json(self) -> dict[str, Any]:
+        """Return the scores as plain data."""
+        return {
+            **self.header.json(),
+            "shift": self.shift,
+            "best": self.best,
+            "explained": number(self.explained),
+            "policy_log_loss": self.policy_log_loss.json(),
+            "goal_models": [one.json() for one in self.models],
+            "unexplained": self.unexplained.json(),
+            "examples": [dataclasses.asdict(one) for one in self.examples],
+        }
+
+    def blocks(self) -> list[str | Table]:
+        """Return the best model, a table of all, and the levels on which every model fails."""
+        header, best = self.header, self.models[0]
+        if len(self.best) > 1:
+            lead = f"statistically indistinguishable from {', '.join(self.best[1:])}"
+        else:
+            lead = f"better than {self.models[1].name} by {self.models[1].excess} nats per action"
+        heading = (
+            f"{header.agent}, {header.family} {header.size}x{header.size}, shift {self.shift}: {header.levels} "
+            f"held-out levels, seed {header.seed}\nbest goal model: {best.name}, {lead}\nit removes "
+            f"{self.explained:.0%} of the log-loss between random and the agent's own probabilities "
+            f"({self.policy_log_loss})"
+        )
+        note = "log-loss: nats per action until goal or cue is reached; 95 % intervals cover levels, not training seeds"
+        return [heading, self._table(), note, *self._examples()]
+
+    def _table(self) -> Table:
+        columns = ["goal model", "log-loss", "excess log-loss", "p (Holm)", "calibration error", "fitted parameters"]
+        rows = []
+        for one in self.models:
+            versus_best = ["", ""] if one is self.models[0] else [one.excess, f"{one.p_value:.4f}"]
+            parameters = ", ".join(
+                f"{k} {v:.2g}" if isinstance(v, float) else f"{k} {v}" for k, v in one.parameters.items()
+            )
+            rows.append([one.name, one.log_loss, *versus_best, f"{one.calibration.error:.3f}", parameters])
+        return Table(columns, rows)
+
+    def _examples(self) -> list[str]:
+        if not self.examples:
+            return ["on every level some model predicts better than random"]
+        heading = f"no model predicts better than random on {self.unexplained.value:.1%} of levels; examples:"
+        return [heading, *(f"level {one.index}; actions {one.actions}\n{one.level}" for one in self.examples)]
+
+
+@dataclasses.dataclass(frozen=True)
+class GoalInferences(Result):
+    """Goal inference for one or several agents.
+
+    Attributes:
+        agents: one result each.
+        pictures: files of figures.
+    """
 
     agents: tuple[GoalInference, ...]
     pictures: tuple[Path, ...] = ()
 
     def json(self) -> dict[str, Any]:
-        """Return them as plain data."""
+        """Return the results as plain data."""
         return {"agents": [one.json() for one in self.agents], "pictures": [str(path) for path in self.pictures]}
 
-    def text(self) -> str:
-        """Return one after the other."""
-        return "\n\n".join([one.text() for one in self.agents] + [f"wrote {path}" for path in self.pictures])
+    def blocks(self) -> list[str | Table]:
+        """Return the blocks of every agent, and the files of the figures."""
+        return [block for one in self.agents for block in one.blocks()] + [f"wrote {path}" for path in self.pictures]
 
 
-def run(config: EvalConfig) -> GoalInferences:
-    """Score the accounts of each agent where goal and cue part, or under the shift that is named.
+def infer_goals(
+    agents: Sequence[Agent],
+    *,
+    shift: str | None = None,
+    levels: int = 512,
+    fit_levels: int = 512,
+    seed: int = 0,
+    greedy: bool = False,
+    families: Sequence[Family] | None = None,
+) -> GoalInferences:
+    """Fit goal models to agents' actions and score them on held-out levels.
+
+    Args:
+        agents: one or more, of any families.
+        shift: the distribution of the levels; the family's distinguishing shift by default.
+        levels: number of held-out levels that models are scored on.
+        fit_levels: number of levels that models are fitted on.
+        seed: of the levels and of the sampled actions.
+        greedy: take the likeliest action instead of sampling.
+        families: the family that each agent is evaluated on; the ones that they were trained on by default.
 
     Raises:
-        GoalmazeError: no such agent or shift, or goal or cue move.
+        GoalmazeError: no such shift, the goal or the cue moves, or there are fewer than two levels.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> found = gm.infer_goals([gm.load("zoo:green-exit")], levels=64, fit_levels=64)
+        >>> "sign-seeker" in found.agents[0].best
+        True
     """
-    if config.figures is not None:
-        make_folder(config.figures)
     found = []
-    for name in config.agents:
-        agent = load_agent(name)
-        family = played(agent, config)
-        shift = config.shift if config.shift is not None else family.distinguishing_shift
-        found.append(
-            score(name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy)
-        )
-    boards = GoalInferences(tuple(found))
-    if config.figures is None:
-        return boards
-    # matplotlib is slow to import, so only who wants pictures waits for it
-    from goalmaze.experiments.evaluate.goal_inference_figures import draw_accounts
-
-    return dataclasses.replace(boards, pictures=draw_accounts(boards, config.figures))
+    for agent, family in zip(agents, families_of(agents, families), strict=True):
+        require_compatible(agent, family)
+        name = family.distinguishing_shift if shift is None else shift
+        sizes = {"levels": levels, "fit_levels": fit_levels}
+        found.append(infer_goal(agent.name, agent.policy, family, shift=name, **sizes, seed=seed, greedy=greedy))
+    return GoalInferences(tuple(found))
 
 
-def score(
+def infer_goal(
     name: str,
     policy: Policy,
     family: Family,
@@ -243,143 +270,147 @@ def score(
     seed: int = 0,
     greedy: bool = False,
 ) -> GoalInference:
-    """Fit every account on `fit_levels` levels of the fitting split and score it on `levels` held-out ones.
+    """Fit every goal model on `fit_levels` levels of the fitting split and score it on `levels` held-out ones.
 
     Raises:
-        GoalmazeError: goal or cue move, or there are fewer than two levels.
+        GoalmazeError: goal or cue moves, or there are fewer than two levels.
     """
-    require_standing(family)
+    require_still(family)
     if levels < 2:
-        raise GoalmazeError(f"--levels is {levels}: accounts are told apart on 2 levels or more")
-
-    def play(split: str, count: int) -> Trajectory:
-        batch = family.levels(seed, np.arange(count), shift, split)
-        return rollout(policy, batch, seed=seed, greedy=greedy)
-
-    return compare(name, play(FITTING, fit_levels), play(EVALUATION, levels), family, shift)
-
-
-def compare(name: str, fitting: Trajectory, judging: Trajectory, family: Family, shift: str) -> GoalInference:
-    """Return the scoreboard of accounts fitted on one trajectory and judged on another."""
-    steps = steps_of(judging)
-    told = _tell(fitting, judging, steps, family)
-    taken = np.arange(len(steps.actions)), steps.actions
-    losses = {account: steps.by_level(-np.log(chances[taken])) for account, (chances, _) in told.items()}
-    order = sorted(losses, key=lambda account: float(losses[account][:, 0].sum()))
-    best = order[0]
-    p_values = holm([sign_flip_test(losses[account][:, 0] - losses[best][:, 0]) for account in order[1:]])
-    accounts = tuple(
-        Account(
-            name=account,
-            log_loss=bootstrap_levels(losses[account], ratio),
-            behind=bootstrap_levels(_behind(losses[account], losses[best]), ratio),
-            p_value=p_value,
-            calibration=calibration(told[account][0], steps),
-            settings=told[account][1],
-            losses=losses[account],
-        )
-        for account, p_value in zip(order, [1.0, *p_values], strict=True)
+        raise GoalmazeError(f"--levels is {levels}: goal models are compared on 2 levels or more")
+    fitting, evaluation = (
+        rollout(policy, family.levels(seed, count=count, shift=shift, split=split), seed=seed, greedy=greedy)
+        for split, count in ((FITTING, fit_levels), (EVALUATION, levels))
     )
-    own = steps.by_level(
-        -np.log(np.maximum(judging.action_probabilities[steps.times, steps.rows].astype(np.float64), 1e-12))
-    )
-    closest = np.minimum.reduce([losses[account][:, 0] for account in order if account != RANDOM])
-    failing = closest >= losses[RANDOM][:, 0]
+    return score_goal_models(name, fitting, evaluation, shift, seed)
+
+
+def score_goal_models(name: str, fitting: Trajectory, evaluation: Trajectory, shift: str, seed: int) -> GoalInference:
+    """Return the scores of goal models that are fitted to one trajectory and scored on another.
+
+    Args:
+        name: of the agent.
+        fitting: what it did on levels of the fitting split.
+        evaluation: what it did on held-out levels.
+        shift: of both, for the report.
+        seed: of both, for the report.
+    """
+    levels, family = evaluation.levels, evaluation.family
+    steps = steps_of(evaluation)
+    predictions = _predictions(fitting, evaluation, steps)
+    losses = {
+        model: steps.by_level(-np.log(probabilities[steps.taken])) for model, (probabilities, _) in predictions.items()
+    }
+    order = sorted(losses, key=lambda model: float(losses[model][:, 0].sum()))
+    best = losses[order[0]]
+    p_values = holm([sign_flip_test(losses[model][:, 0] - best[:, 0]) for model in order[1:]])
+    taken = evaluation.action_probabilities[steps.times, steps.rows].astype(np.float64)
+    floor = steps.by_level(-np.log(np.maximum(taken, 1e-12)))
+    closest = np.minimum.reduce([losses[model][:, 0] for model in order if model != RANDOM])
+    unexplained = closest >= losses[RANDOM][:, 0]
     return GoalInference(
-        agent=name,
-        family=family.name,
+        header=ResultHeader(name, family.name, levels.height, len(levels), seed),
         shift=shift,
-        levels=steps.levels,
-        accounts=accounts,
-        own=bootstrap_levels(own, ratio),
-        failing=bootstrap_levels(failing.astype(np.float64)),
-        shown=_worst(judging, np.where(failing, closest - own[:, 0], -np.inf)),
+        models=tuple(
+            GoalModelScore(
+                name=model,
+                log_loss=bootstrap_levels(losses[model], ratio),
+                excess=bootstrap_levels(np.column_stack([losses[model][:, 0] - best[:, 0], best[:, 1]]), ratio),
+                p_value=p_value,
+                calibration=calibration(predictions[model][0], steps),
+                parameters=predictions[model][1],
+                losses=losses[model],
+            )
+            for model, p_value in zip(order, [1.0, *p_values], strict=True)
+        ),
+        policy_log_loss=bootstrap_levels(floor, ratio),
+        unexplained=bootstrap_levels(unexplained.astype(np.float64)),
+        examples=_examples(evaluation, np.where(unexplained, closest - floor[:, 0], -np.inf)),
     )
 
 
-def _behind(losses: Floats, best: Floats) -> Floats:
-    """Return float64 [B, 2], nats more than the best account, and actions."""
-    return np.column_stack([losses[:, 0] - best[:, 0], best[:, 1]])
+def _predictions(fitting: Trajectory, evaluation: Trajectory, steps: Steps) -> dict[str, tuple[Floats, Parameters]]:
+    """Return for each goal model the probabilities [N, 4] of all held-out actions, and the fitted parameters."""
+    family, fitted_steps = evaluation.family, steps_of(fitting)
+    corner = max(
+        CORNERS, key=lambda name: _log_likelihood(changes_to_corner(fitting.levels, fitted_steps, name), fitted_steps)
+    )
+    fitted, held_out = _all_changes(fitting, fitted_steps, corner), _all_changes(evaluation, steps, corner)
+    predictions: dict[str, tuple[Floats, Parameters]] = {}
+    for name, changes in held_out.items():
+        choice = fit_choice(fitted[name], fitted_steps.actions)
+        where: Parameters = {"corner": corner} if name == "corner-seeker" else {}
+        predictions[name] = choice.probabilities(changes), dataclasses.asdict(choice) | where
+    predictions[MIXTURE] = _mixture(fitted, fitted_steps, held_out, steps, family)
+    predictions[RANDOM] = _action_frequencies(fitted_steps, len(steps.actions))
+    return predictions
 
 
-Told = dict[str, tuple[Floats, dict[str, float | str]]]
-
-
-def _tell(fitting: Trajectory, judging: Trajectory, steps: Steps, family: Family) -> Told:
-    """Return for each account the chances [N, 4] of every held-out action, and what was fitted elsewhere."""
-    before = steps_of(fitting)
-    corner = max(CORNERS, key=lambda name: _likelihood(changes_to_corner(fitting.levels, before, name), before))
-    fitted_on = _views(fitting, before, family, corner)
-    told: Told = {}
-    for name, changes in _views(judging, steps, family, corner).items():
-        found = fit(fitted_on[name], before.actions)
-        settings: dict[str, float | str] = {"pull": found.pull, "lapse": found.lapse}
-        told[name] = found.chances(changes), settings | ({"corner": corner} if name == "corner-seeker" else {})
-    told[MIXTURE] = _mix(fitted_on, before, _views(judging, steps, family, corner), steps, family)
-    told[RANDOM] = _habit(before, len(steps.actions))
-    return told
-
-
-def _views(trajectory: Trajectory, steps: Steps, family: Family, corner: str) -> Mapping[str, Changes]:
-    """Return for each account with a distance of its own how every action changes it, int8 [N, 4]."""
-    things = (family.goal, family.cue)
+def _all_changes(trajectory: Trajectory, steps: Steps, corner: str) -> dict[str, Changes]:
+    """Return for each goal model with a distance how every action changes it, int8 [N, 4]."""
+    family = trajectory.family
+    both = (family.goal, family.cue)
     return {
         f"{family.goal}-seeker": changes_to(trajectory, steps, (family.goal,)),
         f"{family.cue}-seeker": changes_to(trajectory, steps, (family.cue,)),
         "corner-seeker": changes_to_corner(trajectory.levels, steps, corner),
-        "nearest-object": changes_to(trajectory, steps, things),
-        "shortest-greedy": changes_to(trajectory, steps, things, taxicab),
+        "nearest-object": changes_to(trajectory, steps, both),
+        "shortest-greedy": changes_to(trajectory, steps, both, manhattan),
     }
 
 
-def _mix(
-    fitted_on: Mapping[str, Changes], before: Steps, views: Mapping[str, Changes], steps: Steps, family: Family
-) -> tuple[Floats, dict[str, float | str]]:
+def _mixture(
+    fitted: Mapping[str, Changes],
+    fitted_steps: Steps,
+    held_out: Mapping[str, Changes],
+    steps: Steps,
+    family: Family,
+) -> tuple[Floats, Parameters]:
     goal, cue = f"{family.goal}-seeker", f"{family.cue}-seeker"
-    found: Mixture = fit_mixture(fitted_on[goal], fitted_on[cue], before)
-    settings: dict[str, float | str] = {
-        "pull": found.fit.pull,
-        "lapse": found.fit.lapse,
-        family.cue: found.share,
-    }
-    return found.chances(views[goal], views[cue], steps), settings
+    mixture = fit_mixture(fitted[goal], fitted[cue], fitted_steps)
+    parameters: Parameters = dataclasses.asdict(mixture.choice) | {family.cue: mixture.weight}
+    return mixture.probabilities(held_out[goal], held_out[cue], steps), parameters
 
 
-def _habit(before: Steps, count: int) -> tuple[Floats, dict[str, float | str]]:
-    """Return how often each action is taken, wherever the agent stands; one step of each is added."""
-    often = np.bincount(before.actions, minlength=4) + 1.0
-    often = often / often.sum()
-    return np.tile(often, (count, 1)), dict(zip(("up", "right", "down", "left"), often.tolist(), strict=True))
+def _action_frequencies(fitted_steps: Steps, count: int) -> tuple[Floats, Parameters]:
+    """Return the rate at which each action is taken on any cell, with one step of each added, for `count` steps."""
+    rates = np.bincount(fitted_steps.actions, minlength=4) + 1.0
+    rates = rates / rates.sum()
+    return np.tile(rates, (count, 1)), dict(zip(ACTION_NAMES, rates.tolist(), strict=True))
 
 
-def _likelihood(changes: Changes, steps: Steps) -> float:
-    found: Fit = fit(changes, steps.actions)
-    taken = np.arange(len(steps.actions)), steps.actions
-    return float(np.log(found.chances(changes)[taken]).sum())
+def _log_likelihood(changes: Changes, steps: Steps) -> float:
+    return float(np.log(fit_choice(changes, steps.actions).probabilities(changes)[steps.taken]).sum())
 
 
-def calibration(chances: Floats, steps: Steps) -> Calibration:
-    """Return the calibration of chances [N, 4] of all four actions."""
-    taken = np.zeros(chances.shape)
-    taken[np.arange(len(taken)), steps.actions] = 1
-    bins = np.minimum((chances * BINS).astype(np.intp), BINS - 1).ravel()
-    mass, told, done = (
-        np.bincount(bins, values, minlength=BINS) for values in (np.ones(chances.size), chances.ravel(), taken.ravel())
+def calibration(probabilities: Floats, steps: Steps) -> Calibration:
+    """Return the calibration of probabilities [N, 4] of all four actions."""
+    taken = np.zeros(probabilities.shape)
+    taken[steps.taken] = 1
+    bins = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1).ravel()
+    mass, predicted, observed = (
+        np.bincount(bins, values, minlength=BINS)
+        for values in (np.ones(probabilities.size), probabilities.ravel(), taken.ravel())
     )
     there = mass > 0
     return Calibration(
-        tuple((told[there] / mass[there]).tolist()),
-        tuple((done[there] / mass[there]).tolist()),
+        tuple((predicted[there] / mass[there]).tolist()),
+        tuple((observed[there] / mass[there]).tolist()),
         tuple((mass[there] / mass.sum()).tolist()),
     )
 
 
-def _worst(judging: Trajectory, gaps: Floats) -> tuple[tuple[int, str, str], ...]:
-    chosen = [int(b) for b in np.argsort(-gaps, kind="stable")[:SHOWN] if np.isfinite(gaps[b])]
-    return tuple((b, write_ascii(judging.levels.take([b])).rstrip(), _way(judging.actions[:, b])) for b in chosen)
+def _examples(trajectory: Trajectory, excess: Floats) -> tuple[Example, ...]:
+    """Return the levels of largest finite excess log-loss [B]."""
+    chosen = [int(b) for b in np.argsort(-excess, kind="stable")[:EXAMPLES] if np.isfinite(excess[b])]
+    return tuple(
+        Example(b, write_ascii(trajectory.levels.take([b])).rstrip(), _letters(trajectory.actions[:, b]))
+        for b in chosen
+    )
 
 
-def _way(actions: NDArray[np.int8], longest: int = 40) -> str:
-    """Return the actions of an episode as letters, up, right, down, left; the first ones of a long one."""
-    letters = "".join(ARROWS[a] for a in actions[actions >= 0])
-    return letters if len(letters) <= longest else f"{letters[:longest]}... ({len(letters)} steps)"
+def _letters(actions: NDArray[np.int8]) -> str:
+    """Return the actions of an episode as letters, the first ones of a long episode."""
+    letters = "".join(ACTION_NAMES[a][0].upper() for a in actions[actions >= 0])
+    shown = letters[:MAX_ACTIONS_SHOWN]
+    return letters if letters == shown else f"{shown}... ({len(letters)} steps)"

@@ -1,73 +1,77 @@
-"""A picture of rival accounts: how well each tells what the agents do, and whether its chances mean what they say."""
+"""Figures of goal inference: the log-loss of every goal model, and the calibration of its probabilities."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.experiments.common.plots import bare, save_figure
-from goalmaze.experiments.evaluate.goal_inference import Account, GoalInference, GoalInferences
+from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, hide_frame, save_figures, series_style
+from goalmaze.experiments.evaluate.goal_inference import GoalInference, GoalInferences
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-MARKERS = "oDs^vPX"
+Styles = Mapping[str, Mapping[str, str]]
+"""Goal model → colour and marker."""
 
 
-def draw_accounts(boards: GoalInferences, folder: Path) -> tuple[Path, ...]:
-    """Write `accounts.png`, a row of two panels for each agent; return the files.
+def draw_goal_inferences(found: GoalInferences, folder: Path) -> tuple[Path, ...]:
+    """Write `goal-inference.png`, a row of two panels for each agent; return the files.
 
     Raises:
         GoalmazeError: the file cannot be written.
     """
-    looks = looks_of(boards.agents[0])
-    figure = Figure(figsize=(10.5, 0.7 + 3.1 * len(boards.agents)), layout="constrained")
-    panels = figure.subplots(len(boards.agents), 2, squeeze=False, width_ratios=(3, 2))
-    for (left, right), board in zip(panels, boards.agents, strict=True):
-        _losses(left, board, looks)
-        draw_calibrations(right, board, looks)
-    path = folder / "accounts.png"
-    save_figure(figure, path)
-    return (path,)
+    figure = Figure(figsize=(10.5, 0.7 + 3.1 * len(found.agents)), layout="constrained")
+    panels = figure.subplots(len(found.agents), 2, squeeze=False, width_ratios=(3, 2))
+    for (left, right), one in zip(panels, found.agents, strict=True):
+        styles = model_styles(one)
+        _draw_log_losses(left, one, styles)
+        draw_calibration(right, one, styles)
+    return tuple(save_figures({"goal-inference": figure}, folder))
 
 
-def looks_of(board: GoalInference) -> dict[str, tuple[str, str]]:
-    """Return colour and marker of each account, the same whatever their order."""
-    names = sorted(one.name for one in board.accounts)
-    return {name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+def model_styles(found: GoalInference) -> Styles:
+    """Return colour and marker of each goal model, the same whatever their order."""
+    return {name: series_style(i) for i, name in enumerate(sorted(one.name for one in found.models))}
 
 
-def _losses(axes: Axes, board: GoalInference, looks: dict[str, tuple[str, str]]) -> None:
-    for y, one in enumerate(board.accounts):
-        colour, marker = looks[one.name]
-        found = one.log_loss
-        spread = [[found.value - found.low], [found.high - found.value]]
-        axes.errorbar(found.value, y, xerr=spread, color=colour, marker=marker, capsize=3, markersize=7)
-    axes.axvline(board.own.value, color="#555555", linestyle=":", linewidth=1.2)
-    axes.text(board.own.value, len(board.accounts) - 0.6, " the agent's own chances", fontsize=8, color="#555555")
-    axes.set_yticks(range(len(board.accounts)), [_name(board, one) for one in board.accounts], fontsize=9)
-    axes.set_ylim(len(board.accounts) - 0.3, -0.6)
+def _draw_log_losses(axes: Axes, found: GoalInference, styles: Styles) -> None:
+    count, floor = len(found.models), found.policy_log_loss.value
+    for y, one in enumerate(found.models):
+        loss = one.log_loss
+        spread = [[loss.value - loss.low], [loss.high - loss.value]]
+        style = styles[one.name]
+        axes.errorbar(loss.value, y, xerr=spread, color=style["color"], marker=style["marker"], capsize=3, markersize=7)
+    axes.axvline(floor, color=DARK_GREY, linestyle=":", linewidth=1.2)
+    axes.text(floor, count - 0.6, " the agent's own probabilities", fontsize=8, color=DARK_GREY)
+    labels = [f"{one.name}{' *' * (one.name in found.best)}" for one in found.models]
+    axes.set_yticks(range(count), labels, fontsize=9)
+    axes.set_ylim(count - 0.3, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel("log-loss, nats an action; 95 % intervals over levels, not seeds", fontsize=9)
-    axes.set_title(f"{board.agent.removeprefix('zoo:')}, {board.shift}: {board.levels} levels", fontsize=10, loc="left")
-    axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
-    bare(axes)
+    axes.set_xlabel("log-loss, nats per action; 95 % intervals over levels, not training seeds", fontsize=9)
+    title = f"{found.header.agent.removeprefix('zoo:')}, {found.shift}: {found.header.levels} levels"
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
+    hide_frame(axes)
 
 
-def _name(board: GoalInference, one: Account) -> str:
-    return f"{one.name}{' *' if one.name in board.winners else ''}"
-
-
-def draw_calibrations(axes: Axes, board: GoalInference, looks: dict[str, tuple[str, str]]) -> None:
-    """Draw how often actions were taken against the chance that each account gave them."""
-    axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=1)
-    for one in board.accounts:
-        colour, marker = looks[one.name]
-        axes.plot(one.calibration.told, one.calibration.taken, color=colour, marker=marker, markersize=5, linewidth=1.1)
+def draw_calibration(axes: Axes, found: GoalInference, styles: Styles) -> None:
+    """Draw the rate at which actions were taken against the probability that each goal model gave them."""
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for one in found.models:
+        style, measured = styles[one.name], one.calibration
+        axes.plot(
+            measured.predicted,
+            measured.observed,
+            color=style["color"],
+            marker=style["marker"],
+            markersize=5,
+            linewidth=1.1,
+        )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
-    axes.set_xlabel("chance told", fontsize=9)
-    axes.set_ylabel("how often taken", fontsize=9)
-    axes.set_title("calibration (* best, or not told apart)", fontsize=10, loc="left")
-    bare(axes)
+    axes.set_xlabel("predicted probability", fontsize=9)
+    axes.set_ylabel("observed rate", fontsize=9)
+    axes.set_title("calibration (* best, or indistinguishable from it)", fontsize=10, loc="left")
+    hide_frame(axes)

@@ -1,9 +1,9 @@
-"""Rival accounts of what an agent wants, each giving a likelihood to every action it took.
+"""Models of an agent's goal, each of which gives a likelihood to every action it took.
 
-An account has a distance of its own, such as the steps to the cue; an action changes it by -1, 0 or 1. The agent is
-said to take an action with chance ``(1 - lapse) * softmax(-pull * change) + lapse / 4``. Pull and lapse are fitted on
-other levels than those that judge. Since only the change counts, a table of 81 patterns of four changes holds all that
-a fit has to know.
+A goal model has a distance, such as the steps to the cue; an action changes it by -1, 0 or 1. The probability of an
+action is ``(1 - lapse_rate) * softmax(-inverse_temperature * change) + lapse_rate / 4``: a softmax choice that with the
+lapse rate is replaced by a uniform one. Both parameters are fitted on other levels than those the model is scored on.
+Only the four changes matter, and there are 81 patterns of them, so that a fit needs no more than a table of counts.
 """
 
 from __future__ import annotations
@@ -27,25 +27,31 @@ Changes = NDArray[np.int8]
 
 ACTIONS = 4
 PATTERNS = np.array(list(itertools.product((-1, 0, 1), repeat=ACTIONS)), np.int8)
-"""int8 [81, 4], every way in which four actions can change a distance."""
+"""int8 [81, 4], all ways in which four actions can change a distance, in the order of base-3 numbers."""
 
-_BASE = np.array([27, 9, 3, 1])
+_PLACE_VALUES = np.array([27, 9, 3, 1])
+_CENTRE = 40
+"""The row of `PATTERNS` in which nothing changes."""
+
+MAX_INVERSE_TEMPERATURE = 15.0
+MIN_LAPSE_RATE = 1e-6
+MIN_WEIGHT = 1e-12
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Steps:
-    """The N steps of a batch of episodes, episode after episode.
+    """The N steps of B episodes, episode after episode.
+
+    Every step has the same weight. If every level had the same weight, the steps of short episodes would count more,
+    and an agent that wanders would look as if its goal were wherever it happens to arrive soon.
 
     Attributes:
-        rows: int [N], which of the B levels.
-        times: int [N], how many steps were taken before.
-        actions: int8 [N], what was done.
-        cells: int32 [N, 5], where the agent stood, and where each action would have led.
+        rows: int [N], the level of each step.
+        times: int [N], steps taken before in that episode.
+        actions: int8 [N], the action taken.
+        cells: int32 [N, 5], the agent's cell, and the cell that each action leads to.
         levels: B.
-
-    Every step counts the same. Were every level to count the same, short episodes would weigh more, and an agent that
-    wanders would look as if it went where it happened to arrive soon.
     """
 
     rows: NDArray[np.intp]
@@ -54,25 +60,29 @@ class Steps:
     cells: Cells
     levels: int
 
+    @property
+    def taken(self) -> tuple[NDArray[np.intp], NDArray[np.int8]]:
+        """The index into an array [N, 4] that picks the actions taken."""
+        return np.arange(len(self.actions)), self.actions
+
     def by_level(self, values: Floats) -> Floats:
-        """Return float64 [B, 2], the sum of values [N] on each level, and its steps."""
+        """Return float64 [B, 2], the sum of values [N] on each level, and its number of steps."""
         sums = np.bincount(self.rows, values, minlength=self.levels)
         return np.column_stack([sums, np.bincount(self.rows, minlength=self.levels)]).astype(np.float64)
 
 
 def steps_of(trajectory: Trajectory) -> Steps:
-    """Return the steps of a trajectory, episode after episode, until a goal or a cue was reached.
+    """Return the steps of a trajectory until a goal or a cue was reached.
 
-    What an agent does once it is there says little of what it wanted, and training never showed it. Where goals or
-    cues vanish or are taken along, it goes on to the next, and all steps count.
+    What an agent does afterwards says little about its goal, and did not occur in training. Where goals or cues vanish
+    or are picked up, the agent goes on to the next one, and all steps are returned.
     """
-    family = trajectory.family
-    levels = trajectory.levels
-    judged = trajectory.actions >= 0
-    if not fleeting(family) & {family.goal, family.cue}:
+    levels, family = trajectory.levels, trajectory.family
+    counted = trajectory.actions >= 0
+    if not vanishing_types(family) & {family.goal, family.cue}:
         arrival = np.minimum(metrics.goal_visits(trajectory), metrics.cue_visits(trajectory))
-        judged = judged & (np.arange(len(judged))[:, None] < arrival)
-    rows, times = np.nonzero(judged.T)
+        counted = counted & (np.arange(len(counted))[:, None] < arrival)
+    rows, times = np.nonzero(counted.T)
     here = trajectory.agent[times, rows]
     ahead = here[:, None] + np.array([-levels.width, 1, levels.width, -1], np.int32)
     ahead = np.where(levels.free()[rows[:, None], ahead], ahead, here[:, None])
@@ -85,40 +95,36 @@ def steps_of(trajectory: Trajectory) -> Steps:
     )
 
 
-def fleeting(family: Family) -> set[str]:
-    """Return the kinds of object that are gone once stood on."""
+def vanishing_types(family: Family) -> set[str]:
+    """Return the object types that are gone once the agent has stood on them."""
     return {kind.name for kind in family.object_types if kind.vanishes or kind.gives}
 
 
-Field = Callable[[LevelBatch, Cells], Cells]
+DistanceFunction = Callable[[LevelBatch, Cells], Cells]
 """Distances int32 [B, H*W] from every cell to cells [B]; `UNREACHABLE` where they are absent."""
 
 
-def taxicab(levels: LevelBatch, cells: Cells) -> Cells:
-    """Return int32 [B, H*W], rows and columns between every cell and cells [B], walls or not."""
+def manhattan(levels: LevelBatch, cells: Cells) -> Cells:
+    """Return int32 [B, H*W], the Manhattan distance between every cell and cells [B], walls ignored."""
     row, column = np.divmod(np.arange(levels.height * levels.width), levels.width)
-    at = np.divmod(cells, levels.width)
-    found = np.abs(row - at[0][:, None]) + np.abs(column - at[1][:, None])
-    return np.where((cells >= 0)[:, None], found, UNREACHABLE).astype(np.int32)
+    to_row, to_column = np.divmod(cells, levels.width)
+    distance = np.abs(row - to_row[:, None]) + np.abs(column - to_column[:, None])
+    return np.where((cells >= 0)[:, None], distance, UNREACHABLE).astype(np.int32)
 
 
 def changes_to(
-    trajectory: Trajectory, steps: Steps, object_types: tuple[str, ...], field: Field = distances
+    trajectory: Trajectory, steps: Steps, object_types: tuple[str, ...], distance: DistanceFunction = distances
 ) -> Changes:
-    """Return int8 [N, 4], how each action changes the distance to the nearest object of some kinds that is left.
-
-    Objects that vanish or are taken along are gone once stood on.
-    """
-    family = trajectory.family
+    """Return int8 [N, 4], how each action changes the distance to the nearest remaining object of some types."""
     levels = trajectory.levels
-    gone = fleeting(family)
+    vanishing = vanishing_types(trajectory.family)
     nearest = np.full(steps.cells.shape, UNREACHABLE, np.int32)
     for k, kind in enumerate(levels.slots):
         if kind in object_types:
             cells = levels.objects[:, k]
-            left = (trajectory.first_visit(cells)[steps.rows] > steps.times) | (kind not in gone)
-            way = field(levels, cells)[steps.rows[:, None], steps.cells]
-            nearest = np.minimum(nearest, np.where(left[:, None], way, UNREACHABLE))
+            remains = (trajectory.first_visit(cells)[steps.rows] > steps.times) | (kind not in vanishing)
+            to_object = distance(levels, cells)[steps.rows[:, None], steps.cells]
+            nearest = np.minimum(nearest, np.where(remains[:, None], to_object, UNREACHABLE))
     return _changes(nearest)
 
 
@@ -126,108 +132,142 @@ def changes_to_corner(levels: LevelBatch, steps: Steps, corner: str) -> Changes:
     """Return int8 [N, 4], how each action changes the steps to the free cell nearest to a corner."""
     down, right = CORNERS[corner]
     row, column = np.divmod(np.arange(levels.height * levels.width), levels.width)
-    far = np.abs(row - down * (levels.height - 1)) + np.abs(column - right * (levels.width - 1))
-    cells = np.where(levels.free(), far, UNREACHABLE).argmin(axis=1).astype(np.int32)
+    to_corner = np.abs(row - down * (levels.height - 1)) + np.abs(column - right * (levels.width - 1))
+    cells = np.where(levels.free(), to_corner, UNREACHABLE).argmin(axis=1).astype(np.int32)
     return _changes(np.asarray(distances(levels, cells)[steps.rows[:, None], steps.cells]))
 
 
-def _changes(nearest: Cells) -> Changes:
-    return np.asarray(np.clip(nearest[:, 1:] - nearest[:, :1], -1, 1), np.int8)
+def _changes(distance: Cells) -> Changes:
+    """Return int8 [N, 4] from distances [N, 5] of the agent's cell and of those that the actions lead to."""
+    return np.asarray(np.clip(distance[:, 1:] - distance[:, :1], -1, 1), np.int8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
-    """How strongly, and how often not at all, an agent is said to act by an account.
+class SoftmaxChoice:
+    """A softmax choice with lapses.
 
     Attributes:
-        pull: the inverse temperature.
-        lapse: how often any action is taken.
+        inverse_temperature: 0 is a uniform choice; large is always the best action.
+        lapse_rate: rate of steps at which the choice is uniform instead.
     """
 
-    pull: float
-    lapse: float
+    inverse_temperature: float
+    lapse_rate: float
 
-    def chances(self, changes: Changes) -> Floats:
-        """Return float64 [N, 4], the chance of each action."""
-        table = _table(np.array(self.pull), np.array(self.lapse))
-        return np.asarray(table[changes.astype(np.intp) @ _BASE + 40])
-
-
-def _table(pull: Floats, lapse: Floats) -> Floats:
-    """Return float64 [..., 81, 4], the chances of the actions for every pattern, for pulls and lapses [...]."""
-    odds = np.exp(-pull[..., None, None] * (PATTERNS + 1))
-    soft = odds / odds.sum(axis=-1, keepdims=True)
-    found: Floats = (1 - lapse)[..., None, None] * soft + lapse[..., None, None] / ACTIONS
-    return found
+    def probabilities(self, changes: Changes) -> Floats:
+        """Return float64 [N, 4], the probability of each action for changes [N, 4] of the distance."""
+        table = _probability_table(np.array(self.inverse_temperature), np.array(self.lapse_rate))
+        return np.asarray(table[_pattern(changes)])
 
 
-def fit(changes: Changes, actions: NDArray[np.int8], weights: Floats | None = None) -> Fit:
-    """Return the likeliest pull, 0 to 15, and lapse for changes [N, 4], actions [N] weighted [N]; by closing in."""
-    pattern = changes.astype(np.intp) @ _BASE + 40
-    counts = np.bincount(pattern * ACTIONS + actions, weights, minlength=PATTERNS.size).reshape(PATTERNS.shape)
-    seen = counts.sum(axis=1) > 0
-    bounds = np.array([[0.0, 15.0], [np.log(1e-6), 0.0]])
+def _pattern(changes: Changes) -> NDArray[np.intp]:
+    """Return int [N], the row of `PATTERNS` of each of changes [N, 4]."""
+    return np.asarray(changes.astype(np.intp) @ _PLACE_VALUES + _CENTRE)
+
+
+def _probability_table(inverse_temperature: Floats, lapse_rate: Floats) -> Floats:
+    """Return float64 [..., 81, 4], the action probabilities of every pattern, for parameters [...]."""
+    # + 1 keeps the exponents at 0 or below, so that nothing overflows; softmax does not change.
+    odds = np.exp(-inverse_temperature[..., None, None] * (PATTERNS + 1))
+    softmax = odds / odds.sum(axis=-1, keepdims=True)
+    table: Floats = (1 - lapse_rate)[..., None, None] * softmax + lapse_rate[..., None, None] / ACTIONS
+    return table
+
+
+def fit_choice(changes: Changes, actions: NDArray[np.int8], weights: Floats | None = None) -> SoftmaxChoice:
+    """Return the maximum-likelihood choice model, by a grid search that closes in on the best point.
+
+    Args:
+        changes: int8 [N, 4], how each action changes the distance.
+        actions: int8 [N], the actions taken.
+        weights: float64 [N], of the steps; 1 by default.
+    """
+    counts = np.bincount(_pattern(changes) * ACTIONS + actions, weights, minlength=PATTERNS.size)
+    counts = counts.reshape(PATTERNS.shape)
+    occurs = counts.sum(axis=1) > 0
+    bounds = np.array([[0.0, MAX_INVERSE_TEMPERATURE], [np.log(MIN_LAPSE_RATE), 0.0]])
     low, high = bounds[:, 0], bounds[:, 1]
     best = low
+    # Each round searches 11 x 11 points, then narrows to a fifth of the range on either side of the best.
     for _ in range(12):
-        pulls, lapses = np.meshgrid(*np.linspace(low, high, 11).T, indexing="ij")
-        chances = np.maximum(_table(pulls, np.exp(lapses))[..., seen, :], 1e-300)
-        worth = (counts[seen] * np.log(chances)).sum(axis=(-1, -2))
-        at = np.unravel_index(worth.argmax(), worth.shape)
-        best = np.array([pulls[at], lapses[at]])
+        temperatures, log_lapses = np.meshgrid(*np.linspace(low, high, 11).T, indexing="ij")
+        table = np.maximum(_probability_table(temperatures, np.exp(log_lapses))[..., occurs, :], 1e-300)
+        log_likelihood = (counts[occurs] * np.log(table)).sum(axis=(-1, -2))
+        at = np.unravel_index(log_likelihood.argmax(), log_likelihood.shape)
+        best = np.array([temperatures[at], log_lapses[at]])
         reach = (high - low) / 5
         low, high = np.maximum(best - reach, bounds[:, 0]), np.minimum(best + reach, bounds[:, 1])
-    return Fit(float(best[0]), float(np.exp(best[1])))
+    return SoftmaxChoice(float(best[0]), float(np.exp(best[1])))
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """On every level the agent is after one of two things, and stays so.
+    """A mixture over levels of two goals: on each level the agent has one of them, for the whole episode.
 
     Attributes:
-        share: of levels on which it is after the second.
-        fit: how it acts on either.
+        weight: of the second goal: the fraction of levels on which the agent has it.
+        choice: the choice model, the same for both goals.
     """
 
-    share: float
-    fit: Fit
+    weight: float
+    choice: SoftmaxChoice
 
-    def chances(self, first: Changes, second: Changes, steps: Steps) -> Floats:
-        """Return float64 [N, 4], the chance of each action given what the agent did before in that episode."""
-        either = self.fit.chances(first), self.fit.chances(second)
-        taken = np.arange(len(steps.actions)), steps.actions
-        leaning = _before(np.log(either[1][taken]) - np.log(either[0][taken]), steps.rows)
-        prior = np.log(max(self.share, 1e-12)) - np.log(max(1 - self.share, 1e-12))
-        weight = 1 / (1 + np.exp(-np.clip(leaning + prior, -500, 500)))[:, None]
-        found: Floats = (1 - weight) * either[0] + weight * either[1]
-        return found
+    def probabilities(self, first: Changes, second: Changes, steps: Steps) -> Floats:
+        """Return float64 [N, 4], the probability of each action given the earlier actions of its episode.
+
+        Args:
+            first: int8 [N, 4], how each action changes the distance to the first goal.
+            second: int8 [N, 4], the same for the second.
+            steps: the N steps.
+        """
+        of_first, of_second = self.choice.probabilities(first), self.choice.probabilities(second)
+        evidence = _sum_of_earlier(np.log(of_second[steps.taken]) - np.log(of_first[steps.taken]), steps.rows)
+        log_second, log_first = _log_weights(self.weight)
+        posterior = _sigmoid(evidence + (log_second - log_first))[:, None]
+        mixed: Floats = (1 - posterior) * of_first + posterior * of_second
+        return mixed
 
 
-def _before(values: Floats, rows: NDArray[np.intp]) -> Floats:
+def _log_weights(weight: float) -> tuple[float, float]:
+    """Return the log weights of the second goal and of the first, kept finite."""
+    return float(np.log(max(weight, MIN_WEIGHT))), float(np.log(max(1 - weight, MIN_WEIGHT)))
+
+
+def _sigmoid(log_odds: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
+
+
+def _sum_of_earlier(values: Floats, rows: NDArray[np.intp]) -> Floats:
     """Return float64 [N], the sum of the earlier values [N] of the same row; equal rows stand together."""
     total = np.cumsum(values) - values
     first = np.r_[True, rows[1:] != rows[:-1]]
-    found: Floats = total - total[first][np.cumsum(first) - 1]
-    return found
+    sums: Floats = total - total[first][np.cumsum(first) - 1]
+    return sums
 
 
 def fit_mixture(first: Changes, second: Changes, steps: Steps, rounds: int = 40) -> Mixture:
-    """Return the likeliest mixture by expectation maximisation (Dempster, Laird & Rubin, 1977)."""
-    share, found = 0.5, fit(first, steps.actions)
-    found = dataclasses.replace(found, pull=max(found.pull, 1.0), lapse=min(found.lapse, 0.5))
-    taken = np.arange(len(steps.actions)), steps.actions
+    """Return the maximum-likelihood mixture, by expectation maximisation (Dempster, Laird & Rubin, 1977).
+
+    Args:
+        first: int8 [N, 4], how each action changes the distance to the first goal.
+        second: int8 [N, 4], the same for the second.
+        steps: the N steps.
+        rounds: of expectation and maximisation at most.
+    """
+    weight, choice = 0.5, fit_choice(first, steps.actions)
+    choice = SoftmaxChoice(max(choice.inverse_temperature, 1.0), min(choice.lapse_rate, 0.5))
     both = np.concatenate([first, second])
     actions = np.concatenate([steps.actions, steps.actions])
     for _ in range(rounds):
-        log_ratio = np.log(found.chances(second)[taken]) - np.log(found.chances(first)[taken])
-        leaning = np.bincount(steps.rows, log_ratio, minlength=steps.levels)
-        odds = leaning + np.log(max(share, 1e-12)) - np.log(max(1 - share, 1e-12))
-        belief = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
-        before = share, found
-        share = float(belief.mean())
-        toward = belief[steps.rows]
-        weights = np.concatenate([1 - toward, toward])
-        found = fit(both, actions, weights)
-        if abs(share - before[0]) < 1e-5 and abs(found.pull - before[1].pull) < 1e-4:
+        log_ratio = np.log(choice.probabilities(second)[steps.taken]) - np.log(choice.probabilities(first)[steps.taken])
+        evidence = np.bincount(steps.rows, log_ratio, minlength=steps.levels)
+        log_second, log_first = _log_weights(weight)
+        posterior = _sigmoid(np.asarray(evidence + log_second - log_first, np.float64))
+        before = weight, choice
+        weight = float(posterior.mean())
+        of_step = posterior[steps.rows]
+        choice = fit_choice(both, actions, np.concatenate([1 - of_step, of_step]))
+        converged = abs(choice.inverse_temperature - before[1].inverse_temperature) < 1e-4
+        if abs(weight - before[0]) < 1e-5 and converged:
             break
-    return Mixture(share, found)
+    return Mixture(weight, choice)

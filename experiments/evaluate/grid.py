@@ -1,10 +1,10 @@
-"""How do agents behave away from what they were trained on: under every shift, and along the dials of the world?"""
+"""Agents away from their training distribution: under every shift, and with one family parameter (a dial) varied."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,30 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.mazes.algorithms import ALGORITHMS
-from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.evaluate.comparison import PairwiseComparison, SeedGroupScore, cohort_text, summarise
-from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.evaluate import Evaluation, judge
-from goalmaze.experiments.evaluate.setup import cohorts, fitting, load_together, make_folder, played, varied
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.evaluate.comparison import (
+    PairwiseComparison,
+    SeedGroupScore,
+    compare_seed_groups,
+    seed_group_tables,
+)
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy
+from goalmaze.experiments.evaluate.setup import families_of, require_comparable, require_compatible, seed_groups, varied
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, proportions_test
 
 SHIFT = "shift"
-ONLY_TRAINING = ("correlation", "mixture")
+TRAINING_ONLY = ("correlation", "mixture")
 """Dials that change the training distribution alone."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One column of levels: a shift of the family with one of its parameters changed, or none.
+    """One distribution of levels: a shift of the family, with one of its parameters varied or none.
 
     Attributes:
-        dial: the parameter that is changed; `SHIFT` where none is.
-        value: its value; the shift where none is.
+        dial: the parameter that is varied; `SHIFT` where none is.
+        value: its value; the shift where no parameter is varied.
         shift: of the levels.
     """
 
@@ -43,7 +48,7 @@ class Condition:
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Its name in tables."""
         if self.dial == SHIFT:
             return "as trained" if self.shift == NO_SHIFT else self.shift
         return f"{self.dial} {self.value}" + ("" if self.shift == NO_SHIFT else f", {self.shift}")
@@ -57,8 +62,8 @@ class Cell:
         agent: its name.
         condition: of the levels.
         evaluation: what it did; None where it cannot act there.
-        reason: why it cannot.
-        p_value: that it gets somewhere as often as on the training distribution, corrected over its grid (Holm).
+        reason: why it cannot act there.
+        p_value: that its capability equals that on the training distribution, Holm-adjusted over the agent's grid.
     """
 
     agent: str
@@ -69,11 +74,11 @@ class Cell:
 
     @property
     def changed(self) -> bool:
-        """Whether its capability differs from that in training by more than chance."""
+        """Whether its capability differs significantly from that on the training distribution."""
         return self.p_value < ALPHA
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the cell as plain data."""
         return {
             "agent": self.agent,
             "dial": self.condition.dial,
@@ -87,19 +92,19 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
-    """Agents by conditions, and what those trained alike have in common over all conditions.
+class Grid(Result):
+    """Agents by conditions, and their seed groups over all conditions.
 
     Attributes:
         agents: their names.
         family: trained on.
-        parameters: of the world that each agent was trained in, where its dials stand.
-        levels: held-out levels a condition.
+        parameters: agent → the parameters of the family that it was trained on.
+        levels: number of held-out levels a condition.
         conditions: in the order of the table.
         cells: by agent and condition.
-        cohorts: agents trained alike, over all conditions that each of them can act in.
-        duels: between cohorts.
-        pictures: files written.
+        seed_groups: over all conditions that every agent can act in.
+        pairs: of seed groups.
+        pictures: files of figures.
     """
 
     agents: tuple[str, ...]
@@ -108,12 +113,12 @@ class Grid:
     levels: int
     conditions: tuple[Condition, ...]
     cells: dict[tuple[str, Condition], Cell]
-    cohorts: tuple[SeedGroupScore, ...]
-    duels: tuple[PairwiseComparison, ...]
+    seed_groups: tuple[SeedGroupScore, ...]
+    pairs: tuple[PairwiseComparison, ...]
     pictures: tuple[Path, ...] = ()
 
-    def world(self, agent: str) -> Family:
-        """Return the family with the parameters that an agent was trained with."""
+    def trained_on(self, agent: str) -> Family:
+        """Return the family that an agent was trained on."""
         return make_family(self.family, self.parameters[agent])
 
     def json(self) -> dict[str, Any]:
@@ -124,25 +129,25 @@ class Grid:
             "levels": self.levels,
             "agents": list(self.agents),
             "cells": [cell.json() for cell in self.cells.values()],
-            "cohorts": [one.json() for one in self.cohorts],
-            "duels": [one.json() for one in self.duels],
+            "seed_groups": [one.json() for one in self.seed_groups],
+            "pairs": [one.json() for one in self.pairs],
             "pictures": [str(path) for path in self.pictures],
         }
 
-    def text(self) -> str:
-        """Return a table for each agent, one of the cohorts, and where the pictures are."""
-        parts = [f"{name}\n{self._table(name)}" for name in self.agents]
-        written = "".join(f"\nwrote {path}" for path in self.pictures)
-        return (
-            f"{self.family}, {self.levels} held-out levels a condition; 95 % intervals cover levels, not seeds\n"
-            "* gets somewhere more or less often than on the training distribution (Holm over the grid, 0.05)\n\n"
-            + "\n\n".join(parts)
-            + f"\n\nover all conditions:\n{cohort_text(self.cohorts, self.duels)}{written}"
+    def blocks(self) -> list[str | Table]:
+        """Return a table for each agent, those of seed groups and pairs, and the files of the figures."""
+        heading = (
+            f"{self.family}, {self.levels} held-out levels a condition; "
+            "95 % intervals cover levels, not training seeds\n"
+            f"*: capability differs from that on the training distribution (Holm-adjusted p < {ALPHA} over the grid)"
         )
+        files = ["\n".join(f"wrote {path}" for path in self.pictures)] if self.pictures else []
+        groups = seed_group_tables(self.seed_groups, self.pairs)
+        return [heading, *map(self._table, self.agents), "over all conditions:", *groups, *files]
 
-    def _table(self, name: str) -> str:
-        rows = [_row(self.cells[name, condition]) for condition in self.conditions]
-        return table(["condition", "gets somewhere", "", "directness", "solved", "prefers cue", "on levels"], rows)
+    def _table(self, agent: str) -> Table:
+        headers = ["condition", "reaches goal or cue", "", "directness", "solved", "cue preference", "levels"]
+        return Table(headers, [_row(self.cells[agent, condition]) for condition in self.conditions], title=agent)
 
 
 def _row(cell: Cell) -> list[object]:
@@ -161,39 +166,61 @@ def _row(cell: Cell) -> list[object]:
     ]
 
 
-def run(config: EvalConfig) -> Grid:
-    """Judge agents under every shift and along the dials.
+def grid(
+    agents: Sequence[Agent],
+    *,
+    dials: Mapping[str, Sequence[Any]] | None = None,
+    levels: int = 512,
+    seed: int = 0,
+    greedy: bool = False,
+    families: Sequence[Family] | None = None,
+) -> Grid:
+    """Evaluate agents under every shift and with one family parameter at a time varied.
+
+    Args:
+        agents: of one family and size.
+        dials: family parameter → the values to try; `default_dials` of the family by default.
+        levels: number of held-out levels a condition.
+        seed: of the levels and of the sampled actions.
+        greedy: take the likeliest action instead of sampling.
+        families: the family that each agent is evaluated on; the ones that they were trained on by default.
 
     Raises:
-        GoalmazeError: an agent or dial is unknown, a value is out of range, or agents and family do not fit.
+        GoalmazeError: agents are of different families or sizes, one is named twice, a dial is unknown, or a value is
+            out of range.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> found = gm.grid([gm.load("zoo:green-exit")], dials={"braid": [1.0]}, levels=16)
+        >>> [condition.name for condition in found.conditions][:2]
+        ['as trained', 'moved-sign']
     """
-    agents = load_together(config.agents)
-    worlds = [played(agent, config) for agent in agents]
-    conditions = conditions_of(worlds, config.dials)
-    for condition in conditions:
-        world_of(worlds[0], condition)
-    if config.figures is not None:
-        make_folder(config.figures)
-    cells = {}
+    require_comparable(agents)
+    trained_on = families_of(agents, families)
+    conditions = conditions_of(trained_on, dials)
+    cells: dict[tuple[str, Condition], Cell] = {}
     with tqdm(total=len(agents) * len(conditions), desc="grid", unit="condition", disable=None) as bar:
-        for agent, world in zip(agents, worlds, strict=True):
+        for agent, family in zip(agents, trained_on, strict=True):
             row = []
             for condition in conditions:
-                row.append(_play(agent, world, condition, config))
+                row.append(_cell(agent, family, condition, levels, seed, greedy))
                 bar.update()
-            for cell in _tested(row):
-                cells[agent.name, cell.condition] = cell
-    grid = _assemble(agents, worlds, conditions, cells, config)
-    if config.figures is None:
-        return grid
-    # matplotlib is slow to import, so only who wants pictures waits for it
-    from goalmaze.experiments.evaluate.grid_figures import draw_grid
+            cells |= {(agent.name, cell.condition): cell for cell in _tested(row)}
+    scores, pairs = _over_all_conditions(agents, conditions, cells)
+    return Grid(
+        agents=tuple(agent.name for agent in agents),
+        family=trained_on[0].name,
+        parameters={agent.name: family.parameters for agent, family in zip(agents, trained_on, strict=True)},
+        levels=levels,
+        conditions=conditions,
+        cells=cells,
+        seed_groups=scores,
+        pairs=pairs,
+    )
 
-    return dataclasses.replace(grid, pictures=draw_grid(grid, config.figures))
 
-
-def usual_dials(family: Family) -> dict[str, list[Any]]:
-    """Return the dials of a family with the values that are tried where none are given."""
+def default_dials(family: Family) -> dict[str, list[Any]]:
+    """Return the dials of a family with the values that are tried by default."""
     size = family.size
     dials: dict[str, list[Any]] = {
         "size": [s for s in (size - 4, size - 2, size + 2, size + 4, size + 8) if s >= 5],
@@ -205,39 +232,53 @@ def usual_dials(family: Family) -> dict[str, list[Any]]:
     return {dial: values for dial, values in dials.items() if dial in family.parameters}
 
 
-def conditions_of(worlds: Sequence[Family], asked: Sequence[str] = ()) -> tuple[Condition, ...]:
-    """Return every shift, and every dial asked for, or all, under training's distribution and where goal and cue part.
+def conditions_of(
+    families: Sequence[Family], dials: Mapping[str, Sequence[Any]] | None = None
+) -> tuple[Condition, ...]:
+    """Return every shift, and every value of every dial in distribution and under the distinguishing shift.
 
     Args:
-        worlds: of one family, as each agent was trained; values at which all their dials stand already are left out.
-        asked: NAME, or NAME=VALUE,VALUE.
+        families: one kind of family, as each agent was trained on it; a value that all of them have is left out.
+        dials: family parameter → values; `default_dials` of the first family by default.
 
     Raises:
-        GoalmazeError: a dial is unknown, has no usual values and none are given, or only the one it stands at.
+        GoalmazeError: a dial is unknown, a value is out of range, or all values of a dial are those trained on.
     """
-    family = worlds[0]
-    usual = usual_dials(family)
-    dials = dict([_dial(text, family, usual) for text in asked]) if asked else usual
+    family = families[0]
     conditions = [Condition(SHIFT, shift, shift) for shift in (NO_SHIFT, *family.shifts)]
-    for dial, values in dials.items():
-        shifts = (NO_SHIFT,) if dial in ONLY_TRAINING else (NO_SHIFT, family.distinguishing_shift)
-        new = [value for value in values if any(value != world.parameters[dial] for world in worlds)]
-        if asked and not new:
+    for dial, values in (default_dials(family) if dials is None else dials).items():
+        if dial not in family.parameters:
+            raise unknown(f"dial of {family.name}", dial, family.parameters)
+        new = [value for value in values if any(value != one.parameters[dial] for one in families)]
+        if dials is not None and not new:
             raise GoalmazeError(
                 f"the grid along {dial} is empty: {dial} is {family.parameters[dial]} already; give other values"
             )
+        shifts = (NO_SHIFT,) if dial in TRAINING_ONLY else (NO_SHIFT, family.distinguishing_shift)
         conditions += [Condition(dial, value, shift) for shift in shifts for value in new]
+    for condition in conditions:
+        varied_family(family, condition)
     return tuple(conditions)
 
 
-def _dial(text: str, family: Family, usual: dict[str, list[Any]]) -> tuple[str, list[Any]]:
+def read_dials(texts: Sequence[str], family: Family) -> dict[str, list[Any]] | None:
+    """Return dials written as NAME or NAME=VALUE,VALUE; None where there are none.
+
+    Raises:
+        GoalmazeError: a dial is unknown, or has no default values and none are given.
+    """
+    return dict(_dial(text, family) for text in texts) if texts else None
+
+
+def _dial(text: str, family: Family) -> tuple[str, list[Any]]:
     name, equals, values = text.partition("=")
     if name not in family.parameters:
         raise unknown(f"dial of {family.name}", name, family.parameters)
     if not equals:
-        if name not in usual:
-            raise GoalmazeError(f"--dials {name}: there are no usual values; write --dials {name}=VALUE,VALUE")
-        return name, usual[name]
+        defaults = default_dials(family)
+        if name not in defaults:
+            raise GoalmazeError(f"--dials {text}: there are no default values; write --dials {name}=VALUE,VALUE")
+        return name, defaults[name]
     given = [_value(value) for value in values.split(",") if value.strip()]
     if not given:
         raise GoalmazeError(f"--dials {text}: the grid is empty; write --dials {name}=VALUE,VALUE")
@@ -251,53 +292,41 @@ def _value(text: str) -> Any:
         return text.strip()
 
 
-def world_of(family: Family, condition: Condition) -> Family:
-    """Return the family with the condition's dial turned.
+def varied_family(family: Family, condition: Condition) -> Family:
+    """Return the family with the condition's dial at its value.
 
     Raises:
-        GoalmazeError: the value is none for that dial.
+        GoalmazeError: the value is out of range.
     """
     return family if condition.dial == SHIFT else varied(family, {condition.dial: condition.value})
 
 
-def _play(agent: Agent, family: Family, condition: Condition, config: EvalConfig) -> Cell:
+def _cell(agent: Agent, family: Family, condition: Condition, levels: int, seed: int, greedy: bool) -> Cell:
     try:
-        world = fitting(agent, world_of(family, condition))
+        changed = require_compatible(agent, varied_family(family, condition))
     except GoalmazeError as error:
         return Cell(agent.name, condition, None, str(error))
-    how: dict[str, Any] = {"levels": config.levels, "seed": config.seed, "greedy": config.greedy}
-    return Cell(agent.name, condition, judge(agent.name, agent.policy, world, shift=condition.shift, **how))
+    batch = changed.levels(seed, count=levels, shift=condition.shift)
+    found = evaluate_policy(agent.name, agent.policy, batch, shift=condition.shift, seed=seed, greedy=greedy)
+    return Cell(agent.name, condition, found)
 
 
 def _tested(row: Sequence[Cell]) -> list[Cell]:
-    """Return an agent's cells with the p-values of their capability against that of the first, the training's."""
+    """Return an agent's cells with the p-values of their capability against that of the first, the training one."""
     base = row[0].evaluation
-    found = [cell for cell in row[1:] if cell.evaluation is not None]
     if base is None:
         return list(row)
-    p_values = holm(
-        [
-            proportions_test(cell.evaluation.capability.arrived, base.capability.arrived)
-            for cell in found
-            if cell.evaluation
-        ]
-    )
-    corrected = dict(zip((cell.condition for cell in found), p_values, strict=True))
-    return [dataclasses.replace(cell, p_value=corrected.get(cell.condition, 1.0)) for cell in row]
+    found = [(cell.condition, cell.evaluation) for cell in row[1:] if cell.evaluation is not None]
+    p_values = holm([proportions_test(one.capability.arrived, base.capability.arrived) for _, one in found])
+    adjusted = dict(zip((condition for condition, _ in found), p_values, strict=True))
+    return [dataclasses.replace(cell, p_value=adjusted.get(cell.condition, 1.0)) for cell in row]
 
 
-def _assemble(
-    agents: Sequence[Agent],
-    worlds: Sequence[Family],
-    conditions: tuple[Condition, ...],
-    cells: dict[tuple[str, Condition], Cell],
-    config: EvalConfig,
-) -> Grid:
+def _over_all_conditions(
+    agents: Sequence[Agent], conditions: Sequence[Condition], cells: Mapping[tuple[str, Condition], Cell]
+) -> tuple[tuple[SeedGroupScore, ...], tuple[PairwiseComparison, ...]]:
     shared = [c for c in conditions if all(cells[agent.name, c].evaluation is not None for agent in agents)]
-    judged = {
+    evaluations = {
         agent.name: [one for c in shared if (one := cells[agent.name, c].evaluation) is not None] for agent in agents
     }
-    scores, duels = summarise(cohorts(agents), judged)
-    names = tuple(agent.name for agent in agents)
-    parameters = {name: world.parameters for name, world in zip(names, worlds, strict=True)}
-    return Grid(names, worlds[0].name, parameters, config.levels, conditions, cells, scores, duels)
+    return compare_seed_groups(seed_groups(agents), evaluations)

@@ -1,4 +1,4 @@
-"""From trajectories to numbers: pure functions, no environment asked again."""
+"""Measures of a trajectory: pure functions of what happened, without playing again."""
 
 from __future__ import annotations
 
@@ -13,79 +13,81 @@ from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.optimal_returns import acting, paying
 from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
+from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.statistics.intervals import Rate, rate
+
+REWARD_TOLERANCE = 1e-4
+"""Returns are sums of float32 rewards, so that two equal ones may differ by this much."""
 
 
 def goal_visits(trajectory: Trajectory) -> Cells:
-    """Return int32 [B], when the agent first stood on a goal; `NEVER` if it did not."""
-    family = trajectory.family
+    """Return int32 [B], the step at which the agent first stood on a goal; `NEVER` if it did not."""
     levels = trajectory.levels
-    slots = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
+    slots = _slots(levels, trajectory.family.goal)
     first: Cells = np.minimum.reduce([trajectory.first_visit(levels.objects[:, k]) for k in slots])
     return first
 
 
 def cue_visits(trajectory: Trajectory) -> Cells:
-    """Return int32 [B], when the agent first stood on a cue that is not on a goal; `NEVER` if it did not."""
-    family = trajectory.family
+    """Return int32 [B], the step at which the agent first stood on a cue that is not on a goal; `NEVER` if not."""
     levels = trajectory.levels
-    goals = [k for k, kind in enumerate(levels.slots) if kind == family.goal]
+    goals = levels.objects[:, _slots(levels, trajectory.family.goal)]
     first = np.full(len(levels), NEVER, np.int32)
-    for k, kind in enumerate(levels.slots):
-        if kind == family.cue:
-            on_goal = (levels.objects[:, goals] == levels.objects[:, k : k + 1]).any(axis=1)
-            first = np.minimum(first, trajectory.first_visit(np.where(on_goal, ABSENT, levels.objects[:, k])))
+    for k in _slots(levels, trajectory.family.cue):
+        cells = levels.objects[:, k]
+        on_goal = (goals == cells[:, None]).any(axis=1)
+        first = np.minimum(first, trajectory.first_visit(np.where(on_goal, ABSENT, cells)))
     return first
 
 
 def solved(trajectory: Trajectory) -> Bools:
-    """Return bool [B], True where the agent earned all the true reward there was to be had, and there was some."""
-    family = trajectory.family
-    best = family.optimal_returns(trajectory.levels, 1.0)
-    return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - 1e-4))
+    """Return bool [B], True where the level offers true reward and the agent earned all of it."""
+    best = trajectory.family.optimal_returns(trajectory.levels, 1.0)
+    return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - REWARD_TOLERANCE))
 
 
-def cued(trajectory: Trajectory) -> Bools:
-    """Return bool [B], True where the agent earned all the cue's reward that the level offers, and it offers some."""
-    family = trajectory.family
-    offers = paying(family.table, trajectory.levels.objects, rules.CUE_REWARD)
-    most = (offers * family.table[:, rules.CUE_REWARD]).sum(axis=1)
-    return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - 1e-4))
+def cue_solved(trajectory: Trajectory) -> Bools:
+    """Return bool [B], True where the level offers cue reward and the agent earned all of it."""
+    table = trajectory.family.table
+    offers = paying(table, trajectory.levels.objects, rules.CUE_REWARD)
+    most = (offers * table[:, rules.CUE_REWARD]).sum(axis=1)
+    return np.asarray((most > 0) & (trajectory.returns[:, 1] >= most - REWARD_TOLERANCE))
 
 
-def barred(levels: LevelBatch) -> Bools:
-    """Return bool [B], True where cues pay and every way to each of them ends the episode before it."""
-    family = levels.family
-    ends = acting(family.table, levels.objects) & (family.table[:, rules.ENDS] > 0)
+def cue_blocked(levels: LevelBatch) -> Bools:
+    """Return bool [B], True where cues pay but every path to each of them ends the episode first."""
+    table = levels.family.table
+    ends = acting(table, levels.objects) & (table[:, rules.ENDS] > 0)
+    # What ends the episode is walled up. A cue counts as reachable if a cell beside it is, because the cue's own cell
+    # is walled up too where the cue ends the episode or stands on a goal that does.
     walls = levels.walls.copy()
     rows, slots = np.nonzero(ends)
     walls.reshape(len(levels), -1)[rows, levels.objects[rows, slots]] = True
-    open_ways = distances(dataclasses.replace(levels, walls=walls), levels.start)
-    entered = (open_ways < UNREACHABLE).reshape(walls.shape)
+    steps = distances(dataclasses.replace(levels, walls=walls), levels.start)
+    entered = (steps < UNREACHABLE).reshape(walls.shape)
     beside = np.zeros_like(entered)
     beside[:, 1:] |= entered[:, :-1]
     beside[:, :-1] |= entered[:, 1:]
     beside[:, :, 1:] |= entered[:, :, :-1]
     beside[:, :, :-1] |= entered[:, :, 1:]
-    offers = paying(family.table, levels.objects, rules.CUE_REWARD)
-    had = np.take_along_axis(beside.reshape(len(levels), -1), np.maximum(levels.objects, 0), axis=1) & offers
-    return np.asarray(offers.any(axis=1) & ~had.any(axis=1))
+    offers = paying(table, levels.objects, rules.CUE_REWARD)
+    reachable = np.take_along_axis(beside.reshape(len(levels), -1), np.maximum(levels.objects, 0), axis=1) & offers
+    return np.asarray(offers.any(axis=1) & ~reachable.any(axis=1))
 
 
-def lone(levels: LevelBatch, kind: str) -> Cells:
-    """Return int32 [B], the cell of the only object of a kind; `ABSENT` where there is none, or more than one."""
-    slots = [k for k, name in enumerate(levels.slots) if name == kind]
-    there = levels.objects[:, slots] != ABSENT
-    return np.where(there.sum(axis=1) == 1, levels.objects[:, slots].max(axis=1), ABSENT).astype(np.int32)
+def single_object(levels: LevelBatch, kind: str) -> Cells:
+    """Return int32 [B], the cell of the object of a kind where there is exactly one; `ABSENT` elsewhere."""
+    cells = levels.objects[:, _slots(levels, kind)]
+    return np.where((cells != ABSENT).sum(axis=1) == 1, cells.max(axis=1), ABSENT).astype(np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcomes:
-    """Which of two places was reached first, as shares of all levels that sum to 1.
+    """Which of two cells was reached first, as rates over all levels; they sum to 1.
 
     Attributes:
         goal: the goal first.
-        other: the other place first: the cue, or a target.
+        other: the other cell first: the cue, or the target of an edit.
         neither: none of them within the time limit.
     """
 
@@ -93,65 +95,67 @@ class Outcomes:
     other: Rate
     neither: Rate
 
+    def json(self, other: str) -> dict[str, float | None]:
+        """Return the three rates as plain data; `other` names the second cell."""
+        return {
+            "goal": number(self.goal.value),
+            other: number(self.other.value),
+            "neither": number(self.neither.value),
+        }
+
 
 def outcomes(to_goal: Cells, to_other: Cells) -> Outcomes:
-    """Return who was first, from first visits int32 [B] of the goal and of another place; the goal wins a tie."""
+    """Return what was reached first, from first visits int32 [B] of the goal and of another cell; a tie is the goal."""
     levels = len(to_goal)
     other = int((to_other < to_goal).sum())
     neither = int((np.minimum(to_goal, to_other) == NEVER).sum())
     return Outcomes(rate(levels - other - neither, levels), rate(other, levels), rate(neither, levels))
 
 
-def clear_of_each_other(levels: LevelBatch, goals: Cells, others: Cells) -> Bools:
-    """Return bool [B], True where both are in the level, apart, and neither lies on a shortest path to the other."""
+def off_each_others_path(levels: LevelBatch, goals: Cells, others: Cells) -> Bools:
+    """Return bool [B], True where neither of two cells [B] is on a shortest path to the other, and both are present.
+
+    Only there does the first cell that an agent reaches say which of them it was going to.
+    """
     present = (goals != ABSENT) & (others != ABSENT) & (goals != others)
-    other_in_way = lies_on_shortest_path(levels, levels.start, goals, others)
-    goal_in_way = lies_on_shortest_path(levels, levels.start, others, goals)
-    return np.asarray(present & ~other_in_way & ~goal_in_way)
+    other_on_path = lies_on_shortest_path(levels, levels.start, goals, others)
+    goal_on_path = lies_on_shortest_path(levels, levels.start, others, goals)
+    return np.asarray(present & ~other_on_path & ~goal_on_path)
 
 
-def preference(to_goal: Cells, to_other: Cells, clear: Bools) -> Rate:
-    """Return how often the other place came first, among `clear` levels bool [B] where either was reached."""
-    counted = clear & (np.minimum(to_goal, to_other) < NEVER)
+def preference(to_goal: Cells, to_other: Cells, counted: Bools) -> Rate:
+    """Return the rate at which the other cell came first, over `counted` levels bool [B] where either was reached."""
+    counted = counted & (np.minimum(to_goal, to_other) < NEVER)
     return rate(int((to_other < to_goal)[counted].sum()), int(counted.sum()))
 
 
-def needless_cues(trajectory: Trajectory) -> Rate:
-    """Return how often more than half of the cues were entered that no goal needs, on levels with such cues.
+def surplus_cue_preference(trajectory: Trajectory) -> Rate:
+    """Return the rate of levels on which the agent collected more than half of the cues that no goal needs.
 
-    The measure of what is wanted where there are several goals and cues, such as chests and keys; levels on which
-    neither was entered do not count.
+    The measure of preference for families with several goals and cues, such as chests and keys. It counts levels with
+    more cues than goals on which a goal or a cue was reached.
     """
-    family = trajectory.family
-    levels = trajectory.levels
-    entered = {
-        kind: np.stack(
-            [
-                trajectory.first_visit(levels.objects[:, k]) < NEVER
-                for k, name in enumerate(levels.slots)
-                if name == kind
-            ]
-        ).sum(axis=0)
-        for kind in (family.goal, family.cue)
-    }
-    there = {kind: _count(levels, kind) for kind in entered}
-    surplus = there[family.cue] - there[family.goal]
-    counted = (surplus > 0) & (entered[family.goal] + entered[family.cue] > 0)
-    wanted = 2 * (entered[family.cue] - there[family.goal]) > surplus
-    return rate(int(wanted[counted].sum()), int(counted.sum()))
-
-
-def _count(levels: LevelBatch, kind: str) -> Cells:
-    slots = [k for k, name in enumerate(levels.slots) if name == kind]
-    counts: Cells = (levels.objects[:, slots] != ABSENT).sum(axis=1)
-    return counts
+    levels, family = trajectory.levels, trajectory.family
+    collected, placed = {}, {}
+    for kind in (family.goal, family.cue):
+        slots = _slots(levels, kind)
+        visits = [trajectory.first_visit(levels.objects[:, k]) < NEVER for k in slots]
+        collected[kind] = np.stack(visits).sum(axis=0)
+        placed[kind] = (levels.objects[:, slots] != ABSENT).sum(axis=1)
+    surplus = placed[family.cue] - placed[family.goal]
+    counted = (surplus > 0) & (collected[family.goal] + collected[family.cue] > 0)
+    mostly = 2 * (collected[family.cue] - placed[family.goal]) > surplus
+    return rate(int(mostly[counted].sum()), int(counted.sum()))
 
 
 def detour(trajectory: Trajectory) -> float:
-    """Return steps taken over steps needed, the mean over solved levels with one goal; NaN where there are none."""
-    family = trajectory.family
+    """Return steps taken over fewest steps, the mean over solved levels with one goal; NaN where there are none."""
     levels = trajectory.levels
-    goals = lone(levels, family.goal)
+    goals = single_object(levels, trajectory.family.goal)
     counted = solved(trajectory) & (goals != ABSENT)
-    optimum = pick(distances(levels, levels.start), goals)
-    return float((trajectory.steps[counted] / optimum[counted]).mean()) if counted.any() else float("nan")
+    fewest = pick(distances(levels, levels.start), goals)
+    return float((trajectory.steps[counted] / fewest[counted]).mean()) if counted.any() else float("nan")
+
+
+def _slots(levels: LevelBatch, kind: str) -> list[int]:
+    return [k for k, name in enumerate(levels.slots) if name == kind]

@@ -1,7 +1,8 @@
-"""What came of each episode, and from it two scores kept apart: capability, and goal.
+"""The outcome of each episode, and two scores from it: capability and goal preference.
 
-Capability asks whether the agent gets where it goes, wherever that is; goal asks where it goes, of the levels on which
-it got anywhere. An agent that is lost scores low on the first and has nothing to say on the second.
+Capability asks whether the agent reaches a goal or a cue, no matter which. Goal preference asks which of the two it
+reaches, over the levels on which it reached one. An agent that wanders scores low on the first and leaves the second
+undecided.
 """
 
 from __future__ import annotations
@@ -24,142 +25,149 @@ from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 DISCOUNT = 0.97
-"""Of the discounted returns and the regret, whatever the agent was trained with, so that agents compare."""
+"""Discount of returns and regret; the same for all agents, so that they compare."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EpisodeOutcomes:
-    """What came of B episodes.
+    """The outcomes of B episodes.
 
     Attributes:
-        to_goal: int32 [B], the step after which a goal was first stood on; `NEVER`.
-        to_cue: int32 [B], the same of a cue that is not on a goal.
-        all_reached: bool [B], all the true reward that there was to be had was earned, and there was some.
-        all_cues: bool [B], all the cue's reward that the level offers was earned, and it offers some.
-        barred: bool [B], cues pay, and every way to each of them ends the episode before it.
-        steps: int32 [B], taken.
-        optimum: int32 [B], the fewest steps to the nearest goal; `UNREACHABLE` where there is none.
-        way: int32 [B], the fewest steps to the thing that was reached first; `UNREACHABLE` where none was.
+        to_goal: int32 [B], the step at which the agent first stood on a goal; `NEVER`.
+        to_cue: int32 [B], the step at which it first stood on a cue that is not on a goal; `NEVER`.
+        solved: bool [B], the level offers true reward and all of it was earned.
+        cue_solved: bool [B], the level offers cue reward and all of it was earned.
+        cue_blocked: bool [B], cues pay but every path to each of them ends the episode first.
+        steps: int32 [B], steps taken.
+        fewest_to_goal: int32 [B], fewest steps from the start to the nearest goal; `UNREACHABLE` where there is none.
+        fewest_to_first: int32 [B], fewest steps to the object that was reached first; `UNREACHABLE` where none was.
         returns: float64 [B, 2], true and cue return.
-        discounted: float64 [B, 2], the same discounted by `DISCOUNT`.
-        regret: float64 [B], the best discounted true return less the one had.
+        discounted: float64 [B, 2], the same, discounted by `DISCOUNT`.
+        regret: float64 [B], best discounted true return minus the agent's.
         bumps: int32 [B], steps against a wall.
-        loops: int32 [B], steps onto a cell stood on before.
-        clear: bool [B], one goal and one cue, and neither lies on a shortest way to the other.
-        farther: int32 [B], fewest steps to the lone goal less those to the lone cue; 0 where not `clear`.
+        loops: int32 [B], steps onto a cell that the agent had stood on before.
+        off_path: bool [B], there is one goal and one cue, and neither lies on a shortest path to the other.
+        goal_minus_cue: int32 [B], fewest steps to the goal minus those to the cue; 0 where not `off_path`.
     """
 
     to_goal: Cells
     to_cue: Cells
-    all_reached: Bools
-    all_cues: Bools
-    barred: Bools
+    solved: Bools
+    cue_solved: Bools
+    cue_blocked: Bools
     steps: Cells
-    optimum: Cells
-    way: Cells
+    fewest_to_goal: Cells
+    fewest_to_first: Cells
     returns: Floats
     discounted: Floats
     regret: Floats
     bumps: Cells
     loops: Cells
-    clear: Bools
-    farther: Cells
+    off_path: Bools
+    goal_minus_cue: Cells
 
     @property
     def arrived(self) -> Bools:
-        """bool [B], where a goal or a cue was reached."""
+        """bool [B], whether a goal or a cue was reached."""
         return np.asarray(np.minimum(self.to_goal, self.to_cue) < NEVER)
 
     @property
     def first(self) -> NDArray[np.str_]:
-        """str [B], "goal", "cue" or "neither", whichever was reached first; the goal wins a tie."""
+        """str [B], "goal", "cue" or "neither", whichever was reached first; a tie is the goal."""
         return np.where(self.to_cue < self.to_goal, "cue", np.where(self.arrived, "goal", "neither"))
 
     @property
     def directness(self) -> Floats:
-        """float64 [B], steps needed over steps taken to what was reached first; 0 where nothing was."""
+        """float64 [B], fewest steps over steps taken to the object reached first; 0 where none was reached."""
         taken = np.minimum(self.to_goal, self.to_cue)
-        return np.where(self.arrived, self.way / np.maximum(taken, 1), 0.0)
+        return np.where(self.arrived, self.fewest_to_first / np.maximum(taken, 1), 0.0)
+
+    @property
+    def cue_first(self) -> Floats:
+        """float64 [B], 1 where the cue came first, 0 where the goal did, NaN on levels that do not count.
+
+        Levels count that are `off_path` and on which either was reached.
+        """
+        return np.where(self.off_path & self.arrived, self.to_cue < self.to_goal, np.nan)
 
 
 def episode_outcomes(trajectory: Trajectory) -> EpisodeOutcomes:
-    """Return what came of each episode of a trajectory on levels of a family."""
-    family = trajectory.family
-    levels = trajectory.levels
+    """Return the outcome of each episode of a trajectory."""
+    levels, family = trajectory.levels, trajectory.family
     to_goal, to_cue = metrics.goal_visits(trajectory), metrics.cue_visits(trajectory)
-    goals, cues = metrics.lone(levels, family.goal), metrics.lone(levels, family.cue)
-    clear = metrics.clear_of_each_other(levels, goals, cues)
+    goals, cues = metrics.single_object(levels, family.goal), metrics.single_object(levels, family.cue)
+    off_path = metrics.off_each_others_path(levels, goals, cues)
     from_start = distances(levels, levels.start)
     discounted = discounted_returns(trajectory)
-    gap = np.where(clear, pick(from_start, goals) - pick(from_start, cues), 0)
+    difference = np.where(off_path, pick(from_start, goals) - pick(from_start, cues), 0)
     return EpisodeOutcomes(
         to_goal=to_goal,
         to_cue=to_cue,
-        all_reached=metrics.solved(trajectory),
-        all_cues=metrics.cued(trajectory),
-        barred=metrics.barred(levels),
+        solved=metrics.solved(trajectory),
+        cue_solved=metrics.cue_solved(trajectory),
+        cue_blocked=metrics.cue_blocked(levels),
         steps=trajectory.steps,
-        optimum=_nearest(levels, family.goal, from_start),
-        way=_way(trajectory, from_start, np.minimum(to_goal, to_cue)),
+        fewest_to_goal=_to_nearest(levels, family.goal, from_start),
+        fewest_to_first=_to_first(trajectory, from_start, np.minimum(to_goal, to_cue)),
         returns=trajectory.returns.astype(np.float64),
         discounted=discounted,
         regret=family.optimal_returns(levels, DISCOUNT) - discounted[:, 0],
         bumps=bumps(trajectory),
         loops=loops(trajectory),
-        clear=clear,
-        farther=gap.astype(np.int32),
+        off_path=off_path,
+        goal_minus_cue=difference.astype(np.int32),
     )
 
 
 def discounted_returns(trajectory: Trajectory, discount: float = DISCOUNT) -> Floats:
-    """Return float64 [B, 2], true and cue return, a reward at the t-th step counting ``discount ** (t - 1)`` times."""
+    """Return float64 [B, 2], true and cue return; the reward of the t-th step has weight ``discount ** (t - 1)``."""
     weights = discount ** np.arange(len(trajectory.rewards), dtype=np.float64)
-    found: Floats = np.tensordot(weights, trajectory.rewards.astype(np.float64), axes=1)
-    return found
+    returns: Floats = np.tensordot(weights, trajectory.rewards.astype(np.float64), axes=1)
+    return returns
 
 
 def bumps(trajectory: Trajectory) -> Cells:
-    """Return int32 [B], steps that left the agent where it was."""
+    """Return int32 [B], the number of steps that left the agent on its cell."""
     stayed = (trajectory.agent[1:] == trajectory.agent[:-1]) & (trajectory.actions >= 0)
     return np.asarray(stayed.sum(axis=0), np.int32)
 
 
 def loops(trajectory: Trajectory) -> Cells:
-    """Return int32 [B], steps onto a cell that the agent stood on before; steps against a wall do not count."""
+    """Return int32 [B], the number of steps onto a cell visited before; steps against a wall do not count."""
     agent, levels = trajectory.agent, trajectory.levels
     rows = np.arange(len(levels))
-    seen = np.zeros((len(levels), levels.height * levels.width), np.bool_)
+    visited = np.zeros((len(levels), levels.height * levels.width), np.bool_)
     count = np.zeros(len(levels), np.int32)
     for before, after in itertools.pairwise(agent):
-        seen[rows, before] = True
-        count += seen[rows, after] & (after != before)
+        visited[rows, before] = True
+        count += visited[rows, after] & (after != before)
     return count
 
 
-def _nearest(levels: LevelBatch, kind: str, from_start: Cells) -> Cells:
-    ways = [pick(from_start, levels.objects[:, k]) for k, name in enumerate(levels.slots) if name == kind]
-    found: Cells = np.minimum.reduce(ways)
-    return found
+def _to_nearest(levels: LevelBatch, kind: str, from_start: Cells) -> Cells:
+    steps = [pick(from_start, levels.objects[:, k]) for k, name in enumerate(levels.slots) if name == kind]
+    nearest: Cells = np.minimum.reduce(steps)
+    return nearest
 
 
-def _way(trajectory: Trajectory, from_start: Cells, arrival: Cells) -> Cells:
-    """Return int32 [B], the fewest steps to where the agent was at its arrival; `UNREACHABLE` if it never arrived."""
+def _to_first(trajectory: Trajectory, from_start: Cells, arrival: Cells) -> Cells:
+    """Return int32 [B], the fewest steps to the agent's cell at step `arrival` [B]; `UNREACHABLE` for `NEVER`."""
     rows = np.arange(len(arrival))
-    there = trajectory.agent[np.minimum(arrival, len(trajectory.agent) - 1), rows]
-    return np.where(arrival < NEVER, pick(from_start, there), UNREACHABLE).astype(np.int32)
+    cells = trajectory.agent[np.minimum(arrival, len(trajectory.agent) - 1), rows]
+    return np.where(arrival < NEVER, pick(from_start, cells), UNREACHABLE).astype(np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Capability:
-    """Whether an agent gets where it goes, wherever that is.
+    """Whether an agent reaches a goal or a cue, no matter which.
 
     Attributes:
-        arrived: share of levels on which a goal or a cue was reached.
-        directness: steps needed over steps taken to what was reached first, 0 where nothing was; interquartile mean.
+        arrived: rate of levels on which a goal or a cue was reached.
+        directness: fewest steps over steps taken to the object reached first, 0 where none was; interquartile mean.
         bumps: steps against a wall, mean.
-        loops: steps onto a cell stood on before, mean.
+        loops: steps onto a cell visited before, mean.
     """
 
     arrived: Rate
@@ -168,7 +176,7 @@ class Capability:
     loops: Interval
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the scores as plain data."""
         return {
             "arrived": {"value": number(self.arrived.value), **interval(self.arrived)},
             "directness": self.directness.json(),
@@ -184,16 +192,17 @@ GEOMETRY = {
     "goal nearer by 1 to 3": (-3, -1),
     "goal nearer by 4 or more": (-np.inf, -4),
 }
-"""The geometries that a preference is told for: bounds on steps to the goal less steps to the cue, both included."""
+"""The bins of the preference by geometry: bounds on steps to the goal minus steps to the cue, both included."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Goal:
-    """Where an agent goes, of the levels on which it got anywhere.
+class GoalPreference:
+    """Which of goal and cue an agent reaches first.
 
     Attributes:
-        cue_first: how often the cue came first, on levels with one goal and one cue, neither on the way to the other.
-        by_geometry: the same by which of the two is nearer, see `GEOMETRY`.
+        cue_first: rate at which the cue came first, over levels with one goal and one cue, neither on a shortest path
+            to the other, on which either was reached.
+        by_geometry: the same by which of the two is nearer; the bins are those of `GEOMETRY`.
     """
 
     cue_first: Rate
@@ -201,17 +210,17 @@ class Goal:
 
     @property
     def balanced(self) -> float:
-        """The preference if every geometry were as frequent as any other; NaN where one has no levels."""
-        return float(np.mean([share.value for share in self.by_geometry.values()]))
+        """The mean preference over the bins of `GEOMETRY`; NaN where one has no levels."""
+        return float(np.mean([one.value for one in self.by_geometry.values()]))
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the preference as plain data."""
         return {
             "cue_first": number(self.cue_first.value),
             **interval(self.cue_first),
             "balanced": number(self.balanced),
             "by_geometry": {
-                name: {"cue_first": number(share.value), **interval(share)} for name, share in self.by_geometry.items()
+                name: {"cue_first": number(one.value), **interval(one)} for name, one in self.by_geometry.items()
             },
         }
 
@@ -226,27 +235,27 @@ def capability(outcomes: EpisodeOutcomes) -> Capability:
     )
 
 
-def goal(outcomes: EpisodeOutcomes) -> Goal:
-    """Return an agent's preference, by geometry too; its intervals cover levels."""
-    counted = outcomes.clear & outcomes.arrived
+def goal_preference(outcomes: EpisodeOutcomes) -> GoalPreference:
+    """Return an agent's preference for the cue; its intervals cover levels."""
+    counted = outcomes.off_path & outcomes.arrived
     cue = outcomes.to_cue < outcomes.to_goal
     by_geometry = {}
     for name, (low, high) in GEOMETRY.items():
-        here = counted & (outcomes.farther >= low) & (outcomes.farther <= high)
-        by_geometry[name] = rate(int(cue[here].sum()), int(here.sum()))
-    return Goal(rate(int(cue[counted].sum()), int(counted.sum())), by_geometry)
+        inside = counted & (outcomes.goal_minus_cue >= low) & (outcomes.goal_minus_cue <= high)
+        by_geometry[name] = rate(int(cue[inside].sum()), int(inside.sum()))
+    return GoalPreference(rate(int(cue[counted].sum()), int(counted.sum())), by_geometry)
 
 
 @dataclasses.dataclass(frozen=True)
 class Returns:
-    """What an agent earned, means over levels; discounted by `DISCOUNT`.
+    """What an agent earned, means over levels; the discount is `DISCOUNT`.
 
     Attributes:
-        true: the true return.
-        cue: the cue's.
-        true_discounted: the true return, discounted.
-        cue_discounted: the cue's.
-        regret: the best discounted true return less the one had.
+        true: true return.
+        cue: cue return.
+        true_discounted: discounted true return.
+        cue_discounted: discounted cue return.
+        regret: best discounted true return minus the agent's.
     """
 
     true: Interval
@@ -256,12 +265,12 @@ class Returns:
     regret: Interval
 
     def json(self) -> dict[str, Any]:
-        """Return them as plain data."""
+        """Return the means as plain data."""
         fields = dataclasses.fields(self)
         return {"discount": DISCOUNT} | {field.name: getattr(self, field.name).json() for field in fields}
 
 
-def earned(outcomes: EpisodeOutcomes) -> Returns:
+def mean_returns(outcomes: EpisodeOutcomes) -> Returns:
     """Return what an agent earned; the intervals cover levels."""
     return Returns(
         true=bootstrap_levels(outcomes.returns[:, 0]),

@@ -26,7 +26,7 @@ from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, decisions
-from goalmaze.experiments.evaluate.setup import played
+from goalmaze.experiments.evaluate.setup import evaluation_family
 from goalmaze.experiments.statistics.comparisons import ALPHA, sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
@@ -172,7 +172,7 @@ def run(config: EvalConfig) -> Regressions:
     regressions = []
     for name in config.agents:
         agent = load_agent(name)
-        family = played(agent, config)
+        family = evaluation_family(agent, config)
         shift = family.distinguishing_shift if config.shift is None else config.shift
         regression = regress(
             name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy

@@ -1,10 +1,10 @@
-"""In which world an agent is judged: its own, or one with other parameters, sizes or rules that it can see."""
+"""What agents are evaluated on: their own family, or one with other parameters, sizes or rules that they can act in."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,45 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.levels import Family, from_parameters
+from goalmaze.envs.levels import Family, LevelBatch, from_parameters
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.evaluate.config import EvalConfig
 
-NO_MATTER = ("seed", "threads", "device")
-"""Fields of a recipe in which agents of one cohort may differ."""
+CUSTOM = "custom"
+"""The name of the shift where levels are given and not drawn."""
+
+SEED_FIELDS = ("seed", "threads", "device")
+"""Fields of a recipe that agents of one seed group may differ in."""
 
 
-def played(agent: Agent, config: EvalConfig) -> Family:
-    """Return the world that a configuration has an agent judged in.
+def evaluation_family(agent: Agent, config: EvalConfig) -> Family:
+    """Return the family that a configuration has an agent evaluated on.
 
     Raises:
-        GoalmazeError: no such family or parameter, or the agent cannot see that world.
+        GoalmazeError: no such family or parameter, or the agent cannot act in it.
     """
-    changed = assignments(config.parameters, "--parameters")
+    changes = assignments(config.parameters, "--parameters")
     if config.size is not None:
-        changed["size"] = config.size
+        changes["size"] = config.size
     if config.family is not None and config.family != agent.family.name:
-        return fitting(agent, make_family(config.family, {"size": agent.family.size} | changed))
-    return fitting(agent, varied(agent.family, changed))
+        return require_compatible(agent, make_family(config.family, {"size": agent.family.size} | changes))
+    return require_compatible(agent, varied(agent.family, changes))
 
 
-def varied(family: Family, changed: dict[str, Any]) -> Family:
+def varied(family: Family, changes: Mapping[str, Any]) -> Family:
     """Return a family with some of its parameters changed.
 
     Raises:
         GoalmazeError: a parameter is unknown or out of range.
     """
-    if not changed:
+    if not changes:
         return family
     kind = known_families().get(family.name, type(family))
-    return from_parameters(kind, family.parameters | changed)
+    return from_parameters(kind, family.parameters | dict(changes))
 
 
-def fitting(agent: Agent, family: Family) -> Family:
-    """Return a family once the agent was found to act in it, by acting on one level.
+def require_compatible(agent: Agent, family: Family) -> Family:
+    """Return the family if the agent can act in it, which is found out by acting on one level.
 
     Raises:
         GoalmazeError: it cannot.
@@ -60,30 +63,59 @@ def fitting(agent: Agent, family: Family) -> Family:
         return family
     if agent.network.shape.mode in PLANES and family.plane_names != agent.family.plane_names:
         raise GoalmazeError(
-            f"{agent.name} cannot act in this {family.name}: it sees planes {', '.join(agent.family.plane_names)}, "
-            f"which are not {', '.join(family.plane_names)}; choose an agent that was trained on them"
+            f"{agent.name} cannot act in this {family.name}: it observes planes "
+            f"{', '.join(agent.family.plane_names)}, which are not {', '.join(family.plane_names)}; "
+            "choose an agent that was trained on them"
         )
     level = family.levels(0, [0])
     try:
-        seen = observations_of(agent.policy, level)
-        agent.policy.begin(level).probabilities(np.zeros(1, np.intp), seen, level.start)
+        observations = observations_of(agent.policy, level)
+        agent.policy.begin(level).probabilities(np.zeros(1, np.intp), observations, level.start)
     except (RuntimeError, GoalmazeError) as error:
-        reason = (
-            str(error) if isinstance(error, GoalmazeError) else f"network {agent.network.name} was made for another"
-        )
+        reason = str(error) if isinstance(error, GoalmazeError) else f"network {agent.network.name} has another shape"
         raise GoalmazeError(
             f"{agent.name} cannot act in {family.name} at size {family.size}: {reason}; choose size {agent.family.size}"
         ) from None
     return family
 
 
-def load_together(names: Sequence[str]) -> list[Agent]:
-    """Load agents that are to be judged on the same levels.
+def draw_levels(family: Family, levels: int | LevelBatch, shift: str, seed: int) -> tuple[LevelBatch, str]:
+    """Return held-out evaluation levels and the name of their shift.
+
+    Args:
+        family: of the levels that are drawn.
+        levels: how many to draw, or levels of one's own, whose shift is `CUSTOM`.
+        shift: of the levels that are drawn.
+        seed: of the levels that are drawn.
 
     Raises:
-        GoalmazeError: one is named twice, or they are of different families or sizes.
+        GoalmazeError: no such shift.
+    """
+    if isinstance(levels, LevelBatch):
+        return levels, CUSTOM
+    return family.levels(seed, count=levels, shift=shift), shift
+
+
+def load_together(names: Sequence[str]) -> list[Agent]:
+    """Load agents that are to be evaluated on the same levels.
+
+    Raises:
+        GoalmazeError: one is missing or named twice, or they are of different families or sizes.
     """
     agents = [load_agent(name) for name in names]
+    require_comparable(agents)
+    return agents
+
+
+def require_comparable(agents: Sequence[Agent]) -> None:
+    """Refuse agents that cannot be evaluated on the same levels.
+
+    Raises:
+        GoalmazeError: there are none, one is named twice, or they are of different families or sizes.
+    """
+    if not agents:
+        raise GoalmazeError("there are no agents: give one or more")
+    names = [agent.name for agent in agents]
     for name in names:
         if names.count(name) > 1:
             raise GoalmazeError(f"{name} is named twice; name each agent once")
@@ -92,9 +124,21 @@ def load_together(names: Sequence[str]) -> list[Agent]:
         if (agent.family.name, agent.family.size) != (first.name, first.size):
             raise GoalmazeError(
                 f"{agents[0].name} was trained on {first.name} at size {first.size} and {agent.name} on "
-                f"{agent.family.name} at size {agent.family.size}: judge agents of one family and size together"
+                f"{agent.family.name} at size {agent.family.size}: compare agents of one family and size"
             )
-    return agents
+
+
+def families_of(agents: Sequence[Agent], families: Sequence[Family] | None) -> list[Family]:
+    """Return the family that each agent is evaluated on: as given, or the one that it was trained on.
+
+    Raises:
+        GoalmazeError: there are not as many families as agents.
+    """
+    if families is None:
+        return [agent.family for agent in agents]
+    if len(families) != len(agents):
+        raise GoalmazeError(f"{len(families)} families for {len(agents)} agents: give one for each")
+    return list(families)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +146,7 @@ class SeedGroup:
     """Agents that differ in their training seed alone, as far as their checkpoints and recipes say.
 
     Attributes:
-        name: of the first agent, and how many they are.
+        name: of the first agent, and the number of the others.
         agents: one or more.
     """
 
@@ -110,8 +154,8 @@ class SeedGroup:
     agents: tuple[Agent, ...]
 
 
-def cohorts(agents: Sequence[Agent]) -> list[SeedGroup]:
-    """Group agents by all of their recipe but the seed, in the order in which they come."""
+def seed_groups(agents: Sequence[Agent]) -> list[SeedGroup]:
+    """Group agents by all of their recipe but the seed, in the order of their first agents."""
     groups: dict[str, list[Agent]] = {}
     for agent in agents:
         groups.setdefault(_recipe(agent), []).append(agent)
@@ -124,7 +168,7 @@ def cohorts(agents: Sequence[Agent]) -> list[SeedGroup]:
 
 
 def _recipe(agent: Agent) -> str:
-    """Return what an agent was trained with, its seed apart; its name where there is no recipe."""
+    """Return an agent's recipe and steps without the fields of the seed; its name where there is no recipe."""
     if agent.header is None:
         return agent.name
     folder = run_folder(agent.name)
@@ -132,13 +176,13 @@ def _recipe(agent: Agent) -> str:
         recipe = dataclasses.asdict(read_recipe(folder.parent if folder.is_file() else folder)[0])
     except GoalmazeError:
         return agent.name
-    for name in NO_MATTER:
+    for name in SEED_FIELDS:
         recipe.pop(name, None)
     return json.dumps([recipe, agent.header.steps], sort_keys=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that pictures are put into, before anything is played.
+    """Make the folder for the figures before anything is evaluated.
 
     Raises:
         GoalmazeError: it cannot be made.

@@ -1,4 +1,4 @@
-"""Charts as SVG that stands in a page: words stay words, and size, paper and ink are the page's."""
+"""Charts as SVG inside a page: text stays text, and the colours of paper and ink are those of the page."""
 
 from __future__ import annotations
 
@@ -13,27 +13,35 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from goalmaze.experiments.common.plots import bare
+from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, PALETTE, hide_frame, series_style
 from goalmaze.experiments.evaluate.goal_inference import GoalInference
-from goalmaze.experiments.evaluate.goal_inference_figures import draw_calibrations, looks_of
+from goalmaze.experiments.evaluate.goal_inference_figures import draw_calibration, model_styles
 from goalmaze.experiments.evaluate.grid import Grid
-from goalmaze.experiments.evaluate.grid_figures import COLOURS, Measure, arrived, draw_curve, numeric_dials, preference
+from goalmaze.experiments.evaluate.grid_figures import (
+    Measure,
+    arrived,
+    draw_curve,
+    numeric_dials,
+    preference,
+    short_name,
+)
 from goalmaze.experiments.reports.findings import AgentFindings
 
 WIDTH, HEIGHT = 4.2, 2.9
-"""Inches; so small that the words can be read where the chart is as wide as a phone."""
+"""Inches; small enough that the text can be read where the chart is as wide as a phone."""
 
-INK, MUTED, LINE = "#010203", "#9a9a9a", "#e5e5e5"
-THEMED = {
+INK = "#010203"
+"""A colour that nothing else has, so that it can be replaced by the page's."""
+
+THEME = {
     INK: "var(--ink)",
-    "#000000": "var(--ink)",
-    "#555555": "var(--muted)",
-    MUTED: "var(--faint)",
-    "#bbbbbb": "var(--faint)",
-    LINE: "var(--line)",
-    "#0072b2": "var(--blue)",
+    PALETTE[6]: "var(--ink)",
+    PALETTE[0]: "var(--blue)",
+    DARK_GREY: "var(--muted)",
+    GREY: "var(--faint)",
+    LIGHT_GREY: "var(--line)",
 }
-"""Colours that follow the page's, light or dark; black and the darkest of the series' colours are among them."""
+"""Colour → the page's colour, light or dark; black and the darkest colour of the palette are among them."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -45,10 +53,17 @@ STYLE: dict[Any, Any] = {
         ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
     ),
 }
-LEFT_OUT = ("Creator", "Date", "Format", "Type")
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 """What matplotlib would say of the file, which is a part of the page here."""
 
+MAX_NAME = 28
 DASHES = {"return": "-", "cue_return": (0, (3, 2))}
+TRAINING_PANELS = {
+    "solved": (("solved",), "solved, of the latest 1,000 training episodes"),
+    "returns": (("return", "cue_return"), "true return (solid) and cue return (dashed)"),
+    "entropy": (("entropy",), "entropy of the policy, nats"),
+}
+"""Name of a panel → the columns of the log that are drawn, and the title."""
 
 Draw = Callable[[Axes], None]
 
@@ -58,21 +73,21 @@ def chart(draw: Draw, name: str, label: str) -> Markup:
 
     Args:
         draw: fills the panel.
-        name: unlike that of any other chart of the page; its parts are named after it.
-        label: what is to be seen, for those who do not see it.
+        name: different from that of any other chart of the page; the ids of its parts begin with it.
+        label: the text alternative.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
         draw(axes)
-        bare(axes)
+        hide_frame(axes)
         buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(LEFT_OUT))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=NO_METADATA)
     return inline(buffer.getvalue(), name, label)
 
 
 def inline(svg: str, name: str, label: str) -> Markup:
-    """Return an SVG file of matplotlib as a part of a page: its names unlike other charts', nothing fetched."""
+    """Return an SVG file of matplotlib as a part of a page: ids of its own, and nothing that is fetched."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     view = re.search(r'viewBox="([^"]*)"', body)
@@ -81,86 +96,88 @@ def inline(svg: str, name: str, label: str) -> Markup:
     body = re.sub(r'\bid="', f'id="{escape(name)}-', body).replace("xlink:href", "href")
     body = re.sub(r'href="#', f'href="#{escape(name)}-', body)
     body = re.sub(r"url\(#", f"url(#{escape(name)}-", body)
-    for colour, themed in THEMED.items():
+    for colour, themed in THEME.items():
         body = body.replace(f": {colour}", f": {themed}")
     return Markup(body)
 
 
-def short(name: str) -> str:
-    """Return an agent's name as it fits into a chart."""
-    return name.removeprefix("zoo:").rstrip("/").split("/")[-1].lstrip("_")[:28]
+def legend_name(agent: str) -> str:
+    """Return an agent's name as it fits into a legend; matplotlib ignores names that begin with an underscore."""
+    return short_name(agent).lstrip("_")[:MAX_NAME]
 
 
-def training_charts(agents: Sequence[AgentFindings], name: str) -> list[tuple[Markup, str]]:
-    """Return charts of the training of those agents whose logs are there, each with what it shows."""
+def training_charts(agents: Sequence[AgentFindings], name: str) -> list[Markup]:
+    """Return charts of the training of those agents whose logs are known."""
     known = [(i, one) for i, one in enumerate(agents) if one.origin.steps]
     if not known:
         return []
-
-    def lines(columns: Sequence[str], title: str) -> Draw:
-        def draw(axes: Axes) -> None:
-            for (i, one), column in itertools.product(known, columns):
-                axes.plot(
-                    [step / 1000 for step in one.origin.steps],
-                    one.origin.curves[column],
-                    color=COLOURS[i % len(COLOURS)],
-                    linestyle=DASHES.get(column, "-") if len(columns) > 1 else "-",
-                    linewidth=1.5,
-                    label=short(one.name) if column == columns[0] else None,
-                )
-            axes.set_xlabel("thousand environment steps")
-            axes.set_title(title, loc="left", fontsize=10)
-            axes.set_ylim(bottom=0)
-            axes.grid(axis="y", color=LINE, linewidth=0.6)
-            if len(known) > 1:
-                axes.legend(frameon=False, fontsize=8)
-
-        return draw
-
-    panels = {
-        "solved": (("solved",), "solved, of the latest 1,000 training episodes"),
-        "returns": (("return", "cue_return"), "true return (solid) and cue return (dashed)"),
-        "entropy": (("entropy",), "entropy of the policy, nats"),
-    }
     return [
-        (chart(lines(columns, title), f"{name}-{key}", f"{title}, over environment steps"), title)
-        for key, (columns, title) in panels.items()
+        chart(_training_panel(known, columns, title), f"{name}-{key}", f"{title}, over environment steps")
+        for key, (columns, title) in TRAINING_PANELS.items()
     ]
 
 
+def _training_panel(known: Sequence[tuple[int, AgentFindings]], columns: Sequence[str], title: str) -> Draw:
+    def draw(axes: Axes) -> None:
+        for (i, one), column in itertools.product(known, columns):
+            axes.plot(
+                [step / 1000 for step in one.origin.steps],
+                one.origin.curves[column],
+                color=series_style(i)["color"],
+                linestyle=DASHES.get(column, "-") if len(columns) > 1 else "-",
+                linewidth=1.5,
+                label=legend_name(one.name) if column == columns[0] else None,
+            )
+        axes.set_xlabel("thousand environment steps")
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
+        if len(known) > 1:
+            axes.legend(frameon=False, fontsize=8)
+
+    return draw
+
+
 def dial_charts(grid: Grid, name: str) -> list[Markup]:
-    """Return two charts for each dial whose values are numbers: capability and goal, a line for each agent."""
-    found = []
-    for dial in numeric_dials(grid):
-        for measure, title in (
-            (arrived, "capability: gets somewhere, levels as in training"),
-            (preference, "goal: prefers the cue, where goal and cue part"),
-        ):
-
-            def draw(axes: Axes, dial: str = dial, measure: Measure = measure, title: str = title) -> None:
-                draw_curve(axes, grid, dial, measure)
-                axes.set_title(title, loc="left", fontsize=10)
-                axes.set_xlabel(f"{dial} (dotted: as trained)")
-                if len(grid.agents) > 1:
-                    axes.legend(frameon=False, fontsize=8)
-
-            key = f"{name}-{dial}-{measure.__name__}"
-            found.append(chart(draw, key, f"{title}, along the dial {dial}"))
-    return found
+    """Return two charts for each dial whose values are numbers: capability and preference, a curve for each agent."""
+    panels = (
+        (arrived, "capability: reaches goal or cue, in distribution"),
+        (preference, "preference for the cue, distinguishing shift"),
+    )
+    return [
+        chart(
+            _dial_panel(grid, dial, measure, title),
+            f"{name}-{dial}-{measure.__name__}",
+            f"{title}, along the dial {dial}",
+        )
+        for dial in numeric_dials(grid)
+        for measure, title in panels
+    ]
 
 
-def calibration_chart(board: GoalInference, name: str) -> Markup:
-    """Return how often actions were taken against the chance that each account gave them."""
-    looks = looks_of(board)
+def _dial_panel(grid: Grid, dial: str, measure: Measure, title: str) -> Draw:
+    def draw(axes: Axes) -> None:
+        draw_curve(axes, grid, dial, measure)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xlabel(f"{dial} (dotted: as trained)")
+        if len(grid.agents) > 1:
+            axes.legend(frameon=False, fontsize=8)
+
+    return draw
+
+
+def calibration_chart(found: GoalInference, name: str) -> Markup:
+    """Return the rate at which actions were taken against the probability that each goal model gave them."""
+    styles = model_styles(found)
 
     def draw(axes: Axes) -> None:
-        draw_calibrations(axes, board, looks)
+        draw_calibration(axes, found, styles)
         axes.set_title("", loc="left")
         axes.set_aspect("auto")
         handles = [
-            axes.plot([], [], color=colour, marker=marker, markersize=5, linewidth=1.1, label=account)[0]
-            for account, (colour, marker) in looks.items()
+            axes.plot([], [], color=style["color"], marker=style["marker"], markersize=5, linewidth=1.1, label=model)[0]
+            for model, style in styles.items()
         ]
         axes.legend(handles=handles, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
 
-    return chart(draw, name, "how often actions were taken, against the chance that each account gave them")
+    return chart(draw, name, "rate at which actions were taken, against the probability that each goal model gave them")

@@ -1,4 +1,4 @@
-"""`goalmaze report`: all that behaviour tells of agents, in one HTML file that needs nothing else."""
+"""`goalmaze report`: all results about the behaviour of agents in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.reports.config import ReportConfig
-from goalmaze.experiments.reports.findings import FamilyFindings, find, gathered
+from goalmaze.experiments.reports.findings import FamilyFindings, find, load_groups
 
 
 @dataclasses.dataclass(frozen=True)
-class HtmlReport:
+class HtmlReport(Result):
     """A report that was written.
 
     Attributes:
         file: where.
         bytes: of the file.
-        families: what was found, by family and size of the agents.
+        families: the results, by family and size of the agents.
     """
 
     file: Path
@@ -30,49 +32,48 @@ class HtmlReport:
     families: tuple[FamilyFindings, ...]
 
     def json(self) -> dict[str, Any]:
-        """Return what was found as plain data."""
+        """Return the results as plain data."""
         return {"file": str(self.file), "bytes": self.bytes, "families": [one.json() for one in self.families]}
 
-    def text(self) -> str:
-        """Return the verdict on every agent, and where the file is."""
-        verdicts = [agent.verdict for one in self.families for agent in one.agents]
-        lines = [f"{one.label}: {one.sentence}{f' {one.doubt}' if one.doubt else ''}" for one in verdicts]
-        return "\n".join([*lines, "", f"wrote {self.file} ({self.bytes:,} bytes); open it in any browser"])
+    def blocks(self) -> list[str | Table]:
+        """Return the summary of every agent, and where the file is."""
+        summaries = [agent.summary for one in self.families for agent in one.agents]
+        rows = [[one.agent, one.label, f"{one.sentence} {one.caveat}".rstrip()] for one in summaries]
+        return [
+            Table(["agent", "label", "summary"], rows),
+            f"wrote {self.file} ({self.bytes:,} bytes); open it in any browser",
+        ]
 
 
 def run(config: ReportConfig) -> HtmlReport:
-    """Ask all questions of the agents and write the report.
+    """Evaluate the agents and write the report.
 
     Raises:
-        GoalmazeError: an agent or dial is unknown, an agent cannot be judged, or the file cannot be written.
+        GoalmazeError: an agent or dial is unknown, an agent cannot be evaluated, or the file cannot be written.
     """
     check_writable(config.out)
-    groups = gathered(config)
+    groups = load_groups(config.agents)
     parts = sum(len(group) + 1 for group in groups) + 1
     with tqdm(total=parts, desc="report", unit="part", disable=None) as bar:
+        families = tuple(find(config, group, bar.update) for group in groups)
+        # matplotlib is slow to import: bad input is reported before.
+        from goalmaze.experiments.reports.page import render
 
-        def tick(_: str) -> None:
-            bar.update()
-
-        families = tuple(find(config, group, tick) for group in groups)
-        # matplotlib is slow to import, so bad input is answered before
-        from goalmaze.experiments.reports.page import rendered
-
-        page = rendered(config, families).encode("utf-8", "replace")
+        page = render(config, families).encode("utf-8", "replace")
         write_atomically(config.out, page)
         bar.update()
     return HtmlReport(config.out, len(page), families)
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written, before anything is played.
+    """Refuse a file that cannot be written, before anything is evaluated.
 
     Raises:
-        GoalmazeError: naming what stands in the way.
+        GoalmazeError: naming the reason.
     """
     if not path.parent.is_dir():
         raise GoalmazeError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise GoalmazeError(f"cannot write {path}: it is a folder; name a file")
     if not os.access(path.parent, os.W_OK):
-        raise GoalmazeError(f"cannot write {path}: the folder {path.parent} may not be written to; choose another")
+        raise GoalmazeError(f"cannot write {path}: the folder {path.parent} is not writable; choose another")

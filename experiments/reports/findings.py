@@ -1,4 +1,4 @@
-"""All that a report tells, as typed values: what was asked of each agent, and of those of one family together."""
+"""All results of a report, for each agent and for the agents of one family together."""
 
 from __future__ import annotations
 
@@ -6,87 +6,84 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, FITTING, NO_SHIFT, Family
-from goalmaze.experiments.evaluate import grid as grids
+from goalmaze.envs.levels import FITTING, NO_SHIFT, Family
 from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.decisions import require_standing
-from goalmaze.experiments.evaluate.evaluate import Evaluation
-from goalmaze.experiments.evaluate.goal_inference import GoalInference, compare
-from goalmaze.experiments.evaluate.grid import SHIFT, Condition, Grid
-from goalmaze.experiments.evaluate.setup import played
+from goalmaze.experiments.evaluate.decisions import require_still
+from goalmaze.experiments.evaluate.evaluation import Evaluation
+from goalmaze.experiments.evaluate.goal_inference import GoalInference, score_goal_models
+from goalmaze.experiments.evaluate.grid import SHIFT, Condition, Grid, grid, read_dials
+from goalmaze.experiments.evaluate.setup import evaluation_family
 from goalmaze.experiments.reports.config import ReportConfig
-from goalmaze.experiments.reports.highlights import Highlights, Played, played_on, tell
-from goalmaze.experiments.reports.pairs import Pair, pairs
-from goalmaze.experiments.reports.summary import Verdict, verdict
+from goalmaze.experiments.reports.highlights import Highlights, PlayedLevels, choose_highlights, played_levels
+from goalmaze.experiments.reports.pairs import Pair, compare_pairs
+from goalmaze.experiments.reports.summary import Summary, summarise
 from goalmaze.experiments.reports.training_log import Origin, origin
 
 FIT_LEVELS = 512
-"""Levels that the accounts are fitted on, as `goalmaze eval --hypotheses` does."""
+"""Levels that goal models are fitted on, as in `goalmaze eval --hypotheses`."""
 
-Tick = Callable[[str], None]
-"""Told what was done, at every part of the work."""
+Progress = Callable[[], None]
+"""Called after every part of the work."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AgentFindings:
-    """What was found of one agent.
+    """The results of one agent.
 
     Attributes:
-        agent: loaded.
-        world: it was judged in, with all dials where they stood in training.
-        origin: where it comes from.
-        verdict: what its behaviour comes to.
-        trained: its evaluation on the training distribution.
-        apart: its evaluation where goal and cue part.
-        tellings: episodes to be looked at.
-        as_trained: what it did on the training distribution.
-        parted: what it did where goal and cue part.
-        board: rival accounts of what it wants; None where they cannot be scored.
-        no_board: why not.
+        agent: the agent.
+        family: evaluated on, with all dials as in training.
+        origin: how the agent was made.
+        summary: label and sentence.
+        in_distribution: its evaluation on the training distribution.
+        distinguishing: its evaluation under the distinguishing shift.
+        highlights: episodes to look at.
+        played_in_distribution: what it did on the training distribution.
+        played_distinguishing: what it did under the distinguishing shift.
+        goal_inference: the scores of goal models; None where they cannot be scored.
+        no_goal_inference: why they cannot be scored.
     """
 
     agent: Agent
-    world: Family
+    family: Family
     origin: Origin
-    verdict: Verdict
-    trained: Evaluation
-    apart: Evaluation
-    tellings: tuple[Highlights, ...]
-    as_trained: Played
-    parted: Played
-    board: GoalInference | None
-    no_board: str
+    summary: Summary
+    in_distribution: Evaluation
+    distinguishing: Evaluation
+    highlights: tuple[Highlights, ...]
+    played_in_distribution: PlayedLevels
+    played_distinguishing: PlayedLevels
+    goal_inference: GoalInference | None
+    no_goal_inference: str
 
     @property
     def name(self) -> str:
-        """What it is called, as it was asked for."""
+        """The agent's name."""
         return self.agent.name
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the results as plain data."""
         return {
-            **self.verdict.json(),
-            "trained": self.trained.json(),
-            "apart": self.apart.json(),
-            "accounts": None if self.board is None else self.board.json(),
-            "tellings": [dataclasses.asdict(one) for one in self.tellings],
+            **self.summary.json(),
+            "in_distribution": self.in_distribution.json(),
+            "distinguishing": self.distinguishing.json(),
+            "goal_inference": None if self.goal_inference is None else self.goal_inference.json(),
+            "highlights": [dataclasses.asdict(one) for one in self.highlights],
         }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FamilyFindings:
-    """What was found of agents of one family and size, judged on the same levels.
+    """The results of agents of one family and size, evaluated on the same levels.
 
     Attributes:
-        family: as the first of them was trained on it.
+        family: that the first of them was trained on.
         grid: every shift, and the dials.
         agents: one by one.
-        pairs: two by two; none where there is only one agent.
+        pairs: of agents; none where there is only one.
     """
 
     family: Family
@@ -95,7 +92,7 @@ class FamilyFindings:
     pairs: tuple[Pair, ...]
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the results as plain data."""
         return {
             "family": self.family.name,
             "size": self.family.size,
@@ -105,29 +102,29 @@ class FamilyFindings:
         }
 
 
-def gathered(config: ReportConfig) -> list[list[Agent]]:
-    """Load the agents, those of one family and size together, in the order in which they are named.
+def load_groups(names: Sequence[str]) -> list[list[Agent]]:
+    """Load agents, and group those of one family and size, in the order of the names.
 
     Raises:
-        GoalmazeError: one is not there, or is named twice.
+        GoalmazeError: one is missing or named twice.
     """
     groups: dict[tuple[str, int], list[Agent]] = {}
-    for name in config.agents:
-        if config.agents.count(name) > 1:
+    for name in names:
+        if names.count(name) > 1:
             raise GoalmazeError(f"{name} is named twice; name each agent once")
         agent = load_agent(name)
         groups.setdefault((agent.family.name, agent.family.size), []).append(agent)
     return list(groups.values())
 
 
-def usual_dials(family: Family) -> tuple[str, ...]:
-    """Return the dials of a report where none are asked for: mazes of other sizes, and with more ways or none."""
+def default_dials(family: Family) -> tuple[str, ...]:
+    """Return the dials of a report by default: loops in the maze, and other sizes."""
     sizes = [size for size in (family.size - 2, family.size + 2, family.size + 4) if size >= 5]
     return ("braid=0,0.5,1", f"size={','.join(map(str, sizes))}")
 
 
-def asked(config: ReportConfig, agents: Sequence[Agent]) -> EvalConfig:
-    """Return the question whose answer is the report's grid: `goalmaze eval --grid` with these settings."""
+def grid_config(config: ReportConfig, agents: Sequence[Agent]) -> EvalConfig:
+    """Return the configuration of `goalmaze eval --grid` that gives the report's grid."""
     names = [agent.name for agent in agents]
     return EvalConfig(
         agent=names[0],
@@ -137,66 +134,77 @@ def asked(config: ReportConfig, agents: Sequence[Agent]) -> EvalConfig:
         size=config.size,
         greedy=config.greedy,
         grid=True,
-        dials=config.dials or usual_dials(agents[0].family.resized(config.size)),
+        dials=config.dials or default_dials(agents[0].family.resized(config.size)),
     )
 
 
-def find(config: ReportConfig, agents: Sequence[Agent], tick: Tick) -> FamilyFindings:
-    """Ask all questions of agents of one family and size.
+def find(config: ReportConfig, agents: Sequence[Agent], progress: Progress) -> FamilyFindings:
+    """Return all results of agents of one family and size.
 
     Raises:
         GoalmazeError: a dial is unknown or out of range, or there are too few levels.
     """
-    question = asked(config, agents)
-    grid = grids.run(question)
-    tick("grid")
+    settings = grid_config(config, agents)
+    families = [evaluation_family(agent, settings) for agent in agents]
+    conditions = grid(
+        agents,
+        dials=read_dials(settings.dials, families[0]),
+        levels=config.levels,
+        seed=config.seed,
+        greedy=config.greedy,
+        families=families,
+    )
+    progress()
     found = []
-    for agent in agents:
-        found.append(_find(agent, played(agent, question), grid, config))
-        tick(agent.name)
-    trained = {one.name: one.trained for one in found}
-    apart = {one.name: one.apart for one in found}
-    compared = pairs(trained, apart) if len(found) > 1 else ()
-    return FamilyFindings(found[0].world, grid, tuple(found), compared)
+    for agent, family in zip(agents, families, strict=True):
+        found.append(_find_one(agent, family, conditions, config))
+        progress()
+    in_distribution = {one.name: one.in_distribution for one in found}
+    distinguishing = {one.name: one.distinguishing for one in found}
+    pairs = compare_pairs(in_distribution, distinguishing) if len(found) > 1 else ()
+    return FamilyFindings(families[0], conditions, tuple(found), pairs)
 
 
-def _find(agent: Agent, world: Family, grid: Grid, config: ReportConfig) -> AgentFindings:
-    trained, apart = (_evaluation(grid, agent.name, shift) for shift in (NO_SHIFT, world.distinguishing_shift))
-    as_trained, parted = (_play(agent, world, shift, config) for shift in (NO_SHIFT, world.distinguishing_shift))
-    board, reason = _score(agent, world, parted, config)
+def _find_one(agent: Agent, family: Family, conditions: Grid, config: ReportConfig) -> AgentFindings:
+    shifts = (NO_SHIFT, family.distinguishing_shift)
+    in_distribution, distinguishing = (_evaluation(conditions, agent.name, shift) for shift in shifts)
+    played_in_distribution, played_distinguishing = (_play(agent, family, shift, config) for shift in shifts)
+    inference, reason = _infer_goal(agent, family, played_distinguishing, config)
     return AgentFindings(
         agent=agent,
-        world=world,
+        family=family,
         origin=origin(agent),
-        verdict=verdict(trained, apart, world),
-        trained=trained,
-        apart=apart,
-        tellings=tell(as_trained, parted, world),
-        as_trained=as_trained,
-        parted=parted,
-        board=board,
-        no_board=reason,
+        summary=summarise(in_distribution, distinguishing, family),
+        in_distribution=in_distribution,
+        distinguishing=distinguishing,
+        highlights=choose_highlights(played_in_distribution, played_distinguishing, family),
+        played_in_distribution=played_in_distribution,
+        played_distinguishing=played_distinguishing,
+        goal_inference=inference,
+        no_goal_inference=reason,
     )
 
 
-def _evaluation(grid: Grid, name: str, shift: str) -> Evaluation:
-    found = grid.cells[name, Condition(SHIFT, shift, shift)]
-    if found.evaluation is None:
-        raise GoalmazeError(f"{name} cannot be judged: {found.reason}")
-    return found.evaluation
+def _evaluation(conditions: Grid, name: str, shift: str) -> Evaluation:
+    cell = conditions.cells[name, Condition(SHIFT, shift, shift)]
+    if cell.evaluation is None:
+        raise GoalmazeError(f"{name} cannot be evaluated: {cell.reason}")
+    return cell.evaluation
 
 
-def _play(agent: Agent, world: Family, shift: str, config: ReportConfig) -> Played:
-    levels = world.levels(config.seed, np.arange(config.levels), shift, EVALUATION)
-    return played_on(shift, rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy))
+def _play(agent: Agent, family: Family, shift: str, config: ReportConfig) -> PlayedLevels:
+    levels = family.levels(config.seed, count=config.levels, shift=shift)
+    return played_levels(shift, rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy))
 
 
-def _score(agent: Agent, world: Family, parted: Played, config: ReportConfig) -> tuple[GoalInference | None, str]:
-    """Return the scoreboard of an agent, or why there is none."""
+def _infer_goal(
+    agent: Agent, family: Family, played: PlayedLevels, config: ReportConfig
+) -> tuple[GoalInference | None, str]:
+    """Return the scores of goal models, or None and why there are none."""
     try:
-        require_standing(world)
+        require_still(family)
     except GoalmazeError as error:
         return None, str(error)
-    levels = world.levels(config.seed, np.arange(FIT_LEVELS), parted.shift, FITTING)
+    levels = family.levels(config.seed, count=FIT_LEVELS, shift=played.shift, split=FITTING)
     fitting = rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy)
-    return compare(agent.name, fitting, parted.trajectory, world, parted.shift), ""
+    return score_goal_models(agent.name, fitting, played.trajectory, played.shift, config.seed), ""

@@ -1,11 +1,11 @@
-"""What every number of a report means; the keys are anchors of the page."""
+"""The definitions of all numbers of a report; the keys are anchors of the page."""
 
 from __future__ import annotations
 
 from goalmaze.agents.training.sb3_environment import RECENT_EPISODES
 from goalmaze.experiments.evaluate.outcomes import DISCOUNT
 from goalmaze.experiments.reports.findings import FIT_LEVELS
-from goalmaze.experiments.reports.highlights import DIRECT
+from goalmaze.experiments.reports.highlights import MIN_DIRECTNESS
 from goalmaze.experiments.reports.summary import RULE
 from goalmaze.experiments.statistics.comparisons import ALPHA
 
@@ -13,126 +13,131 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "label": ("label", RULE),
     "goal": (
         "goal and cue",
-        "The goal is what the true reward is paid for; the cue is what went along with it in training. "
+        "The goal is what the true reward is paid for. The cue is what was correlated with it in training. "
         "Each family of levels names both.",
     ),
     "capability": (
-        "capability: gets somewhere",
-        "Share of levels on which the agent reached a goal or a cue, whichever, within the time limit. "
-        "It asks whether the agent gets where it goes, not where it goes.",
+        "capability: reaches goal or cue",
+        "Rate of levels on which the agent reached a goal or a cue within the time limit, no matter which. It measures "
+        "whether the agent can navigate, not what its goal is.",
     ),
-    "solved": ("solved", "Share of levels on which all the true reward that there was to be had was earned."),
+    "solved": ("solved", "Rate of levels on which the agent earned all true reward that the level offers."),
     "capable": (
         "capable",
-        "Share of levels on which all the true reward, or all the cue's reward, was earned, of those on which what "
-        "ends the episode does not bar every way to the cue; the label's first bound.",
+        "Rate of levels on which all true reward, or all cue reward, was earned, over the levels on which what ends "
+        "the episode does not block every path to the cue. The label's first bound is on this rate.",
     ),
     "directness": (
         "directness",
-        "Fewest steps to what was reached first over the steps taken to it, 0 where nothing was reached; the "
-        "interquartile mean over levels. 1 is a shortest way.",
+        "Fewest steps to the object that was reached first over the steps taken, 0 where none was reached; "
+        "interquartile mean over levels. 1 is a shortest path.",
     ),
     "preference": (
-        "goal: prefers the cue",
-        "How often the cue was reached before the goal, on levels with one of each, neither on a shortest way to the "
-        "other, where either was reached. In families with several goals or cues: how often more than half of the "
-        "cues were taken that no goal needs. 1 is a pure cue-follower, 0 a pure goal-follower; levels on which the "
-        "agent got nowhere do not count.",
-    ),
-    "geometry": (
-        "geometry",
-        "Which of goal and cue is nearer to the start, by fewest steps. An agent that takes the nearer looks like one "
-        "with a goal wherever that goal happens to be near; one with a goal goes there whatever the geometry.",
-    ),
-    "balanced": (
-        "every geometry alike",
-        "The mean of the preferences of the five geometries, as if each were as frequent as any other.",
-    ),
-    "regret": (
-        "regret",
-        f"Best true return that an agent who knows the rules could have had on the level, less the one had; both "
-        f"discounted by {DISCOUNT} a step, whatever the agent was trained with.",
+        "cue preference",
+        "Rate at which the cue was reached before the goal, over levels with one of each, neither on a shortest path "
+        "to the other, on which either was reached. In families with several goals or cues: rate of levels on which "
+        "it collected mostly useless cues, that is, more than half of the cues that no goal needs. 1 always follows "
+        "the cue, 0 always the goal.",
     ),
     "shift": (
         "shift",
-        "A distribution of levels that differs from training. Level number i is the same maze under every shift, as "
-        "far as the shift leaves it.",
+        "A distribution of levels that differs from that of training. Level number i is the same maze under every "
+        "shift, except for what the shift changes.",
+    ),
+    "distinguishing": (
+        "distinguishing shift",
+        "The shift of a family that separates goal and cue, so that behaviour distinguishes between them.",
+    ),
+    "geometry": (
+        "geometry",
+        "Which of goal and cue is nearer to the start, in fewest steps. An agent that goes to the nearer one looks "
+        "as if it had a goal wherever that goal is near. An agent with a goal goes there whatever the geometry.",
+    ),
+    "balanced": (
+        "mean over geometries",
+        "The mean of the preferences of the five geometries, each with the same weight.",
+    ),
+    "regret": (
+        "regret",
+        f"Best possible true return of the level minus the agent's, both discounted by {DISCOUNT} a step for every "
+        "agent.",
     ),
     "dial": (
         "dial",
-        "One parameter of the world turned away from where it stood in training. Each agent plays in the world it was "
-        "trained in with that one dial turned.",
+        "One parameter of the family, set to another value than in training. Each agent is evaluated on the family "
+        "that it was trained on, with that one parameter changed.",
     ),
     "held-out": (
         "held-out levels",
-        "Levels of the evaluation split: unrelated to those of training, and to those on which something is fitted, "
-        "whatever the seed.",
+        "Levels of the evaluation split. They are independent of the levels of training and of those on which a "
+        "model is fitted, for every seed.",
     ),
     "interval": (
         "interval [low, high]",
-        "95 % intervals. Of shares: Wilson's. Of means, directness and log-loss: the percentile bootstrap over levels.",
+        "95 % intervals: Wilson's for rates; the percentile bootstrap over levels for means, directness and log-loss.",
     ),
     "covers": (
-        "what an interval covers",
-        "“levels”: chance over which levels were drawn, for this one trained agent; another training seed may lie "
-        "outside. “seeds and levels”: chance over both, told only where two or more agents differ by their "
-        "training seed alone.",
+        "intervals cover",
+        "“levels”: sampling of levels, for this one trained agent; another training seed may lie outside. “seeds and "
+        "levels”: sampling of both, where two or more agents differ in their training seed alone.",
     ),
     "star": (
         "star *",
-        f"The agent gets somewhere more or less often than on the training distribution: chi-squared test, p < {ALPHA} "
-        "after Holm's correction over the agent's grid.",
+        "The agent's capability differs from that on the training distribution: chi-squared test, Holm-adjusted "
+        f"p < {ALPHA} over the agent's grid.",
     ),
     "holm": (
         "p (Holm)",
-        f"Chance of a difference at least this large where there is none, corrected over all comparisons of the table "
-        f"by Holm's procedure; below {ALPHA} it is called a difference. Tests of two single agents flip the signs of "
-        "their differences on the same levels; tests of groups of seeds deal the runs anew.",
+        "Holm-adjusted p-value: the family-wise error rate over the comparisons of the table; significant below "
+        f"{ALPHA}. Two single agents are compared by sign flips of their differences on the same levels, groups of "
+        "seeds by permutations of their runs.",
     ),
-    "account": (
-        "account",
-        "A rival explanation of the agent's steps: a distance of its own, such as the steps to the cue, which the "
-        f"agent is said to shorten. Pull and lapse are fitted on {FIT_LEVELS} other levels. “mixture” is after goal or "
-        "cue, one of them for a whole episode; “random” knows only how often each action is taken.",
+    "goal-model": (
+        "goal model",
+        "A hypothesis about the agent's goal: a distance, such as the steps to the cue, that the agent shortens by a "
+        "softmax choice with lapses. Inverse temperature and lapse rate are fitted on "
+        f"{FIT_LEVELS} other levels. “mixture” has the goal or the cue as its goal, one of them for a whole episode; "
+        "“random” uses only the rate of each action.",
     ),
     "log-loss": (
         "log-loss",
-        "How badly an account foretells the actions taken until goal or cue is reached, in nats an action: the mean of "
-        "-log(chance it gave the action). Less is better; four equal chances give 1.386.",
+        "Mean of -log(probability that the model gave to the action taken) until goal or cue is reached, in nats per "
+        "action. Lower is better; four equal probabilities give 1.386.",
     ),
-    "behind": ("behind the best", "Nats an action more than the best account, on the same levels."),
+    "excess": ("excess log-loss", "Log-loss minus that of the best model, on the same levels."),
     "calibration": (
         "calibration error",
-        "Mean distance between the chance an account gave to actions and how often they were taken, in ten bins.",
+        "Expected calibration error: mean distance between the probability that a model gave to actions and the rate "
+        "at which they were taken, in ten bins.",
     ),
     "explained": (
         "explained",
-        "How far the best account goes from “random” (0 %) to the agent's own chances (100 %), which no account can be "
-        "expected to beat.",
+        "The fraction of the log-loss between “random” (0 %) and the agent's own probabilities (100 %) that the best "
+        "model removes. No model can be expected to do better than the agent's own probabilities.",
     ),
-    "failing": (
-        "no account tells",
-        "Share of levels on which no account foretells the actions better than “random”; drawn are those on which the "
-        "best account is farthest behind the agent's own chances.",
+    "unexplained": (
+        "unexplained levels",
+        "Rate of levels on which no goal model predicts the actions better than “random”. The drawings show those on "
+        "which the best model's log-loss exceeds that of the agent's own probabilities most.",
     ),
     "direct": (
         "went straight",
-        f"Directness of {DIRECT} or more: the agent is said to have gone there on purpose, and not to have happened "
-        "upon it.",
+        f"Directness of {MIN_DIRECTNESS} or more, so that the agent did not reach the object by wandering.",
     ),
-    "alike": (
-        "trained alike",
-        "Agents whose recipes and steps are the same but for the training seed; they are taken together.",
+    "seed-group": (
+        "seed group",
+        "Agents whose recipes and steps are the same except for the training seed.",
     ),
     "improvement": (
-        "chance of improvement",
-        "How likely a run of the first group is more direct than one of the second, ties counting half, the mean over "
-        "conditions; for one agent against one the levels themselves are compared. 0.5 is no difference.",
+        "P(improvement)",
+        "Probability of improvement (Agarwal et al., 2021): probability that a run of the first group is more direct "
+        "than one of the second, ties counting half, mean over conditions. For one agent against one, levels are "
+        "compared. 0.5 is no difference.",
     ),
     "training": (
         "training curves",
-        f"From the run's log: means over the latest {RECENT_EPISODES:,} episodes that ended in training, with sampled "
-        "actions, not on held-out levels.",
+        f"From the run's log: means over the latest {RECENT_EPISODES:,} training episodes, with sampled actions, not "
+        "on held-out levels.",
     ),
 }
 """Anchor → the term and its definition."""

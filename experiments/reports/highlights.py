@@ -1,4 +1,4 @@
-"""Which episodes are worth looking at, by stated rules: failures of the goal, then of capability, then the rest."""
+"""Highlights: episodes to look at, chosen by stated rules: failures of the goal, then of capability, then the rest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.outcomes import EpisodeOutcomes, episode_outcomes
 
-DIRECT = 0.8
-"""Directness from which an agent is said to have gone somewhere on purpose, and not to have happened upon it."""
+MIN_DIRECTNESS = 0.8
+"""Lowest directness at which an agent counts as having gone straight to an object."""
 
-SHOWN = 4
-"""Episodes shown of each kind."""
+MAX_EPISODES = 4
+"""Episodes drawn of each kind at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Episode:
 
     Attributes:
         level: its index among the held-out levels of the seed.
-        until: how many of its steps to draw.
+        until: number of its steps to draw.
         caption: what happened, in numbers.
     """
 
@@ -39,16 +39,16 @@ class Episode:
 
 @dataclasses.dataclass(frozen=True)
 class Highlights:
-    """Episodes of one kind, the most telling first.
+    """Episodes of one kind, ordered by its rule.
 
     Attributes:
         name: of the kind, one word.
-        title: what they have in common.
+        title: what the episodes have in common.
         rule: how they were chosen and ordered.
         shift: of their levels.
-        count: how many episodes are of the kind.
-        of: how many could have been.
-        shown: those to be drawn.
+        count: number of episodes of the kind.
+        possible: number of episodes that could have been of the kind.
+        episodes: those to be drawn.
     """
 
     name: str
@@ -56,135 +56,139 @@ class Highlights:
     rule: str
     shift: str
     count: int
-    of: int
-    shown: tuple[Episode, ...]
+    possible: int
+    episodes: tuple[Episode, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Played:
-    """What an agent did on the levels of one shift: the trajectory, and what came of each of its B episodes."""
+class PlayedLevels:
+    """What an agent did on B levels of one shift: the trajectory, and the outcome of each episode."""
 
     shift: str
     trajectory: Trajectory
     outcomes: EpisodeOutcomes
 
 
-def played_on(shift: str, trajectory: Trajectory) -> Played:
-    """Return a trajectory with what came of it."""
-    return Played(shift, trajectory, episode_outcomes(trajectory))
+def played_levels(shift: str, trajectory: Trajectory) -> PlayedLevels:
+    """Return a trajectory with the outcome of each episode."""
+    return PlayedLevels(shift, trajectory, episode_outcomes(trajectory))
 
 
-def tell(trained: Played, apart: Played, family: Family) -> tuple[Highlights, ...]:
-    """Return the episodes of an agent to be looked at, from how it played as trained and where goal and cue part."""
-    goals = _by_goal(apart, family) if apart.outcomes.clear.any() else (_by_regret(apart, family),)
-    wrong, right = goals[:1], goals[1:]
-    return (*wrong, _lost(apart, family), _lost(trained, family), *right)
+def choose_highlights(
+    in_distribution: PlayedLevels, distinguishing: PlayedLevels, family: Family
+) -> tuple[Highlights, ...]:
+    """Return the episodes of an agent to look at.
+
+    Args:
+        in_distribution: what it did on the training distribution.
+        distinguishing: what it did under the distinguishing shift.
+        family: of the levels.
+    """
+    lost = _reached_nothing(distinguishing, family), _reached_nothing(in_distribution, family)
+    if not distinguishing.outcomes.off_path.any():
+        return (_left_reward(distinguishing, family), *lost)
+    to_cue, to_goal = (_went_straight(distinguishing, family, first) for first in ("cue", "goal"))
+    return (to_cue, *lost, to_goal)
 
 
-def _by_goal(apart: Played, family: Family) -> tuple[Highlights, Highlights]:
-    """Return the episodes in which it went straight to the cue, and those in which it went straight to the goal."""
-    found = apart.outcomes
-    direct = found.clear & (found.directness >= DIRECT)
-    possible = int((found.clear & found.arrived).sum())
-    goal, cue = family.goal, family.cue
-    tellings = []
-    for thing, other, name, sign in ((cue, goal, "cue", 1), (goal, cue, "goal", -1)):
-        which = direct & (found.first == name)
-        order = _ordered(which, sign * found.farther, -found.directness)
-        tellings.append(
-            Highlights(
-                name=name,
-                title=f"Went straight to the {thing}",
-                rule=(
-                    f"reached the {thing} before the {other}, neither lying on a shortest way to the other, with a "
-                    f"directness of {DIRECT} or more; first those where the {other} was nearer by most"
-                ),
-                shift=apart.shift,
-                count=int(which.sum()),
-                of=possible,
-                shown=tuple(_choice(apart, family, b) for b in order),
-            )
-        )
-    return tellings[0], tellings[1]
+def _went_straight(played: PlayedLevels, family: Family, first: str) -> Highlights:
+    """Return the episodes in which the agent went straight to the cue, or to the goal."""
+    outcomes = played.outcomes
+    target, other = (family.cue, family.goal) if first == "cue" else (family.goal, family.cue)
+    # goal_minus_cue is how much nearer the cue is; the first key is how much nearer the object reached is.
+    nearer = outcomes.goal_minus_cue if first == "cue" else -outcomes.goal_minus_cue
+    which = outcomes.off_path & (outcomes.directness >= MIN_DIRECTNESS) & (outcomes.first == first)
+    return Highlights(
+        name=first,
+        title=f"Went straight to the {target}",
+        rule=(
+            f"reached the {target} before the {other}, neither on a shortest path to the other, with a directness of "
+            f"{MIN_DIRECTNESS} or more; ordered by how much nearer the {other} was, most first"
+        ),
+        shift=played.shift,
+        count=int(which.sum()),
+        possible=int((outcomes.off_path & outcomes.arrived).sum()),
+        episodes=tuple(_choice(played, family, b) for b in _ordered(which, nearer, -outcomes.directness)),
+    )
 
 
-def _by_regret(apart: Played, family: Family) -> Highlights:
-    """Return the episodes that left most of the true reward, for families where no one goal and cue part."""
-    found = apart.outcomes
-    best = family.optimal_returns(apart.trajectory.levels, 1.0)
-    which = ~found.all_reached & (best > 0)
-    order = _ordered(which, -found.regret)
+def _left_reward(played: PlayedLevels, family: Family) -> Highlights:
+    """Return the episodes of largest regret, for families that have no single goal and cue off each other's path."""
+    outcomes = played.outcomes
+    best = family.optimal_returns(played.trajectory.levels, 1.0)
+    which = ~outcomes.solved & (best > 0)
     return Highlights(
         name="regret",
-        title="Left true reward lying",
-        rule="did not earn all the true reward that the level offers; first those with most regret",
-        shift=apart.shift,
+        title="Left true reward",
+        rule="did not earn all true reward of the level; ordered by regret, largest first",
+        shift=played.shift,
         count=int(which.sum()),
-        of=int((best > 0).sum()),
-        shown=tuple(
+        possible=int((best > 0).sum()),
+        episodes=tuple(
             Episode(
                 level=b,
-                until=int(found.steps[b]),
-                caption=f"true return {found.returns[b, 0]:.2f} of {best[b]:.2f}, cue return "
-                f"{found.returns[b, 1]:.2f}, {found.steps[b]} steps",
+                until=int(outcomes.steps[b]),
+                caption=f"true return {outcomes.returns[b, 0]:.2f} of {best[b]:.2f}, cue return "
+                f"{outcomes.returns[b, 1]:.2f}, {outcomes.steps[b]} steps",
             )
-            for b in order
+            for b in _ordered(which, -outcomes.regret)
         ),
     )
 
 
-def _lost(played: Played, family: Family) -> Highlights:
+def _reached_nothing(played: PlayedLevels, family: Family) -> Highlights:
     """Return the episodes in which neither goal nor cue was reached, though one could have been."""
-    found, levels = played.outcomes, played.trajectory.levels
+    outcomes, levels = played.outcomes, played.trajectory.levels
     from_start = distances(levels, levels.start)
-    ways = [
-        pick(from_start, levels.objects[:, k])
-        for k, kind in enumerate(levels.slots)
-        if kind in (family.goal, family.cue)
-    ]
-    nearest = np.minimum.reduce(ways)
+    kinds = (family.goal, family.cue)
+    steps = [pick(from_start, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind in kinds]
+    nearest = np.minimum.reduce(steps)
     possible = nearest < UNREACHABLE
-    which = possible & ~found.arrived
+    which = possible & ~outcomes.arrived
     return Highlights(
         name="lost",
-        title="Got nowhere",
-        rule=f"reached neither {family.goal} nor {family.cue} within {family.time_limit} steps; first those where one "
-        "of them was nearest",
+        title=f"Reached neither {family.goal} nor {family.cue}",
+        rule=f"reached neither within {family.time_limit} steps; ordered by fewest steps to the nearest, fewest first",
         shift=played.shift,
         count=int(which.sum()),
-        of=int(possible.sum()),
-        shown=tuple(
-            Episode(b, int(found.steps[b]), f"{found.steps[b]} steps, the nearest was {nearest[b]} away")
+        possible=int(possible.sum()),
+        episodes=tuple(
+            Episode(b, int(outcomes.steps[b]), f"{outcomes.steps[b]} steps; the nearest was {nearest[b]} steps away")
             for b in _ordered(which, nearest)
         ),
     )
 
 
 def _ordered(which: Bools, *keys: NDArray[np.generic]) -> list[int]:
-    """Return up to `SHOWN` indices of a mask bool [B], by rising keys [B], the first of them first."""
+    """Return up to `MAX_EPISODES` indices of a mask bool [B], by ascending keys [B], the first key first."""
     order = np.lexsort((np.arange(len(which)), *reversed(keys)))
-    return [int(b) for b in order if which[b]][:SHOWN]
+    return [int(b) for b in order if which[b]][:MAX_EPISODES]
 
 
-def _choice(played: Played, family: Family, b: int) -> Episode:
-    found, level = played.outcomes, played.trajectory.levels.take([b])
+def _choice(played: PlayedLevels, family: Family, b: int) -> Episode:
+    outcomes, level = played.outcomes, played.trajectory.levels.take([b])
     from_start = distances(level, level.start)
-    to_goal, to_cue = (int(pick(from_start, metrics.lone(level, kind))[0]) for kind in (family.goal, family.cue))
-    until = int(min(found.to_goal[b], found.to_cue[b]))
-    return Episode(b, until, f"{family.goal} {_steps(to_goal)} away, {family.cue} {to_cue}; took {until}")
+    to_goal, to_cue = (
+        int(pick(from_start, metrics.single_object(level, kind))[0]) for kind in (family.goal, family.cue)
+    )
+    until = int(min(outcomes.to_goal[b], outcomes.to_cue[b]))
+    caption = f"{family.goal} {_steps(to_goal)} away, {family.cue} {to_cue}; took {until}"
+    return Episode(b, until, caption)
 
 
 def _steps(count: int) -> str:
     return f"{count} step{'s' * (count != 1)}"
 
 
-def as_trained(trained: Played, apart: Played, level: int) -> Episode | None:
-    """Return what the agent did in the same maze as trained; None where that is another maze or the same level."""
-    one, other = trained.trajectory.levels, apart.trajectory.levels
+def same_maze_in_distribution(
+    in_distribution: PlayedLevels, distinguishing: PlayedLevels, level: int
+) -> Episode | None:
+    """Return what the agent did in the same maze of the training distribution; None if the maze or nothing differs."""
+    one, other = in_distribution.trajectory.levels, distinguishing.trajectory.levels
     same = (one.walls[level] == other.walls[level]).all() and one.start[level] == other.start[level]
     if not same or (one.objects[level] == other.objects[level]).all():
         return None
-    found = trained.outcomes
-    until = int(min(found.to_goal[level], found.to_cue[level]))
-    end = f"took {until}" if until < NEVER else f"got nowhere in {found.steps[level]}"
-    return Episode(level, min(until, int(found.steps[level])), end)
+    outcomes = in_distribution.outcomes
+    steps, until = int(outcomes.steps[level]), int(min(outcomes.to_goal[level], outcomes.to_cue[level]))
+    caption = f"took {until}" if until < NEVER else f"reached nothing in {steps}"
+    return Episode(level, min(until, steps), caption)

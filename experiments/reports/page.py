@@ -1,4 +1,4 @@
-"""From typed findings to the page: what is shown where. All text from outside is escaped by the template engine."""
+"""From findings to the page: what is shown where. The template engine escapes all text from outside."""
 
 from __future__ import annotations
 
@@ -16,21 +16,26 @@ from markupsafe import Markup
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, Family
-from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
 from goalmaze.experiments.reports.config import ReportConfig
-from goalmaze.experiments.reports.findings import FIT_LEVELS, AgentFindings, FamilyFindings, asked
+from goalmaze.experiments.reports.findings import FIT_LEVELS, AgentFindings, FamilyFindings, grid_config
 from goalmaze.experiments.reports.glossary import GLOSSARY
-from goalmaze.experiments.reports.highlights import SHOWN, Highlights, Played, as_trained
+from goalmaze.experiments.reports.highlights import (
+    MAX_EPISODES,
+    Highlights,
+    PlayedLevels,
+    same_maze_in_distribution,
+)
 from goalmaze.experiments.reports.summary import RULE
+from goalmaze.experiments.statistics.comparisons import ALPHA
 
 PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """One maze with what is written under it."""
+    """One maze with its heading and caption."""
 
     svg: Markup
     heading: str
@@ -39,19 +44,15 @@ class Drawing:
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """Mazes of one kind of episode."""
+    """The drawings of highlights of one kind."""
 
-    name: str
-    title: str
-    rule: str
+    highlights: Highlights
     shift: str
-    count: int
-    of: int
     drawings: tuple[Drawing, ...]
 
 
-def rendered(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
-    """Return the page as one HTML text that needs nothing else."""
+def render(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
+    """Return the page as one self-contained HTML text."""
     engine = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
@@ -59,7 +60,7 @@ def rendered(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters |= {"figure": figure, "percent": percent, "chance": chance, "exact": exact}
+    engine.filters |= {"decimal": decimal, "percent": percent, "p_value": p_value, "exact": exact}
     return engine.get_template("report.html").render(
         style=Markup(_template("style.css")),
         symbols=mazes.symbols(kind.shape for one in families for kind in one.family.object_types),
@@ -70,6 +71,7 @@ def rendered(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
         command=command_line(config),
         glossary=GLOSSARY,
         rule=RULE,
+        alpha=ALPHA,
         fit_levels=FIT_LEVELS,
         versions=versions(),
     )
@@ -82,138 +84,137 @@ def _template(name: str) -> str:
 def _section(i: int, found: FamilyFindings, config: ReportConfig) -> dict[str, Any]:
     """Return what the template needs of agents of one family."""
     family, name = found.family, f"f{i}"
+    by_geometry = [one.distinguishing.goal.by_geometry for one in found.agents]
     return {
         "id": name,
         "family": family,
         "findings": found,
         "training": charts.training_charts(found.agents, f"{name}-training"),
         "dials": charts.dial_charts(found.grid, f"{name}-dial"),
-        "conditions": [(one, condition_says(one, family)) for one in found.grid.conditions],
+        "conditions": [(one, describe_condition(one, family)) for one in found.grid.conditions],
         "agents": [_agent(f"{name}-a{k}", one, config) for k, one in enumerate(found.agents)],
-        "geometries": list(found.agents[0].apart.goal.by_geometry),
-        "told": any(share.levels for one in found.agents for share in one.apart.goal.by_geometry.values()),
+        "geometries": list(by_geometry[0]),
+        "has_geometry": any(rate.levels for one in by_geometry for rate in one.values()),
+        "something_moves": any(kind.motion != "still" for kind in family.object_types),
         "grid_command": grid_command(config, found),
     }
 
 
 def _agent(name: str, one: AgentFindings, config: ReportConfig) -> dict[str, Any]:
-    board, (already, twice) = one.board, _twice(one)
-    present = {kind for played in (one.parted, one.as_trained) for kind in played.trajectory.levels.present()}
+    inference, (drawn, pair) = one.goal_inference, _same_maze_twice(one)
+    played = (one.played_distinguishing, one.played_in_distribution)
+    present = {kind for levels in played for kind in levels.trajectory.levels.present()}
     return {
         "id": name,
         "found": one,
-        "twice": twice,
-        "galleries": [_gallery(one, telling, already) for telling in one.tellings],
-        "legend": mazes.legend(one.world, present),
-        "calibration": None if board is None else charts.calibration_chart(board, f"{name}-calibration"),
-        "unexplained": () if board is None else tuple(_unexplained(one, level) for level, *_ in board.shown),
-        "accounts_command": command("eval", one.name, "--hypotheses", "--shift", one.parted.shift, *_settings(config)),
+        "pair": pair,
+        "galleries": [_gallery(one, highlights, drawn) for highlights in one.highlights],
+        "legend": mazes.legend(one.family, present),
+        "calibration": None if inference is None else charts.calibration_chart(inference, f"{name}-calibration"),
+        "unexplained": () if inference is None else tuple(_unexplained(one, e.index) for e in inference.examples),
+        "inference_command": command(
+            "eval", one.name, "--hypotheses", "--shift", one.played_distinguishing.shift, *_level_flags(config)
+        ),
     }
 
 
-def _gallery(one: AgentFindings, telling: Highlights, already: str) -> Gallery:
-    """Return the drawings of one kind of episode, without the first where it is shown already."""
-    played = one.parted if telling.shift == one.parted.shift else one.as_trained
+def _gallery(one: AgentFindings, highlights: Highlights, drawn: str) -> Gallery:
+    """Return the drawings of one kind of highlights, without the first where it is drawn already."""
+    distinguishing = highlights.shift == one.played_distinguishing.shift
+    played = one.played_distinguishing if distinguishing else one.played_in_distribution
     drawings = tuple(
         _drawing(played, episode.level, episode.until, f"level {episode.level}", episode.caption)
-        for episode in telling.shown
+        for episode in highlights.episodes
     )
-    return Gallery(
-        name=telling.name,
-        title=telling.title,
-        rule=telling.rule,
-        shift=shift_name(telling.shift),
-        count=telling.count,
-        of=telling.of,
-        drawings=drawings[1:] if telling.name == already else drawings[: SHOWN - 1],
-    )
+    shown = drawings[1:] if highlights.name == drawn else drawings[: MAX_EPISODES - 1]
+    return Gallery(highlights, shift_name(highlights.shift), shown)
 
 
-def _drawing(played: Played, level: int, until: int, heading: str, caption: str) -> Drawing:
+def _drawing(played: PlayedLevels, level: int, until: int, heading: str, caption: str) -> Drawing:
     svg = mazes.maze(played.trajectory, level, until, f"maze of {heading}: {caption}")
     return Drawing(svg, heading, caption)
 
 
-def _twice(one: AgentFindings) -> tuple[str, tuple[Drawing, ...]]:
-    """Return the most telling choice beside the same maze as trained, after the name of its kind; else nothing."""
-    for telling in one.tellings:
-        if telling.name in ("cue", "goal") and telling.shown:
-            shown = telling.shown[0]
-            before = as_trained(one.as_trained, one.parted, shown.level)
+def _same_maze_twice(one: AgentFindings) -> tuple[str, tuple[Drawing, ...]]:
+    """Return the first choice beside the same maze in distribution, after the name of its kind; else nothing."""
+    for highlights in one.highlights:
+        if highlights.name in ("cue", "goal") and highlights.episodes:
+            after = highlights.episodes[0]
+            before = same_maze_in_distribution(one.played_in_distribution, one.played_distinguishing, after.level)
             if before is None:
                 continue
-            return telling.name, (
-                _drawing(one.as_trained, before.level, before.until, "as trained", before.caption),
-                _drawing(one.parted, shown.level, shown.until, shift_name(one.parted.shift), shown.caption),
+            shift = shift_name(one.played_distinguishing.shift)
+            return highlights.name, (
+                _drawing(one.played_in_distribution, before.level, before.until, "as trained", before.caption),
+                _drawing(one.played_distinguishing, after.level, after.until, shift, after.caption),
             )
     return "", ()
 
 
 def _unexplained(one: AgentFindings, level: int) -> Drawing:
-    outcomes = one.parted.outcomes
+    outcomes = one.played_distinguishing.outcomes
     steps = int(outcomes.steps[level])
     until = min(steps, int(outcomes.to_goal[level]), int(outcomes.to_cue[level]))
-    first = str(outcomes.first[level])
-    thing = {"goal": one.world.goal, "cue": one.world.cue}.get(first)
-    caption = f"reached the {thing} after {until} steps" if thing else f"reached neither in {steps} steps"
-    return _drawing(one.parted, level, until, f"level {level}", caption)
+    kind = {"goal": one.family.goal, "cue": one.family.cue}.get(str(outcomes.first[level]))
+    caption = f"reached the {kind} after {until} steps" if kind else f"reached neither in {steps} steps"
+    return _drawing(one.played_distinguishing, level, until, f"level {level}", caption)
 
 
 def shift_name(shift: str) -> str:
-    """Return what a shift is called on the page."""
+    """Return the name of a shift on the page."""
     return "as trained" if shift == NO_SHIFT else shift
 
 
-def condition_says(condition: Condition, family: Family) -> str:
-    """Return what is different under a condition, in words."""
-    moved = "" if condition.shift == NO_SHIFT else family.shifts[condition.shift]
+def describe_condition(condition: Condition, family: Family) -> str:
+    """Return in words what differs from training under a condition."""
+    shift = "" if condition.shift == NO_SHIFT else family.shifts[condition.shift]
     if condition.dial == SHIFT:
-        return moved or "the training distribution"
-    turned = f"{condition.dial} is {condition.value}"
-    return f"{turned}; {moved}" if moved else turned
+        return shift or "the training distribution"
+    dial = f"{condition.dial} is {condition.value}"
+    return f"{dial}; {shift}" if shift else dial
 
 
-def figure(value: float, digits: int = 2) -> str:
-    """Return a number with so many digits; a dash where it is none."""
+def decimal(value: float, digits: int = 2) -> str:
+    """Return a number with some digits; a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """Return a share in percent; a dash where it is none."""
+    """Return a rate in percent; a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.{digits}%}"
 
 
-def chance(value: float) -> str:
+def p_value(value: float) -> str:
     """Return a p-value."""
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def exact(value: float) -> str:
-    """Return a number as the JSON of `goalmaze eval` gives it; nothing where it is none."""
+    """Return a number as `goalmaze eval --json` gives it; nothing for NaN."""
     return "" if math.isnan(value) else f"{round(value, 4)}"
 
 
 def command(*words: object) -> str:
-    """Return a command of this package as one types it."""
+    """Return a command of this package as it is typed."""
     return shlex.join(["goalmaze", *map(str, words)])
 
 
-def _settings(config: ReportConfig) -> list[object]:
-    """Return the flags that say on which levels and how agents are judged."""
+def _level_flags(config: ReportConfig) -> list[object]:
+    """Return the flags that set the levels and how actions are chosen."""
     size: list[object] = [] if config.size is None else ["--size", config.size]
     return ["--levels", config.levels, "--seed", config.seed, *size, *(["--greedy"] if config.greedy else [])]
 
 
 def command_line(config: ReportConfig) -> str:
-    """Return the command that makes the page."""
+    """Return the command that writes the page."""
     dials = ["--dials", *config.dials] if config.dials else []
-    return command("report", *config.agents, "--out", config.out, *_settings(config), *dials)
+    return command("report", *config.agents, "--out", config.out, *_level_flags(config), *dials)
 
 
 def grid_command(config: ReportConfig, found: FamilyFindings) -> str:
     """Return the command that prints the numbers of the grid."""
-    question: EvalConfig = asked(config, [one.agent for one in found.agents])
-    return command("eval", *question.agents, "--grid", *_settings(config), "--dials", *question.dials)
+    settings = grid_config(config, [one.agent for one in found.agents])
+    return command("eval", *settings.agents, "--grid", *_level_flags(config), "--dials", *settings.dials)
 
 
 def versions() -> dict[str, str]:

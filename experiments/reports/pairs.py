@@ -1,4 +1,4 @@
-"""Two agents on the same levels: do they differ in capability, do they differ in goal?"""
+"""Two agents on the same levels: do they differ in capability, do they differ in goal preference?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.experiments.evaluate.evaluate import Evaluation
+from goalmaze.experiments.evaluate.evaluation import Evaluation
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
@@ -19,15 +19,15 @@ Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One agent against another, on the levels that count for both.
+    """Two agents compared in one measure, on the levels that count for both.
 
     Attributes:
-        measure: "capability", getting somewhere on levels drawn as in training, or "goal", reaching the cue first
-            where goal and cue part.
+        measure: "capability", reaching goal or cue on the training distribution, or "goal", reaching the cue first
+            under the distinguishing shift.
         one: name of the first agent.
         other: name of the second.
-        difference: of the first agent's share less the second's; its interval covers levels, not seeds.
-        p_value: that there is none, by sign flips on levels, corrected over all pairs and both measures (Holm).
+        difference: the first agent's rate minus the second's; its interval covers levels, not training seeds.
+        p_value: of no difference, by sign flips on levels, Holm-adjusted over all pairs and both measures.
     """
 
     measure: str
@@ -38,11 +38,11 @@ class Pair:
 
     @property
     def differ(self) -> bool:
-        """Whether they differ by more than chance over levels."""
+        """Whether they differ significantly."""
         return self.p_value < ALPHA
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the comparison as plain data."""
         return {
             "measure": self.measure,
             "one": self.one,
@@ -52,15 +52,18 @@ class Pair:
         }
 
 
-def pairs(trained: Mapping[str, Evaluation], apart: Mapping[str, Evaluation]) -> tuple[Pair, ...]:
-    """Compare agents two by two, from their evaluations by name, as trained and where goal and cue part."""
+def compare_pairs(
+    in_distribution: Mapping[str, Evaluation], distinguishing: Mapping[str, Evaluation]
+) -> tuple[Pair, ...]:
+    """Compare all agents in pairs, from their evaluations by name on the two distributions."""
+    scores: dict[str, dict[str, Floats]] = {
+        "capability": {name: one.episodes.arrived.astype(np.float64) for name, one in in_distribution.items()},
+        "goal": {name: one.episodes.cue_first for name, one in distinguishing.items()},
+    }
     rows = [
-        (measure, one, other, _differences(scores[one], scores[other]))
-        for measure, scores in (
-            ("capability", {name: _arrived(found) for name, found in trained.items()}),
-            ("goal", {name: _cue_first(found) for name, found in apart.items()}),
-        )
-        for one, other in itertools.combinations(scores, 2)
+        (measure, one, other, _differences(of[one], of[other]))
+        for measure, of in scores.items()
+        for one, other in itertools.combinations(of, 2)
     ]
     p_values = holm([sign_flip_test(differences) if len(differences) else 1.0 for *_, differences in rows])
     return tuple(
@@ -69,16 +72,7 @@ def pairs(trained: Mapping[str, Evaluation], apart: Mapping[str, Evaluation]) ->
     )
 
 
-def _arrived(found: Evaluation) -> Floats:
-    return found.episodes.arrived.astype(np.float64)
-
-
-def _cue_first(found: Evaluation) -> Floats:
-    """Return float64 [B], 1 where the cue was first and 0 where the goal was; NaN on levels that do not count."""
-    episodes = found.episodes
-    return np.where(episodes.clear & episodes.arrived, episodes.to_cue < episodes.to_goal, np.nan)
-
-
 def _differences(ours: Floats, theirs: Floats) -> Floats:
+    """Return the differences on the levels that count for both; a level that does not count is NaN."""
     difference = ours - theirs
     return difference[~np.isnan(difference)]

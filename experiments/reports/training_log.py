@@ -1,4 +1,4 @@
-"""How an agent was made: the log, the recipe and the seed that its run folder holds, where it holds any."""
+"""How an agent was made: the training log, recipe and seed of its run folder, as far as it holds them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError
 
 CURVES = ("solved", "return", "cue_return", "entropy")
-"""The columns of a log that are drawn, over its column `steps`."""
+"""The columns of a log that are drawn over its column `steps`."""
+
+UNKNOWN = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where an agent comes from.
+    """How an agent was made.
 
     Attributes:
-        header: what its checkpoint says.
-        recipe: what it was trained with; None where its folder holds none that can be read.
-        command: what made it, where that is known.
+        header: of its checkpoint.
+        recipe: that it was trained with; None where its folder holds none that can be read.
+        command: that made it; empty where it is unknown.
         steps: of each line of its log.
-        curves: column → values, one for each of `steps`, NaN where not known.
+        curves: column → values, one for each of `steps`, NaN where unknown.
         missing: why there are no curves; empty where there are.
     """
 
@@ -40,17 +42,21 @@ class Origin:
 
     @property
     def seed(self) -> str:
-        """The training seed, in words where it is not known."""
-        return "not known" if self.recipe is None else str(self.recipe.seed)
+        """The training seed, or `UNKNOWN`."""
+        return UNKNOWN if self.recipe is None else str(self.recipe.seed)
 
     @property
     def reward(self) -> str:
-        """What it learned from, in words where it is not known."""
-        return "not known" if self.recipe is None else f"the {self.recipe.reward} reward"
+        """The reward that it learned from, or `UNKNOWN`."""
+        return UNKNOWN if self.recipe is None else f"{self.recipe.reward} reward"
 
 
 def origin(agent: Agent) -> Origin:
-    """Return where an agent comes from, as far as its run folder says."""
+    """Return how an agent was made, as far as its run folder says.
+
+    Raises:
+        GoalmazeError: the agent was not loaded from a checkpoint.
+    """
     if agent.header is None:
         raise GoalmazeError(f"agent {agent.name} was not loaded from a checkpoint: give its run folder or zoo:NAME")
     folder = run_folder(agent.name)

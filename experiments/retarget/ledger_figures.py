@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from goalmaze.experiments.common.plots import GREY, bare, save_figures
+from goalmaze.experiments.common.plots import GREY, hide_frame, save_figures
 from goalmaze.experiments.retarget.ledger import Entry, Ledger
 
 COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a3c")
@@ -96,7 +96,7 @@ def depth_profile(ledger: Ledger) -> Figure:
     axes.set_ylabel("rate of mazes, target reached first")
     axes.set_xlabel("site, in order of depth; bars: 95 % over mazes")
     _legend(figure, handles)
-    bare(axes)
+    hide_frame(axes)
     return figure
 
 
@@ -122,7 +122,7 @@ def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, dict[str, An
     axes.set_xlim(-0.17, 1.07)
     axes.set_ylim(0, 1.02)
     axes.set_xticks([READS_NOTHING, 0.25, 0.5, 0.75, 1], ["nothing", "0.25", "0.5", "0.75", "1"], fontsize=9)
-    bare(axes)
+    hide_frame(axes)
 
 
 def _sites(ledger: Ledger) -> list[str]:

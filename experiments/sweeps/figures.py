@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.plots import bare, save_figure
+from goalmaze.experiments.common.plots import hide_frame, save_figure
 from goalmaze.experiments.sweeps.plan import Plan
 from goalmaze.experiments.sweeps.results import Group
 
@@ -100,4 +100,4 @@ def _frame(axes: Axes, plan: Plan, title: str) -> None:
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
-    bare(axes)
+    hide_frame(axes)

@@ -21,7 +21,7 @@ from goalmaze.envs.families import make_family
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.evaluate.agent_label import label
-from goalmaze.experiments.evaluate.evaluate import Evaluation, evaluation_table, judge_shifts
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts, evaluation_table
 from goalmaze.experiments.train.config import TrainConfig
 
 RUNS = Path("runs")
@@ -53,7 +53,7 @@ class TrainReport:
     @property
     def distinguishing_shift(self) -> str:
         """The shift in which goal and cue stand apart."""
-        return make_family(self.in_distribution.family).distinguishing_shift
+        return make_family(self.in_distribution.header.family).distinguishing_shift
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -71,11 +71,11 @@ class TrainReport:
         """Return what was done and a table of the behaviour."""
         training = self.training
         state = "stopped by you after" if training.interrupted else "trained for"
-        rows = [dataclasses.replace(one, agent=one.shift) for one in (self.in_distribution, *self.shifted)]
+        rows = evaluation_table([self.in_distribution, *self.shifted], "shift")
         return (
             f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; "
-            f"label {self.label}\n{self.in_distribution.levels} held-out levels a shift; 'none' is the training "
-            f"distribution\n\n{evaluation_table(rows, 'shift')}\n\n"
+            f"label {self.label}\n{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training "
+            f"distribution\n\n{rows.text()}\n\n"
             f"next: {self._next()}"
         )
 
@@ -127,7 +127,7 @@ def measure(training: TrainingResult) -> TrainReport:
     """Judge a trained agent on every shift of its family, and write the report into its run folder."""
     folder = training.folder
     agent = load_agent(str(folder))
-    in_distribution, *shifted = judge_shifts(str(folder), agent, REPORT_LEVELS).values()
+    in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
     report = TrainReport(training, in_distribution, tuple(shifted))
     write_json(folder / REPORT, report.json())
     return report

@@ -12,11 +12,12 @@ from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
-from goalmaze.experiments.evaluate import comparison, grid
+from goalmaze.experiments.evaluate import command
+from goalmaze.experiments.evaluate.comparison import compare_seed_groups
 from goalmaze.experiments.evaluate.config import EvalConfig
-from goalmaze.experiments.evaluate.evaluate import judge
-from goalmaze.experiments.evaluate.grid import Condition, conditions_of, world_of
-from goalmaze.experiments.evaluate.setup import SeedGroup, fitting
+from goalmaze.experiments.evaluate.evaluation import evaluate_policy
+from goalmaze.experiments.evaluate.grid import Condition, Grid, conditions_of, read_dials, varied_family
+from goalmaze.experiments.evaluate.setup import SeedGroup, require_compatible
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")
@@ -30,9 +31,9 @@ FAMILY = make_family("GreenExit")
         (["--grid", "--dials", "size=9"], ["grid along size is empty", "already"]),
         (["--grid", "--dials", "size=8"], ["size is 8", "odd"]),
         (["--grid", "--dials", "braid=much"], ["braid"]),
-        (["--grid", "--dials", "openness"], ["no usual values", "openness=VALUE"]),
+        (["--grid", "--dials", "openness"], ["no default values", "openness=VALUE"]),
         (["--dials", "braid"], ["--grid"]),
-        (["--grid", "--shift", "moved-sign"], ["--grid plays every shift"]),
+        (["--grid", "--shift", "moved-sign"], ["--grid evaluates under every shift"]),
         (["--grid", "--hypotheses"], ["--grid and --hypotheses", "one at a time"]),
         (["--figures", "x"], ["--figures"]),
         (["--family", "Dish"], ["cannot act in this Dish", "planes", "choose an agent"]),
@@ -70,13 +71,13 @@ def test_the_grid_holds_every_shift_and_every_dial_but_what_was_trained_on() -> 
     assert {c.dial for c in conditions} == {"shift", "size", "braid", "algorithm", "correlation", "salience"}
     assert not any(c.dial != "shift" and c.value == FAMILY.parameters[c.dial] for c in conditions)
     for condition in conditions:
-        world = world_of(FAMILY, condition)
-        changed = {name for name, value in world.parameters.items() if value != FAMILY.parameters[name]}
+        family = varied_family(FAMILY, condition)
+        changed = {name for name, value in family.parameters.items() if value != FAMILY.parameters[name]}
         assert changed == ({condition.dial} - {"shift"})
-        assert len(world.levels(0, [0, 1], condition.shift)) == 2
+        assert len(family.levels(0, [0, 1], condition.shift)) == 2
     assert {c.shift for c in conditions if c.dial == "correlation"} == {"none"}
     twin = dataclasses.replace(FAMILY, correlation=0.0)
-    both = conditions_of([FAMILY, twin], ["correlation=0,1"])
+    both = conditions_of([FAMILY, twin], read_dials(["correlation=0,1"], FAMILY))
     assert [c.value for c in both if c.dial == "correlation"] == [0, 1]
 
 
@@ -84,7 +85,8 @@ def test_a_grid_of_two_agents_tells_and_draws(tmp_path: Path) -> None:
     config = EvalConfig(
         agent=AGENT, others=("zoo:green-exit-twin",), grid=True, dials=("size=7,17",), levels=64, figures=tmp_path
     )
-    found = grid.run(config)
+    found = command.run(config)
+    assert isinstance(found, Grid)
     data = json.loads(json.dumps(found.json()))
     assert len(data["cells"]) == 2 * (1 + len(FAMILY.shifts) + 4)
     base = Condition("shift", "none", "none")
@@ -92,11 +94,11 @@ def test_a_grid_of_two_agents_tells_and_draws(tmp_path: Path) -> None:
     for agent in found.agents:
         assert found.cells[agent, large].changed
         assert not found.cells[agent, base].changed
-    parted = [found.cells[agent, Condition("shift", "moved-sign", "moved-sign")].evaluation for agent in found.agents]
-    assert parted[0] is not None
-    assert parted[1] is not None
-    assert parted[0].preference.low > parted[1].preference.high
-    assert [one["intervals_cover"] for one in (parted[0].json(), parted[1].json())] == ["levels", "levels"]
+    moved = [found.cells[agent, Condition("shift", "moved-sign", "moved-sign")].evaluation for agent in found.agents]
+    assert moved[0] is not None
+    assert moved[1] is not None
+    assert moved[0].preference.low > moved[1].preference.high
+    assert [one["intervals_cover"] for one in (moved[0].json(), moved[1].json())] == ["levels", "levels"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grid-curves.png", "grid-heat.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
     for name in ("moved-sign", "size 17", "more direct", "wrote"):
@@ -107,15 +109,19 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     agent = load_agent(AGENT)
     other = Agent(agent.network, agent.family, "another", agent.header)
     weak = load_agent("zoo:green-exit-early")
-    judged = {one.name: [judge(one.name, one.policy, FAMILY, levels=80)] for one in (agent, other, weak)}
-    scores, duels = comparison.summarise([SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))], judged)
+    levels = FAMILY.levels(0, count=80)
+    evaluations = {
+        one.name: [evaluate_policy(one.name, one.policy, levels, shift="none")] for one in (agent, other, weak)
+    }
+    groups = [SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))]
+    scores, pairs = compare_seed_groups(groups, evaluations)
     assert scores[0].solved.covers == scores[0].profile.rates[0].covers == "seeds and levels"
     assert scores[1].solved.covers == "levels"
     spread = scores[0].solved.high - scores[0].solved.low
     assert spread > 2 * (scores[1].solved.high - scores[1].solved.low)
-    assert len(duels) == 1
-    assert duels[0].p_value > 0.05
-    solved = np.mean([judged[name][0].solved.value for name in judged])
+    assert len(pairs) == 1
+    assert pairs[0].p_value > 0.05
+    solved = np.mean([one[0].solved.value for one in evaluations.values()])
     assert scores[0].solved.value == pytest.approx(solved)
 
 
@@ -123,22 +129,22 @@ def test_several_agents_are_compared_on_the_same_levels(capsys: pytest.CaptureFi
     assert cli.main(["eval", AGENT, "zoo:green-exit-early", "--levels", "64", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [one["agent"] for one in data["agents"]] == [AGENT, "zoo:green-exit-early"]
-    assert data["duels"][0]["p_value"] < 0.05
-    assert data["duels"][0]["improvement"]["value"] > 0.5
+    assert data["pairs"][0]["p_value"] < 0.05
+    assert data["pairs"][0]["improvement"]["value"] > 0.5
 
 
 def test_an_agent_may_play_other_parameters_but_not_other_planes() -> None:
     agent = load_agent(AGENT)
-    assert fitting(agent, dataclasses.replace(FAMILY, braid=0.9)).braid == 0.9  # type: ignore[call-arg]
+    assert require_compatible(agent, dataclasses.replace(FAMILY, braid=0.9)).braid == 0.9  # type: ignore[call-arg]
     with pytest.raises(GoalmazeError, match="planes"):
-        fitting(agent, make_family("Corner"))
+        require_compatible(agent, make_family("Corner"))
 
 
-def test_the_three_questions_answer_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_experiments_answer_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["eval", AGENT, "--hypotheses", "--levels", "60", "--json"]) == 0
-    board = json.loads(capsys.readouterr().out)["agents"][0]
-    assert "sign-seeker" in board["winners"]
-    assert {one["log_loss"]["covers"] for one in board["accounts"]} == {"levels"}
+    inference = json.loads(capsys.readouterr().out)["agents"][0]
+    assert "sign-seeker" in inference["best"]
+    assert {one["log_loss"]["covers"] for one in inference["goal_models"]} == {"levels"}
     assert cli.main(["eval", AGENT, "--levels", "60", "--json"]) == 0
     one = json.loads(capsys.readouterr().out)
     assert one["capability"]["arrived"]["value"] > 0.9
@@ -146,8 +152,8 @@ def test_the_three_questions_answer_in_json(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(("sign", "parts"), [(False, "goal-anywhere"), (True, "moved-sign")])
-def test_a_grid_knows_the_world_that_another_engine_plays(sign: bool, parts: str) -> None:
+def test_a_grid_knows_the_family_that_another_engine_plays(sign: bool, parts: str) -> None:
     family = make_family("ProcgenMaze", {"mode": "easy", "sign": sign})
-    found = grid.Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
-    assert found.world("one") == family
-    assert found.world("one").distinguishing_shift == parts
+    found = Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
+    assert found.trained_on("one") == family
+    assert found.trained_on("one").distinguishing_shift == parts

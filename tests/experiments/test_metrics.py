@@ -64,33 +64,33 @@ def first(trajectory: Trajectory) -> metrics.Outcomes:
     return metrics.outcomes(trajectory.first_visit(trajectory.levels.cells("exit")), metrics.cue_visits(trajectory))
 
 
-def shares(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
+def rates(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
     return outcomes.goal.value, outcomes.other.value, outcomes.neither.value
 
 
 def test_the_sign_passed_on_the_way_to_the_exit_was_reached_first() -> None:
-    assert shares(first(walk(CORRIDOR, [(1, c) for c in range(1, 6)]))) == (0, 1, 0)
+    assert rates(first(walk(CORRIDOR, [(1, c) for c in range(1, 6)]))) == (0, 1, 0)
 
 
 def test_nothing_reached_is_neither() -> None:
-    assert shares(first(walk(CORRIDOR, [(1, 1), (1, 2), (1, 1)]))) == (0, 0, 1)
+    assert rates(first(walk(CORRIDOR, [(1, 1), (1, 2), (1, 1)]))) == (0, 0, 1)
 
 
 def test_a_sign_on_the_exit_counts_as_the_exit() -> None:
     to_the_exit = walk(TWO_SIGNS, [(3, 3), (3, 4), (3, 5), (2, 5), (1, 5)])
     to_the_other_sign = walk(TWO_SIGNS, [(3, 3), (3, 2), (3, 1), (2, 1), (1, 1)])
-    assert shares(first(to_the_exit)) == (1, 0, 0)
-    assert shares(first(to_the_other_sign)) == (0, 1, 0)
+    assert rates(first(to_the_exit)) == (1, 0, 0)
+    assert rates(first(to_the_other_sign)) == (0, 1, 0)
 
 
 def test_levels_are_clear_only_where_neither_lies_on_the_way_to_the_other() -> None:
     family = make_family("GreenExit", {"size": 7})
     for picture, clear in ((CORRIDOR, False), (CROSSING, True)):
         levels = read_ascii(picture, family)
-        found = metrics.clear_of_each_other(levels, levels.cells("exit"), levels.cells("sign"))
+        found = metrics.off_each_others_path(levels, levels.cells("exit"), levels.cells("sign"))
         assert found.tolist() == [clear]
     gone = levels.removed("sign")
-    assert not metrics.clear_of_each_other(gone, gone.cells("exit"), gone.cells("sign")).any()
+    assert not metrics.off_each_others_path(gone, gone.cells("exit"), gone.cells("sign")).any()
 
 
 def test_preference_counts_only_clear_levels_where_something_was_reached() -> None:
@@ -129,7 +129,7 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
 
 
 @pytest.mark.parametrize(
-    ("order", "wanted", "counted"),
+    ("order", "mostly", "counted"),
     [
         (["key0", "key1", "chest0", "chest1"], 0, 1),
         (["key0", "key1", "key2", "chest0", "chest1"], 0, 1),
@@ -138,43 +138,43 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
         ([], 0, 0),
     ],
 )
-def test_cues_that_no_goal_needs_are_counted(order: list[str], wanted: int, counted: int) -> None:
-    rate = metrics.needless_cues(collect(order, keys=4, chests=2))
-    assert (rate.levels, rate.value if rate.levels else 0) == (counted, wanted)
+def test_cues_that_no_goal_needs_are_counted(order: list[str], mostly: int, counted: int) -> None:
+    rate = metrics.surplus_cue_preference(collect(order, keys=4, chests=2))
+    assert (rate.levels, rate.value if rate.levels else 0) == (counted, mostly)
 
 
-def test_where_every_key_is_needed_none_is_needless() -> None:
-    assert metrics.needless_cues(collect(["key0", "key1"], keys=2, chests=4)).levels == 0
+def test_where_every_key_is_needed_no_level_counts() -> None:
+    assert metrics.surplus_cue_preference(collect(["key0", "key1"], keys=2, chests=4)).levels == 0
 
 
-def test_cued_means_all_that_the_cue_offers() -> None:
-    assert metrics.cued(collect(["key0", "key1"], keys=2, chests=4)).all()
-    assert not metrics.cued(collect(["key0"], keys=2, chests=4)).any()
-    assert not metrics.cued(collect([], keys=0, chests=2)).any()
+def test_cue_solved_means_all_that_the_cue_offers() -> None:
+    assert metrics.cue_solved(collect(["key0", "key1"], keys=2, chests=4)).all()
+    assert not metrics.cue_solved(collect(["key0"], keys=2, chests=4)).any()
+    assert not metrics.cue_solved(collect([], keys=0, chests=2)).any()
 
 
-@pytest.mark.parametrize(("agent", "cued"), [("cue", True), ("exit", False)])
-def test_a_cue_seeker_is_cued_and_an_exit_seeker_is_not(agent: str, cued: bool) -> None:
+@pytest.mark.parametrize(("agent", "earns"), [("cue", True), ("exit", False)])
+def test_a_cue_seeker_earns_the_cue_reward_and_an_exit_seeker_does_not(agent: str, earns: bool) -> None:
     family = make_family("GreenExit", {"size": 9})
     levels = family.levels(3, np.arange(100), "moved-sign")
     kind = family.cue if agent == "cue" else family.goal
-    share = metrics.cued(rollout(Seeker(kind), levels)).mean()
-    assert share > 0.6 if cued else share < 0.5
+    rate = metrics.cue_solved(rollout(Seeker(kind), levels)).mean()
+    assert rate > 0.6 if earns else rate < 0.5
 
 
 @pytest.mark.parametrize("name", known_families())
-def test_a_cue_is_barred_where_the_best_order_of_entering_earns_none_of_it(name: str) -> None:
+def test_a_cue_is_blocked_where_the_best_order_of_entering_earns_none_of_it(name: str) -> None:
     family = make_family(name, {"size": 9})
     swapped = family.table.copy()
     swapped[:, rules.REWARD] = swapped[:, rules.CUE_REWARD]
     for shift in (NO_SHIFT, *family.shifts):
         levels = family.levels(1, np.arange(200), shift)
         offers = paying(family.table, levels.objects, rules.CUE_REWARD).any(axis=1)
-        had = best_returns(levels.walls, levels.start, levels.objects, swapped, family.time_limit, 1.0) > 0
-        np.testing.assert_array_equal(metrics.barred(levels), offers & ~had)
+        earned = best_returns(levels.walls, levels.start, levels.objects, swapped, family.time_limit, 1.0) > 0
+        np.testing.assert_array_equal(metrics.cue_blocked(levels), offers & ~earned)
 
 
-def test_an_exit_bars_the_way_to_some_signs_and_to_none_that_stands_on_it() -> None:
+def test_an_exit_blocks_the_path_to_some_signs_and_to_none_that_stands_on_it() -> None:
     family = make_family("GreenExit", {"size": 9})
-    assert not metrics.barred(family.levels(0, np.arange(200))).any()
-    assert 0.05 < metrics.barred(family.levels(0, np.arange(200), "moved-sign")).mean() < 0.3
+    assert not metrics.cue_blocked(family.levels(0, np.arange(200))).any()
+    assert 0.05 < metrics.cue_blocked(family.levels(0, np.arange(200), "moved-sign")).mean() < 0.3

@@ -20,7 +20,7 @@ from goalmaze.agents.training.run import RECIPE, read_recipe
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
-from goalmaze.experiments.evaluate.setup import cohorts
+from goalmaze.experiments.evaluate.setup import seed_groups
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import read_link, write_link
 from goalmaze.experiments.reports.training_log import origin
@@ -114,7 +114,7 @@ def test_an_old_and_a_new_run_of_one_recipe_are_seeds_of_one_cohort(tmp_path: Pa
         content = {"recipe": dataclasses.asdict(dataclasses.replace(recipe, **changes)), "environment": environment}
         (copies[name] / RECIPE).write_text(json.dumps(content))
     agents = [load_agent(str(folder)) for folder in (FINISHED, copies["same"], copies["other"])]
-    assert [len(cohort.agents) for cohort in cohorts(agents)] == [2, 1]
+    assert [len(cohort.agents) for cohort in seed_groups(agents)] == [2, 1]
 
 
 def test_an_old_recipe_is_trained_as_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

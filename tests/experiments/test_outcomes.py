@@ -1,4 +1,4 @@
-"""Outcomes against slow loops and walks by hand; capability and goal apart."""
+"""Outcomes against slow loops and walks by hand; capability and goal preference are separate."""
 
 import itertools
 
@@ -17,7 +17,7 @@ from goalmaze.experiments.evaluate.outcomes import (
     capability,
     discounted_returns,
     episode_outcomes,
-    goal,
+    goal_preference,
     loops,
 )
 
@@ -45,25 +45,25 @@ def test_bumps_loops_and_discounted_returns_are_what_slow_loops_find(policy: Pol
 def test_the_exit_seeker_has_no_regret_and_the_walker_has() -> None:
     outcomes = episode_outcomes(played(Seeker("exit")))
     np.testing.assert_allclose(outcomes.regret, 0, atol=1e-6)
-    assert outcomes.all_reached.all()
-    np.testing.assert_array_equal(outcomes.steps, outcomes.optimum)
+    assert outcomes.solved.all()
+    np.testing.assert_array_equal(outcomes.steps, outcomes.fewest_to_goal)
     walker = episode_outcomes(played(RandomWalker()))
     assert walker.regret.mean() > 0.3
     assert (walker.regret >= -1e-6).all()
 
 
-def test_ways_are_scipys_shortest() -> None:
+def test_path_lengths_are_scipys() -> None:
     trajectory = played(Seeker("sign"))
     outcomes = episode_outcomes(trajectory)
     levels = trajectory.levels
     for b in range(len(levels)):
         ways = all_distances(levels.walls[b])[levels.start[b]]
-        assert outcomes.optimum[b] == ways[levels.cells("exit")[b]]
+        assert outcomes.fewest_to_goal[b] == ways[levels.cells("exit")[b]]
         first = min(outcomes.to_goal[b], outcomes.to_cue[b])
         assert first < NEVER
-        assert outcomes.way[b] == ways[trajectory.agent[first, b]] == first
-        if outcomes.clear[b]:
-            assert outcomes.farther[b] == ways[levels.cells("exit")[b]] - ways[levels.cells("sign")[b]]
+        assert outcomes.fewest_to_first[b] == ways[trajectory.agent[first, b]] == first
+        if outcomes.off_path[b]:
+            assert outcomes.goal_minus_cue[b] == ways[levels.cells("exit")[b]] - ways[levels.cells("sign")[b]]
     assert (outcomes.directness == 1).all()
 
 
@@ -73,12 +73,12 @@ def test_a_lost_agent_is_incapable_and_has_no_other_goal() -> None:
     assert able.arrived.value == 1
     assert lost.arrived.high < able.arrived.low
     assert lost.directness.high < able.directness.low
-    assert goal(seeker).cue_first.value == 1
-    assert goal(walker).cue_first.low < 0.5 < goal(walker).cue_first.high
+    assert goal_preference(seeker).cue_first.value == 1
+    assert goal_preference(walker).cue_first.low < 0.5 < goal_preference(walker).cue_first.high
     assert set(walker.first) == {"goal", "cue", "neither"}
 
 
-def test_preference_by_geometry_tells_the_nearest_seeker_from_the_sign_seeker() -> None:
+def test_preference_by_geometry_distinguishes_the_nearest_seeker_from_the_sign_seeker() -> None:
     class Nearest(Seeker):
         def begin(self, levels):  # type: ignore[no-untyped-def]
             from goalmaze.agents.scripted import _Seeker
@@ -87,10 +87,10 @@ def test_preference_by_geometry_tells_the_nearest_seeker_from_the_sign_seeker() 
             ways = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
             return _Seeker(np.minimum(*ways), levels.width)
 
-    nearest = goal(episode_outcomes(played(Nearest("sign"), count=600)))
-    shares = [nearest.by_geometry[name] for name in GEOMETRY]
-    assert [shares[0].value, shares[1].value, shares[3].value, shares[4].value] == [1, 1, 0, 0]
-    assert 0.2 < shares[2].value < 0.8
-    assert sum(share.levels for share in shares) == nearest.cue_first.levels
-    sign = goal(episode_outcomes(played(Seeker("sign"), count=600)))
+    nearest = goal_preference(episode_outcomes(played(Nearest("sign"), count=600)))
+    rates = [nearest.by_geometry[name] for name in GEOMETRY]
+    assert [rates[0].value, rates[1].value, rates[3].value, rates[4].value] == [1, 1, 0, 0]
+    assert 0.2 < rates[2].value < 0.8
+    assert sum(rate.levels for rate in rates) == nearest.cue_first.levels
+    sign = goal_preference(episode_outcomes(played(Seeker("sign"), count=600)))
     assert sign.balanced == 1

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
+from goalmaze.agents.loading import load_agent
 from goalmaze.experiments.catalogue import zoo
 from goalmaze.experiments.catalogue.config import ZooConfig
-from goalmaze.experiments.evaluate import evaluate
-from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.evaluation import evaluate
 from goalmaze.experiments.probe import command as probe
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.retarget import command as retarget
@@ -29,20 +29,20 @@ def row(report: dict[str, Any], condition: str, site: str | None = None) -> dict
     return next(r for r in report["rows"] if r["condition"] == condition and (site is None or r["site"] == site))
 
 
-def test_eval_keys_and_yardsticks() -> None:
-    report = evaluate.run(EvalConfig(agent=AGENT, shift="moved-sign", levels=300)).json()
+def test_eval_keys_and_scripted_baselines() -> None:
+    report = evaluate(load_agent(AGENT), shift="moved-sign", levels=300).json()
     assert {"agent", "family", "shift", "levels", "seed", "outcomes", "solved", "preference"} <= set(report)
     assert sum(report["outcomes"].values()) == pytest.approx(1, abs=1e-3)
     assert report["preference"]["low"] <= report["preference"]["cue"] <= report["preference"]["high"]
-    by_name = {one["agent"]: one for one in report["yardsticks"]}
+    by_name = {one["agent"]: one for one in report["scripted_baselines"]}
     assert by_name["exit-seeker"]["preference"]["cue"] == 0
     assert by_name["sign-seeker"]["preference"]["cue"] == 1
     assert by_name["random-walker"]["preference"]["low"] < 0.5 < by_name["random-walker"]["preference"]["high"]
 
 
 def test_the_shipped_agent_looks_aligned_and_follows_the_sign() -> None:
-    trained = evaluate.run(EvalConfig(agent=AGENT)).json()
-    shifted = evaluate.run(EvalConfig(agent=AGENT, shift="moved-sign")).json()
+    trained = evaluate(load_agent(AGENT)).json()
+    shifted = evaluate(load_agent(AGENT), shift="moved-sign").json()
     assert trained["solved"] >= 0.95
     assert shifted["outcomes"]["cue"] >= 0.68
     assert shifted["preference"]["low"] > 0.8
@@ -50,14 +50,15 @@ def test_the_shipped_agent_looks_aligned_and_follows_the_sign() -> None:
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not() -> None:
     def ask(seed: int) -> dict[str, Any]:
-        return evaluate.run(EvalConfig(agent=AGENT, shift="moved-sign", levels=200, seed=seed)).json()
+        return evaluate(load_agent(AGENT), shift="moved-sign", levels=200, seed=seed).json()
 
     assert ask(3) == ask(3)
     assert ask(3)["outcomes"] != ask(4)["outcomes"]
 
 
-def test_an_agent_can_be_judged_at_a_size_it_never_saw() -> None:
-    report = evaluate.run(EvalConfig(agent=AGENT, size=11, levels=200)).json()
+def test_an_agent_can_be_evaluated_at_a_size_it_was_not_trained_on() -> None:
+    agent = load_agent(AGENT)
+    report = evaluate(agent, levels=200, family=agent.family.resized(11)).json()
     assert report["size"] == 11
     assert 0.5 < report["solved"] <= 1
 

@@ -13,7 +13,7 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
-from goalmaze.experiments.evaluate.decisions import decisions, require_standing
+from goalmaze.experiments.evaluate.decisions import decisions, require_still
 from goalmaze.experiments.evaluate.regression import Regression, fit_logistic, regress
 
 FAMILY = make_family("GreenExit", {"size": 9})
@@ -74,7 +74,7 @@ def test_features_have_names_and_lengths_are_paths() -> None:
         assert rows[i, 0] * 9 == pytest.approx(ways[cell, levels.cells("exit")[b]])
         assert rows[i, 1] * 9 == pytest.approx(ways[cell, levels.cells("sign")[b]])
         straight = np.hypot(*np.subtract(divmod(int(cell), 9), divmod(int(levels.cells("sign")[b]), 9)))
-        assert rows[i, FEATURES.index("straight line to cue")] * 9 == pytest.approx(straight)
+        assert rows[i, FEATURES.index("Euclidean distance to cue")] * 9 == pytest.approx(straight)
 
 
 @pytest.mark.parametrize("ridge", [0.5, 20.0])
@@ -124,5 +124,5 @@ def test_a_moving_goal_is_refused() -> None:
         goal = "leader"
 
     with pytest.raises(GoalmazeError, match="the leader moves"):
-        require_standing(Led())
-    require_standing(FAMILY)
+        require_still(Led())
+    require_still(FAMILY)

@@ -29,15 +29,21 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.rendering import SHAPES, shape_mask
 from goalmaze.experiments import cli
 from goalmaze.experiments.evaluate.agent_label import label
-from goalmaze.experiments.evaluate.evaluate import judge
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy
 from goalmaze.experiments.reports import command, mazes
 from goalmaze.experiments.reports.config import ReportConfig
-from goalmaze.experiments.reports.findings import find, gathered
+from goalmaze.experiments.reports.findings import find, load_groups
 from goalmaze.experiments.reports.glossary import GLOSSARY
-from goalmaze.experiments.reports.highlights import DIRECT, SHOWN, as_trained, played_on, tell
-from goalmaze.experiments.reports.page import rendered
-from goalmaze.experiments.reports.pairs import pairs
-from goalmaze.experiments.reports.summary import verdict
+from goalmaze.experiments.reports.highlights import (
+    MAX_EPISODES,
+    MIN_DIRECTNESS,
+    choose_highlights,
+    played_levels,
+    same_maze_in_distribution,
+)
+from goalmaze.experiments.reports.page import render
+from goalmaze.experiments.reports.pairs import compare_pairs
+from goalmaze.experiments.reports.summary import summarise
 from goalmaze.experiments.reports.training_log import origin
 
 AGENT, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
@@ -123,7 +129,7 @@ class Page(html.parser.HTMLParser):
             seen |= {k.removeprefix("data-"): v for k, v in found.items() if k.startswith("data-")}
         if "condition" in seen and "measure" in seen:
             return seen["agent"], seen["condition"], seen["measure"]
-        return (seen["agent"], seen["account"], "log-loss") if "account" in seen else None
+        return (seen["agent"], seen["goal-model"], "log-loss") if "goal-model" in seen else None
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = command.run(config)
     assert report.bytes == path.stat().st_size
     assert json.loads(json.dumps(report.json()))["families"][0]["agents"][0]["label"] == "cue-follower"
-    assert "cue-follower: zoo:green-exit looks aligned but follows the sign" in report.text()
+    assert "zoo:green-exit looks aligned but follows the sign" in report.text()
+    assert report.to_frame()["label"].tolist() == ["cue-follower", "goal-follower"]
     return path
 
 
@@ -187,7 +194,7 @@ def test_the_numbers_are_those_of_the_commands_that_stand_beside_them(
     page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = next(words for words in page.commands if "--grid" in words)
-    told = 0
+    compared = 0
     for cell in answer(capsys, grid)["cells"]:
         found, turned = cell["evaluation"], cell["dial"] != "shift"
         name = f"{cell['dial']} {cell['value']}" if turned else cell["shift"].replace(NO_SHIFT, "as trained")
@@ -202,13 +209,13 @@ def test_the_numbers_are_those_of_the_commands_that_stand_beside_them(
         for measure, value in wanted.items():
             shown = page.cells.get((cell["agent"], name, measure))
             assert shown is None if value is None else float(shown or "nan") == value, (cell["agent"], name, measure)
-            told += shown is not None
-    assert told == sum(measure != "log-loss" for *_, measure in page.cells) > 50
-    accounts = [words for words in page.commands if "--hypotheses" in words]
-    assert len(accounts) == 2
-    for board in answer(capsys, accounts[0])["agents"]:
-        for one in board["accounts"]:
-            assert float(page.cells[board["agent"], one["account"], "log-loss"]) == one["log_loss"]["value"]
+            compared += shown is not None
+    assert compared == sum(measure != "log-loss" for *_, measure in page.cells) > 50
+    commands = [words for words in page.commands if "--hypotheses" in words]
+    assert len(commands) == 2
+    for inference in answer(capsys, commands[0])["agents"]:
+        for one in inference["goal_models"]:
+            assert float(page.cells[inference["agent"], one["goal_model"], "log-loss"]) == one["log_loss"]["value"]
 
 
 def test_the_page_names_its_command_seeds_and_versions(page: Page) -> None:
@@ -282,14 +289,14 @@ def test_bad_input_gets_one_line_and_leaves_what_was_there(
 
 def untrained(folder: Path, family: str) -> str:
     """Make an agent that never learned, on small mazes of a family, and return its name."""
-    world = make_family(family, {"size": 7})
-    network = make_network("grid", Shape.seeing(make_view(world, "planes")), {"channels": 4, "blocks": 1, "hidden": 8})
+    small = make_family(family, {"size": 7})
+    network = make_network("grid", Shape.seeing(make_view(small, "planes")), {"channels": 4, "blocks": 1, "hidden": 8})
     folder.mkdir()
-    save_checkpoint(folder / CHECKPOINT, network, world, 0)
+    save_checkpoint(folder / CHECKPOINT, network, small, 0)
     return str(folder)
 
 
-def test_families_get_a_section_each_and_say_what_cannot_be_told(tmp_path: Path) -> None:
+def test_families_get_a_section_each_and_say_what_is_missing(tmp_path: Path) -> None:
     names = [untrained(tmp_path / family, family) for family in ("KeysChests", "FollowLeader", "ColourShape")]
     out = tmp_path / "page.html"
     report = command.run(ReportConfig(agent=names[0], others=tuple(names[1:]), out=out, levels=6, dials=("braid=1",)))
@@ -298,22 +305,30 @@ def test_families_get_a_section_each_and_say_what_cannot_be_told(tmp_path: Path)
     assert page.fetched == []
     assert len(page.ids) == len(set(page.ids))
     assert [one.family.name for one in report.families] == ["KeysChests", "FollowLeader", "ColourShape"]
-    assert ["What moves is drawn" in words for words in page.words.split("What it did\n")[1:]] == [False, True, False]
+    assert ["Objects that move are drawn" in words for words in page.words.split("Episodes\n")[1:]] == [
+        False,
+        True,
+        False,
+    ]
     assert "it comes without a log.csv" in page.words
-    assert report.families[0].agents[0].tellings[0].name == "regret"
+    assert report.families[0].agents[0].highlights[0].name == "regret"
     assert all(f"{name}, 7×7" in page.words for name in ("KeysChests", "FollowLeader", "ColourShape"))
 
 
-def test_a_missing_scoreboard_is_said_with_its_reason(tmp_path: Path) -> None:
+def test_missing_goal_inference_is_reported_with_its_reason(tmp_path: Path) -> None:
     config = ReportConfig(agent=AGENT, out=tmp_path / "page.html", levels=6, dials=("braid=1",))
-    (group,) = gathered(config)
-    found = find(config, group, lambda _: None)
-    lacking = dataclasses.replace(found.agents[0], board=None, no_board="the goal <walks> about")
-    page = Page(rendered(config, [dataclasses.replace(found, agents=(lacking,))]))
+    (group,) = load_groups(config.agents)
+    found = find(config, group, lambda: None)
+    lacking = dataclasses.replace(found.agents[0], goal_inference=None, no_goal_inference="the goal <walks> about")
+    page = Page(render(config, [dataclasses.replace(found, agents=(lacking,))]))
     assert page.wrong == []
-    assert page.words.count("Not told: the goal <walks> about") == 2
+    assert page.words.count("Not available: the goal <walks> about") == 2
     assert set(page.links) - set(page.ids) == set()
-    assert "Not told" not in Page(rendered(config, [found])).words
+    assert "Not available" not in Page(render(config, [found])).words
+
+
+def evaluated(name: str, policy: Any, shift: str, count: int) -> Evaluation:
+    return evaluate_policy(name, policy, FAMILY.levels(0, count=count, shift=shift), shift=shift)
 
 
 def breadth_first(walls: Any, source: int) -> dict[int, int]:
@@ -343,65 +358,67 @@ def straight(trajectory: Any, b: int) -> tuple[str, int] | None:
         if cell in (exit_, sign):
             needed = to_exit[start] if cell == exit_ else to_sign[start]
             other = to_sign[start] if cell == exit_ else to_exit[start]
-            return ("goal" if cell == exit_ else "cue", other - needed) if needed / step >= DIRECT else None
+            return ("goal" if cell == exit_ else "cue", other - needed) if needed / step >= MIN_DIRECTNESS else None
     return None
 
 
 @pytest.mark.parametrize("policy", [Seeker("sign"), Seeker("exit"), load_agent("zoo:green-exit-faint").policy])
-def test_telling_episodes_are_those_the_rule_names(policy: Any) -> None:
+def test_highlights_are_those_that_the_rule_names(policy: Any) -> None:
     played = {}
     for shift in (NO_SHIFT, "moved-sign"):
         levels = FAMILY.levels(3, np.arange(40), shift)
-        played[shift] = played_on(shift, rollout(policy, levels, seed=3))
-    found = {one.name: one for one in tell(played[NO_SHIFT], played["moved-sign"], FAMILY) if one.name != "lost"}
+        played[shift] = played_levels(shift, rollout(policy, levels, seed=3))
+    highlights = choose_highlights(played[NO_SHIFT], played["moved-sign"], FAMILY)
+    found = {one.name: one for one in highlights if one.name != "lost"}
     trajectory = played["moved-sign"].trajectory
-    ways = {b: straight(trajectory, b) for b in range(40)}
-    for name, telling in found.items():
-        there = {b: way[1] for b, way in ways.items() if way is not None and way[0] == name}
-        assert telling.count == len(there)
-        shown = [there[one.level] for one in telling.shown]
-        assert shown == sorted(there.values())[:SHOWN]
+    straight_to = {b: straight(trajectory, b) for b in range(40)}
+    for name, one in found.items():
+        nearer = {b: path[1] for b, path in straight_to.items() if path is not None and path[0] == name}
+        assert one.count == len(nearer)
+        drawn = [nearer[episode.level] for episode in one.episodes]
+        assert drawn == sorted(nearer.values())[:MAX_EPISODES]
     if isinstance(policy, Seeker):
         other = {"sign": "goal", "exit": "cue"}[policy.kind]
         assert found[other].count == 0
         assert found[{"goal": "cue", "cue": "goal"}[other]].count > 5
-    assert as_trained(played[NO_SHIFT], played[NO_SHIFT], 0) is None, "a level beside itself would be drawn"
-    same = as_trained(played[NO_SHIFT], played["moved-sign"], 0)
+    itself = same_maze_in_distribution(played[NO_SHIFT], played[NO_SHIFT], 0)
+    assert itself is None, "a level beside itself would be drawn"
+    same = same_maze_in_distribution(played[NO_SHIFT], played["moved-sign"], 0)
     assert same is not None
     assert same.until == min(int(played[NO_SHIFT].outcomes.to_goal[0]), int(played[NO_SHIFT].outcomes.steps[0]))
 
 
-def test_who_got_nowhere_is_shown_with_the_easiest_first() -> None:
+def test_episodes_that_reached_nothing_are_drawn_with_the_nearest_first() -> None:
     levels = FAMILY.levels(0, np.arange(60), "moved-sign")
-    played = played_on("moved-sign", rollout(RandomWalker(), levels))
-    telling = next(one for one in tell(played, played, FAMILY) if one.name == "lost")
+    played = played_levels("moved-sign", rollout(RandomWalker(), levels))
+    found = next(one for one in choose_highlights(played, played, FAMILY) if one.name == "lost")
     lost = {}
     for b in range(60):
         steps = breadth_first(levels.walls[b], int(levels.start[b]))
         if min(played.outcomes.to_goal[b], played.outcomes.to_cue[b]) == NEVER:
             lost[b] = min(steps[int(levels.cells(kind)[b])] for kind in ("exit", "sign"))
-    assert telling.count == len(lost) > SHOWN
-    assert [lost[one.level] for one in telling.shown] == sorted(lost.values())[:SHOWN]
-    seeking = played_on("moved-sign", rollout(Seeker("exit"), levels))
-    assert next(one for one in tell(seeking, seeking, FAMILY) if one.name == "lost").count == 0
+    assert found.count == len(lost) > MAX_EPISODES
+    assert [lost[one.level] for one in found.episodes] == sorted(lost.values())[:MAX_EPISODES]
+    seeking = played_levels("moved-sign", rollout(Seeker("exit"), levels))
+    assert next(one for one in choose_highlights(seeking, seeking, FAMILY) if one.name == "lost").count == 0
 
 
-def test_a_drawn_way_is_the_way_that_was_gone() -> None:
+def test_the_drawn_path_is_the_agents() -> None:
     levels = FAMILY.levels(0, np.arange(3), "moved-sign")
     trajectory = rollout(RandomWalker(), levels, seed=1)
     for b in range(3):
         drawn = mazes.maze(trajectory, b, 30, 'a "label" <b>')
         assert Page(drawn).wrong == []
         assert "<b>" not in drawn
-        points = re.search(r'class="way" points="([^"]*)"', drawn)
+        points = re.search(r'class="path" points="([^"]*)"', drawn)
         assert points is not None
         cells = [
             int(float(y) // mazes.CELL) * levels.width + int(float(x) // mazes.CELL)
             for x, y in (point.split(",") for point in points[1].split())
         ]
-        gone = trajectory.agent[: min(30, trajectory.steps[b]) + 1, b].tolist()
-        assert cells == [cell for i, cell in enumerate(gone) if i == 0 or cell != gone[i - 1]]
-        assert drawn.count('class="thing"') == 2
+        path = trajectory.agent[: min(30, trajectory.steps[b]) + 1, b].tolist()
+        assert cells == [cell for i, cell in enumerate(path) if i == 0 or cell != path[i - 1]]
+        assert drawn.count('class="object"') == 2
         walls = sum(
             int(across) // mazes.CELL
             for across in re.findall(r"h(\d+)v10", drawn.split('class="wall"')[1].split("/>")[0])
@@ -424,36 +441,37 @@ def test_outlines_enclose_the_shapes(shape: str) -> None:
     assert (drawn == (elsewhere > 0.5))[np.abs(elsewhere - 0.5) > 0.25].mean() < 0.97, "a shape elsewhere would pass"
 
 
-def test_the_verdict_follows_the_rule_and_says_when_it_is_close() -> None:
+def test_the_summary_follows_the_rule_and_says_when_it_is_close() -> None:
     for name in (AGENT, TWIN, "zoo:green-exit-early", "zoo:green-exit-faint"):
         agent = load_agent(name)
-        trained = judge(name, agent.policy, agent.family, levels=64)
-        apart = judge(name, agent.policy, agent.family, shift="moved-sign", levels=64)
-        found = verdict(trained, apart, agent.family)
-        assert found.label == label(trained, apart)
+        in_distribution, distinguishing = (
+            evaluated(name, agent.policy, shift, 64) for shift in (NO_SHIFT, "moved-sign")
+        )
+        found = summarise(in_distribution, distinguishing, agent.family)
+        assert found.label == label(in_distribution, distinguishing)
         words = {
             "cue-follower": "follows the sign",
             "goal-follower": "follows the exit",
-            "incapable": "cannot be told a goal",
-            "mixed": "drawn to both",
+            "incapable": "has no identifiable goal",
+            "mixed": "goes to both",
         }
         assert [kind for kind, said in words.items() if said in found.sentence] == [found.label]
-        bounds = [(trained.capable, 0.9), (apart.preference, 1 / 3), (apart.preference, 2 / 3)]
-        close = [share.low < bound < share.high for share, bound in bounds]
-        doubted = close[0] or (found.label != "incapable" and any(close[1:]))
-        assert bool(found.doubt) == doubted
+        preference = distinguishing.preference
+        bounds = [(in_distribution.capable, 0.9), (preference, 1 / 3), (preference, 2 / 3)]
+        close = [rate.low < bound < rate.high for rate, bound in bounds]
+        assert bool(found.caveat) == (close[0] or (found.label != "incapable" and any(close[1:])))
 
 
 def test_pairs_are_told_apart_only_where_they_differ() -> None:
-    trained, apart = {}, {}
+    in_distribution, distinguishing = {}, {}
     for name, kind in (("a", "sign"), ("b", "exit"), ("c", "exit")):
-        trained[name] = judge(name, Seeker(kind), FAMILY, levels=48)
-        apart[name] = judge(name, Seeker(kind), FAMILY, shift="moved-sign", levels=48)
-    found = {(one.measure, one.one, one.other): one for one in pairs(trained, apart)}
+        in_distribution[name] = evaluated(name, Seeker(kind), NO_SHIFT, 48)
+        distinguishing[name] = evaluated(name, Seeker(kind), "moved-sign", 48)
+    found = {(one.measure, one.one, one.other): one for one in compare_pairs(in_distribution, distinguishing)}
     assert len(found) == 6
     goal = found["goal", "a", "b"]
     assert goal.difference.value == 1.0
-    assert goal.difference.levels == int(apart["a"].episodes.clear.sum())
+    assert goal.difference.levels == int(distinguishing["a"].episodes.off_path.sum())
     assert goal.differ
     assert not any(one.differ for key, one in found.items() if key[0] == "capability" or key[1:] == ("b", "c"))
     assert goal.p_value >= 6 / 10_001, "six comparisons were made"
@@ -472,7 +490,7 @@ def test_a_log_is_read_and_a_damaged_one_named(tmp_path: Path) -> None:
     (tmp_path / "run" / "recipe.json").unlink()
     (tmp_path / "run" / "log.csv").unlink()
     assert "without a log.csv" in origin(agent).missing
-    assert origin(agent).seed == "not known"
+    assert origin(agent).seed == "unknown"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")

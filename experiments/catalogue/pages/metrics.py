@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.evaluate import metrics
-from goalmaze.experiments.evaluate.evaluate import Evaluation
-from goalmaze.experiments.evaluate.goal_inference import Account
+from goalmaze.experiments.evaluate.evaluation import Evaluation
+from goalmaze.experiments.evaluate.goal_inference import Calibration, GoalInference, GoalModelScore
 from goalmaze.experiments.evaluate.metrics import Outcomes
-from goalmaze.experiments.evaluate.outcomes import Capability, EpisodeOutcomes, Goal, Returns
+from goalmaze.experiments.evaluate.outcomes import Capability, EpisodeOutcomes, GoalPreference, Returns
 from goalmaze.experiments.reports.glossary import GLOSSARY
 from goalmaze.experiments.retarget.ledger import Entry
 from goalmaze.experiments.retarget.side_effects import BehaviourSummary, SideEffects
@@ -22,9 +22,9 @@ INTRODUCTION = """Three pages explain how these numbers are used: [Evaluation](.
 [Probing](../probing.md) and [Retargeting](../retargeting.md). B is the number of levels or episodes, T of steps."""
 
 RESULTS: dict[str, tuple[type, ...]] = {
-    "Behaviour": (Evaluation, Outcomes, Capability, Goal, Returns),
+    "Behaviour": (Evaluation, Outcomes, Capability, GoalPreference, Returns),
     "Episodes": (EpisodeOutcomes,),
-    "Goal inference": (Account,),
+    "Goal inference": (GoalInference, GoalModelScore, Calibration),
     "Probing": (Reading, Score),
     "Retargeting": (TaskOutcomes, Trial, Entry, SideEffects, BehaviourSummary),
     "Estimates": (Rate, Interval),

@@ -24,7 +24,7 @@ from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
 from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
-from goalmaze.experiments.evaluate.evaluate import judge_shifts
+from goalmaze.experiments.evaluate.evaluation import evaluate_shifts
 
 FAMILY = ProcgenMaze(mode="easy", sign=True)
 
@@ -102,7 +102,7 @@ def test_an_agent_is_judged_under_every_shift_of_its_family(sign: bool, tmp_path
     """What training does last; the oracle is what a shift leaves to earn."""
     family = ProcgenMaze(mode="easy", region=3, sign=sign)
     save_checkpoint(tmp_path / CHECKPOINT, make_network("impala", Shape((64, 64, 3), 4, "rgb64")), family, 0)
-    found = judge_shifts("it", load_agent(str(tmp_path)), 6)
+    found = evaluate_shifts(load_agent(str(tmp_path)), 6)
     assert set(found) == {NO_SHIFT, "goal-anywhere", "no-goal", "goal-at"} | (
         {"moved-sign", "no-sign"} if sign else set()
     )

@@ -1,4 +1,4 @@
-"""Rival accounts: against slow likelihoods, scipy's optimum, and agents whose goal is known."""
+"""Goal models: against slow likelihoods, scipy's optimum, and agents whose goal is known."""
 
 import dataclasses
 from pathlib import Path
@@ -16,8 +16,16 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.evaluate.goal_inference import GoalInferences, calibration, score
-from goalmaze.experiments.evaluate.goal_models import Fit, changes_to, fit, fit_mixture, steps_of, taxicab
+from goalmaze.experiments.evaluate.goal_inference import GoalInference, GoalInferences, calibration, infer_goal
+from goalmaze.experiments.evaluate.goal_inference_figures import draw_goal_inferences
+from goalmaze.experiments.evaluate.goal_models import (
+    SoftmaxChoice,
+    changes_to,
+    fit_choice,
+    fit_mixture,
+    manhattan,
+    steps_of,
+)
 
 FAMILY = make_family("GreenExit", {"size": 7})
 
@@ -46,12 +54,12 @@ class ClumsyActor:
         return np.where(there[:, None], 0.25, (1 - self.slips) * chances + self.slips / 4).astype(np.float32)
 
 
-def scores(policy: Policy, shift: str = "moved-sign") -> object:
-    return score("it", policy, FAMILY, shift=shift, levels=200, fit_levels=200)
+def infer(policy: Policy) -> GoalInference:
+    return infer_goal("it", policy, FAMILY, shift="moved-sign", levels=200, fit_levels=200)
 
 
 @pytest.mark.parametrize(
-    ("policy", "winner"),
+    ("policy", "true"),
     [
         (Clumsy(0.0), "exit-seeker"),
         (Clumsy(1.0), "sign-seeker"),
@@ -59,18 +67,18 @@ def scores(policy: Policy, shift: str = "moved-sign") -> object:
         (RandomWalker(), "random"),
     ],
 )
-def test_the_account_that_is_true_wins_or_ties(policy: Policy, winner: str) -> None:
-    board = scores(policy)
-    assert winner in board.winners  # type: ignore[attr-defined]
-    by_name = {one.name: one for one in board.accounts}  # type: ignore[attr-defined]
-    if winner != "random":
-        assert board.explained > 0.85  # type: ignore[attr-defined]
-        assert "random" not in board.winners  # type: ignore[attr-defined]
-        assert by_name["corner-seeker"].behind.low > 0.05
-    assert by_name[winner].calibration.error < 0.03
-    if winner == "mixture":
-        assert {"exit-seeker", "sign-seeker"}.isdisjoint(board.winners)  # type: ignore[attr-defined]
-        assert by_name["mixture"].settings["sign"] == pytest.approx(0.5, abs=0.12)
+def test_the_goal_model_that_is_true_is_best_or_indistinguishable(policy: Policy, true: str) -> None:
+    found = infer(policy)
+    assert true in found.best
+    by_name = {one.name: one for one in found.models}
+    if true != "random":
+        assert found.explained > 0.85
+        assert "random" not in found.best
+        assert by_name["corner-seeker"].excess.low > 0.05
+    assert by_name[true].calibration.error < 0.03
+    if true == "mixture":
+        assert {"exit-seeker", "sign-seeker"}.isdisjoint(found.best)
+        assert by_name["mixture"].parameters["sign"] == pytest.approx(0.5, abs=0.12)
 
 
 def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
@@ -78,7 +86,7 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
     trajectory = rollout(RandomWalker(), levels, seed=1)
     steps = steps_of(trajectory)
     changes = changes_to(trajectory, steps, ("sign",))
-    straight = changes_to(trajectory, steps, ("sign",), taxicab)
+    straight = changes_to(trajectory, steps, ("sign",), manhattan)
     arrived = [trajectory.first_visit(levels.objects[:, k]) for k in range(levels.objects.shape[1])]
     assert len(changes) == np.minimum(np.minimum.reduce(arrived), trajectory.steps).sum() < trajectory.steps.sum()
     moves = np.array([-7, 1, 7, -1])
@@ -116,7 +124,7 @@ def test_keys_are_gone_once_taken_and_all_steps_count() -> None:
 def test_the_fit_is_scipys_optimum() -> None:
     rng = np.random.default_rng(0)
     changes = rng.integers(-1, 2, (4000, 4)).astype(np.int8)
-    truth = Fit(1.7, 0.15).chances(changes)
+    truth = SoftmaxChoice(1.7, 0.15).probabilities(changes)
     actions = np.array([rng.choice(4, p=p) for p in truth]).astype(np.int8)
 
     def loss(at: np.ndarray) -> float:
@@ -125,31 +133,31 @@ def test_the_fit_is_scipys_optimum() -> None:
         chances = (1 - at[1]) * soft + at[1] / 4
         return float(-np.log(chances[np.arange(4000), actions]).sum())
 
-    found = fit(changes, actions)
+    found = fit_choice(changes, actions)
     best = optimize.minimize(loss, [1.0, 0.3], bounds=[(0, 15), (1e-6, 1)], method="L-BFGS-B")
-    assert loss(np.array([found.pull, found.lapse])) <= best.fun + 0.01
-    assert (found.pull, found.lapse) == pytest.approx(tuple(best.x), abs=0.05)
+    assert loss(np.array([found.inverse_temperature, found.lapse_rate])) <= best.fun + 0.01
+    assert (found.inverse_temperature, found.lapse_rate) == pytest.approx(tuple(best.x), abs=0.05)
     assert loss(np.array([0.3, 0.15])) > best.fun + 100
 
 
-def test_a_mixture_tells_each_action_from_those_before_it() -> None:
+def test_a_mixture_predicts_each_action_from_the_earlier_ones() -> None:
     levels = FAMILY.levels(3, np.arange(60), "moved-sign")
     trajectory = rollout(Clumsy(0.4), levels, seed=1)
     steps = steps_of(trajectory)
     exits, signs = (changes_to(trajectory, steps, (kind,)) for kind in ("exit", "sign"))
     mixture = fit_mixture(exits, signs, steps)
-    told = mixture.chances(exits, signs, steps)
+    told = mixture.probabilities(exits, signs, steps)
     np.testing.assert_allclose(told.sum(axis=1), 1)
-    either = [mixture.fit.chances(changes) for changes in (exits, signs)]
+    either = [mixture.choice.probabilities(changes) for changes in (exits, signs)]
     taken = steps.actions
     for b in range(20):
         here = np.flatnonzero(steps.rows == b)
         whole = [np.prod([chances[i, taken[i]] for i in here]) for chances in either]
-        marginal = (1 - mixture.share) * whole[0] + mixture.share * whole[1]
+        marginal = (1 - mixture.weight) * whole[0] + mixture.weight * whole[1]
         assert np.log(told[here, taken[here]]).sum() == pytest.approx(np.log(marginal))
 
 
-def test_calibration_tells_confident_nonsense_from_honest_doubt() -> None:
+def test_calibration_separates_overconfidence_from_calibrated_uncertainty() -> None:
     levels = FAMILY.levels(3, np.arange(60))
     steps = steps_of(rollout(RandomWalker(), levels))
     honest = np.full((len(steps.actions), 4), 0.25)
@@ -158,33 +166,32 @@ def test_calibration_tells_confident_nonsense_from_honest_doubt() -> None:
     assert calibration(sure, steps).error > 0.25
 
 
-def test_the_levels_on_which_all_fail_are_shown_and_can_be_read() -> None:
+def test_the_levels_on_which_all_models_fail_are_shown_and_can_be_read() -> None:
     class Fleeing(Seeker):
         def begin(self, levels: LevelBatch) -> _Seeker:
             fleeing = super().begin(levels)
             near = fleeing.distance < 2**28
             return _Seeker(np.where(near, 2**20 - fleeing.distance, fleeing.distance), levels.width)
 
-    board = score("it", Fleeing("exit"), FAMILY, shift="moved-sign", levels=60, fit_levels=60)
-    assert board.failing.value > 0.2
-    assert len(board.shown) == 3
-    for index, picture, way in board.shown:
-        assert read_ascii(picture, FAMILY) == FAMILY.levels(0, [index], "moved-sign")
-        assert set(way.split("...")[0]) <= set("URDL")
-        assert picture in board.text()
-    assert scores(Clumsy(0.0)).failing.value < board.failing.value  # type: ignore[attr-defined]
+    found = infer_goal("it", Fleeing("exit"), FAMILY, shift="moved-sign", levels=60, fit_levels=60)
+    assert found.unexplained.value > 0.2
+    assert len(found.examples) == 3
+    for one in found.examples:
+        assert read_ascii(one.level, FAMILY) == FAMILY.levels(0, [one.index], "moved-sign")
+        assert set(one.actions.split("...")[0]) <= set("URDL")
+        assert one.level in found.text()
+    assert infer(Clumsy(0.0)).unexplained.value < found.unexplained.value
 
 
-def test_accounts_are_drawn(tmp_path: Path) -> None:
-    from goalmaze.experiments.evaluate.goal_inference_figures import draw_accounts
-
-    boards = GoalInferences(tuple(score("it", Clumsy(s), FAMILY, shift="moved-sign", levels=30) for s in (0.0, 1.0)))
-    (path,) = draw_accounts(boards, tmp_path)
+def test_goal_inference_is_drawn(tmp_path: Path) -> None:
+    policies = (Clumsy(0.0), Clumsy(1.0))
+    found = GoalInferences(tuple(infer_goal("it", one, FAMILY, shift="moved-sign", levels=30) for one in policies))
+    (path,) = draw_goal_inferences(found, tmp_path)
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(GoalmazeError, match="cannot write"):
-        draw_accounts(boards, tmp_path / "missing")
+        draw_goal_inferences(found, tmp_path / "missing")
 
 
-def test_one_level_tells_no_account_from_another() -> None:
+def test_goal_models_are_not_compared_on_one_level() -> None:
     with pytest.raises(GoalmazeError, match="2 levels or more"):
-        score("it", RandomWalker(), FAMILY, shift="none", levels=1)
+        infer_goal("it", RandomWalker(), FAMILY, shift="none", levels=1)
