@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.networks.external import wrap_module
-from goalmaze.experiments.evaluate.evaluate import judge
+from goalmaze.experiments.evaluate.evaluation import evaluate
 from goalmaze.experiments.probe.by_site import read_agent
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.retarget.candidates import find_candidate
@@ -42,7 +42,7 @@ def own(shipped: Agent) -> Agent:
 
 
 def test_it_is_evaluated_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:
-    one, other = (judge(a.name, a.policy, a.family, shift="moved-sign", levels=64) for a in (shipped, own))
+    one, other = (evaluate(agent, shift="moved-sign", levels=64).agent for agent in (shipped, own))
     assert own.header is None
     assert one.solved == other.solved
     assert dataclasses.replace(other, agent=one.agent).json() == one.json()
