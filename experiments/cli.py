@@ -164,8 +164,9 @@ def _description(config: type[CommandConfig], whole: bool) -> str:
 def _printed(result: Any, output: OutputOptions) -> str:
     if output.json:
         return json.dumps(result.json())
-    if output.csv or output.latex:
-        return str(result.csv() if output.csv else result.latex()).rstrip("\n")
+    for name in ("csv", "latex", "markdown"):
+        if getattr(output, name):
+            return str(getattr(result, name)()).rstrip("\n")
     if not isinstance(result, Result):
         return str(result.text())
     width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None

@@ -1,5 +1,7 @@
 """Plans of sweeps that take seconds."""
 
+from pathlib import Path
+
 SMALL = """
 seeds = [0, 1]
 [train]
@@ -19,3 +21,10 @@ hidden = 8
 corner = [1, 3]
 """
 LONG = SMALL.replace("steps = 512", "steps = 20_480").replace("corner = [1, 3]", "corner = [1]")
+
+
+def write_plan(folder: Path, text: str) -> Path:
+    """Write a plan into a folder and return its file."""
+    path = folder / "plan.toml"
+    path.write_text(text)
+    return path

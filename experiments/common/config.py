@@ -71,12 +71,14 @@ class OutputOptions:
         json: print one JSON object instead of text.
         csv: print the tables as comma-separated values.
         latex: print the tables as LaTeX (package booktabs).
+        markdown: print the tables as Markdown.
         imports: a Python file or a module to import first, such as my_worlds.py with a family of your own.
     """
 
     json: bool = False
     csv: bool = False
     latex: bool = False
+    markdown: bool = False
     imports: Annotated[
         tuple[str, ...],
         tyro.conf.UseAppendAction,
@@ -84,5 +86,5 @@ class OutputOptions:
     ] = ()
 
     def __post_init__(self) -> None:
-        if self.json + self.csv + self.latex > 1:
-            raise GoalmazeError("--json, --csv and --latex are three formats: choose one")
+        if self.json + self.csv + self.latex + self.markdown > 1:
+            raise GoalmazeError("--json, --csv, --latex and --markdown are four formats: choose one")

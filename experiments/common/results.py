@@ -81,6 +81,10 @@ class Result(abc.ABC):
         """Return all tables as LaTeX, separated by empty lines."""
         return "\n".join(table.latex() for table in self._some_tables())
 
+    def markdown(self) -> str:
+        """Return all tables as Markdown, separated by empty lines."""
+        return "\n".join(table.markdown() for table in self._some_tables())
+
     def to_frame(self, table: int = 0) -> pandas.DataFrame:
         """Return one of the tables, the first by default, as a pandas data frame.
 

@@ -95,6 +95,12 @@ class Table:
         comment = [f"% {self.title}"] if self.title else []
         return "\n".join([*comment, rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]) + "\n"
 
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        lines = [self.headers, ["---"] * len(self.headers), *self.rows]
+        body = "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+        return f"{self.title}\n\n{body}\n" if self.title else body + "\n"
+
     def html(self) -> str:
         """Return the table as HTML."""
         head = "".join(f"<th>{html.escape(header)}</th>" for header in self.headers)

@@ -1,4 +1,4 @@
-"""What becomes of agents over training seeds and along a dial?"""
+"""`goalmaze sweep`: train agents over seeds and along dials, then print one table and draw one figure."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ from tqdm import tqdm
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.training.run_lock import held
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
-from goalmaze.experiments.sweeps.figures import PICTURE, draw_sweep
+from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
+from goalmaze.experiments.sweeps.jobs import JOURNAL, LOCK
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
-from goalmaze.experiments.sweeps.results import CSV, Group, gather, grouped, write_csv
-from goalmaze.experiments.sweeps.runner import conduct
-from goalmaze.experiments.sweeps.tasks import JOURNAL, LOCK
+from goalmaze.experiments.sweeps.results import CSV, Group, gather_rows, group_by_seed, write_csv
+from goalmaze.experiments.sweeps.runner import run_tasks
 from goalmaze.experiments.train.command import RUNS
 
 
 @dataclasses.dataclass(frozen=True)
-class SweepReport:
-    """A sweep and what came of it.
+class SweepResult(Result):
+    """The results of a sweep.
 
     Attributes:
-        plan: that was carried out.
+        plan: the plan of the sweep.
         root: its folder.
-        finished: runs that are.
-        groups: runs that differ by their seed alone, under each shift.
-        markdown: whether the table is for a page.
+        finished: number of finished runs.
+        groups: the runs that differ by their seed alone, under each shift.
     """
 
     plan: Plan
     root: Path
     finished: int
     groups: tuple[Group, ...]
-    markdown: bool = False
 
     def json(self) -> dict[str, Any]:
-        """Return the report as plain data."""
+        """Return the results as plain data."""
         return {
             "sweep": self.plan.name,
             "folder": str(self.root),
@@ -55,75 +54,75 @@ class SweepReport:
             "seeds": list(self.plan.seeds),
             "groups": [group.json() for group in self.groups],
             "csv": str(self.root / CSV),
-            "picture": str(self.root / PICTURE),
+            "picture": str(self.root / FIGURE),
         }
 
-    def text(self) -> str:
-        """Return the table of the groups, with a heading unless it is for a page."""
-        headers, rows = self._cells()
-        if self.markdown:
-            return markdown(headers, rows)
-        about = f"{self.plan.about}\n" if self.plan.about else ""
-        return (
-            f"{self.plan.name}: {self.finished} of {len(self.plan.tasks)} runs finished in {self.root}\n{about}"
-            "means over training seeds; 95 % intervals cover seeds, not levels, which are the same for all\n\n"
-            f"{table(headers, rows)}\n\n{self.root / CSV}\n{self.root / PICTURE}"
-        )
+    def blocks(self) -> Sequence[str | Table]:
+        """Return a heading, the table of the groups, and the files."""
+        heading = [f"{self.plan.name}: {self.finished} of {len(self.plan.tasks)} runs finished in {self.root}"]
+        heading += [self.plan.about] if self.plan.about else []
+        heading += ["Means over training seeds. The 95 % intervals cover seeds; the levels are the same for all seeds."]
+        return ["\n".join(heading), self._table(), f"{self.root / CSV}\n{self.root / FIGURE}"]
 
-    def _cells(self) -> tuple[list[str], list[list[object]]]:
-        headers = [*(dial.split(".")[-1] for dial in self.plan.dials), "shift", "seeds", "solved", "prefers cue"]
+    def _table(self) -> Table:
+        dials = [dial.split(".")[-1] for dial in self.plan.dials]
+        headers = [*dials, "shift", "seeds", "solved", "prefers cue", "discounted return", "labels"]
         rows = [
             [
                 *group.dials.values(),
                 group.shift,
                 group.seeds,
-                group.measures["solved"],
-                group.measures["prefers_cue"],
-                group.measures["return"],
+                *(group.measures[name] for name in ("solved", "prefers_cue", "return")),
                 ", ".join(f"{count} {label}" for label, count in group.labels.items()),
             ]
             for group in self.groups
         ]
-        return [*headers, "discounted return", "labels"], rows
+        return Table(headers, rows)
 
 
-def markdown(headers: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table as a page in Markdown has it."""
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
-
-
-def run(config: SweepConfig) -> SweepReport:
-    """Carry out what is left of a sweep, or only gather what there is, and write its table and picture.
+def run(config: SweepConfig) -> SweepResult:
+    """Do the unfinished runs of a sweep, unless told to gather only, and write its table and figure.
 
     Raises:
-        GoalmazeError: the plan cannot be carried out, another process is at it, the cluster cannot be reached, or runs
-            failed; what is finished is in the table then.
-        KeyboardInterrupt: a person stopped it; the same command goes on.
+        GoalmazeError: the plan is wrong, another process runs the sweep, the cluster cannot be reached, or runs failed;
+            the table then holds the finished runs.
+        KeyboardInterrupt: a person stopped the sweep; the same command continues it.
     """
     plan = read_plan(find_plan(config.plan))
     root = (config.out or RUNS / plan.name).resolve()
     if config.gather:
-        return _report(plan, root, config)
-    _prepare(root)
+        result = gather(plan, root)
+        if not result.finished:
+            raise GoalmazeError(f"no run of {plan.name} is finished in {root}; leave --gather out to train them")
+        return result
+    _make_folder(root)
     with held(root / LOCK):
-        outcome = conduct(plan.tasks, root, functools.partial(_crew, config, root), config.save_every)
-        report = _report(plan, root, config)
-    if outcome.failed:
-        name, reason = next(iter(outcome.failed.items()))
+        summary = run_tasks(plan.tasks, root, functools.partial(_make_executor, config, root), config.save_every)
+        result = gather(plan, root)
+    if summary.failed:
+        name, reason = next(iter(summary.failed.items()))
         raise GoalmazeError(
-            f"{len(outcome.failed)} of {len(plan.tasks)} runs failed, such as {name}: {reason}; "
-            f"what the others came to is in {root / CSV}"
+            f"{len(summary.failed)} of {len(plan.tasks)} runs failed, such as {name}: {reason}; "
+            f"the results of the others are in {root / CSV}"
         )
-    if outcome.stopped:
-        again = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)])
-        tqdm.write(f"{outcome.finished} of {len(plan.tasks)} runs finished; go on with: {again}", file=sys.stderr)
+    if summary.stopped:
+        command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)])
+        tqdm.write(f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}", file=sys.stderr)
         raise KeyboardInterrupt
-    return report
+    return result
 
 
-def _prepare(root: Path) -> None:
-    """Make the sweep's folder."""
+def gather(plan: Plan, root: Path) -> SweepResult:
+    """Return the results of the finished runs, and write their table and figure into the folder of the sweep."""
+    rows = gather_rows(plan, root)
+    groups = group_by_seed(plan, rows)
+    if rows:
+        write_csv(rows, root / CSV)
+        draw_sweep(plan, groups, root / FIGURE)
+    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups))
+
+
+def _make_folder(root: Path) -> None:
     try:
         (root / JOURNAL).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,20 +131,8 @@ def _prepare(root: Path) -> None:
         write_atomically(root / LOCK, b"")
 
 
-def _crew(config: SweepConfig, root: Path, runs: int) -> RunExecutor:
-    """Return who carries out a number of runs."""
+def _make_executor(config: SweepConfig, root: Path, runs: int) -> RunExecutor:
+    """Return the executor for a number of runs."""
     if config.cluster:
         return DaskRunExecutor(config.cluster)
     return LocalRunExecutor(min(runs, config.workers or os.cpu_count() or 1), root / WORKERS_LOG)
-
-
-def _report(plan: Plan, root: Path, config: SweepConfig) -> SweepReport:
-    """Write table and picture of what is finished."""
-    rows = gather(plan, root)
-    groups = grouped(plan, rows)
-    if rows:
-        write_csv(rows, root / CSV)
-        draw_sweep(plan, groups, root / PICTURE)
-    elif config.gather:
-        raise GoalmazeError(f"no run of {plan.name} is finished in {root}; leave --gather out to train them")
-    return SweepReport(plan, root, len({row["run"] for row in rows}), tuple(groups), config.markdown)

@@ -1,16 +1,16 @@
-"""Who carries out the runs of a sweep: processes of this machine, or the workers of a Dask cluster, behind one seam."""
+"""Where the runs of a sweep are executed: processes of this machine, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
+import ctypes
 import importlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,49 +18,49 @@ from typing import Any
 import torch
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.sweeps.tasks import INTERRUPTED, carry_out
+from goalmaze.experiments.sweeps.jobs import INTERRUPTED, Job, run_job
 
 CONNECT_SECONDS = 10
-GONE = "the Dask scheduler went away; start it again: the same command goes on from what is saved"
+CLUSTER_GONE = "the Dask scheduler is gone; start it again: the same command continues from what is saved"
 WORKERS_LOG = "workers.log"
 
 
 class RunExecutor(abc.ABC):
-    """Takes orders and gives futures.
+    """Takes jobs and returns futures.
 
     Attributes:
-        lost: what a future raises if the worker died under it; the order can then be given again.
+        lost: the exceptions of a future whose worker died; its job can be submitted again.
     """
 
     lost: tuple[type[BaseException], ...]
 
     @abc.abstractmethod
-    def submit(self, order: Mapping[str, Any]) -> Future[str]:
-        """Give an order."""
+    def submit(self, job: Job) -> Future[str]:
+        """Submit a job."""
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Find out whether the workers can still be reached.
+        """Check that the workers can still be reached.
 
         Raises:
-            GoalmazeError: they cannot, for good.
+            GoalmazeError: they cannot be reached any more.
         """
 
     @abc.abstractmethod
     def stop(self) -> None:
-        """Have the workers save what they are at and end, as far as that can be; return once they have."""
+        """Let the workers save their runs and end, where that is possible; return when they have."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let the workers go; nothing is under way any more."""
+        """Release the workers after the last job."""
 
 
 class LocalRunExecutor(RunExecutor):
-    """A pool of processes with one thread of torch each; a pool that broke is made anew by the next order.
+    """A pool of processes with one torch thread each; the next job replaces a pool that broke.
 
     Args:
-        workers: how many processes.
-        log: where their warnings and progress go.
+        workers: number of processes.
+        log: the file for their warnings and progress.
     """
 
     lost = (BrokenExecutor,)
@@ -68,26 +68,27 @@ class LocalRunExecutor(RunExecutor):
     def __init__(self, workers: int, log: Path) -> None:
         self._workers, self._log = workers, log
         self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.RawValue("b", 0)
+        # Without a lock, which a killed worker could keep for ever.
+        self._stop: ctypes.c_byte = self._context.RawValue(ctypes.c_byte, 0)
         self._pool = self._new_pool()
 
     def _new_pool(self) -> Executor:
-        return ProcessPoolExecutor(self._workers, self._context, _enlist, (str(self._log), self._stop))
+        return ProcessPoolExecutor(self._workers, self._context, _start_worker, (str(self._log), self._stop))
 
-    def submit(self, order: Mapping[str, Any]) -> Future[str]:
-        """Give an order."""
+    def submit(self, job: Job) -> Future[str]:
+        """Submit a job."""
         try:
-            return self._pool.submit(_carry_out_here, order)
+            return self._pool.submit(_run_job_in_pool, job)
         except BrokenExecutor:
             self._pool.shutdown()
             self._pool = self._new_pool()
-            return self._pool.submit(_carry_out_here, order)
+            return self._pool.submit(_run_job_in_pool, job)
 
     def check(self) -> None:
-        """Find nothing: a pool that broke tells by its futures."""
+        """No-op: a broken pool surfaces through its futures."""
 
     def stop(self) -> None:
-        """Have the workers save after the rollout they are at and end; a second Ctrl-C ends them at once."""
+        """Let the workers finish their rollout, save and end; a second Ctrl-C ends them at once."""
         self._stop.value = 1
         try:
             self._pool.shutdown(cancel_futures=True)
@@ -97,15 +98,16 @@ class LocalRunExecutor(RunExecutor):
             raise
 
     def close(self) -> None:
-        """Let the workers go; where an error left any at work, they save first."""
+        """Release the workers; those that still run save first."""
         self.stop()
 
 
-_stop: Any = None
+_stop = ctypes.c_byte(0)
+"""In a worker: 1 once the sweep stops."""
 
 
-def _enlist(log: str, stop: Any) -> None:
-    """Make this process a worker: out of reach of Ctrl-C, without a terminal, and gone once its parent is."""
+def _start_worker(log: str, stop: ctypes.c_byte) -> None:
+    """Prepare a worker process: Ctrl-C does not reach it, its errors go to the log, and it ends with its parent."""
     global _stop
     _stop = stop
     if hasattr(os, "setsid"):
@@ -114,48 +116,50 @@ def _enlist(log: str, stop: Any) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 2)
     torch.set_num_threads(1)
-    for watch in (_leave_with_parent, _pass_on):
+    for watch in (_exit_with_parent, _forward_stop):
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _leave_with_parent() -> None:
-    """End with the process that gave the orders, however it ended; what was saved is there for the next."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process ends for any reason; saved work stays for the next sweep."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _pass_on() -> None:
-    """Once the crew is told to stop, ask the training under way to: it alone does not ignore this signal."""
+def _forward_stop() -> None:
+    """Send SIGINT to this process when the sweep stops: the training that runs in it handles the signal."""
+    # Outside of training SIGINT is ignored, see `_start_worker`.
     while not _stop.value or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def _carry_out_here(order: Mapping[str, Any]) -> str:
-    """Carry out an order in a worker of the pool."""
+def _run_job_in_pool(job: Job) -> str:
+    """Run a job in a worker of the pool."""
     if _stop.value:
         return INTERRUPTED
-    result = carry_out_plainly(order)
+    result = run_job_with_plain_errors(job)
     if result == INTERRUPTED and not _stop.value:
-        os._exit(0)  # by SIGTERM, which is how a pool that broke ends its workers, and it waits until they are gone
+        # Interrupted by SIGTERM: a broken pool ends its other workers with it and waits until they are gone.
+        os._exit(0)
     return result
 
 
-def carry_out_plainly(order: Mapping[str, Any]) -> str:
-    """Carry out an order; its errors are of a kind that every process can read."""
+def run_job_with_plain_errors(job: Job) -> str:
+    """Run a job; errors are plain `GoalmazeError`s, which can be pickled, unlike some of their subclasses."""
     try:
-        return carry_out(order)
+        return run_job(job)
     except GoalmazeError as error:
         raise GoalmazeError(str(error)) from None
 
 
 class DaskRunExecutor(RunExecutor):
-    """The workers of a Dask cluster. A scheduler that loses a worker gives its run to another by itself.
+    """The workers of a Dask cluster. When a worker dies, the scheduler moves its run to another one.
 
     Args:
-        address: of the scheduler, such as ``tcp://127.0.0.1:8786``.
+        address: the address of the scheduler, such as ``tcp://127.0.0.1:8786``.
 
     Raises:
         GoalmazeError: Dask is not installed, no scheduler answers in time, or it has no workers.
@@ -186,21 +190,21 @@ class DaskRunExecutor(RunExecutor):
             ) from None
         self._executor: Executor = self._client.get_executor(pure=False)
 
-    def submit(self, order: Mapping[str, Any]) -> Future[str]:
-        """Give an order."""
-        return self._executor.submit(carry_out_plainly, order)
+    def submit(self, job: Job) -> Future[str]:
+        """Submit a job."""
+        return self._executor.submit(run_job_with_plain_errors, job)
 
     def check(self) -> None:
-        """Find out whether the scheduler is still there; a new connection is tried before it counts as gone."""
+        """Check that the scheduler is still there; Dask tries to reconnect before it counts as gone."""
         if self._client.status in ("closing", "closed", "failed"):
-            raise GoalmazeError(GONE)
+            raise GoalmazeError(CLUSTER_GONE)
 
     def stop(self) -> None:
-        """Take back what no worker has begun; runs under way go on to their end, which the next start finds."""
+        """Cancel jobs that no worker has started; running jobs go on, and the next start finds their results."""
         self.close()
 
     def close(self) -> None:
-        """Leave the cluster as it was."""
+        """Disconnect from the cluster and leave it running."""
         with contextlib.suppress(OSError):
             self._executor.shutdown(wait=False)
             self._client.close(timeout=CONNECT_SECONDS)

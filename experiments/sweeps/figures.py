@@ -1,4 +1,4 @@
-"""The picture of a sweep: capability and goal along its first dial, each seed a dot, the mean over seeds a line."""
+"""The figure of a sweep: capability and goal along its first dial, each seed a dot, the mean over seeds a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from goalmaze.experiments.common.plots import hide_frame, save_figure
 from goalmaze.experiments.sweeps.plan import Plan
 from goalmaze.experiments.sweeps.results import Group
 
-PICTURE = "curve.png"
+FIGURE = "curve.png"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKERS = "oDs^vP*"
 
@@ -26,39 +26,39 @@ PANELS = {
 
 
 def draw_sweep(plan: Plan, groups: Sequence[Group], path: Path) -> None:
-    """Write the picture of a sweep.
+    """Write the figure of a sweep.
 
     Raises:
         GoalmazeError: it cannot be written.
     """
-    save_figure(picture(plan, groups), path)
+    save_figure(sweep_figure(plan, groups), path)
 
 
-def picture(plan: Plan, groups: Sequence[Group]) -> Figure:
-    """Return a panel for what is solved and one for what is preferred; seeds side by side where there is no dial."""
+def sweep_figure(plan: Plan, groups: Sequence[Group]) -> Figure:
+    """Return a panel for capability and one for the goal; without dials the seeds are side by side."""
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
-    places = {name: i for i, name in enumerate(dict.fromkeys(_name(plan, group) for group in groups))}
+    indices = {name: i for i, name in enumerate(dict.fromkeys(_name(plan, group) for group in groups))}
     for axes, (measure, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
         lines = _lines(plan, groups, measure)
         for name, line in lines.items():
-            i = places[name]
-            look = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
+            i = indices[name]
+            style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
             if plan.dials:
-                _curve(axes, plan, line, measure, look, 0.06 * (i - (len(places) - 1) / 2))
+                _curve(axes, plan, line, measure, style, 0.06 * (i - (len(indices) - 1) / 2))
             else:
-                _seeds(axes, line[0], measure, look)
+                _seeds(axes, line[0], measure, style)
         _frame(axes, plan, title)
     figure.suptitle(
         f"{plan.name}: dots are training seeds, bars 95 % intervals over seeds"
         if plan.dials
-        else f"{plan.name}: each dot a training seed, in order of what it is",
+        else f"{plan.name}: each dot a training seed, sorted by value",
         fontsize=10,
     )
     return figure
 
 
 def _lines(plan: Plan, groups: Sequence[Group], measure: str) -> dict[str, list[Group]]:
-    """Return the groups of each line: of one shift, and of one setting of every dial but the first."""
+    """Return the groups of each line; a line has one shift and one value of every dial but the first."""
     lines: dict[str, list[Group]] = {}
     for group in groups:
         if group.measures[measure].values:
@@ -71,20 +71,20 @@ def _name(plan: Plan, group: Group) -> str:
     return ", ".join(["training distribution" if group.shift == NO_SHIFT else group.shift, *others])
 
 
-def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, look: dict[str, Any], offset: float) -> None:
+def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, style: dict[str, Any], offset: float) -> None:
     dial, values = next(iter(plan.dials.items()))
-    places = [values.index(group.dials[dial]) + offset for group in line]
-    found = [group.measures[measure] for group in line]
-    means = np.array([one.mean for one in found])
-    spread = np.nan_to_num([[one.mean - one.low for one in found], [one.high - one.mean for one in found]])
-    axes.errorbar(places, means, spread, markersize=5, linewidth=1.4, capsize=2, **look)
-    for place, one in zip(places, found, strict=True):
-        axes.plot([place] * len(one.values), one.values, ".", color=look["color"], alpha=0.45, markersize=5)
+    positions = [values.index(group.dials[dial]) + offset for group in line]
+    points = [group.measures[measure] for group in line]
+    means = np.array([one.value for one in points])
+    spread = np.nan_to_num([[one.value - one.low for one in points], [one.high - one.value for one in points]])
+    axes.errorbar(positions, means, spread, markersize=5, linewidth=1.4, capsize=2, **style)
+    for x, one in zip(positions, points, strict=True):
+        axes.plot([x] * len(one.values), one.values, ".", color=style["color"], alpha=0.45, markersize=5)
 
 
-def _seeds(axes: Axes, group: Group, measure: str, look: dict[str, Any]) -> None:
+def _seeds(axes: Axes, group: Group, measure: str, style: dict[str, Any]) -> None:
     values = sorted(group.measures[measure].values)
-    axes.plot(range(1, len(values) + 1), values, linestyle="", markersize=5, **look)
+    axes.plot(range(1, len(values) + 1), values, linestyle="", markersize=5, **style)
 
 
 def _frame(axes: Axes, plan: Plan, title: str) -> None:

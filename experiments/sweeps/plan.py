@@ -1,4 +1,4 @@
-"""What a sweep is: a TOML of a base recipe, dials and seeds, turned into runs that are named by what is in them."""
+"""Plans of sweeps: a TOML file with a recipe, dials (swept settings) and seeds, expanded into runs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.algorithms import ALGORITHMS as MAZE_ALGORITHMS
 
-HERE = Path(__file__).parent / "plans"
-"""The plans that ship with the package: results of others, reproduced."""
+SHIPPED = Path(__file__).parent / "plans"
+"""The folder of the plans that ship with the package: published results, reproduced."""
 
 NESTED = ("parameters", "network_options", "observation_options", "algorithm_options", "learner_options")
 """Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
@@ -39,9 +39,9 @@ class Task:
     """One run of a sweep.
 
     Attributes:
-        name: of its run folder: readable values of the dials and of the seed, and a hash of all that was asked for.
-        dials: where each dial stands.
-        recipe: to train by.
+        name: the name of the run folder: the values of dials and seed, and a hash of everything that the plan sets.
+        dials: dial → value.
+        recipe: the recipe to train.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Plan:
     """A sweep.
 
     Attributes:
-        name: of its file.
-        about: what it asks, in a sentence.
-        dials: name → values, in the order of the file.
-        seeds: of training.
-        shifts: under which the agents are told of; `NO_SHIFT` is the training distribution.
-        tasks: one for every combination of dials and seed.
+        name: the name of its file.
+        about: its question, in a sentence.
+        dials: dial → values, in the order of the file.
+        seeds: the training seeds.
+        shifts: the shifts under which agents are evaluated; `NO_SHIFT` is the training distribution.
+        tasks: the runs, one for every combination of dials and seed.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """What a file may say; see `Plan`, and `Recipe` for `train`."""
+    """The keys of a plan's file; see `Plan`, and `Recipe` for `train`."""
 
     train: dict[str, Any]
     seeds: list[int]
@@ -81,50 +81,51 @@ class _File:
     about: str = ""
 
 
-def shipped() -> dict[str, Path]:
+def shipped_plans() -> dict[str, Path]:
     """Return the plans that ship with the package, by name."""
-    return {path.stem: path for path in sorted(HERE.glob("*.toml"))}
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
-def find_plan(asked: str) -> Path:
-    """Return the file that is meant by a path or by the name of a plan that ships.
+def find_plan(name: str) -> Path:
+    """Return the file of a plan, given its path or the name of a plan that ships.
 
     Raises:
         GoalmazeError: there is no such file.
     """
-    path = Path(asked)
+    path = Path(name)
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
-        raise GoalmazeError(f"there is no file {asked}; name a TOML, or one that ships: {', '.join(shipped())}")
-    if asked not in shipped():
-        raise unknown("sweep", asked, shipped())
-    return shipped()[asked]
+        raise GoalmazeError(
+            f"there is no file {name}; give a TOML file or a plan that ships: {', '.join(shipped_plans())}"
+        )
+    if name not in shipped_plans():
+        raise unknown("sweep", name, shipped_plans())
+    return shipped_plans()[name]
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan, and find out before anything is trained whether each of its runs could be.
+    """Read a plan and check, before anything is trained, that each of its runs can be trained.
 
     Raises:
-        GoalmazeError: the file cannot be read, names something unknown or impossible, asks for nothing, or asks for
-            one run twice.
+        GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
     """
     file = _read(path)
     base = {"threads": 1, **file.train}
     for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
         if name in base:
             raise GoalmazeError(_misplaced(path, name))
-    places = {dial: _place(dial, values, base) for dial, values in file.dials.items()}
+    paths = {dial: _path_in_recipe(dial, values, base) for dial, values in file.dials.items()}
     for name, listed in {"seeds": file.seeds, **file.dials}.items():
         if not listed:
             raise GoalmazeError(f"{path}: {name} is an empty list, so there is nothing to train; give it values")
     tasks = []
     for values in itertools.product(*file.dials.values()):
         dials = dict(zip(file.dials, values, strict=True))
-        data = _turned(base, places, dials)
-        recipe = _complete(data, path)
+        data = _with_dials(base, paths, dials)
+        recipe = _complete_recipe(data, path)
         tasks += [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in file.seeds]
-    _check_apart(tasks, path)
+    _check_distinct(tasks, path)
     return Plan(path.stem, file.about, file.dials, tuple(file.seeds), _shifts(file, tasks), tuple(tasks))
 
 
@@ -140,7 +141,7 @@ def _read(path: Path) -> _File:
     except OSError as error:
         raise GoalmazeError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise GoalmazeError(f"{path} is no TOML: {error}") from None
+        raise GoalmazeError(f"{path} is not valid TOML: {error}") from None
     known = [field.name for field in dataclasses.fields(_File)]
     for name in data:
         if name not in known:
@@ -151,12 +152,12 @@ def _read(path: Path) -> _File:
         raise GoalmazeError(f"{path}: {error}") from None
     runs = len(file.seeds) * math.prod(len(values) for values in file.dials.values())
     if runs > MAX_RUNS:
-        raise GoalmazeError(f"{path} asks for {runs:,} runs; ask for {MAX_RUNS:,} at most")
+        raise GoalmazeError(f"{path} has {runs:,} runs; the most is {MAX_RUNS:,}")
     return file
 
 
-def _place(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return where in a recipe a dial stands: a field, a parameter of the family, or an option of the network."""
+def _path_in_recipe(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of a dial in a recipe: of a field, a parameter of the family or an option of the network."""
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("seed", *NESTED)]
     former = [name for name in RECIPE_FIELDS if name not in NESTED]
     parts = dial.split(".")
@@ -182,17 +183,19 @@ def _place(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -> tuple[s
     raise unknown("dial", dial, [*fields, *parameters, *options])
 
 
-def _turned(base: Mapping[str, Any], places: Mapping[str, tuple[str, ...]], dials: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data of a recipe with dials turned."""
+def _with_dials(
+    base: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]], dials: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the data of a recipe with the values of the dials."""
     data = {name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()}
     for dial, value in dials.items():
-        *table, name = places[dial]
+        *table, name = paths[dial]
         (data.setdefault(table[0], {}) if table else data)[name] = value
     return data
 
 
-def _complete(data: Mapping[str, Any], path: Path) -> Recipe:
-    """Return a recipe with what it left open named, once it was seen to make an algorithm."""
+def _complete_recipe(data: Mapping[str, Any], path: Path) -> Recipe:
+    """Return a recipe with every parameter of its family, after checking that it can be trained."""
     try:
         recipe = recipe_from(data)
         mazes = make_environments(recipe)
@@ -202,15 +205,15 @@ def _complete(data: Mapping[str, Any], path: Path) -> Recipe:
     return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters, imports=loaded_extensions())
 
 
-def _task(recipe: Recipe, dials: dict[str, Any], asked: Mapping[str, Any]) -> Task:
-    """Return a run named by the values that the plan gives, as the recipe has them; defaults are not in the name.
+def _task(recipe: Recipe, dials: dict[str, Any], given: Mapping[str, Any]) -> Task:
+    """Return a run whose name holds the values that the plan gives, as the recipe has them, and no defaults.
 
     A plan that uses former names gives the names of its runs in them, so that runs of earlier versions are found again.
     """
     full = dataclasses.asdict(recipe)
     full |= former_fields(full)
     content = {
-        name: {key: full[name][key] for key in value} if name in NESTED else full[name] for name, value in asked.items()
+        name: {key: full[name][key] for key in value} if name in NESTED else full[name] for name, value in given.items()
     }
     text = json.dumps(content | {"seed": recipe.seed}, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -219,27 +222,26 @@ def _task(recipe: Recipe, dials: dict[str, Any], asked: Mapping[str, Any]) -> Ta
 
 
 def _word(value: object) -> str:
-    """Return a value as it may stand in the name of a folder."""
+    """Return a value in characters that suit the name of a folder."""
     return re.sub(r"[^A-Za-z0-9_.+]+", "_", str(value)).strip("_.") or "empty"
 
 
-def _check_apart(tasks: Sequence[Task], path: Path) -> None:
-    """Refuse runs that are the same, however their values are written."""
-    seen = set()
+def _check_distinct(tasks: Sequence[Task], path: Path) -> None:
+    """Refuse runs that are the same, such as those of the values 0 and 0.0."""
+    digests = set()
     for task in tasks:
         digest = task.name.rsplit("-", 1)[-1]
-        if digest in seen:
-            raise GoalmazeError(f"{path} asks for run {task.name} twice; name each seed and each value of a dial once")
-        seen.add(digest)
+        if digest in digests:
+            raise GoalmazeError(f"{path} has run {task.name} twice; name each seed and each value of a dial once")
+        digests.add(digest)
 
 
 def _shifts(file: _File, tasks: Sequence[Task]) -> tuple[str, ...]:
-    """Return the shifts to tell of; the training distribution and the parting shift where none is named."""
-    families = {task.recipe.family for task in tasks}
-    worlds = [make_family(name) for name in sorted(families)]
+    """Return the shifts of a plan: by default the training distribution and the families' distinguishing shifts."""
+    families = [make_family(name) for name in sorted({task.recipe.family for task in tasks})]
     if not file.shifts:
-        return tuple(dict.fromkeys([NO_SHIFT, *(world.distinguishing_shift for world in worlds)]))
-    known = {NO_SHIFT, *(shift for world in worlds for shift in world.shifts)}
+        return tuple(dict.fromkeys([NO_SHIFT, *(family.distinguishing_shift for family in families)]))
+    known = {NO_SHIFT, *(shift for family in families for shift in family.shifts)}
     for shift in file.shifts:
         if shift not in known:
             raise unknown("shift", shift, known)

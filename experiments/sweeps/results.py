@@ -1,4 +1,4 @@
-"""What came of a sweep: a row for each run and shift, and what runs that differ by their seed alone have in common."""
+"""Results of a sweep: one row a run and shift, and means over the runs that differ by their seed alone."""
 
 from __future__ import annotations
 
@@ -17,65 +17,73 @@ import scipy
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.experiments.common.tables import number
+from goalmaze.experiments.sweeps.jobs import finished_report
 from goalmaze.experiments.sweeps.plan import Plan, Task
-from goalmaze.experiments.sweeps.tasks import report_of
 
 CSV = "results.csv"
-MEASURED = {
+MEASURES = {
     "solved": ("solved", "solved_interval"),
     "arrived": ("capability.arrived.value", "capability.arrived"),
     "prefers_cue": ("preference.cue", "preference"),
     "return": ("returns.true_discounted.value", "returns.true_discounted"),
 }
-"""Column → where a report says the value, and where low, high and levels. `return` is the discounted true return."""
+"""Column → the path of its value in a report, and that of low, high and levels. `return` is discounted."""
 
 
 @dataclasses.dataclass(frozen=True)
-class OverSeeds:
-    """A mean over training seeds with its 95 % interval, of Student's t with S - 1 degrees of freedom.
+class MeanOverSeeds:
+    """A mean over S training seeds with its 95 % interval, by Student's t with S - 1 degrees of freedom.
 
-    It covers training seeds; the levels are the same for all of them, and what another set of levels would change is
-    not in it.
+    The interval covers training seeds. All seeds are evaluated on the same levels, so it leaves out the variation
+    between sets of levels.
 
     Attributes:
-        values: of the S seeds, in the order of the seeds, those that have one.
-        mean: NaN where there are none.
-        low: lower end; NaN for fewer than two seeds.
-        high: upper end.
+        values: the values in the order of the seeds, without those that are undefined.
+        value: the mean; NaN if there are no values.
+        low: the lower end; NaN for fewer than two values.
+        high: the upper end; NaN for fewer than two values.
     """
 
     values: tuple[float, ...]
-    mean: float
+    value: float
     low: float
     high: float
 
     def __str__(self) -> str:
         if not self.values:
             return "-"
-        mean = f"{self.mean:.3f}"
+        mean = f"{self.value:.3f}"
         return mean if math.isnan(self.low) else f"{mean} [{self.low:.3f}, {self.high:.3f}]"
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data, None for what is not a number."""
-        ends = {name: getattr(self, name) for name in ("mean", "low", "high")}
+        """Return the mean as plain data, None for numbers that are undefined."""
         return {
-            **{name: None if math.isnan(end) else round(end, 4) for name, end in ends.items()},
+            "mean": number(self.value),
+            "low": number(self.low),
+            "high": number(self.high),
             "covers": "training seeds, on the same levels",
             "values": [round(value, 4) for value in self.values],
         }
 
 
-def over_seeds(values: Sequence[float | None], *, shares: bool = True) -> OverSeeds:
-    """Return the mean of values, one a training seed; None is left out, and an interval of shares is cut to [0, 1]."""
-    there = np.array([value for value in values if value is not None], np.float64)
-    if not len(there):
-        return OverSeeds((), math.nan, math.nan, math.nan)
-    mean = float(there.mean())
-    if len(there) == 1:
-        return OverSeeds((mean,), mean, math.nan, math.nan)
-    half = float(scipy.stats.t.ppf(0.975, len(there) - 1)) * float(there.std(ddof=1)) / math.sqrt(len(there))
-    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if shares else (mean - half, mean + half)
-    return OverSeeds(tuple(there.tolist()), mean, low, high)
+def mean_over_seeds(values: Sequence[float | None], *, is_rate: bool = True) -> MeanOverSeeds:
+    """Return the mean of one value a training seed.
+
+    Args:
+        values: the values; None where undefined, which is left out.
+        is_rate: whether the interval is cut to [0, 1].
+    """
+    defined = np.array([value for value in values if value is not None], np.float64)
+    if not len(defined):
+        return MeanOverSeeds((), math.nan, math.nan, math.nan)
+    mean = float(defined.mean())
+    if len(defined) == 1:
+        return MeanOverSeeds((mean,), mean, math.nan, math.nan)
+    # scipy.stats.t.interval gives NaN where all seeds have the same value.
+    half = float(scipy.stats.t.ppf(0.975, len(defined) - 1)) * float(defined.std(ddof=1)) / math.sqrt(len(defined))
+    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if is_rate else (mean - half, mean + half)
+    return MeanOverSeeds(tuple(defined.tolist()), mean, low, high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,21 +91,21 @@ class Group:
     """Runs that differ by their seed alone, under one shift.
 
     Attributes:
-        dials: where each dial stands.
-        shift: of the levels.
-        seeds: how many runs are finished.
-        measures: one for each of `MEASURED`.
-        labels: how many runs have each label.
+        dials: dial → value.
+        shift: the shift of the levels.
+        seeds: number of finished runs.
+        measures: column of `MEASURES` → its mean.
+        labels: label → number of runs.
     """
 
     dials: dict[str, Any]
     shift: str
     seeds: int
-    measures: dict[str, OverSeeds]
+    measures: dict[str, MeanOverSeeds]
     labels: dict[str, int]
 
     def json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the group as plain data."""
         return {
             "dials": self.dials,
             "shift": self.shift,
@@ -107,12 +115,12 @@ class Group:
         }
 
 
-def gather(plan: Plan, root: Path) -> list[dict[str, Any]]:
-    """Return a row for each finished run and shift of a plan, in its order; shifts its family has not are left out."""
+def gather_rows(plan: Plan, root: Path) -> list[dict[str, Any]]:
+    """Return one row a finished run and shift, in the order of the plan; a family's unknown shifts are left out."""
     return [
         _row(plan, task, shift, report, evaluation)
         for task in plan.tasks
-        if (report := report_of(root / task.name)) is not None
+        if (report := finished_report(root / task.name)) is not None
         for shift in plan.shifts
         if (evaluation := report["in_distribution"] if shift == NO_SHIFT else report["shifts"].get(shift)) is not None
     ]
@@ -134,21 +142,22 @@ def _row(plan: Plan, task: Task, shift: str, report: dict[str, Any], evaluation:
         "cue_first": first["cue"],
         "neither": first["neither"],
     }
-    for name, (value, around) in MEASURED.items():
-        interval = _at(evaluation, around)
-        row[name] = _at(evaluation, value)
+    for name, (value_path, interval_path) in MEASURES.items():
+        interval = _lookup(evaluation, interval_path)
+        row[name] = _lookup(evaluation, value_path)
         row |= {f"{name}_{part}": interval[part] for part in ("low", "high", "levels")}
     return row
 
 
-def _at(data: Any, path: str) -> Any:
+def _lookup(data: Any, path: str) -> Any:
+    """Return an entry of nested dictionaries; dots separate the keys of its path."""
     for part in path.split("."):
         data = data[part]
     return data
 
 
-def grouped(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
-    """Return the rows of runs that differ by their seed alone together, in the order of the plan."""
+def group_by_seed(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
+    """Return the groups of rows whose runs differ by their seed alone, in the order of the plan."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(json.dumps([[row[dial] for dial in plan.dials], row["shift"]]), []).append(row)
@@ -157,7 +166,9 @@ def grouped(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
             dials={dial: group[0][dial] for dial in plan.dials},
             shift=group[0]["shift"],
             seeds=len(group),
-            measures={name: over_seeds([row[name] for row in group], shares=name != "return") for name in MEASURED},
+            measures={
+                name: mean_over_seeds([row[name] for row in group], is_rate=name != "return") for name in MEASURES
+            },
             labels=dict(sorted(Counter(row["label"] for row in group).items())),
         )
         for group in groups.values()
@@ -165,7 +176,7 @@ def grouped(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
 
 
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write rows as CSV, whole or not at all; what is not a number is left empty."""
+    """Write rows as CSV, atomically; undefined numbers are left empty."""
     text = io.StringIO(newline="")
     columns = list(dict.fromkeys(column for row in rows for column in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The conducting of a sweep: orders out, results in, dead workers replaced, a bar, and a stop that loses nothing."""
+"""The loop of a sweep: it submits jobs, collects results, replaces dead workers and stops without losing work."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from tqdm import tqdm
 
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.sweeps.executors import GONE, RunExecutor
+from goalmaze.envs.extensions import loaded_extensions
+from goalmaze.experiments.sweeps.executors import CLUSTER_GONE, RunExecutor
+from goalmaze.experiments.sweeps.jobs import FINISHED, Job, finished_report, logged_steps
 from goalmaze.experiments.sweeps.plan import Task
-from goalmaze.experiments.sweeps.tasks import FINISHED, order, report_of, steps_of
 
-LOSSES = 3
-"""How often in a row workers may die before any run is finished."""
+MAX_DEATHS = 3
+"""How often in a row workers may die on a run before the sweep gives up."""
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What came of the runs.
+class TaskSummary:
+    """How the tasks of a sweep ended.
 
     Attributes:
-        finished: how many are.
+        finished: number of finished runs.
         failed: run → why it cannot be trained.
         stopped: whether a person ended the sweep early.
     """
@@ -39,90 +40,100 @@ class Outcome:
     stopped: bool
 
 
-def conduct(tasks: Sequence[Task], root: Path, crew: Callable[[int], RunExecutor], save_every: float) -> Outcome:
-    """Carry out the runs that are not finished yet.
+def run_tasks(
+    tasks: Sequence[Task], root: Path, make_executor: Callable[[int], RunExecutor], save_every: float
+) -> TaskSummary:
+    """Do the runs that are not finished yet.
 
     Args:
         tasks: all runs of the sweep.
-        root: the sweep's folder.
-        crew: makes the crew for a number of runs; none is made where all are finished.
-        save_every: seconds between saves.
+        root: the folder of the sweep.
+        make_executor: makes the executor for a number of runs; not called if all runs are finished.
+        save_every: seconds between saves of a run.
 
     Raises:
-        GoalmazeError: workers died again and again, or the cluster went away; what is saved stays.
+        GoalmazeError: workers died again and again, or the cluster is gone; saved work is kept.
     """
-    left = {task.name: task for task in tasks if report_of(root / task.name) is None}
+    unfinished = _unfinished(tasks, root)
     failed: dict[str, str] = {}
-    if not left:
-        return Outcome(len(tasks), failed, stopped=False)
-    with stop_signals() as stop_request, _bar(tasks, root) as look, contextlib.ExitStack() as stack:
-        workers = crew(len(left))
-        stack.callback(workers.close)
-        under_way = {_submit(workers, task, root, save_every): task for task in left.values()}
-        losses: Counter[str] = Counter()
-        while under_way and not stop_request.stop:
-            done, _ = wait(under_way, LOOK_SECONDS, FIRST_COMPLETED)
-            ended = [(under_way.pop(future), future) for future in done]
-            lost = [task for task, future in ended if _is_lost(future, workers)]
+    if not unfinished:
+        return TaskSummary(len(tasks), failed, stopped=False)
+    with stop_signals() as stop_request, _progress_bar(tasks, root) as show, contextlib.ExitStack() as stack:
+        executor = make_executor(len(unfinished))
+        stack.callback(executor.close)
+
+        imports = loaded_extensions()
+
+        def submit(some: Sequence[Task]) -> dict[Future[str], Task]:
+            return {executor.submit(Job(root, task.name, task.recipe, save_every, imports)): task for task in some}
+
+        running = submit(list(unfinished.values()))
+        deaths: Counter[str] = Counter()
+        while running and not stop_request.stop:
+            done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+            ended = [(running.pop(future), future) for future in done]
+            lost = [task for task, future in ended if _has_lost_worker(future, executor)]
             for task, future in ended:
                 if task not in lost:
-                    _take(task, future, left, failed)
-                    losses.clear()
-            _count(losses, lost, root)
-            under_way |= {_submit(workers, task, root, save_every): task for task in lost}
-            workers.check()
-            look(len(tasks) - len(left))
+                    _record(task, future, unfinished, failed)
+                    deaths.clear()
+            _count_deaths(deaths, lost, root)
+            running |= submit(lost)
+            executor.check()
+            show(len(tasks) - len(unfinished))
         if stop_request.stop:
-            workers.stop()
-    left = {name: task for name, task in left.items() if report_of(root / name) is None}
-    return Outcome(len(tasks) - len(left), failed, stopped=any(name not in failed for name in left))
+            executor.stop()
+    # A run may have finished on a worker while the sweep was stopping.
+    unfinished = _unfinished(list(unfinished.values()), root)
+    stopped = any(name not in failed for name in unfinished)
+    return TaskSummary(len(tasks) - len(unfinished), failed, stopped)
 
 
-def _submit(crew: RunExecutor, task: Task, root: Path, save_every: float) -> Future[str]:
-    return crew.submit(order(root, task.name, dataclasses.asdict(task.recipe), save_every))
+def _unfinished(tasks: Sequence[Task], root: Path) -> dict[str, Task]:
+    return {task.name: task for task in tasks if finished_report(root / task.name) is None}
 
 
-def _count(losses: Counter[str], lost: Sequence[Task], root: Path) -> None:
-    """Count the runs that lost their worker, and give up on workers that die again and again."""
-    losses.update(task.name for task in lost)
+def _count_deaths(deaths: Counter[str], lost: Sequence[Task], root: Path) -> None:
+    """Count the runs that lost their worker; refuse to go on when workers die again and again."""
+    deaths.update(task.name for task in lost)
     for task in lost:
-        if losses[task.name] > LOSSES:
+        if deaths[task.name] > MAX_DEATHS:
             raise GoalmazeError(
-                f"workers died {LOSSES + 1} times in a row without finishing a run, such as {task.name}; is there "
-                f"memory enough for them? What is saved stays in {root}, the same command goes on from there"
+                f"workers died {MAX_DEATHS + 1} times in a row without finishing a run, such as {task.name}; is there "
+                f"enough memory for them? Saved work is in {root}, the same command continues from there"
             )
 
 
-def _is_lost(future: Future[str], crew: RunExecutor) -> bool:
-    """Return whether the worker died under a run that ended."""
-    return not future.cancelled() and isinstance(future.exception(), crew.lost)
+def _has_lost_worker(future: Future[str], executor: RunExecutor) -> bool:
+    """Return whether the worker of a run that ended has died."""
+    return not future.cancelled() and isinstance(future.exception(), executor.lost)
 
 
-def _take(task: Task, future: Future[str], left: dict[str, Task], failed: dict[str, str]) -> None:
-    """Take note of a run that ended with its worker alive."""
+def _record(task: Task, future: Future[str], unfinished: dict[str, Task], failed: dict[str, str]) -> None:
+    """Record a run that ended while its worker was alive."""
     try:
         if future.result() == FINISHED:
-            del left[task.name]
+            del unfinished[task.name]
     except GoalmazeError as error:
         failed[task.name] = str(error)
     except CancelledError:
-        raise GoalmazeError(GONE) from None
-    except Exception as error:  # whatever a run or a worker may raise, the other runs go on
+        raise GoalmazeError(CLUSTER_GONE) from None
+    except Exception as error:  # the other runs go on, whatever a run or a worker raises
         failed[task.name] = f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
-def _bar(tasks: Sequence[Task], root: Path) -> Iterator[Callable[[int], None]]:
-    """Show the steps of all runs; yield what brings the bar up to date, given how many are finished."""
+def _progress_bar(tasks: Sequence[Task], root: Path) -> Iterator[Callable[[int], None]]:
+    """Show a bar over the steps of all runs; yield a function that updates it, given the number of finished runs."""
     bar: Any = tqdm(total=sum(t.recipe.steps for t in tasks), unit="step", unit_scale=True, desc="sweep", disable=None)
 
-    def look(finished: int) -> None:
+    def show(finished: int) -> None:
         if bar.disable:
             return
         bar.set_postfix(runs=f"{finished}/{len(tasks)}", refresh=False)
-        bar.update(sum(min(steps_of(root / task.name), task.recipe.steps) for task in tasks) - bar.n)
+        bar.update(sum(min(logged_steps(root / task.name), task.recipe.steps) for task in tasks) - bar.n)
         bar.refresh()
 
     with contextlib.closing(bar):
-        look(0)
-        yield look
+        show(0)
+        yield show

@@ -20,7 +20,7 @@ from plans import LONG
 
 from goalmaze.experiments import cli
 from goalmaze.experiments.sweeps import executors
-from goalmaze.experiments.sweeps.tasks import read_journal
+from goalmaze.experiments.sweeps.jobs import read_journal
 
 PLAN = LONG.replace("[0, 1]", "[0, 1, 2]").replace("[dials]\ncorner = [1]\n", "")
 PATIENCE = 600
@@ -90,7 +90,7 @@ def under_way(root: Path, pid: int) -> str | None:
     return None
 
 
-def test_a_killed_worker_of_a_cluster_loses_nothing_and_nothing_is_run_twice(tmp_path: Path) -> None:
+def test_after_a_killed_worker_of_a_cluster_nothing_is_lost_and_nothing_is_done_twice(tmp_path: Path) -> None:
     plan, root, port = tmp_path / "plan.toml", tmp_path / "out", free_port()
     plan.write_text(PLAN)
     command = [sys.executable, "-m", "goalmaze.experiments", "sweep", str(plan), "--out", str(root), "--json"]
@@ -107,8 +107,8 @@ def test_a_killed_worker_of_a_cluster_loses_nothing_and_nothing_is_run_twice(tmp
             out, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         assert other.poll() is None
-    told: dict[str, Any] = json.loads(out)
-    assert (told["runs"], told["finished"]) == (3, 3)
+    result: dict[str, Any] = json.loads(out)
+    assert (result["runs"], result["finished"]) == (3, 3)
     journals = {path.stem: read_journal(root, path.stem) for path in root.glob("journal/*.jsonl")}
     counts = {name: Counter(line["event"] for line in lines) for name, lines in journals.items()}
     assert len(counts) == 3
@@ -120,7 +120,7 @@ def test_a_killed_worker_of_a_cluster_loses_nothing_and_nothing_is_run_twice(tmp
     assert {lines[-1]["pid"] for lines in journals.values()} <= {victim.pid, other.pid}
 
 
-def test_no_scheduler_is_told_of_in_one_line(
+def test_a_missing_scheduler_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = tmp_path / "plan.toml"
@@ -138,7 +138,7 @@ def test_no_scheduler_is_told_of_in_one_line(
     )
 
 
-def test_a_scheduler_without_workers_is_told_of(
+def test_a_scheduler_without_workers_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, port = tmp_path / "plan.toml", free_port()

@@ -1,0 +1,140 @@
+"""One run of a sweep as a job: started, resumed, evaluated, or found finished.
+
+The run folder alone decides what is left to do, so any process can continue a run at any time. A lock keeps two
+processes from the same run. The journal beside it, which is only appended to, records what each process did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from goalmaze.agents.files import append
+from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
+from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.training_state import STATE
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import load_extension
+from goalmaze.experiments.common.run_report import read_report
+from goalmaze.experiments.train.command import measure
+
+JOURNAL, LOCK = "journal", "sweep.lock"
+POLL_SECONDS = 0.5
+
+FINISHED, INTERRUPTED = "finished", "interrupted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker needs to do one run; it can be pickled.
+
+    Attributes:
+        root: the folder of the sweep.
+        name: the name of the run and of its folder.
+        recipe: the recipe to train.
+        save_every: seconds between saves of the training state.
+        imports: files or modules of the user's own that the worker imports first.
+    """
+
+    root: Path
+    name: str
+    recipe: Recipe
+    save_every: float
+    imports: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.root / self.name
+
+
+def run_job(job: Job) -> str:
+    """Continue a run to its end; return `FINISHED`, or `INTERRUPTED` after a request to stop.
+
+    Raises:
+        GoalmazeError: the run cannot be trained, or this machine cannot see the folder of the sweep.
+    """
+    for extension in job.imports:
+        load_extension(extension)
+    if not (job.root / LOCK).is_file():
+        raise GoalmazeError(
+            f"{socket.gethostname()} cannot see {job.root}; put --out on a file system that all workers share"
+        )
+    journal = job.root / JOURNAL / f"{job.name}.jsonl"
+    journal.touch()
+    with waited_lock(journal):
+        if finished_report(job.folder) is not None:
+            return FINISHED
+        training = _train(job, journal)
+        if training.interrupted:
+            _write_event(journal, "interrupted", training.steps)
+            return INTERRUPTED
+        _write_event(journal, "trained", training.steps)
+        measure(training)
+        _write_event(journal, FINISHED, training.steps)
+        return FINISHED
+
+
+def _train(job: Job, journal: Path) -> TrainingResult:
+    """Train a run from its last save, or from the beginning if it has none."""
+    if (job.folder / STATE).is_file():
+        _write_event(journal, "resumed", logged_steps(job.folder))
+        try:
+            return resume(job.folder, save_every=job.save_every)
+        except FinishedError as error:
+            return error.result
+    shutil.rmtree(job.folder, ignore_errors=True)
+    _write_event(journal, "begun", 0)
+    return train(job.recipe, job.folder, save_every=job.save_every)
+
+
+@contextlib.contextmanager
+def waited_lock(file: Path) -> Iterator[None]:
+    """Lock a file inside the context; wait while another process has it locked."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(held(file))
+                break
+            except GoalmazeError:
+                time.sleep(POLL_SECONDS)
+        yield
+
+
+def finished_report(folder: Path) -> dict[str, Any] | None:
+    """Return the report of a run that took all its steps and was evaluated; None for any other run."""
+    try:
+        report = read_report(folder)
+        return None if report["interrupted"] else report
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def logged_steps(folder: Path) -> int:
+    """Return the environment steps on the last complete line of a run's log; 0 if there is none."""
+    try:
+        return int(read_log(folder)[-1]["steps"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error):
+        return 0
+
+
+def read_journal(root: Path, name: str) -> list[dict[str, Any]]:
+    """Return the lines of a run's journal, oldest first."""
+    path = root / JOURNAL / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _write_event(journal: Path, event: str, steps: int) -> None:
+    line = {"event": event, "steps": steps, "host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
+    append(journal, json.dumps(line).encode() + b"\n")
