@@ -1,4 +1,4 @@
-"""Concepts: what can be asked of a maze and of what the agent does there; as labels to fit and judge by."""
+"""Labels of concepts: what probes predict about a maze and about what the agent does in it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from goalmaze.envs.solving import distances, pick
 from goalmaze.probes.targets import PURSUED, draw_targets
 
 LabelType = Literal["cell", "class", "squares", "number"]
+"""One cell, class or number for each maze, or one class for each square of it."""
 
 AGENT, TARGET, PURSUES, ACTION, DISTANCE = "agent", "target", "pursues", "next-action", "distance"
 ROUTE, LEAVES, OBJECT = "route", "leaves", "object"
@@ -29,45 +30,47 @@ DIRECTIONS = ("up", "right", "down", "left")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Labels:
-    """The answers to one question.
+    """The labels of one concept.
 
     Attributes:
-        name: of the question.
-        kind: "cell" and "class" have an answer a maze, "squares" one for each square, "number" a number.
-        values: int64 [B], for squares [B, H*W], -1 where there is no answer; float32 [B] for a number, NaN where not.
-        classes: their names; none for cells and numbers.
+        name: of the concept.
+        label_type: what the concept has a label of.
+        values: int64 [B], or [B, H*W] for "squares", -1 where there is no label; float32 [B] for "number", NaN where
+            there is none.
+        classes: the names of the classes; none for "cell" and "number".
     """
 
     name: str
-    kind: LabelType
+    label_type: LabelType
     values: Tensor
     classes: tuple[str, ...] = ()
 
 
 def concept_names(family: Family) -> list[str]:
-    """Return the names of all that can be asked of levels of a family."""
+    """Return the names of all concepts of levels of a family."""
     return [family.goal, family.cue, AGENT, TARGET, PURSUED, PURSUES, ACTION, DISTANCE, ROUTE, LEAVES, OBJECT]
 
 
 def label_concepts(names: Sequence[str], policy: Policy, levels: LevelBatch, seed: int) -> dict[str, Labels]:
-    """Return the labels of each question about levels before the first step, from one rollout for all.
+    """Return the labels of concepts of levels before the first step, from one rollout for all.
 
-    * the goal's, the cue's and the agent's cell
-    * `TARGET`, a cell drawn at random: nothing in an unedited agent can tell it, so reading it is a control
-    * `PURSUED` and `PURSUES`, the cell and which of goal and cue the agent goes on to reach first
-    * `ACTION`, what it does next; `DISTANCE`, steps of the shortest way to what it pursues
-    * `ROUTE`, whether the agent will stand on a square before it has reached goal or cue; `LEAVES`, in which direction
-      it first leaves it until then; `OBJECT`, what stands there
+    * the goal, the cue, `AGENT`: the cell of each
+    * `TARGET`: a random cell, a control: nothing in an unedited agent depends on it
+    * `PURSUED`, `PURSUES`: the cell of the goal or the cue, whichever the agent reaches first, and which of the two
+    * `ACTION`: the agent's next action
+    * `DISTANCE`: steps on the shortest path to what it pursues
+    * `ROUTE`: for each square whether the agent visits it before it reaches the goal or the cue
+    * `LEAVES`: for each square the direction in which the agent first leaves it until then
+    * `OBJECT`: for each square the object on it
 
     Args:
         names: some of `concept_names`.
-        policy: whose doings they are about.
+        policy: the policy of the rollout.
         levels: B levels.
-        family: their family.
-        seed: of the rollout, and of the targets drawn.
+        seed: of the rollout and of the random targets.
 
     Raises:
-        GoalmazeError: a question is unknown.
+        GoalmazeError: a concept is unknown.
     """
     family = levels.family
     for name in names:
@@ -93,11 +96,11 @@ def _label(name: str, trajectory: Trajectory, levels: LevelBatch, seed: int) -> 
         return Labels(name, "squares", _departures(trajectory).clamp(min=0), ("never", *DIRECTIONS, "stays"))
     if name == ACTION:
         return Labels(name, "class", torch.from_numpy(trajectory.actions[0].astype(np.int64)), DIRECTIONS)
-    which, cells = _pursued(trajectory, levels)
+    pursues, cells = _pursued(trajectory, levels)
     if name == PURSUED:
         return _cells(name, cells)
     if name == PURSUES:
-        return Labels(name, "class", torch.from_numpy(which.astype(np.int64)), (family.goal, family.cue))
+        return Labels(name, "class", torch.from_numpy(pursues.astype(np.int64)), (family.goal, family.cue))
     steps = pick(distances(levels, levels.start), cells)
     return Labels(name, "number", torch.from_numpy(np.where(steps < UNREACHABLE, steps, np.nan).astype(np.float32)))
 
@@ -107,37 +110,41 @@ def _cells(name: str, cells: Cells) -> Labels:
 
 
 def _pursued(trajectory: Trajectory, levels: LevelBatch) -> tuple[Cells, Cells]:
-    """Return int32 [B] each: 0 or 1 as goal or cue is reached first, -1 where that cannot be told; and its cell."""
+    """Return two int32 [B]: 0 or 1 where the goal or the cue is reached first, -1 where neither; and its cell.
+
+    The first is also -1 where goal and cue are on the same cell.
+    """
     family = levels.family
     goals, cues = levels.cells(family.goal), levels.cells(family.cue)
     to_goal, to_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
     reached = np.minimum(to_goal, to_cue) < NEVER
     cells = np.where(reached, np.where(to_cue < to_goal, cues, goals), ABSENT).astype(np.int32)
-    parted = reached & (goals != cues)
-    return np.where(parted, to_cue < to_goal, -1).astype(np.int32), cells
+    separate = reached & (goals != cues)
+    return np.where(separate, to_cue < to_goal, -1).astype(np.int32), cells
 
 
 def _departures(trajectory: Trajectory) -> Tensor:
-    """Return int64 [B, H*W], how a square is first left: 1 to 4 as `DIRECTIONS`, 5 if the agent ends there, else -1."""
+    """Return int64 [B, H*W], how the agent first leaves a square: 1 to 4 as `DIRECTIONS`, 5 where it stays, else -1."""
     levels, steps = trajectory.levels, len(trajectory.actions)
     result = np.full((len(levels), levels.height * levels.width), ABSENT, np.int64)
     rows = np.arange(len(levels))
     result[rows, trajectory.agent[-1]] = 1 + len(DIRECTIONS)
-    # Backwards, so that the first departure is the one that stays.
+    # From the last step back, so that the first departure overwrites later ones.
     for step in reversed(range(steps)):
-        went = trajectory.agent[step] != trajectory.agent[step + 1]
-        result[rows[went], trajectory.agent[step, went]] = 1 + trajectory.actions[step, went]
+        moved = trajectory.agent[step] != trajectory.agent[step + 1]
+        result[rows[moved], trajectory.agent[step, moved]] = 1 + trajectory.actions[step, moved]
     return torch.from_numpy(result)
 
 
 def _objects(levels: LevelBatch) -> Tensor:
+    """Return int64 [B, H*W]: 0 nothing, 1 the goal, 2 the cue, 3 both, 4 another object."""
     family = levels.family
     result = np.zeros((len(levels), levels.height * levels.width), np.int64)
     rows = np.arange(len(levels))
     for slot, kind in enumerate(levels.slots):
-        cells, standing = levels.objects[:, slot], levels.objects[:, slot] != ABSENT
+        cells, present = levels.objects[:, slot], levels.objects[:, slot] != ABSENT
         label = {family.goal: 1, family.cue: 2}.get(kind, 4)
-        before = result[rows[standing], cells[standing]]
+        before = result[rows[present], cells[present]]
         both = (before + label == 3) & (before > 0) & (label < 3)
-        result[rows[standing], cells[standing]] = np.where(both, 3, np.where(before == 0, label, before))
+        result[rows[present], cells[present]] = np.where(both, 3, np.where(before == 0, label, before))
     return torch.from_numpy(result)

@@ -1,10 +1,10 @@
-"""Cells: those a probe is asked to read, and those to send an agent to."""
+"""Target cells: to predict by probes, and to retarget agents to."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.jit.flood import UNREACHABLE
@@ -13,65 +13,72 @@ from goalmaze.envs.solving import distances
 from goalmaze.probes.squares import check_inside
 
 PURSUED = "pursued"
-"""The cell of the object, goal or cue, that the agent goes on to reach first."""
+"""The concept of the cell of the goal or the cue, whichever the agent reaches first."""
 
 NO_STEP = -1
-"""The step at which targets draw their luck: none that an agent takes, so target and actions are independent."""
+"""The step whose random numbers choose targets. No agent takes it, so targets and actions are independent."""
 
 
 def target_names(family: Family) -> list[str]:
-    """Return the names of what can be asked of levels of a family."""
+    """Return the concepts that are cells an agent can pursue."""
     return [family.goal, family.cue, PURSUED]
 
 
 def draw_targets(levels: LevelBatch, seed: int) -> Cells:
-    """Return int32 [B], for every level a random cell the agent can reach, apart from its start and all objects."""
-    open_cells = distances(levels, levels.start) < UNREACHABLE
-    rows = np.arange(len(levels))
-    open_cells[rows, levels.start] = False
-    for k in range(levels.objects.shape[1]):
-        standing = levels.objects[:, k] != ABSENT
-        open_cells[rows[standing], levels.objects[standing, k]] = False
-    luck = np.empty(len(levels))
-    uniforms(seed, rows, NO_STEP, luck)
-    chosen = np.floor(luck * open_cells.sum(axis=1)).astype(np.int64)
-    targets: Cells = (open_cells.cumsum(axis=1) <= chosen[:, None]).sum(axis=1).astype(np.int32)
-    return targets
+    """Return int32 [B], in each level a random reachable cell without the agent or an object."""
+    allowed = _reachable_cells(levels, levels.start)
+    return _random_cells(allowed, seed, NO_STEP)
 
 
 def check_targets(levels: LevelBatch, targets: Cells) -> None:
-    """Refuse targets [B] that no agent can be sent to: missing, outside the maze, on a wall.
+    """Check that every target [B] is a free cell of its maze.
 
     Raises:
-        GoalmazeError: for example "level 17: target (3, 9) lies on a wall; choose a free cell".
+        GoalmazeError: a target is missing, outside the maze or on a wall; the message names the level.
     """
     if targets.shape != (len(levels),):
         raise GoalmazeError(f"{targets.shape} targets do not fit {len(levels)} levels: give one cell for each")
     check_inside(targets, levels.height, levels.width, "target at cell")
     if (targets == ABSENT).any():
         raise GoalmazeError(f"level {int((targets == ABSENT).argmax())}: there is no target; give a cell of the maze")
-    walled = ~levels.free()[np.arange(len(levels)), targets]
-    if walled.any():
-        b = int(walled.argmax())
+    on_wall = ~levels.free()[np.arange(len(levels)), targets]
+    if on_wall.any():
+        b = int(on_wall.argmax())
         row, column = divmod(int(targets[b]), levels.width)
         raise GoalmazeError(f"level {b}: target ({row}, {column}) lies on a wall; choose a free cell")
 
 
-def put_elsewhere(levels: LevelBatch, targets: Cells, seed: int, draw: int = 0) -> LevelBatch:
-    """Return the levels with the agent on another cell that it can reach, apart from objects and targets [B].
+def relocate_agents(levels: LevelBatch, targets: Cells, seed: int, draw: int = 0) -> LevelBatch:
+    """Return the levels with the agent on a random reachable cell without an object or target.
+
+    The agent stays where there is no such cell.
 
     Args:
-        levels: B of them.
-        targets: cells left out.
-        seed: of the draw.
-        draw: its number; other numbers give other cells.
+        levels: B levels.
+        targets: int32 [B], further cells to avoid.
+        seed: of the random cells.
+        draw: selects other random cells for the same seed.
     """
-    free = distances(levels, levels.start) < UNREACHABLE
+    allowed = _reachable_cells(levels, targets)
+    cells = _random_cells(allowed, seed, draw)
+    return levels.started(np.where(allowed.any(axis=1), cells, levels.start))
+
+
+def _reachable_cells(levels: LevelBatch, avoided: Cells) -> Bools:
+    """Return bool [B, H*W], the cells that the agent can reach, without objects and the cells int32 [B] to avoid."""
+    allowed = np.asarray(distances(levels, levels.start) < UNREACHABLE)
     rows = np.arange(len(levels))
-    for cells in (*levels.objects.T, targets):
-        free[rows[cells >= 0], cells[cells >= 0]] = False
-    luck = np.empty(len(levels))
-    uniforms(seed, rows, draw, luck)
-    chosen = np.floor(luck * free.sum(axis=1)).astype(np.int64)
-    cells = (free.cumsum(axis=1) <= chosen[:, None]).sum(axis=1)
-    return levels.started(np.where(free.any(axis=1), cells, levels.start))
+    for cells in (*levels.objects.T, avoided):
+        present = cells != ABSENT
+        allowed[rows[present], cells[present]] = False
+    return allowed
+
+
+def _random_cells(allowed: Bools, seed: int, step: int) -> Cells:
+    """Return int32 [B], a random one of the allowed cells bool [B, H*W] of each level."""
+    numbers = np.empty(len(allowed))
+    uniforms(seed, np.arange(len(allowed)), step, numbers)
+    chosen = np.floor(numbers * allowed.sum(axis=1)).astype(np.int64)
+    # The chosen allowed cell comes right after all cells whose cumulative count is at most its number.
+    cells: Cells = (allowed.cumsum(axis=1) <= chosen[:, None]).sum(axis=1).astype(np.int32)
+    return cells

@@ -24,7 +24,7 @@ from goalmaze.envs.solving import Distances, distances, pick
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.targets import draw_targets, put_elsewhere
+from goalmaze.probes.targets import draw_targets, relocate_agents
 
 STAYING = 1 / 8
 """Share of a lesson's mazes whose target is the goal itself, so that an edit learns to change nothing there."""
@@ -71,7 +71,7 @@ def draw_training_batch(
     goals = levels.cells(context.family.goal)
     stays = (choice.random(len(levels)) < staying) & (goals != ABSENT)
     targets = np.where(stays, goals, draw_targets(levels, seed))
-    put = put_elsewhere(levels, targets, seed)
+    put = relocate_agents(levels, targets, seed)
     seen = torch.from_numpy(observations_of(context.policy, put).copy())
     right = torch.from_numpy(right_moves(put, goals, targets))
     return TrainingBatch(context.policy, put, GoalMove.on(put, targets), seen, right)

@@ -9,8 +9,7 @@ import torch
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
-from goalmaze.experiments.probe.by_site import ALL, read_agent
-from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.probe.by_site import ALL, probe
 
 SECONDS_WANTED = 60.0
 
@@ -24,21 +23,20 @@ def measure(full: bool) -> list[dict[str, Any]]:
 
 
 def _row(agent: str) -> dict[str, Any]:
-    config = ProbeConfig(agent=agent, targets=(ALL,))
     begun, used = time.perf_counter(), time.process_time()
-    report = read_agent(load_agent(agent), config)
+    report = probe(load_agent(agent), [ALL])
     seconds, spent = time.perf_counter() - begun, time.process_time() - used
-    readings = len(report.readings)
+    results = [one.result for one in report.probes]
     return {
         "agent": agent,
-        "sites": len({one.reading.site for one in report.readings}),
-        "targets": len({one.reading.concept for one in report.readings}),
-        "readings": readings,
-        "levels": config.levels,
-        "fit_levels": config.fit_levels,
+        "sites": len({result.site for result in results}),
+        "targets": len(report.targets),
+        "readings": len(results),
+        "levels": report.header.levels,
+        "fit_levels": report.fit_levels,
         "threads": torch.get_num_threads(),
         "seconds": seconds,
         "cpu_seconds": spent,
-        "seconds_per_reading": seconds / readings,
+        "seconds_per_reading": seconds / len(results),
         "within_a_minute": seconds <= SECONDS_WANTED,
     }

@@ -18,8 +18,8 @@ from goalmaze.agents.rollout import Trajectory
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
+from goalmaze.experiments.common.tables import Interval
 from goalmaze.experiments.statistics.intervals import Rate
-from goalmaze.probes.readout.baselines import Score
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
 """Colours of series, in this order."""
@@ -122,7 +122,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
 
 def points_with_intervals(
     axes: Axes,
-    series: Mapping[str, tuple[Sequence[Rate | Score], str, str]],
+    series: Mapping[str, tuple[Sequence[Interval], str, str]],
     labels: Sequence[str],
     title: str,
 ) -> None:

@@ -19,8 +19,7 @@ from goalmaze.experiments.common import plots
 from goalmaze.experiments.demo.config import DemoConfig
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate, evaluation_table
-from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
-from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.probe.by_site import ProbeReport, probe
 from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport, retarget
 from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
 from goalmaze.probes.steering import find_method
@@ -114,12 +113,11 @@ def run(config: DemoConfig) -> Demo:
     sites = (maps[0], maps[len(maps) // 2], maps[-1])
     family = agent.family
     cells = (family.goal, family.cue)
-    reads = ProbeConfig(agent=config.agent, sites=sites, targets=cells, fit_levels=PROBE_FIT_LEVELS)
     demo = Demo(
         agent,
         trained=evaluate(agent),
         shifted=evaluate(agent, shift=family.distinguishing_shift),
-        read=read_agent(agent, reads),
+        read=probe(agent, cells, sites, fit_levels=PROBE_FIT_LEVELS),
         steered=retarget(agent, METHOD, sites=sites),
         picture=config.out,
     )
@@ -194,22 +192,22 @@ def _draw_shift(axes: Any, demo: Demo) -> None:
 
 
 def _draw_reading(axes: Any, read: ProbeReport) -> None:
-    cue = read.readings[-1].reading.concept
-    tested = [one for one in read.readings if one.reading.concept == cue]
-    readings = [one.reading for one in tested]
+    cue = read.targets[-1]
+    probes = read.of_target(cue)
+    results = [one.result for one in probes]
     plots.points_with_intervals(
         axes,
         {
-            f"probe reads the {cue}'s cell": ([one.score for one in readings], "#0072b2", "o"),
-            "same probe, observation only": ([one.observation for one in readings], "#e69f00", "s"),
-            "same probe, untrained network": ([one.untrained for one in readings], plots.GREY, "^"),
+            f"probe reads the {cue}'s cell": ([one.score for one in results], "#0072b2", "o"),
+            "same probe, observation only": ([one.observation for one in results], "#e69f00", "s"),
+            "same probe, untrained network": ([one.untrained for one in results], plots.GREY, "^"),
             "writing that probe's direction steers": (
-                [one.steered for one in tested if one.steered is not None],
+                [one.steered for one in probes if one.steered is not None],
                 COLOURS["target"],
                 "D",
             ),
         },
-        [one.site for one in readings],
+        [one.site for one in results],
         "Read or steer: a reading alone is no evidence",
     )
 

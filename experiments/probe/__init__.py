@@ -1,1 +1,1 @@
-"""`goalmaze probe`: what can be read by site, by channel and by checkpoint."""
+"""`goalmaze probe`: what probes predict from an agent's activations, by site, by channel or by checkpoint."""

@@ -1,111 +1,145 @@
-"""Which channels carry a cell: each channel of a map as a probe by itself."""
+"""Which channels encode a cell: each channel of a map as a probe by itself."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.tables import interval, number, table
-from goalmaze.experiments.probe.by_site import materials
-from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.probe.by_site import gather_splits
 from goalmaze.experiments.statistics.intervals import Rate, rate
-from goalmaze.probes.readout.channel_probes import channel_carriers
+from goalmaze.probes.readout.channel_probes import fit_channel_probes
 
-SHOWN = 5
-"""Channels in the table; all are in the JSON."""
+LISTED = 5
+"""Number of channels in the table; all are in the JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ChannelReading:
+class ChannelResult:
     """How often each channel of a map names a cell by itself.
 
     Attributes:
         site: the map.
-        target: the cell.
-        shares: of held-out mazes, one a channel.
-        observation: the same of the observation's best plane, chosen on the mazes to fit on.
+        target: the concept, a cell.
+        rates: of held-out mazes, one a channel.
+        observation: the same rate of the best plane of the observation, which is selected on the fitting mazes.
     """
 
     site: str
     target: str
-    shares: tuple[Rate, ...]
+    rates: tuple[Rate, ...]
     observation: Rate
 
     @property
     def best(self) -> list[int]:
         """The channels, best first."""
-        return sorted(range(len(self.shares)), key=lambda channel: -self.shares[channel].value)
+        return sorted(range(len(self.rates)), key=lambda channel: -self.rates[channel].value)
 
     def json(self) -> dict[str, Any]:
-        """Return the reading as plain data."""
+        """Return the result as plain data."""
         return {
             "site": self.site,
             "target": self.target,
-            "channels": [{"score": number(one.value), "score_interval": interval(one)} for one in self.shares],
+            "channels": [{"score": number(one.value), "score_interval": interval(one)} for one in self.rates],
             "observation": number(self.observation.value),
         }
 
+    def row(self) -> list[object]:
+        """Return the result as a row of the table."""
+        best = [f"{channel}: {self.rates[channel]}" for channel in self.best[:LISTED]]
+        return [self.site, f"{self.observation.value:.2f}", *best, *[""] * (LISTED - len(best))]
+
 
 @dataclasses.dataclass(frozen=True)
-class ChannelReport:
-    """Every channel of every map of an agent."""
+class ChannelReport(Result):
+    """The channels of all maps of an agent.
 
-    agent: str
-    levels: int
+    Attributes:
+        header: the agent and the held-out mazes.
+        fit_levels: number of mazes that signs were fitted on.
+        maps: the results.
+        pictures: the figures drawn.
+    """
+
+    header: ResultHeader
     fit_levels: int
-    readings: tuple[ChannelReading, ...]
+    maps: tuple[ChannelResult, ...]
     pictures: tuple[Path, ...] = ()
+
+    @property
+    def targets(self) -> list[str]:
+        """The concepts, in order."""
+        return list(dict.fromkeys(one.target for one in self.maps))
+
+    def of_target(self, target: str) -> list[ChannelResult]:
+        """Return the results of one concept, map by map."""
+        return [one for one in self.maps if one.target == target]
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        sizes = {"agent": self.agent, "levels": self.levels, "fit_levels": self.fit_levels}
-        pictures = [str(path) for path in self.pictures]
-        return {**sizes, "maps": [one.json() for one in self.readings], "pictures": pictures}
+        return {
+            **self.header.json(),
+            "fit_levels": self.fit_levels,
+            "maps": [one.json() for one in self.maps],
+            "pictures": [str(path) for path in self.pictures],
+        }
 
-    def text(self) -> str:
-        """Return a table for each target."""
-        parts = [
-            f"{self.agent}: how often a channel by itself names the cell (its highest or its lowest square does), on "
-            f"{self.levels} mazes\nin brackets 95 % intervals over mazes; observation: its best plane by itself"
+    def blocks(self) -> list[str | Table]:
+        """Return a heading and a table for each target."""
+        columns = ["site", "observation", *(f"best {place}" for place in range(1, LISTED + 1))]
+        return [
+            f"{self.header.agent}: rate of {self.header.levels} held-out mazes on which a channel has its maximum "
+            "(or its minimum) at the cell\nin brackets 95 % intervals over mazes; observation: its best plane",
+            *(Table(columns, [one.row() for one in self.of_target(target)], target) for target in self.targets),
+            *(f"picture: {path}" for path in self.pictures),
         ]
-        for target in dict.fromkeys(one.target for one in self.readings):
-            rows = [
-                [one.site, f"{one.observation.value:.2f}", *(f"{c}: {one.shares[c]}" for c in one.best[:SHOWN])]
-                for one in self.readings
-                if one.target == target
-            ]
-            headers = ["site", "observation", *(["best channels"] + [""] * SHOWN)[: len(rows[0]) - 2]]
-            parts.append(f"{target}\n{table(headers, rows)}")
-        return "\n\n".join([*parts, *(f"picture: {path}" for path in self.pictures)])
 
 
-def read_channels(agent: Agent, config: ProbeConfig) -> ChannelReport:
-    """Judge every channel of the maps asked for as a probe of the cells asked for.
+def probe_channels(
+    agent: Agent,
+    targets: Sequence[str] = (),
+    sites: Sequence[str] = (),
+    *,
+    size: int | None = None,
+    levels: int = 512,
+    fit_levels: int = 2048,
+    seed: int = 0,
+) -> ChannelReport:
+    """Evaluate every channel of the maps among `sites` as a probe of the cells among `targets`.
+
+    Args:
+        agent: the agent, loaded or made in memory.
+        targets: concepts; the cells of goal and cue and the one pursued where not given.
+        sites: sites of the network; all where not given.
+        size: rows and columns of the mazes, in cells; the agent's own where not given.
+        levels: number of held-out evaluation levels.
+        fit_levels: number of levels that select the sign of each channel.
+        seed: of the levels and of the sampled actions.
 
     Raises:
-        GoalmazeError: no such site or target, none of the sites is a map, or none of the targets a cell.
+        GoalmazeError: a site or target is unknown, no site is a map, or no target is a cell.
     """
-    fit, test = materials(agent, config)
-    sites = [site for site in fit.trained if site in map_sites(agent.network)]
-    cells = {name: labels.values for name, labels in fit.labels.items() if labels.kind == "cell"}
-    if not sites or not cells:
-        raise GoalmazeError("channels are read at maps and name cells: choose --sites that are maps, --targets cells")
-    readings = []
+    fit, evaluation = gather_splits(agent, targets, sites, size=size, levels=levels, fit_levels=fit_levels, seed=seed)
+    map_names = [site for site in fit.trained if site in map_sites(agent.network)]
+    cells = {name: labels.values for name, labels in fit.labels.items() if labels.label_type == "cell"}
+    if not map_names or not cells:
+        raise GoalmazeError("channels are probes of cells at maps: choose --sites that are maps, --targets cells")
+    results = []
     for target, labels in cells.items():
-        truth = test.labels[target].values
-        plain = channel_carriers(fit.observations, labels, fit.observations, labels).best(1)[0]
-        seen = channel_carriers(fit.observations, labels, test.observations, truth)
-        for site in sites:
-            found = channel_carriers(fit.trained[site], labels, test.trained[site], truth)
-            shares = tuple(rate(int(hits), found.of) for hits in found.hits)
-            readings.append(ChannelReading(site, target, shares, rate(int(seen.hits[plain]), seen.of)))
-    report = ChannelReport(agent.name, config.levels, config.fit_levels, tuple(readings))
-    if config.figures is None:
-        return report
-    from goalmaze.experiments.probe.by_channel_figures import draw_channels
-
-    return dataclasses.replace(report, pictures=tuple(draw_channels(report, config.figures)))
+        truth = evaluation.labels[target].values
+        best_plane = fit_channel_probes(fit.observations, labels, fit.observations, labels).best(1)[0]
+        planes = fit_channel_probes(fit.observations, labels, evaluation.observations, truth)
+        observation = rate(int(planes.correct[best_plane]), planes.labelled)
+        for site in map_names:
+            channels = fit_channel_probes(fit.trained[site], labels, evaluation.trained[site], truth)
+            rates = tuple(rate(int(correct), channels.labelled) for correct in channels.correct)
+            results.append(ChannelResult(site, target, rates, observation))
+    family = agent.family.resized(size)
+    header = ResultHeader(agent.name, family.name, family.size, levels, seed)
+    return ChannelReport(header, fit_levels, tuple(results))

@@ -1,24 +1,30 @@
-"""What can be read along training: the same probes at every checkpoint that a run kept."""
+"""What probes predict along training: the same probes at every checkpoint that a run kept."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from tqdm import tqdm
 
-from goalmaze.agents.loading import load_agent, run_folder
-from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.tables import table
-from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
-from goalmaze.experiments.probe.config import ProbeConfig
-from goalmaze.probes.readout.reading import Reading
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
+from goalmaze.probes.readout.probe_fitter import ProbeKind
+from goalmaze.probes.readout.site_reader import ProbeResult
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckpointReport:
-    """The readings of one agent at each of its checkpoints, by steps of training."""
+class CheckpointReport(Result):
+    """The reports of one run at each of its checkpoints.
+
+    Attributes:
+        agent: the name of the run.
+        reports: by environment steps of training.
+    """
 
     agent: str
     reports: dict[int, ProbeReport]
@@ -30,37 +36,47 @@ class CheckpointReport:
             "checkpoints": [{"steps": steps, **report.json()} for steps, report in self.reports.items()],
         }
 
-    def text(self) -> str:
-        """Return a table for each target, a row a checkpoint and a column a site."""
+    def blocks(self) -> list[str | Table]:
+        """Return a heading and, for each target, a table with a row a checkpoint and a column a site."""
         first = next(iter(self.reports.values()))
-        parts = [
-            f"{self.agent} along training: scores on {first.levels} mazes, fitted on {first.fit_levels} others; * "
-            "where a reading is evidence\n(--json has intervals, baselines and steering)"
-        ]
-        for target in dict.fromkeys(one.reading.concept for one in first.readings):
+        tables = []
+        for target in first.targets:
+            sites = [one.result.site for one in first.of_target(target)]
             rows = [
-                [f"{steps:,}", *(_cell(one.reading) for one in report.readings if one.reading.concept == target)]
+                [f"{steps:,}", *(_cell(one.result) for one in report.of_target(target))]
                 for steps, report in self.reports.items()
             ]
-            sites = [one.reading.site for one in first.readings if one.reading.concept == target]
-            parts.append(f"{target}\n{table(['steps', *sites], rows)}")
-        return "\n\n".join(parts)
+            tables.append(Table(["steps", *sites], rows, target))
+        return [
+            f"{self.agent} along training: scores on {first.header.levels} mazes, fitted on {first.fit_levels} others; "
+            "* marks evidence\n(--json has intervals, baselines and steering)",
+            *tables,
+        ]
 
 
-def _cell(reading: Reading) -> str:
-    return f"{reading.score.value:.2f}{'*' if reading.is_evidence else ' '}"
+def _cell(result: ProbeResult) -> str:
+    return f"{result.score.value:.2f}{'*' if result.is_evidence else ' '}"
 
 
-def read_checkpoints(config: ProbeConfig) -> CheckpointReport:
-    """Read every checkpoint of a run.
+def probe_checkpoints(
+    name: str,
+    checkpoints: Mapping[int, Agent],
+    *,
+    kind: ProbeKind = "square",
+    **options: Unpack[ProbeOptions],
+) -> CheckpointReport:
+    """Probe every checkpoint of a run.
+
+    Args:
+        name: of the run, for the report.
+        checkpoints: the agents by environment steps of training.
+        kind: the kind of probe.
+        options: as those of `probe`.
 
     Raises:
-        GoalmazeError: the run kept none, or there is no such site or target.
+        GoalmazeError: there is no checkpoint, or a site or target is unknown.
     """
-    kept = checkpoint_series(run_folder(config.agent))
-    if not kept:
-        raise GoalmazeError(f"{config.agent} kept no checkpoints along its training: choose a run that did, or no --by")
-    reports = {}
-    for steps, path in tqdm(kept.items(), desc="checkpoints", unit="checkpoint", disable=None):
-        reports[steps] = read_agent(load_agent(str(path)), config)
-    return CheckpointReport(config.agent, reports)
+    if not checkpoints:
+        raise GoalmazeError(f"{name} kept no checkpoints during training: choose a run that did, or leave --by out")
+    progress = tqdm(checkpoints.items(), desc="checkpoints", unit="checkpoint", disable=None)
+    return CheckpointReport(name, {steps: probe(agent, probe=kind, **options) for steps, agent in progress})

@@ -1,9 +1,10 @@
-"""What can be read from an agent's activations, and does it move the agent when written?"""
+"""What probes predict from an agent's activations at each site, and whether writing their directions steers it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
 from tqdm import tqdm
@@ -13,72 +14,75 @@ from goalmaze.agents.sites import find_site, map_sites
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
-from goalmaze.experiments.common.tables import number, table
-from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table, number
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.labels import concept_names
-from goalmaze.probes.readout.baselines import Score
 from goalmaze.probes.readout.fitting import SquareProbe
-from goalmaze.probes.readout.reading import Atlas, Look, ProbeData, Reading, gather_material, suited_look
+from goalmaze.probes.readout.probe_data import ProbeData, gather_probe_data
+from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kind
+from goalmaze.probes.readout.site_reader import ProbeResult, SiteReader
 from goalmaze.probes.steering.probe_direction import direction_pattern
 from goalmaze.probes.targets import target_names
 
 ALL = "all"
-"""As the one target: every concept there is."""
+"""As the only target: every concept of the family."""
 
-HEADERS = (
+COLUMNS = (
     "site",
     "probe",
-    "read",
+    "score",
     "observation",
     "untrained",
     "shuffled",
     "majority",
     "selectivity",
     "p",
-    "",
-    "steers (unedited)",
+    "steers",
+    "unedited",
+    "evidence",
 )
 LEGEND = (
-    "observation, untrained, shuffled, majority: what the same probe reads without the trained network\n"
-    "selectivity: the score less that of the same probe on a control task, which can only be memorised\n"
-    "p: of the score, against readings dealt out to other mazes\n"
-    "evidence: the reading's 95 % interval (over mazes) lies above those of the four baselines, and p is 0.05 at most\n"
-    "steers: how often writing the probe's direction at a random cell brings the agent there before the goal"
+    "observation, untrained, shuffled, majority: scores of the same probe without the trained network\n"
+    "selectivity: the score minus that on a control task, which the probe can only memorise\n"
+    "p: permutation test over mazes\n"
+    "steers: rate of mazes on which writing the probe's direction at a random cell brings the agent there before the "
+    "goal; unedited: the same without writing\n"
+    "evidence: the 95 % interval of the score over mazes lies above those of the four baselines, and p is at most 0.05"
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class TestedReading:
-    """A reading beside the steering that tests it.
+class SteeredProbe:
+    """A probe's result beside the steering that tests it.
 
     Attributes:
-        reading: how well a target is read at a site, and what that must beat.
-        steered: share of mazes on which writing the probe's direction brings the agent to an arbitrary cell before the
-            goal; None where the probe has no direction to write, or reads no cell that the agent could be after.
-        unsteered: the same share without writing.
+        result: the score of the probe and its baselines.
+        steered: rate of mazes on which writing the probe's direction at a random cell brings the agent there before the
+            goal; None where the probe has no direction, or the concept is no cell that the agent can pursue.
+        unsteered: the same rate without writing.
     """
 
-    reading: Reading
+    result: ProbeResult
     steered: Rate | None
     unsteered: Rate
 
     def json(self) -> dict[str, Any]:
-        """Return the reading as plain data."""
-        one = self.reading
+        """Return the result as plain data."""
+        result = self.result
         return {
-            "site": one.site,
-            "target": one.concept,
-            "probe": one.look,
-            "measure": one.measure,
-            "score": number(one.score.value),
-            "score_interval": {"low": number(one.score.low), "high": number(one.score.high)},
-            "baselines": {name: number(score.value) for name, score in baselines(one).items()},
-            "control_task": number(one.control.value),
-            "selectivity": number(one.selectivity),
-            "p": number(one.p),
-            "evidence": one.is_evidence,
+            "site": result.site,
+            "target": result.concept,
+            "probe": result.kind,
+            "measure": result.metric,
+            "score": number(result.score.value),
+            "score_interval": {"low": number(result.score.low), "high": number(result.score.high)},
+            "baselines": {name: number(baseline.value) for name, baseline in result.baselines.items()},
+            "control_task": number(result.control.value),
+            "selectivity": number(result.selectivity),
+            "p": number(result.p),
+            "evidence": result.is_evidence,
             "steering": {
                 "target": None if self.steered is None else number(self.steered.value),
                 "unedited": number(self.unsteered.value),
@@ -86,125 +90,175 @@ class TestedReading:
         }
 
     def row(self) -> list[object]:
-        """Return the reading as a row of the table."""
-        one = self.reading
+        """Return the result as a row of the table."""
+        result = self.result
         return [
-            one.site,
-            one.look,
-            f"{one.score.value:.2f} [{one.score.low:.2f}, {one.score.high:.2f}]",
-            *(f"{score.value:.2f}" for score in baselines(one).values()),
-            f"{one.selectivity:.2f}",
-            f"{one.p:.3f}",
-            "evidence" if one.is_evidence else "not evidence",
-            "-" if self.steered is None else f"{self.steered.value:.2f} ({self.unsteered.value:.2f})",
+            result.site,
+            result.kind,
+            result.score,
+            *(f"{baseline.value:.2f}" for baseline in result.baselines.values()),
+            f"{result.selectivity:.2f}",
+            f"{result.p:.3f}",
+            "-" if self.steered is None else f"{self.steered.value:.2f}",
+            "-" if self.steered is None else f"{self.unsteered.value:.2f}",
+            "yes" if result.is_evidence else "no",
         ]
-
-
-def baselines(reading: Reading) -> dict[str, Score]:
-    """Return by name what a reading must beat."""
-    return {name: getattr(reading, name) for name in ("observation", "untrained", "shuffled", "majority")}
 
 
 @dataclasses.dataclass(frozen=True)
-class ProbeReport:
-    """All readings of one agent."""
+class ProbeReport(Result):
+    """The results of one agent at all sites.
 
-    agent: str
-    family: str
-    size: int
-    levels: int
+    Attributes:
+        header: the agent and the held-out mazes.
+        fit_levels: number of mazes that the probes were fitted on.
+        probes: the results, site by site.
+    """
+
+    header: ResultHeader
     fit_levels: int
-    seed: int
-    readings: tuple[TestedReading, ...]
+    probes: tuple[SteeredProbe, ...]
+
+    @property
+    def targets(self) -> list[str]:
+        """The concepts, in order."""
+        return list(dict.fromkeys(one.result.concept for one in self.probes))
+
+    def of_target(self, target: str) -> list[SteeredProbe]:
+        """Return the results of one concept, site by site."""
+        return [one for one in self.probes if one.result.concept == target]
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        return {
-            "agent": self.agent,
-            "family": self.family,
-            "size": self.size,
-            "levels": self.levels,
-            "fit_levels": self.fit_levels,
-            "seed": self.seed,
-            "sites": [reading.json() for reading in self.readings],
-        }
+        return {**self.header.json(), "fit_levels": self.fit_levels, "sites": [one.json() for one in self.probes]}
 
-    def text(self) -> str:
-        """Return a table for each target."""
-        parts = [
-            f"{self.agent} on {self.family} {self.size}x{self.size}: judged on {self.levels} mazes, fitted on "
-            f"{self.fit_levels} others, goal and cue apart"
+    def blocks(self) -> list[str | Table]:
+        """Return a heading, a table for each target, and the definitions of the columns."""
+        header = self.header
+        tables = []
+        for target in self.targets:
+            rows = self.of_target(target)
+            title = f"{target}: {rows[0].result.metric}"
+            tables.append(Table(COLUMNS, [one.row() for one in rows], title))
+        return [
+            f"{header.agent} on {header.family} {header.size}x{header.size}: evaluated on {header.levels} mazes, "
+            f"fitted on {self.fit_levels} others, goal and cue on different cells",
+            *tables,
+            LEGEND,
         ]
-        for target in dict.fromkeys(one.reading.concept for one in self.readings):
-            rows = [one for one in self.readings if one.reading.concept == target]
-            parts.append(f"{target}: {rows[0].reading.measure}\n{table(HEADERS, [one.row() for one in rows])}")
-        parts.append(LEGEND)
-        return "\n\n".join(parts)
 
 
-def read_agent(agent: Agent, config: ProbeConfig) -> ProbeReport:
-    """Fit and judge a probe for every site and target.
+class ProbeOptions(TypedDict, total=False):
+    """The options that probes by site, by channel and by checkpoint share; see `probe`."""
+
+    targets: Sequence[str]
+    sites: Sequence[str]
+    size: int | None
+    levels: int
+    fit_levels: int
+    seed: int
+
+
+def probe(
+    agent: Agent,
+    targets: Sequence[str] = (),
+    sites: Sequence[str] = (),
+    *,
+    probe: ProbeKind = "square",
+    size: int | None = None,
+    levels: int = 512,
+    fit_levels: int = 2048,
+    seed: int = 0,
+) -> ProbeReport:
+    """Fit a probe for every site and target, beside its baselines and the steering that tests it.
+
+    Levels are drawn under the family's distinguishing shift, which separates goal and cue.
+
+    Args:
+        agent: the agent, loaded or made in memory.
+        targets: the concepts to predict: some of `concept_names`, or only "all"; the cells of goal and cue and the one
+            pursued where not given.
+        sites: where activations are read; all sites where not given.
+        probe: the kind of probe. Sites that are no maps and concepts of the whole maze always use "global".
+        size: rows and columns of the mazes, in cells; the agent's own where not given.
+        levels: number of held-out evaluation levels.
+        fit_levels: number of levels that probes are fitted on.
+        seed: of the levels, the sampled actions, the untrained network and the controls.
 
     Raises:
-        GoalmazeError: no such site or target.
+        GoalmazeError: a site or target is unknown, or too few levels have a label.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> report = gm.probe(agent, targets=["sign"], sites=["stem"], levels=64, fit_levels=256)
+        >>> report.probes[0].result.score.value > 0.9
+        True
     """
-    fit, test = materials(agent, config)
-    family = agent.family.resized(config.size)
-    task = draw_retargeting_task(family, config.levels, config.seed)
+    fit, evaluation = gather_splits(agent, targets, sites, size=size, levels=levels, fit_levels=fit_levels, seed=seed)
+    family = agent.family.resized(size)
+    task = draw_retargeting_task(family, levels, seed)
     unsteered = task.evaluate(agent.policy).overall.other
-    atlas, readings = Atlas(fit, test, config.seed), []
-    sites = list(fit.trained)
-    found = side_by_side(lambda site: _readings_at(site, agent, config.probe, fit, atlas), sites)
-    for at_site in tqdm(found, total=len(sites), desc="probing", unit="site", leave=False, disable=None):
-        for one in at_site:
-            steered = _steered(agent, one, fit, task) if one.concept in target_names(family) else None
-            readings.append(TestedReading(one, steered, unsteered))
-    return ProbeReport(
-        agent.name, family.name, family.size, config.levels, config.fit_levels, config.seed, tuple(readings)
-    )
+    reader, results = SiteReader(fit, evaluation, seed), []
+    names = list(fit.trained)
+    by_site = side_by_side(lambda site: _read_site(site, agent, probe, fit, reader), names)
+    for at_site in tqdm(by_site, total=len(names), desc="probing", unit="site", leave=False, disable=None):
+        for result in at_site:
+            steered = _steered(agent, result, fit, task) if result.concept in target_names(family) else None
+            results.append(SteeredProbe(result, steered, unsteered))
+    header = ResultHeader(agent.name, family.name, family.size, levels, seed)
+    return ProbeReport(header, fit_levels, tuple(results))
 
 
-def materials(agent: Agent, config: ProbeConfig) -> tuple[ProbeData, ProbeData]:
-    """Return what to fit on and what to judge by, of the sites and targets asked for.
+def gather_splits(
+    agent: Agent,
+    targets: Sequence[str],
+    sites: Sequence[str],
+    *,
+    size: int | None,
+    levels: int,
+    fit_levels: int,
+    seed: int,
+) -> tuple[ProbeData, ProbeData]:
+    """Return what probes are fitted to and what they are evaluated on; arguments as those of `probe`.
 
     Raises:
-        GoalmazeError: no such site or target.
+        GoalmazeError: a site or target is unknown.
     """
-    family = agent.family.resized(config.size)
-    sites = list(config.sites) or [site.name for site in agent.network.sites()]
-    targets = list(config.targets) or target_names(family)
-    targets = concept_names(family) if targets == [ALL] else targets
-    for site in sites:
+    family = agent.family.resized(size)
+    chosen_sites = list(sites) or list(agent.sites)
+    chosen_targets = list(targets) or target_names(family)
+    if chosen_targets == [ALL]:
+        chosen_targets = concept_names(family)
+    for site in chosen_sites:
         find_site(agent.network, site)
-    for target in targets:
+    for target in chosen_targets:
         if target not in concept_names(family):
             raise unknown("probe target", target, [*concept_names(family), ALL])
-    fit, test = (
-        gather_material(agent.policy, levels, sites, targets, config.seed)
-        for levels in (
-            family.levels(config.seed, np.arange(count), family.distinguishing_shift, split)
-            for split, count in ((FITTING, config.fit_levels), (EVALUATION, config.levels))
-        )
-    )
-    return fit, test
+
+    def gather(split: str, count: int) -> ProbeData:
+        batch = family.levels(seed, np.arange(count), family.distinguishing_shift, split)
+        return gather_probe_data(agent.policy, batch, chosen_sites, chosen_targets, seed)
+
+    return gather(FITTING, fit_levels), gather(EVALUATION, levels)
 
 
-def _readings_at(site: str, agent: Agent, wanted: Look, fit: ProbeData, atlas: Atlas) -> list[Reading]:
-    """Return the readings of all that can be read at a site, in the look nearest to the one wanted."""
+def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, reader: SiteReader) -> list[ProbeResult]:
+    """Return the results of all concepts that some kind of probe can predict at a site."""
     is_map = site in map_sites(agent.network)
-    looks: dict[Look, list[str]] = {}
+    concepts_by_kind: dict[ProbeKind, list[str]] = {}
     for concept, labels in fit.labels.items():
-        look = suited_look(labels.kind, wanted, is_map=is_map)
-        if look is not None:
-            looks.setdefault(look, []).append(concept)
-    return [one for look, concepts in looks.items() for one in atlas.read(site, concepts, look)]
+        kind = suitable_probe_kind(labels.label_type, preferred, is_map=is_map)
+        if kind is not None:
+            concepts_by_kind.setdefault(kind, []).append(concept)
+    return [result for kind, concepts in concepts_by_kind.items() for result in reader.read(site, concepts, kind)]
 
 
-def _steered(agent: Agent, reading: Reading, fit: ProbeData, task: RetargetingTask) -> Rate | None:
-    """Return how often the agent goes where a probe's direction is written; None where it has none."""
-    if not isinstance(reading.probe, SquareProbe):
+def _steered(agent: Agent, result: ProbeResult, fit: ProbeData, task: RetargetingTask) -> Rate | None:
+    """Return how often writing a probe's direction steers the agent; None where the probe has no direction."""
+    if not isinstance(result.probe, SquareProbe):
         return None
-    maps, labels = fit.trained[reading.site], fit.labels[reading.concept].values
-    kept = labels >= 0
-    pattern = direction_pattern(reading.site, reading.probe.direction, maps[kept], labels[kept])
+    maps, labels = fit.trained[result.site], fit.labels[result.concept].values
+    known = labels >= 0
+    pattern = direction_pattern(result.site, result.probe.direction, maps[known], labels[known])
     return task.evaluate(agent.policy, task.edits(pattern)).overall.other

@@ -1,21 +1,42 @@
-"""`goalmaze probe`: what can be read from an agent's activations, and does it move the agent when written?"""
+"""`goalmaze probe`: from its options to probes by site, by channel or by checkpoint."""
 
 from __future__ import annotations
 
-from goalmaze.agents.loading import load_agent
-from goalmaze.experiments.probe.by_channel import ChannelReport, read_channels
-from goalmaze.experiments.probe.by_checkpoint import CheckpointReport, read_checkpoints
-from goalmaze.experiments.probe.by_site import ProbeReport, read_agent
+import dataclasses
+
+from goalmaze.agents.loading import load_agent, run_folder
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.experiments.probe.by_channel import ChannelReport, probe_channels
+from goalmaze.experiments.probe.by_checkpoint import CheckpointReport, probe_checkpoints
+from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
 from goalmaze.experiments.probe.config import ProbeConfig
 
 
 def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
-    """Read an agent's sites, their channels one by one, or the checkpoints along its training.
+    """Probe an agent's sites, the channels of its maps, or the checkpoints of its run.
 
     Raises:
-        GoalmazeError: no such agent, site or target.
+        GoalmazeError: an agent, site or target is unknown.
     """
+    options: ProbeOptions = {
+        "targets": config.targets,
+        "sites": config.sites,
+        "size": config.size,
+        "levels": config.levels,
+        "fit_levels": config.fit_levels,
+        "seed": config.seed,
+    }
     if config.by == "checkpoint":
-        return read_checkpoints(config)
+        series = checkpoint_series(run_folder(config.agent))
+        checkpoints = {steps: load_agent(str(path)) for steps, path in series.items()}
+        return probe_checkpoints(config.agent, checkpoints, kind=config.probe, **options)
     agent = load_agent(config.agent)
-    return read_channels(agent, config) if config.by == "channel" else read_agent(agent, config)
+    if config.by == "site":
+        return probe(agent, probe=config.probe, **options)
+    report = probe_channels(agent, **options)
+    if config.figures is None:
+        return report
+    # matplotlib is slow to import, and only figures need it
+    from goalmaze.experiments.probe.by_channel_figures import draw_channels
+
+    return dataclasses.replace(report, pictures=tuple(draw_channels(report, config.figures)))

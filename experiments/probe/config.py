@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
 from goalmaze.experiments.common.folders import check_folder
+
+MIN_FIT_LEVELS = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeConfig(EvaluationConfig):
-    """Read cells from an agent's activations, beside what a reading must beat and the steering that tests it.
+    """Fit linear probes to an agent's activations, beside baselines, a control task and steering.
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        sites: the sites to read; all where not given.
-        targets: what to read; where not given the cells of goal and cue and the one pursued, with "all" all concepts.
-        probe: "square" reads every square from its own channels, "window" from 3x3 squares, "global" from all features
-            at once; sites that are no maps and answers about the whole maze always get "global".
-        by: "site", "channel" for each channel of a map by itself, or "checkpoint" for each that the run kept.
-        fit_levels: how many levels to fit on, never among those that judge.
-        figures: with --by channel, a folder to draw the atlas of channels into.
+        sites: sites of the network.
+        targets: concepts to predict; "all" for every concept of the family.
+        probe: "square" uses the channels of each square, "window" those of its 3x3 window, "global" all features
+            together. Sites that are no maps and concepts of the whole maze always use "global".
+        by: "site" for one probe a site, "channel" for each channel of a map by itself, "checkpoint" for each checkpoint
+            that the run kept.
+        fit_levels: number of levels that probes are fitted on; none of them is used for evaluation.
+        figures: with --by channel, a folder for the figure.
     """
 
+    examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze probe zoo:green-exit --sites block1 block4 --targets sign",
+        "goalmaze probe zoo:green-exit --by channel --figures pictures",
+    )
+
     agent: AgentName
-    sites: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    sites: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all sites)")] = ()
+    targets: Annotated[
+        tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: the cells of goal and cue, and the one pursued)")
+    ] = ()
     probe: Literal["square", "window", "global"] = "square"
     by: Literal["site", "channel", "checkpoint"] = "site"
     fit_levels: int = 2048
-    figures: Path | None = None
+    figures: Annotated[Path | None, option("PATH", "no figure")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit_levels < 50:
-            raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 50 or more")
+        if self.fit_levels < MIN_FIT_LEVELS:
+            raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose {MIN_FIT_LEVELS} or more")
         if self.figures is not None and self.by != "channel":
-            raise GoalmazeError("--figures draws the atlas of channels: add --by channel")
+            raise GoalmazeError("--figures needs --by channel: add it, or leave --figures out")
         check_folder(self.figures)

@@ -14,7 +14,7 @@ from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Add, applied
 from goalmaze.probes.edits.patterns import is_rectified
 from goalmaze.probes.information import EVERYTHING
-from goalmaze.probes.targets import check_targets, put_elsewhere
+from goalmaze.probes.targets import check_targets, relocate_agents
 
 UPDATES = 60
 PLACES = 4
@@ -58,7 +58,7 @@ def optimised_edit(
     for update in range(updates):
         loss = torch.zeros(())
         for place in range(PLACES):
-            put = put_elsewhere(levels, targets, seed, update * PLACES + place)
+            put = relocate_agents(levels, targets, seed, update * PLACES + place)
             with torch.inference_mode():
                 moved = put.with_goal_and_cue_at(targets)
                 teacher = policy.logits(rows, _seen(policy, moved)).log_softmax(dim=1)

@@ -1,1 +1,1 @@
-"""Reading activations: probes, their fitters, and the baselines that a reading must beat."""
+"""Probes of activations, their fitters, their scores, and the baselines that a score must exceed."""

@@ -1,4 +1,4 @@
-"""Which channels carry it: what each channel of a map says of a cell by itself."""
+"""Single channels as probes: how often each channel of a map by itself names a cell."""
 
 from __future__ import annotations
 
@@ -10,45 +10,46 @@ from torch import Tensor
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ChannelProbes:
-    """Every channel of a map as a probe of a cell.
+    """Every channel of a map as a probe of a cell, scored on held-out mazes.
 
     Attributes:
-        signs: float32 [C], 1 where the cell is the channel's highest value, -1 where it is its lowest, as fitted.
-        hits: int64 [C], held-out mazes in which the channel by itself names the cell.
-        of: of how many.
+        signs: float32 [C], 1 where the channel's maximum predicts the cell, -1 where its minimum does; as fitted.
+        correct: int64 [C], number of held-out mazes in which the channel predicts the cell.
+        labelled: number of held-out mazes with a label.
     """
 
     signs: Tensor
-    hits: Tensor
-    of: int
+    correct: Tensor
+    labelled: int
 
     @property
-    def scores(self) -> Tensor:
-        """float32 [C], the share of held-out mazes read right."""
-        return self.hits / max(1, self.of)
+    def accuracy(self) -> Tensor:
+        """float32 [C], the fraction of labelled held-out mazes predicted."""
+        return self.correct / max(1, self.labelled)
 
     def best(self, count: int) -> tuple[int, ...]:
-        """Return the `count` channels that read most, best first."""
-        return tuple(int(c) for c in self.hits.topk(min(count, len(self.hits))).indices)
+        """Return the `count` channels of the highest accuracy, best first."""
+        return tuple(int(channel) for channel in self.correct.topk(min(count, len(self.correct))).indices)
 
 
-def channel_carriers(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> ChannelProbes:
-    """Return what each channel reads by itself; its sign is chosen on the first mazes, its score is of the others.
+def fit_channel_probes(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor) -> ChannelProbes:
+    """Return each channel as a probe: its sign is fitted on some mazes, its accuracy is of others.
 
     Args:
-        maps: [N, C, H, W].
-        labels: int64 [N], cells; -1 does not count.
-        held_out: [M, C, H, W].
-        truth: int64 [M].
+        maps: [N, C, H, W], to fit on.
+        labels: int64 [N], cells; -1 is ignored.
+        held_out: [M, C, H, W], to evaluate on.
+        truth: int64 [M], cells; -1 is ignored.
     """
-    high, low = (_hits(sign * maps, labels) for sign in (1, -1))
-    signs = torch.where(high >= low, 1.0, -1.0)
-    return ChannelProbes(signs, _hits(signs[:, None, None] * held_out, truth), int((truth >= 0).sum()))
+    by_maximum, by_minimum = (_count_correct(sign * maps, labels) for sign in (1, -1))
+    signs = torch.where(by_maximum >= by_minimum, 1.0, -1.0)
+    correct = _count_correct(signs[:, None, None] * held_out, truth)
+    return ChannelProbes(signs, correct, int((truth >= 0).sum()))
 
 
-def _hits(maps: Tensor, labels: Tensor) -> Tensor:
-    """Return int64 [C], in how many maps the highest square of each channel is the labelled one, and it alone."""
+def _count_correct(maps: Tensor, labels: Tensor) -> Tensor:
+    """Return int64 [C], the number of maps in which the labelled square is the channel's only maximum."""
     scores = maps.flatten(2)
-    top = scores.amax(dim=2)
-    alone = (scores == top[:, :, None]).sum(dim=2) == 1
-    return ((scores.argmax(dim=2) == labels[:, None]) & alone & (labels >= 0)[:, None]).sum(dim=0)
+    maximum = scores.amax(dim=2)
+    unique = (scores == maximum[:, :, None]).sum(dim=2) == 1
+    return ((scores.argmax(dim=2) == labels[:, None]) & unique & (labels >= 0)[:, None]).sum(dim=0)

@@ -1,4 +1,4 @@
-"""Fitters, thrown away after use, and the frozen probes they leave behind: of one cell among the squares of a maze."""
+"""Probes of one cell among the squares of a maze, and what all probes check."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import torch
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.readout.eigenbasis import check_enough
-from goalmaze.probes.readout.logistic import newton
+from goalmaze.probes.readout.eigenbasis import check_label_count
+from goalmaze.probes.readout.logistic import damped_newton
 
 SQUARE_PENALTY = 1e-4
-FEW = 256
-"""Mazes on which a fit begins, at an eighth of the cost of all."""
+FIRST_MAZES = 256
+"""Mazes of the first fit, whose result is where the fit to all mazes starts."""
 
-MAZES_TIMES_FEATURES = 2**14
+MAZES_TIMES_CHANNELS = 2**14
 MIN_FOR_CURVATURE = 512
-"""The curvature is that of so many mazes, of more where features are few: it decides how fast the descent is, not where
-it ends."""
+"""Fewest mazes that the Hessian is estimated from; more where channels are few. A poorer Hessian slows the descent and
+does not move its end."""
 
 
 class Probe(Protocol):
-    """A reading: from activations to the cell it takes to be the target."""
+    """A probe of a cell."""
 
     def __call__(self, activations: Tensor) -> Tensor:
-        """Return int64 [N], the cell read from activations [N, ...]."""
+        """Return int64 [N], the cell predicted from activations [N, ...]."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SquareProbe:
-    """One linear score, the same at every square, from that square's channels alone (1×1; Bush et al., 2025).
+    """A 1×1 probe (Bush et al., 2025): the same linear score of the channels at every square; the highest is the cell.
 
     Attributes:
-        direction: float32 [C], whose projection is the score.
+        direction: float32 [C], the weights of the score.
     """
 
     direction: Tensor
@@ -46,7 +46,7 @@ class SquareProbe:
 
 
 class SquareFitter:
-    """Conditional logit over squares (McFadden, 1974): the square's chance is the softmax of its score.
+    """Fits 1×1 probes by a conditional logit over squares (McFadden, 1974).
 
     Args:
         activations: maps [N, C, H, W], one row a maze.
@@ -57,65 +57,70 @@ class SquareFitter:
         self._features = (activations / self._scale[:, None, None]).flatten(2).transpose(1, 2).contiguous()
 
     def fit(self, labels: Tensor, penalty: float = SQUARE_PENALTY, start: SquareProbe | None = None) -> SquareProbe:
-        """Return the probe of least penalised cross entropy.
+        """Return the probe of least cross entropy plus penalty.
 
         Args:
-            labels: int64 [N]; a row labelled -1 is left out.
-            penalty: on the squared direction, in units of the channels' spread.
-            start: where to begin: a probe of the same labels at another penalty.
+            labels: int64 [N], cells; rows labelled -1 are ignored.
+            penalty: on the squared direction, in units of the channels' standard deviation.
+            start: a probe of the same labels at another penalty, to start from.
 
         Raises:
             GoalmazeError: no maze has a label.
         """
         known = labels >= 0
-        check_enough(int(known.sum()), len(labels), 1)
+        check_label_count(int(known.sum()), len(labels), 1)
         features = self._features if known.all() else self._features[known]
-        told = labels[known]
+        cells = labels[known]
         if start is None:
-            few = slice(FEW)
-            begin = conditional_logit(features[few], told[few], penalty, torch.zeros_like(self._scale))
+            first = slice(FIRST_MAZES)
+            initial = fit_conditional_logit(features[first], cells[first], penalty, torch.zeros_like(self._scale))
         else:
-            begin = start.direction * self._scale
-        return SquareProbe(conditional_logit(features, told, penalty, begin) / self._scale)
+            initial = start.direction * self._scale
+        return SquareProbe(fit_conditional_logit(features, cells, penalty, initial) / self._scale)
 
 
-def conditional_logit(features: Tensor, labels: Tensor, penalty: float, start: Tensor) -> Tensor:
-    """Return float32 [C], the weights of least cross entropy plus penalty, by Newton's method with halved steps.
+def fit_conditional_logit(features: Tensor, labels: Tensor, penalty: float, start: Tensor) -> Tensor:
+    """Return float32 [C], the weights of least cross entropy plus penalty, by a damped Newton method.
+
+    The probability of a square is the softmax over squares of its score.
 
     Args:
-        features: [N, S, C], of all that could be chosen.
-        labels: int64 [N], what was.
+        features: [N, S, C], of the squares to choose from.
+        labels: int64 [N], the square chosen.
         penalty: on the squared weights.
-        start: float32 [C], where to begin.
+        start: float32 [C], initial weights.
     """
+    # scikit-learn and scipy have no conditional logit. scipy.optimize's L-BFGS-B takes 117 ms instead of 62 ms for this
+    # loss (2,048 mazes of 81 squares with 16 channels).
     mazes, squares, channels = features.shape
     flat, rows = features.reshape(-1, channels), torch.arange(mazes)
-    own = features[rows, labels].mean(dim=0)
+    observed = features[rows, labels].mean(dim=0)
 
-    def value(weights: Tensor) -> tuple[Tensor, Tensor]:
-        logs = (flat @ weights).view(mazes, squares).log_softmax(dim=1)
-        return penalty * weights.square().sum() - logs[rows, labels].mean(), logs.exp()
+    def loss_at(weights: Tensor) -> tuple[Tensor, Tensor]:
+        log_probabilities = (flat @ weights).view(mazes, squares).log_softmax(dim=1)
+        loss = penalty * weights.square().sum() - log_probabilities[rows, labels].mean()
+        return loss, log_probabilities.exp()
 
-    def step(weights: Tensor, chances: Tensor) -> tuple[Tensor, float]:
-        expected = torch.bmm(chances[:, None], features)[:, 0]
-        slope = (expected.mean(dim=0) - own + 2 * penalty * weights).double()
-        found = torch.linalg.solve(_curvature(features, chances, expected, penalty), slope)
-        return found.float(), float(slope @ found)
+    def newton_step(weights: Tensor, probabilities: Tensor) -> tuple[Tensor, float]:
+        expected = torch.bmm(probabilities[:, None], features)[:, 0]
+        gradient = (expected.mean(dim=0) - observed + 2 * penalty * weights).double()
+        step = torch.linalg.solve(_hessian(features, probabilities, expected, penalty), gradient)
+        return step.float(), float(gradient @ step)
 
-    return newton(start, value, step)
+    return damped_newton(start, loss_at, newton_step)
 
 
-def _curvature(features: Tensor, chances: Tensor, expected: Tensor, penalty: float) -> Tensor:
-    """Return float64 [C, C], the second derivative of the loss on some of the mazes."""
+def _hessian(features: Tensor, probabilities: Tensor, expected: Tensor, penalty: float) -> Tensor:
+    """Return float64 [C, C], the Hessian of the loss, estimated from some of the mazes."""
     channels = features.shape[2]
-    count = min(len(features), max(MIN_FOR_CURVATURE, MAZES_TIMES_FEATURES // channels))
-    some, weighed = features[:count], features[:count] * chances[:count, :, None]
-    spread = some.reshape(-1, channels).T @ weighed.reshape(-1, channels) - expected[:count].T @ expected[:count]
-    return spread.double() / count + 2 * penalty * torch.eye(channels, dtype=torch.float64)
+    count = min(len(features), max(MIN_FOR_CURVATURE, MAZES_TIMES_CHANNELS // channels))
+    some, weighted = features[:count], features[:count] * probabilities[:count, :, None]
+    moments = some.reshape(-1, channels).T @ weighted.reshape(-1, channels) - expected[:count].T @ expected[:count]
+    return moments.double() / count + 2 * penalty * torch.eye(channels, dtype=torch.float64)
 
 
 def check_features(kind: str, fitted: int, given: int) -> None:
-    """Refuse to read with a probe from another network, site or maze size.
+    """Check that a probe is applied to the network, site and maze size that it was fitted to.
 
     Raises:
         GoalmazeError: it was fitted to another number of features.
@@ -126,7 +131,7 @@ def check_features(kind: str, fitted: int, given: int) -> None:
         )
 
 
-def accuracy(probe: Probe, activations: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Return how many labels int64 [N] a probe reads right, and of how many; rows labelled -1 do not count."""
+def count_correct(probe: Probe, activations: Tensor, labels: Tensor) -> tuple[int, int]:
+    """Return how many labels int64 [N] a probe predicts, and the number of labels; rows labelled -1 are ignored."""
     kept = labels >= 0
     return int((probe(activations[kept]) == labels[kept]).sum()), int(kept.sum())

@@ -1,4 +1,4 @@
-"""Global linear probes, from all features together: of cells, of classes and of numbers."""
+"""Linear probes of all features of a site together: of cells, of classes and of numbers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from goalmaze.probes.readout.eigenbasis import Eigenbasis, Linear, check_enough
+from goalmaze.probes.readout.eigenbasis import Eigenbasis, LinearFit, check_label_count
 from goalmaze.probes.readout.fitting import check_features
 
-WORSE = 1e-3
-"""Loss on held-out mazes above the best so far at which weaker penalties are no longer tried."""
+LOSS_TOLERANCE = 1e-3
+"""Validation loss above the lowest so far at which weaker penalties are no longer tried."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GlobalProbe:
-    """One linear score for every class, or for every cell, from all features together.
+    """One linear score for each class or cell.
 
     Attributes:
         weights: float32 [D, K].
         bias: float32 [K].
-        penalty: the one chosen on held-out mazes.
+        penalty: selected on validation mazes.
     """
 
     weights: Tensor
@@ -29,7 +29,7 @@ class GlobalProbe:
     penalty: float
 
     def scores(self, activations: Tensor) -> Tensor:
-        """Return float32 [N, K], the scores for activations [N, ...]; of a logistic probe, the classes' logits."""
+        """Return float32 [N, K], the scores for activations [N, ...]; the logits of a logistic probe."""
         features = activations.flatten(1)
         check_features("global", len(self.weights), features.shape[1])
         return features @ self.weights + self.bias
@@ -45,8 +45,8 @@ class NumberProbe:
 
     Attributes:
         weights: float32 [D].
-        bias: the number where all weights are zero.
-        penalty: the one chosen.
+        bias: the number predicted where all features are 0.
+        penalty: selected on validation mazes.
     """
 
     weights: Tensor
@@ -54,19 +54,19 @@ class NumberProbe:
     penalty: float
 
     def __call__(self, activations: Tensor) -> Tensor:
-        """Return float32 [N], the number read from activations [N, ...]."""
+        """Return float32 [N], the number predicted from activations [N, ...]."""
         features = activations.flatten(1)
         check_features("number", len(self.weights), features.shape[1])
         return features @ self.weights + self.bias
 
 
 class GlobalFitter:
-    """Fits probes of one thing after another to the same activations, whose eigenbasis is found once.
+    """Fits probes of different labels to the same activations, whose eigenbasis is computed once.
 
     Args:
         activations: [N, ...], one row a sample.
-        mazes: int64 [N], from which maze a row is, ascending; one row each if not given. The last fifth of the mazes
-            chooses the penalty.
+        mazes: int64 [N], the maze of each row, ascending; one maze a row by default. The last fifth of the mazes
+            validates: it selects the penalty.
 
     Raises:
         GoalmazeError: there are too few mazes.
@@ -76,69 +76,77 @@ class GlobalFitter:
         self._basis = Eigenbasis(activations.flatten(1), mazes)
         self._mazes = torch.arange(len(activations)) if mazes is None else mazes
 
-    def cells(self, labels: Tensor, cells: int) -> GlobalProbe:
-        """Return the ridge probe onto one-hot cells that reads most held-out mazes right.
+    def fit_cells(self, labels: Tensor, cells: int) -> GlobalProbe:
+        """Return the ridge regression of one-hot cells with the highest validation accuracy.
 
         Args:
-            labels: int64 [N]; a row labelled -1 is left out.
-            cells: number H*W of them.
+            labels: int64 [N]; rows labelled -1 are ignored.
+            cells: number H*W of cells.
 
         Raises:
             GoalmazeError: too few mazes have a label.
         """
-        known, held_out = self._split(labels >= 0)
+        known = labels >= 0
+        validation = self._validation_rows(known)
         onehot = torch.nn.functional.one_hot(labels.clamp(min=0), cells).float()
-        x, truth = self._basis.turned[held_out], labels[held_out]
-        fits = self._basis.ridge(onehot, known)
-        return self._global(min(fits, key=lambda fit: -int(((x @ fit[1] + fit[2]).argmax(dim=1) == truth).sum())))
+        x, truth = self._basis.projected[validation], labels[validation]
 
-    def classes(self, labels: Tensor, classes: int) -> GlobalProbe:
-        """Return the multinomial logistic probe that is likeliest on held-out mazes.
+        def correct(fit: LinearFit) -> int:
+            return int(((x @ fit[1] + fit[2]).argmax(dim=1) == truth).sum())
+
+        return self._global_probe(max(self._basis.ridge(onehot, known), key=correct))
+
+    def fit_classes(self, labels: Tensor, classes: int) -> GlobalProbe:
+        """Return the multinomial logistic regression with the lowest validation loss.
 
         Args:
-            labels: int64 [N]; a row labelled -1 is left out.
-            classes: number K of them.
+            labels: int64 [N]; rows labelled -1 are ignored.
+            classes: number K of classes.
 
         Raises:
             GoalmazeError: too few mazes have a label.
         """
-        _, held_out = self._split(labels >= 0)
-        x, truth = self._basis.turned[held_out], labels[held_out]
-        best: tuple[float, Linear] | None = None
+        validation = self._validation_rows(labels >= 0)
+        x, truth = self._basis.projected[validation], labels[validation]
+        best: tuple[float, LinearFit] | None = None
         for fit in self._basis.logistic(labels, classes):
             loss = float(torch.nn.functional.cross_entropy(x @ fit[1] + fit[2], truth))
-            if best is not None and loss > best[0] + WORSE:
+            if best is not None and loss > best[0] + LOSS_TOLERANCE:
                 break
             if best is None or loss < best[0]:
                 best = loss, fit
         assert best is not None
-        return self._global(best[1])
+        return self._global_probe(best[1])
 
-    def number(self, numbers: Tensor) -> NumberProbe:
-        """Return the ridge probe of least squared error on held-out mazes.
+    def fit_numbers(self, numbers: Tensor) -> NumberProbe:
+        """Return the ridge regression with the lowest squared error on validation mazes.
 
         Args:
-            numbers: float32 [N]; a row that is NaN is left out.
+            numbers: float32 [N]; rows of NaN are ignored.
 
         Raises:
             GoalmazeError: too few mazes have a number.
         """
-        known, held_out = self._split(~numbers.isnan())
-        x, truth = self._basis.turned[held_out], numbers[held_out]
+        known = ~numbers.isnan()
+        validation = self._validation_rows(known)
+        x, truth = self._basis.projected[validation], numbers[validation]
+
+        def error(fit: LinearFit) -> float:
+            return float(((x @ fit[1] + fit[2])[:, 0] - truth).square().mean())
+
         fits = self._basis.ridge(numbers.nan_to_num()[:, None], known)
-        penalty, weights, bias = min(fits, key=lambda fit: float(((x @ fit[1] + fit[2])[:, 0] - truth).square().mean()))
-        weights, bias = self._basis.original(weights, bias)
+        penalty, weights, bias = min(fits, key=error)
+        weights, bias = self._basis.to_features(weights, bias)
         return NumberProbe(weights[:, 0], float(bias[0]), penalty)
 
-    def _split(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return bool [N] twice: the samples with a label, and those of them that choose the penalty."""
-        mazes = len(torch.unique(self._mazes))
-        check_enough(len(torch.unique(self._mazes[known])), mazes)
+    def _validation_rows(self, known: Tensor) -> Tensor:
+        """Return bool [N], the samples that select the penalty, after a check that there are enough labels."""
+        check_label_count(len(torch.unique(self._mazes[known])), len(torch.unique(self._mazes)))
         train = self._basis.train
         for part in (train, ~train):
-            check_enough(int((known & part).sum()), int(part.sum()), 1)
-        return known, known & ~train
+            check_label_count(int((known & part).sum()), int(part.sum()), 1)
+        return known & ~train
 
-    def _global(self, fit: Linear) -> GlobalProbe:
+    def _global_probe(self, fit: LinearFit) -> GlobalProbe:
         penalty, weights, bias = fit
-        return GlobalProbe(*self._basis.original(weights, bias), penalty)
+        return GlobalProbe(*self._basis.to_features(weights, bias), penalty)

@@ -1,4 +1,4 @@
-"""Logistic losses and their descent."""
+"""Multinomial logistic losses and their minimisation."""
 
 from __future__ import annotations
 
@@ -8,114 +8,118 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ITERATIONS = 40
+LBFGS_STEPS = 40
 MAX_FOR_NEWTON = 128
-"""Weights of a logistic probe above which it is fitted by L-BFGS."""
+"""Number of weights above which a loss is minimised by L-BFGS instead of Newton's method."""
 
-MAX_STEPS = 50
-ENOUGH_FOR_CURVATURE = 2000
-"""Samples that tell a logistic loss's curvature: it decides how fast the descent is, not where it ends."""
+NEWTON_STEPS = 50
+SAMPLES_FOR_CURVATURE = 2000
+"""Samples that the Hessian is estimated from. A poorer Hessian slows the descent and does not move its end."""
 
-SHORTEST = 1e-3
-"""Share of Newton's step below which it is no longer halved."""
+MIN_STEP = 1e-3
+"""Fraction of Newton's step below which it is no longer halved."""
 
 DECREMENT = 1e-6
-"""Newton's decrement of the loss at which a fit has converged."""
+"""Newton decrement at which a fit has converged."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Logistic:
-    """Multinomial cross entropy plus a penalty, as a function of weights [K, R].
+class LogisticLoss:
+    """Mean multinomial cross entropy plus a ridge penalty, as a function of weights [K, R].
 
-    Classes come first: a softmax over the last axis is an order of magnitude slower where they are few.
+    Classes are the first axis: a softmax over a short last axis takes 15 times as long.
 
     Attributes:
-        seen: float32 [R, n], the features of every sample.
-        told: float32 [K, n], one where a sample is of a class.
+        features: float32 [R, n].
+        labels: float32 [K, n], one-hot.
         penalty: float32 [R], on half the squared weights of each feature.
     """
 
-    seen: Tensor
-    told: Tensor
+    # scikit-learn's LogisticRegression takes 474 ms instead of 132 ms on a shared eigenbasis (green-exit, block1), and
+    # 321 ms instead of 88 ms for six classes of squares; and it has no weights for a class without a sample.
+
+    features: Tensor
+    labels: Tensor
     penalty: Tensor
 
     def value(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss, and the classes' chances [K, n]."""
-        logs = (weights @ self.seen).log_softmax(dim=0)
-        pressed = (self.penalty * weights.square()).sum() / 2
-        return pressed - (logs * self.told).sum() / self.seen.shape[1], logs.exp()
+        """Return the loss and the class probabilities [K, n]."""
+        log_probabilities = (weights @ self.features).log_softmax(dim=0)
+        penalty = (self.penalty * weights.square()).sum() / 2
+        loss = penalty - (log_probabilities * self.labels).sum() / self.features.shape[1]
+        return loss, log_probabilities.exp()
 
-    def slope(self, weights: Tensor, chances: Tensor) -> Tensor:
-        """Return the loss's gradient [K, R]."""
-        return (chances - self.told) @ self.seen.T / self.seen.shape[1] + self.penalty * weights
+    def gradient(self, weights: Tensor, probabilities: Tensor) -> Tensor:
+        """Return the gradient [K, R] of the loss."""
+        return (probabilities - self.labels) @ self.features.T / self.features.shape[1] + self.penalty * weights
 
-    def least(self, weights: Tensor, lengths: Tensor) -> Tensor:
-        """Return the weights [K, R] of least loss: by Newton's method where they are few, else by L-BFGS.
+    def minimise(self, weights: Tensor, scales: Tensor) -> Tensor:
+        """Return the minimising weights [K, R], by Newton's method where they are few, otherwise by L-BFGS.
 
         Args:
-            weights: to begin with.
-            lengths: float32 [R], in units of which the loss is curved about as much along every feature.
+            weights: initial weights [K, R].
+            scales: float32 [R], units of the weights in which the curvature is similar along every feature.
         """
-        return self._newton(weights) if weights.numel() <= MAX_FOR_NEWTON else self._descent(weights, lengths)
+        return self._newton(weights) if weights.numel() <= MAX_FOR_NEWTON else self._lbfgs(weights, scales)
 
     def _newton(self, weights: Tensor) -> Tensor:
-        def step(weights: Tensor, chances: Tensor) -> tuple[Tensor, float]:
-            slope = self.slope(weights, chances).double().flatten()
-            found = torch.linalg.solve(self._curvature(chances), slope)
-            return found.float().view_as(weights), float(slope @ found)
+        def newton_step(weights: Tensor, probabilities: Tensor) -> tuple[Tensor, float]:
+            gradient = self.gradient(weights, probabilities).double().flatten()
+            step = torch.linalg.solve(self._hessian(probabilities), gradient)
+            return step.float().view_as(weights), float(gradient @ step)
 
-        return newton(weights, self.value, step)
+        return damped_newton(weights, self.value, newton_step)
 
-    def _descent(self, weights: Tensor, lengths: Tensor) -> Tensor:
-        free = (weights / lengths).requires_grad_()
+    def _lbfgs(self, weights: Tensor, scales: Tensor) -> Tensor:
+        scaled = (weights / scales).requires_grad_()
         optimiser = torch.optim.LBFGS(
-            [free], max_iter=ITERATIONS, tolerance_grad=1e-4, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+            [scaled], max_iter=LBFGS_STEPS, tolerance_grad=1e-4, tolerance_change=1e-7, line_search_fn="strong_wolfe"
         )
 
         @torch.no_grad()
         def loss() -> Tensor:
-            value, chances = self.value(free * lengths)
-            free.grad = self.slope(free * lengths, chances) * lengths
+            value, probabilities = self.value(scaled * scales)
+            scaled.grad = self.gradient(scaled * scales, probabilities) * scales
             return value
 
         optimiser.step(loss)  # type: ignore[no-untyped-call]
-        return free.detach() * lengths
+        return scaled.detach() * scales
 
-    def _curvature(self, chances: Tensor) -> Tensor:
-        """Return float64 [K*R, K*R], the loss's second derivative, from some of the samples."""
-        some = slice(None, None, max(1, self.seen.shape[1] // ENOUGH_FOR_CURVATURE))
-        seen, chances = self.seen[:, some], chances[:, some]
-        weighed = (chances[:, None] * seen).flatten(0, 1)
-        own = (weighed @ seen.T).view(len(chances), len(seen), -1)
-        blocks: Tensor = torch.block_diag(*own)  # type: ignore[no-untyped-call]
-        result = (blocks - weighed @ weighed.T) / seen.shape[1]
-        # All classes' biases may grow together without any effect: a trace of a penalty keeps them where they are.
-        return result.double() + torch.diag(self.penalty.repeat(len(chances)) + 1e-6)
+    def _hessian(self, probabilities: Tensor) -> Tensor:
+        """Return float64 [K*R, K*R], the Hessian of the loss, estimated from some of the samples."""
+        some = slice(None, None, max(1, self.features.shape[1] // SAMPLES_FOR_CURVATURE))
+        features, probabilities = self.features[:, some], probabilities[:, some]
+        weighted = (probabilities[:, None] * features).flatten(0, 1)
+        diagonal = (weighted @ features.T).view(len(probabilities), len(features), -1)
+        blocks: Tensor = torch.block_diag(*diagonal)  # type: ignore[no-untyped-call]
+        hessian = (blocks - weighted @ weighted.T) / features.shape[1]
+        # The loss does not change when the biases of all classes grow together. A small penalty keeps them in place.
+        return hessian.double() + torch.diag(self.penalty.repeat(len(probabilities)) + 1e-6)
 
 
-def newton(
+def damped_newton(
     start: Tensor,
-    value: Callable[[Tensor], tuple[Tensor, Tensor]],
-    step: Callable[[Tensor, Tensor], tuple[Tensor, float]],
+    loss_at: Callable[[Tensor], tuple[Tensor, Tensor]],
+    newton_step: Callable[[Tensor, Tensor], tuple[Tensor, float]],
 ) -> Tensor:
-    """Return the weights of least loss, by Newton's method with steps that are halved until they help.
+    """Return the minimising weights, by Newton's method with steps halved until the loss decreases (Armijo's rule).
 
     Args:
-        start: weights to begin with.
-        value: gives the loss of weights, and the chances that these give.
-        step: gives, from both, what to take off the weights, and the slope along it.
+        start: initial weights.
+        loss_at: returns the loss at some weights, and the probabilities there.
+        newton_step: returns from weights and probabilities the step to subtract, and its product with the gradient.
     """
     weights = start
-    loss, chances = value(weights)
-    for _ in range(MAX_STEPS):
-        whole, gain = step(weights, chances)
-        if gain < DECREMENT:
+    loss, probabilities = loss_at(weights)
+    for _ in range(NEWTON_STEPS):
+        step, decrement = newton_step(weights, probabilities)
+        if decrement < DECREMENT:
             break
-        length, tried = 1.0, value(weights - whole)
-        while tried[0] > loss - 1e-4 * length * gain and length > SHORTEST:
-            length /= 2
-            tried = value(weights - length * whole)
-        if tried[0] >= loss:
+        fraction, trial = 1.0, loss_at(weights - step)
+        while trial[0] > loss - 1e-4 * fraction * decrement and fraction > MIN_STEP:
+            fraction /= 2
+            trial = loss_at(weights - fraction * step)
+        if trial[0] >= loss:
             break
-        weights, (loss, chances) = weights - length * whole, tried
+        weights, (loss, probabilities) = weights - fraction * step, trial
     return weights

@@ -11,8 +11,7 @@ from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.networks.external import wrap_module
 from goalmaze.experiments.evaluate.evaluation import evaluate
-from goalmaze.experiments.probe.by_site import read_agent
-from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.probe.by_site import probe
 from goalmaze.experiments.retarget.candidates import find_candidate
 from goalmaze.experiments.retarget.comparison import make_fit_context
 from goalmaze.experiments.retarget.task import draw_retargeting_task
@@ -49,14 +48,13 @@ def test_it_is_evaluated_as_the_network_inside_it(shipped: Agent, own: Agent) ->
 
 
 def test_it_is_probed_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:
-    common = {"targets": ("sign",), "levels": 64, "fit_levels": 128}
-    ours = read_agent(shipped, ProbeConfig(agent="zoo:green-exit", sites=("block1",), **common))
-    theirs = read_agent(own, ProbeConfig(agent="own", sites=("first",), **common))
-    one, other = ours.readings[0].reading, theirs.readings[0].reading
-    assert (theirs.agent, other.site) == ("own", "first")
+    ours = probe(shipped, ["sign"], ["block1"], levels=64, fit_levels=128)
+    theirs = probe(own, ["sign"], ["first"], levels=64, fit_levels=128)
+    one, other = ours.probes[0].result, theirs.probes[0].result
+    assert (theirs.header.agent, other.site) == ("own", "first")
     assert other.score == one.score
     assert other.observation == one.observation
-    assert theirs.readings[0].steered == ours.readings[0].steered is not None
+    assert theirs.probes[0].steered == ours.probes[0].steered is not None
 
 
 def test_it_is_retargeted_as_the_network_inside_it(shipped: Agent, own: Agent) -> None:

@@ -1,18 +1,13 @@
 """The questions on the shipped agents: contract, repeatability, and effects that a broken experiment would not show."""
 
-import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.image import imread
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.experiments.catalogue import zoo
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.evaluate.evaluation import evaluate
-from goalmaze.experiments.probe import command as probe
-from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.retarget import command as retarget
 from goalmaze.experiments.retarget.config import RetargetConfig
 
@@ -82,55 +77,6 @@ def test_an_edit_of_strength_zero_is_no_edit() -> None:
     config = RetargetConfig(agent=AGENT, sites=("block4",), methods=("mean-pattern",), levels=128, strength=0.0)
     report = retarget.run(config).json()
     assert row(report, "edit")["outcomes"] == row(report, "none")["outcomes"]
-
-
-def test_probe_reports_every_baseline_and_shuffled_labels_fail() -> None:
-    config = ProbeConfig(agent=AGENT, sites=("stem", "hidden"), targets=("sign", "exit"), levels=256, fit_levels=600)
-    readings = probe.run(config).json()["sites"]
-    assert {(r["site"], r["target"]) for r in readings} == {
-        (s, t) for s in ("stem", "hidden") for t in ("sign", "exit")
-    }
-    for reading in readings:
-        assert set(reading["baselines"]) == {"observation", "untrained", "shuffled", "majority"}
-        assert reading["baselines"]["shuffled"] < 0.25
-        assert reading["baselines"]["majority"] < 0.25
-    at_stem = next(r for r in readings if (r["site"], r["target"]) == ("stem", "sign"))
-    assert at_stem["score"] > 0.9
-    assert not at_stem["evidence"]
-    assert next(r for r in readings if r["site"] == "hidden")["steering"]["target"] is None
-
-
-def test_every_concept_is_read_where_it_can_be_and_the_next_action_is_evidence_at_the_end_alone() -> None:
-    config = ProbeConfig(agent=AGENT, sites=("stem", "hidden"), targets=("all",), levels=200, fit_levels=400)
-    readings = {(r["site"], r["target"]): r for r in probe.run(config).json()["sites"]}
-    concepts = {target for _, target in readings}
-    assert {"exit", "sign", "pursued", "agent", "target", "pursues", "next-action", "distance"} <= concepts
-    assert {("stem", one) in readings and ("hidden", one) not in readings for one in ("route", "leaves", "object")} == {
-        True
-    }
-    assert readings["hidden", "next-action"]["evidence"]
-    assert readings["hidden", "next-action"]["selectivity"] > 0.3
-    assert not readings["stem", "next-action"]["evidence"]
-    assert not readings["stem", "target"]["evidence"], "nobody was told the target"
-    assert readings["stem", "object"]["measure"] == "macro-F1"
-
-
-def test_channels_are_read_one_by_one_and_checkpoints_in_their_order(tmp_path: Path) -> None:
-    config = ProbeConfig(agent=AGENT, sites=("stem",), targets=("sign",), levels=200, fit_levels=200, by="channel")
-    found = probe.run(dataclasses.replace(config, figures=tmp_path))
-    (only,) = found.json()["maps"]
-    (picture,) = found.json()["pictures"]
-    assert imread(picture).std() > 0.05, "something is drawn"
-    assert picture in found.text()
-    assert len(only["channels"]) == 16
-    assert max(one["score"] for one in only["channels"]) > 0.9, "the stem has a channel for the sign"
-    assert only["observation"] == 1.0
-    along = probe.run(dataclasses.replace(config, by="checkpoint", levels=100, fit_levels=100))
-    steps = [one["steps"] for one in along.json()["checkpoints"]]
-    assert steps[0] == 0
-    assert steps == sorted(steps)
-    assert len(steps) > 5
-    assert "100,352" in along.text()
 
 
 def test_the_zoo_lists_labelled_agents_and_shows_the_command() -> None:

@@ -10,17 +10,15 @@ from sklearn.metrics import f1_score, r2_score
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.readout.baselines import (
-    control_labels,
-    macro_f1,
-    permutation_test,
-    share_right,
-    shuffled,
-    tally_explained,
-    tally_f1,
-    tally_right,
+from goalmaze.probes.readout.baselines import control_labels, permutation_test, shuffle_labels
+from goalmaze.probes.readout.fitting import SquareFitter, count_correct
+from goalmaze.probes.readout.scores import (
+    accuracy_counts,
+    accuracy_metric,
+    explained_variance_counts,
+    f1_counts,
+    macro_f1_metric,
 )
-from goalmaze.probes.readout.fitting import SquareFitter, accuracy
 
 
 def mazes_where_the_target_stands_out(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -42,13 +40,13 @@ def test_the_shuffled_control_is_at_chance_where_judging_it_by_true_labels_is_no
     maps, labels = mazes_where_the_target_stands_out(1000, 0)
     held_out, truth = mazes_where_the_target_stands_out(1000, 1)
     fitter = SquareFitter(maps)
-    misjudged = accuracy(fitter.fit(shuffled(labels, 0)), held_out, truth)
+    misjudged = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, truth)
     assert misjudged[0] > 500
-    hits, of = accuracy(fitter.fit(shuffled(labels, 0)), held_out, shuffled(truth, 1))
+    hits, of = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, shuffle_labels(truth, 1))
     chance = float((torch.bincount(truth, minlength=36) / 1000).square().sum())
     assert of == 1000
     assert stats.binomtest(hits, of, chance).pvalue > 1e-3
-    assert accuracy(fitter.fit(labels), held_out, truth)[0] > 900
+    assert count_correct(fitter.fit(labels), held_out, truth)[0] > 900
 
 
 def test_a_control_task_gives_each_type_one_label_as_often_as_the_true_ones() -> None:
@@ -92,9 +90,9 @@ def test_mazes_and_not_squares_are_dealt_and_drawn() -> None:
     luck = torch.Generator().manual_seed(0)
     truth = torch.randint(0, 2, (30, 1), generator=luck).expand(30, 100)
     read = torch.randint(0, 2, (30, 1), generator=luck).expand(30, 100)
-    by_maze = tally_right(truth[:, 0], read[:, 0]).interval()
-    squares = tally_f1(read, truth, 2).interval()
-    as_if_many = tally_f1(read.reshape(-1, 1), truth.reshape(-1, 1), 2).interval()
+    by_maze = accuracy_counts(truth[:, 0], read[:, 0]).interval()
+    squares = f1_counts(read, truth, 2).interval()
+    as_if_many = f1_counts(read.reshape(-1, 1), truth.reshape(-1, 1), 2).interval()
     assert squares[1] - squares[0] > 0.8 * (by_maze[1] - by_maze[0])
     assert as_if_many[1] - as_if_many[0] < 0.3 * (squares[1] - squares[0])
     # What is alike within a maze is no evidence, however many squares it has.
@@ -107,23 +105,23 @@ def test_scores_are_those_of_scikit_learn_and_unlabelled_ones_do_not_count() -> 
     read = torch.where(torch.rand(50, 9, generator=luck) < 0.5, truth.clamp(min=0), 1)
     kept = truth >= 0
     theirs = f1_score(truth[kept], read[kept], average="macro")
-    assert tally_f1(read, truth, 4).score == pytest.approx(theirs)
-    assert macro_f1(truth, 4)(read) == tally_f1(read, truth, 4).score
-    assert share_right(truth[:, 0])(read[:, 0]) == tally_right(read[:, 0], truth[:, 0]).score
-    assert tally_f1(read, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
+    assert f1_counts(read, truth, 4).score == pytest.approx(theirs)
+    assert macro_f1_metric(truth, 4)(read) == f1_counts(read, truth, 4).score
+    assert accuracy_metric(truth[:, 0])(read[:, 0]) == accuracy_counts(read[:, 0], truth[:, 0]).score
+    assert f1_counts(read, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
     numbers, guess = torch.randn(60, generator=luck), torch.randn(60, generator=luck)
     mean = float(numbers.mean())
-    explained = tally_explained(0.6 * numbers + 0.2 * guess, numbers, mean).score
+    explained = explained_variance_counts(0.6 * numbers + 0.2 * guess, numbers, mean).score
     assert explained == pytest.approx(r2_score(numbers, 0.6 * numbers + 0.2 * guess), abs=1e-5)
     partly = torch.cat([numbers, torch.full((5,), torch.nan)])
     padded = torch.cat([0.6 * numbers + 0.2 * guess, torch.full((5,), 99.0)])
-    assert tally_explained(padded, partly, mean).score == pytest.approx(explained)
-    assert tally_explained(torch.full((60,), mean), numbers, mean).score == pytest.approx(0)
+    assert explained_variance_counts(padded, partly, mean).score == pytest.approx(explained)
+    assert explained_variance_counts(torch.full((60,), mean), numbers, mean).score == pytest.approx(0)
 
 
 def test_the_interval_over_mazes_is_the_binomial_one_and_covers() -> None:
     read, truth = torch.zeros(200, dtype=torch.long), torch.arange(200) % 4
-    low, high = tally_right(read, truth).interval()
+    low, high = accuracy_counts(read, truth).interval()
     exact = stats.binomtest(50, 200).proportion_ci(method="wilson")
     assert low == pytest.approx(exact.low, abs=0.015)
     assert high == pytest.approx(exact.high, abs=0.015)
@@ -131,8 +129,8 @@ def test_the_interval_over_mazes_is_the_binomial_one_and_covers() -> None:
     inside = 0
     for seed in range(200):
         hits = torch.from_numpy((luck.random(150) < 0.7).astype(np.int64))
-        low, high = tally_right(hits, torch.ones(150, dtype=torch.long)).interval(seed)
+        low, high = accuracy_counts(hits, torch.ones(150, dtype=torch.long)).interval(seed)
         inside += low <= 0.7 <= high
     assert 180 <= inside <= 199
     with pytest.raises(GoalmazeError, match="no maze has a label"):
-        tally_right(read, torch.full((200,), -1)).interval()
+        accuracy_counts(read, torch.full((200,), -1)).interval()

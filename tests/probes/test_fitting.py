@@ -10,9 +10,9 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.readout.baselines import shuffled
+from goalmaze.probes.readout.baselines import shuffle_labels
 from goalmaze.probes.readout.eigenbasis import PENALTIES
-from goalmaze.probes.readout.fitting import SQUARE_PENALTY, SquareFitter, accuracy
+from goalmaze.probes.readout.fitting import SQUARE_PENALTY, SquareFitter, count_correct
 from goalmaze.probes.readout.linear import GlobalFitter
 
 CELLS = 9
@@ -52,11 +52,11 @@ def test_the_global_fitter_reaches_the_bayes_score_and_falls_to_chance_on_shuffl
     features, labels, best = planted_features(6000)
     fit, test = slice(3000), slice(3000, None)
     fitter = GlobalFitter(features[fit])
-    hits, of = accuracy(fitter.cells(labels[fit], CELLS), features[test], labels[test])
+    hits, of = count_correct(fitter.fit_cells(labels[fit], CELLS), features[test], labels[test])
     assert of == 3000
     assert 0.5 * of < best < 0.95 * of
     assert 0.97 * best < hits <= best + 30
-    blind, of = accuracy(fitter.cells(shuffled(labels[fit], 0), CELLS), features[test], labels[test])
+    blind, of = count_correct(fitter.fit_cells(shuffle_labels(labels[fit], 0), CELLS), features[test], labels[test])
     assert by_chance(blind, of, 1 / CELLS)
 
 
@@ -71,7 +71,7 @@ def test_the_global_fitter_is_ridge_regression_on_standardised_features(mazes: i
     def ridge(penalty: float) -> Ridge:
         return Ridge(alpha=penalty * train).fit((flat[:train] - mean) / scale, onehot[:train])
 
-    probe = GlobalFitter(features).cells(labels, CELLS)
+    probe = GlobalFitter(features).fit_cells(labels, CELLS)
     fresh = planted_features(100, 9)[0].flatten(1)
     scores = ridge(probe.penalty).predict((fresh.double().numpy() - mean) / scale)
     np.testing.assert_allclose(fresh @ probe.weights + probe.bias, scores, atol=1e-4)
@@ -86,7 +86,9 @@ def test_the_global_fitter_is_ridge_regression_on_standardised_features(mazes: i
 
 def test_few_mazes_ask_for_a_stronger_penalty_than_many() -> None:
     def strength(mazes: int) -> float:
-        fits = [GlobalFitter(x).cells(y, CELLS) for x, y, _ in (planted_features(mazes, seed) for seed in range(10))]
+        fits = [
+            GlobalFitter(x).fit_cells(y, CELLS) for x, y, _ in (planted_features(mazes, seed) for seed in range(10))
+        ]
         return float(np.log10([probe.penalty for probe in fits]).mean())
 
     assert strength(60) > strength(3000) + 0.5
@@ -95,7 +97,7 @@ def test_few_mazes_ask_for_a_stronger_penalty_than_many() -> None:
 def test_the_global_fitter_stands_a_feature_that_never_changes() -> None:
     features, labels, _ = planted_features(500)
     constant = torch.cat([features.flatten(1), torch.full((500, 1), 7.0)], dim=1)
-    with_it, without = GlobalFitter(constant).cells(labels, CELLS), GlobalFitter(features).cells(labels, CELLS)
+    with_it, without = GlobalFitter(constant).fit_cells(labels, CELLS), GlobalFitter(features).fit_cells(labels, CELLS)
     assert torch.equal(with_it(constant), without(features))
 
 
@@ -104,13 +106,13 @@ def test_the_square_fitter_finds_the_planted_direction_and_no_other() -> None:
     fitter = SquareFitter(maps[:1000])
     probe = fitter.fit(labels[:1000])
     assert torch.cosine_similarity(probe.direction, DIRECTION, dim=0) > 0.99
-    hits, of = accuracy(probe, maps[1000:], labels[1000:])
+    hits, of = count_correct(probe, maps[1000:], labels[1000:])
     best = int((torch.einsum("nchw,c->nhw", maps[1000:], DIRECTION).flatten(1).argmax(1) == labels[1000:]).sum())
     assert 0.9 * best < hits < of
-    blind = fitter.fit(shuffled(labels[:1000], 0))
+    blind = fitter.fit(shuffle_labels(labels[:1000], 0))
     assert blind.direction.norm() < 0.2 * probe.direction.norm()
     # A direction fitted to nothing may lean on the planted one either way, but half of its strength is luck.
-    assert accuracy(blind, maps[1000:], labels[1000:])[0] < 0.6 * hits
+    assert count_correct(blind, maps[1000:], labels[1000:])[0] < 0.6 * hits
 
 
 def test_the_square_fitter_agrees_with_another_optimiser() -> None:
@@ -141,7 +143,7 @@ def test_rows_without_a_label_are_left_out_of_a_square_probe() -> None:
     misled = SquareFitter(maps).fit(torch.where(kept, labels, 3))
     assert float((probe.direction - alone.direction).norm() / alone.direction.norm()) < 1e-2
     assert float((misled.direction - alone.direction).norm() / alone.direction.norm()) > 0.1
-    hits, of = accuracy(probe, maps, partly)
+    hits, of = count_correct(probe, maps, partly)
     assert of == int(kept.sum())
     assert hits == int((probe(maps)[kept] == labels[kept]).sum())
 
@@ -153,7 +155,7 @@ def test_rows_without_a_label_are_left_out_of_a_ridge_probe(share: float, shape:
     features = torch.randn(400, *shape, generator=luck) * 3 + 1
     labels = features.flatten(1)[:, :CELLS].argmax(dim=1)
     kept = torch.rand(400, generator=luck) < share
-    probe = GlobalFitter(features).cells(torch.where(kept, labels, -1), CELLS)
+    probe = GlobalFitter(features).fit_cells(torch.where(kept, labels, -1), CELLS)
     flat = features.flatten(1).double().numpy()
     x = (flat - flat[:320].mean(axis=0)) / flat[:320].std(axis=0, ddof=1)
     train = kept[:320].numpy()
@@ -172,20 +174,20 @@ def test_too_few_labels_are_an_error_and_not_a_probe(fit: str, few: int) -> None
     maps, labels = planted_maps(40, DIRECTION)
     labels[few:] = -1
     with pytest.raises(GoalmazeError, match=f"{few} of 40 mazes have a label"):
-        SquareFitter(maps).fit(labels) if fit == "square" else GlobalFitter(maps).cells(labels, 25)
+        SquareFitter(maps).fit(labels) if fit == "square" else GlobalFitter(maps).fit_cells(labels, 25)
 
 
 def test_labels_are_wanted_among_the_mazes_that_choose_the_penalty() -> None:
     maps, labels = planted_maps(100, DIRECTION)
     labels[80:] = -1
-    with pytest.raises(GoalmazeError, match="0 of 20 mazes have a label; to fit needs 1 or more"):
-        GlobalFitter(maps).cells(labels, 25)
+    with pytest.raises(GoalmazeError, match="0 of 20 mazes have a label; a probe needs 1 or more"):
+        GlobalFitter(maps).fit_cells(labels, 25)
 
 
 def test_shuffling_deals_the_same_labels_to_other_mazes() -> None:
     labels = torch.arange(1000)
-    dealt = shuffled(labels, 0)
+    dealt = shuffle_labels(labels, 0)
     assert torch.equal(dealt.sort().values, labels)
     assert (dealt == labels).sum() < 10
-    assert torch.equal(dealt, shuffled(labels, 0))
-    assert not torch.equal(dealt, shuffled(labels, 1))
+    assert torch.equal(dealt, shuffle_labels(labels, 0))
+    assert not torch.equal(dealt, shuffle_labels(labels, 1))

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.readout.eigenbasis import LOGISTIC_PENALTIES, split_mazes
+from goalmaze.probes.readout.eigenbasis import LOGISTIC_PENALTIES, training_rows
 from goalmaze.probes.readout.linear import GlobalFitter
 
 CLASSES = 4
@@ -28,13 +28,13 @@ def clouds(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 def test_classes_are_read_as_well_as_can_be_and_at_chance_when_shuffled() -> None:
     features, labels, bayes = clouds(6000)
     fit, test = slice(3000), slice(3000, None)
-    probe = GlobalFitter(features[fit]).classes(labels[fit], CLASSES)
+    probe = GlobalFitter(features[fit]).fit_classes(labels[fit], CLASSES)
     hits = int((probe(features[test]) == labels[test]).sum())
     best = int((bayes[test] == labels[test]).sum())
     assert 1200 < best < 2900
     assert 0.98 * best < hits <= best + 30
     dealt = labels[torch.randperm(6000, generator=torch.Generator().manual_seed(1))]
-    blind = GlobalFitter(features[fit]).classes(dealt[fit], CLASSES)
+    blind = GlobalFitter(features[fit]).fit_classes(dealt[fit], CLASSES)
     by_luck = int((blind(features[test]) == dealt[test]).sum())
     assert (
         stats.binomtest(by_luck, 3000, float((dealt[test] == dealt[test].mode().values).float().mean())).pvalue > 1e-4
@@ -52,7 +52,7 @@ def test_the_class_probe_is_scikit_learns_at_the_penalty_that_is_likeliest_on_he
         theirs = LogisticRegression(C=1 / (penalty * train), tol=1e-8, max_iter=2000).fit(x[:train], labels[:train])
         chances = theirs.predict_log_proba(x[train:])
         losses.append(-chances[np.arange(80), labels[train:]].mean())
-    probe = GlobalFitter(features).classes(labels, CLASSES)
+    probe = GlobalFitter(features).fit_classes(labels, CLASSES)
     assert probe.penalty == LOGISTIC_PENALTIES[int(np.argmin(losses))]
     theirs = LogisticRegression(C=1 / (probe.penalty * train), tol=1e-8, max_iter=2000).fit(x[:train], labels[:train])
     ours = probe.scores(features).softmax(1).double().numpy()
@@ -67,7 +67,7 @@ def test_numbers_are_read_as_ridge_regression_reads_them() -> None:
     numbers = features.flatten(1)[:, :3].sum(1) + torch.randn(500, generator=luck) * 3 + 20
     missing = torch.rand(500, generator=luck) < 0.2
     told = torch.where(missing, torch.nan, numbers)
-    probe = GlobalFitter(features).number(told)
+    probe = GlobalFitter(features).fit_numbers(told)
     x = features.flatten(1).double().numpy()
     x = (x - x[:400].mean(0)) / x[:400].std(0, ddof=1)
     train = np.flatnonzero(~missing[:400].numpy())
@@ -80,17 +80,20 @@ def test_numbers_are_read_as_ridge_regression_reads_them() -> None:
 
 def test_a_maze_is_never_on_both_sides_of_the_split() -> None:
     rows = torch.arange(20).repeat_interleave(3)
-    train = split_mazes(rows)
+    train = training_rows(rows)
     assert set(rows[train].tolist()) == set(range(16))
     assert set(rows[~train].tolist()) == set(range(16, 20))
-    with pytest.raises(GoalmazeError, match="3 mazes have a label; to fit needs 10 or more"):
-        split_mazes(torch.tensor([0, 1, 2]))
+    with pytest.raises(GoalmazeError, match="3 mazes have a label; a probe needs 10 or more"):
+        training_rows(torch.tensor([0, 1, 2]))
 
 
 def test_a_probe_from_elsewhere_is_refused_by_name() -> None:
     features, labels, _ = clouds(200)
-    for probe in (GlobalFitter(features).classes(labels, CLASSES), GlobalFitter(features).number(labels.float())):
+    for probe in (
+        GlobalFitter(features).fit_classes(labels, CLASSES),
+        GlobalFitter(features).fit_numbers(labels.float()),
+    ):
         with pytest.raises(GoalmazeError, match="probe reads 10 features, the activation has 12; fit it at this site"):
             probe(torch.zeros(3, 12))
     with pytest.raises(GoalmazeError, match="0 mazes have a label"):
-        GlobalFitter(features).classes(torch.full((200,), -1), CLASSES)
+        GlobalFitter(features).fit_classes(torch.full((200,), -1), CLASSES)

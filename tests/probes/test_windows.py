@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.readout.channel_probes import channel_carriers
-from goalmaze.probes.readout.fitting import SquareFitter, accuracy
+from goalmaze.probes.readout.channel_probes import fit_channel_probes
+from goalmaze.probes.readout.fitting import SquareFitter, count_correct
 from goalmaze.probes.readout.linear import GlobalFitter
 from goalmaze.probes.readout.windows import SquareClassFitter, WindowCellFitter, windows
 
@@ -77,8 +77,8 @@ def test_the_window_cell_probe_reads_a_cell_from_its_surroundings_where_its_own_
     maps.flatten(2)[torch.arange(800), :, labels + 1] += torch.tensor([5.0, -4.0, 0.0])
     fit, test = slice(600), slice(600, None)
     window = WindowCellFitter(maps[fit]).fit(labels[fit])
-    assert accuracy(window, maps[test], labels[test])[0] > 170
-    assert accuracy(SquareFitter(maps[fit]).fit(labels[fit]), maps[test], labels[test])[0] < 30
+    assert count_correct(window, maps[test], labels[test])[0] > 170
+    assert count_correct(SquareFitter(maps[fit]).fit(labels[fit]), maps[test], labels[test])[0] < 30
     found = window(maps[test][:5])
     scores = sum(
         correlate(maps[test][:5, c].numpy(), window.kernel[c].numpy()[None], mode="constant") for c in range(3)
@@ -95,13 +95,13 @@ def test_the_channels_that_carry_a_cell_are_named_with_their_sign() -> None:
     maps.flatten(2)[rows, 3, labels[rows]] += 6
     maps.flatten(2)[rows, 1, labels[rows]] -= 4
     maps[:, 4] = 2.0
-    found = channel_carriers(maps[:200], labels[:200], maps[200:], labels[200:])
+    found = fit_channel_probes(maps[:200], labels[:200], maps[200:], labels[200:])
     assert found.best(2) == (3, 1)
     assert found.signs[[3, 1]].tolist() == [1, -1]
-    assert found.of == 180
-    assert found.scores[3] > 0.95
-    assert found.scores[[0, 2]].max() < 0.12
-    assert found.hits[4] == 0
+    assert found.labelled == 180
+    assert found.accuracy[3] > 0.95
+    assert found.accuracy[[0, 2]].max() < 0.12
+    assert found.correct[4] == 0
 
 
 @pytest.mark.parametrize("kind", ["square", "window", "classes", "global"])
@@ -112,7 +112,7 @@ def test_a_probe_from_another_network_is_refused_by_name(kind: str) -> None:
         "square": lambda: SquareFitter(maps).fit(cells),
         "window": lambda: WindowCellFitter(maps).fit(cells),
         "classes": lambda: SquareClassFitter(maps, 3).fit(labels, 2),
-        "global": lambda: GlobalFitter(maps).cells(cells, SIDE**2),
+        "global": lambda: GlobalFitter(maps).fit_cells(cells, SIDE**2),
     }[kind]()
     with pytest.raises(GoalmazeError, match=r"probe reads \d+ features, the activation has \d+; fit it at this site"):
         probe(noise(2, 4))

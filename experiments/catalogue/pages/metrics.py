@@ -15,8 +15,8 @@ from goalmaze.experiments.retarget.task import TaskOutcomes
 from goalmaze.experiments.retarget.trials import Trial
 from goalmaze.experiments.statistics.bootstrap import Interval
 from goalmaze.experiments.statistics.intervals import Rate
-from goalmaze.probes.readout.baselines import Score
-from goalmaze.probes.readout.reading import Reading
+from goalmaze.probes.readout.scores import Estimate
+from goalmaze.probes.readout.site_reader import ProbeResult
 
 INTRODUCTION = """Three pages explain how these numbers are used: [Evaluation](../evaluation.md),
 [Probing](../probing.md) and [Retargeting](../retargeting.md). B is the number of levels or episodes, T of steps."""
@@ -25,7 +25,7 @@ RESULTS: dict[str, tuple[type, ...]] = {
     "Behaviour": (Evaluation, Outcomes, Capability, GoalPreference, Returns),
     "Episodes": (EpisodeOutcomes,),
     "Goal inference": (GoalInference, GoalModelScore, Calibration),
-    "Probing": (Reading, Score),
+    "Probing": (ProbeResult, Estimate),
     "Retargeting": (TaskOutcomes, Trial, Entry, SideEffects, BehaviourSummary),
     "Estimates": (Rate, Interval),
 }

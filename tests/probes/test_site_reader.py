@@ -1,0 +1,177 @@
+"""A score is evidence where only the activations of the trained network encode the concept."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import Family
+from goalmaze.probes.labels import Labels, LabelType, concept_names
+from goalmaze.probes.readout.probe_data import ProbeData, gather_probe_data
+from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kind
+from goalmaze.probes.readout.site_reader import ProbeResult, probe_concept
+
+MAZES = 160
+
+
+def random_labels(label_type: LabelType, seed: int) -> Labels:
+    rng = torch.Generator().manual_seed(seed)
+    if label_type == "squares":
+        return Labels("planted", label_type, torch.randint(0, 3, (MAZES, 49), generator=rng), ("a", "b", "c"))
+    if label_type == "number":
+        return Labels("planted", label_type, torch.randn(MAZES, generator=rng))
+    classes = 49 if label_type == "cell" else 3
+    values = torch.randint(0, classes, (MAZES,), generator=rng)
+    return Labels("planted", label_type, values, () if label_type == "cell" else ("a", "b", "c"))
+
+
+def maps_encoding(labels: Labels, seed: int) -> Tensor:
+    """Return maps [N, 4, 7, 7] of noise plus a linear encoding of the labels."""
+    maps = torch.randn(MAZES, 4, 49, generator=torch.Generator().manual_seed(seed))
+    rows = torch.arange(MAZES)
+    if labels.label_type == "squares":
+        maps[:, :3] += 3 * torch.nn.functional.one_hot(labels.values, 3).movedim(2, 1)
+    elif labels.label_type == "cell":
+        maps[rows, 2, labels.values] += 6
+    elif labels.label_type == "class":
+        maps[rows, labels.values] += 1.5
+    else:
+        maps[:, 1] += labels.values[:, None]
+    return maps.reshape(MAZES, 4, 7, 7)
+
+
+def planted_data(family: Family, label_type: LabelType, where: str, seed: int) -> ProbeData:
+    """Return data in which only the maps `where` encode the labels, or none for "nowhere"."""
+    labels = random_labels(label_type, seed)
+
+    def maps(name: str) -> Tensor:
+        shift = {"trained": 0, "untrained": 1, "observations": 2}[name]
+        return maps_encoding(labels if name == where else random_labels(label_type, seed + 70), seed + 10 + shift)
+
+    levels = family.levels(seed, np.arange(MAZES))
+    trained, untrained = {"site": maps("trained")}, {"site": maps("untrained")}
+    return ProbeData(levels, maps("observations"), trained, untrained, {"planted": labels})
+
+
+def planted_result(family: Family, label_type: LabelType, where: str, kind: ProbeKind) -> ProbeResult:
+    fit, evaluation = (planted_data(family, label_type, where, seed) for seed in (1, 2))
+    return probe_concept(fit, evaluation, "site", "planted", kind)
+
+
+CASES: list[tuple[LabelType, ProbeKind]] = [
+    ("cell", "square"),
+    ("squares", "square"),
+    ("class", "global"),
+    ("number", "global"),
+]
+
+
+@pytest.mark.parametrize(("label_type", "kind"), CASES)
+def test_what_only_the_trained_network_encodes_is_evidence(
+    family: Family, label_type: LabelType, kind: ProbeKind
+) -> None:
+    one = planted_result(family, label_type, "trained", kind)
+    assert one.is_evidence
+    assert one.score.low <= one.score.value <= one.score.high
+    assert one.score.value > 0.7
+    assert one.selectivity > 0.4
+    assert one.p <= 0.05
+    chance = {"cell": 0.15, "squares": 0.45, "class": 0.55, "number": 0.15}[label_type]
+    assert max(baseline.value for baseline in one.baselines.values()) < chance
+    assert set(one.baselines) == {"observation", "untrained", "shuffled", "majority"}
+
+
+@pytest.mark.parametrize(("label_type", "kind"), CASES)
+@pytest.mark.parametrize("where", ["nowhere", "observations", "untrained"])
+def test_what_the_trained_network_does_not_encode_is_no_evidence(
+    family: Family, label_type: LabelType, kind: ProbeKind, where: str
+) -> None:
+    one = planted_result(family, label_type, where, kind)
+    assert not one.is_evidence
+    if where != "nowhere":
+        assert {"observations": one.observation, "untrained": one.untrained}[where].value > 0.7
+
+
+def test_what_the_observation_encodes_as_well_is_no_evidence(family: Family) -> None:
+    data = [planted_data(family, "cell", "trained", seed) for seed in (1, 2)]
+    fit, evaluation = (dataclasses.replace(one, observations=one.trained["site"]) for one in data)
+    one = probe_concept(fit, evaluation, "site", "planted", "square")
+    assert one.score.value > 0.7
+    assert one.observation == one.score
+    assert not one.is_evidence
+
+
+def test_every_type_of_site_and_concept_of_an_agent_is_probed(policy: NetworkPolicy, family: Family) -> None:
+    sites, concepts = ["block1", "hidden"], concept_names(family)
+    fit, evaluation = (
+        gather_probe_data(policy, family.levels(0, np.arange(60), "moved-sign", split), sites, concepts, 0)
+        for split in ("fitting", "evaluation")
+    )
+    cases: list[tuple[str, str, ProbeKind]] = [
+        ("block1", "sign", "square"),
+        ("block1", "sign", "window"),
+        ("hidden", "next-action", "global"),
+        ("hidden", "pursued", "global"),
+        ("block1", "distance", "global"),
+        ("block1", "object", "window"),
+    ]
+    for site, concept, kind in cases:
+        one = probe_concept(fit, evaluation, site, concept, kind)
+        assert (one.site, one.concept, one.kind) == (site, concept, kind)
+        assert 0 <= one.p <= 1
+    assert probe_concept(fit, evaluation, "block1", "sign", "square").score.value > 0.8
+
+
+def test_the_untrained_network_has_the_same_shape_and_other_weights(policy: NetworkPolicy) -> None:
+    fresh = policy.network.untrained(5)
+    shapes = {name: tensor.shape for name, tensor in policy.network.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in fresh.state_dict().items()} == shapes
+    assert not torch.equal(fresh.get_parameter("stem.weight"), policy.network.get_parameter("stem.weight"))
+    again = policy.network.untrained(5)
+    assert torch.equal(fresh.get_parameter("stem.weight"), again.get_parameter("stem.weight"))
+
+
+@pytest.mark.parametrize(
+    ("label_type", "kind", "message"),
+    [
+        ("squares", "global", "'planted' has a label for every square; use a square or window probe"),
+        ("class", "square", "a square probe predicts squares, 'planted' has one label a maze; use a global probe"),
+        ("number", "window", "a window probe predicts squares"),
+        ("cell", "sqare", r"unknown probe kind 'sqare' \(did you mean 'square'"),
+    ],
+)
+def test_a_kind_of_probe_that_cannot_predict_the_concept_is_refused(
+    family: Family, label_type: LabelType, kind: ProbeKind, message: str
+) -> None:
+    with pytest.raises(GoalmazeError, match=message):
+        planted_result(family, label_type, "trained", kind)
+
+
+def test_window_probes_need_a_map(family: Family) -> None:
+    data = [planted_data(family, "cell", "trained", seed) for seed in (1, 2)]
+    fit, evaluation = (dataclasses.replace(one, trained={"site": one.trained["site"].flatten(1)}) for one in data)
+    with pytest.raises(GoalmazeError, match="a window probe needs a map, and this site has no squares"):
+        probe_concept(fit, evaluation, "site", "planted", "window")
+
+
+@pytest.mark.parametrize(
+    ("label_type", "preferred", "is_map", "kind"),
+    [
+        ("squares", "global", True, "square"),
+        ("squares", "window", True, "window"),
+        ("squares", "square", False, None),
+        ("cell", "window", True, "window"),
+        ("cell", "square", False, "global"),
+        ("class", "square", True, "global"),
+    ],
+)
+def test_the_kind_of_probe_suits_concept_and_site(
+    label_type: LabelType, preferred: ProbeKind, is_map: bool, kind: ProbeKind | None
+) -> None:
+    assert suitable_probe_kind(label_type, preferred, is_map=is_map) == kind
