@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
-from goalmaze.envs.cells import Cells
+from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
@@ -24,6 +25,7 @@ PASS = 512
 Probabilities = NDArray[np.float32]
 Observations = NDArray[np.uint8]
 Rows = NDArray[np.intp]
+Steps = NDArray[np.int64]
 
 PROCGEN_ACTIONS = 15
 PROCGEN_MOVES = ((5,), (6, 7, 8), (3,), (0, 1, 2))
@@ -66,12 +68,37 @@ class ObservingPolicy(Protocol):
         """Return what draws the observations in levels of a family."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class EditContext:
+    """Which levels a forward pass is about, and where their episodes stand. Edits of activations depend on it.
+
+    Attributes:
+        rows: int [b], the level of each observation, as an index into the batch of levels.
+        steps: int [b], the steps that the agent has taken in each episode; 0 before its first.
+    """
+
+    rows: Rows
+    steps: Steps
+
+    @classmethod
+    def at_start(cls, rows: Rows) -> Self:
+        """Return the context of the first step in the levels `rows` int [b]."""
+        return cls(rows, np.zeros(len(rows), np.int64))
+
+    def take(self, chosen: Bools) -> Self:
+        """Return the context of the observations that are `chosen`, bool [b]."""
+        return dataclasses.replace(self, rows=self.rows[chosen], steps=self.steps[chosen])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class NetworkPolicy:
     """The policy of a trained network.
 
     Attributes:
         network: the network, in evaluation mode.
-        rows: int [b], the levels that the forward pass under way is about; edits that differ by level read it.
+        context: of the forward pass under way; None between passes.
     """
 
     def __init__(self, network: Network) -> None:
@@ -81,58 +108,85 @@ class NetworkPolicy:
                 f"{PROCGEN_ACTIONS}"
             )
         self.network = network.eval()
-        self.rows: Rows | None = None
+        self.context: EditContext | None = None
 
     def begin(self, levels: LevelBatch) -> Actor:
-        """Return itself, which keeps no memory, or for a recurrent network an actor with a memory for each level."""
-        return RecurrentActor(self, self.network, len(levels)) if isinstance(self.network, RecurrentNetwork) else self
+        """Return an actor that counts the steps of each episode and, for a recurrent network, keeps its memory."""
+        if isinstance(self.network, RecurrentNetwork):
+            return RecurrentActor(self, self.network, len(levels))
+        return NetworkActor(self, len(levels))
 
     def view(self, family: Family) -> View:
         """Return what draws the observations that the network was made for, in levels of a family."""
         return self.network.shape.view(family)
 
-    def logits(self, rows: Rows, observations: Tensor) -> Tensor:
-        """Return float32 [b, A] for first observations [b, ...] of the levels `rows` int [b]; differentiable."""
-        with self.about(rows):
+    def logits(self, rows: Rows, observations: Tensor, steps: Steps | None = None) -> Tensor:
+        """Return float32 [b, A], the network's logits; differentiable.
+
+        Args:
+            rows: int [b], the level of each observation.
+            observations: [b, ...].
+            steps: int [b], steps taken before; none where not given. A recurrent network starts without memory.
+        """
+        context = EditContext.at_start(rows) if steps is None else EditContext(rows, steps)
+        with self.about(context):
             logits, _ = self.network(observations)
         return cast(Tensor, logits.float())
 
-    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], the probability of each move; see `move_probabilities`."""
-        seen, ends = torch.from_numpy(observations), range(0, len(rows), PASS)
+    def probabilities(
+        self, rows: Rows, observations: Observations, agent: Cells, steps: Steps | None = None
+    ) -> Probabilities:
+        """Return float32 [b, 4], the probability of each move; see `logits` and `move_probabilities`."""
+        images, steps = torch.from_numpy(observations), np.zeros(len(rows), np.int64) if steps is None else steps
+        parts = [slice(start, start + PASS) for start in range(0, len(rows), PASS)]
         with torch.inference_mode():
-            parts = [self.logits(rows[at : at + PASS], seen[at : at + PASS]) for at in ends]
-            return move_probabilities(torch.cat(parts))
+            return move_probabilities(torch.cat([self.logits(rows[p], images[p], steps[p]) for p in parts]))
 
     @contextmanager
-    def about(self, rows: Rows) -> Iterator[None]:
-        """Say, while the context lasts, which levels the forward pass is about."""
-        self.rows = rows
+    def about(self, context: EditContext) -> Iterator[None]:
+        """Set the context of the forward passes made meanwhile."""
+        self.context = context
         try:
             yield
         finally:
-            self.rows = None
+            self.context = None
+
+
+class NetworkActor:
+    """A network without memory that acts in a batch of B episodes."""
+
+    def __init__(self, policy: NetworkPolicy, batch: int) -> None:
+        self._policy = policy
+        self._steps = np.zeros(batch, np.int64)
+
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        """Return float32 [b, 4], each action's probability; the episodes `rows` then stand one step further."""
+        result = self._policy.probabilities(rows, observations, agent, self._steps[rows])
+        self._steps[rows] += 1
+        return result
 
 
 class RecurrentActor:
-    """A recurrent network at work on one batch of B levels, with a memory for each.
+    """A recurrent network that acts in a batch of B episodes, with a memory for each.
 
     Attributes:
         memory: [B, ...], blank until the first step.
     """
 
     def __init__(self, policy: NetworkPolicy, network: RecurrentNetwork, batch: int) -> None:
-        self._policy, self._network, self._batch = policy, network, batch
+        self._policy, self._network = policy, network
+        self._steps = np.zeros(batch, np.int64)
         self.memory: Tensor | None = None
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], each action's probability; the memory of the levels `rows` goes one step on."""
-        with torch.inference_mode(), self._policy.about(rows):
+        """Return float32 [b, 4], each action's probability; the episodes `rows` then stand one step further."""
+        with torch.inference_mode(), self._policy.about(EditContext(rows, self._steps[rows])):
             if self.memory is None:
-                self.memory = self._network.blank(self._batch, observations.shape[1:])
-            places = torch.from_numpy(rows)
-            logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[places])
-            self.memory[places] = memory
+                self.memory = self._network.blank(len(self._steps), observations.shape[1:])
+            index = torch.from_numpy(rows)
+            logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[index])
+            self.memory[index] = memory
+            self._steps[rows] += 1
             return move_probabilities(logits.float())
 
 

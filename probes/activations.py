@@ -1,16 +1,19 @@
-"""Reading: what a network holds at its sites while it looks at observations."""
+"""Activations: what a network computes at its sites for given observations or levels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.episodes import Planes
+from goalmaze.envs.levels import LevelBatch
 
 Activations = dict[str, Tensor]
 """Site name → float32 [N, C, H, W] for a map, [N, F] for features."""
@@ -18,15 +21,15 @@ Activations = dict[str, Tensor]
 
 @contextmanager
 def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
-    """Give a dictionary that holds, after each forward pass inside the context, what it left at the sites.
+    """Yield a dictionary that holds, after each forward pass inside the context, the activations at the sites.
 
     Raises:
-        GoalmazeError: a site is unknown; nothing has been attached then.
+        GoalmazeError: a site is unknown; no hook has been attached then.
     """
     modules = [(site, find_site(network, site)[1]) for site in sites]
     latest: Activations = {}
 
-    def keep(site: str) -> object:
+    def keep(site: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             latest[site] = output.detach().float()
 
@@ -34,12 +37,12 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
 
     with ExitStack() as stack:
         for site, module in modules:
-            stack.callback(module.register_forward_hook(keep(site)).remove)  # type: ignore[arg-type]
+            stack.callback(module.register_forward_hook(keep(site)).remove)
         yield latest
 
 
 def read_activations(network: Network, observations: Planes, sites: Sequence[str], batch: int = 512) -> Activations:
-    """Return what a network holds at `sites` for observations uint8 [N, C, H, W], run in parts of `batch`."""
+    """Return the activations at `sites` for observations uint8 [N, C, H, W], in forward passes of at most `batch`."""
     parts: dict[str, list[Tensor]] = {site: [] for site in sites}
     with torch.inference_mode(), captured(network, sites) as latest:
         for part in torch.split(torch.from_numpy(observations), batch):
@@ -47,3 +50,17 @@ def read_activations(network: Network, observations: Planes, sites: Sequence[str
             for site in sites:
                 parts[site].append(latest[site])
     return {site: torch.cat(tensors) for site, tensors in parts.items()}
+
+
+def level_activations(policy: NetworkPolicy, levels: LevelBatch, site: str) -> Tensor:
+    """Return float32 [B, C, H, W], or [B, F] for features: the activation at a site before the first step of levels.
+
+    Raises:
+        GoalmazeError: the site is unknown.
+    """
+    return read_activations(policy.network, observations_of(policy, levels), [site])[site]
+
+
+def is_rectified(activations: Tensor) -> bool:
+    """Return whether no activation [N, ...] is negative, as after a ReLU."""
+    return bool((activations >= 0).all())

@@ -1,4 +1,4 @@
-"""What a method that is fitted may look at: a policy, its family, and fitting levels."""
+"""What a steering method may use to fit an edit: a policy and fitting levels."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import dataclasses
 from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.levels import Family, LevelBatch
-from goalmaze.probes.activations import read_activations
+from goalmaze.probes.activations import level_activations
 
 
 @dataclasses.dataclass(frozen=True)
 class FitContext:
-    """What a method may look at to find what to write.
+    """What a steering method may use to fit an edit.
 
     Attributes:
-        policy: whose goal is sought.
-        levels: mazes to learn from, goal and cue on one cell, kept apart from all mazes that judge.
-        seed: of anything drawn.
-        effort: how long a method that learns may do so, as a share of its usual updates.
+        policy: whose goal is to be moved.
+        levels: B fitting levels, goal and cue on one cell; none of them is an evaluation level.
+        seed: of everything that the method draws.
+        effort: fraction of its usual updates that a method with a training loop makes.
     """
 
     policy: NetworkPolicy
@@ -39,10 +38,14 @@ class FitContext:
         """int32 [B], the cells of the goal."""
         return self.levels.cells(self.family.goal)
 
-    def read(self, levels: LevelBatch, site: str) -> Tensor:
-        """Return float32 [B, ...], [B, C, H, W] for a map, what the site holds before the first step."""
-        return read_activations(self.policy.network, observations_of(self.policy, levels), [site])[site]
+    def activations(self, levels: LevelBatch, site: str) -> Tensor:
+        """Return float32 [N, C, H, W], or [N, F]: the activation at a site before the first step of N levels."""
+        return level_activations(self.policy, levels, site)
+
+    def activations_with_and_without_goal(self, site: str) -> tuple[Tensor, Tensor]:
+        """Return float32 [B, C, H, W], or [B, F], twice: at a site in the levels, and without their goal and cue."""
+        return self.activations(self.levels, site), self.activations(self.levels.without_goal_and_cue(), site)
 
     def updates(self, usual: int) -> int:
-        """Return how many updates a method that usually makes `usual` may make."""
+        """Return the number of updates for a method that usually makes `usual`."""
         return max(1, round(usual * self.effort))

@@ -1,18 +1,26 @@
-"""What an edit knows. One that knows more than two cells could do the navigating itself, and nothing was retargeted."""
+"""The facts that an edit was given. An edit that knows walls or paths could navigate itself instead of retargeting."""
 
 from __future__ import annotations
 
-GOAL, TARGET, WALLS, AGENT, WAY = "goal cell", "target cell", "walls", "agent", "way"
+Facts = frozenset[str]
 
-Knowledge = frozenset[str]
+GOAL, TARGET = "goal cell", "target cell"
+WALLS, AGENT, PATH = "walls", "agent", "path"
 
-NOTHING: Knowledge = frozenset()
-CELLS: Knowledge = frozenset({GOAL, TARGET})
-"""What an edit may know and still be said to retarget: where the goal was and where it is to be."""
+ACTIVATION = "activation"
+"""What the site holds at the moment of the edit: the change depends on it."""
 
-EVERYTHING: Knowledge = frozenset({GOAL, TARGET, WALLS, AGENT, WAY})
+PATH_LABELS = "path labels in training"
+"""Shortest paths of the fitting levels were the training signal; the edit itself receives none."""
+
+NOTHING: Facts = frozenset()
+CELLS: Facts = frozenset({GOAL, TARGET})
+EVERYTHING: Facts = frozenset({GOAL, TARGET, WALLS, AGENT, PATH, ACTIVATION, PATH_LABELS})
+
+ALLOWED: Facts = CELLS | {ACTIVATION, PATH_LABELS}
+"""What an edit may use and still retarget the agent: nothing about the evaluation maze but two cells."""
 
 
-def uses_only_cells(uses: Knowledge) -> bool:
-    """Return whether an edit with this knowledge retargets; otherwise it is an upper bound, to be listed apart."""
-    return uses <= CELLS
+def uses_only_cells(facts: Facts) -> bool:
+    """Return whether an edit gets no more of a maze than two cells; otherwise it is an oracle, reported separately."""
+    return facts <= ALLOWED

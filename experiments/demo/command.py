@@ -169,7 +169,7 @@ def _draw_mazes(axes: Any, agent: Agent, chosen: tuple[str, str]) -> None:
     apart = metrics.off_each_others_path(parted, task.goals, cues)
     aside = metrics.off_each_others_path(task.levels, task.goals, task.targets)
     b = int((far & apart & aside).argmax())
-    pattern = find_method(chosen[1]).find(make_fit_context(agent.policy, family, 512, 0), chosen[0])
+    pattern = find_method(chosen[1]).fit(make_fit_context(agent.policy, family, 512, 0), chosen[0])
     steered = task.rollout(agent.policy, task.edits(pattern))
     ways = [
         ("In training: the exit carries the sign", task.rollout(agent.policy), task.goals, ABSENT),

@@ -18,10 +18,10 @@ from goalmaze.experiments.live.scene import Scene, why_not_edited
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.retarget.candidates import compatible_pairs
 from goalmaze.experiments.retarget.task import make_fit_context
-from goalmaze.probes.edits.composition import Found
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.information import TARGET
 from goalmaze.probes.readout.fitting import SquareProbe
-from goalmaze.probes.steering import all_methods, any_method
+from goalmaze.probes.steering import find_method, steering_methods
 from goalmaze.probes.steering.base import Method
 
 FIT_LEVELS = 512
@@ -73,7 +73,7 @@ class AgentStore:
         self._studied: dict[str, Agent] = {}
         self._seen_by: dict[str, list[str]] = {}
         self._worlds: dict[tuple[str, str, int], Family] = {}
-        self._found: dict[FitRequest, Found | SquareProbe | None] = {}
+        self._found: dict[FitRequest, FittedEdit | SquareProbe | None] = {}
         self._lock = threading.Lock()
 
     def purposes(self) -> dict[str, str]:
@@ -140,7 +140,7 @@ class AgentStore:
         site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
         method = settings.method or (USUAL_METHOD if site in maps else WITHOUT_MAPS)
         compatible_pairs(agent.network, [site], [method])
-        if TARGET not in any_method(method).uses:
+        if TARGET not in find_method(method).uses:
             raise GoalmazeError(f"method '{method}' sends the agent to no cell; choose one of {', '.join(_steering())}")
         return Settings(
             **{name: getattr(settings, name) for name in Settings.__struct_fields__}
@@ -174,10 +174,10 @@ class AgentStore:
             if need in self._found:
                 return
             agent = self.agent(need.agent, studied=True)
-            found: Found | SquareProbe | None
+            found: FittedEdit | SquareProbe | None
             if need.what == "edit":
                 context = make_fit_context(agent.policy, need.family, FIT_LEVELS, 0)
-                found = any_method(need.method).find(context, need.site)
+                found = find_method(need.method).fit(context, need.site)
             else:
                 try:
                     found = fit_reading(agent, need.family, need.site)
@@ -187,7 +187,7 @@ class AgentStore:
                 self._found.pop(next(iter(self._found)))
             self._found[need] = found
 
-    def edit(self, settings: Settings) -> Found | None:
+    def edit(self, settings: Settings) -> FittedEdit | None:
         """Return what is written under completed settings, None where nothing can be edited."""
         family = self.family(settings)
         if why_not_edited(family) is not None:
@@ -261,7 +261,7 @@ def check_target(walls: object, cell: int) -> None:
 
 def _steering() -> dict[str, Method]:
     """Return the methods that send the agent to a cell, by name."""
-    return {name: method for name, method in all_methods().items() if TARGET in method.uses}
+    return {name: method for name, method in steering_methods().items() if TARGET in method.uses}
 
 
 def _offered(network: Network) -> list[str]:

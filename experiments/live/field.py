@@ -21,12 +21,15 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.networks.layers import block_names
 from goalmaze.agents.networks.lstm import LSTMNetwork
-from goalmaze.agents.policies import Observations, Probabilities, move_probabilities
+from goalmaze.agents.policies import EditContext, Observations, Probabilities, move_probabilities
 from goalmaze.envs.cells import Cells
 from goalmaze.probes.edits.base import Add, Edit
 
 LocalNetwork: TypeAlias = GridNetwork | LSTMNetwork
 """The networks whose last map at a cell depends on the cells around it alone."""
+
+
+ONE_LEVEL = EditContext.at_start(np.zeros(1, np.intp))
 
 
 class Windows:
@@ -108,7 +111,12 @@ def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
     """Return whether a network's policy under an edit can be worked out from the surroundings of each cell."""
     if not isinstance(network, LocalNetwork) or network.shape.mode != "planes":
         return False
-    return network.options.readout == "cell" and (edit is None or (isinstance(edit, Add) and len(edit.delta) == 1))
+    return network.options.readout == "cell" and (edit is None or _is_simple(edit))
+
+
+def _is_simple(edit: Edit) -> bool:
+    """Return whether an edit adds one tensor at every step."""
+    return isinstance(edit, Add) and len(edit.delta) == 1 and edit.first_steps is None
 
 
 def field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
@@ -131,7 +139,7 @@ def map_seen(network: LocalNetwork, site: str, observation: Observations, edit: 
         for name in _names(network):
             x = network.get_submodule(name)(x)
             if edit is not None and edit.site == name:
-                x = edit(x, np.zeros(1, np.intp))
+                x = edit(x, ONE_LEVEL)
             if name == site:
                 break
         return x[0]
@@ -149,9 +157,9 @@ def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None)
             near = _convolved(module, windows.widened(near, bare, radius + 1), padding=0)
             bare = _convolved(module, bare, padding=1)
         if edit is not None and edit.site == name:
-            bare = edit(bare, np.zeros(1, np.intp))
+            bare = edit(bare, ONE_LEVEL)
             there = dataclasses.replace(edit, delta=windows.of(edit.delta, radius))
-            near = there(near, np.arange(len(near)))
+            near = there(near, EditContext.at_start(np.arange(len(near))))
         if radius:
             near *= windows.inside(radius)
     return near

@@ -17,7 +17,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.edits.composition import Found, edits_of
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets
 
@@ -76,7 +76,7 @@ class Scene:
         self,
         agent: Agent,
         family: Family,
-        found: Found | None,
+        found: FittedEdit | None,
         *,
         shift: str,
         seed: int,
@@ -127,7 +127,7 @@ class Scene:
         """The edits in force at the edited agent's next step, one for each site that is written."""
         if self.found is None or (self.edited.steps > 0 and not self.every):
             return []
-        return edits_of(self.found, GoalMove.on(self.level, self.target), self.strength)
+        return self.found.edits(GoalMove.on(self.level, self.target), self.strength)
 
     def step(self) -> None:
         """Let all agents that are still walking take one step; the edit is in force for one of them only."""

@@ -14,10 +14,10 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
-from goalmaze.probes.edits.composition import Found
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import uses_only_cells
-from goalmaze.probes.steering import any_method
+from goalmaze.probes.steering import find_method
 
 CELL_METHODS = ("cell-means", "cell-table")
 """Methods for sites without squares, tried there where no methods are named."""
@@ -37,7 +37,7 @@ class Candidate:
 
     site: str
     method: str
-    fitted_edit: Found
+    fitted_edit: FittedEdit
     strength: float = 1.0
     channels: tuple[int, ...] | None = None
 
@@ -75,7 +75,7 @@ class Candidate:
         return f"{self.method} at {self.site}, {channels}, strength {self.strength:g}"
 
 
-Edits = Candidate | Found | str
+Edits = Candidate | FittedEdit | str
 """An edit to evaluate: a candidate, a fitted edit, or the name of a method that is to be fitted."""
 
 
@@ -86,11 +86,11 @@ def fit_candidate(context: FitContext, site: str, method: str, strength: float =
         GoalmazeError: there is no such method or site, or the method needs a map of squares and the site is none.
     """
     compatible_pairs(context.policy.network, [site], [method])
-    return Candidate(site, method, any_method(method).find(context, site), strength)
+    return Candidate(site, method, find_method(method).fit(context, site), strength)
 
 
 def named_candidates(
-    edits: Iterable[Candidate | Found], strength: float = 1.0, reserved: Iterable[tuple[str, str]] = ()
+    edits: Iterable[Candidate | FittedEdit], strength: float = 1.0, reserved: Iterable[tuple[str, str]] = ()
 ) -> list[Candidate]:
     """Return candidates as they are, and fitted edits under the names of their classes.
 
@@ -118,11 +118,11 @@ def with_largest_channels(candidate: Candidate, count: int) -> Candidate:
     pattern = candidate.fitted_edit
     if not isinstance(pattern, GoalPattern):
         raise GoalmazeError(f"{candidate.text()} has no pattern whose channels could be chosen")
-    norm = pattern.arriving.flatten(1).norm(dim=1) + pattern.leaving.flatten(1).norm(dim=1)
+    norm = pattern.at_target.flatten(1).norm(dim=1) + pattern.at_goal.flatten(1).norm(dim=1)
     kept = sorted(int(c) for c in norm.topk(min(count, len(norm))).indices)
     mask = torch.zeros(len(norm), 1, 1)
     mask[kept] = 1
-    narrow = dataclasses.replace(pattern, arriving=pattern.arriving * mask, leaving=pattern.leaving * mask)
+    narrow = dataclasses.replace(pattern, at_target=pattern.at_target * mask, at_goal=pattern.at_goal * mask)
     return dataclasses.replace(candidate, fitted_edit=narrow, channels=tuple(kept))
 
 
@@ -147,11 +147,11 @@ def compatible_pairs(
     """
     for site in sites:
         find_site(network, site)
-    named, maps = [any_method(name) for name in methods], map_sites(network)
+    named, maps = [find_method(name) for name in methods], map_sites(network)
     tried = sites or ([site.name for site in network.sites()] if every_site else usual_sites(network))
     pairs = []
     for site in tried:
-        here = named or [any_method(name) for name in (usual if site in maps else CELL_METHODS)]
+        here = named or [find_method(name) for name in (usual if site in maps else CELL_METHODS)]
         pairs += [(site, method.name) for method in here if method.suits(network, site)]
     _check_all_used(pairs, sites, methods, maps)
     return pairs

@@ -18,7 +18,7 @@ from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.search import LAST_MAZES, Search, search
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.steering import all_methods
+from goalmaze.probes.steering import steering_methods
 
 BENCHMARKED = ("mean-pattern", "expert-pattern")
 """Methods that the benchmark evaluates at maps of squares where none are named."""
@@ -100,7 +100,7 @@ def _ledger_pairs(config: RetargetConfig, agent: Agent) -> list[tuple[str, str]]
     sites = config.sites or (usual_sites(agent.network)[1], half_depth(agent.network))
     if config.methods:
         return compatible_pairs(agent.network, sites, config.methods)
-    return [(site, one.name) for site in sites for one in all_methods().values() if one.suits(agent.network, site)]
+    return [(site, one.name) for site in sites for one in steering_methods().values() if one.suits(agent.network, site)]
 
 
 def _draw(

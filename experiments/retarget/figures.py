@@ -17,6 +17,7 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import TARGET_COLOUR, frame
@@ -24,10 +25,11 @@ from goalmaze.envs.solving import distances
 from goalmaze.experiments.common.plots import hexadecimal, save_figures
 from goalmaze.experiments.retarget.bins import off_path_distances, target_distances
 from goalmaze.experiments.retarget.candidates import Candidate
-from goalmaze.experiments.retarget.path_probability import path_chances
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.activations import captured
 from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.procgen_tools.path_probability import path_probability
+from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
 
 BEFORE, AFTER, CHANGE = "#0072b2", "#d55e00", "#444444"
 TARGET = hexadecimal(TARGET_COLOUR)
@@ -55,35 +57,20 @@ def example_mazes(task: RetargetingTask) -> NDArray[np.intp]:
     return np.argsort(-steps * task.off_path, kind="stable")
 
 
-def field_of(policy: NetworkPolicy, task: RetargetingTask, b: int, edits: Sequence[Edit] = ()) -> Floats:
-    """Return float64 [H*W, 2], the mean move (right, down) of the agent on each free cell of maze b, NaN elsewhere."""
-    levels = task.levels
-    free = distances(levels, levels.start)[b] < UNREACHABLE
-    free[levels.objects[b][levels.objects[b] >= 0]] = False
-    cells = np.flatnonzero(free)
-    rows = np.full(len(cells), b)
-    put = levels.take(rows).started(cells)
-    seen = observations_of(policy, put)
-    with applied(policy, edits):
-        up, right, down, left = policy.begin(levels).probabilities(rows, seen, put.start).astype(np.float64).T
-    result = np.full((levels.height * levels.width, 2), np.nan)
-    result[cells] = np.stack([right - left, down - up], axis=1)
-    return result
-
-
 def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, candidate: Candidate) -> Figure:
     """Return maze b three times: the vector field of the unedited agent, of the edited one, and their difference."""
-    before, after = field_of(policy, task, b), field_of(policy, task, b, candidate.edits(task))
+    one = task.with_targets(task.levels.take([b]), task.targets[[b]])
+    before, after = vector_field(policy, one.levels), vector_field(policy, one.levels, candidate.edits(one))
     figure = Figure(figsize=(12.6, 5.0))
     axes = figure.subplots(1, 3, gridspec_kw={"left": 0.02, "right": 0.98, "top": 0.8, "bottom": 0.09, "wspace": 0.06})
     _heading(figure, "Where the agent would go from every cell", candidate)
-    for one, field, colour, title in (
-        (axes[0], before, BEFORE, "unedited: to the goal"),
-        (axes[1], after, AFTER, "edited: to the target"),
-        (axes[2], after - before, CHANGE, "what the edit changed"),
+    for panel, arrows, colour, title in (
+        (axes[0], before.arrows, BEFORE, "unedited: to the goal"),
+        (axes[1], after.arrows, AFTER, "edited: to the target"),
+        (axes[2], field_change(before, after), CHANGE, "what the edit changed"),
     ):
-        _maze(one, task, b, title)
-        _arrows(one, field, task.levels.width, colour)
+        _maze(panel, task, b, title)
+        _arrows(panel, before.cells, arrows, task.levels.width, colour)
     marks = [Line2D([], [], linestyle="", marker="o", markersize=10, color="none", markeredgecolor=TARGET)]
     figure.legend(
         handles=marks, labels=["target of the edit: nothing in the maze marks it"], loc="lower center", frameon=False
@@ -100,7 +87,7 @@ def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.in
     for column, b in enumerate(mazes):
         every, cells = every_target(task, int(b))
         for row, edits in enumerate(([], candidate.edits(every))):
-            path = path_chances(policy, every.levels, every.goals, every.targets, edits)
+            path = path_probability(policy, every.levels, every.move, edits)
             panel = axes[row, column]
             image = _heat_panel(panel, task, int(b), cells, path)
             if column == 0:
@@ -193,12 +180,11 @@ def _maze(axes: Axes, task: RetargetingTask, b: int, title: str, *, target: bool
     axes.set_axis_off()
 
 
-def _arrows(axes: Axes, field: Floats, width: int, colour: str) -> None:
-    cells = np.flatnonzero(np.isfinite(field[:, 0]))
+def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, colour: str) -> None:
+    """Draw the arrows [N, 2], in rows and columns, on the cells [N]."""
     x, y = (place * PIXELS + PIXELS / 2 - 0.5 for place in (cells % width, cells // width))
-    lengths = field[cells] * 0.85 * PIXELS
+    down, right = arrows.T * 0.85 * PIXELS
     heads: dict[str, Any] = {"width": 0.011, "headwidth": 3.2, "headlength": 3.5, "headaxislength": 3.2}
-    right, down = lengths.T
     axes.quiver(
         x - right / 2,
         y - down / 2,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from goalmaze.agents.policies import EditContext
 from goalmaze.envs.cells import ABSENT
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, interval, number
@@ -20,9 +21,9 @@ from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable
-from goalmaze.probes.edits.composition import Found, edits_of
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import GoalPattern, spread
+from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
 from goalmaze.probes.steering.gated_pattern import GatedPattern
 from goalmaze.probes.steering.pointwise_network import PointwisePattern
 
@@ -165,7 +166,7 @@ def read_score(context: FitContext, task: RetargetingTask, one: Candidate) -> Ra
     """
     first = task.take_first(READ_MAZES)
     sides = first.levels.height, first.levels.width
-    scores = cell_scores(one, context.read(first.levels, one.site), sides)
+    scores = cell_scores(one, context.activations(first.levels, one.site), sides)
     if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
         return rate(0, 0)
     free = torch.from_numpy(first.levels.free())
@@ -194,18 +195,18 @@ def cell_scores(one: Candidate, activation: Tensor, sides: tuple[int, int]) -> T
             scores[:, cell] = (centred * added).flatten(1).sum(dim=1) - 0.5 * added.square().sum()
         else:
             target, no_goal = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
-            edit = edits_of(one.fitted_edit, GoalMove(no_goal, target, *sides))[0]
-            change = edit(activation, np.arange(batch)) - activation
+            edit = one.fitted_edit.edits(GoalMove(no_goal, target, *sides))[0]
+            change = edit(activation, EditContext.at_start(np.arange(batch))) - activation
             scores[:, cell] = -change.flatten(1).norm(dim=1)
     return scores
 
 
-def _added(fitted_edit: Found, cell: int, sides: tuple[int, int]) -> Tensor | None:
+def _added(fitted_edit: FittedEdit, cell: int, sides: tuple[int, int]) -> Tensor | None:
     """Return float32 [...], what is added for a goal on a cell whatever the activation; None where there is no such."""
     if isinstance(fitted_edit, CellTable):
-        return fitted_edit.arriving[cell]
+        return fitted_edit.at_target[cell]
     if isinstance(fitted_edit, GatedPattern | PointwisePattern):
         fitted_edit = fitted_edit.pattern
     if isinstance(fitted_edit, GoalPattern):
-        return spread(fitted_edit.arriving, np.array([cell], np.int32), *sides)[0]
+        return place_pattern(fitted_edit.at_target, np.array([cell], np.int32), *sides)[0]
     return None

@@ -23,15 +23,15 @@ from goalmaze.experiments.retarget.candidates import (
     fit_candidate,
     with_largest_channels,
 )
-from goalmaze.experiments.retarget.path_probability import path_chances
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.procgen_tools.path_probability import path_probability
 
 CLOSED_FORM = ("mean-pattern", "aligned-vector", "minimal-edit", "erase-and-write")
 TRAINED = (
     *("expert-pattern", "gated-pattern", "learned-pattern", "gated-deep"),
-    *("pointwise-network", "alignment-search", "sparse-features", "cell-table"),
+    *("pointwise-network", "das", "sae", "cell-table"),
 )
 USUAL_TRAINED = ("expert-pattern", "gated-pattern")
 STRENGTHS = (0.75, 1.0, 1.5)
@@ -147,7 +147,7 @@ def score(policy: NetworkPolicy, task: RetargetingTask, one: Candidate, sampled:
     """
     edits = one.edits(task)
     if not sampled:
-        path = path_chances(policy, task.levels, task.goals, task.targets, edits)[task.off_path]
+        path = path_probability(policy, task.levels, task.move, edits)[task.off_path]
         if len(path) and not np.isnan(path).any():
             return float(path.mean())
     return task.evaluate(policy, edits).overall.other.value
@@ -197,7 +197,7 @@ def _variants(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Can
         fitted = fit_candidate(context, site, method)
         variants = [fitted]
         if isinstance(fitted.fitted_edit, GoalPattern):
-            width = len(fitted.fitted_edit.arriving)
+            width = len(fitted.fitted_edit.at_target)
             counts = [max(1, round(fraction * width)) for fraction in CHANNEL_FRACTIONS]
             variants += [with_largest_channels(fitted, count) for count in counts]
         candidates += [dataclasses.replace(variant, strength=s) for variant in variants for s in STRENGTHS]

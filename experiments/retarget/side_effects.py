@@ -17,7 +17,7 @@ from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.edits.composition import Found
+from goalmaze.probes.edits.fitted import FittedEdit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SideEffects:
 
 
 def side_effects(
-    policy: NetworkPolicy, task: RetargetingTask, fitted_edit: Found, strength: float = 1.0
+    policy: NetworkPolicy, task: RetargetingTask, fitted_edit: FittedEdit, strength: float = 1.0
 ) -> SideEffects:
     """Return what an edit changes besides the goal, on the mazes of a task."""
     before = task.rollout(policy)

@@ -18,7 +18,8 @@ from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.edits.composition import EqualNormNoise, Found, edits_of
+from goalmaze.probes.edits.composition import EqualNormNoise
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets
 
@@ -67,18 +68,23 @@ class RetargetingTask:
         """int32 [B], the cells of the goal."""
         return self.levels.cells(self.family.goal)
 
-    def edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
-        """Return the edits, one a site, that move the goal to the targets."""
-        return edits_of(fitted_edit, GoalMove.on(self.levels, self.targets), strength)
+    @property
+    def move(self) -> GoalMove:
+        """The move of the goal to the targets."""
+        return GoalMove.on(self.levels, self.targets)
 
-    def noise_edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
+    def edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
+        """Return the edits, one a site, that move the goal to the targets."""
+        return fitted_edit.edits(self.move, strength)
+
+    def noise_edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
         """Return a control: noise that changes each maze's activations by the same norm as the edits."""
         return [EqualNormNoise(edit, len(self.levels), self.seed) for edit in self.edits(fitted_edit, strength)]
 
-    def mismatched_edits(self, fitted_edit: Found, strength: float = 1.0) -> list[Edit]:
+    def mismatched_edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
         """Return a control: for each maze the edits of the next maze, whose goal and target are other cells."""
         move = GoalMove(np.roll(self.goals, -1), np.roll(self.targets, -1), self.levels.height, self.levels.width)
-        return edits_of(fitted_edit, move, strength)
+        return fitted_edit.edits(move, strength)
 
     def with_cue_moved(self) -> RetargetingTask:
         """Return the task with the cue physically on the target: the reference that edits are compared with."""

@@ -15,9 +15,9 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.experiments.retarget.bins import ALL, Bin
-from goalmaze.experiments.retarget.path_probability import Chances, path_chances
 from goalmaze.experiments.retarget.task import RetargetingTask, TaskOutcomes
-from goalmaze.probes.edits.base import Edit, FirstSteps, applied
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.procgen_tools.path_probability import Floats, path_probability
 
 NONE, RANDOM, OTHER_MAZE, MOVED_CUE, MOVED_BOTH = "none", "random", "other-maze", "moved-cue", "moved-both"
 EDIT, UNTRAINED, UNTRAINED_NONE, ORACLE = "edit", "untrained-above", "untrained-above-none", "oracle"
@@ -62,7 +62,7 @@ class Trial:
     off_path: Bools
     to_goal: Cells
     to_target: Cells
-    path: Chances
+    path: Floats
 
     @property
     def reached_target(self) -> Bools:
@@ -109,11 +109,12 @@ def run_trial(
         edits: the edits to apply.
         levels: what the agent sees instead of the task's levels, where something was physically moved.
     """
-    edits = [FirstSteps(edit) for edit in edits] if label.steps == FIRST else list(edits)
+    if label.steps == FIRST:
+        edits = [dataclasses.replace(edit, first_steps=1) for edit in edits]
     observed_levels = task.levels if levels is None else levels
     with applied(policy, edits):
         trajectory = rollout(policy, observed_levels, seed=task.seed, until=task.targets)
-    path = path_chances(policy, observed_levels, task.goals, task.targets, edits)
+    path = path_probability(policy, observed_levels, task.move, edits)
     return Trial(
         label,
         task.levels.width,

@@ -1,279 +1,240 @@
-"""Writing: edits of activations, and the one way to apply them to a policy."""
+"""Edits of activations: their base class, and the one way to apply them to a policy."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Protocol, cast
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Actor, NetworkPolicy, Rows
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.sites import find_site
+from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import LevelBatch
-from goalmaze.probes.information import EVERYTHING, Knowledge
-
-
-class Edit(Protocol):
-    """A change of what one site holds. Frozen; it knows its site and never the network.
-
-    It may have `uses`, what it was made from (see `uses_of`), and `check(site)`, which refuses a site it does not
-    fit before anything is attached.
-    """
-
-    @property
-    def site(self) -> str:
-        """The site whose activation is changed."""
-
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return the changed activation, of the same shape [b, ...]; rows int [b] say which levels it is about."""
-
-
-def uses_of(edit: Edit) -> Knowledge:
-    """Return what an edit says it knows; one that does not say counts as knowing everything."""
-    return cast(Knowledge, getattr(edit, "uses", EVERYTHING))
-
-
-def of_rows(values: Tensor, rows: Rows, site: str) -> Tensor:
-    """Return values [b, ...] of the levels `rows` int [b], from those of a whole batch [B, ...].
-
-    Raises:
-        GoalmazeError: the batch has fewer levels than are being played.
-    """
-    if len(rows) and int(rows.max()) >= len(values):
-        raise GoalmazeError(
-            f"edit at site '{site}' is for {len(values)} levels, level {int(rows.max())} is being played; "
-            "make it for the levels of this rollout"
-        )
-    return values[torch.from_numpy(rows)]
-
-
-def check_channels(site: Site, width: int, *, side: int = 1, needs_map: bool = False) -> None:
-    """Refuse a site whose activation has another number of channels, or no squares where some are needed.
-
-    Args:
-        site: where something is to be written.
-        width: numbers in the window written.
-        side: of that window.
-        needs_map: whether squares are written.
-
-    Raises:
-        GoalmazeError: what was found elsewhere does not fit this site.
-    """
-    if needs_map and not site.is_map:
-        raise GoalmazeError(f"edit at site '{site.name}' writes squares, but the site is no map; choose one that is")
-    if width != site.channels * side**2:
-        raise GoalmazeError(
-            f"edit at site '{site.name}' is for {width // side**2} channels, the site has {site.channels}; "
-            "find it in this network, at this site"
-        )
+from goalmaze.probes.information import EVERYTHING, Facts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Add:
-    """Adds to the activation what belongs to each level.
+class Edit(abc.ABC):
+    """A change of the activation at one site. It is frozen data and holds no network.
+
+    A subclass defines `changed`, the activation at full strength, and states what it `uses`.
 
     Attributes:
-        site: where.
-        delta: float32 [B, ...], what to add for each level of the batch being played.
-        strength: factor on `delta`; 0 changes nothing, bit for bit.
-        rectified: whether the site never holds negative values (it follows a ReLU); the edited one then neither.
-        knows: what `delta` was made from.
-    """
-
-    site: str
-    delta: Tensor
-    strength: float = 1.0
-    rectified: bool = False
-    uses: Knowledge = EVERYTHING
-
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return activation [b, ...] + strength * delta of the levels in `rows`."""
-        if self.strength == 0:
-            return activation
-        delta = of_rows(self.delta, rows, self.site)
-        if delta.shape != activation.shape:
-            raise GoalmazeError(
-                f"edit at site '{self.site}' has shape {tuple(delta.shape)}, the activation {tuple(activation.shape)}; "
-                "make it for this network and maze size"
-            )
-        changed = activation + self.strength * delta
-        return changed.relu() if self.rectified else changed
-
-    def noise(self, seed: int) -> Add:
-        """Return the control of this edit: Gaussian noise of the same norm for each level."""
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(self.delta.shape, generator=generator)
-        scale = self.delta.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
-        return dataclasses.replace(self, delta=noise * scale.reshape(-1, *[1] * (noise.dim() - 1)))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Rewrite(abc.ABC):
-    """An edit that says what the activation becomes; a subclass gives `changed`.
-
-    Attributes:
-        site: where.
-        strength: 0 changes nothing and 1 everything, both bit for bit; between and beyond lie in proportion.
+        site: name of the site whose activation is changed.
+        strength: 0 leaves the activation as it is and 1 makes the whole change, both bit for bit; others scale it.
+        first_steps: number of first steps of every episode at which the edit acts; None for all steps.
     """
 
     site: str
     strength: float = dataclasses.field(default=1.0, kw_only=True)
+    first_steps: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.first_steps is not None and self.first_steps < 1:
+            raise GoalmazeError(f"an edit cannot act at {self.first_steps} steps: choose 1 or more, or None for all")
 
     @property
-    def uses(self) -> Knowledge:
-        """What it was made from; everything, unless a subclass says otherwise."""
+    def uses(self) -> Facts:
+        """The facts that the edit was given; all of them, unless a subclass states less."""
         return EVERYTHING
 
-    def check(self, site: Site) -> None:  # noqa: B027 - most edits of whole activations fit any site
-        """Refuse a site that the edit does not fit."""
+    def check(self, site: Site) -> None:  # noqa: B027 - an edit that fits every site need not override it
+        """Refuse a site that the edit does not fit. Called before anything is attached.
+
+        Raises:
+            GoalmazeError: the message names the site and what does not fit.
+        """
 
     @abc.abstractmethod
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return what activation [b, ...] becomes at full strength."""
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the changed activation at full strength.
 
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return the changed activation [b, ...] of the levels in `rows`."""
-        if self.strength == 0:
-            return activation
-        changed = self.changed(activation, rows)
+        Args:
+            activation: float32 [b, C, H, W] for a map, [b, F] for features.
+            context: the level and the step of each of the b observations.
+
+        Returns:
+            A tensor of the same shape.
+        """
+
+    def scaled(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the activation [b, ...] changed at this edit's strength."""
+        changed = self.changed(activation, context)
+        # Strength 1 skips the interpolation, which would round.
         return changed if self.strength == 1 else activation + self.strength * (changed - activation)
+
+    def acts_at(self, context: EditContext) -> Bools:
+        """Return bool [b], True for the observations at whose step the edit acts."""
+        if self.first_steps is None:
+            return np.ones(len(context), np.bool_)
+        return np.asarray(context.steps < self.first_steps)
+
+    def __call__(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the activation [b, ...] after the edit, of the same shape."""
+        acts = self.acts_at(context)
+        if self.strength == 0 or not acts.any():
+            return activation
+        if acts.all():
+            return self.scaled(activation, context)
+        result, index = activation.clone(), torch.from_numpy(acts)
+        result[index] = self.scaled(activation[index], context.take(acts))
+        return result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FirstSteps:
-    """Another edit, at the first steps of every episode only.
+class AdditiveEdit(Edit):
+    """An edit that adds something to the activation, times its strength.
 
     Attributes:
-        edit: which.
-        steps: for how many steps.
+        rectified: whether the site holds no negative values (it follows a ReLU); the result is then rectified too.
     """
 
-    edit: Edit
-    steps: int = 1
+    rectified: bool = dataclasses.field(default=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise GoalmazeError(f"an edit cannot last for {self.steps} steps: choose 1 or more")
+    @abc.abstractmethod
+    def addition(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return what is added to the activation [b, ...] at strength 1, of the same shape."""
 
-    @property
-    def site(self) -> str:
-        """The site whose activation is changed."""
-        return self.edit.site
+    def scaled(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return activation [b, ...] + strength * addition, rectified where the site is."""
+        result = activation + self.strength * self.addition(activation, context)
+        return result.relu() if self.rectified else result
 
-    @property
-    def uses(self) -> Knowledge:
-        """What the edit knows."""
-        return uses_of(self.edit)
-
-    def check(self, site: Site) -> None:
-        """Refuse a site that the edit does not fit."""
-        _check(self.edit, site)
-
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return what the edit makes of an activation [b, ...] at one of those steps; `applied` knows which it is."""
-        return self.edit(activation, rows)
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return activation [b, ...] + addition, rectified where the site is."""
+        return dataclasses.replace(self, strength=1.0).scaled(activation, context)
 
 
-class Clock:
-    """Tells the step of every level's episode: the forward passes about it since the policy began new episodes."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Add(AdditiveEdit):
+    """Adds a tensor of its own to each level's activation.
 
-    def __init__(self) -> None:
-        self._passes: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.steps: NDArray[np.int64] = self._passes
+    Attributes:
+        delta: float32 [B, ...], what to add in each level of the batch.
+        uses: the facts that `delta` was made from.
+    """
 
-    def restart(self) -> None:
-        """Say that new episodes begin."""
-        self._passes = np.zeros(0, np.int64)
+    delta: Tensor
+    uses: Facts = dataclasses.field(default=EVERYTHING, kw_only=True)
 
-    def tick(self, rows: Rows) -> None:
-        """Say that a forward pass about the levels `rows` int [b] begins; `steps` int [b] are then theirs."""
-        grown = np.zeros(max(len(self._passes), int(rows.max(initial=-1)) + 1), np.int64)
-        grown[: len(self._passes)] = self._passes
-        self.steps = grown[rows]
-        grown[rows] += 1
-        self._passes = grown
+    def addition(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the `delta` of the levels."""
+        return level_values(self.delta, activation, context, self.site)
 
 
-@contextmanager
-def clocked(policy: NetworkPolicy) -> Iterator[Clock]:
-    """Count the steps of all episodes that `policy` plays inside the context, whether it has a memory or not."""
-    clock, begin, about = Clock(), policy.begin, policy.about
+def level_values(values: Tensor, activation: Tensor, context: EditContext, site: str) -> Tensor:
+    """Return values [b, ...] of the levels of a forward pass.
 
-    def clocked_begin(levels: LevelBatch) -> Actor:
-        clock.restart()
-        return begin(levels)
+    Args:
+        values: [B, ...], those of the whole batch of levels.
+        activation: [b, ...], the activation that they are to be combined with.
+        context: says which level each of the b rows is about.
+        site: of the edit, for the message.
 
-    def clocked_about(rows: Rows) -> AbstractContextManager[None]:
-        clock.tick(rows)
-        return about(rows)
+    Raises:
+        GoalmazeError: the batch has fewer levels than are being played, or the shapes differ.
+    """
+    check_rows(len(values), context, site)
+    check_shape(values.shape[1:], activation, site)
+    return values[torch.from_numpy(context.rows)]
 
-    own: dict[str, object] = vars(policy)
-    shadowed: dict[str, object] = {name: own[name] for name in ("begin", "about") if name in own}
-    own["begin"], own["about"] = clocked_begin, clocked_about
-    try:
-        yield clock
-    finally:
-        del own["begin"], own["about"]
-        own.update(shadowed)
+
+def check_shape(shape: Sequence[int], activation: Tensor, site: str) -> None:
+    """Refuse an edit whose tensors have, for one level, another shape than the activation [b, ...].
+
+    Raises:
+        GoalmazeError: the message names both shapes.
+    """
+    if tuple(shape) != tuple(activation.shape[1:]):
+        raise GoalmazeError(
+            f"edit at site '{site}' has shape {tuple(shape)}, the activation of a level {tuple(activation.shape[1:])}; "
+            "make it for this network and maze size"
+        )
+
+
+def check_rows(count: int, context: EditContext, site: str) -> None:
+    """Refuse an edit that was made for `count` levels when more are being played.
+
+    Raises:
+        GoalmazeError: the message names the level.
+    """
+    highest = int(context.rows.max(initial=-1))
+    if highest >= count:
+        raise GoalmazeError(
+            f"edit at site '{site}' is for {count} levels, level {highest} is being played; "
+            "make it for the levels of this rollout"
+        )
+
+
+def check_channels(site: Site, size: int, *, side: int = 1, needs_map: bool = False) -> None:
+    """Refuse a site with another number of channels, or one without squares where squares are edited.
+
+    Args:
+        site: the site to be edited.
+        size: C*side*side, the numbers in one window of the edit.
+        side: rows and columns of that window.
+        needs_map: whether the edit writes squares.
+
+    Raises:
+        GoalmazeError: the edit does not fit the site.
+    """
+    if needs_map:
+        check_is_map(site)
+    if size != site.channels * side**2:
+        raise GoalmazeError(
+            f"edit at site '{site.name}' is for {size // side**2} channels, the site has {site.channels}; "
+            "fit it in this network, at this site"
+        )
+
+
+def check_is_map(site: Site) -> None:
+    """Refuse a site that is not a map of squares.
+
+    Raises:
+        GoalmazeError: the message names the site.
+    """
+    if not site.is_map:
+        raise GoalmazeError(f"edit at site '{site.name}' writes squares, but the site is no map; choose one that is")
 
 
 @contextmanager
 def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPolicy]:
-    """Apply edits, in order, to every forward pass of `policy` inside the context; they come off at its end.
+    """Apply edits, in order, to every forward pass of `policy` inside the context. At its end they are removed.
 
     Raises:
-        GoalmazeError: a site is unknown, an edit does not fit it, or, at the end, an edit never fired.
+        GoalmazeError: a site is unknown, an edit does not fit it, or, at the end, an edit never acted.
     """
     modules = []
     for edit in edits:
         site, module = find_site(policy.network, edit.site)
-        _check(edit, site)
+        edit.check(site)
         modules.append(module)
     fired: set[int] = set()
 
-    def hook(number: int, edit: Edit, clock: Clock | None) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def hook(number: int, edit: Edit) -> Callable[[nn.Module, object, Tensor], Tensor]:
         def change(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            if policy.rows is None:
+            context = policy.context
+            if context is None:
                 raise GoalmazeError("an edited network was run without its policy, so its levels are unknown")
-            due = None if clock is None else clock.steps < cast(FirstSteps, edit).steps
-            if due is not None and not due.any():
-                return output
-            changed = edit(output, policy.rows) if due is None or due.all() else _partly(edit, output, policy.rows, due)
+            changed = edit(output, context)
             if changed.shape != output.shape:
                 raise GoalmazeError(f"edit at site '{edit.site}' changed the shape to {tuple(changed.shape)}")
-            fired.add(number)
+            if edit.acts_at(context).any():
+                fired.add(number)
             return changed
 
         return change
 
     with ExitStack() as stack:
-        clock = stack.enter_context(clocked(policy)) if any(isinstance(e, FirstSteps) for e in edits) else None
         for number, (edit, module) in enumerate(zip(edits, modules, strict=True)):
-            timed = clock if isinstance(edit, FirstSteps) else None
-            stack.callback(module.register_forward_hook(hook(number, edit, timed)).remove)
+            stack.callback(module.register_forward_hook(hook(number, edit)).remove)
         yield policy
     for number, edit in enumerate(edits):
         if number not in fired:
             raise GoalmazeError(f"the edit at site '{edit.site}' never fired: no forward pass reached it")
-
-
-def _partly(edit: Edit, activation: Tensor, rows: Rows, due: NDArray[np.bool_]) -> Tensor:
-    """Return activation [b, ...] with only the levels edited for which it is due, bool [b]."""
-    changed = activation.clone()
-    places = torch.from_numpy(due)
-    changed[places] = edit(activation[places], rows[due])
-    return changed
-
-
-def _check(edit: Edit, site: Site) -> None:
-    check = getattr(edit, "check", None)
-    if check is not None:
-        check(site)

@@ -1,7 +1,8 @@
-"""Edits of channels by hand: clamp, zero, mean, multiply; everywhere or on one square a level (Mini et al., 2023)."""
+"""Edits of chosen channels: clamp, zero, mean and multiply, on all squares or on one square a level."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Sequence
 
@@ -9,57 +10,55 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
+from goalmaze.agents.policies import EditContext
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.edits.base import Rewrite
-from goalmaze.probes.information import NOTHING, TARGET, Knowledge
-from goalmaze.probes.squares import cells_of, marked
+from goalmaze.probes.edits.base import Edit, check_is_map, check_rows
+from goalmaze.probes.information import ACTIVATION, NOTHING, TARGET, Facts
+from goalmaze.probes.squares import cell_mask
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ChannelEdit(Rewrite):
-    """An edit of some channels.
+class ChannelEdit(Edit):
+    """An edit of some channels (Mini et al., 2023).
 
     Attributes:
-        channels: which.
-        cells: int32 [B], the square on which it is done in each level; None for all squares, or where there are none.
+        channels: k channel numbers.
+        cells: int32 [B], the one square of each level that is edited; None for all squares, or for features.
     """
 
     channels: tuple[int, ...] = ()
     cells: Cells | None = dataclasses.field(default=None, kw_only=True)
 
     @property
-    def uses(self) -> Knowledge:
-        """The target's cell, where it is done on one square."""
+    def uses(self) -> Facts:
+        """The target's cell, where only that square is edited."""
         return NOTHING if self.cells is None else frozenset({TARGET})
 
     def check(self, site: Site) -> None:
-        """Refuse a site without these channels, or without squares where a square is meant."""
-        check_named(site, self.channels)
-        if self.cells is not None and not site.is_map:
-            raise GoalmazeError(
-                f"edit at site '{site.name}' writes squares, but the site is no map; choose one that is"
-            )
+        """Refuse a site without these channels, or without squares where a square is edited."""
+        check_channel_numbers(site, self.channels)
+        if self.cells is not None:
+            check_is_map(site)
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return activation [b, C, ...] with the channels changed."""
-        result = activation.clone()
-        chosen = list(self.channels)
-        result[:, chosen] = self.rewritten(activation[:, chosen])
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the activation [b, C, ...] with the channels changed."""
+        result, channels = activation.clone(), list(self.channels)
+        result[:, channels] = self.new_values(activation[:, channels])
         if self.cells is None:
             return result
-        here = marked(cells_of(self.cells, rows, self.site), activation.shape[2], activation.shape[3])
+        check_rows(len(self.cells), context, self.site)
+        here = cell_mask(self.cells[context.rows], activation.shape[2], activation.shape[3])
         return torch.where(here, result, activation)
 
-    def rewritten(self, values: Tensor) -> Tensor:
-        """Return what the chosen channels [b, k, ...] become."""
-        raise NotImplementedError
+    @abc.abstractmethod
+    def new_values(self, values: Tensor) -> Tensor:
+        """Return what replaces the values [b, k, ...] of the channels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClampChannels(ChannelEdit):
-    """Sets channels to values.
+    """Sets channels to given values.
 
     Attributes:
         values: float32 [k], one for each channel.
@@ -68,14 +67,15 @@ class ClampChannels(ChannelEdit):
     values: Tensor = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.values.shape != (len(self.channels),):
             raise GoalmazeError(
                 f"edit at site '{self.site}' has values of shape {tuple(self.values.shape)} for {len(self.channels)} "
                 "channels; give one for each"
             )
 
-    def rewritten(self, values: Tensor) -> Tensor:
-        """Return the values, wherever the channels [b, k, ...] hold others."""
+    def new_values(self, values: Tensor) -> Tensor:
+        """Return the clamped values, repeated to the shape [b, k, ...]."""
         return self.values.reshape(-1, *[1] * (values.dim() - 2)).expand_as(values)
 
 
@@ -85,12 +85,17 @@ class MultiplyChannels(ChannelEdit):
 
     factor: float = dataclasses.field(kw_only=True)
 
-    def rewritten(self, values: Tensor) -> Tensor:
-        """Return the channels [b, k, ...] times the factor."""
+    @property
+    def uses(self) -> Facts:
+        """The activation, and the target's cell where only that square is edited."""
+        return super().uses | {ACTIVATION}
+
+    def new_values(self, values: Tensor) -> Tensor:
+        """Return the values [b, k, ...] times the factor."""
         return values * self.factor
 
 
-def check_named(site: Site, channels: Sequence[int]) -> None:
+def check_channel_numbers(site: Site, channels: Sequence[int]) -> None:
     """Refuse channels that a site does not have.
 
     Raises:
@@ -110,20 +115,20 @@ def zero_ablation(site: str, channels: Sequence[int]) -> ClampChannels:
 
 
 def mean_ablation(site: str, channels: Sequence[int], activations: Tensor) -> ClampChannels:
-    """Return the edit that sets channels to what they hold on average, over mazes and squares, of [N, C, ...]."""
+    """Return the edit that sets channels to their means over mazes and squares of activations [N, C, ...]."""
     means = activations.transpose(0, 1).flatten(1).mean(dim=1)
     return ClampChannels(site, tuple(channels), values=means[list(channels)])
 
 
 def goal_channels(differences: Tensor, goals: Cells, count: int) -> tuple[int, ...]:
-    """Return the `count` channels that the goal's coming changes most on its own square, in their own spread.
+    """Return the `count` channels that a goal changes most on its own square, in units of their standard deviation.
 
     Args:
-        differences: float32 [N, C, H, W], activations with the goal less those without.
-        goals: int32 [N], its cells.
-        count: how many.
+        differences: float32 [N, C, H, W], activations with the goal minus those without.
+        goals: int32 [N], the goal's cells.
+        count: how many channels.
     """
-    own = marked(goals, differences.shape[2], differences.shape[3])
+    own = cell_mask(goals, differences.shape[2], differences.shape[3])
     effect = (differences * own).sum(dim=(0, 2, 3)) / own.sum()
-    spread = differences.std(dim=(0, 2, 3)).clamp(min=1e-6)
-    return tuple(int(c) for c in (effect / spread).abs().topk(min(count, len(effect))).indices)
+    deviation = differences.std(dim=(0, 2, 3)).clamp(min=1e-6)
+    return tuple(int(c) for c in (effect / deviation).abs().topk(min(count, len(effect))).indices)

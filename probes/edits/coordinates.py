@@ -1,93 +1,92 @@
-"""What windows of a map hold, in coordinates found by a search, and edits that set them around goal and target."""
+"""Edits that set a few coordinates of windows around goal and target to their values with and without a goal."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
-from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.agents.policies import EditContext
+from goalmaze.envs.cells import ABSENT
+from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import is_rectified
-from goalmaze.probes.information import CELLS, Knowledge
-from goalmaze.probes.squares import around, cells_of, put_around
+from goalmaze.probes.edits.base import Edit, check_channels
+from goalmaze.probes.edits.fitted import FittedSiteEdit
+from goalmaze.probes.edits.goal_move import GoalMove, level_move
+from goalmaze.probes.information import ACTIVATION, CELLS, Facts
+from goalmaze.probes.squares import read_window, write_window
 
 
-class Coordinates(Protocol):
-    """k numbers that can be read from a window, and written into it while all else that it holds stays."""
+class Coordinates(abc.ABC):
+    """k numbers that can be read from a window and set in it, while the rest of the window stays as it is."""
 
     @property
+    @abc.abstractmethod
     def width(self) -> int:
-        """The numbers that a window holds, C*side*side."""
+        """C*side*side, the numbers in a window."""
 
-    def read(self, window: Tensor) -> Tensor:
+    @abc.abstractmethod
+    def read(self, windows: Tensor) -> Tensor:
         """Return [..., k], the coordinates of windows [..., C*side*side]."""
 
-    def written(self, window: Tensor, values: Tensor) -> Tensor:
-        """Return windows [..., C*side*side] with their coordinates at `values` [..., k]."""
+    @abc.abstractmethod
+    def set(self, windows: Tensor, values: Tensor) -> Tensor:
+        """Return windows [..., C*side*side] whose coordinates are `values` [..., k]."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SetCoordinates(Rewrite):
-    """Gives the coordinates around the goal's and the target's squares the values they have without and with a goal.
+class SetCoordinates(Edit):
+    """Sets the coordinates around the goal's square, then those around the target's square.
 
     Attributes:
-        coordinates: of windows of this site.
-        goals: int32 [B], `ABSENT` where there is none.
-        targets: int32 [B].
-        absent: float32 [k], put around the goal's square.
-        present: float32 [k], put around the target's square.
-        side: of the window around a square.
-        rectified: whether the site never holds negative values; the edited one then neither.
+        coordinates: of the windows of this site.
+        move: of the goal, in the B levels of the batch.
+        absent: float32 [k], the values set around the goal's square.
+        present: float32 [k], the values set around the target's square.
+        side: rows and columns of a window.
+        rectified: whether the site holds no negative values; the edited one then holds none either.
     """
 
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
+
     coordinates: Coordinates = dataclasses.field(kw_only=True)
-    goals: Cells = dataclasses.field(kw_only=True)
-    targets: Cells = dataclasses.field(kw_only=True)
+    move: GoalMove = dataclasses.field(kw_only=True)
     absent: Tensor = dataclasses.field(kw_only=True)
     present: Tensor = dataclasses.field(kw_only=True)
     side: int = dataclasses.field(default=1, kw_only=True)
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
-    @property
-    def uses(self) -> Knowledge:
-        """Goal and target."""
-        return CELLS
-
     def check(self, site: Site) -> None:
-        """Refuse a site that is no map, or one of other channels."""
+        """Refuse a site that is not a map, or one with another number of channels."""
         check_channels(site, self.coordinates.width, side=self.side, needs_map=True)
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return maps [b, C, H, W] with the coordinates of two windows set; the target's come last."""
-        for cells, values in ((self.goals, self.absent), (self.targets, self.present)):
-            here = cells_of(cells, rows, self.site)
-            own = self.coordinates.written(around(activation, here, self.side), values)
-            activation = put_around(activation, here, own.relu() if self.rectified else own, self.side)
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return maps [b, C, H, W] with the coordinates of two windows set."""
+        move = level_move(self.move, context, self.site)
+        # The target comes last: where the two windows overlap, or the goal stays, its values count.
+        for cells, values in ((move.goals, self.absent), (move.targets, self.present)):
+            window = self.coordinates.set(read_window(activation, cells, self.side), values)
+            activation = write_window(activation, cells, window.relu() if self.rectified else window, self.side)
         return activation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GoalCoordinates:
-    """Coordinates of a window in which a site holds "the goal is here", and their values with and without one.
+class GoalCoordinates(FittedSiteEdit):
+    """Coordinates of a window in which a site represents "the goal is here", with their values with and without it.
 
     Attributes:
-        site: the map they were found in.
-        coordinates: of its windows.
+        coordinates: of the site's windows.
         present: float32 [k], their means around a goal.
-        absent: float32 [k], their means in the same windows without the goal.
-        rectified: whether the site never holds negative values.
-        side: of the window.
+        absent: float32 [k], their means in the same windows of the levels without the goal.
+        rectified: whether the site holds no negative values.
+        side: rows and columns of a window.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
 
-    site: str
     coordinates: Coordinates
     present: Tensor
     absent: Tensor
@@ -99,8 +98,7 @@ class GoalCoordinates:
         return SetCoordinates(
             self.site,
             coordinates=self.coordinates,
-            goals=move.goals,
-            targets=move.targets,
+            move=move,
             absent=self.absent,
             present=self.present,
             side=self.side,
@@ -109,16 +107,20 @@ class GoalCoordinates:
         )
 
 
-def goal_coordinates(context: FitContext, site: str, coordinates: Coordinates, side: int) -> GoalCoordinates:
-    """Return coordinates with the means they have around the goals of a workshop's levels, there and taken away."""
+def fit_goal_coordinates(context: FitContext, site: str, coordinates: Coordinates, side: int) -> GoalCoordinates:
+    """Return coordinates with their means around the goals of the fitting levels, with and without these goals."""
     present, absent = (coordinates.read(windows).mean(0) for windows in goal_windows(context, site, side))
-    rectified = is_rectified(context.read(context.levels, site))
+    rectified = is_rectified(context.activations(context.levels, site))
     return GoalCoordinates(site, coordinates, present, absent, rectified, side)
 
 
 def goal_windows(context: FitContext, site: str, side: int) -> tuple[Tensor, Tensor]:
-    """Return [N, C*side*side] twice: the windows around the goals of a workshop's levels, and the same without them."""
-    standing = context.goals != ABSENT
-    maps = (context.read(levels, site) for levels in (context.levels, context.levels.without_goal_and_cue()))
-    with_goal, without = (around(one, context.goals, side)[standing] for one in maps)
-    return with_goal, without
+    """Return [N, C*side*side] twice: windows around the goals of the fitting levels, with and without the goals.
+
+    N counts the levels that have a goal.
+    """
+    has_goal = context.goals != ABSENT
+    with_goal, without_goal = (
+        read_window(maps, context.goals, side)[has_goal] for maps in context.activations_with_and_without_goal(site)
+    )
+    return with_goal, without_goal

@@ -8,9 +8,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from goalmaze.agents.policies import EditContext, Rows
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.probes.edits.base import check_rows
 from goalmaze.probes.squares import check_inside
 
 
@@ -57,5 +59,19 @@ class GoalMove:
         goals = levels.cells(levels.family.goal)
         return cls(goals, np.full(goals.shape, cells) if cells.ndim == 0 else cells, levels.height, levels.width)
 
+    def take(self, rows: Rows) -> Self:
+        """Return the move in the levels `rows`, int [b]."""
+        return dataclasses.replace(self, goals=self.goals[rows], targets=self.targets[rows])
+
     def __len__(self) -> int:
         return len(self.goals)
+
+
+def level_move(move: GoalMove, context: EditContext, site: str) -> GoalMove:
+    """Return the move in the b levels of a forward pass, from that of the whole batch.
+
+    Raises:
+        GoalmazeError: the batch has fewer levels than are being played.
+    """
+    check_rows(len(move), context, site)
+    return move.take(context.rows)

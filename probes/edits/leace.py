@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
+from goalmaze.agents.policies import EditContext
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.edits.base import Rewrite, check_channels
-from goalmaze.probes.information import NOTHING, Knowledge
+from goalmaze.probes.edits.base import Edit, check_channels
+from goalmaze.probes.information import ACTIVATION, Facts
 
 RANK_TOLERANCE = 1e-6
-"""Directions that vary less than this, of the most varied one's variance, count as not varying."""
+"""Directions whose variance is below this fraction of the largest variance count as constant."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Eraser:
-    """An affine map of activations.
+    """An affine map of activations that removes a concept.
 
     Attributes:
-        mean: float32 [C], which it leaves in place.
-        removal: float32 [C, C], a projection onto what is taken away.
+        mean: float32 [C], the fixed point of the map.
+        projection: float32 [C, C], onto the subspace that is removed.
     """
 
     mean: Tensor
-    removal: Tensor
+    projection: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return features [..., C] without the concept."""
-        return features - (features - self.mean) @ self.removal.T
+        return features - (features - self.mean) @ self.projection.T
 
 
 def fit_eraser(features: Tensor, concept: Tensor) -> Eraser:
@@ -49,37 +49,40 @@ def fit_eraser(features: Tensor, concept: Tensor) -> Eraser:
     x, z = features.double(), concept.double().reshape(len(concept), -1)
     mean = x.mean(dim=0)
     x, z = x - mean, z - z.mean(dim=0)
-    values, vectors = torch.linalg.eigh(x.T @ x / len(x))
-    kept = values > RANK_TOLERANCE * values.max().clamp(min=1e-30)
-    whiten = vectors[:, kept] * values[kept].rsqrt()
-    colour = vectors[:, kept] * values[kept].sqrt()
+    # The paper's closed form is W^+ P W: W whitens x, P projects orthogonally onto the columns of W Cov(x, z). W is
+    # kept in the eigenvectors' coordinates, without those of no variance.
+    variances, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    varies = variances > RANK_TOLERANCE * variances.max().clamp(min=1e-30)
+    whiten = vectors[:, varies] * variances[varies].rsqrt()
+    unwhiten = vectors[:, varies] * variances[varies].sqrt()
     left, singular, _ = torch.linalg.svd(whiten.T @ (x.T @ z / len(x)), full_matrices=False)
-    held = left[:, singular > RANK_TOLERANCE]
-    return Eraser(mean.float(), (colour @ held @ held.T @ whiten.T).float())
+    basis = left[:, singular > RANK_TOLERANCE]
+    return Eraser(mean.float(), (unwhiten @ basis @ basis.T @ whiten.T).float())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Erase(Rewrite):
+class Erase(Edit):
     """Erases a concept from every square of a map, or from features.
 
     Attributes:
         eraser: fitted to squares or features of this site.
-        rectified: whether the site never holds negative values; the edited one then neither, and is not quite erased.
+        rectified: whether the site holds no negative values; the result is then rectified, which makes the erasure
+            approximate.
     """
 
     eraser: Eraser = dataclasses.field(kw_only=True)
     rectified: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
-    def uses(self) -> Knowledge:
-        """Nothing of the maze."""
-        return NOTHING
+    def uses(self) -> Facts:
+        """The activation alone."""
+        return frozenset({ACTIVATION})
 
     def check(self, site: Site) -> None:
-        """Refuse a site with other channels."""
+        """Refuse a site with another number of channels."""
         check_channels(site, len(self.eraser.mean))
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return activation [b, C, ...] without the concept."""
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the activation [b, C, ...] without the concept."""
         result = self.eraser(activation.movedim(1, -1)).movedim(-1, 1)
         return result.relu() if self.rectified else result

@@ -1,26 +1,28 @@
-"""The best one could write: an activation optimised maze by maze, by gradient. It knows the walls: an upper bound."""
+"""An oracle: activations optimised by gradient for each maze by itself. They depend on its walls, so they are no edit
+from two cells, but an upper bound of what an edit at the site can do."""
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
+
 import torch
 from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.probes.activations import read_activations
-from goalmaze.probes.edits.base import Add, applied
-from goalmaze.probes.edits.patterns import is_rectified
+from goalmaze.probes.activations import is_rectified, level_activations
+from goalmaze.probes.edits.base import Add
+from goalmaze.probes.edits.optimisation import descend, imitation_loss
 from goalmaze.probes.information import EVERYTHING
 from goalmaze.probes.targets import check_targets, relocate_agents
 
 UPDATES = 60
-PLACES = 4
-"""Cells of each maze in which the agent is put at every update."""
+STARTS = 4
+"""Cells of each maze on which the agent is put at every update."""
 
 LEARNING_RATE = 0.1
+"""In units of the activation's standard deviation."""
 
 
 def optimised_edit(
@@ -31,44 +33,35 @@ def optimised_edit(
     updates: int = UPDATES,
     seed: int = 0,
 ) -> Add:
-    """Return what to add in each of these very mazes so that the agent acts as if it saw goal and cue at the targets.
+    """Return what to add in each of these levels so that the agent acts as if it saw goal and cue on the targets.
 
-    One activation a maze, the same at every step, learned from the agent put on random cells of that maze; the loss is
-    the KL divergence from the agent that sees goal and cue moved.
+    There is one activation a level, the same at every step. It is learned with the agent on random cells of the maze;
+    the loss is the KL divergence from the agent that sees goal and cue moved.
 
     Args:
-        policy: whose site.
-        family: of the levels.
+        policy: the policy of the network that has the site.
         levels: B levels, those to be played.
         targets: int32 [B], free cells.
-        site: where.
-        updates: steps of Adam.
-        seed: of the cells.
+        site: the site to edit.
+        updates: number of updates by Adam.
+        seed: of the random cells.
 
     Raises:
-        GoalmazeError: the site is unknown, or a target is on a wall or outside.
+        GoalmazeError: the site is unknown, or a target is on a wall or outside the maze.
     """
     check_targets(levels, targets)
-    held = read_activations(policy.network, observations_of(policy, levels), [site])[site]
-    delta = torch.zeros_like(held).requires_grad_()
-    rectified = is_rectified(held)
-    scale = float(held.std())
-    optimiser = torch.optim.Adam([delta], LEARNING_RATE * max(scale, 1e-6))
-    rows = np.arange(len(levels))
-    for update in range(updates):
-        loss = torch.zeros(())
-        for place in range(PLACES):
-            put = relocate_agents(levels, targets, seed, update * PLACES + place)
-            with torch.inference_mode():
-                moved = put.with_goal_and_cue_at(targets)
-                teacher = policy.logits(rows, _seen(policy, moved)).log_softmax(dim=1)
-            with applied(policy, [Add(site, delta, rectified=rectified)]):
-                pupil = policy.logits(rows, _seen(policy, put)).log_softmax(dim=1)
-            loss = loss + torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="sum")
-        (delta.grad,) = torch.autograd.grad(loss / PLACES, [delta])
-        optimiser.step()
-    return Add(site, delta.detach(), rectified=rectified, uses=EVERYTHING)
+    activation = level_activations(policy, levels, site)
+    delta, rectified = torch.zeros_like(activation).requires_grad_(), is_rectified(activation)
+    draws = itertools.count()
 
+    def loss() -> Tensor:
+        total = torch.zeros(())
+        for draw in itertools.islice(draws, STARTS):
+            start = relocate_agents(levels, targets, seed, draw)
+            edits = [Add(site, delta, rectified=rectified)]
+            total = total + imitation_loss(policy, start, start.with_goal_and_cue_at(targets), edits, "sum")
+        return total / STARTS
 
-def _seen(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
-    return torch.from_numpy(observations_of(policy, levels).copy())
+    rate = LEARNING_RATE * max(float(activation.std()), 1e-6)
+    (best,) = descend([delta], loss, updates, rate, final_fraction=1.0)
+    return Add(site, best, rectified=rectified, uses=EVERYTHING)

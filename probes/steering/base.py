@@ -1,4 +1,4 @@
-"""What a steering method is: from a policy and mazes to something that moves the goal, at a site."""
+"""Steering methods: each fits, for one policy and at one site, an edit that moves the goal."""
 
 from __future__ import annotations
 
@@ -7,35 +7,60 @@ from typing import ClassVar
 
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import map_sites
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.composition import Found
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.information import CELLS, Knowledge
+from goalmaze.probes.information import CELLS, Facts
+
+_NAMED: dict[str, type[Method]] = {}
 
 
 class Method(abc.ABC):
-    """A way to find what to write; its name is part of every result, and what its edits know goes with it.
+    """A steering method. A subclass with a `name` is found by that name once its module has been imported.
 
     Attributes:
-        needs_map: whether it writes squares, and so works at maps of squares alone.
+        name: of the method; part of every result.
+        uses: the facts that its edits are given.
+        needs_map: whether it edits squares, and so works only at maps of squares.
     """
 
     name: ClassVar[str]
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS
     needs_map: ClassVar[bool] = True
 
+    def __init_subclass__(cls) -> None:
+        """Register the class under its name, and refuse a name that another method has.
+
+        A class that is defined again, as by a notebook cell that runs twice, replaces itself.
+        """
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            return
+        other = _NAMED.get(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise GoalmazeError(
+                f"steering method name '{cls.name}' is used by {other.__module__}.{other.__qualname__}: choose another"
+            )
+        _NAMED[cls.name] = cls
+
     def suits(self, network: Network, site: str) -> bool:
-        """Return whether it can be tried at a site of a network."""
+        """Return whether the method works at a site of a network."""
         return not self.needs_map or site in map_sites(network)
 
     @abc.abstractmethod
-    def find(self, context: FitContext, site: str) -> Found:
-        """Return what to write at a site, or from there on."""
+    def fit(self, context: FitContext, site: str) -> FittedEdit:
+        """Fit an edit at a site, or at that site and others."""
 
 
 class PatternMethod(Method):
-    """A method whose finding is a pattern: the same activation added around every target, whatever the maze."""
+    """A method that fits a pattern: the same activation added around every target, in every maze."""
 
     @abc.abstractmethod
-    def find(self, context: FitContext, site: str) -> GoalPattern:
-        """Return the pattern to write at a map site."""
+    def fit(self, context: FitContext, site: str) -> GoalPattern:
+        """Fit a pattern at a map of squares."""
+
+
+def named_methods() -> list[type[Method]]:
+    """Return every class of methods that has a name, in alphabetical order."""
+    return [_NAMED[name] for name in sorted(_NAMED)]

@@ -1,16 +1,23 @@
-"""A table of cells taught by the shortest way: gradient descent until right moves are likely."""
+"""`cell-table`: a table of cells learned by gradient descent until optimal actions are likely.
+
+Two tables [H*W, ...], one added for the target's cell and one subtracted for the goal's cell, the same for all mazes.
+They start at the mean differences of `cell-means`. The edit uses the two cells; in training, paths are labels.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.cell_table import CellTable, mean_table
+from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
+from goalmaze.probes.edits.optimisation import descend
+from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import Method
-from goalmaze.probes.training_batch import descend, draw_training_batch
 
 UPDATES = 600
 BATCH = 512
@@ -18,25 +25,24 @@ LEARNING_RATE = 0.01
 
 
 class CellTableMethod(Method):
-    """Two free tables, one arriving and one leaving, the same for all mazes; they start at the mean differences.
-
-    Lessons and loss are those of the expert pattern.
-    """
+    """Two learned tables, with the training batches and the loss of the expert pattern."""
 
     name = "cell-table"
+    uses: ClassVar = CELLS | {PATH_LABELS}
     needs_map: ClassVar = False
 
-    def find(self, context: FitContext, site: str) -> CellTable:
+    def fit(self, context: FitContext, site: str) -> CellTable:
         """Return the trained table."""
-        start = mean_table(context, site)
-        free = [start.arriving.clone().requires_grad_(), start.leaving.clone().requires_grad_()]
-        choice = np.random.default_rng(context.seed)
+        start = dataclasses.replace(fit_cell_table(context, site), uses=self.uses)
+        parameters = [start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()]
+        rng = np.random.default_rng(context.seed)
 
-        def table(arriving: Tensor, leaving: Tensor) -> CellTable:
-            return CellTable(site, arriving, leaving, start.sides, start.rectified)
+        def table(at_target: Tensor, at_goal: Tensor) -> CellTable:
+            return dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
 
         def loss() -> Tensor:
-            training_batch = draw_training_batch(context, choice, BATCH)
-            return training_batch.loss([table(*free).edit(training_batch.move)])
+            batch = draw_training_batch(context, rng, BATCH)
+            return batch.loss(table(*parameters).edits(batch.move))
 
-        return table(*descend(free, loss, context.updates(UPDATES), LEARNING_RATE))
+        updates = context.updates(UPDATES)
+        return table(*descend(parameters, loss, updates, LEARNING_RATE, final_fraction=0.03))

@@ -1,4 +1,9 @@
-"""Channels clamped, as by Mini et al. (2023), but found by numbers: at the target they get a goal's value."""
+"""`channel-clamp`: the channels that a goal changes most are clamped to their goal values on the target's square.
+
+Clamping of "cheese channels" by Mini et al. (2023), with channels and values fitted instead of chosen by hand: on the
+goal's square they get their mean without a goal, on the target's square their mean with one. Closed form. The edit uses
+the goal's and the target's cell.
+"""
 
 from __future__ import annotations
 
@@ -10,54 +15,48 @@ from torch import Tensor
 
 from goalmaze.envs.cells import ABSENT
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.channels import ClampChannels, goal_channels
 from goalmaze.probes.edits.composition import SequentialEdits
+from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.information import CELLS, Knowledge
-from goalmaze.probes.squares import at_cells
+from goalmaze.probes.squares import read_square
 from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ClampedGoal:
-    """Channels with the values they are held at.
+class GoalClamp(FittedSiteEdit):
+    """Channels, with their values on a square with a goal and without one.
 
     Attributes:
-        site: where.
-        channels: k of them.
-        present: float32 [k], on a goal's square.
-        absent: float32 [k], on the same squares without a goal.
+        channels: k channel numbers.
+        present: float32 [k], means on the goal's square.
+        absent: float32 [k], means on the same squares without the goal.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
-
-    site: str
     channels: tuple[int, ...]
     present: Tensor
     absent: Tensor
 
-    def edit(self, move: GoalMove, strength: float = 1.0) -> Edit:
-        """Return the clamps of the old goal's square and, last, of the target's."""
-        pairs = ((move.goals, self.absent), (move.targets, self.present))
+    def edit(self, move: GoalMove, strength: float = 1.0) -> SequentialEdits:
+        """Return the clamps of the goal's square and then of the target's square."""
         return SequentialEdits(
             tuple(
                 ClampChannels(self.site, self.channels, values=values, cells=cells, strength=strength)
-                for cells, values in pairs
+                for cells, values in ((move.goals, self.absent), (move.targets, self.present))
             )
         )
 
 
-class ChannelClamp(Method):
-    """Holds the channels that a goal changes most, in their own spread, at the values it gives them."""
+class ChannelClampMethod(Method):
+    """Clamps the channels that a goal changes most, in units of their standard deviation."""
 
     name = "channel-clamp"
     count: ClassVar = 8
 
-    def find(self, context: FitContext, site: str) -> ClampedGoal:
-        """Return the channels and their mean values on the workshop's levels."""
-        present, absent = context.read(context.levels, site), context.read(context.levels.without_goal_and_cue(), site)
-        chosen = goal_channels(present - absent, context.goals, self.count)
-        standing = torch.from_numpy(context.goals != ABSENT)
-        means = [at_cells(maps, context.goals)[standing][:, list(chosen)].mean(dim=0) for maps in (present, absent)]
-        return ClampedGoal(site, chosen, means[0], means[1])
+    def fit(self, context: FitContext, site: str) -> GoalClamp:
+        """Return the channels and their mean values on the fitting levels."""
+        maps = context.activations_with_and_without_goal(site)
+        channels = goal_channels(maps[0] - maps[1], context.goals, self.count)
+        has_goal = torch.from_numpy(context.goals != ABSENT)
+        present, absent = (read_square(one, context.goals)[has_goal][:, list(channels)].mean(dim=0) for one in maps)
+        return GoalClamp(site, channels, present, absent)

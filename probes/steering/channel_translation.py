@@ -1,4 +1,8 @@
-"""The goal's own activation moved: what goal channels hold around the goal is exchanged with what the target's hold."""
+"""`channel-translation`: the goal's own activation is moved: goal channels swap two windows of a map.
+
+What the channels that a goal changes most hold in the 3x3 window around the goal is swapped with what they hold around
+the target. Closed form. The edit uses the goal's and the target's cell and the activation.
+"""
 
 from __future__ import annotations
 
@@ -9,93 +13,80 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
-from goalmaze.envs.cells import ABSENT, Cells
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.agents.policies import EditContext
+from goalmaze.envs.cells import ABSENT
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.channels import check_named, goal_channels
-from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.information import CELLS, Knowledge
-from goalmaze.probes.squares import around, cells_of, put_around
+from goalmaze.probes.edits.base import Edit, check_is_map
+from goalmaze.probes.edits.channels import check_channel_numbers, goal_channels
+from goalmaze.probes.edits.fitted import FittedSiteEdit
+from goalmaze.probes.edits.goal_move import GoalMove, level_move
+from goalmaze.probes.information import ACTIVATION, CELLS, Facts
+from goalmaze.probes.squares import read_window, write_window
 from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Exchange:
-    """Exchanges what channels hold in the windows around the goal and the target of each level.
+class SwapWindows(Edit):
+    """Swaps what channels hold in the windows around the goal and the target of each level.
 
     Attributes:
-        site: where.
-        channels: which.
-        goals: int32 [B], `ABSENT` where there is none and nothing is exchanged.
-        targets: int32 [B].
-        side: of the windows.
-        strength: 0 changes nothing and 1 everything; between and beyond lie in proportion.
+        channels: channel numbers.
+        move: of the goal, in the B levels of the batch; nothing is swapped where the goal is `ABSENT`.
+        side: rows and columns of a window.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
 
-    site: str
     channels: tuple[int, ...]
-    goals: Cells
-    targets: Cells
+    move: GoalMove
     side: int = 1
-    strength: float = 1.0
 
     def check(self, site: Site) -> None:
         """Refuse a site without these channels or without squares."""
-        check_named(site, self.channels)
-        if not site.is_map:
-            raise GoalmazeError(f"edit at site '{site.name}' moves squares, but the site is no map; choose one that is")
+        check_channel_numbers(site, self.channels)
+        check_is_map(site)
 
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return activation [b, C, H, W] with the windows exchanged."""
-        if self.strength == 0:
-            return activation
-        goals, targets = cells_of(self.goals, rows, self.site), cells_of(self.targets, rows, self.site)
-        chosen = list(self.channels)
-        held = activation[:, chosen]
-        there = put_around(
-            put_around(held, goals, around(held, targets, self.side), self.side),
-            targets,
-            around(held, goals, self.side),
-            self.side,
-        )
-        moved = torch.where(torch.from_numpy(goals != ABSENT)[:, None, None, None], there, held)
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return maps [b, C, H, W] with the windows swapped."""
+        move, channels = level_move(self.move, context, self.site), list(self.channels)
+        maps = activation[:, channels]
+        at_goal, at_target = (read_window(maps, cells, self.side) for cells in (move.goals, move.targets))
+        swapped = write_window(maps, move.goals, at_target, self.side)
+        swapped = write_window(swapped, move.targets, at_goal, self.side)
+        has_goal = torch.from_numpy(move.goals != ABSENT)[:, None, None, None]
         result = activation.clone()
-        result[:, chosen] = moved if self.strength == 1 else held + self.strength * (moved - held)
+        result[:, channels] = torch.where(has_goal, swapped, maps)
         return result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TranslatedGoal:
-    """Channels to be exchanged.
+class GoalTranslation(FittedSiteEdit):
+    """Channels whose windows are swapped.
 
     Attributes:
-        site: where.
-        channels: which.
-        side: of the windows.
+        channels: channel numbers.
+        side: rows and columns of a window.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
 
-    site: str
     channels: tuple[int, ...]
     side: int = 1
 
-    def edit(self, move: GoalMove, strength: float = 1.0) -> Exchange:
-        """Return the exchange of what is around the goals with what is around the targets."""
-        return Exchange(self.site, self.channels, move.goals, move.targets, self.side, strength)
+    def edit(self, move: GoalMove, strength: float = 1.0) -> SwapWindows:
+        """Return the swap of the windows around goal and target."""
+        return SwapWindows(self.site, self.channels, move, self.side, strength=strength)
 
 
-class ChannelTranslation(Method):
-    """Moves what the channels that a goal changes most hold in a 3×3 window around it."""
+class ChannelTranslationMethod(Method):
+    """Swaps the windows of the channels that a goal changes most."""
 
     name = "channel-translation"
+    uses: ClassVar = CELLS | {ACTIVATION}
     count: ClassVar = 8
     side: ClassVar = 3
 
-    def find(self, context: FitContext, site: str) -> TranslatedGoal:
-        """Return the channels, found on the workshop's levels."""
-        present, absent = context.read(context.levels, site), context.read(context.levels.without_goal_and_cue(), site)
-        return TranslatedGoal(site, goal_channels(present - absent, context.goals, self.count), self.side)
+    def fit(self, context: FitContext, site: str) -> GoalTranslation:
+        """Return the channels that a goal changes most on the fitting levels."""
+        present, absent = context.activations_with_and_without_goal(site)
+        return GoalTranslation(site, goal_channels(present - absent, context.goals, self.count), self.side)

@@ -1,4 +1,11 @@
-"""A pattern that adds and multiplies: deep down, what a goal does to a square hangs on what the square holds."""
+"""`gated-pattern` and `gated-deep`: a pattern that adds and multiplies.
+
+In deep layers, what a goal changes on a square depends on what the square holds. So each channel of each square gets an
+addition and a multiple of its own value, both patterns [C, 2H-1, 2W-1] around target and goal. Nothing passes from one
+square to another: the edit cannot find a path, only the layers above can. They are learned like the expert pattern,
+from the mean pattern and gains of zero. `gated-deep` learns gated patterns at a site and at all maps above it together;
+those above start at zero. The edit uses the two cells and the activation; in training, paths are labels.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +18,18 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
+from goalmaze.agents.policies import EditContext
 from goalmaze.agents.sites import map_sites
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.base import check_channels, of_rows
-from goalmaze.probes.edits.composition import JointEdit
+from goalmaze.probes.edits.base import AdditiveEdit, check_channels, level_values
+from goalmaze.probes.edits.fitted import FittedSiteEdit, JointEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import GoalPattern, spread
-from goalmaze.probes.information import CELLS, Knowledge
+from goalmaze.probes.edits.optimisation import descend
+from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
+from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import Method
-from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.training_batch import descend, draw_training_batch
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 
 UPDATES = 600
 BATCH = 128
@@ -30,114 +37,97 @@ LEARNING_RATE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Gate:
-    """Adds to every channel of every square what belongs to it, and a multiple of what that channel itself holds there.
-
-    Nothing passes from one square to another, so the edit can find no way: only the layers above can.
+class GatedAdd(AdditiveEdit):
+    """Adds to every channel of every square a number of its own and a multiple of the channel's value there.
 
     Attributes:
-        site: where.
-        delta: float32 [B, C, H, W], to add.
-        gain: float32 [B, C, H, W], share of the activation to add.
-        strength: factor on both; 0 changes nothing, bit for bit.
-        rectified: whether the site never holds negative values; the edited one then neither.
+        delta: float32 [B, C, H, W], the number.
+        gain: float32 [B, C, H, W], the multiple.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION, PATH_LABELS}
 
-    site: str
     delta: Tensor
     gain: Tensor
-    strength: float = 1.0
-    rectified: bool = False
 
     def check(self, site: Site) -> None:
-        """Refuse a site that is no map of the pattern's channels."""
+        """Refuse a site that is not a map with the pattern's channels."""
         check_channels(site, self.delta.shape[1], needs_map=True)
 
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return activation [b, C, H, W] * (1 + gain) + delta of the levels in `rows`."""
-        if self.strength == 0:
-            return activation
-        delta, gain = of_rows(self.delta, rows, self.site), of_rows(self.gain, rows, self.site)
-        if delta.shape != activation.shape:
-            raise GoalmazeError(
-                f"edit at site '{self.site}' has shape {tuple(delta.shape)}, the activation {tuple(activation.shape)}; "
-                "make it for this network and maze size"
-            )
-        changed = activation + self.strength * (delta + gain * activation)
-        return changed.relu() if self.rectified else changed
+    def addition(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return delta + gain * activation, [b, C, H, W]."""
+        delta = level_values(self.delta, activation, context, self.site)
+        gain = level_values(self.gain, activation, context, self.site)
+        return delta + gain * activation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GatedPattern:
-    """A pattern with gains.
+class GatedPattern(FittedSiteEdit):
+    """A goal pattern with gains.
 
     Attributes:
         pattern: what is added.
-        arriving: float32 [C, h, w], gains around the target.
-        leaving: float32 [C, h, w], gains around the old goal.
+        gain_at_target: float32 [C, h, w], gains around the target.
+        gain_at_goal: float32 [C, h, w], gains around the goal.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION, PATH_LABELS}
 
     pattern: GoalPattern
-    arriving: Tensor
-    leaving: Tensor
+    gain_at_target: Tensor
+    gain_at_goal: Tensor
 
-    @property
-    def site(self) -> str:
-        """Where."""
-        return self.pattern.site
-
-    def edit(self, move: GoalMove, strength: float = 1.0) -> Gate:
+    def edit(self, move: GoalMove, strength: float = 1.0) -> GatedAdd:
         """Return the edit that moves the goal in each level."""
-        added = self.pattern.edit(move)
-        gain = spread(self.arriving, move.targets, move.height, move.width)
-        gain = gain + spread(self.leaving, move.goals, move.height, move.width)
-        return Gate(self.site, added.delta, gain, strength, self.pattern.rectified)
+        gain = place_pattern(self.gain_at_target, move.targets, move.height, move.width)
+        gain = gain + place_pattern(self.gain_at_goal, move.goals, move.height, move.width)
+        delta = self.pattern.edit(move).delta
+        return GatedAdd(self.site, delta, gain, rectified=self.pattern.rectified, strength=strength)
 
 
 class GatedPatternMethod(Method):
-    """Learned like the expert pattern, from the mean pattern and gains of zero on."""
+    """A gated pattern at one site."""
 
     name = "gated-pattern"
+    uses: ClassVar = CELLS | {ACTIVATION, PATH_LABELS}
 
-    def find(self, context: FitContext, site: str) -> GatedPattern:
+    def fit(self, context: FitContext, site: str) -> GatedPattern:
         """Return the trained pattern and gains."""
-        return learn_gated(context, [site])[0]
+        return learn_gated_patterns(context, [site])[0]
 
 
-class GatedDeep(Method):
-    """Gated patterns at a site and all maps above it, learned together; those above begin at nothing."""
+class GatedDeepMethod(Method):
+    """Gated patterns at a site and at all maps above it, learned together."""
 
     name = "gated-deep"
+    uses: ClassVar = CELLS | {ACTIVATION, PATH_LABELS}
 
-    def find(self, context: FitContext, site: str) -> JointEdit:
+    def fit(self, context: FitContext, site: str) -> JointEdit:
         """Return the trained patterns and gains of all these sites."""
         maps = map_sites(context.policy.network)
-        return JointEdit(tuple(learn_gated(context, maps[maps.index(site) :])))
+        return JointEdit(tuple(learn_gated_patterns(context, maps[maps.index(site) :])))
 
 
-def learn_gated(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]:
-    """Return gated patterns of one or more sites, learned together; the first begins at the mean pattern."""
-    starts = [MeanPattern().find(context, site) for site in sites]
-    free = []
+def learn_gated_patterns(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]:
+    """Return gated patterns of one or more sites, learned together; the first starts at the mean pattern."""
+    starts = [MeanPatternMethod().fit(context, site) for site in sites]
+    parameters = []
     for i, start in enumerate(starts):
-        nothing = torch.zeros_like(start.arriving)
-        values = (start.arriving, start.leaving) if i == 0 else (nothing, nothing)
-        free += [value.clone().requires_grad_() for value in (*values, nothing, nothing)]
-    choice = np.random.default_rng(context.seed)
+        zeros = torch.zeros_like(start.at_target)
+        patterns = (start.at_target, start.at_goal) if i == 0 else (zeros, zeros)
+        parameters += [value.clone().requires_grad_() for value in (*patterns, zeros, zeros)]
+    rng = np.random.default_rng(context.seed)
 
     def gated(tensors: Sequence[Tensor]) -> list[GatedPattern]:
         parts = []
         for i, start in enumerate(starts):
-            arriving, leaving, *gains = tensors[4 * i : 4 * i + 4]
-            parts.append(GatedPattern(GoalPattern(start.site, arriving, leaving, start.rectified), *gains))
+            at_target, at_goal, *gains = tensors[4 * i : 4 * i + 4]
+            pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
+            parts.append(GatedPattern(start.site, pattern, *gains))
         return parts
 
     def loss() -> Tensor:
-        training_batch = draw_training_batch(context, choice, BATCH)
-        return training_batch.loss([one.edit(training_batch.move) for one in gated(free)])
+        batch = draw_training_batch(context, rng, BATCH)
+        return batch.loss([one.edit(batch.move) for one in gated(parameters)])
 
-    return gated(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))
+    return gated(descend(parameters, loss, context.updates(UPDATES), LEARNING_RATE, final_fraction=0.03))

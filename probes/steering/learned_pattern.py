@@ -1,69 +1,48 @@
-"""A learned pattern: gradient descent on what to write, so that the agent acts as if it saw the goal moved."""
+"""`learned-pattern`: a pattern learned so that the agent acts as if it saw the goal moved.
+
+Two patterns [C, 2H-1, 2W-1], one added around the target and one subtracted around the goal, the same for all mazes.
+They start at the mean pattern. The loss is the KL divergence of the edited agent from the same agent in the levels with
+goal and cue really moved. The edit uses the goal's and the target's cell.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.cells import Cells
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.optimisation import descend, imitation_loss
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
-from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.training_batch import repeatable
 
 UPDATES = 250
 BATCH = 128
 LEARNING_RATE = 0.03
 
 
-class LearnedPattern(PatternMethod):
-    """Two free patterns, one arriving and one leaving, the same for all mazes; they start at the mean pattern.
-
-    The teacher is the agent itself on the level with goal and cue really moved; the pupil is the agent on the
-    unmoved level under the edit; the loss is the KL divergence between their action probabilities.
-    """
+class LearnedPatternMethod(PatternMethod):
+    """Two patterns learned by imitation of the agent that sees the goal moved."""
 
     name = "learned-pattern"
 
-    def find(self, context: FitContext, site: str) -> GoalPattern:
+    def fit(self, context: FitContext, site: str) -> GoalPattern:
         """Return the trained pattern."""
-        start = MeanPattern().find(context, site)
-        arriving = start.arriving.clone().requires_grad_()
-        leaving = start.leaving.clone().requires_grad_()
-        optimiser = torch.optim.Adam([arriving, leaving], LEARNING_RATE)
-        updates = context.updates(UPDATES)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, updates)
-        choice = np.random.default_rng(context.seed)
-        for _ in range(updates):
-            rows = choice.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
-            training_batch = dataclasses.replace(context, levels=context.levels.take(rows))
-            targets = draw_targets(training_batch.levels, int(choice.integers(2**31)))
-            loss = _loss(training_batch, targets, GoalPattern(site, arriving, leaving, start.rectified))
-            with repeatable():
-                arriving.grad, leaving.grad = torch.autograd.grad(loss, [arriving, leaving])
-            optimiser.step()
-            schedule.step()
-        return GoalPattern(site, arriving.detach(), leaving.detach(), start.rectified)
+        start = MeanPatternMethod().fit(context, site)
+        at_target, at_goal = start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()
+        pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
+        rng = np.random.default_rng(context.seed)
 
+        def loss() -> Tensor:
+            rows = rng.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
+            levels = context.levels.take(rows)
+            targets = draw_targets(levels, int(rng.integers(2**31)))
+            edits = pattern.edits(GoalMove.on(levels, targets))
+            return imitation_loss(context.policy, levels, levels.with_goal_and_cue_at(targets), edits)
 
-def _loss(training_batch: FitContext, targets: Cells, pattern: GoalPattern) -> Tensor:
-    """Return the divergence of the edited agent from the agent that sees goal and cue at `targets` [B]."""
-    rows = np.arange(len(training_batch.levels))
-    with torch.inference_mode():
-        moved = torch.from_numpy(
-            observations_of(training_batch.policy, training_batch.levels.with_goal_and_cue_at(targets))
-        )
-        teacher = training_batch.policy.logits(rows, moved).log_softmax(dim=1)
-    unmoved = torch.from_numpy(observations_of(training_batch.policy, training_batch.levels))
-    edit = pattern.edit(GoalMove.on(training_batch.levels, targets))
-    with applied(training_batch.policy, [edit]):
-        pupil = training_batch.policy.logits(rows, unmoved).log_softmax(dim=1)
-    return torch.nn.functional.kl_div(pupil, teacher.clone(), log_target=True, reduction="batchmean")
+        trained = descend([at_target, at_goal], loss, context.updates(UPDATES), LEARNING_RATE)
+        return dataclasses.replace(start, at_target=trained[0], at_goal=trained[1])

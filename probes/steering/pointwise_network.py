@@ -1,4 +1,11 @@
-"""A small network at every square: deep down, what a goal does to a square hangs on several channels at once."""
+"""`pointwise-network`: a small network, the same at every square, adds what a goal changes there.
+
+In deep layers, what a goal changes on a square depends on several of its channels together. One hidden layer reads the
+C channels of a square and, through a learned pattern [K, 2H-1, 2W-1], where the square lies from target and goal; its
+output is added beside a goal pattern. Nothing passes from one square to another: the edit cannot find a path, only the
+layers above can. It is learned like the expert pattern, from the mean pattern and a network that adds zero. The edit
+uses the two cells and the activation; in training, paths are labels.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +19,17 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import Rows
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.agents.policies import EditContext
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.base import Rewrite, check_channels, of_rows
+from goalmaze.probes.edits.base import Edit, check_channels, level_values
+from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import GoalPattern, spread
-from goalmaze.probes.information import CELLS, Knowledge
+from goalmaze.probes.edits.optimisation import descend
+from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
+from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import Method
-from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.training_batch import descend, draw_training_batch
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 
 HIDDEN = 64
 UPDATES = 3000
@@ -30,125 +38,115 @@ LEARNING_RATE = 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Pointwise:
-    """One hidden layer, the same at every square.
+class PointwiseMLP:
+    """A perceptron with one hidden layer, the same at every square.
 
     Attributes:
-        into: float32 [K, C], from what a square holds to the hidden units.
-        out: float32 [C, K], from the hidden units to what is added.
-        bias: float32 [C], added besides.
+        encoder: float32 [K, C], from the channels of a square to the hidden units.
+        decoder: float32 [C, K], from the hidden units to what is added.
+        bias: float32 [C], of the output.
     """
 
-    into: Tensor
-    out: Tensor
+    encoder: Tensor
+    decoder: Tensor
     bias: Tensor
 
-    def __call__(self, maps: Tensor, told: Tensor) -> Tensor:
-        """Return [b, C, H, W], what to add to maps [b, C, H, W] whose squares are told [b, K, H, W]."""
-        hidden = (linear(maps.movedim(1, -1), self.into) + told.movedim(1, -1)).relu()
-        return linear(hidden, self.out, self.bias).movedim(-1, 1)
+    def __call__(self, maps: Tensor, position: Tensor) -> Tensor:
+        """Return [b, C, H, W], the addition to maps [b, C, H, W], with position [b, K, H, W] as the hidden bias."""
+        hidden = (linear(maps.movedim(1, -1), self.encoder) + position.movedim(1, -1)).relu()
+        return linear(hidden, self.decoder, self.bias).movedim(-1, 1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PointwiseEdit(Rewrite):
-    """Adds to every square what belongs to it, and what the network makes of what the square holds.
-
-    Nothing passes from one square to another, so the edit can find no way: only the layers above can.
+class PointwiseEdit(Edit):
+    """Adds to every square a number of its own, and the network's output for what the square holds.
 
     Attributes:
         network: the same for all squares and mazes.
-        delta: float32 [B, C, H, W], to add.
-        told: float32 [B, K, H, W], added to the hidden units: where a square lies to goal and target.
-        near: bool [B, 1, H, W], False on squares so far from both that they are left alone.
-        rectified: whether the site never holds negative values; the edited one then neither.
+        delta: float32 [B, C, H, W], the number.
+        position: float32 [B, K, H, W], added to the hidden units; it says where a square lies from target and goal.
+        near: bool [B, 1, H, W], False on squares beyond the pattern's reach, where the network adds nothing.
+        rectified: whether the site holds no negative values; the edited one then holds none either.
     """
 
-    network: Pointwise
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION, PATH_LABELS}
+
+    network: PointwiseMLP
     delta: Tensor
-    told: Tensor
+    position: Tensor
     near: Tensor
     rectified: bool = False
 
-    @property
-    def uses(self) -> Knowledge:
-        """Two cells."""
-        return CELLS
-
     def check(self, site: Site) -> None:
-        """Refuse a site that is no map of the network's channels."""
+        """Refuse a site that is not a map with the network's channels."""
         check_channels(site, self.delta.shape[1], needs_map=True)
 
-    def changed(self, activation: Tensor, rows: Rows) -> Tensor:
-        """Return what activation [b, C, H, W] becomes at full strength."""
-        delta, told, near = (of_rows(laid, rows, self.site) for laid in (self.delta, self.told, self.near))
-        if delta.shape != activation.shape:
-            raise GoalmazeError(
-                f"edit at site '{self.site}' has shape {tuple(delta.shape)}, the activation {tuple(activation.shape)}; "
-                "make it for this network and maze size"
-            )
-        changed = activation + delta + near * self.network(activation, told)
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        """Return the changed activation [b, C, H, W] at full strength."""
+        delta = level_values(self.delta, activation, context, self.site)
+        index = torch.from_numpy(context.rows)
+        changed = activation + delta + self.near[index] * self.network(activation, self.position[index])
         return changed.relu() if self.rectified else changed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PointwisePattern:
-    """A pattern, and a network that is told by another pattern where a square lies.
+class PointwisePattern(FittedSiteEdit):
+    """A goal pattern, and a network that gets each square's position through a pattern of its own.
 
     Attributes:
-        pattern: what is added whatever a square holds.
-        telling: what is added to the network's hidden units, float32 [K, h, w] around target and old goal.
+        pattern: added whatever a square holds.
+        position: float32 [K, h, w] around target and goal, added to the network's hidden units.
         network: the same for all squares.
     """
 
-    uses: ClassVar[Knowledge] = CELLS
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION, PATH_LABELS}
 
     pattern: GoalPattern
-    telling: GoalPattern
-    network: Pointwise
-
-    @property
-    def site(self) -> str:
-        """Where."""
-        return self.pattern.site
+    position: GoalPattern
+    network: PointwiseMLP
 
     def edit(self, move: GoalMove, strength: float = 1.0) -> PointwiseEdit:
         """Return the edit that moves the goal in each level."""
-        height, width = move.height, move.width
-        window = torch.ones(1, *self.pattern.arriving.shape[1:])
+        window = torch.ones(1, *self.pattern.at_target.shape[1:])
+        covered = [place_pattern(window, cells, move.height, move.width) for cells in (move.goals, move.targets)]
         return PointwiseEdit(
             self.site,
             self.network,
             self.pattern.edit(move).delta,
-            self.telling.edit(move).delta,
-            (spread(window, move.goals, height, width) + spread(window, move.targets, height, width)) > 0,
+            self.position.edit(move).delta,
+            (covered[0] + covered[1]) > 0,
             self.pattern.rectified,
             strength=strength,
         )
 
 
-class PointwiseNetwork(Method):
-    """Learned like the expert pattern, from the mean pattern and a network that adds nothing on."""
+class PointwiseNetworkMethod(Method):
+    """A goal pattern and a network at every square, learned together."""
 
     name = "pointwise-network"
+    uses: ClassVar = CELLS | {ACTIVATION, PATH_LABELS}
 
-    def find(self, context: FitContext, site: str) -> PointwisePattern:
+    def fit(self, context: FitContext, site: str) -> PointwisePattern:
         """Return the trained patterns and network."""
-        start = MeanPattern().find(context, site)
-        channels, *window = start.arriving.shape
-        into = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(context.seed)) / channels**0.5
-        nothing = torch.zeros(HIDDEN, *window)
-        weights = (into, torch.zeros(channels, HIDDEN), torch.zeros(channels))
-        first = (start.arriving, start.leaving, nothing, nothing, *weights)
-        free = [value.clone().requires_grad_() for value in first]
-        choice = np.random.default_rng(context.seed)
+        start = MeanPatternMethod().fit(context, site)
+        channels, *window = start.at_target.shape
+        encoder = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(context.seed)) / channels**0.5
+        zeros = torch.zeros(HIDDEN, *window)
+        # A decoder of zeros: at first the network adds nothing, and its gradient is not zero.
+        weights = (encoder, torch.zeros(channels, HIDDEN), torch.zeros(channels))
+        first = (start.at_target, start.at_goal, zeros, zeros, *weights)
+        parameters = [value.clone().requires_grad_() for value in first]
+        rng = np.random.default_rng(context.seed)
 
-        def made(tensors: Sequence[Tensor]) -> PointwisePattern:
-            arriving, leaving, coming, going, *learned = tensors
-            pattern = GoalPattern(site, arriving, leaving, start.rectified)
-            return PointwisePattern(pattern, GoalPattern(site, coming, going, rectified=False), Pointwise(*learned))
+        def fitted(tensors: Sequence[Tensor]) -> PointwisePattern:
+            at_target, at_goal, position_target, position_goal, *learned = tensors
+            pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
+            position = GoalPattern(site, position_target, position_goal, rectified=False)
+            return PointwisePattern(site, pattern, position, PointwiseMLP(*learned))
 
         def loss() -> Tensor:
-            training_batch = draw_training_batch(context, choice, BATCH)
-            return training_batch.loss([made(free).edit(training_batch.move)])
+            batch = draw_training_batch(context, rng, BATCH)
+            return batch.loss(fitted(parameters).edits(batch.move))
 
-        return made(descend(free, loss, context.updates(UPDATES), LEARNING_RATE))
+        updates = context.updates(UPDATES)
+        return fitted(descend(parameters, loss, updates, LEARNING_RATE, final_fraction=0.03))

@@ -1,36 +1,41 @@
-"""A probe's own direction, written: the steering test of a per-square reading."""
+"""`probe-direction`: the direction of a linear probe for the goal's square, written on the target's square.
+
+The steering test of a 1x1 probe (Bush et al., 2025): its direction is added with the length that the goal itself has
+along it. Pattern: [C, 1, 1]. The edit uses the goal's and the target's cell.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.patterns import GoalPattern, is_rectified
+from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.steering.base import PatternMethod
 
 
-class ProbeDirection(PatternMethod):
-    """The direction of a 1×1 probe for the goal's square (Bush et al., 2025), as long as the goal itself makes it."""
+class ProbeDirectionMethod(PatternMethod):
+    """The direction of a probe for the goal's square, as long as the goal makes it."""
 
     name = "probe-direction"
 
-    def find(self, context: FitContext, site: str) -> GoalPattern:
-        """Fit the probe on the workshop's levels and return its direction as a pattern of one square."""
-        maps = context.read(context.levels, site)
+    def fit(self, context: FitContext, site: str) -> GoalPattern:
+        """Fit the probe on the fitting levels and return its direction as a pattern of one square."""
+        maps = context.activations(context.levels, site)
         goals = torch.tensor(context.goals, dtype=torch.long)
         return direction_pattern(site, SquareFitter(maps).fit(goals).direction, maps, goals)
 
 
 def direction_pattern(site: str, direction: Tensor, maps: Tensor, cells: Tensor) -> GoalPattern:
-    """Return a direction [C] as a pattern [C, 1, 1], scaled to what its target makes of it.
+    """Return a probe's direction as a pattern of one square, scaled by the difference of scores that its label makes.
 
     Args:
-        site: where it was found.
+        site: where the probe was fitted.
         direction: float32 [C].
-        maps: float32 [N, C, H, W], activations it was found in.
-        cells: int64 [N], the target's cell in each.
+        maps: float32 [N, C, H, W], the activations that it was fitted to.
+        cells: int64 [N], the labelled cell in each.
     """
     scores = torch.einsum("nchw,c->nhw", maps, direction).flatten(1)
     present = scores.gather(1, cells[:, None]).mean()

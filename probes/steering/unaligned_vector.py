@@ -1,4 +1,8 @@
-"""The cheese vector as it was first used: subtracted, it takes the goal away; it names no cell and sends nowhere."""
+"""`unaligned-vector`: the cheese vector of Mini et al. (2023) as they first used it.
+
+The mean difference that goal and cue make, square by square, aligned to nothing. Subtracting it removes the goal; it
+knows no cell and sends the agent nowhere. Closed form. Vector: the shape of the site's activation.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +10,38 @@ import dataclasses
 from typing import ClassVar
 
 from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.mean_difference import SteeringVector, goal_vector
-from goalmaze.probes.information import NOTHING, Knowledge
+from goalmaze.probes.edits.mean_difference import SteeringVector, mean_difference
+from goalmaze.probes.information import NOTHING, Facts
 from goalmaze.probes.steering.base import Method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Removal:
-    """A steering vector to be subtracted wherever the goal is to be.
+class VectorSubtraction(FittedSiteEdit):
+    """A steering vector that is subtracted, whatever the goal's and the target's cell.
 
     Attributes:
         vector: what a goal adds on average.
     """
 
-    vector: SteeringVector
-    uses: ClassVar[Knowledge] = NOTHING
+    uses: ClassVar[Facts] = NOTHING
 
-    @property
-    def site(self) -> str:
-        """Where."""
-        return self.vector.site
+    vector: SteeringVector
 
     def edit(self, move: GoalMove, strength: float = 1.0) -> SteeringVector:
-        """Return the vector, subtracted; it is the same for all cells, and for one size of maze."""
+        """Return the subtraction of the vector; it fits one size of maze."""
         return dataclasses.replace(self.vector, strength=-strength)
 
 
-class UnalignedVector(Method):
-    """Subtracts the mean difference that the goal makes, square by square, aligned to nothing (Mini et al., 2023)."""
+class UnalignedVectorMethod(Method):
+    """Subtracts the mean difference that the goal makes, square by square."""
 
     name = "unaligned-vector"
-    uses = NOTHING
+    uses: ClassVar = NOTHING
     needs_map: ClassVar = False
 
-    def find(self, context: FitContext, site: str) -> Removal:
-        """Return the vector of the workshop's mazes."""
-        return Removal(goal_vector(context, site))
+    def fit(self, context: FitContext, site: str) -> VectorSubtraction:
+        """Return the mean difference over the fitting levels."""
+        levels = context.levels
+        return VectorSubtraction(site, mean_difference(context.policy, levels, levels.without_goal_and_cue(), site))

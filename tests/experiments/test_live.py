@@ -22,7 +22,7 @@ AGENT = load_agent("zoo:green-exit")
 
 @pytest.fixture(scope="module")
 def pattern():
-    return find_method("mean-pattern").find(make_fit_context(AGENT.policy, AGENT.family, 256, 0), "stem")
+    return find_method("mean-pattern").fit(make_fit_context(AGENT.policy, AGENT.family, 256, 0), "stem")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import field as fast
 from goalmaze.experiments.live import inspection
 from goalmaze.experiments.live.scene import Scene
-from goalmaze.probes.edits.base import Edit, FirstSteps, applied
+from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.patterns import GoalPattern
 
 LOCAL: list[tuple[str, dict[str, Any]]] = [
@@ -105,7 +105,7 @@ def test_edits_other_than_an_addition_and_networks_that_see_a_part_are_not_local
     scene = a_scene("grid", {"blocks": 2})
     network, (edit,) = scene.agent.network, scene.edits
     assert fast.is_local(network, edit)
-    assert not fast.is_local(network, FirstSteps(edit))
+    assert not fast.is_local(network, dataclasses.replace(edit, first_steps=1))
     assert not fast.is_local(network, dataclasses.replace(edit, delta=edit.delta.repeat(2, 1, 1, 1)))
     cropped = make_network("grid", Shape.seeing(make_view(scene.family, "crop")))
     assert not fast.is_local(cropped, None)

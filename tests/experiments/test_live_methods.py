@@ -28,9 +28,9 @@ from goalmaze.experiments.live.settings import Change, Settings
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
-from goalmaze.probes.steering import all_methods
+from goalmaze.probes.steering import steering_methods
 
-METHODS = sorted({*all_methods()} - {"unaligned-vector"})
+METHODS = sorted({*steering_methods()} - {"unaligned-vector"})
 
 
 def saved(folder: Path, network: str, options: dict[str, Any], head: str) -> str:

@@ -19,13 +19,13 @@ from goalmaze.experiments.retarget.benchmark import Benchmark, benchmark, resize
 from goalmaze.experiments.retarget.candidates import Candidate, fit_candidate, with_largest_channels
 from goalmaze.experiments.retarget.comparison import retarget
 from goalmaze.experiments.retarget.config import RetargetConfig
-from goalmaze.experiments.retarget.figures import field_of
 from goalmaze.experiments.retarget.ledger import ledger
 from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.side_effects import identical, summarise_behaviour
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
 from goalmaze.probes.steering import expert_pattern
 
 AGENT = load_agent("zoo:green-exit")
@@ -165,10 +165,10 @@ def test_a_pattern_with_fewer_channels_keeps_the_largest(stem: Candidate) -> Non
     narrow = with_largest_channels(stem, 4)
     assert isinstance(stem.fitted_edit, GoalPattern)
     assert isinstance(narrow.fitted_edit, GoalPattern)
-    sizes = stem.fitted_edit.arriving.flatten(1).norm(dim=1) + stem.fitted_edit.leaving.flatten(1).norm(dim=1)
+    sizes = stem.fitted_edit.at_target.flatten(1).norm(dim=1) + stem.fitted_edit.at_goal.flatten(1).norm(dim=1)
     assert set(narrow.channels or ()) == {int(c) for c in np.argsort(-sizes.numpy())[:4]}
     for channel in range(len(sizes)):
-        assert bool(narrow.fitted_edit.arriving[channel].any()) == (channel in (narrow.channels or ()))
+        assert bool(narrow.fitted_edit.at_target[channel].any()) == (channel in (narrow.channels or ()))
 
 
 def test_the_ledger_separates_reading_from_steering(context: FitContext, task: RetargetingTask) -> None:
@@ -184,15 +184,15 @@ def test_the_ledger_separates_reading_from_steering(context: FitContext, task: R
     assert json.loads(json.dumps(result.json(), allow_nan=False))["ledger"][2]["read"] is None
 
 
-def test_a_vector_field_equals_the_mean_move_of_the_policy(task: RetargetingTask, stem: Candidate) -> None:
-    plain, edited = field_of(AGENT.policy, task, 0), field_of(AGENT.policy, task, 0, stem.edits(task))
-    free = np.isfinite(plain[:, 0])
-    assert not free[task.levels.walls[0].ravel()].any()
-    assert (np.abs(plain[free]).sum(axis=1) <= 1 + 1e-6).all()
-    assert np.abs(edited - plain)[free].max() > 0.5
-    start = int(task.levels.start[0])
-    chances = next(stepwise(AGENT.policy, task.levels.take([0]))).probabilities[0]
-    np.testing.assert_allclose(plain[start], [chances[1] - chances[3], chances[2] - chances[0]], atol=1e-5)
+def test_a_vector_field_is_the_mean_move_of_the_policy(task: RetargetingTask, stem: Candidate) -> None:
+    one = task.with_targets(task.levels.take([0]), task.targets[:1])
+    plain, edited = (vector_field(AGENT.policy, one.levels, edits) for edits in ([], stem.edits(one)))
+    assert not task.levels.walls[0].ravel()[plain.cells].any()
+    assert (np.abs(plain.arrows).sum(axis=1) <= 1 + 1e-6).all()
+    assert np.abs(field_change(plain, edited)).max() > 0.5
+    up, right, down, left = next(stepwise(AGENT.policy, one.levels)).probabilities[0]
+    at_start = plain.arrows[plain.cells == one.levels.start[0]][0]
+    np.testing.assert_allclose(at_start, [down - up, right - left], atol=1e-5)
 
 
 def test_fitted_edits_are_evaluated_like_the_method_they_came_from(stem: Candidate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 
@@ -17,9 +18,10 @@ from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.families import make_family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.retarget import bins
-from goalmaze.experiments.retarget.path_probability import path_chances
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
-from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied
+from goalmaze.probes.edits.base import Add, Edit, applied
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.procgen_tools.path_probability import path_probability
 
 FAMILY = make_family("GreenExit", {"size": 5, "braid": 1.0})
 LONGEST = 6
@@ -87,14 +89,14 @@ def test_the_chance_of_the_shortest_way_is_that_of_all_of_them(
     policy: NetworkPolicy, task: RetargetingTask, kind: str
 ) -> None:
     edits: list[Edit] = [] if kind == "none" else [push(task)]
-    timed: list[Edit] = [FirstSteps(edit) for edit in edits] if kind == "first" else edits
-    found = path_chances(policy, task.levels, task.goals, task.targets, timed)
+    timed: list[Edit] = [dataclasses.replace(edit, first_steps=1) for edit in edits] if kind == "first" else edits
+    found = path_probability(policy, task.levels, task.move, timed)
     short = np.flatnonzero(bins.target_distances(task) <= LONGEST)[:10]
     assert len(short) > 4
     for b in short:
         assert found[b] == pytest.approx(enumerated(policy, task, int(b), edits, first=kind == "first"), rel=1e-4)
     if kind != "none":
-        plain = path_chances(policy, task.levels, task.goals, task.targets)
+        plain = path_probability(policy, task.levels, task.move)
         assert np.abs(found[short] - plain[short]).max() > 0.05
 
 
@@ -102,12 +104,12 @@ def test_a_way_over_the_goal_does_not_count_and_without_a_goal_it_does(policy: N
     task = draw_retargeting_task(make_family("GreenExit", {"size": 7, "braid": 0.0}), 60, 0)
     blocked = ~task.off_path
     assert blocked.any()
-    found = path_chances(policy, task.levels, task.goals, task.targets)
+    found = path_probability(policy, task.levels, task.move)
     assert (found[blocked] == 0).all()
     assert (found[~blocked] > 0).all()
     nowhere = np.full(len(blocked), ABSENT, np.int32)
-    cleared = task.levels.removed("exit").removed("sign")
-    assert (path_chances(policy, cleared, nowhere, task.targets)[blocked] > 0).all()
+    cleared = task.levels.without_goal_and_cue()
+    assert (path_probability(policy, cleared, GoalMove(nowhere, task.targets, 7, 7))[blocked] > 0).all()
 
 
 def test_bins_of_one_name_part_the_mazes_and_hold_what_they_say() -> None:

@@ -24,7 +24,7 @@ from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.ledger import read_score
 from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
-from goalmaze.probes.steering import all_methods, cell_table, expert_pattern
+from goalmaze.probes.steering import cell_table, expert_pattern, steering_methods
 
 CONV, POOLED, HIDDEN = "embedder.block1.conv", "embedder.block2.maxpool", "embedder.hidden"
 SHIPPED = load_agent("zoo:green-exit")
@@ -60,7 +60,7 @@ def test_sites_and_methods_are_paired_where_they_fit(agent: str) -> None:
         (site.name, name) for site in impala.sites() for name in CELL_METHODS
     ]
     assert half_depth(impala) == "embedder.block2.res2"
-    assert {name for name, one in all_methods().items() if one.suits(impala, CONV)} == {
+    assert {name for name, one in steering_methods().items() if one.suits(impala, CONV)} == {
         *CELL_METHODS,
         "unaligned-vector",
     }
@@ -140,8 +140,8 @@ def test_benchmark_search_and_ledger_run_without_maps(
 
 
 def test_usual_methods_are_tried_where_only_sites_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {name: all_methods()[name] for name in ("mean-pattern", "cell-means", "unaligned-vector")}
-    monkeypatch.setattr(command, "all_methods", lambda: few)
+    few = {name: steering_methods()[name] for name in ("mean-pattern", "cell-means", "unaligned-vector")}
+    monkeypatch.setattr(command, "steering_methods", lambda: few)
     monkeypatch.setattr(expert_pattern, "UPDATES", 2)
     monkeypatch.setattr(cell_table, "UPDATES", 2)
     with_ledger = command.run(config("zoo:green-exit", ledger=True, sites=("block8", "hidden")))
@@ -164,8 +164,10 @@ def test_a_table_reads_the_goal_and_a_shuffled_one_does_not() -> None:
     one = fit_candidate(context, "stem", "cell-means")
     assert read_score(context, task, one).value > 0.9
     order = np.random.default_rng(0).permutation(81)
-    arriving = one.fitted_edit.arriving[torch.from_numpy(order)]  # type: ignore[union-attr]
-    shuffled = type(one)(one.site, one.method, type(one.fitted_edit)(**{**vars(one.fitted_edit), "arriving": arriving}))
+    at_target = one.fitted_edit.at_target[torch.from_numpy(order)]  # type: ignore[union-attr]
+    shuffled = type(one)(
+        one.site, one.method, type(one.fitted_edit)(**{**vars(one.fitted_edit), "at_target": at_target})
+    )
     assert read_score(context, task, shuffled).value < 0.2
 
 

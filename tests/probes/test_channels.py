@@ -16,9 +16,10 @@ from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.channels import ClampChannels, MultiplyChannels, goal_channels, mean_ablation, zero_ablation
-from goalmaze.probes.edits.mean_difference import SteeringVector, aligned_vector, goal_vector
+from goalmaze.probes.edits.mean_difference import SteeringVector, mean_difference
 from goalmaze.probes.edits.patches import Patch, patch_from, resample_ablation
 from goalmaze.probes.information import EVERYTHING, NOTHING, TARGET
+from goalmaze.probes.steering.aligned_vector import aligned_vector
 from goalmaze.probes.targets import draw_targets
 
 
@@ -137,12 +138,12 @@ def test_resampling_gives_what_other_mazes_held_and_says_nothing_of_this_one(
 
 def test_the_goal_vector_is_the_mean_difference_by_hand(policy: NetworkPolicy, family: Family) -> None:
     work = context(policy, family)
-    vector, aligned = goal_vector(work, "block1"), aligned_vector(work, "block1")
-    bare = work.levels.removed("exit").removed("sign")
+    bare = work.levels.without_goal_and_cue()
+    vector, aligned = mean_difference(policy, work.levels, bare, "block1"), aligned_vector(work, "block1")
     difference = (held(policy, family, work.levels, "block1") - held(policy, family, bare, "block1")).numpy()
     np.testing.assert_allclose(vector.vector, difference.mean(axis=0), atol=1e-6)
     own = [difference[b, :, cell // 7, cell % 7] for b, cell in enumerate(work.goals)]
-    np.testing.assert_allclose(aligned.arriving[:, 0, 0], np.mean(own, axis=0), atol=1e-6)
+    np.testing.assert_allclose(aligned.at_target[:, 0, 0], np.mean(own, axis=0), atol=1e-6)
     assert vector.uses == NOTHING
     assert np.abs(own).mean() > 1e-3
 
@@ -156,7 +157,7 @@ def test_taking_the_goal_vector_away_is_adding_it_with_strength_minus_one(
         edit = SteeringVector("block1", vector=vector, rectified=rectified, strength=-1.0)
         expected = (before - vector).relu() if rectified else before - vector
         torch.testing.assert_close(left_by(policy, family, levels, edit), expected)
-    features = goal_vector(context(policy, family), "hidden")
+    features = mean_difference(policy, levels, levels.without_goal_and_cue(), "hidden")
     assert features.vector.shape == (16,)
     left_by(policy, family, levels, features)
 
@@ -194,12 +195,18 @@ def test_what_an_edit_knows_is_what_it_was_made_from(levels: LevelBatch) -> None
             ClampChannels("stem", (0,), values=torch.ones(1), cells=np.full(24, 81, np.int32)),
             "level 0: cell 81 is outside the 7x7 maze",
         ),
-        (Patch("stem", source=torch.ones(24, 8, 9, 9)), "patch at site 'stem' has shape .*from this network"),
+        (Patch("stem", source=torch.ones(24, 8, 9, 9)), "edit at site 'stem' has shape .*for this network"),
         (Patch("stem", source=torch.ones(7, 8, 7, 7)), "for 7 levels, level 23 is being played"),
         (Patch("stem", source=torch.ones(24, 8, 7, 7), channels=(9,)), "site 'stem' has no channel 9"),
         (SteeringVector("stem", vector=torch.ones(16, 7, 7)), "is for 16 channels, the site has 8"),
-        (SteeringVector("stem", vector=torch.ones(8, 9, 9)), "find it at this site and maze size"),
-        (SteeringVector("hidden", vector=torch.ones(16, 7, 7)), "find it at this site and maze size"),
+        (
+            SteeringVector("stem", vector=torch.ones(8, 9, 9)),
+            "the activation of a level .*for this network",
+        ),
+        (
+            SteeringVector("hidden", vector=torch.ones(16, 7, 7)),
+            "the activation of a level .*for this network",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
@@ -219,5 +226,5 @@ def test_values_that_do_not_fit_the_channels_and_levels_that_are_none_are_refuse
     walled = LevelBatch(levels.walls, levels.start, np.zeros_like(levels.objects), levels.family)
     with pytest.raises(GoalmazeError, match=r"level 0: exit \(0, 0\) lies on a wall"):
         patch_from(policy, walled, "stem")
-    with pytest.raises(GoalmazeError, match="no maze of the workshop has a goal"):
+    with pytest.raises(GoalmazeError, match="no fitting level has a goal"):
         aligned_vector(FitContext(policy, levels.removed("exit")), "stem")

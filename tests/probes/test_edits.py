@@ -11,7 +11,7 @@ from torch import Tensor
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
-from goalmaze.agents.policies import NetworkPolicy, Rows
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.episodes import first_observations
@@ -19,7 +19,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
-from goalmaze.probes.edits.base import Add, Edit, FirstSteps, applied, uses_of
+from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import WALLS, uses_only_cells
@@ -27,24 +27,21 @@ from goalmaze.probes.information import WALLS, uses_only_cells
 SITES = ["stem", "block1", "block2", "hidden"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """Multiplies what a site holds."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scale(Edit):
+    """Multiplies the activation."""
 
-    site: str
     factor: float
 
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         return activation * self.factor
 
 
-@dataclasses.dataclass(frozen=True)
-class Crop:
-    """Changes the shape of what a site holds, as no edit may."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Crop(Edit):
+    """Changes the shape of the activation, as no edit may."""
 
-    site: str
-
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         return activation[:, 1:]
 
 
@@ -107,8 +104,8 @@ def test_an_edit_that_never_fired_is_an_error(policy: NetworkPolicy, levels: Lev
         applied(policy, [Scale("hidden", 2.0)]),
     ):
         pass
-    policy.rows = np.arange(24)
     with (
+        policy.about(EditContext.at_start(np.arange(24))),
         pytest.raises(GoalmazeError, match="the edit at site 'hidden' never fired"),
         applied(policy, [Add("stem", delta(levels)), Scale("hidden", 2.0)]),
     ):
@@ -119,7 +116,7 @@ def test_an_edit_that_never_fired_is_an_error(policy: NetworkPolicy, levels: Lev
 def test_a_delta_of_another_shape_is_refused_by_name_even_where_it_would_broadcast(
     policy: NetworkPolicy, family: Family, levels: LevelBatch, shape: tuple[int, ...]
 ) -> None:
-    message = r"edit at site 'block2' has shape \(24, .*the activation \(24, 8, 7, 7\)"
+    message = r"edit at site 'block2' has shape .*the activation of a level \(8, 7, 7\)"
     with pytest.raises(GoalmazeError, match=message), applied(policy, [Add("block2", torch.ones(shape))]):
         logits(policy, family, levels)
     assert hooks(policy.network) == 0
@@ -141,7 +138,7 @@ def test_an_edited_network_run_without_its_policy_is_refused(
 def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     before = logits(policy, family, levels)
     for strength, same in ((0.0, True), (-0.0, True), (1e-2, False)):
-        edit = Add("block1", delta(levels) + torch.inf if same else delta(levels), strength)
+        edit = Add("block1", delta(levels) + torch.inf if same else delta(levels), strength=strength)
         with applied(policy, [edit]):
             assert torch.equal(logits(policy, family, levels), before) == same
 
@@ -149,7 +146,7 @@ def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family
 @pytest.mark.parametrize("site", SITES)
 def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> None:
     held = read_activations(policy.network, first_observations(levels), [site])[site]
-    add, double = Add(site, delta(levels, site), 0.5), Scale(site, 2.0)
+    add, double = Add(site, delta(levels, site), strength=0.5), Scale(site, 2.0)
     by_hand = {(add, double): (held + 0.5 * add.delta) * 2, (double, add): held * 2 + 0.5 * add.delta}
     for edits, expected in by_hand.items():
         with applied(policy, edits), captured(policy.network, [site]) as latest:
@@ -177,20 +174,6 @@ def test_contexts_nest_and_come_off_one_by_one(policy: NetworkPolicy, family: Fa
     with applied(policy, [inner, outer]):
         assert torch.equal(logits(policy, family, levels), both)
     assert not torch.equal(both, only_outer)
-
-
-@pytest.mark.parametrize("site", ["block1", "hidden"])
-def test_noise_has_each_levels_norm_and_no_other_likeness(levels: LevelBatch, site: str) -> None:
-    scales = torch.linspace(0, 5, len(levels)).reshape(-1, *[1] * (delta(levels, site).dim() - 1))
-    edit = Add(site, delta(levels, site) * scales, 0.7)
-    noise, other = edit.noise(3), edit.noise(4)
-    assert (noise.site, noise.strength) == (site, 0.7)
-    torch.testing.assert_close(noise.delta.flatten(1).norm(dim=1), edit.delta.flatten(1).norm(dim=1))
-    assert not noise.delta[0].any()
-    assert torch.equal(noise.delta, edit.noise(3).delta)
-    for one, another in ((noise, edit), (noise, other)):
-        cosine = torch.cosine_similarity(one.delta.flatten(), another.delta.flatten(), dim=0)
-        assert abs(cosine) < 5 / edit.delta.numel() ** 0.5
 
 
 def test_each_level_keeps_its_own_delta_when_others_have_finished(linear: NetworkPolicy, family: Family) -> None:
@@ -261,10 +244,19 @@ def test_what_was_captured_is_not_changed_by_the_next_pass(
         assert not torch.equal(latest["block1"], first)
 
 
-def test_an_edit_is_whatever_has_a_site_and_can_be_called(levels: LevelBatch) -> None:
-    edits: list[Edit] = [Add("stem", delta(levels)), Scale("stem", 1.0)]
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        edits[0].site = "block1"  # type: ignore[misc]
+def test_an_edit_is_frozen(levels: LevelBatch) -> None:
+    for edit in (Add("stem", delta(levels)), Scale("stem", 1.0)):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            edit.site = "block1"  # type: ignore[misc]
+
+
+def test_an_edit_of_the_first_steps_that_never_acted_is_an_error(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    rows, observations = np.arange(24), torch.from_numpy(first_observations(levels))
+    with (
+        pytest.raises(GoalmazeError, match="the edit at site 'stem' never fired"),
+        applied(policy, [Scale("stem", 2.0, first_steps=1)]),
+    ):
+        policy.logits(rows, observations, steps=np.ones(24, np.int64))
 
 
 def test_too_few_rows_are_refused_in_one_line(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
@@ -275,15 +267,14 @@ def test_too_few_rows_are_refused_in_one_line(policy: NetworkPolicy, family: Fam
     assert hooks(policy.network) == 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Recorder:
-    """Changes nothing visibly and writes down whom it was asked about."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recorder(Edit):
+    """Changes nothing and records the levels of each forward pass at which it acts."""
 
-    site: str
-    seen: list[list[int]]
+    levels: list[list[int]]
 
-    def __call__(self, activation: Tensor, rows: Rows) -> Tensor:
-        self.seen.append(rows.tolist())
+    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
+        self.levels.append(context.rows.tolist())
         return activation * 1.0
 
 
@@ -305,15 +296,15 @@ def made(name: str, options: dict[str, int], family: Family) -> NetworkPolicy:
 def test_first_steps_are_edited_and_no_later_ones_in_every_episode(
     family: Family, levels: LevelBatch, name: str, options: dict[str, int], site: str, steps: int
 ) -> None:
-    policy, seen = made(name, options, family), []
+    policy = made(name, options, family)
     whole: list[list[int]] = []
-    with applied(policy, [Recorder(site, whole), FirstSteps(Recorder(site, seen), steps)]):
+    first: list[list[int]] = []
+    with applied(policy, [Recorder(site, whole), Recorder(site, first, first_steps=steps)]):
         one = rollout(policy, levels)
         taken = len(whole)
         rollout(policy, levels)
     assert len(one.actions) == taken > 3
-    assert seen == whole[:steps] + whole[taken : taken + steps]
-    assert vars(policy).keys() == {"network", "rows"}
+    assert first == whole[:steps] + whole[taken : taken + steps]
 
 
 @pytest.mark.parametrize(("name", "options", "site"), networks())
@@ -329,7 +320,7 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
             seen = first_observations(levels)
             return [actor.probabilities(np.arange(24), seen, levels.start) for _ in range(3)]
 
-    none, always, first = chances([]), chances([push]), chances([FirstSteps(push)])
+    none, always, first = chances([]), chances([push]), chances([dataclasses.replace(push, first_steps=1)])
     np.testing.assert_array_equal(first[0], always[0])
     assert not np.array_equal(first[0], none[0])
     assert not np.array_equal(first[1], always[1])
@@ -340,7 +331,7 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
 def test_steps_are_counted_for_each_level_by_itself(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     seen = first_observations(levels)
     plain = policy.begin(levels).probabilities(np.arange(24), seen, levels.start)
-    with applied(policy, [FirstSteps(Scale("block1", 3.0))]):
+    with applied(policy, [Scale("block1", 3.0, first_steps=1)]):
         actor = policy.begin(levels)
         early = actor.probabilities(np.arange(12), seen[:12], levels.start[:12])
         mixed = actor.probabilities(np.arange(24), seen, levels.start)
@@ -354,24 +345,21 @@ def test_a_limited_edit_may_stand_beside_and_within_others(
 ) -> None:
     inner: list[list[int]] = []
     outer: list[list[int]] = []
-    with applied(policy, [FirstSteps(Recorder("stem", outer), 2)]):
-        with applied(policy, [FirstSteps(Recorder("stem", inner))]):
+    with applied(policy, [Recorder("stem", outer, first_steps=2)]):
+        with applied(policy, [Recorder("stem", inner, first_steps=1)]):
             rollout(policy, levels)
         rollout(policy, levels)
     assert (len(inner), len(outer)) == (1, 4)
-    assert vars(policy).keys() == {"network", "rows"}
-    with pytest.raises(GoalmazeError, match="cannot last for 0 steps"):
-        FirstSteps(Scale("stem", 1.0), 0)
+    with pytest.raises(GoalmazeError, match="cannot act at 0 steps"):
+        Scale("stem", 1.0, first_steps=0)
 
 
 def test_an_edit_that_does_not_say_what_it_knows_counts_as_knowing_all(levels: LevelBatch) -> None:
     silent = Scale("stem", 1.0)
-    assert uses_of(silent) == uses_of(FirstSteps(silent)) == uses_of(Add("stem", delta(levels)))
-    assert not uses_only_cells(uses_of(silent))
+    assert silent.uses == Add("stem", delta(levels)).uses
+    assert not uses_only_cells(silent.uses)
     told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(
         GoalMove(levels.start, levels.start, 7, 7)
     )
-    assert uses_only_cells(uses_of(told))
-    assert uses_only_cells(uses_of(told.noise(0)))
-    assert uses_only_cells(uses_of(FirstSteps(told)))
+    assert uses_only_cells(told.uses)
     assert not uses_only_cells(frozenset({WALLS}))

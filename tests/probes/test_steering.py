@@ -12,7 +12,6 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.episodes import first_observations
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations
@@ -20,10 +19,10 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.steering import find_method, known_methods, learned_pattern
-from goalmaze.probes.steering.learned_pattern import LearnedPattern
-from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.steering.probe_direction import ProbeDirection, direction_pattern
+from goalmaze.probes.steering import learned_pattern
+from goalmaze.probes.steering.learned_pattern import LearnedPatternMethod
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.probe_direction import ProbeDirectionMethod, direction_pattern
 from goalmaze.probes.targets import draw_targets
 
 
@@ -63,19 +62,19 @@ def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: i
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": side})
     )
-    pattern = MeanPattern().find(context(linear, family), "map")
+    pattern = MeanPatternMethod().fit(context(linear, family), "map")
     kernel = linear.network.get_parameter("map.weight").detach()
     by_hand = (kernel[:, 2] + family.values()["sign"] * kernel[:, 3]).flip(1, 2)
     middle = slice(6 - side // 2, 7 + side // 2)
-    torch.testing.assert_close(pattern.arriving[:, middle, middle], by_hand, atol=1e-5, rtol=0)
-    rest = pattern.arriving.clone()
+    torch.testing.assert_close(pattern.at_target[:, middle, middle], by_hand, atol=1e-5, rtol=0)
+    rest = pattern.at_target.clone()
     rest[:, middle, middle] = 0
     assert rest.abs().max() < 1e-6
-    assert torch.equal(pattern.arriving, pattern.leaving)
+    assert torch.equal(pattern.at_target, pattern.at_goal)
 
 
 def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPattern().find(context(linear, family), "map")
+    pattern = MeanPatternMethod().fit(context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
     edited = written(linear, family, levels, pattern, targets)
@@ -85,7 +84,7 @@ def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: Netw
 
 
 def test_pattern_and_edit_carry_over_to_other_maze_sizes(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPattern().find(context(linear, family), "map")
+    pattern = MeanPatternMethod().fit(context(linear, family), "map")
     larger = family.resized(13)
     levels = larger.levels(0, np.arange(20))
     targets = draw_targets(levels, 3)
@@ -100,7 +99,7 @@ def test_behind_a_nonlinearity_editing_is_not_the_same_as_moving(policy: Network
     targets = draw_targets(levels, 3)
 
     def miss(site: str) -> float:
-        pattern = MeanPattern().find(context(policy, family), site)
+        pattern = MeanPatternMethod().fit(context(policy, family), site)
         assert pattern.rectified == (site != "stem")
         edited = written(policy, family, levels, pattern, targets)
         return float((edited - held(policy, family, really_moved(family, levels, targets), site)).abs().max())
@@ -116,18 +115,18 @@ def test_a_probe_direction_is_as_long_as_what_the_goal_makes_of_it() -> None:
     maps[torch.arange(300), :, cells] += planted
     for length in (1.0, 10.0):
         pattern = direction_pattern("stem", length * planted, maps.reshape(300, 3, 5, 5), cells)
-        torch.testing.assert_close(pattern.arriving, planted[:, None, None], atol=0.03, rtol=0)
-    assert torch.equal(pattern.arriving, pattern.leaving)
+        torch.testing.assert_close(pattern.at_target, planted[:, None, None], atol=0.03, rtol=0)
+    assert torch.equal(pattern.at_target, pattern.at_goal)
 
 
 def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family: Family) -> None:
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": 1})
     )
-    pattern = ProbeDirection().find(context(linear, family), "map")
+    pattern = ProbeDirectionMethod().fit(context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
-    direction = pattern.arriving[:, 0, 0]
+    direction = pattern.at_target[:, 0, 0]
 
     def read(maps: Tensor) -> np.ndarray:
         return torch.einsum("nchw,c->nhw", maps, direction).flatten(1).argmax(dim=1).numpy()
@@ -148,16 +147,16 @@ def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
     work = context(policy, family, 600)
-    mean, learned = MeanPattern().find(work, "block1"), LearnedPattern().find(work, "block1")
+    mean, learned = MeanPatternMethod().fit(work, "block1"), LearnedPatternMethod().fit(work, "block1")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == wanted
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
-    assert not learned.arriving.requires_grad
-    assert not torch.equal(learned.arriving, learned.leaving)
+    assert not learned.at_target.requires_grad
+    assert not torch.equal(learned.at_target, learned.at_goal)
     judges = family.levels(99, np.arange(200), split="evaluation")
     by_mean, by_learned = (divergence(policy, family, judges, pattern, 5) for pattern in (mean, learned))
-    nothing = GoalPattern("block1", torch.zeros_like(mean.arriving), torch.zeros_like(mean.leaving), rectified=True)
+    nothing = GoalPattern("block1", torch.zeros_like(mean.at_target), torch.zeros_like(mean.at_goal), rectified=True)
     assert by_learned < 0.85 * min(by_mean, divergence(policy, family, judges, nothing, 5))
 
 
@@ -166,22 +165,17 @@ def test_learning_repeats_and_depends_on_its_seed(
 ) -> None:
     monkeypatch.setattr(learned_pattern, "UPDATES", 3)
     levels = family.levels(7, np.arange(200), split="fitting")
-    one, again, other = (LearnedPattern().find(FitContext(policy, levels, seed), "stem").arriving for seed in (0, 0, 1))
+    one, again, other = (
+        LearnedPatternMethod().fit(FitContext(policy, levels, seed), "stem").at_target for seed in (0, 0, 1)
+    )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
-def test_the_workshop_clears_and_moves_goal_and_cue_together(policy: NetworkPolicy, family: Family) -> None:
-    work = context(policy, family, 5)
-    assert (work.levels.without_goal_and_cue().objects == -1).all()
-    targets = draw_targets(work.levels, 0)
+def test_levels_lose_and_move_goal_and_cue_together(family: Family) -> None:
+    levels = family.levels(7, np.arange(5), split="fitting")
+    assert (levels.without_goal_and_cue().objects == -1).all()
+    targets = draw_targets(levels, 0)
     for kind in (family.goal, family.cue):
-        np.testing.assert_array_equal(work.levels.with_goal_and_cue_at(targets).cells(kind), targets)
-    np.testing.assert_array_equal(work.levels.with_goal_and_cue_at(targets).walls, work.levels.walls)
-
-
-def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
-    assert set(known_methods()) >= {"learned-pattern", "mean-pattern", "probe-direction"}
-    assert isinstance(find_method("mean-pattern"), MeanPattern)
-    with pytest.raises(GoalmazeError, match=r"unknown steering method 'mean-patern' \(did you mean 'mean-pattern'"):
-        find_method("mean-patern")
+        np.testing.assert_array_equal(levels.with_goal_and_cue_at(targets).cells(kind), targets)
+    np.testing.assert_array_equal(levels.with_goal_and_cue_at(targets).walls, levels.walls)

@@ -7,7 +7,7 @@ import inspect
 from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.catalogue.pages.references import Reference, bibliography, cited
 from goalmaze.experiments.retarget.oracles import ORACLES
-from goalmaze.probes.steering import all_methods
+from goalmaze.probes.steering import steering_methods
 from goalmaze.probes.steering.base import Method
 
 INTRODUCTION = """A steering method fits, on levels of the fitting split, an edit that sends an agent to a given cell.
@@ -23,7 +23,7 @@ and are reported apart."""
 
 def page() -> str:
     """Return the page on all steering methods that come with the package."""
-    methods = {name: one for name, one in all_methods().items() if type(one).__module__.startswith("goalmaze.")}
+    methods = {name: one for name, one in steering_methods().items() if type(one).__module__.startswith("goalmaze.")}
     papers = {name: references(one) for name, one in methods.items()}
     rows = [
         [f"[`{name}`](#{name})", markdown.sentence(type(one)), sites(one), uses(one), _citations(papers[name])]
@@ -48,7 +48,7 @@ def section(method: Method) -> str:
     kind = type(method)
     facts = [
         f"- Sites: {sites(method)}. Uses: {uses(method)}.",
-        f"- Fits: `{inspect.signature(kind.find).return_annotation}`.",
+        f"- Fits: `{inspect.signature(kind.fit).return_annotation}`.",
         f"- Code: `{kind.__module__}.{kind.__qualname__}`.",
     ]
     example = f"goalmaze retarget zoo:green-exit --methods {method.name}"

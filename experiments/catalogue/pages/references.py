@@ -55,6 +55,13 @@ REFERENCES = (
         _arxiv("2504.01871"),
     ),
     Reference(
+        "Cunningham et al.",
+        2023,
+        "Sparse Autoencoders Find Highly Interpretable Features in Language Models",
+        "ICLR 2024",
+        _arxiv("2309.08600"),
+    ),
+    Reference(
         "Espeholt et al.",
         2018,
         "IMPALA: Scalable Distributed Deep-RL with Importance Weighted Actor-Learner Architectures",

@@ -8,20 +8,20 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.envs.episodes import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.minimal_edit import MinimalEdit, MinimalProjection
 from goalmaze.probes.information import uses_only_cells
-from goalmaze.probes.squares import at_cells
+from goalmaze.probes.squares import read_square
+from goalmaze.probes.steering.minimal_edit import MinimalEdit, ProbedGoal
 
 SIDE = 4
 GOALS = np.array([5, 6, -1, 9, 5], np.int32)
 TARGETS = np.array([10, 1, 3, 9, 6], np.int32)
-ROWS = np.arange(5)
+ROWS = EditContext.at_start(np.arange(5))
 
 
 def maps(rectified: bool, seed: int = 0) -> Tensor:
@@ -30,7 +30,7 @@ def maps(rectified: bool, seed: int = 0) -> Tensor:
 
 
 def minimal(direction: Tensor, rectified: bool, margin: float = 0.5) -> MinimalEdit:
-    return MinimalProjection("stem", direction, rectified, margin).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE))
+    return ProbedGoal("stem", direction, rectified, margin).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE))
 
 
 def smallest(held: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
@@ -88,20 +88,20 @@ def test_where_the_target_is_read_already_nothing_changes() -> None:
 
 def test_a_minimal_edit_of_zero_strength_is_none_and_it_knows_two_cells() -> None:
     held, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
-    edit = MinimalProjection("stem", direction, False).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE), strength=0.0)
+    edit = ProbedGoal("stem", direction, False).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE), strength=0.0)
     assert torch.equal(edit(held, ROWS), held)
     assert uses_only_cells(edit.uses)
 
 
 def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     for site, message in (("stem", "is for 5 channels, the site has 8"), ("hidden", "the site is no map")):
-        edit = MinimalProjection(site, torch.ones(5), False).edit(GoalMove(levels.start, levels.start, 7, 7))
+        edit = ProbedGoal(site, torch.ones(5), False).edit(GoalMove(levels.start, levels.start, 7, 7))
         with pytest.raises(GoalmazeError, match=message), applied(policy, [edit]):
             policy.logits(np.arange(24), torch.from_numpy(first_observations(levels)))
 
 
 def test_squares_are_read_where_the_cells_are() -> None:
     held = maps(False)
-    read = at_cells(held, TARGETS)
+    read = read_square(held, TARGETS)
     for b, cell in enumerate(TARGETS):
         assert torch.equal(read[b], held[b, :, cell // SIDE, cell % SIDE])

@@ -21,16 +21,11 @@ from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.procgen_tools.path_probability import EDITED, GOAL_MOVED, UNEDITED, retargetability
-from goalmaze.probes.procgen_tools.toolkit import (
-    ClampPixel,
-    activation_difference,
-    cheese_vector,
-    field_change,
-    pixels_of,
-    top_right_vector,
-    vector_field,
-)
+from goalmaze.probes.edits.mean_difference import mean_difference
+from goalmaze.probes.procgen_tools.pixels import ClampPixel, pixel_of
+from goalmaze.probes.procgen_tools.retargetability import EDITED, GOAL_MOVED, UNEDITED, retargetability
+from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
+from goalmaze.probes.procgen_tools.vectors import cheese_vector, top_right_vector
 
 FAMILY = ProcgenMaze(mode="easy")
 SITE = "embedder.block2.res1"
@@ -45,7 +40,7 @@ def policy() -> NetworkPolicy:
 
 
 def clamped(levels: LevelBatch, cells: Cells) -> Edit:
-    return ClampPixel(SITE, channels=(7, 9), value=5.5, pixels=pixels_of(levels, cells, 16, ring=1))
+    return ClampPixel(SITE, channels=(7, 9), value=5.5, pixels=pixel_of(levels, cells, 16, hidden=1))
 
 
 def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy) -> None:
@@ -58,7 +53,7 @@ def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy
     bare = levels.removed(CHEESE)
     cheese = cheese_vector(policy, levels, SITE)
     corner = top_right_vector(policy, levels, opened(levels), SITE)
-    torch.testing.assert_close(cheese.vector, activation_difference(policy, levels, bare, SITE).vector)
+    torch.testing.assert_close(cheese.vector, mean_difference(policy, levels, bare, SITE).vector)
     assert cheese.vector.shape == corner.vector.shape == (32, 16, 16)
     assert cheese.vector.abs().max() > 0
     assert corner.vector.abs().max() > 0
@@ -69,10 +64,10 @@ def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy
 
 def test_the_cheese_vector_is_strongest_where_the_cheese_is(policy: NetworkPolicy) -> None:
     level = FAMILY.levels(0, [3])
-    vector = activation_difference(policy, level, level.removed(CHEESE), "embedder.block1.conv").vector
+    vector = mean_difference(policy, level, level.removed(CHEESE), "embedder.block1.conv").vector
     found = vector.abs().sum(dim=0)
     row, column = divmod(int(found.argmax()), 64)
-    where = pixels_of(level, level.objects[:, 0], 64, ring=1)[0]
+    where = pixel_of(level, level.objects[:, 0], 64, hidden=1)[0]
     assert max(abs(row - where[0]), abs(column - where[1])) <= 4
 
 

@@ -15,7 +15,7 @@ from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.oracle import optimised_edit
 from goalmaze.probes.information import WALLS, uses_only_cells
-from goalmaze.probes.steering.mean_pattern import MeanPattern
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.targets import draw_targets
 
 
@@ -36,7 +36,7 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
     targets = draw_targets(levels, 3)
     bound = optimised_edit(policy, levels, targets, "block1")
     work = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
-    pattern = MeanPattern().find(work, "block1").edit(GoalMove.on(levels, targets))
+    pattern = MeanPatternMethod().fit(work, "block1").edit(GoalMove.on(levels, targets))
     far, by_pattern, by_bound = (
         divergence(policy, family, levels, targets, edits) for edits in ([], [pattern], [bound])
     )

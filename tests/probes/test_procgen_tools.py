@@ -1,4 +1,4 @@
-"""The toolkit of procgen-tools by name: each tool against the same thing done one cell or one pixel at a time."""
+"""The counterparts of procgen-tools: each against the same thing done one cell or one pixel at a time."""
 
 from __future__ import annotations
 
@@ -9,33 +9,28 @@ import pytest
 import torch
 from oracles.paths import all_distances
 
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import read_activations
-from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.edits.mean_difference import goal_vector
+from goalmaze.probes.edits.channels import zero_ablation
+from goalmaze.probes.edits.mean_difference import mean_difference
 from goalmaze.probes.information import uses_only_cells
-from goalmaze.probes.procgen_tools import toolkit
-from goalmaze.probes.procgen_tools.path_probability import (
+from goalmaze.probes.procgen_tools.pixels import ClampPixel, pixel_of
+from goalmaze.probes.procgen_tools.retargetability import (
     BINS,
     EDITED,
     GOAL_MOVED,
     UNEDITED,
     heat_map,
     retargetability,
-    shortest_way,
+    shortest_path,
 )
-from goalmaze.probes.procgen_tools.toolkit import (
-    ClampPixel,
-    activation_difference,
-    field_change,
-    pixels_of,
-    vector_field,
-)
+from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
+from goalmaze.probes.procgen_tools.vectors import cheese_vector
 
 SITE = "block1"
 
@@ -70,35 +65,32 @@ def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: F
 def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
     level = levels.take([2])
     before = vector_field(policy, level)
-    still = vector_field(policy, level, [toolkit.zero_ablation(SITE, [])])
+    still = vector_field(policy, level, [zero_ablation(SITE, [])])
     assert not field_change(before, still).any()
-    edit = toolkit.zero_ablation(SITE, range(8))
+    edit = zero_ablation(SITE, range(8))
     after = vector_field(policy, level, [edit])
     assert np.abs(field_change(before, after)).max() > 1e-3
     np.testing.assert_allclose(field_change(before, after), after.arrows - before.arrows)
-    np.testing.assert_array_equal(vector_field(policy, level).chances, before.chances)
+    np.testing.assert_array_equal(vector_field(policy, level).probabilities, before.probabilities)
     other = vector_field(policy, levels.take([3]))
     with pytest.raises(GoalmazeError, match="the two fields are of different cells"):
         field_change(before, other)
 
 
 def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    context = FitContext(policy, levels)
-    vector = goal_vector(context, SITE)
-    ours = toolkit.cheese_vector(policy, levels, SITE)
-    torch.testing.assert_close(ours.vector, vector.vector)
-    total = torch.zeros_like(vector.vector)
+    ours, cleared = cheese_vector(policy, levels, SITE), levels.without_goal_and_cue()
+    total = torch.zeros_like(ours.vector)
     for b in range(len(levels)):
         held, missing = (
             read_activations(policy.network, observations_of(policy, some.take([b])), [SITE])[SITE][0]
-            for some in (levels, context.levels.without_goal_and_cue())
+            for some in (levels, cleared)
         )
         total += held - missing
     torch.testing.assert_close(ours.vector, total / len(levels), rtol=1e-4, atol=1e-5)
     assert ours.vector.abs().max() > 0.01
-    assert not activation_difference(policy, levels, levels, SITE).vector.any()
+    assert not mean_difference(policy, levels, levels, SITE).vector.any()
     with pytest.raises(GoalmazeError, match="24 levels cannot be compared with 1"):
-        activation_difference(policy, levels, levels.take([0]), SITE)
+        mean_difference(policy, levels, levels.take([0]), SITE)
 
 
 def test_a_clamp_changes_one_pixel_of_each_level() -> None:
@@ -106,16 +98,16 @@ def test_a_clamp_changes_one_pixel_of_each_level() -> None:
     pixels = np.array([[0, 0], [7, 7], [3, 4], [1, 6], [2, 2], [5, 0], [6, 1]])
     rows = np.array([6, 0, 2, 3, 1])
     edit = ClampPixel("somewhere", channels=(1, 4), value=5.5, pixels=pixels)
-    changed = edit(held, rows)
+    changed = edit(held, EditContext.at_start(rows))
     expected = held.clone()
     for i, row in enumerate(rows):
         for channel in (1, 4):
             expected[i, channel, pixels[row, 0], pixels[row, 1]] = 5.5
     torch.testing.assert_close(changed, expected, rtol=0, atol=0)
     assert (changed != held).sum() == 10
-    half = dataclasses.replace(edit, strength=0.5)(held, rows)
+    half = dataclasses.replace(edit, strength=0.5)(held, EditContext.at_start(rows))
     torch.testing.assert_close(half, (held + expected) / 2)
-    assert dataclasses.replace(edit, strength=0)(held, rows) is held
+    assert dataclasses.replace(edit, strength=0)(held, EditContext.at_start(rows)) is held
     assert uses_only_cells(edit.uses)
 
 
@@ -131,7 +123,7 @@ def test_a_clamp_changes_one_pixel_of_each_level() -> None:
 def test_a_clamp_that_does_not_fit_is_refused(pixels: list[list[int]], shape: tuple[int, ...], message: str) -> None:
     edit = ClampPixel("somewhere", channels=(1,), value=1.0, pixels=np.array(pixels))
     with pytest.raises(GoalmazeError, match=message):
-        edit(torch.zeros(shape), np.arange(shape[0]))
+        edit(torch.zeros(shape), EditContext.at_start(np.arange(shape[0])))
 
 
 def test_a_clamp_at_an_unknown_channel_is_refused(policy: NetworkPolicy) -> None:
@@ -145,18 +137,18 @@ def test_a_cells_pixel_is_the_one_its_middle_lies_in(levels: LevelBatch) -> None
         for cell in range(49):
             row, column = divmod(cell, 7)
             middle = ((row + 0.5) / 7, (column + 0.5) / 7)
-            found = pixels_of(levels, np.array([cell]), side)[0]
+            found = pixel_of(levels, np.array([cell]), side)[0]
             assert found.tolist() == [int(middle[0] * side), int(middle[1] * side)]
-    np.testing.assert_array_equal(pixels_of(levels, np.arange(49), 7), np.stack(np.divmod(np.arange(49), 7), 1))
-    assert pixels_of(levels, np.array([8]), 5, ring=1)[0].tolist() == [0, 0]
-    assert pixels_of(levels, np.array([5 * 7 + 5]), 16, ring=1)[0].tolist() == [14, 14]
+    np.testing.assert_array_equal(pixel_of(levels, np.arange(49), 7), np.stack(np.divmod(np.arange(49), 7), 1))
+    assert pixel_of(levels, np.array([8]), 5, hidden=1)[0].tolist() == [0, 0]
+    assert pixel_of(levels, np.array([5 * 7 + 5]), 16, hidden=1)[0].tolist() == [14, 14]
 
 
-def test_a_shortest_way_is_one(levels: LevelBatch) -> None:
+def test_a_shortest_path_is_one(levels: LevelBatch) -> None:
     level = levels.take([4])
     away = all_distances(level.walls[0])
     for target in np.flatnonzero(level.free()[0]):
-        cells, actions = shortest_way(level, int(target))
+        cells, actions = shortest_path(level, int(target))
         assert len(cells) == len(actions) == away[level.start[0], target]
         cell = int(level.start[0])
         for here, action in zip(cells, actions, strict=True):
@@ -164,27 +156,27 @@ def test_a_shortest_way_is_one(levels: LevelBatch) -> None:
             cell += [-7, 1, 7, -1][action]
         assert cell == target
     with pytest.raises(GoalmazeError, match="cell 0 cannot be reached"):
-        shortest_way(level, 0)
+        shortest_path(level, 0)
 
 
 def test_a_heat_map_holds_geometric_means_along_the_ways(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     level = levels.take([5])
-    bare = level.removed(family.goal).removed(family.cue)
-    found = heat_map(policy, level, int(farthest(level)[0]), None, moved=False)
+    bare = level.without_goal_and_cue()
+    found = heat_map(policy, level, int(farthest(level)[0]), None, goal_moved=False)
     away = all_distances(level.walls[0])
     assert set(found.cells) == set(np.flatnonzero(level.free()[0])) - {int(level.start[0])}
-    way, _ = shortest_way(bare, int(farthest(level)[0]))
-    for target, score, aside in zip(found.cells, found.scores, found.aside, strict=True):
-        cells, actions = shortest_way(bare, int(target))
+    way, _ = shortest_path(bare, int(farthest(level)[0]))
+    for target, score, aside in zip(found.cells, found.scores, found.off_path, strict=True):
+        cells, actions = shortest_path(bare, int(target))
         chances = [float(by_hand(policy, family, bare, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
         assert score == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
         assert aside == min(away[target, c] for c in [*way, farthest(level)[0]])
-    moved = heat_map(policy, level, int(farthest(level)[0]), None, moved=True)
+    moved = heat_map(policy, level, int(farthest(level)[0]), None, goal_moved=True)
     b = int(np.argmax(np.abs(moved.scores - found.scores)))
-    there = bare.moved(family.goal, int(found.cells[b])).moved(family.cue, int(found.cells[b]))
-    cells, actions = shortest_way(bare, int(found.cells[b]))
+    there = bare.with_goal_and_cue_at(int(found.cells[b]))
+    cells, actions = shortest_path(bare, int(found.cells[b]))
     chances = [float(by_hand(policy, family, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
     assert moved.scores[b] == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
     assert moved.scores[b] != pytest.approx(found.scores[b], rel=1e-3)
@@ -192,7 +184,7 @@ def test_a_heat_map_holds_geometric_means_along_the_ways(
 
 def test_the_published_protocol_sets_the_edit_beside_its_controls(policy: NetworkPolicy, family: Family) -> None:
     def clamped(levels: LevelBatch, targets: Cells) -> Edit:
-        return ClampPixel(SITE, channels=(3,), value=4.0, pixels=pixels_of(levels, targets, levels.width))
+        return ClampPixel(SITE, channels=(3,), value=4.0, pixels=pixel_of(levels, targets, levels.width))
 
     def idle(levels: LevelBatch, targets: Cells) -> Edit:
         return dataclasses.replace(clamped(levels, targets), strength=0.0)
@@ -208,9 +200,3 @@ def test_the_published_protocol_sets_the_edit_beside_its_controls(policy: Networ
     assert still.mean(UNEDITED) == found.mean(UNEDITED)
     with pytest.raises(GoalmazeError, match="levels is 0"):
         retargetability(policy, family, clamped, farthest, levels=0)
-
-
-@pytest.mark.parametrize("name", ["zero_ablation", "mean_ablation", "resample_ablation"])
-def test_what_stands_elsewhere_is_named_here(name: str) -> None:
-    assert name in toolkit.__all__
-    assert callable(getattr(toolkit, name))

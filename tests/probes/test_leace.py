@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
@@ -52,7 +52,7 @@ def test_what_is_erased_is_read_at_the_majoritys_rate_and_was_read_before() -> N
 def test_the_removal_is_the_least_one_by_another_formula() -> None:
     features, concept = planted()
     eraser = fit_eraser(features, concept)
-    np.testing.assert_allclose(eraser.removal, oblique(features, concept), atol=1e-5)
+    np.testing.assert_allclose(eraser.projection, oblique(features, concept), atol=1e-5)
     torch.testing.assert_close(eraser(features).mean(0), features.mean(0), atol=1e-4, rtol=0)
     centres = torch.stack([features[concept[:, c] > 0].mean(0) for c in range(3)])
     basis = torch.linalg.svd((centres - centres.mean(0)).T, full_matrices=False)[0][:, :2]
@@ -87,7 +87,7 @@ def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     work = FitContext(policy, family.levels(7, np.arange(200), split="fitting"))
-    maps = work.read(work.levels, "stem")
+    maps = work.activations(work.levels, "stem")
     squares = maps.movedim(1, -1).reshape(-1, 8)
     here = torch.zeros(200, 49)
     here[torch.arange(200), torch.tensor(work.goals, dtype=torch.long)] = 1
@@ -98,7 +98,7 @@ def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     means = [values[here.flatten() > 0].mean(0) - values[here.flatten() == 0].mean(0) for values in (squares, after)]
     assert means[1].abs().max() < 1e-3 < 0.1 < means[0].abs().max()
     none = Erase("stem", eraser=edit.eraser, strength=0.0)
-    assert torch.equal(none(maps, np.arange(200)), maps)
+    assert torch.equal(none(maps, EditContext.at_start(np.arange(200))), maps)
 
 
 def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:

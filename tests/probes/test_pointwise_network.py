@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
-from goalmaze.envs.solving import distances
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering import pointwise_network
-from goalmaze.probes.steering.mean_pattern import MeanPattern
-from goalmaze.probes.steering.pointwise_network import Pointwise, PointwiseNetwork, PointwisePattern
-from goalmaze.probes.training_batch import STAYING, draw_training_batch
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.pointwise_network import PointwiseMLP, PointwiseNetworkMethod, PointwisePattern
 
 CHANNELS, HIDDEN, SIDE = 3, 6, 5
+
+ONE = EditContext.at_start(np.arange(1))
 
 
 def drawn(*sides: int, seed: int = 0) -> Tensor:
@@ -34,9 +34,10 @@ def drawn(*sides: int, seed: int = 0) -> Tensor:
 def found() -> PointwisePattern:
     window = (2 * SIDE - 1, 2 * SIDE - 1)
     return PointwisePattern(
+        "block1",
         GoalPattern("block1", drawn(CHANNELS, *window), drawn(CHANNELS, *window, seed=1), rectified=True),
         GoalPattern("block1", drawn(HIDDEN, *window, seed=2), drawn(HIDDEN, *window, seed=3), rectified=False),
-        Pointwise(drawn(HIDDEN, CHANNELS, seed=4), drawn(CHANNELS, HIDDEN, seed=5), drawn(CHANNELS, seed=6)),
+        PointwiseMLP(drawn(HIDDEN, CHANNELS, seed=4), drawn(CHANNELS, HIDDEN, seed=5), drawn(CHANNELS, seed=6)),
     )
 
 
@@ -48,19 +49,19 @@ def by_hand(found: PointwisePattern, held: Tensor, square: int, goal: int, targe
         inside = max(abs(down), abs(across)) <= SIDE - 1 and cell != ABSENT
         return window[:, down + SIDE - 1, across + SIDE - 1] if inside else torch.zeros(len(window))
 
-    told = at(found.telling.arriving, target) - at(found.telling.leaving, goal)
-    hidden = (found.network.into @ held + told).clamp(min=0)
-    added = found.network.out @ hidden + found.network.bias
+    told = at(found.position.at_target, target) - at(found.position.at_goal, goal)
+    hidden = (found.network.encoder @ held + told).clamp(min=0)
+    added = found.network.decoder @ hidden + found.network.bias
     if at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), target) + at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), goal) == 0:
         added = torch.zeros_like(added)
-    return (held + at(found.pattern.arriving, target) - at(found.pattern.leaving, goal) + added).clamp(min=0)
+    return (held + at(found.pattern.at_target, target) - at(found.pattern.at_goal, goal) + added).clamp(min=0)
 
 
 @pytest.mark.parametrize("side", [SIDE, 9])
 def test_every_square_is_what_the_network_makes_of_it_alone(found: PointwisePattern, side: int) -> None:
     goals, targets = np.array([7, ABSENT, 8], np.int32), np.array([23, 0, 8], np.int32)
     maps = drawn(3, CHANNELS, side, side, seed=7).relu()
-    changed = found.edit(GoalMove(goals, targets, side, side))(maps, np.arange(3))
+    changed = found.edit(GoalMove(goals, targets, side, side))(maps, EditContext.at_start(np.arange(3)))
     for b in range(3):
         for square in range(side * side):
             held = maps[b].flatten(1)[:, square]
@@ -76,19 +77,23 @@ def test_nothing_passes_between_squares_and_what_a_square_holds_matters(found: P
     maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
     bumped = maps.clone()
     bumped[:, :, 2, 2] += 1
-    first, second = edit(maps, np.arange(1)), edit(bumped, np.arange(1))
+    first, second = edit(maps, ONE), edit(bumped, ONE)
     assert (first != second).any(dim=1)[0].nonzero().tolist() == [[2, 2]]
     plain = found.pattern.edit(GoalMove(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE))
-    assert not torch.allclose(second - first, plain(bumped, np.arange(1)) - plain(maps, np.arange(1)))
+    assert not torch.allclose(
+        second - first,
+        plain(bumped, ONE) - plain(maps, ONE),
+    )
 
 
 def test_a_network_that_adds_nothing_leaves_the_pattern(found: PointwisePattern) -> None:
-    silent = Pointwise(found.network.into, torch.zeros(CHANNELS, HIDDEN), torch.zeros(CHANNELS))
+    silent = PointwiseMLP(found.network.encoder, torch.zeros(CHANNELS, HIDDEN), torch.zeros(CHANNELS))
     cells = np.array([7], np.int32), np.array([12], np.int32)
     maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
-    wanted = found.pattern.edit(GoalMove(*cells, SIDE, SIDE))(maps, np.arange(1))
+    wanted = found.pattern.edit(GoalMove(*cells, SIDE, SIDE))(maps, ONE)
     torch.testing.assert_close(
-        dataclasses.replace(found, network=silent).edit(GoalMove(*cells, SIDE, SIDE))(maps, np.arange(1)), wanted
+        dataclasses.replace(found, network=silent).edit(GoalMove(*cells, SIDE, SIDE))(maps, ONE),
+        wanted,
     )
 
 
@@ -99,9 +104,9 @@ def test_what_does_not_fit_is_refused_by_name(found: PointwisePattern) -> None:
     with pytest.raises(GoalmazeError, match="the site is no map; choose one that is"):
         edit.check(Site("hidden", 3, is_map=False))
     with pytest.raises(GoalmazeError, match="make it for this network and maze size"):
-        edit(drawn(1, CHANNELS, 7, 7), np.arange(1))
+        edit(drawn(1, CHANNELS, 7, 7), ONE)
     with pytest.raises(GoalmazeError, match="level 1 is being played; make it for the levels of this rollout"):
-        edit(drawn(1, CHANNELS, SIDE, SIDE), np.array([1]))
+        edit(drawn(1, CHANNELS, SIDE, SIDE), EditContext.at_start(np.array([1])))
 
 
 def test_it_begins_at_the_mean_pattern_and_repeats(
@@ -109,27 +114,12 @@ def test_it_begins_at_the_mean_pattern_and_repeats(
 ) -> None:
     monkeypatch.setattr(pointwise_network, "UPDATES", 3)
     work = FitContext(policy, family.levels(7, np.arange(64), split="fitting"))
-    once, again = (PointwiseNetwork().find(work, "block1") for _ in range(2))
-    other = PointwiseNetwork().find(dataclasses.replace(work, seed=1), "block1")
-    assert torch.equal(once.network.out, again.network.out)
-    assert torch.equal(once.telling.arriving, again.telling.arriving)
-    assert not torch.equal(once.network.into, other.network.into)
-    crude = MeanPattern().find(work, "block1")
+    once, again = (PointwiseNetworkMethod().fit(work, "block1") for _ in range(2))
+    other = PointwiseNetworkMethod().fit(dataclasses.replace(work, seed=1), "block1")
+    assert torch.equal(once.network.decoder, again.network.decoder)
+    assert torch.equal(once.position.at_target, again.position.at_target)
+    assert not torch.equal(once.network.encoder, other.network.encoder)
+    crude = MeanPatternMethod().fit(work, "block1")
     # three updates of about 0.01 each
-    torch.testing.assert_close(once.pattern.arriving, crude.arriving, atol=0.031, rtol=0)
-    assert not torch.equal(once.pattern.arriving, once.pattern.leaving)
-
-
-def test_some_lessons_have_the_goal_as_target_and_teach_the_way_to_it(policy: NetworkPolicy, family: Family) -> None:
-    work = FitContext(policy, family.levels(7, np.arange(400), split="fitting"))
-    training_batch = draw_training_batch(work, np.random.default_rng(0), 400)
-    stays = training_batch.move.targets == training_batch.move.goals
-    assert abs(stays.mean() - STAYING) < 4 * (STAYING / 400) ** 0.5
-    home, rows = distances(training_batch.levels, training_batch.move.goals), np.arange(400)
-    for way, step in enumerate((-family.size, 1, family.size, -1)):
-        nearer = home[rows, training_batch.levels.start + step] < home[rows, training_batch.levels.start]
-        np.testing.assert_array_equal(training_batch.right.numpy()[stays, way], nearer[stays])
-        assert (training_batch.right.numpy()[~stays, way] != nearer[~stays]).any()
-    assert not (lambda none: none.move.targets == none.move.goals)(
-        draw_training_batch(work, np.random.default_rng(0), 400, 0.0)
-    ).any()
+    torch.testing.assert_close(once.pattern.at_target, crude.at_target, atol=0.031, rtol=0)
+    assert not torch.equal(once.pattern.at_target, once.pattern.at_goal)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
@@ -20,9 +20,16 @@ from goalmaze.probes.activations import captured
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates
-from goalmaze.probes.edits.das import Interchange, Subspace, find_alignment, interchanged, search, swap_loss
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import uses_only_cells
+from goalmaze.probes.steering.das import (
+    Interchange,
+    Subspace,
+    interchange_loss,
+    interchanged,
+    learn_subspace,
+    search_goal_subspace,
+)
 from goalmaze.probes.targets import draw_targets
 
 WIDTH = 8
@@ -56,10 +63,10 @@ def test_a_planted_rotation_is_recovered(dimensions: int) -> None:
         """Return the cosine of the largest angle between the two subspaces."""
         return float(torch.linalg.svdvals(basis.T @ true).min())
 
-    found = search(WIDTH, dimensions, loss, 600, 0.05, seed=1)
+    found = learn_subspace(WIDTH, dimensions, loss, 600, 0.05, seed=1)
     torch.testing.assert_close(found.T @ found, torch.eye(dimensions), atol=1e-5, rtol=0)
     assert overlap(found) > 0.99
-    assert overlap(search(WIDTH, dimensions, lambda basis: loss(basis, False), 600, 0.05, seed=1)) < 0.9
+    assert overlap(learn_subspace(WIDTH, dimensions, lambda basis: loss(basis, False), 600, 0.05, seed=1)) < 0.9
     assert overlap(torch.linalg.qr(torch.randn(WIDTH, dimensions, generator=luck)).Q) < 0.9
 
 
@@ -113,7 +120,7 @@ def planted_policy(family: Family) -> NetworkPolicy:
 
 
 def found_in(policy: NetworkPolicy, family: Family) -> GoalCoordinates:
-    return find_alignment(FitContext(policy, family.levels(7, np.arange(100), split="fitting")), "map")
+    return search_goal_subspace(FitContext(policy, family.levels(7, np.arange(100), split="fitting")), "map")
 
 
 def basis_of(found: GoalCoordinates) -> Tensor:
@@ -127,7 +134,8 @@ def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_
     training_batch = FitContext(planted_policy, family.levels(9, np.arange(80), split="fitting"))
     targets, found = draw_targets(training_batch.levels, 4), found_in(planted_policy, family)
     bases = [basis_of(found), *rotation().split(1, dim=1)]
-    by_search, by_truth, *others = (float(swap_loss(training_batch, "map", basis, targets).detach()) for basis in bases)
+    losses = [float(interchange_loss(training_batch, "map", basis, targets).detach()) for basis in bases]
+    by_search, by_truth, *others = losses
     assert by_truth < 1e-6
     assert by_search < 0.02 * min(others)
     assert (rotation().T @ basis_of(found))[2:].abs().max() < 0.9
@@ -161,8 +169,8 @@ def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
     with torch.inference_mode(), captured(planted_policy.network, ["map"]) as latest:
         planted_policy.network(torch.from_numpy(observations_of(planted_policy, levels)))
     held = latest["map"]
-    here = Interchange("map", basis=basis, source=other, cells=(cells,))(held, np.arange(20))
-    everywhere = Interchange("map", basis=basis, source=other)(held, np.arange(20))
+    here = Interchange("map", basis=basis, source=other, cells=(cells,))(held, EditContext.at_start(np.arange(20)))
+    everywhere = Interchange("map", basis=basis, source=other)(held, EditContext.at_start(np.arange(20)))
     changed = (here != held).any(dim=1).flatten(1)
     assert [row.nonzero().flatten().tolist() for row in changed] == [[int(cell)] for cell in cells]
     for b, cell in enumerate(cells):
@@ -179,9 +187,9 @@ def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_s
     targets = draw_targets(training_batch.levels, 4)
     losses = {}
     for side in (1, 3):
-        found = find_alignment(fit, "stem", 2, side, updates=100)
+        found = search_goal_subspace(fit, "stem", 2, side, updates=100)
         assert basis_of(found).shape == (8 * side**2, 2)
-        losses[side] = float(swap_loss(training_batch, "stem", basis_of(found), targets, side).detach())
+        losses[side] = float(interchange_loss(training_batch, "stem", basis_of(found), targets, side).detach())
     assert losses[3] < 0.8 * losses[1]
 
 
@@ -189,18 +197,18 @@ def test_what_does_not_fit_is_refused(
     policy: NetworkPolicy, planted_policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     with pytest.raises(GoalmazeError, match="a subspace of 9 dimensions does not fit 8 channels: choose 1 to 8"):
-        search(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
+        learn_subspace(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_alignment(FitContext(policy, levels), "hidden")
+        search_goal_subspace(FitContext(policy, levels), "hidden")
     alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
-        pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; find it in this network"),
+        pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; fit it in this network"),
         applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),
     ):
         pytest.fail("the context was entered")
     small = Interchange("map", basis=rotation()[:, :1], source=torch.ones(24, WIDTH, 5, 5))
     with (
-        pytest.raises(GoalmazeError, match="interchange at site 'map' has shape"),
+        pytest.raises(GoalmazeError, match="edit at site 'map' has shape"),
         applied(planted_policy, [small]),
     ):
         planted_policy.logits(np.arange(24), torch.from_numpy(observations_of(planted_policy, levels)))

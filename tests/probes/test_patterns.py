@@ -11,7 +11,7 @@ from torch import Tensor
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.patterns import GoalPattern, gather, spread
+from goalmaze.probes.edits.patterns import GoalPattern, mean_around, place_pattern
 
 
 def spread_slowly(pattern: Tensor, cells: list[int], height: int, width: int) -> Tensor:
@@ -38,32 +38,32 @@ odd = st.integers(0, 5).map(lambda half: 2 * half + 1)
 def test_spreading_is_what_a_slow_loop_does(height: int, width: int, tall: int, wide: int, data: st.DataObject) -> None:
     cells = data.draw(st.lists(st.integers(0, height * width - 1), min_size=1, max_size=4))
     pattern = random_pattern(2, tall, wide)
-    laid = spread(pattern, np.array(cells, np.int32), height, width)
+    laid = place_pattern(pattern, np.array(cells, np.int32), height, width)
     assert torch.equal(laid, spread_slowly(pattern, cells, height, width))
 
 
 def test_a_pattern_is_cut_at_the_border_and_not_wrapped_around() -> None:
-    laid = spread(torch.ones(1, 3, 3), np.array([0, 24, 12], np.int32), 5, 5)[:, 0]
+    laid = place_pattern(torch.ones(1, 3, 3), np.array([0, 24, 12], np.int32), 5, 5)[:, 0]
     assert laid.sum(dim=(1, 2)).tolist() == [4, 4, 9]
     assert laid[0, :2, :2].all()
     assert laid[1, 3:, 3:].all()
 
 
 def test_a_pattern_of_one_square_marks_its_cell_alone() -> None:
-    laid = spread(torch.full((1, 1, 1), 2.0), np.array([7], np.int32), 4, 5)
+    laid = place_pattern(torch.full((1, 1, 1), 2.0), np.array([7], np.int32), 4, 5)
     assert laid.nonzero().tolist() == [[0, 0, 1, 2]]
 
 
 def test_spreading_takes_the_read_only_cells_of_a_level() -> None:
     cells = np.array([3, 4], np.int32)
     cells.flags.writeable = False
-    assert spread(torch.ones(1, 1, 1), cells, 3, 3).sum() == 2
+    assert place_pattern(torch.ones(1, 1, 1), cells, 3, 3).sum() == 2
 
 
 def test_gathering_lifts_off_what_spreading_laid() -> None:
     pattern = random_pattern(3, 9, 11)
     cells = np.arange(30, dtype=np.int32)
-    found = gather(spread(pattern, cells, 5, 6), cells)
+    found = mean_around(place_pattern(pattern, cells, 5, 6), cells)
     assert found.shape == (3, 9, 11)
     torch.testing.assert_close(found, pattern)
 
@@ -71,7 +71,7 @@ def test_gathering_lifts_off_what_spreading_laid() -> None:
 def test_gathering_a_small_pattern_finds_it_in_the_middle_and_nothing_around() -> None:
     pattern = random_pattern(2, 3, 3)
     cells = np.array([16, 24, 32], np.int32)
-    found = gather(spread(pattern, cells, 7, 7), cells)
+    found = mean_around(place_pattern(pattern, cells, 7, 7), cells)
     torch.testing.assert_close(found[:, 5:8, 5:8], pattern)
     found[:, 5:8, 5:8] = 0
     assert not found.any()
@@ -79,7 +79,7 @@ def test_gathering_a_small_pattern_finds_it_in_the_middle_and_nothing_around() -
 
 def test_gathering_averages_over_the_maps_that_cover_a_square_and_leaves_the_rest_empty() -> None:
     maps = torch.stack([torch.full((1, 3, 3), 2.0), torch.full((1, 3, 3), 6.0)])
-    found = gather(maps, np.array([0, 8], np.int32))[0]
+    found = mean_around(maps, np.array([0, 8], np.int32))[0]
     assert found[2, 2] == 4.0
     assert (found[2:, 2:].sum() - 4, found[:3, :3].sum() - 4) == (16, 48)
     assert found[0, 4] == found[4, 0] == 0
@@ -88,11 +88,11 @@ def test_gathering_averages_over_the_maps_that_cover_a_square_and_leaves_the_res
 def test_gathering_evens_out_noise() -> None:
     pattern = random_pattern(2, 3, 3)
     cells = np.random.default_rng(0).integers(0, 49, 2000).astype(np.int32)
-    clean = spread(pattern, cells, 7, 7)
+    clean = place_pattern(pattern, cells, 7, 7)
     noisy = clean + torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    middle = gather(noisy, cells)[:, 5:8, 5:8]
+    middle = mean_around(noisy, cells)[:, 5:8, 5:8]
     assert (middle - pattern).abs().max() < 5 / 2000**0.5 * (49 / 36) ** 0.5
-    at_wrong_cells = gather(noisy, cells[::-1].copy())[:, 5:8, 5:8]
+    at_wrong_cells = mean_around(noisy, cells[::-1].copy())[:, 5:8, 5:8]
     assert (at_wrong_cells - pattern).abs().max() > 0.5
 
 
@@ -112,7 +112,7 @@ def test_an_absent_goal_takes_nothing_away_and_lifts_nothing_off() -> None:
     torch.testing.assert_close(found[:1], spread_slowly(pattern, [16], 7, 7))
     torch.testing.assert_close(found[1:], spread_slowly(pattern, [8], 7, 7) - spread_slowly(pattern, [24], 7, 7))
     maps = torch.randn(2, 1, 7, 7, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(gather(maps, goals), gather(maps[1:], goals[1:]))
+    torch.testing.assert_close(mean_around(maps, goals), mean_around(maps[1:], goals[1:]))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
@@ -22,12 +22,12 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.controls import untrained_above
 from goalmaze.probes.edits import cell_table as tables
-from goalmaze.probes.edits.base import FirstSteps, applied
-from goalmaze.probes.edits.cell_table import CellTable, cell_design, mean_table
+from goalmaze.probes.edits.base import applied
+from goalmaze.probes.edits.cell_table import CellTable, cell_design, fit_cell_table
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.steering import any_method, cell_table
+from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.steering import cell_table, find_method
 from goalmaze.probes.targets import draw_targets
-from goalmaze.probes.training_batch import draw_training_batch
 
 SIDE = 7
 CELLS = SIDE**2
@@ -106,13 +106,13 @@ def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: 
     policy = planted(family)
     weight = nn.init.normal_(policy.network.get_submodule("features").weight).reshape(CELLS, 4, CELLS)
     learned = context(policy, family)
-    found = mean_table(learned, "features")
-    seen = np.unique(np.concatenate([cells for _, places in tables.goal_cells(learned) for cells in places]))
+    found = fit_cell_table(learned, "features")
+    seen = np.unique(np.concatenate([cells for _, places in tables.goal_placements(learned) for cells in places]))
     assert set(seen) == set(np.flatnonzero(learned.levels.free().any(axis=0))), "48 mazes show every cell that is free"
     highest = torch.tensor(make_view(family).highest).reshape(4, -1).amax(dim=1).float()
     expected = (highest[EXIT] * weight[:, EXIT] + highest[SIGN] * weight[:, SIGN]).T.detach()
-    torch.testing.assert_close(found.arriving[seen], expected[seen], atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(found.leaving, found.arriving)
+    torch.testing.assert_close(found.at_target[seen], expected[seen], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found.at_goal, found.at_target)
     assert not found.rectified
 
 
@@ -125,7 +125,7 @@ def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(famil
     with torch.no_grad():
         policy.network.get_submodule("features").weight.copy_(held.flatten(1))
     learned = context(policy, family, 96)
-    found = mean_table(learned, "features").arriving
+    found = fit_cell_table(learned, "features").at_target
     pillars = [row * SIDE + column for row in (2, 4) for column in (2, 4)]
     assert not learned.levels.free()[:, pillars].any()
     torch.testing.assert_close(found[pillars], expected[pillars], atol=0.1, rtol=0)
@@ -136,17 +136,17 @@ def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
     policy = impala(family)
     learned, site = context(policy, family), "embedder.block2.res1"
     present, absent, cells = [], [], []
-    for some, places in tables.goal_cells(learned):
+    for some, places in tables.goal_placements(learned):
         for place in places:
-            present.append(some.read(some.levels.with_goal_and_cue_at(place), site))
-            absent.append(some.read(some.levels.without_goal_and_cue(), site))
+            present.append(some.activations(some.levels.with_goal_and_cue_at(place), site))
+            absent.append(some.activations(some.levels.without_goal_and_cue(), site))
             cells.append(place)
     difference = (torch.cat(present) - torch.cat(absent)).flatten(1).double().numpy()
     design = cell_design(SIDE, SIDE).double().numpy()
     # one penalty for all, which is theirs, is ours where a column is as much larger as it is held back less
-    scaled = design * np.where(np.arange(design.shape[1]) < 2 * SIDE, tables.FREELY**-0.5, 1.0)
+    scaled = design * np.where(np.arange(design.shape[1]) < 2 * SIDE, tables.ROW_COLUMN_RIDGE**-0.5, 1.0)
     other = Ridge(alpha=tables.RIDGE, fit_intercept=False).fit(scaled[np.concatenate(cells)], difference)
-    found = mean_table(learned, site).arriving.flatten(1).numpy()
+    found = fit_cell_table(learned, site).at_target.flatten(1).numpy()
     assert np.abs(found).max() > 0.1
     np.testing.assert_allclose(found, scaled @ other.coef_.T, atol=5e-4)
 
@@ -157,15 +157,15 @@ def test_at_a_convolution_it_does_what_moving_goal_and_cue_does_and_shuffled_cel
     monkeypatch.setattr(tables, "RIDGE", 1e-6)
     policy = impala(family)
     learned, site = context(policy, family), "embedder.block1.conv"
-    found = any_method("cell-means").find(learned, site)
+    found = find_method("cell-means").fit(learned, site)
     assert isinstance(found, CellTable)
     expected, plain = chances(policy, family, moved(family, levels)), chances(policy, family, levels)
     assert np.abs(plain - expected).max() > 0.2
     np.testing.assert_allclose(chances(policy, family, levels, found), expected, atol=2e-3)
     order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
-    shuffled = dataclasses.replace(found, arriving=found.arriving[order], leaving=found.leaving[order])
+    shuffled = dataclasses.replace(found, at_target=found.at_target[order], at_goal=found.at_goal[order])
     assert np.abs(chances(policy, family, levels, shuffled) - expected).max() > 0.2
-    deep = mean_table(learned, "embedder.hidden")
+    deep = fit_cell_table(learned, "embedder.hidden")
     assert deep.rectified
     assert np.abs(chances(policy, family, levels, deep) - expected).max() > 0.02
 
@@ -176,13 +176,13 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
     family = make_family("GreenExit", {"size": SIDE, "braid": 1.0})
     policy = planted(family)
     blank = dataclasses.replace(
-        mean_table(context(policy, family), "features"),
-        arriving=torch.zeros(CELLS, CELLS),
-        leaving=torch.zeros(CELLS, CELLS),
+        fit_cell_table(context(policy, family), "features"),
+        at_target=torch.zeros(CELLS, CELLS),
+        at_goal=torch.zeros(CELLS, CELLS),
     )
-    monkeypatch.setattr(cell_table, "mean_table", lambda context, site: blank)
+    monkeypatch.setattr(cell_table, "fit_cell_table", lambda context, site: blank)
     monkeypatch.setattr(cell_table, "LEARNING_RATE", 0.05)
-    found = any_method("cell-table").find(context(policy, family, effort=0.2), "features")
+    found = find_method("cell-table").fit(context(policy, family, effort=0.2), "features")
     assert isinstance(found, CellTable)
 
     def loss(judge: NetworkPolicy, table: CellTable) -> float:
@@ -196,7 +196,7 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
     assert loss(policy, blank) > indifferent
     assert loss(policy, found) < 0.7 * indifferent
     order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
-    shuffled = dataclasses.replace(found, arriving=found.arriving[order], leaving=found.leaving[order])
+    shuffled = dataclasses.replace(found, at_target=found.at_target[order], at_goal=found.at_goal[order])
     assert loss(policy, shuffled) > indifferent
     untrained = NetworkPolicy(untrained_above(policy.network, "features", 0))
     assert loss(untrained, found) > indifferent
@@ -206,29 +206,30 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
 @pytest.mark.parametrize("site", ["embedder.block2.conv", "embedder.block3.res2", "embedder.hidden"])
 def test_they_work_where_there_is_no_map_of_squares(name: str, site: str, family: Family, levels: LevelBatch) -> None:
     policy = impala(family)
-    found = any_method(name).find(context(policy, family, effort=0.005), site)
+    found = find_method(name).fit(context(policy, family, effort=0.005), site)
     targets, plain = draw_targets(levels, 0), chances(policy, family, levels)
     for strength, changes in ((0.0, False), (1.0, True)):
         edit = found.edit(GoalMove.on(levels, targets), strength)  # type: ignore[union-attr]
-        with applied(policy, [FirstSteps(edit)]):
+        with applied(policy, [dataclasses.replace(edit, first_steps=1)]):
             assert np.array_equal(chances(policy, family, levels), plain) != changes
     np.testing.assert_array_equal(chances(policy, family, levels), plain)
 
 
 def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch) -> None:
-    table = CellTable("features", torch.ones(CELLS, CELLS), torch.full((CELLS, CELLS), 5.0), (SIDE, SIDE), False)
+    table = CellTable("features", torch.ones(CELLS, CELLS), torch.full((CELLS, CELLS), 5.0), SIDE, SIDE, False)
     goals = levels.cells("exit").copy()
     goals[0] = ABSENT
     edit = table.edit(GoalMove(goals, draw_targets(levels, 0), SIDE, SIDE), 2.0)
-    changed = edit(torch.zeros(2, CELLS), np.arange(2))
+    context = EditContext.at_start(np.arange(2))
+    changed = edit(torch.zeros(2, CELLS), context)
     assert changed[:, 0].tolist() == [2.0, -8.0]
-    assert dataclasses.replace(edit, rectified=True)(torch.zeros(2, CELLS), np.arange(2))[:, 0].tolist() == [2.0, 0.0]
+    assert dataclasses.replace(edit, rectified=True)(torch.zeros(2, CELLS), context)[:, 0].tolist() == [2.0, 0.0]
 
 
 def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch) -> None:
     policy, goals, targets = planted(family), levels.cells("exit"), draw_targets(levels, 0)
-    table = mean_table(context(policy, family, 8), "features")
-    with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; find it at this size"):
+    table = fit_cell_table(context(policy, family, 8), "features")
+    with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; fit it at this size"):
         table.edit(GoalMove(goals, targets, 9, 9))
     with pytest.raises(GoalmazeError, match=f"level 0: target at cell {CELLS} is outside"):
         table.edit(GoalMove(goals, np.full(len(levels), CELLS, np.int32), SIDE, SIDE))
@@ -245,6 +246,6 @@ def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch
         ):
             pass
     with pytest.raises(GoalmazeError, match=r"has shape \(49,\), the activation of a level \(49, 2\); make it for"):
-        edit(torch.zeros(3, CELLS, 2), np.arange(3))
+        edit(torch.zeros(3, CELLS, 2), EditContext.at_start(np.arange(3)))
     with pytest.raises(GoalmazeError, match=f"is for {len(levels)} levels, level 99 is being played"):
-        edit(torch.zeros(1, CELLS), np.array([99]))
+        edit(torch.zeros(1, CELLS), EditContext.at_start(np.array([99])))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
@@ -16,9 +16,9 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.coordinates import GoalCoordinates, SetCoordinates
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.sae import Autoencoder, Features, find_goal_features, train_autoencoder
 from goalmaze.probes.information import uses_only_cells
-from goalmaze.probes.squares import at_cells
+from goalmaze.probes.squares import read_square
+from goalmaze.probes.steering.sae import Autoencoder, SAEFeatures, fit_goal_features, train_autoencoder
 from goalmaze.probes.targets import draw_targets
 
 PLANTED = 20
@@ -69,11 +69,11 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
     goals, targets = np.array([6, -1, 8], np.int32), np.array([12, 3, 24], np.int32)
     low, high = torch.tensor([0.0, 0.1]), torch.tensor([2.0, 1.5])
     edit = SetCoordinates(
-        "stem", coordinates=Features(coder, (4, 9)), goals=goals, targets=targets, absent=low, present=high
+        "stem", coordinates=SAEFeatures(coder, (4, 9)), move=GoalMove(goals, targets, 5, 5), absent=low, present=high
     )
-    after = edit(maps, np.arange(3))
+    after = edit(maps, EditContext.at_start(np.arange(3)))
     for cells, values in ((goals, low), (targets, high)):
-        own, new = at_cells(maps, cells), at_cells(after, cells)
+        own, new = read_square(maps, cells), read_square(after, cells)
         expected = own + (values - coder.encode(own)[:, [4, 9]]) @ coder.decoder[[4, 9]]
         standing = torch.from_numpy(cells >= 0)
         torch.testing.assert_close(new[standing], expected[standing])
@@ -84,7 +84,7 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
 
 def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
     work = FitContext(policy, family.levels(7, np.arange(150), split="fitting"))
-    found = find_goal_features(work, "stem", updates=300)
+    found = fit_goal_features(work, "stem", updates=300)
     assert len(found.present) == len(found.absent) == 4
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
     targets = draw_targets(levels, 2)
@@ -95,8 +95,8 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
         moved = levels.moved("exit", targets).moved("sign", targets)
-        really = FitContext(policy, moved).read(moved, "stem")
-        return float((at_cells(latest["stem"], targets) - at_cells(really, targets)).norm(dim=1).mean())
+        really = FitContext(policy, moved).activations(moved, "stem")
+        return float((read_square(latest["stem"], targets) - read_square(really, targets)).norm(dim=1).mean())
 
     assert likeness(1.0) < 0.7 * likeness(0.0)
 
@@ -105,9 +105,9 @@ def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, lev
     with pytest.raises(GoalmazeError, match="no autoencoder of 8 features learns from samples"):
         train_autoencoder(torch.zeros(0, 4), 8)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
-        find_goal_features(FitContext(policy, levels), "hidden")
+        fit_goal_features(FitContext(policy, levels), "hidden")
     coder = train_autoencoder(sums(0.06), 4, updates=2)
-    alien = GoalCoordinates("stem", Features(coder, (0,)), torch.ones(1), torch.zeros(1), False)
+    alien = GoalCoordinates("stem", SAEFeatures(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 12 channels, the site has 8"),
         applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),

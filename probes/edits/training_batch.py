@@ -1,0 +1,105 @@
+"""Training batches for learned edits: mazes with the agent on random cells, labelled with the optimal actions there.
+
+The edit that is learned is the same for all mazes. Walls and paths are training labels only; the edit gets neither.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goalmaze.agents.policies import PROCGEN_MOVES, NetworkPolicy
+from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.cells import ABSENT, Bools
+from goalmaze.envs.engine.kernels import ACTIONS
+from goalmaze.envs.jit.flood import UNREACHABLE
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import Distances, distances, pick
+from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.targets import draw_targets, relocate_agents
+
+STAY_RATE = 1 / 8
+"""Probability that a level's target is its goal, so that an edit learns to change nothing there."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingBatch:
+    """Levels to learn from.
+
+    Attributes:
+        policy: the policy that is edited.
+        levels: B levels, the agent on a random cell.
+        move: of the goal, in these levels.
+        observations: uint8 [B, ...], what the agent sees on these cells.
+        optimal_actions: bool [B, 4], the moves that shorten the path to the target.
+    """
+
+    policy: NetworkPolicy
+    levels: LevelBatch
+    move: GoalMove
+    observations: Tensor
+    optimal_actions: Tensor
+
+    def loss(self, edits: Sequence[Edit]) -> Tensor:
+        """Return the mean negative log probability that the edited policy takes an optimal action."""
+        with applied(self.policy, edits):
+            logits = self.policy.logits(np.arange(len(self.levels)), self.observations)
+        log_probabilities = move_log_probabilities(logits)
+        return -torch.where(self.optimal_actions, log_probabilities, -torch.inf).logsumexp(dim=1).mean()
+
+
+def draw_training_batch(
+    context: FitContext, rng: np.random.Generator, size: int, stay_rate: float = STAY_RATE
+) -> TrainingBatch:
+    """Return a batch of the fitting levels, with random targets and the agent on random cells.
+
+    Args:
+        context: has the fitting levels.
+        rng: of the draw.
+        size: number of levels; all, if there are fewer.
+        stay_rate: probability that a level's target is its goal.
+    """
+    rows = rng.choice(len(context.levels), min(size, len(context.levels)), replace=False)
+    levels, seed = context.levels.take(rows), int(rng.integers(2**31))
+    goals = levels.cells(context.family.goal)
+    stays = (rng.random(len(levels)) < stay_rate) & (goals != ABSENT)
+    targets = np.where(stays, goals, draw_targets(levels, seed))
+    levels = relocate_agents(levels, targets, seed)
+    move = GoalMove.on(levels, targets)
+    observations = torch.from_numpy(observations_of(context.policy, levels).copy())
+    return TrainingBatch(context.policy, levels, move, observations, torch.from_numpy(optimal_actions(levels, move)))
+
+
+def optimal_actions(levels: LevelBatch, move: GoalMove) -> Bools:
+    """Return bool [B, 4], the moves that shorten the path from the start to the target; see `distances_to_target`."""
+    remaining = distances_to_target(levels, move)
+    rows, offsets = np.arange(len(levels)), (-levels.width, 1, levels.width, -1)
+    after = np.stack([remaining[rows, levels.start + offset] for offset in offsets], axis=1)
+    return np.asarray(after < pick(remaining, levels.start)[:, None])
+
+
+def distances_to_target(levels: LevelBatch, move: GoalMove) -> Distances:
+    """Return int32 [B, H*W], the steps from every cell to the target without entering the goal's cell.
+
+    Entering the goal ends the episode. Where every path from a level's start leads over the goal, the steps of that
+    level count the paths over it.
+    """
+    walls = levels.walls.reshape(len(levels), -1).copy()
+    avoided = (move.goals != ABSENT) & (move.goals != move.targets)
+    walls[np.flatnonzero(avoided), move.goals[avoided]] = True
+    around_goal = distances(dataclasses.replace(levels, walls=walls.reshape(levels.walls.shape)), move.targets)
+    blocked = pick(around_goal, levels.start) == UNREACHABLE
+    return np.where(blocked[:, None], distances(levels, move.targets), around_goal)
+
+
+def move_log_probabilities(logits: Tensor) -> Tensor:
+    """Return float32 [b, 4], the log probability of each move, from logits [b, 4] or those of Procgen [b, 15]."""
+    if logits.shape[1] != len(ACTIONS):
+        logits = torch.stack([logits[:, list(group)].logsumexp(dim=1) for group in PROCGEN_MOVES], dim=1)
+    return logits.log_softmax(dim=1)

@@ -1,0 +1,50 @@
+"""Steering methods are found by name, a name is used once, and one is fitted by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import Family
+from goalmaze.probes.context import FitContext
+from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.steering import Method, PatternMethod, find_method, fit_edit, steering_methods
+
+
+def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
+    methods = steering_methods()
+    patterns = {name for name, one in methods.items() if isinstance(one, PatternMethod)}
+    assert {"learned-pattern", "mean-pattern", "probe-direction"} <= patterns < set(methods)
+    assert len(methods) >= 13
+    assert list(methods) == sorted(methods)
+    with pytest.raises(GoalmazeError, match=r"unknown steering method 'gated-patern' \(did you mean 'gated-pattern'"):
+        find_method("gated-patern")
+    with pytest.raises(GoalmazeError, match=r"'alignment-search' \(it is now called 'das'\)"):
+        find_method("alignment-search")
+
+
+def test_a_method_of_ones_own_is_found_and_a_name_is_used_once() -> None:
+    # it suits no site, so that no other test that tries every method fits it
+    body = {"name": "own-method-for-tests", "fit": lambda *_: None, "suits": lambda *_: False, "__module__": "mine"}
+    method = type("OwnMethod", (Method,), body)
+    assert isinstance(find_method("own-method-for-tests"), method)
+    with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is used by mine\.OwnMethod: choose"):
+        type("Other", (Method,), body)
+    again = type("OwnMethod", (Method,), body)
+    assert isinstance(find_method("own-method-for-tests"), again)
+
+
+def test_fitting_by_name_is_what_the_method_fits(policy: NetworkPolicy, family: Family) -> None:
+    work = FitContext(policy, family.levels(7, np.arange(48), split="fitting"))
+    fitted = fit_edit(policy, "mean-pattern", "block1", work.levels)
+    own = find_method("mean-pattern").fit(work, "block1")
+    assert isinstance(fitted, GoalPattern)
+    assert isinstance(own, GoalPattern)
+    assert torch.equal(fitted.at_target, own.at_target)
+    with pytest.raises(GoalmazeError, match="method 'mean-pattern' needs a map of squares, site 'hidden' is none"):
+        fit_edit(policy, find_method("mean-pattern"), "hidden", work.levels)
+    with pytest.raises(GoalmazeError, match="unknown site"):
+        fit_edit(policy, "mean-pattern", "block9", work.levels)
