@@ -22,7 +22,7 @@ from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.information import TARGET
 from goalmaze.probes.readout.fitting import SquareProbe
 from goalmaze.probes.steering import find_method, steering_methods
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 FIT_LEVELS = 512
 USUAL_SITE, USUAL_METHOD, WITHOUT_MAPS = "stem", "mean-pattern", "cell-means"
@@ -259,7 +259,7 @@ def check_target(walls: object, cell: int) -> None:
         raise GoalmazeError("the target must be on a free cell of the maze; choose another")
 
 
-def _steering() -> dict[str, Method]:
+def _steering() -> dict[str, SteeringMethod]:
     """Return the methods that send the agent to a cell, by name."""
     return {name: method for name, method in steering_methods().items() if TARGET in method.uses}
 

@@ -13,10 +13,10 @@ from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import CELLS, Facts
 
-_NAMED: dict[str, type[Method]] = {}
+_NAMED: dict[str, type[SteeringMethod]] = {}
 
 
-class Method(abc.ABC):
+class SteeringMethod(abc.ABC):
     """A steering method. A subclass with a `name` is found by that name once its module has been imported.
 
     Attributes:
@@ -53,7 +53,7 @@ class Method(abc.ABC):
         """Fit an edit at a site, or at that site and others."""
 
 
-class PatternMethod(Method):
+class PatternMethod(SteeringMethod):
     """A method that fits a pattern: the same activation added around every target, in every maze."""
 
     @abc.abstractmethod
@@ -61,6 +61,6 @@ class PatternMethod(Method):
         """Fit a pattern at a map of squares."""
 
 
-def named_methods() -> list[type[Method]]:
+def named_methods() -> list[type[SteeringMethod]]:
     """Return every class of methods that has a name, in alphabetical order."""
     return [_NAMED[name] for name in sorted(_NAMED)]

@@ -10,10 +10,10 @@ from typing import ClassVar
 
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 
-class CellMeansMethod(Method):
+class CellMeansMethod(SteeringMethod):
     """A table of mean differences, one for each cell."""
 
     name = "cell-means"

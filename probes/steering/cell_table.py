@@ -17,14 +17,14 @@ from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
 from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.training_batch import draw_training_batch
 from goalmaze.probes.information import CELLS, PATH_LABELS
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 UPDATES = 600
 BATCH = 512
 LEARNING_RATE = 0.01
 
 
-class CellTableMethod(Method):
+class CellTableMethod(SteeringMethod):
     """Two learned tables, with the training batches and the loss of the expert pattern."""
 
     name = "cell-table"

@@ -20,7 +20,7 @@ from goalmaze.probes.edits.composition import SequentialEdits
 from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.squares import read_square
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class GoalClamp(FittedSiteEdit):
         )
 
 
-class ChannelClampMethod(Method):
+class ChannelClampMethod(SteeringMethod):
     """Clamps the channels that a goal changes most, in units of their standard deviation."""
 
     name = "channel-clamp"

@@ -22,7 +22,7 @@ from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove, level_move
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import read_window, write_window
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class GoalTranslation(FittedSiteEdit):
         return SwapWindows(self.site, self.channels, move, self.side, strength=strength)
 
 
-class ChannelTranslationMethod(Method):
+class ChannelTranslationMethod(SteeringMethod):
     """Swaps the windows of the channels that a goal changes most."""
 
     name = "channel-translation"

@@ -28,7 +28,7 @@ from goalmaze.probes.edits.coordinates import Coordinates, GoalCoordinates, fit_
 from goalmaze.probes.edits.optimisation import descend, imitation_loss
 from goalmaze.probes.information import ACTIVATION, CELLS, EVERYTHING, Facts
 from goalmaze.probes.squares import read_window, write_window
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.targets import draw_targets
 
 UPDATES = 200
@@ -100,7 +100,7 @@ class Interchange(Edit):
         return result
 
 
-class DASMethod(Method):
+class DASMethod(SteeringMethod):
     """The means of eight learned coordinates with and without a goal, set around target and goal."""
 
     name = "das"

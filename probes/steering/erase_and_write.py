@@ -21,7 +21,7 @@ from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
 from goalmaze.probes.edits.patterns import place_pattern
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import cell_mask
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class ErasedGoal(FittedSiteEdit):
         return SequentialEdits((erase, write))
 
 
-class EraseAndWriteMethod(Method):
+class EraseAndWriteMethod(SteeringMethod):
     """The least-squares eraser of "the goal is on this square", and its difference of means."""
 
     name = "erase-and-write"

@@ -28,7 +28,7 @@ from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
 from goalmaze.probes.edits.training_batch import draw_training_batch
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 
 UPDATES = 600
@@ -85,7 +85,7 @@ class GatedPattern(FittedSiteEdit):
         return GatedAdd(self.site, delta, gain, rectified=self.pattern.rectified, strength=strength)
 
 
-class GatedPatternMethod(Method):
+class GatedPatternMethod(SteeringMethod):
     """A gated pattern at one site."""
 
     name = "gated-pattern"
@@ -96,7 +96,7 @@ class GatedPatternMethod(Method):
         return learn_gated_patterns(context, [site])[0]
 
 
-class GatedDeepMethod(Method):
+class GatedDeepMethod(SteeringMethod):
     """Gated patterns at a site and at all maps above it, learned together."""
 
     name = "gated-deep"

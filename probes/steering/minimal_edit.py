@@ -25,7 +25,7 @@ from goalmaze.probes.edits.goal_move import GoalMove, level_move
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.squares import cell_mask, read_square, write_square
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 HALVINGS = 60
 """Of the interval that holds a step length: more than its float32 numbers can resolve."""
@@ -122,7 +122,7 @@ class ProbedGoal(FittedSiteEdit):
         )
 
 
-class MinimalEditMethod(Method):
+class MinimalEditMethod(SteeringMethod):
     """Changes two squares as little as a probe for the goal's square needs."""
 
     name = "minimal-edit"

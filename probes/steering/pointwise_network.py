@@ -28,7 +28,7 @@ from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
 from goalmaze.probes.edits.training_batch import draw_training_batch
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 
 HIDDEN = 64
@@ -120,7 +120,7 @@ class PointwisePattern(FittedSiteEdit):
         )
 
 
-class PointwiseNetworkMethod(Method):
+class PointwiseNetworkMethod(SteeringMethod):
     """A goal pattern and a network at every square, learned together."""
 
     name = "pointwise-network"

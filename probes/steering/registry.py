@@ -14,18 +14,18 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.fitted import FittedEdit
-from goalmaze.probes.steering.base import Method, named_methods
+from goalmaze.probes.steering.base import SteeringMethod, named_methods
 
 FORMER_NAMES = {"alignment-search": "das", "sparse-features": "sae"}
 
 
-def steering_methods() -> dict[str, Method]:
+def steering_methods() -> dict[str, SteeringMethod]:
     """Return every steering method by name, in alphabetical order."""
     _import_all()
     return {method.name: method() for method in named_methods()}
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> SteeringMethod:
     """Return the steering method called `name`.
 
     Raises:
@@ -40,7 +40,7 @@ def find_method(name: str) -> Method:
 
 
 def fit_edit(
-    agent: Agent | NetworkPolicy, method: str | Method, site: str, levels: LevelBatch, seed: int = 0
+    agent: Agent | NetworkPolicy, method: str | SteeringMethod, site: str, levels: LevelBatch, seed: int = 0
 ) -> FittedEdit:
     """Fit an edit that moves the goal of an agent.
 

@@ -21,7 +21,7 @@ from goalmaze.probes.edits.coordinates import Coordinates, GoalCoordinates, fit_
 from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.information import ACTIVATION, CELLS
 from goalmaze.probes.readout.windows import MAX_SAMPLES, windows
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 UPDATES = 2000
 BATCH = 256
@@ -129,7 +129,7 @@ class SAEFeatures(Coordinates):
         return windows + (values - self.read(windows)) @ self.autoencoder.decoder[list(self.chosen)]
 
 
-class SAEMethod(Method):
+class SAEMethod(SteeringMethod):
     """The means of sixteen features with and without a goal, set around target and goal."""
 
     name = "sae"

@@ -14,7 +14,7 @@ from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.mean_difference import SteeringVector, mean_difference
 from goalmaze.probes.information import NOTHING, Facts
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class VectorSubtraction(FittedSiteEdit):
         return dataclasses.replace(self.vector, strength=-strength)
 
 
-class UnalignedVectorMethod(Method):
+class UnalignedVectorMethod(SteeringMethod):
     """Subtracts the mean difference that the goal makes, square by square."""
 
     name = "unaligned-vector"

@@ -11,7 +11,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.steering import Method, PatternMethod, find_method, fit_edit, steering_methods
+from goalmaze.probes.steering import PatternMethod, SteeringMethod, find_method, fit_edit, steering_methods
 
 
 def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
@@ -29,11 +29,11 @@ def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
 def test_a_method_of_ones_own_is_found_and_a_name_is_used_once() -> None:
     # it suits no site, so that no other test that tries every method fits it
     body = {"name": "own-method-for-tests", "fit": lambda *_: None, "suits": lambda *_: False, "__module__": "mine"}
-    method = type("OwnMethod", (Method,), body)
+    method = type("OwnMethod", (SteeringMethod,), body)
     assert isinstance(find_method("own-method-for-tests"), method)
     with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is used by mine\.OwnMethod: choose"):
-        type("Other", (Method,), body)
-    again = type("OwnMethod", (Method,), body)
+        type("Other", (SteeringMethod,), body)
+    again = type("OwnMethod", (SteeringMethod,), body)
     assert isinstance(find_method("own-method-for-tests"), again)
 
 

@@ -8,7 +8,7 @@ from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.catalogue.pages.references import Reference, bibliography, cited
 from goalmaze.experiments.retarget.oracles import ORACLES
 from goalmaze.probes.steering import steering_methods
-from goalmaze.probes.steering.base import Method
+from goalmaze.probes.steering.base import SteeringMethod
 
 INTRODUCTION = """A steering method fits, on levels of the fitting split, an edit that sends an agent to a given cell.
 The [guide to retargeting](../retargeting.md) explains the controls and reports results; `goalmaze retarget AGENT
@@ -43,7 +43,7 @@ def page() -> str:
     )
 
 
-def section(method: Method) -> str:
+def section(method: SteeringMethod) -> str:
     """Return the section on one method."""
     kind = type(method)
     facts = [
@@ -56,17 +56,17 @@ def section(method: Method) -> str:
     return "\n\n".join([f"## {method.name}", about, markdown.prose(kind), "\n".join(facts), markdown.fence(example)])
 
 
-def sites(method: Method) -> str:
+def sites(method: SteeringMethod) -> str:
     """Return where a method applies."""
     return "maps" if method.needs_map else "any"
 
 
-def uses(method: Method) -> str:
+def uses(method: SteeringMethod) -> str:
     """Return the facts that a method's edits use."""
     return ", ".join(sorted(method.uses)) or "nothing"
 
 
-def references(method: Method) -> list[Reference]:
+def references(method: SteeringMethod) -> list[Reference]:
     """Return the papers that the docstrings of a method cite."""
     kind = type(method)
     return cited(f"{inspect.getdoc(kind)}\n{inspect.getdoc(inspect.getmodule(kind))}")
