@@ -12,9 +12,8 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.networks.external import wrap_module
 from goalmaze.experiments.evaluate.evaluation import evaluate
 from goalmaze.experiments.probe.by_site import probe
-from goalmaze.experiments.retarget.candidates import find_candidate
-from goalmaze.experiments.retarget.comparison import make_fit_context
-from goalmaze.experiments.retarget.task import draw_retargeting_task
+from goalmaze.experiments.retarget.candidates import fit_candidate
+from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
 
 
 class Own(nn.Module):
@@ -61,7 +60,7 @@ def test_it_is_retargeted_as_the_network_inside_it(shipped: Agent, own: Agent) -
     task = draw_retargeting_task(own.family, 64, seed=0)
     arrived = []
     for agent, site in ((shipped, "block1"), (own, "first")):
-        found = find_candidate(make_fit_context(agent.policy, agent.family, 128, seed=0), site, "mean-pattern").found
-        arrived.append(task.run(agent.policy, task.edits(found)))
+        context = make_fit_context(agent.policy, agent.family, 128, seed=0)
+        arrived.append(task.evaluate(agent.policy, fit_candidate(context, site, "mean-pattern").edits(task)))
     assert arrived[0] == arrived[1]
-    assert arrived[0].everywhere.other.value > task.run(own.policy).everywhere.other.value + 0.3
+    assert arrived[0].overall.other.value > task.evaluate(own.policy).overall.other.value + 0.3

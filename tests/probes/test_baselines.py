@@ -1,4 +1,4 @@
-"""Controls: at chance where they must be, and intervals and p-values that other methods confirm."""
+"""Controls are at chance where they must be; scores, intervals and p-values are those of scipy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from goalmaze.probes.readout.scores import (
 )
 
 
-def mazes_where_the_target_stands_out(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return maps [N, 2, 6, 6] and targets: free squares show in channel 0, where the target's stands out.
+def mazes_with_a_salient_target(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return maps [N, 2, 6, 6] and targets: channel 0 is high on free squares and highest on the target.
 
-    A target never stands on a wall, so dealing the labels out leaves "free" to be learned.
+    A target is never on a wall, so a probe of shuffled labels still learns which squares are free.
     """
-    luck = torch.Generator().manual_seed(seed)
-    open_squares = torch.rand(count, 36, generator=luck) < torch.linspace(0.1, 0.9, 36)
+    rng = torch.Generator().manual_seed(seed)
+    open_squares = torch.rand(count, 36, generator=rng) < torch.linspace(0.1, 0.9, 36)
     open_squares[:, 35] = True
-    targets = torch.multinomial(open_squares.float(), 1, generator=luck)[:, 0]
-    maps = torch.randn(count, 2, 36, generator=luck) * 0.2
+    targets = torch.multinomial(open_squares.float(), 1, generator=rng)[:, 0]
+    maps = torch.randn(count, 2, 36, generator=rng) * 0.2
     maps[:, 0] += open_squares.float()
     maps[torch.arange(count), 0, targets] += 4
     return maps.reshape(count, 2, 6, 6), targets
 
 
-def test_the_shuffled_control_is_at_chance_where_judging_it_by_true_labels_is_not() -> None:
-    maps, labels = mazes_where_the_target_stands_out(1000, 0)
-    held_out, truth = mazes_where_the_target_stands_out(1000, 1)
+def test_the_shuffled_control_is_at_chance_for_shuffled_labels_and_not_for_true_ones() -> None:
+    maps, labels = mazes_with_a_salient_target(1000, 0)
+    held_out, truth = mazes_with_a_salient_target(1000, 1)
     fitter = SquareFitter(maps)
-    misjudged = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, truth)
-    assert misjudged[0] > 500
-    hits, of = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, shuffle_labels(truth, 1))
+    by_true_labels = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, truth)
+    assert by_true_labels[0] > 500
+    correct, labelled = count_correct(fitter.fit(shuffle_labels(labels, 0)), held_out, shuffle_labels(truth, 1))
     chance = float((torch.bincount(truth, minlength=36) / 1000).square().sum())
-    assert of == 1000
-    assert stats.binomtest(hits, of, chance).pvalue > 1e-3
+    assert labelled == 1000
+    assert stats.binomtest(correct, labelled, chance).pvalue > 1e-3
     assert count_correct(fitter.fit(labels), held_out, truth)[0] > 900
 
 
-def test_a_control_task_gives_each_type_one_label_as_often_as_the_true_ones() -> None:
+def test_a_control_task_has_one_label_for_each_type_with_the_true_frequencies() -> None:
     types = torch.randint(0, 500, (20_000,), generator=torch.Generator().manual_seed(0))
     labels = torch.where(torch.rand(1000, generator=torch.Generator().manual_seed(1)) < 0.8, 2, 5)
     labels[:50] = -1
@@ -63,74 +63,74 @@ def test_a_control_task_gives_each_type_one_label_as_often_as_the_true_ones() ->
         control_labels(types, torch.full((5,), -1), 0)
 
 
-def test_the_permutation_test_is_that_of_scipy_and_fair_when_there_is_nothing() -> None:
-    luck = torch.Generator().manual_seed(0)
-    truth = torch.randint(0, 3, (40,), generator=luck)
-    read = torch.where(torch.rand(40, generator=luck) < 0.3, truth, torch.randint(0, 3, (40,), generator=luck))
+def test_the_permutation_test_agrees_with_scipy_and_is_uniform_under_the_null() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 3, (40,), generator=rng)
+    predicted = torch.where(torch.rand(40, generator=rng) < 0.3, truth, torch.randint(0, 3, (40,), generator=rng))
 
-    def share(dealt: Tensor) -> float:
-        return float((dealt == truth).double().mean())
+    def accuracy(permuted: Tensor) -> float:
+        return float((permuted == truth).double().mean())
 
-    ours = permutation_test(read, share, 4000)
+    ours = permutation_test(predicted, accuracy, 4000)
     theirs = stats.permutation_test(
-        (read.numpy(),),
-        lambda dealt: float((dealt == truth.numpy()).mean()),
+        (predicted.numpy(),),
+        lambda permuted: float((permuted == truth.numpy()).mean()),
         permutation_type="pairings",
         alternative="greater",
         n_resamples=4000,
         rng=np.random.default_rng(0),
     )
     assert ours == pytest.approx(theirs.pvalue, abs=0.03)
-    assert permutation_test(truth, share, 99) == 0.01
-    blind = [permutation_test(torch.randint(0, 3, (40,), generator=luck), share, 99, seed) for seed in range(100)]
-    assert 0.3 < np.mean(np.array(blind) <= 0.5) < 0.8
+    assert permutation_test(truth, accuracy, 99) == 0.01
+    p_values = [permutation_test(torch.randint(0, 3, (40,), generator=rng), accuracy, 99, seed) for seed in range(100)]
+    assert 0.3 < np.mean(np.array(p_values) <= 0.5) < 0.8
 
 
-def test_mazes_and_not_squares_are_dealt_and_drawn() -> None:
-    luck = torch.Generator().manual_seed(0)
-    truth = torch.randint(0, 2, (30, 1), generator=luck).expand(30, 100)
-    read = torch.randint(0, 2, (30, 1), generator=luck).expand(30, 100)
-    by_maze = accuracy_counts(truth[:, 0], read[:, 0]).interval()
-    squares = f1_counts(read, truth, 2).interval()
-    as_if_many = f1_counts(read.reshape(-1, 1), truth.reshape(-1, 1), 2).interval()
+def test_mazes_and_not_squares_are_permuted_and_resampled() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 2, (30, 1), generator=rng).expand(30, 100)
+    predicted = torch.randint(0, 2, (30, 1), generator=rng).expand(30, 100)
+    by_maze = accuracy_counts(truth[:, 0], predicted[:, 0]).interval()
+    squares = f1_counts(predicted, truth, 2).interval()
+    as_independent = f1_counts(predicted.reshape(-1, 1), truth.reshape(-1, 1), 2).interval()
     assert squares[1] - squares[0] > 0.8 * (by_maze[1] - by_maze[0])
-    assert as_if_many[1] - as_if_many[0] < 0.3 * (squares[1] - squares[0])
-    # What is alike within a maze is no evidence, however many squares it has.
-    assert permutation_test(read, lambda dealt: float((dealt == truth).double().mean()), 199) > 0.01
+    assert as_independent[1] - as_independent[0] < 0.3 * (squares[1] - squares[0])
+    # Correlated squares of a maze add no evidence.
+    assert permutation_test(predicted, lambda permuted: float((permuted == truth).double().mean()), 199) > 0.01
 
 
-def test_scores_are_those_of_scikit_learn_and_unlabelled_ones_do_not_count() -> None:
-    luck = torch.Generator().manual_seed(0)
-    truth = torch.randint(-1, 4, (50, 9), generator=luck)
-    read = torch.where(torch.rand(50, 9, generator=luck) < 0.5, truth.clamp(min=0), 1)
+def test_scores_are_those_of_scikit_learn_and_ignore_missing_labels() -> None:
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randint(-1, 4, (50, 9), generator=rng)
+    predicted = torch.where(torch.rand(50, 9, generator=rng) < 0.5, truth.clamp(min=0), 1)
     kept = truth >= 0
-    theirs = f1_score(truth[kept], read[kept], average="macro")
-    assert f1_counts(read, truth, 4).score == pytest.approx(theirs)
-    assert macro_f1_metric(truth, 4)(read) == f1_counts(read, truth, 4).score
-    assert accuracy_metric(truth[:, 0])(read[:, 0]) == accuracy_counts(read[:, 0], truth[:, 0]).score
-    assert f1_counts(read, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
-    numbers, guess = torch.randn(60, generator=luck), torch.randn(60, generator=luck)
+    theirs = f1_score(truth[kept], predicted[kept], average="macro")
+    assert f1_counts(predicted, truth, 4).score == pytest.approx(theirs)
+    assert macro_f1_metric(truth, 4)(predicted) == f1_counts(predicted, truth, 4).score
+    assert accuracy_metric(truth[:, 0])(predicted[:, 0]) == accuracy_counts(predicted[:, 0], truth[:, 0]).score
+    assert f1_counts(predicted, truth.clamp(min=0), 4).score != pytest.approx(theirs, abs=1e-3)
+    numbers, noise = torch.randn(60, generator=rng), torch.randn(60, generator=rng)
     mean = float(numbers.mean())
-    explained = explained_variance_counts(0.6 * numbers + 0.2 * guess, numbers, mean).score
-    assert explained == pytest.approx(r2_score(numbers, 0.6 * numbers + 0.2 * guess), abs=1e-5)
+    explained = explained_variance_counts(0.6 * numbers + 0.2 * noise, numbers, mean).score
+    assert explained == pytest.approx(r2_score(numbers, 0.6 * numbers + 0.2 * noise), abs=1e-5)
     partly = torch.cat([numbers, torch.full((5,), torch.nan)])
-    padded = torch.cat([0.6 * numbers + 0.2 * guess, torch.full((5,), 99.0)])
+    padded = torch.cat([0.6 * numbers + 0.2 * noise, torch.full((5,), 99.0)])
     assert explained_variance_counts(padded, partly, mean).score == pytest.approx(explained)
     assert explained_variance_counts(torch.full((60,), mean), numbers, mean).score == pytest.approx(0)
 
 
 def test_the_interval_over_mazes_is_the_binomial_one_and_covers() -> None:
-    read, truth = torch.zeros(200, dtype=torch.long), torch.arange(200) % 4
-    low, high = accuracy_counts(read, truth).interval()
+    predicted, truth = torch.zeros(200, dtype=torch.long), torch.arange(200) % 4
+    low, high = accuracy_counts(predicted, truth).interval()
     exact = stats.binomtest(50, 200).proportion_ci(method="wilson")
     assert low == pytest.approx(exact.low, abs=0.015)
     assert high == pytest.approx(exact.high, abs=0.015)
-    luck = np.random.default_rng(0)
-    inside = 0
+    rng = np.random.default_rng(0)
+    covered = 0
     for seed in range(200):
-        hits = torch.from_numpy((luck.random(150) < 0.7).astype(np.int64))
-        low, high = accuracy_counts(hits, torch.ones(150, dtype=torch.long)).interval(seed)
-        inside += low <= 0.7 <= high
-    assert 180 <= inside <= 199
+        correct = torch.from_numpy((rng.random(150) < 0.7).astype(np.int64))
+        low, high = accuracy_counts(correct, torch.ones(150, dtype=torch.long)).interval(seed)
+        covered += low <= 0.7 <= high
+    assert 180 <= covered <= 199
     with pytest.raises(GoalmazeError, match="no maze has a label"):
-        accuracy_counts(read, torch.full((200,), -1)).interval()
+        accuracy_counts(predicted, torch.full((200,), -1)).interval()

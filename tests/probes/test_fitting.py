@@ -1,4 +1,4 @@
-"""Fitters: planted features are found, shuffled ones are not, and other people's solvers agree."""
+"""Probes recover planted features, do not fit shuffled labels, and are those of scikit-learn's and scipy's solvers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from goalmaze.probes.readout.linear import GlobalFitter
 CELLS = 9
 
 
-def by_chance(hits: int, of: int, chance: float) -> bool:
-    return bool(stats.binomtest(hits, of, chance).pvalue > 1e-4)
+def is_at_chance(correct: int, labelled: int, chance: float) -> bool:
+    return bool(stats.binomtest(correct, labelled, chance).pvalue > 1e-4)
 
 
 def planted_features(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor, int]:
-    """Return features [N, 4, 3, 3] with a Gaussian cloud around a centre for each cell, labels, and Bayes' hits.
+    """Return features [N, 4, 3, 3] in a Gaussian cloud for each cell, labels, and what the Bayes classifier predicts.
 
-    With equal and round clouds the best anyone can do is to name the nearest centre; hits are on the second half.
+    The clouds are equal and isotropic, so the Bayes classifier names the nearest centre; its number of correct
+    predictions is that of the second half.
     """
-    choice = torch.Generator().manual_seed(seed)
-    centres = 0.5 * torch.randn(CELLS, 36, generator=choice)
-    labels = torch.randint(0, CELLS, (mazes,), generator=choice)
-    features = centres[labels] + torch.randn(mazes, 36, generator=choice)
+    rng = torch.Generator().manual_seed(seed)
+    centres = 0.5 * torch.randn(CELLS, 36, generator=rng)
+    labels = torch.randint(0, CELLS, (mazes,), generator=rng)
+    features = centres[labels] + torch.randn(mazes, 36, generator=rng)
     half = mazes // 2
     bayes = torch.cdist(features[half:], centres).argmin(dim=1)
     return features.reshape(mazes, 4, 3, 3), labels, int((bayes == labels[half:]).sum())
@@ -38,9 +39,9 @@ def planted_features(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor, int]:
 
 def planted_maps(mazes: int, direction: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Return maps [N, C, 5, 5] of noise with `direction` added at one cell, and those cells."""
-    choice = torch.Generator().manual_seed(seed)
-    labels = torch.randint(0, 25, (mazes,), generator=choice)
-    maps = torch.randn(mazes, len(direction), 25, generator=choice)
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 25, (mazes,), generator=rng)
+    maps = torch.randn(mazes, len(direction), 25, generator=rng)
     maps[torch.arange(mazes), :, labels] += direction
     return maps.reshape(mazes, len(direction), 5, 5), labels
 
@@ -52,12 +53,14 @@ def test_the_global_fitter_reaches_the_bayes_score_and_falls_to_chance_on_shuffl
     features, labels, best = planted_features(6000)
     fit, test = slice(3000), slice(3000, None)
     fitter = GlobalFitter(features[fit])
-    hits, of = count_correct(fitter.fit_cells(labels[fit], CELLS), features[test], labels[test])
-    assert of == 3000
-    assert 0.5 * of < best < 0.95 * of
-    assert 0.97 * best < hits <= best + 30
-    blind, of = count_correct(fitter.fit_cells(shuffle_labels(labels[fit], 0), CELLS), features[test], labels[test])
-    assert by_chance(blind, of, 1 / CELLS)
+    correct, labelled = count_correct(fitter.fit_cells(labels[fit], CELLS), features[test], labels[test])
+    assert labelled == 3000
+    assert 0.5 * labelled < best < 0.95 * labelled
+    assert 0.97 * best < correct <= best + 30
+    shuffled, labelled = count_correct(
+        fitter.fit_cells(shuffle_labels(labels[fit], 0), CELLS), features[test], labels[test]
+    )
+    assert is_at_chance(shuffled, labelled, 1 / CELLS)
 
 
 @pytest.mark.parametrize("mazes", [60, 400])
@@ -84,7 +87,7 @@ def test_the_global_fitter_is_ridge_regression_on_standardised_features(mazes: i
     assert np.abs(other - scores).max() > 1e-3
 
 
-def test_few_mazes_ask_for_a_stronger_penalty_than_many() -> None:
+def test_few_mazes_select_a_stronger_penalty_than_many() -> None:
     def strength(mazes: int) -> float:
         fits = [
             GlobalFitter(x).fit_cells(y, CELLS) for x, y, _ in (planted_features(mazes, seed) for seed in range(10))
@@ -94,25 +97,25 @@ def test_few_mazes_ask_for_a_stronger_penalty_than_many() -> None:
     assert strength(60) > strength(3000) + 0.5
 
 
-def test_the_global_fitter_stands_a_feature_that_never_changes() -> None:
+def test_a_constant_feature_does_not_change_the_global_probe() -> None:
     features, labels, _ = planted_features(500)
     constant = torch.cat([features.flatten(1), torch.full((500, 1), 7.0)], dim=1)
     with_it, without = GlobalFitter(constant).fit_cells(labels, CELLS), GlobalFitter(features).fit_cells(labels, CELLS)
     assert torch.equal(with_it(constant), without(features))
 
 
-def test_the_square_fitter_finds_the_planted_direction_and_no_other() -> None:
+def test_the_square_fitter_finds_the_planted_direction() -> None:
     maps, labels = planted_maps(2000, DIRECTION)
     fitter = SquareFitter(maps[:1000])
     probe = fitter.fit(labels[:1000])
     assert torch.cosine_similarity(probe.direction, DIRECTION, dim=0) > 0.99
-    hits, of = count_correct(probe, maps[1000:], labels[1000:])
+    correct, labelled = count_correct(probe, maps[1000:], labels[1000:])
     best = int((torch.einsum("nchw,c->nhw", maps[1000:], DIRECTION).flatten(1).argmax(1) == labels[1000:]).sum())
-    assert 0.9 * best < hits < of
-    blind = fitter.fit(shuffle_labels(labels[:1000], 0))
-    assert blind.direction.norm() < 0.2 * probe.direction.norm()
-    # A direction fitted to nothing may lean on the planted one either way, but half of its strength is luck.
-    assert count_correct(blind, maps[1000:], labels[1000:])[0] < 0.6 * hits
+    assert 0.9 * best < correct < labelled
+    of_shuffled = fitter.fit(shuffle_labels(labels[:1000], 0))
+    assert of_shuffled.direction.norm() < 0.2 * probe.direction.norm()
+    # A direction fitted to shuffled labels may have a small component along the planted one, of either sign.
+    assert count_correct(of_shuffled, maps[1000:], labels[1000:])[0] < 0.6 * correct
 
 
 def test_the_square_fitter_agrees_with_another_optimiser() -> None:
@@ -135,26 +138,26 @@ def test_the_square_fitter_agrees_with_another_optimiser() -> None:
     assert loss(1.05 * ours) > loss(ours) + 1e-5
 
 
-def test_rows_without_a_label_are_left_out_of_a_square_probe() -> None:
+def test_a_square_probe_ignores_rows_without_a_label() -> None:
     maps, labels = planted_maps(600, DIRECTION)
     kept = torch.rand(600, generator=torch.Generator().manual_seed(2)) < 0.6
     partly = torch.where(kept, labels, -1)
     probe, alone = SquareFitter(maps).fit(partly), SquareFitter(maps[kept]).fit(labels[kept])
-    misled = SquareFitter(maps).fit(torch.where(kept, labels, 3))
+    with_wrong_labels = SquareFitter(maps).fit(torch.where(kept, labels, 3))
     assert float((probe.direction - alone.direction).norm() / alone.direction.norm()) < 1e-2
-    assert float((misled.direction - alone.direction).norm() / alone.direction.norm()) > 0.1
-    hits, of = count_correct(probe, maps, partly)
-    assert of == int(kept.sum())
-    assert hits == int((probe(maps)[kept] == labels[kept]).sum())
+    assert float((with_wrong_labels.direction - alone.direction).norm() / alone.direction.norm()) > 0.1
+    correct, labelled = count_correct(probe, maps, partly)
+    assert labelled == int(kept.sum())
+    assert correct == int((probe(maps)[kept] == labels[kept]).sum())
 
 
-@pytest.mark.parametrize("share", [0.95, 0.5, 0.05])
+@pytest.mark.parametrize("rate", [0.95, 0.5, 0.05])
 @pytest.mark.parametrize("shape", [(4, 3, 3), (20, 5, 5)])
-def test_rows_without_a_label_are_left_out_of_a_ridge_probe(share: float, shape: tuple[int, ...]) -> None:
-    luck = torch.Generator().manual_seed(5)
-    features = torch.randn(400, *shape, generator=luck) * 3 + 1
+def test_a_ridge_probe_ignores_rows_without_a_label(rate: float, shape: tuple[int, ...]) -> None:
+    rng = torch.Generator().manual_seed(5)
+    features = torch.randn(400, *shape, generator=rng) * 3 + 1
     labels = features.flatten(1)[:, :CELLS].argmax(dim=1)
-    kept = torch.rand(400, generator=luck) < share
+    kept = torch.rand(400, generator=rng) < rate
     probe = GlobalFitter(features).fit_cells(torch.where(kept, labels, -1), CELLS)
     flat = features.flatten(1).double().numpy()
     x = (flat - flat[:320].mean(axis=0)) / flat[:320].std(axis=0, ddof=1)
@@ -170,24 +173,24 @@ def test_rows_without_a_label_are_left_out_of_a_ridge_probe(share: float, shape:
 
 
 @pytest.mark.parametrize(("fit", "few"), [("square", 0), ("global", 9)])
-def test_too_few_labels_are_an_error_and_not_a_probe(fit: str, few: int) -> None:
+def test_too_few_labels_are_refused(fit: str, few: int) -> None:
     maps, labels = planted_maps(40, DIRECTION)
     labels[few:] = -1
     with pytest.raises(GoalmazeError, match=f"{few} of 40 mazes have a label"):
         SquareFitter(maps).fit(labels) if fit == "square" else GlobalFitter(maps).fit_cells(labels, 25)
 
 
-def test_labels_are_wanted_among_the_mazes_that_choose_the_penalty() -> None:
+def test_validation_mazes_need_labels() -> None:
     maps, labels = planted_maps(100, DIRECTION)
     labels[80:] = -1
     with pytest.raises(GoalmazeError, match="0 of 20 mazes have a label; a probe needs 1 or more"):
         GlobalFitter(maps).fit_cells(labels, 25)
 
 
-def test_shuffling_deals_the_same_labels_to_other_mazes() -> None:
+def test_shuffling_assigns_the_same_labels_to_other_mazes() -> None:
     labels = torch.arange(1000)
-    dealt = shuffle_labels(labels, 0)
-    assert torch.equal(dealt.sort().values, labels)
-    assert (dealt == labels).sum() < 10
-    assert torch.equal(dealt, shuffle_labels(labels, 0))
-    assert not torch.equal(dealt, shuffle_labels(labels, 1))
+    shuffled = shuffle_labels(labels, 0)
+    assert torch.equal(shuffled.sort().values, labels)
+    assert (shuffled == labels).sum() < 10
+    assert torch.equal(shuffled, shuffle_labels(labels, 0))
+    assert not torch.equal(shuffled, shuffle_labels(labels, 1))

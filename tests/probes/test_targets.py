@@ -1,4 +1,4 @@
-"""Labels and errands: who the agent goes to, and cells that any agent could be sent to, drawn without favour."""
+"""Target cells: the one an agent pursues, and uniformly random ones to retarget it to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.labels import label_concepts
 from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, target_names
 
-SURELY = 1e-6
+SIGNIFICANCE = 1e-6
 
 
 def label_cells(name: str, policy: Policy, levels: LevelBatch, family: Family, seed: int) -> Cells:
@@ -29,12 +29,12 @@ def label_cells(name: str, policy: Policy, levels: LevelBatch, family: Family, s
 
 
 @dataclasses.dataclass(frozen=True)
-class Stubborn:
-    """A policy and actor that always walks the same way."""
+class OneAction:
+    """A policy and actor that always takes the same action."""
 
     action: int
 
-    def begin(self, levels: LevelBatch) -> Stubborn:
+    def begin(self, levels: LevelBatch) -> OneAction:
         return self
 
     def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
@@ -42,13 +42,13 @@ class Stubborn:
 
 
 def allowed(levels: LevelBatch, b: int) -> set[int]:
-    """Return the cells of level b that a target may be on, by scipy."""
+    """Return the cells of level b that a target may be on, from scipy's shortest paths."""
     reachable = set(np.flatnonzero(np.isfinite(all_distances(levels.walls[b])[levels.start[b]])).tolist())
     return reachable - {int(levels.start[b]), *levels.objects[b].tolist()}
 
 
 @pytest.mark.parametrize("shift", ["none", "moved-sign", "two-signs", "no-sign"])
-def test_targets_are_reachable_and_apart_from_start_and_objects(family: Family, shift: str) -> None:
+def test_targets_are_reachable_cells_without_agent_or_object(family: Family, shift: str) -> None:
     levels = family.levels(1, np.arange(150), shift)
     for seed in range(3):
         targets = draw_targets(levels, seed)
@@ -56,18 +56,18 @@ def test_targets_are_reachable_and_apart_from_start_and_objects(family: Family, 
         assert all(target in allowed(levels, b) for b, target in enumerate(targets.tolist()))
 
 
-def test_targets_keep_to_the_part_of_the_maze_that_can_be_reached(family: Family) -> None:
+def test_targets_are_in_the_reachable_part_of_the_maze(family: Family) -> None:
     levels = read_ascii("#######\n#A.E#.#\n#######", family).take(np.zeros(50, np.int64))
     assert set(draw_targets(levels, 0).tolist()) == {9}
 
 
-def test_every_cell_is_a_target_equally_often(family: Family) -> None:
+def test_targets_are_uniform(family: Family) -> None:
     levels = family.levels(2, [0], "two-signs").take(np.zeros(20_000, np.int64))
     cells, counts = np.unique(draw_targets(levels, 0), return_counts=True)
     assert set(cells.tolist()) == allowed(levels, 0)
-    assert stats.chisquare(counts).pvalue > SURELY
+    assert stats.chisquare(counts).pvalue > SIGNIFICANCE
     counts[0] += counts[0] // 4
-    assert stats.chisquare(counts).pvalue < SURELY
+    assert stats.chisquare(counts).pvalue < SIGNIFICANCE
 
 
 def test_targets_repeat_by_seed_and_row(family: Family) -> None:
@@ -77,7 +77,7 @@ def test_targets_repeat_by_seed_and_row(family: Family) -> None:
     assert (draw_targets(levels, 5) != targets).any()
 
 
-def test_a_target_says_nothing_about_the_luck_of_the_walk_to_it(family: Family) -> None:
+def test_targets_are_independent_of_the_sampled_actions(family: Family) -> None:
     levels = family.levels(4, [0]).take(np.zeros(4000, np.int64))
     quarter = np.argsort(np.argsort(draw_targets(levels, 6), kind="stable")) // 1000
 
@@ -85,11 +85,11 @@ def test_a_target_says_nothing_about_the_luck_of_the_walk_to_it(family: Family) 
         return float(stats.chi2_contingency(np.histogram2d(quarter, actions, bins=4)[0]).pvalue)
 
     actions = rollout(RandomWalker(), levels, seed=6).actions
-    assert all(dependence(actions[step]) > SURELY for step in range(2))
-    assert dependence(np.where(np.arange(4000) % 10, actions[0], quarter)) < SURELY
+    assert all(dependence(actions[step]) > SIGNIFICANCE for step in range(2))
+    assert dependence(np.where(np.arange(4000) % 10, actions[0], quarter)) < SIGNIFICANCE
 
 
-def test_goal_and_cue_are_labelled_where_they_stand(family: Family) -> None:
+def test_goal_and_cue_are_labelled_with_their_cells(family: Family) -> None:
     levels = family.levels(5, np.arange(30), "moved-sign")
     assert target_names(family) == ["exit", "sign", PURSUED]
     for kind in ("exit", "sign"):
@@ -99,20 +99,20 @@ def test_goal_and_cue_are_labelled_where_they_stand(family: Family) -> None:
 def test_pursued_is_what_the_seeker_goes_to(family: Family) -> None:
     levels = family.levels(6, np.arange(80), "moved-sign")
     exits, signs = levels.cells("exit"), levels.cells("sign")
-    ways = [all_distances(walls) for walls in levels.walls]
+    lengths = [all_distances(walls) for walls in levels.walls]
     found = {kind: label_cells(PURSUED, Seeker(kind), levels, family, 0) for kind in ("exit", "sign")}
     clear = {"exit": 0, "sign": 0}
-    for b, way in enumerate(ways):
-        for kind, own, other in (("exit", exits, signs), ("sign", signs, exits)):
-            passes = way[levels.start[b], other[b]] + way[other[b], own[b]] == way[levels.start[b], own[b]]
-            assert found[kind][b] in {own[b], other[b]}
+    for b, path in enumerate(lengths):
+        for kind, target, other in (("exit", exits, signs), ("sign", signs, exits)):
+            passes = path[levels.start[b], other[b]] + path[other[b], target[b]] == path[levels.start[b], target[b]]
+            assert found[kind][b] in {target[b], other[b]}
             if not passes:
-                assert found[kind][b] == own[b]
+                assert found[kind][b] == target[b]
                 clear[kind] += 1
     assert min(clear.values()) > 40
 
 
-def test_pursued_is_whoever_a_walk_meets_first(family: Family) -> None:
+def test_pursued_is_the_first_object_on_the_path(family: Family) -> None:
     levels = family.levels(7, np.arange(80), "moved-sign")
     labels = label_cells(PURSUED, RandomWalker(), levels, family, 3)
     trajectory = rollout(RandomWalker(), levels, seed=3)
@@ -123,13 +123,13 @@ def test_pursued_is_whoever_a_walk_meets_first(family: Family) -> None:
     assert (labels == ABSENT).any()
 
 
-def test_who_reaches_nothing_pursues_nothing(family: Family) -> None:
+def test_an_agent_that_reaches_nothing_pursues_nothing(family: Family) -> None:
     levels = read_ascii("#######\n#A.S.E#\n#######\n\n#######\n#A.E.S#\n#######\n\n#######\n#E.A..#\n#######", family)
-    assert label_cells(PURSUED, Stubborn(0), levels, family, 0).tolist() == [ABSENT] * 3
-    assert label_cells(PURSUED, Stubborn(1), levels, family, 0).tolist() == [10, 10, ABSENT]
+    assert label_cells(PURSUED, OneAction(0), levels, family, 0).tolist() == [ABSENT] * 3
+    assert label_cells(PURSUED, OneAction(1), levels, family, 0).tolist() == [10, 10, ABSENT]
 
 
-def test_targets_in_walls_outside_or_missing_are_refused_by_name(family: Family) -> None:
+def test_targets_on_walls_outside_or_missing_are_refused(family: Family) -> None:
     levels = family.levels(1, np.arange(4))
     good = draw_targets(levels, 0)
     check_targets(levels, good)

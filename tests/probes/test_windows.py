@@ -1,4 +1,4 @@
-"""Window probes: what stands beside a square is read by 3×3 and not by 1×1, and channels alone are told apart."""
+"""Window probes: what is beside a square is predicted by 3×3 and not by 1×1 probes; single channels as probes."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def beside(mazes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 def test_windows_are_what_lies_around_each_square() -> None:
     maps = noise(2)
-    seen = windows(maps, 3).reshape(2, 3, 3, 3, SIDE, SIDE)
+    unfolded = windows(maps, 3).reshape(2, 3, 3, 3, SIDE, SIDE)
     padded = np.pad(maps.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
     for row in range(SIDE):
         for column in range(SIDE):
             around = padded[:, :, row : row + 3, column : column + 3]
-            np.testing.assert_array_equal(seen[:, :, :, :, row, column], around)
+            np.testing.assert_array_equal(unfolded[:, :, :, :, row, column], around)
     assert torch.equal(windows(maps, 1), maps)
     with pytest.raises(GoalmazeError, match="a window of 2x2 has no square in its middle"):
         windows(maps, 2)
 
 
-def test_what_stands_beside_is_read_by_a_window_and_not_by_the_square_itself() -> None:
+def test_what_is_beside_a_square_is_predicted_by_a_window_and_not_by_the_square() -> None:
     maps, labels = beside(300)
     held_out, truth = beside(100, 1)
     scores = [
@@ -51,9 +51,9 @@ def test_what_stands_beside_is_read_by_a_window_and_not_by_the_square_itself() -
     ]
     assert scores[1] > 0.97
     assert abs(scores[0] - float((truth == 0).float().mean())) < 0.05
-    dealt = labels[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
-    blind = SquareClassFitter(maps, 3).fit(dealt, 2)
-    assert float((blind(held_out) == truth).float().mean()) < 0.7
+    shuffled = labels[torch.randperm(300, generator=torch.Generator().manual_seed(0))]
+    of_shuffled = SquareClassFitter(maps, 3).fit(shuffled, 2)
+    assert float((of_shuffled(held_out) == truth).float().mean()) < 0.7
 
 
 def test_the_square_probe_is_a_logistic_regression_on_squares() -> None:
@@ -69,9 +69,9 @@ def test_the_square_probe_is_a_logistic_regression_on_squares() -> None:
     np.testing.assert_allclose(ours, model.coef_[0], atol=0.02)
 
 
-def test_the_window_cell_probe_reads_a_cell_from_its_surroundings_where_its_own_square_is_empty() -> None:
-    luck = torch.Generator().manual_seed(4)
-    labels = torch.randint(0, SIDE**2, (800,), generator=luck)
+def test_the_window_cell_probe_predicts_a_cell_from_its_neighbours() -> None:
+    rng = torch.Generator().manual_seed(4)
+    labels = torch.randint(0, SIDE**2, (800,), generator=rng)
     labels = torch.where(labels % SIDE == SIDE - 1, labels - 1, labels)
     maps = noise(800)
     maps.flatten(2)[torch.arange(800), :, labels + 1] += torch.tensor([5.0, -4.0, 0.0])
@@ -79,33 +79,33 @@ def test_the_window_cell_probe_reads_a_cell_from_its_surroundings_where_its_own_
     window = WindowCellFitter(maps[fit]).fit(labels[fit])
     assert count_correct(window, maps[test], labels[test])[0] > 170
     assert count_correct(SquareFitter(maps[fit]).fit(labels[fit]), maps[test], labels[test])[0] < 30
-    found = window(maps[test][:5])
+    cells = window(maps[test][:5])
     scores = sum(
         correlate(maps[test][:5, c].numpy(), window.kernel[c].numpy()[None], mode="constant") for c in range(3)
     )
-    np.testing.assert_array_equal(found, scores.reshape(5, -1).argmax(1))
+    np.testing.assert_array_equal(cells, scores.reshape(5, -1).argmax(1))
 
 
-def test_the_channels_that_carry_a_cell_are_named_with_their_sign() -> None:
-    luck = torch.Generator().manual_seed(0)
-    labels = torch.randint(0, SIDE**2, (400,), generator=luck)
+def test_channels_that_encode_a_cell_are_found_with_their_sign() -> None:
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, SIDE**2, (400,), generator=rng)
     labels[::10] = -1
     maps = noise(400, 5)
     rows = labels >= 0
     maps.flatten(2)[rows, 3, labels[rows]] += 6
     maps.flatten(2)[rows, 1, labels[rows]] -= 4
     maps[:, 4] = 2.0
-    found = fit_channel_probes(maps[:200], labels[:200], maps[200:], labels[200:])
-    assert found.best(2) == (3, 1)
-    assert found.signs[[3, 1]].tolist() == [1, -1]
-    assert found.labelled == 180
-    assert found.accuracy[3] > 0.95
-    assert found.accuracy[[0, 2]].max() < 0.12
-    assert found.correct[4] == 0
+    probes = fit_channel_probes(maps[:200], labels[:200], maps[200:], labels[200:])
+    assert probes.best(2) == (3, 1)
+    assert probes.signs[[3, 1]].tolist() == [1, -1]
+    assert probes.labelled == 180
+    assert probes.accuracy[3] > 0.95
+    assert probes.accuracy[[0, 2]].max() < 0.12
+    assert probes.correct[4] == 0
 
 
 @pytest.mark.parametrize("kind", ["square", "window", "classes", "global"])
-def test_a_probe_from_another_network_is_refused_by_name(kind: str) -> None:
+def test_a_probe_of_another_network_is_refused(kind: str) -> None:
     maps, labels = beside(60)
     cells = labels.argmax(1)
     probe = {
