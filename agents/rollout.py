@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.policies import Observations, ObservingPolicy, Policy, Probabilities
 from goalmaze.envs.cells import ABSENT, Bools, Cells
-from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.levels import Family, LevelBatch
 
 NEVER = 2**28
 """The step number that stands for "did not happen"."""
-
-
-@runtime_checkable
-class Staged(Protocol):
-    """A family whose episodes another engine than ours plays."""
-
-    def episodes(self, levels: LevelBatch) -> Episodes:
-        """Return an episode on each level, under way."""
-
-
-def begin_episodes(levels: LevelBatch) -> Episodes:
-    """Return an episode on each level, under way in the engine that is the family's."""
-    family = levels.family
-    return family.episodes(levels) if isinstance(family, Staged) else Episodes(family, levels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,8 +103,8 @@ def stepwise(
     batch = len(levels)
     if not batch:
         raise GoalmazeError("there are no levels to play: give at least one")
-    episodes = begin_episodes(levels)
-    observe = seen_by(policy, episodes)
+    engine = make_engine(levels)
+    observe = seen_by(policy, engine)
     actor = policy.begin(levels)
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
@@ -127,17 +112,17 @@ def stepwise(
     step = 0
     while active.any():
         rows = np.flatnonzero(active)
-        given = actor.probabilities(rows, observe()[rows], episodes.agent[rows])
+        given = actor.probabilities(rows, observe()[rows], engine.agent[rows])
         actions = np.full(batch, -1, np.int8)
         actions[rows] = given.argmax(axis=1) if greedy else _sample(given, seed, rows, step)
         probabilities = np.zeros((batch, given.shape[1]), np.float32)
         probabilities[rows] = given
-        episodes.step(actions)
-        agent = np.where(active, episodes.agent, agent)
-        terminated |= active & episodes.terminated
-        rewards = np.where(active[:, None], episodes.rewards, 0).astype(np.float32)
+        engine.step(actions)
+        agent = np.where(active, engine.agent, agent)
+        terminated |= active & engine.terminated
+        rewards = np.where(active[:, None], engine.rewards, 0).astype(np.float32)
         yield StepRecord(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
-        active &= ~episodes.done
+        active &= ~engine.done
         if until is not None:
             active &= agent != until
         step += 1
@@ -169,17 +154,17 @@ def rollout(
     )
 
 
-def seen_by(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
+def seen_by(policy: Policy, engine: Engine) -> Callable[[], Observations]:
     """Return a function that gives uint8 [B, ...], what the policy sees of the episodes as they stand."""
     if not isinstance(policy, ObservingPolicy):
-        return episodes.observe
-    view = policy.view(episodes.family)
-    if view.mode == getattr(episodes, "shows", "planes"):
-        return episodes.observe
-    seen, memory = view.buffer(len(episodes)), view.memory(len(episodes))
+        return engine.observe
+    view = policy.view(engine.family)
+    if view.mode == engine.mode:
+        return engine.observe
+    seen, memory = view.buffer(len(engine)), view.memory(len(engine))
 
     def observe() -> Observations:
-        view.update(episodes.state, seen, memory)
+        view.update(engine.state, seen, memory)
         return seen
 
     return observe
@@ -187,7 +172,7 @@ def seen_by(policy: Policy, episodes: Episodes) -> Callable[[], Observations]:
 
 def observations_of(policy: Policy, levels: LevelBatch) -> Observations:
     """Return uint8 [B, ...], what the policy sees in levels [B] before its first step."""
-    return seen_by(policy, begin_episodes(levels))()
+    return seen_by(policy, make_engine(levels))()
 
 
 def _sample(probabilities: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:

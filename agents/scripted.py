@@ -9,7 +9,7 @@ import numpy as np
 from goalmaze.agents.policies import Probabilities, Rows
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.engine.kernels import ACTIONS
-from goalmaze.envs.episodes import Planes
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.solving import Distances, distances
@@ -19,7 +19,7 @@ from goalmaze.envs.solving import Distances, distances
 class _Wanderer:
     """Takes every action equally often."""
 
-    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         return np.full((len(rows), len(ACTIONS)), 1 / len(ACTIONS), np.float32)
 
 
@@ -30,7 +30,7 @@ class _Seeker:
     distance: Distances
     width: int
 
-    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         moves = np.array([-self.width, 1, self.width, -1])
         here = self.distance[rows, agent]
         there = self.distance[rows[:, None], agent[:, None] + moves]

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import ABSENT, Bools, Cells
-from goalmaze.envs.engine.level_generation import World, generate_many
+from goalmaze.envs.engine.level_generation import LevelDistribution, generate_many
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_arrays import placement_arrays, rule_table
-from goalmaze.envs.level_checks import LevelArrays, check_cells, check_standing
+from goalmaze.envs.level_checks import check_cells, check_standing
 from goalmaze.envs.mazes.algorithms import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
@@ -200,7 +200,7 @@ class LevelBatch:
         Raises:
             GoalmazeError: naming the first bad level, for example "level 17: exit (3, 9) lies on a wall".
         """
-        check_cells(self._arrays)
+        check_cells(self)
         return self
 
     def check_playable(self) -> Self:
@@ -209,7 +209,7 @@ class LevelBatch:
         Raises:
             GoalmazeError: naming the first bad level, for example "level 17: exit (3, 9) lies on a wall".
         """
-        check_standing(self._arrays)
+        check_standing(self)
         return self
 
     def played_in(self, family: Family) -> Self:
@@ -221,10 +221,6 @@ class LevelBatch:
         if family.slots != self.slots:
             raise GoalmazeError(f"the levels hold {' '.join(self.slots)}; {family.name} has {' '.join(family.slots)}")
         return dataclasses.replace(self, family=family)
-
-    @property
-    def _arrays(self) -> LevelArrays:
-        return LevelArrays(self.walls, self.start, self.objects, self.slots)
 
     def hashes(self) -> list[str]:
         """Return one hexadecimal digest per level, equal exactly where walls, start and objects are equal.
@@ -285,6 +281,10 @@ class Family(abc.ABC):
     attributes or as properties where they depend on its parameters, its `object_types`, the `slots` that hold its
     objects, and `stacked_glyphs`, the letters for object types that share a cell.
 
+    A family whose episodes another engine runs names, as "module:class", its `engine_entry_point` (an `Engine`), its
+    Gymnasium environments `entry_point` and `vector_entry_point`, the `observation_modes` that these offer (None for
+    all), and the package that the engine `requires`, an extra of goalmaze by the same name.
+
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.
         braid: probability with which a wall between two cells is opened after the maze was carved.
@@ -298,6 +298,12 @@ class Family(abc.ABC):
     cue: ClassVar[str]
     shifts: ClassVar[Mapping[str, str]]
     distinguishing_shift: ClassVar[str]
+
+    engine_entry_point: ClassVar[str] = "goalmaze.envs.maze_engine:MazeEngine"
+    entry_point: ClassVar[str] = "goalmaze.envs.single:MazeEnv"
+    vector_entry_point: ClassVar[str] = "goalmaze.envs.vector:MazeVectorEnv"
+    observation_modes: ClassVar[tuple[str, ...] | None] = None
+    requires: ClassVar[str | None] = None
 
     size: int = 9
     braid: float = 0.15
@@ -384,18 +390,22 @@ class Family(abc.ABC):
         """Return the same world with another maze size, or itself where `size` is None."""
         return self if size is None else dataclasses.replace(self, size=size)
 
-    def world(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> World:
-        """Return how the levels of a seed are made, for the kernels; arguments as `levels`."""
+    def check_addresses(self, seed: int, shift: str, split: str) -> None:
+        """Refuse a seed, a shift or a split under which this family has no levels; arguments as `levels`."""
         if shift != NO_SHIFT and shift not in self.shifts:
             raise unknown("shift", shift, [NO_SHIFT, *self.shifts])
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         if not 0 <= seed <= MAX_SEED:
             raise GoalmazeError(f"seed is {seed}: choose 0 to {MAX_SEED}")
+
+    def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
+        """Return how the levels of a seed are made, for the kernels; arguments as `levels`."""
+        self.check_addresses(seed, shift, split)
         share = self.mixture if shift == NO_SHIFT else 0.0
         lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
         placements, probabilities = placement_arrays(lists, self.slots)
-        return World(
+        return LevelDistribution(
             seed,
             SPLITS.index(split),
             ALGORITHMS.index(self.algorithm),
@@ -435,7 +445,7 @@ class Family(abc.ABC):
         walls = np.empty((len(chosen), self.size, self.size), np.bool_)
         start = np.empty(len(chosen), np.int32)
         objects = np.empty((len(chosen), len(self.slots)), np.int32)
-        generate_many(self.world(seed, shift, split), chosen, walls, start, objects)
+        generate_many(self.distribution(seed, shift, split), chosen, walls, start, objects)
         return LevelBatch(walls, start, objects, self)
 
     def optimal_returns(self, levels: LevelBatch, discount: float = 1.0) -> NDArray[np.float64]:
@@ -450,7 +460,7 @@ class Family(abc.ABC):
         """
         if levels.slots != self.slots:
             raise GoalmazeError(f"the levels hold {' '.join(levels.slots)}; {self.name} has {' '.join(self.slots)}")
-        return best_returns(levels.walls, levels.start, levels.objects, self.table, self.time_limit, discount)
+        return best_returns(levels, self.table, self.time_limit, discount)
 
 
 def level_indices(indices: ArrayLike | None, count: int | None) -> NDArray[np.int64]:

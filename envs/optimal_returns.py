@@ -10,13 +10,14 @@ from goalmaze.envs.engine import rules
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.compile import compiled
 from goalmaze.envs.jit.flood import flood
+from goalmaze.envs.level_checks import LevelArrays
 
 MAX_PRIZES = 12
 """Objects that the search for the best order can cope with in one level."""
 
 
 def best_returns(
-    walls: Bools, start: Cells, objects: Cells, table: NDArray[np.float32], time_limit: int, discount: float
+    levels: LevelArrays, table: NDArray[np.float32], time_limit: int, discount: float
 ) -> NDArray[np.float64]:
     """Return float64 [B], the best sum of true rewards that an agent who knows the rules can have on each level.
 
@@ -25,9 +26,7 @@ def best_returns(
     bound: what could be had if none of them ever touched the agent.
 
     Args:
-        walls: bool [B, H, W], True where nothing can stand.
-        start: int32 [B], the agent's first cell.
-        objects: int32 [B, K], the cell of the object in each slot, or `ABSENT`.
+        levels: B levels.
         table: float32 [K, COLUMNS], the rules, see `goalmaze.envs.engine.rules`.
         time_limit: steps after which an episode is cut off.
         discount: a reward at the t-th step counts ``discount ** (t - 1)`` times.
@@ -35,14 +34,14 @@ def best_returns(
     Raises:
         GoalmazeError: a level holds more than `MAX_PRIZES` objects that matter.
     """
-    prizes = _prizes(table, objects)
+    prizes = _prizes(table, levels.objects)
     most = int(prizes.sum(axis=1).max(initial=0))
     if most > MAX_PRIZES:
         raise GoalmazeError(
             f"{most} objects that matter are more than the {MAX_PRIZES} that the best return is found for"
         )
-    best = np.zeros(len(walls))
-    _best_returns(walls, start, objects, table, prizes, time_limit, discount, best)
+    best = np.zeros(len(levels.start))
+    _best_returns(levels.walls, levels.start, levels.objects, table, prizes, time_limit, discount, best)
     return best
 
 

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from goalmaze.envs.ascii import check_reachable, write_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
-from goalmaze.envs.engine.level_generation import World
-from goalmaze.envs.episodes import Episodes, Planes
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families import resolve_family
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.observations.views import make_view
+from goalmaze.envs.registry import resolve_family
 from goalmaze.envs.rendering import Window, frame
-from goalmaze.envs.vector import RENDER_MODES
 
+RENDER_MODES = ("ansi", "rgb_array", "human")
 ONLY_ROW = np.zeros(1, np.intp)
 
 ARROW_KEYS = (0x40000052, 0x4000004F, 0x40000051, 0x40000050)
@@ -79,35 +79,34 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.observation_space = self.view.space
         self._seen = self.view.buffer(1)
         self.action_space = gymnasium.spaces.Discrete(4)
-        self.episodes = Episodes(self.family, 1)
+        self.engine = MazeEngine(self.family, 1)
         self._begun = False
         self._level_seed: int | None = None
-        self._world: World
-        self._next = np.zeros(1, np.int64)
         self._window: Window | None = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Planes, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
         if seed is not None or self._level_seed is None:
             self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self._world = self.family.world(self._level_seed, self.shift, self.split)
-            self._next[:] = 0
+            self.engine.use_levels(self._level_seed, self.shift, self.split)
         self._begun = True
         given = (options or {}).get("levels")
         if given is None:
-            self.episodes.renew(ONLY_ROW, self._world, self._next)
+            self.engine.renew(ONLY_ROW)
         else:
-            self.episodes.begin(ONLY_ROW, self._given_level(given))
+            self.engine.begin(ONLY_ROW, self._given_level(given))
         if self.render_mode == "human":
             self.render()
         return self._observe(), {}
 
-    def _observe(self) -> Planes:
+    def _observe(self) -> Observations:
         if self.view.mode == "planes":
-            planes: Planes = self.episodes.observe()[0].copy()
+            planes: Observations = self.engine.observe()[0].copy()
             return planes
-        self.view.draw(self.episodes.state, self._seen)
+        self.view.draw(self.engine.state, self._seen)
         return self._seen[0].copy()  # type: ignore[no-any-return]
 
     def _given_level(self, levels: LevelBatch) -> LevelBatch:
@@ -121,27 +120,27 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
             )
         return check_reachable(levels.take([0]))
 
-    def step(self, action: np.int64 | int) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """Walk one cell."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         if not 0 <= action < len(ACTIONS):
             raise GoalmazeError(f"action {action} is none of 0 to {len(ACTIONS) - 1}: {', '.join(ACTIONS)}")
-        episodes = self.episodes
-        episodes.step(action)
+        engine = self.engine
+        engine.step(action)
         if self.render_mode == "human":
             self.render()
-        item = episodes.rewards.item
-        return self._observe(), item(0), episodes.terminated.item(), episodes.truncated.item(), {"cue_reward": item(1)}
+        item = engine.rewards.item
+        return self._observe(), item(0), engine.terminated.item(), engine.truncated.item(), {"cue_reward": item(1)}
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Return the picture its render mode asks for: text, uint8 [h, w, 3], or a window and None."""
         if self.render_mode is None:
             return None
-        level = self.episodes.present()
+        level = self.engine.present()
         if self.render_mode == "ansi":
-            return write_ascii(_as_seen(level, int(self.episodes.agent[0])))
-        picture = frame(level, 0, int(self.episodes.agent[0]))
+            return write_ascii(_as_seen(level, int(self.engine.agent[0])))
+        picture = frame(level, 0, int(self.engine.agent[0]))
         if self.render_mode == "rgb_array":
             return picture
         self._window = self._window or Window(f"goalmaze {self.family.name}", self.metadata["render_fps"])

@@ -12,7 +12,7 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import find_site
-from goalmaze.envs.episodes import Planes
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.levels import LevelBatch
 
 Activations = dict[str, Tensor]
@@ -41,7 +41,9 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
         yield latest
 
 
-def read_activations(network: Network, observations: Planes, sites: Sequence[str], batch: int = 512) -> Activations:
+def read_activations(
+    network: Network, observations: Observations, sites: Sequence[str], batch: int = 512
+) -> Activations:
     """Return the activations at `sites` for observations uint8 [N, C, H, W], in forward passes of at most `batch`."""
     parts: dict[str, list[Tensor]] = {site: [] for site in sites}
     with torch.inference_mode(), captured(network, sites) as latest:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape, Site
-from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.engines import make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import MODES, View, make_view
@@ -160,7 +160,7 @@ class _Output:
 def _first_observations(view: View) -> Tensor:
     levels = view.family.levels(0, np.arange(DRY_RUN_LEVELS))
     drawn = view.buffer(len(levels))
-    view.draw(Episodes(view.family, levels).state, drawn)
+    view.draw(make_engine(levels).state, drawn)
     return torch.from_numpy(drawn)
 
 

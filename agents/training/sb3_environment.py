@@ -13,10 +13,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from goalmaze.agents.training.shaping import Reward, Shaping
-from goalmaze.envs.episodes import Planes
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import TRAINING, Family
-from goalmaze.envs.vector import begin_environments
+from goalmaze.envs.vector import MazeVectorEnv
 
 RECENT_EPISODES = 1000
 BESIDE = "beside."
@@ -39,7 +39,7 @@ class Ends(NamedTuple):
     truncated: NDArray[np.bool_]
     returns: NDArray[np.float64]
     steps: NDArray[np.int32]
-    observations: Planes
+    observations: Observations
 
     def info(self, e: int) -> dict[str, Any]:
         """Return what stable-baselines3 wants told of the e-th of them."""
@@ -107,7 +107,7 @@ class MazeVecEnv(VecEnv):
     ) -> None:
         mode: AutoresetMode = AutoresetMode.DISABLED
         way: dict[str, Any] = dict(options or {})
-        self.mazes = begin_environments(
+        self.mazes = MazeVectorEnv(
             family, num_envs, split=TRAINING, autoreset_mode=mode, copy=False, observation=observation, **way
         )
         self.render_mode = None
@@ -119,10 +119,10 @@ class MazeVecEnv(VecEnv):
         self._level_seed: int | None = seed
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
-        self._seen: Planes
+        self._seen: Observations
 
     @property
-    def observations(self) -> Planes:
+    def observations(self) -> Observations:
         """uint8 [B, ...], what the agents see now; the next step changes it in place."""
         return self._seen
 
@@ -131,7 +131,7 @@ class MazeVecEnv(VecEnv):
         self._seen, _ = self.mazes.reset(seed=self._level_seed)
         self._level_seed = None
         self._returns[:] = 0
-        self.shaping.begin(self.mazes.episodes.state, np.arange(self.num_envs))
+        self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         return self._seen.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -151,22 +151,22 @@ class MazeVecEnv(VecEnv):
 
         What is seen afterwards is in `observations`.
         """
-        episodes = self.mazes.episodes
-        targets = self.shaping.targets(episodes.state)
-        before = self.shaping.left(targets, episodes.agent)
+        engine = self.mazes.engine
+        targets = self.shaping.targets(engine.state)
+        before = self.shaping.left(targets, engine.agent)
         self._seen, _, terminated, truncated, _ = self.mazes.step(actions)
-        rewards: NDArray[np.float32] = episodes.rewards[:, self._paid] + np.float32(self.shaping.scale) * (
-            before - self.shaping.left(targets, episodes.agent)
+        rewards: NDArray[np.float32] = engine.rewards[:, self._paid] + np.float32(self.shaping.scale) * (
+            before - self.shaping.left(targets, engine.agent)
         ).astype(np.float32)
-        self._returns += episodes.rewards
+        self._returns += engine.rewards
         done = terminated | truncated
         rows = np.flatnonzero(done)
-        ends = Ends(rows, truncated[rows], self._returns[rows], episodes.steps[rows], self._seen[rows])
+        ends = Ends(rows, truncated[rows], self._returns[rows], engine.steps[rows], self._seen[rows])
         if len(rows):
             self.record.add(ends)
             self._seen, _ = self.mazes.reset(options={"reset_mask": done})
             self._returns[rows] = 0
-            self.shaping.begin(self.mazes.episodes.state, rows)
+            self.shaping.begin(self.mazes.engine.state, rows)
         return rewards, done, ends
 
     def snapshot(self) -> Arrays:
@@ -189,20 +189,20 @@ class MazeVecEnv(VecEnv):
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
                 raise GoalmazeError(f"'{name}' of these environments does not fit: {arrays[name].shape}")
             array[...] = arrays[name]
-        self.mazes.put_beside({name.removeprefix(BESIDE): arrays[name] for name in beside})
-        self.shaping.begin(self.mazes.episodes.state, np.arange(self.num_envs))
+        self.mazes.engine.restore_extra_arrays({name.removeprefix(BESIDE): arrays[name] for name in beside})
+        self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         self.record.count = int(arrays["episodes"])
-        self._seen = self.mazes._observe()
+        self._seen = self.mazes.observe()
 
     def _beside(self) -> Arrays:
         """Return copies of what changes in an engine that is not ours."""
-        return {f"{BESIDE}{name}": array for name, array in self.mazes.beside().items()}
+        return {f"{BESIDE}{name}": array for name, array in self.mazes.engine.extra_arrays().items()}
 
     def _arrays(self) -> Arrays:
         """Return the live arrays in which all is that changes."""
-        state = self.mazes.episodes.state
+        state = self.mazes.engine.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
-        arrays |= {"numbers": self.mazes._next, "returns": self._returns}
+        arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
         return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -240,8 +240,8 @@ def mazes_of(env: VecEnv | None) -> MazeVecEnv:
     return inner
 
 
-def as_seen(env: VecEnv | None, observations: Planes) -> Planes:
+def as_seen(env: VecEnv | None, observations: Observations) -> Observations:
     """Return observations [B, ...] as the algorithm sees them: stable-baselines3 turns pictures, [B, 3, h, w]."""
-    return (
-        cast(Planes, env.transpose_observations(observations)) if isinstance(env, VecTransposeImage) else observations
-    )
+    if isinstance(env, VecTransposeImage):
+        return cast(Observations, env.transpose_observations(observations))
+    return observations

@@ -14,7 +14,7 @@ from numba import carray, cfunc, types
 from numpy.typing import NDArray
 
 from goalmaze.envs.engine.kernels import play, step
-from goalmaze.envs.engine.level_generation import World
+from goalmaze.envs.engine.level_generation import LevelDistribution
 from goalmaze.envs.engine.rules import COLUMNS
 from goalmaze.envs.engine.state import State
 from goalmaze.envs.jit.compile import compiled
@@ -67,7 +67,7 @@ def _step(table):  # type: ignore[no-untyped-def]
 def _play(table):  # type: ignore[no-untyped-def]
     t = carray(table, (_ENTRIES,))
     shares = carray(pointer(t[_SHARES], np.float64), (3,))
-    world = World(
+    distribution = LevelDistribution(
         t[_SEED],
         t[_SPLIT],
         t[_ALGORITHM],
@@ -82,19 +82,19 @@ def _play(table):  # type: ignore[no-untyped-def]
         carray(pointer(t[_TABLE], np.float32), (t[_SLOTS], COLUMNS)),
         t[_TIME_LIMIT],
         carray(pointer(t[_ACTIONS], np.int64), (t[_BATCH],)),
-        world,
+        distribution,
         carray(pointer(t[_NUMBERS], np.int64), (t[_BATCH],)),
     )
 
 
 class BoundKernel:
-    """`kernels.step` for arrays that are not replaced, or `kernels.play` where a world is given.
+    """`kernels.step` for arrays that are not replaced, or `kernels.play` where a distribution is given.
 
     Args:
         state: of B episodes.
         table: float32 [K, COLUMNS], the rules.
         time_limit: steps after which an episode is truncated.
-        world: how fresh levels are made.
+        distribution: how fresh levels are made.
         numbers: int64 [B], the indices of the next levels.
     """
 
@@ -103,20 +103,25 @@ class BoundKernel:
         state: State,
         table: NDArray[np.float32],
         time_limit: int,
-        world: World | None = None,
+        distribution: LevelDistribution | None = None,
         numbers: NDArray[np.int64] | None = None,
     ) -> None:
-        self._arguments = (state, table, time_limit, world, numbers)
+        self._arguments = (state, table, time_limit, distribution, numbers)
         batch, slots = state.objects.shape
         self._actions = np.zeros(batch, np.int64)
         self._entries = np.zeros(_ENTRIES, np.int64)
         self._kept: list[NDArray[Any]] = [*state[1:], table, self._actions]
         sizes = [batch, state.width, state.squares.shape[1], slots, state.planes.shape[1], state.leader_paths.shape[1]]
         function = _step
-        if world is not None and numbers is not None:
-            shares = np.array([world.openness, world.braid, world.share])
-            self._kept += [numbers, world.rules, world.chances, shares]
-            self._entries[_SEED:] = world.seed, world.split, world.algorithm, world.rules.shape[1]
+        if distribution is not None and numbers is not None:
+            shares = np.array([distribution.openness, distribution.braid, distribution.share])
+            self._kept += [numbers, distribution.rules, distribution.chances, shares]
+            self._entries[_SEED:] = (
+                distribution.seed,
+                distribution.split,
+                distribution.algorithm,
+                distribution.rules.shape[1],
+            )
             function = _play
         self._entries[: len(self._kept)] = [array.ctypes.data for array in self._kept]
         self._entries[_BATCH:_SEED] = *sizes, time_limit

@@ -1,7 +1,9 @@
-"""The rules on arrays: compiled stepping, observing and renewing of a whole batch, in place, without allocation.
+"""The rules on arrays: compiled functions that step, observe and renew a whole batch in place, without allocation.
 
-Axes: B environments, H, W, K object slots, C observation planes. The rules are a table by slot
-(`goalmaze.envs.engine.rules`), so every family runs through the same functions. Only what changes is redrawn.
+The rules are a table with one row per slot (`goalmaze.envs.engine.rules`), so every family runs through the same
+functions. Only what changes is redrawn.
+
+Axes: B environments, H rows, W columns, K object slots, C observation planes.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.engine.leader_paths import plan_leader_paths
-from goalmaze.envs.engine.level_generation import World, generate
+from goalmaze.envs.engine.level_generation import LevelDistribution, generate
 from goalmaze.envs.engine.rules import (
     AFTER,
     CHASES,
@@ -54,7 +56,7 @@ def play(
     table: np.ndarray,
     time_limit: int,
     actions: np.ndarray,
-    world: World,
+    distribution: LevelDistribution,
     numbers: np.ndarray,
 ) -> None:
     """Step; where an episode had ended before, begin the next one on a fresh level instead.
@@ -64,7 +66,7 @@ def play(
         table: float32 [K, COLUMNS], the rules.
         time_limit: steps after which an episode is truncated.
         actions: int [B].
-        world: how levels are made.
+        distribution: how levels are made.
         numbers: int64 [B], the index of each environment's next level, advanced by B when used.
     """
     _count_step(state, time_limit)
@@ -73,7 +75,7 @@ def play(
     rng = np.empty(1, np.uint64)
     for b in range(actions.shape[0]):
         if ended[b]:
-            _renew(state, table, b, world, numbers, rng)
+            _renew(state, table, b, distribution, numbers, rng)
             if state.leader_paths.shape[1] > 0:
                 plan_leader_paths(state, table, b)
         else:
@@ -124,11 +126,13 @@ def _meet(state: State, table: np.ndarray, b: int, there: int, first: int) -> No
 
 
 @compiled
-def renew_rows(state: State, table: np.ndarray, rows: np.ndarray, world: World, numbers: np.ndarray) -> None:
+def renew_rows(
+    state: State, table: np.ndarray, rows: np.ndarray, distribution: LevelDistribution, numbers: np.ndarray
+) -> None:
     """Put fresh levels into environments `rows` int64 [b] and begin episodes on them."""
     rng = np.empty(1, np.uint64)
     for b in rows:
-        _renew(state, table, b, world, numbers, rng)
+        _renew(state, table, b, distribution, numbers, rng)
         if state.leader_paths.shape[1] > 0:
             plan_leader_paths(state, table, b)
 
@@ -143,10 +147,12 @@ def begin_rows(state: State, table: np.ndarray, rows: np.ndarray) -> None:
 
 
 @inlined
-def _renew(state: State, table: np.ndarray, b: int, world: World, numbers: np.ndarray, rng: np.ndarray) -> None:
+def _renew(
+    state: State, table: np.ndarray, b: int, distribution: LevelDistribution, numbers: np.ndarray, rng: np.ndarray
+) -> None:
     """Put a fresh level into environment b and lay it out; `rng` uint64 [1] is scratch."""
     walls = state.squares[b].reshape((-1, state.width))
-    generate(world, numbers[b], walls, state.start[b : b + 1], state.placed[b], rng)
+    generate(distribution, numbers[b], walls, state.start[b : b + 1], state.placed[b], rng)
     numbers[b] += state.agent.shape[0]
     _lay_out(state, table, b)
 

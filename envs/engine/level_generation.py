@@ -1,4 +1,7 @@
-"""From an address to a level: a maze algorithm, then a short list of placement rules, compiled."""
+"""From an address to a level, compiled: a maze algorithm, then a short list of placements.
+
+Axes: B levels, H rows, W columns, K object slots, R placements.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ cell of the n x n region in the top right corner, apart from the agent; on the f
 free cell that leaves the agent a way to another thing."""
 
 
-class World(NamedTuple):
+class LevelDistribution(NamedTuple):
     """How the levels of a seed are made.
 
     Attributes:
@@ -57,28 +60,33 @@ ASIDE_TRIALS = 32
 
 @inlined
 def generate(
-    world: World, index: int, walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray
+    distribution: LevelDistribution,
+    index: int,
+    walls: np.ndarray,
+    start: np.ndarray,
+    objects: np.ndarray,
+    rng: np.ndarray,
 ) -> None:
     """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at an index.
 
     `rng` uint64 [1] is scratch.
     """
-    place_in_seed = address(world.seed, world.split, index)
+    place_in_seed = address(distribution.seed, distribution.split, index)
     rng[0] = purposeful(place_in_seed, WALLS_STREAM)
-    carve(walls, rng, world.algorithm, world.openness, world.braid)
+    carve(walls, rng, distribution.algorithm, distribution.openness, distribution.braid)
     which = 0
-    if world.share > 0:
+    if distribution.share > 0:
         rng[0] = purposeful(place_in_seed, MIXTURE_STREAM)
-        which = 1 if uniform(rng) < world.share else 0
+        which = 1 if uniform(rng) < distribution.share else 0
     start[0] = -1
     objects[:] = -1
     squares, width = walls.reshape(-1), walls.shape[1]
-    for r in range(world.rules.shape[1]):
-        subject, place, host, region = world.rules[which, r]
+    for r in range(distribution.rules.shape[1]):
+        subject, place, host, region = distribution.rules[which, r]
         if subject < 0:
             continue
         rng[0] = purposeful(place_in_seed, FIRST_PLACE_STREAM + r)
-        chance = world.chances[which, r]
+        chance = distribution.chances[which, r]
         if place == TOP_RIGHT:
             cell = _top_right(squares, width)
         elif place == CORNER:
@@ -174,8 +182,10 @@ def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
 
 
 @compiled
-def generate_many(world: World, indices: np.ndarray, walls: np.ndarray, start: np.ndarray, objects: np.ndarray) -> None:
+def generate_many(
+    distribution: LevelDistribution, indices: np.ndarray, walls: np.ndarray, start: np.ndarray, objects: np.ndarray
+) -> None:
     """Fill walls bool [B, H, W], start int32 [B] and objects int32 [B, K] with the levels at indices int64 [B]."""
     rng = np.empty(1, np.uint64)
     for b in range(indices.shape[0]):
-        generate(world, indices[b], walls[b], start[b : b + 1], objects[b], rng)
+        generate(distribution, indices[b], walls[b], start[b : b + 1], objects[b], rng)

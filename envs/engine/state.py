@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from goalmaze.envs.cells import Bools, Cells
 
 WALL, MARK = 1, 2
 """Bits of `State.squares`: a wall; an object stood here when the episode began."""
@@ -31,32 +33,32 @@ class State(NamedTuple):
         truncated: bool [B], whether the last step was the last one allowed.
         ended: bool [B], whether the step before that ended the episode.
         planes: uint8 [B, C, H*W], what the agents see.
-        routes: int32 [B, L], where a leading object stands after each step; L is 0 where nothing leads.
+        leader_paths: int32 [B, L], where a leading object stands after each step; L is 0 where nothing leads.
         luck: uint64 [B], the random stream that wandering objects draw from; at first the same on equal start and
             objects.
     """
 
     width: int
-    squares: Any
-    start: Any
-    placed: Any
-    objects: Any
-    agent: Any
-    held: Any
-    touched: Any
-    steps: Any
-    rewards: Any
-    terminated: Any
-    truncated: Any
-    ended: Any
-    planes: Any
-    leader_paths: Any
-    luck: Any
+    squares: NDArray[np.uint8]
+    start: Cells
+    placed: Cells
+    objects: Cells
+    agent: Cells
+    held: NDArray[np.int32]
+    touched: NDArray[np.uint64]
+    steps: NDArray[np.int32]
+    rewards: NDArray[np.float32]
+    terminated: Bools
+    truncated: Bools
+    ended: Bools
+    planes: NDArray[np.uint8]
+    leader_paths: Cells
+    luck: NDArray[np.uint64]
 
     @property
-    def walls(self) -> NDArray[np.bool_]:
+    def walls(self) -> Bools:
         """bool [B, H, W], a copy."""
-        walls: NDArray[np.bool_] = (self.squares & WALL).astype(np.bool_)
+        walls = (self.squares & WALL).astype(np.bool_)
         return walls.reshape(len(walls), -1, self.width)
 
 

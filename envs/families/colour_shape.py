@@ -12,8 +12,10 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class ColourShape(Family):
     """A maze with a thing that has a colour and a shape.

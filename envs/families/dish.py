@@ -11,8 +11,10 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class Dish(Family):
     """A maze with a cheese and a dish."""

@@ -14,8 +14,10 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class FollowLeader(Family):
     """A maze with beacons that count in one order only, and a leader that walks to them.

@@ -13,8 +13,10 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class GreenExit(Family):
     """A maze with an exit and a green sign that can stand on the same cell or apart.

@@ -13,8 +13,10 @@ from typing import ClassVar
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class KeysChests(Family):
     """A maze with keys and chests. A chest takes a key, and the episode ends once no more chests can be opened.

@@ -11,8 +11,10 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class Lava(Family):
     """A maze with a flag and, under the shift, tiles of lava that always leave a way to it.

@@ -12,8 +12,10 @@ from typing import ClassVar, Literal
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class Monsters(Family):
     """A maze with apples, shields and monsters, all of which are gone once entered. It ends with the last apple.

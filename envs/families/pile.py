@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
+from goalmaze.envs.registry import register_family
 
 TABLEWARE = (
     ("dish", "D", (86, 180, 233), "dish"),
@@ -24,6 +25,7 @@ TABLEWARE = (
 )
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class Pile(Family):
     """A maze with a cheese and dishes of several kinds, which can share a cell.

@@ -36,6 +36,11 @@ class Memory(NamedTuple):
     walls: Bytes
     cells: Integers
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both arrays."""
+        return self.walls.nbytes + self.cells.nbytes
+
 
 class Sprites(NamedTuple):
     """Ready-drawn cells. Their sides differ by at most a pixel, so there are S <= 2 sizes along each axis.

@@ -1,155 +1,197 @@
-"""Procgen's own maze, many at once: stepped by Procgen, states in and out. The only module that loads `procgen`."""
+"""The engine of Procgen's mazes: `ProcgenSimulator` draws the frames, our kernels keep positions and rewards.
+
+A test holds both to the same rewards and ends.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import importlib
-import io
-import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.procgen.codec import MAZE
+from goalmaze.envs.engine.bound_kernel import BoundKernel
+from goalmaze.envs.engines import Actions, Engine
+from goalmaze.envs.levels import TRAINING, LevelBatch
+from goalmaze.envs.procgen.actions import FOUR, OURS, STAY
+from goalmaze.envs.procgen.cue import GREEN, draw_signs
+from goalmaze.envs.procgen.family import ProcgenMaze, Start
+from goalmaze.envs.procgen.levels import ProcgenLevels, in_stock_colours
 from goalmaze.envs.procgen.patches import followed_by
+from goalmaze.envs.procgen.simulator import MAX_STATE_BYTES, Frames, ProcgenSimulator, build
 
-WORLDS = {"easy": 15, "hard": 25, "memory": 31}
-"""Mode → rows and columns of its world."""
-
-FRAME = 64
-"""Rows and columns of a frame, in pixels."""
-
-TIME_LIMIT = 500
-MAX_SEEDS = 2**31 - 1
-"""Level seeds are 0 to this less 1."""
-
-MAX_STATE_BYTES = 2**16
-BUILT_AT_ONCE = 32
-END_EPISODE = -1
-"""The action on which Procgen goes on to a new level."""
-
-Frames = NDArray[np.uint8]
+EVERYWHERE = slice(None)
+PICTURE_SCALE = 8
+"""Pixels of a picture for people per pixel of a frame, along each axis."""
 
 
-def procgen() -> Any:
-    """Return Procgen's module, without its greetings.
+class ProcgenEngine(Engine):
+    """B episodes in Procgen's mazes. Arrays change in place.
 
-    Raises:
-        GoalmazeError: it is not installed.
-    """
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            return importlib.import_module("procgen.env")
-    except ImportError as error:
-        raise GoalmazeError(
-            f"Procgen is missing ({error}): install goalmaze[procgen] in an environment of its own, "
-            "with Python 3.11 or 3.12; it needs numpy below 2"
-        ) from None
+    An edit costs no level of its own: each state names the one seed from which Procgen makes its next level, so what
+    Procgen puts in the place of an ended episode is already the level wanted, and only its cheese is moved.
 
-
-def world_of(mode: str) -> int:
-    """Return rows and columns of the world in a mode.
-
-    Raises:
-        GoalmazeError: there is no such mode.
-    """
-    if mode not in WORLDS:
-        raise unknown("mode of Procgen's maze", mode, WORLDS)
-    return WORLDS[mode]
-
-
-class Engine:
-    """B mazes under way in Procgen. Where one ends, Procgen puts the next level in its place at once.
+    The observation of an ended episode is the one before its last step, since Procgen draws nothing after it, until
+    another episode begins in its row.
 
     Args:
-        count: B.
-        mode: one of `WORLDS`.
-        threads: that step mazes beside this one; 0 to step them here.
+        family: the family whose rules hold.
+        batch: number B of episodes; none of them begins before `begin` or `renew`.
+        numbers: int32 [A], Procgen's action for each of the A actions of an agent; any other action stays.
+        threads: of Procgen's beside the calling one.
 
     Attributes:
-        frames: uint8 [B, 64, 64, 3], what is seen now; `step` and `look` put a new array here.
+        frames: uint8 [B, 64, 64, 3], the observations.
+        following: row → the state of the level that Procgen has gone on to, where an episode ended.
     """
 
-    def __init__(self, count: int, mode: str, threads: int = 0) -> None:
-        self._game = procgen().ProcgenGym3Env(
-            num=count, env_name=MAZE, distribution_mode=mode, num_threads=threads, rand_seed=0
-        )
-        self._buffer = self._game._ffi.new(f"char[{MAX_STATE_BYTES}]")
-        self.count = count
-        self.frames: Frames
-        self.look()
+    mode = "rgb64"
 
-    def step(self, actions: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Act everywhere; return rewards float32 [B], and bool [B] where the level ended and a new one began."""
-        self._game.act(actions)
-        rewards, seen, first = self._game.observe()
-        self.frames = seen["rgb"]
-        return rewards, first
+    family: ProcgenMaze
 
-    def look(self) -> Frames:
-        """Return the frames as they are now, those of states just put included."""
-        self.frames = self._game.observe()[1]["rgb"]
+    def __init__(self, family: ProcgenMaze, batch: int, numbers: NDArray[np.int32] = FOUR, threads: int = 0) -> None:
+        super().__init__(family, batch)
+        self.actions = len(numbers)
+        self.simulator = ProcgenSimulator(batch, family.mode, threads)
+        self.frames: Frames = self.simulator.frames
+        self.following: dict[int, bytes] = {}
+        self._over = np.zeros(batch, np.bool_)
+        self._numbers = np.append(numbers, np.int32(STAY)).astype(np.int32)
+        self._addresses = (0, "", TRAINING)
+
+    @classmethod
+    def from_levels(cls, levels: LevelBatch) -> Self:
+        """Return an engine with an episode on each level, for agents with four actions."""
+        family = levels.family
+        assert isinstance(family, ProcgenMaze)
+        engine = cls(family, len(levels))
+        engine.begin(np.arange(len(levels)), levels)
+        return engine
+
+    def begin(self, rows: NDArray[np.intp], levels: LevelBatch | None = None) -> None:
+        """Begin new episodes in `rows` [b], on `levels` (one for each row) or on the level each row already has.
+
+        Levels that are no `ProcgenLevels`, such as those read from text, are played in the colours of one of Procgen's.
+        """
+        if levels is None:
+            levels = self.levels().take(rows)
+        if not isinstance(levels, ProcgenLevels):
+            levels = in_stock_colours(levels, self.family.mode)
+        super().begin(rows, levels)
+        self._show(rows, levels.states())
+
+    def use_levels(self, seed: int, shift: str, split: str) -> None:
+        """Take fresh levels from these addresses; see `Engine.use_levels`. Episodes end at the split's time limit."""
+        self.family.check_addresses(seed, shift, split)
+        super().use_levels(seed, shift, split)
+        self._addresses = (seed, shift, split)
+        self._step = BoundKernel(self.state, self._table, self.family.limit_in(split))
+        self.following.clear()
+
+    def renew(self, rows: NDArray[np.intp]) -> None:
+        """Begin the next episode in `rows` [b], on the level that Procgen has gone on to there, or on one built."""
+        built = self.following
+        missing = [int(row) for row in rows if int(row) not in built]
+        built |= dict(zip(missing, build(self.family.mode, [self.next_seed(row) for row in missing]), strict=True))
+        self._place(rows, [self._started(built[int(row)], int(row)) for row in rows])
+
+    def next_seed(self, row: int) -> int:
+        """Return Procgen's seed of the level that a row plays next."""
+        seed, _, split = self._addresses
+        return self.family.level_seeds(seed, int(self.next_levels[row]), split)[0]
+
+    def _started(self, state: bytes, row: int) -> Start:
+        """Return the next level of a row, whose state names the level after it."""
+        _, shift, split = self._addresses
+        start = self.family.edited(state, self.next_seed(row), shift, split)
+        self.next_levels[row] += len(self)
+        return start._replace(state=followed_by(start.state, self.next_seed(row)))
+
+    def _place(self, rows: NDArray[np.intp], starts: Sequence[Start]) -> None:
+        """Begin new episodes in `rows` [b], one for each of the starts, whose walls and cells need no check."""
+        state = self.state
+        for row, start in zip(rows, starts, strict=True):
+            state.squares[row], state.start[row], state.placed[row] = start.walls, start.agent, start.objects
+        super().begin(rows)
+        self._show(rows, (start.state for start in starts))
+
+    def _show(self, rows: NDArray[np.intp], states: Iterable[bytes]) -> None:
+        """Let Procgen begin where the rows begin, and take the frames of these rows."""
+        for row, state in zip(rows, states, strict=True):
+            self.simulator.put(int(row), state)
+            self.following.pop(int(row), None)
+        self._over[rows] = False
+        fresh = self.simulator.fresh(rows)
+        self._draw(fresh, rows)
+        self.frames[rows] = fresh
+
+    def step(self, actions: Actions) -> None:
+        """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""
+        numbers = self._numbered(actions)
+        went_on = self.simulator.step(numbers)[1]
+        super().step(OURS[numbers])
+        frames = self.simulator.frames
+        self._draw(frames, EVERYWHERE)
+        ended = self.done & ~self._over
+        for row in np.flatnonzero(ended & went_on):
+            self.following[int(row)] = self.simulator.state(int(row))
+        self._over |= ended
+        for row in np.flatnonzero(self._over):
+            frames[row] = self.frames[row]
+        self.frames = frames
+
+    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
+        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
+        ended = np.flatnonzero(self.done)
+        self.step(actions)
+        if len(ended):
+            self.renew(ended)
+
+    def _numbered(self, actions: Actions) -> NDArray[np.int32]:
+        """Return int32 [B], Procgen's number of each action; episodes that are over stay."""
+        last = len(self._numbers) - 1
+        given = np.where(self._over, last, actions)
+        given[(given < 0) | (given > last)] = last
+        numbers: NDArray[np.int32] = self._numbers[given]
+        return numbers
+
+    def observe(self) -> Frames:
+        """Return uint8 [B, 64, 64, 3], Procgen's frames with the signs drawn into them."""
         return self.frames
 
-    def fresh(self, rows: NDArray[np.intp]) -> Frames:
-        """Return uint8 [b, 64, 64, 3], a copy of what is seen in some rows, whose states were just put."""
-        drawn: Frames = self._game._ob["rgb"][rows]
-        return drawn
+    def pictures(self) -> tuple[NDArray[np.uint8], ...]:
+        """Return one RGB picture uint8 [512, 512, 3] for each episode, for people."""
+        return tuple(map(enlarged, self.frames))
 
-    def state(self, row: int) -> bytes:
-        """Return the state of one maze."""
-        length = self._game.call_c_func("get_state", row, self._buffer, MAX_STATE_BYTES)
-        return bytes(self._game._ffi.buffer(self._buffer, length))
+    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return Procgen's own states, uint8 [B, bytes], and a copy of the frames."""
+        states = np.zeros((len(self), MAX_STATE_BYTES), np.uint8)
+        for row in range(len(self)):
+            state = self.simulator.state(row)
+            states[row, : len(state)] = np.frombuffer(state, np.uint8)
+        return {"procgen": states, "frames": self.frames.copy()}
 
-    def put(self, row: int, state: bytes) -> None:
-        """Let one maze go on from a state."""
-        self._game.call_c_func("set_state", row, state, len(state))
+    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Let Procgen go on from what `extra_arrays` returned, after `state` was restored."""
+        for row, state in enumerate(arrays["procgen"]):
+            self.simulator.put(row, state.tobytes())
+        self._over = self.done.copy()
+        self.following.clear()
+        self.frames = arrays["frames"].copy()
 
     def close(self) -> None:
         """End Procgen's threads and free its memory."""
-        self._game.close()
+        self.simulator.close()
+
+    def _draw(self, frames: Frames, rows: NDArray[np.intp] | slice) -> None:
+        """Draw the signs into frames just taken from Procgen in some rows."""
+        family = self.family
+        if family.sign:
+            signs, mice = self.objects[rows, 1], self.agent[rows]
+            draw_signs(frames, signs, mice, family.size, family.centred, family.strength, GREEN)
 
 
-@functools.cache
-def _builder(mode: str) -> tuple[Engine, bytes]:
-    """Return where levels of a mode are built, and the state to build from: equal bytes whatever was built before."""
-    engine = Engine(BUILT_AT_ONCE, mode)
-    return engine, engine.state(0)
-
-
-def build(mode: str, level_seeds: Sequence[int]) -> list[bytes]:
-    """Return the states in which Procgen's levels with these seeds begin, as Procgen makes them.
-
-    Raises:
-        GoalmazeError: there is no such mode, or a seed lies outside Procgen's range.
-    """
-    world_of(mode)
-    wrong = [seed for seed in level_seeds if not 0 <= seed < MAX_SEEDS]
-    if wrong:
-        raise GoalmazeError(f"level seed {wrong[0]} is none of Procgen's: choose 0 to {MAX_SEEDS - 1}")
-    engine, blank = _builder(mode)
-    states: list[bytes] = []
-    for first in range(0, len(level_seeds), BUILT_AT_ONCE):
-        part = level_seeds[first : first + BUILT_AT_ONCE]
-        for row, seed in enumerate(part):
-            engine.put(row, followed_by(blank, int(seed)))
-        engine.step(np.full(engine.count, END_EPISODE, np.int32))
-        states += [engine.state(row) for row in range(len(part))]
-    return states
-
-
-def frames_of(mode: str, states: Iterable[bytes]) -> Frames:
-    """Return uint8 [B, 64, 64, 3], what Procgen shows in these states."""
-    engine, states = _builder(mode)[0], list(states)
-    parts = [np.empty((0, FRAME, FRAME, 3), np.uint8)]
-    for first in range(0, len(states), BUILT_AT_ONCE):
-        part = states[first : first + BUILT_AT_ONCE]
-        for row, state in enumerate(part):
-            engine.put(row, state)
-        parts.append(engine.look()[: len(part)].copy())
-    return np.concatenate(parts)
+def enlarged(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a frame uint8 [h, w, 3] for people, eight times as high and wide."""
+    return frame.repeat(PICTURE_SCALE, axis=0).repeat(PICTURE_SCALE, axis=1)

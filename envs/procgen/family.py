@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import ABSENT, Bools
-from goalmaze.envs.engine.level_generation import World
+from goalmaze.envs.engine.level_generation import LevelDistribution
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import (
     EVALUATION,
@@ -26,19 +26,14 @@ from goalmaze.envs.levels import (
     SPLITS,
     TRAINING,
     Family,
-    LevelBatch,
     level_indices,
 )
 from goalmaze.envs.objects import ObjectType, Placement
-from goalmaze.envs.procgen.actions import FOUR
 from goalmaze.envs.procgen.codec import pack, parse
-from goalmaze.envs.procgen.engine import MAX_SEEDS, TIME_LIMIT, build, world_of
 from goalmaze.envs.procgen.levels import CHEESE, CORNER, SIGN, ProcgenLevels, framed, placed
 from goalmaze.envs.procgen.patches import Squares, squares, with_goal
-
-if TYPE_CHECKING:
-    from goalmaze.envs.procgen.episodes import ProcgenEpisodes
-    from goalmaze.envs.procgen.vector import ProcgenVectorEnv
+from goalmaze.envs.procgen.simulator import MAX_SEEDS, TIME_LIMIT, build, world_of
+from goalmaze.envs.registry import register_family
 
 REWARD = 10.0
 
@@ -71,6 +66,7 @@ class Start(NamedTuple):
     objects: NDArray[np.int32]
 
 
+@register_family
 @dataclasses.dataclass(frozen=True)
 class ProcgenMaze(Family):
     """Procgen's maze with a cheese and either a green sign or the corner as its cue.
@@ -105,6 +101,11 @@ class ProcgenMaze(Family):
         "goal-at": "the cheese, and its sign with it, lies on a given cell",
     }
     distinguishing_shift = "moved-sign"
+    engine_entry_point = "goalmaze.envs.procgen.engine:ProcgenEngine"
+    entry_point = "goalmaze.envs.procgen.single:ProcgenMazeEnv"
+    vector_entry_point = "goalmaze.envs.procgen.vector:ProcgenVectorEnv"
+    observation_modes = ("rgb64",)
+    requires = "procgen"
 
     size: int = 0
     mode: str = "hard"
@@ -184,19 +185,12 @@ class ProcgenMaze(Family):
         """Whether the frame shows what is around the mouse, and not the whole maze."""
         return self.mode == "memory"
 
-    def episodes(self, levels: LevelBatch) -> ProcgenEpisodes:
-        """Return an episode on each level, under way in Procgen, for agents that choose among up, right, down, left."""
-        from goalmaze.envs.procgen.episodes import ProcgenEpisodes  # which knows this family
+    def check_addresses(self, seed: int, shift: str, split: str) -> None:
+        """Refuse a seed, a shift or a split under which this family has no levels; arguments as `levels`."""
+        self.placements(shift)  # names the remedy where a shift needs a sign
+        super().check_addresses(seed, shift, split)
 
-        return ProcgenEpisodes(self, levels, FOUR)
-
-    def vector_env(self, num_envs: int, **options: Any) -> ProcgenVectorEnv:
-        """Return B environments of this family whose agents choose among up, right, down, left."""
-        from goalmaze.envs.procgen.vector import ProcgenVectorEnv  # which knows this family
-
-        return ProcgenVectorEnv(self, num_envs, actions=len(FOUR), **options)
-
-    def world(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> World:
+    def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
         """Refuse: Procgen carves these mazes itself."""
         raise GoalmazeError(f"{self.name} is carved by Procgen: use goalmaze.envs.procgen.vector.ProcgenVectorEnv")
 
@@ -221,6 +215,7 @@ class ProcgenMaze(Family):
         count: int | None = None,
     ) -> ProcgenLevels:
         """Return Procgen's levels at the addresses (seed, index) of a split, edited for a shift; as `Family.levels`."""
+        self.check_addresses(seed, shift, split)
         chosen = level_indices(indices, count)
         return self.levels_from_seeds(self.level_seeds(seed, chosen, split), shift, split)
 

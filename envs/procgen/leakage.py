@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, TRAINING
-from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
 
@@ -160,7 +160,7 @@ def joined(batches: Sequence[ProcgenLevels]) -> ProcgenLevels:
 
 
 def _frames(levels: ProcgenLevels) -> list[str]:
-    return [hashlib.blake2b(frame.tobytes(), digest_size=16).hexdigest() for frame in first_frames(levels)]
+    return [hashlib.blake2b(frame.tobytes(), digest_size=16).hexdigest() for frame in first_observations(levels)]
 
 
 def _mazes(levels: ProcgenLevels) -> list[str]:

@@ -17,8 +17,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.procgen.codec import GOAL, MOUSE, SPACE, WALL, MazeState, pack, parse
-from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.patches import squares
+from goalmaze.envs.procgen.simulator import build
 from goalmaze.envs.solving import distances, pick
 
 CHEESE, SIGN, CORNER = "cheese", "sign", "corner"

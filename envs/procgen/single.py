@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import NO_SHIFT, TRAINING
+from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.procgen.actions import ACTIONS, EVERY, GROUPS
-from goalmaze.envs.procgen.engine import FRAME, Frames
-from goalmaze.envs.procgen.episodes import ProcgenEpisodes
+from goalmaze.envs.procgen.engine import ProcgenEngine, enlarged
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
-from goalmaze.envs.procgen.vector import RENDER_MODES, enlarged, resolved
+from goalmaze.envs.procgen.simulator import FRAME, Frames
+from goalmaze.envs.procgen.vector import resolve_procgen_family
 
 ONLY_ROW = np.zeros(1, np.intp)
 
@@ -50,46 +50,42 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 15}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
-        family: str | ProcgenMaze = ProcgenMaze.name,
+        family: str | Family = ProcgenMaze.name,
         *,
         shift: str = NO_SHIFT,
         split: str = TRAINING,
         render_mode: str | None = None,
         **parameters: Any,
     ) -> None:
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            raise unknown("render mode", render_mode, RENDER_MODES)
-        self.family = resolved(family, parameters)
-        self.family.placements(shift)
-        self.family.level_seeds(0, [0], split)
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        self.family = resolve_procgen_family(family, parameters)
+        self.family.check_addresses(0, shift, split)
         self.shift, self.split = shift, split
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Box(0, 255, (FRAME, FRAME, 3), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(ACTIONS)
-        self.episodes = ProcgenEpisodes(self.family, 1, EVERY, limit=self.family.limit_in(split))
+        self.engine = ProcgenEngine(self.family, 1, EVERY)
         self._begun = False
         self._level_seed: int | None = None
-        self._next = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frames, dict[str, Any]]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
         if seed is not None or self._level_seed is None:
             self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self._next = 0
+            self.engine.use_levels(self._level_seed, self.shift, self.split)
         given = (options or {}).get("levels")
         if given is None:
-            given = self.family.levels(self._level_seed, [self._next], self.shift, self.split)
-            self._next += 1
+            self.engine.renew(ONLY_ROW)
         else:
-            given = self._given_level(given)
-        self.episodes.begin(ONLY_ROW, given)
+            self.engine.begin(ONLY_ROW, self._given_level(given))
         self._begun = True
-        return self._seen(), {}
+        return self._observe(), {}
 
     def _given_level(self, levels: object) -> ProcgenLevels:
         if not isinstance(levels, ProcgenLevels):
@@ -110,21 +106,21 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         if not 0 <= action < ACTIONS:
             does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in GROUPS.items())
             raise GoalmazeError(f"action {action} is none of 0 to {ACTIONS - 1}: {does}")
-        episodes = self.episodes
-        if episodes.done[0]:
+        engine = self.engine
+        if engine.done[0]:
             raise gymnasium.error.ResetNeeded("the episode has ended: call reset")
-        episodes.step(np.array([action]))
-        true, cue = episodes.rewards[0].tolist()
-        return self._seen(), true, bool(episodes.terminated[0]), bool(episodes.truncated[0]), {"cue_reward": cue}
+        engine.step(np.array([action]))
+        true, cue = engine.rewards[0].tolist()
+        return self._observe(), true, bool(engine.terminated[0]), bool(engine.truncated[0]), {"cue_reward": cue}
 
-    def _seen(self) -> Frames:
-        seen: Frames = self.episodes.observe()[0].copy()
-        return seen
+    def _observe(self) -> Frames:
+        frame: Frames = self.engine.observe()[0].copy()
+        return frame
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return the picture uint8 [512, 512, 3], or None without a render mode."""
-        return None if self.render_mode is None else enlarged(self._seen())
+        return None if self.render_mode is None else enlarged(self._observe())
 
     def close(self) -> None:
         """End Procgen's threads and free its memory."""
-        self.episodes.close()
+        self.engine.close()

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from tqdm import tqdm
 
-from goalmaze.envs.procgen.engine import procgen
 from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.simulator import procgen
 from goalmaze.envs.procgen.vector import ProcgenVectorEnv
 from goalmaze.experiments.bench.env import DRAWN_AHEAD
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from goalmaze.envs.ascii import letters_of, write_ascii
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family_docs import manual
+from goalmaze.envs.family_docs import family_sections
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.rendering import frame
 from goalmaze.experiments.catalogue.config import FamiliesConfig
@@ -41,14 +41,16 @@ class FamiliesReport:
     def text(self) -> str:
         """Return a paragraph and a row of pictures for each family; all its sections where there is only one."""
         portraits = [self._portrait(family) for family in self.families]
-        return "\n\n".join([*portraits, *[manual(family) for family in self.families if len(self.families) == 1]])
+        return "\n\n".join(
+            [*portraits, *[family_sections(family) for family in self.families if len(self.families) == 1]]
+        )
 
     def _plain(self, family: Family) -> dict[str, Any]:
         return {
             "name": family.name,
             "id": f"goalmaze/{family.name}-v0",
             "summary": _summary(family),
-            "manual": manual(family),
+            "manual": family_sections(family),
             "goal": family.goal,
             "cue": family.cue,
             "planes": list(family.plane_names),

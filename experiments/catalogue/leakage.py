@@ -12,9 +12,9 @@ import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.loading import RECIPE, load_agent, run_folder
-from goalmaze.agents.rollout import begin_episodes
 from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.run import read_recipe
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, TRAINING, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
@@ -80,9 +80,7 @@ def run(config: LeakageConfig) -> LeakageReport:
 
 
 def _views(levels: LevelBatch) -> list[str]:
-    return [
-        hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in begin_episodes(levels).observe()
-    ]
+    return [hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in first_observations(levels)]
 
 
 def _training_range(folder: Path) -> tuple[int, int]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.rollout import StepRecord, begin_episodes, stepwise
+from goalmaze.agents.rollout import StepRecord, stepwise
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.episodes import Episodes
+from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
@@ -39,7 +39,7 @@ class AgentEpisode:
     """
 
     records: Iterator[StepRecord]
-    episodes: Episodes
+    episodes: Engine
     seeks: tuple[str, ...]
     trail: list[int]
     outcome: str = WALKING
@@ -157,7 +157,7 @@ class Scene:
 
     def _walker(self, seeks: tuple[str, ...]) -> AgentEpisode:
         records = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
-        return AgentEpisode(records, begin_episodes(self.level), seeks, [int(self.level.start[0])])
+        return AgentEpisode(records, make_engine(self.level), seeks, [int(self.level.start[0])])
 
     def _advance(self, walker: AgentEpisode) -> None:
         if walker.outcome != WALKING:

@@ -28,7 +28,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view

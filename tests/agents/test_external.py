@@ -19,10 +19,11 @@ from goalmaze.agents.networks.external import ExternalNetwork, wrap_module
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of, rollout
 from goalmaze.agents.sites import find_site, map_sites
-from goalmaze.envs.episodes import Episodes, first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.levels import Family
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.controls import untrained_above, used_above
 from goalmaze.probes.edits.base import Add, applied
@@ -81,7 +82,7 @@ def test_rollouts_equal_a_loop_written_by_hand(module: nn.Sequential, wrapped: E
     trajectory = rollout(Agent(wrapped, family).policy, levels, seed=seed)
     for b in range(len(levels)):
         level = levels.take([b])
-        episodes, step = Episodes(family, level), 0
+        episodes, step = MazeEngine.from_levels(level), 0
         while not episodes.done[0]:
             probabilities = by_hand(module, torch.from_numpy(episodes.observe())).softmax(1)[0].double().numpy()
             draw = np.empty(1)

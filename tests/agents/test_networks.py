@@ -15,9 +15,10 @@ from goalmaze.agents.networks import known_networks, make_meta_network, make_net
 from goalmaze.agents.networks.base import Network, Shape, agent_cells
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
-from goalmaze.envs.episodes import Episodes, first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured
 
@@ -191,7 +192,7 @@ def test_every_network_sees_every_mode_of_planes(family: Family, name: str, mode
     network = make_network(name, Shape.seeing(view), {} if name == "impala" else {"channels": 4}).eval()
     levels = family.levels(0, np.arange(5))
     observation = view.buffer(5)
-    view.draw(Episodes(family, levels).state, observation)
+    view.draw(MazeEngine.from_levels(levels).state, observation)
     names = [site.name for site in network.sites()]
     assert len(set(names)) == len(names)
     with torch.inference_mode(), captured(network, names) as latest:

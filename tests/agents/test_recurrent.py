@@ -12,8 +12,9 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape
 from goalmaze.agents.policies import NetworkPolicy, RecurrentActor
 from goalmaze.agents.rollout import rollout, stepwise
-from goalmaze.envs.episodes import Episodes, first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import Family, concatenate
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.probes.activations import captured
 from goalmaze.probes.edits.base import Add, applied
 
@@ -34,7 +35,7 @@ def small(name: str, size: int = 7, **options: object) -> RecurrentNetwork:
 
 def walk(family: Family, steps: int, levels: int = 6) -> list[Tensor]:
     """Return what is seen at each step of some random walks."""
-    episodes = Episodes(family, family.levels(0, np.arange(levels), "moved-sign"))
+    episodes = MazeEngine.from_levels(family.levels(0, np.arange(levels), "moved-sign"))
     choice = np.random.default_rng(0)
     seen = []
     for _ in range(steps):
@@ -128,7 +129,7 @@ def test_the_memory_of_a_rollout_is_a_hand_kept_one(family: Family, name: str) -
     network = small(name)
     policy = NetworkPolicy(network)
     levels = family.levels(4, np.arange(8))
-    episodes = Episodes(family, levels)
+    episodes = MazeEngine.from_levels(levels)
     memories = [network.blank(1, (4, 7, 7)) for _ in range(8)]
     forgetful = 0.0
     for record in stepwise(policy, levels, seed=1):

@@ -269,14 +269,14 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
     handle.remove()
     mazes = MazeVectorEnv(family, 8, observation=mode, pixels=3, radius=2, autoreset_mode="Disabled")
     mazes.reset(seed=0)
-    mazes.episodes.begin(np.arange(8), levels)
+    mazes.engine.begin(np.arange(8), levels)
     assert len(shown) == len(records) > 1
     for record, seen in zip(records, shown, strict=True):
         view = mazes.view.buffer(8)
-        mazes.view.draw(mazes.episodes.state, view)
+        mazes.view.draw(mazes.engine.state, view)
         np.testing.assert_array_equal(seen, view[record.active])
         assert seen.any()
-        mazes.episodes.step(record.actions)
+        mazes.engine.step(record.actions)
     assert not np.array_equal(shown[0], shown[1][: len(shown[0])])
 
 

@@ -6,8 +6,8 @@ from oracles.paths import all_distances
 
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.shaping import Shaping
-from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import make_family
+from goalmaze.envs.maze_engine import MazeEngine
 
 COUNT = 60
 
@@ -34,7 +34,7 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
 ) -> None:
     family = make_family(name, {"size": 9})
     levels = family.levels(4, np.arange(COUNT), shift)
-    state = Episodes(family, levels).state
+    state = MazeEngine.from_levels(levels).state
     shaping = Shaping(family, COUNT, 0.3, reward)  # type: ignore[arg-type]
     shaping.begin(state, np.arange(COUNT))
     targets = shaping.targets(state)
@@ -49,7 +49,7 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
 def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left() -> None:
     family = make_family("KeysChests", {"size": 9})
     levels = family.levels(4, np.arange(COUNT))
-    episodes = Episodes(family, levels)
+    episodes = MazeEngine.from_levels(levels)
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
     object_types = np.array(levels.slots)
@@ -69,7 +69,7 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
 def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
     family = make_family("FollowLeader", {"size": 9})
     levels = family.levels(4, np.arange(COUNT))
-    episodes = Episodes(family, levels)
+    episodes = MazeEngine.from_levels(levels)
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
     episodes.state.touched[:] = 1
@@ -80,7 +80,7 @@ def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
 def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:
     family = make_family("Sleeper", {"size": 9})
     levels = family.levels(4, np.arange(COUNT))
-    state = Episodes(family, levels).state
+    state = MazeEngine.from_levels(levels).state
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(state, np.arange(COUNT))
     lit = levels.cells("lamp") >= 0
@@ -97,10 +97,10 @@ def test_no_episode_earns_more_than_the_ways_it_walked(name: str) -> None:
     choice = np.random.default_rng(0)
     walked = np.zeros(50)
     for _ in range(50):
-        before = mazes.mazes.episodes.agent.copy()
+        before = mazes.mazes.engine.agent.copy()
         rewards, done, _ = mazes.advance(choice.integers(0, 4, 50))
-        moved = (mazes.mazes.episodes.agent != before) & ~done
-        paid = mazes.mazes.episodes.rewards[:, 0]
+        moved = (mazes.mazes.engine.agent != before) & ~done
+        paid = mazes.mazes.engine.rewards[:, 0]
         assert np.isin(np.round(2 * (rewards - paid))[~done], [-1, 0, 1]).all()
         assert not (rewards - paid)[~moved & ~done].any()
         walked += moved

@@ -1,6 +1,5 @@
 """What the pages show works: Python runs, commands are understood, recipes are read, links lead somewhere."""
 
-import gc
 import re
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from repository import FENCE, ROOT, blocks, pages
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import known_families, unregister_family
 from goalmaze.envs.solving import distances
 from goalmaze.experiments import cli
 
@@ -25,12 +25,11 @@ WITH_PYTHON = [page for page in PAGES if blocks((ROOT / page).read_text(), "pyth
 
 @pytest.fixture(autouse=True)
 def _forget_families() -> Iterator[None]:
-    """Take what a page registers out of the registry again: its classes are gone with it."""
-    before = dict(gymnasium.registry)
+    """Remove the families that a page registers."""
+    before = known_families()
     yield
-    gymnasium.registry.clear()
-    gymnasium.registry.update(before)
-    gc.collect()
+    for name in known_families().keys() - before:
+        unregister_family(name)
 
 
 def snippets(page: str) -> list[str]:
@@ -80,11 +79,11 @@ def test_the_family_of_the_readme_plays_by_its_words() -> None:
     check_env(env.unwrapped, skip_render_check=True)
     env.reset(seed=0)
     assert "X" in env.render()
-    family, episodes = env.unwrapped.family, env.unwrapped.episodes
-    way = distances(episodes.levels(), episodes.levels().cells("door"))[0]
+    family, engine = env.unwrapped.family, env.unwrapped.engine
+    way = distances(engine.levels(), engine.levels().cells("door"))[0]
     over, earned = False, (0.0, 0.0)
     while not over:
-        action = min(range(4), key=lambda a: way[episodes.agent[0] + (-7, 1, 7, -1)[a]])
+        action = min(range(4), key=lambda a: way[engine.agent[0] + (-7, 1, 7, -1)[a]])
         _, reward, over, _, info = env.step(action)
         earned = float(reward), info["cue_reward"]
     assert earned == (1.0, 1.0)

@@ -15,9 +15,9 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
-from goalmaze.envs import register_envs
+from goalmaze.envs import register_family
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.families import ELSEWHERE, known_families, make_family
+from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.observations.views import MODES
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
@@ -85,7 +85,8 @@ def test_the_module_in_the_name_registers_the_family() -> None:
 
 def test_registering_twice_changes_nothing() -> None:
     before = dict(gymnasium.registry)
-    register_envs()
+    for family in known_families().values():
+        register_family(family)
     assert gymnasium.registry == before
     assert NAME in before
 
@@ -112,12 +113,12 @@ def test_a_fresh_process_knows_the_families_once_the_package_is_imported() -> No
 
 
 def test_every_family_is_registered_with_both_entry_points() -> None:
-    elsewhere = {f"goalmaze/{family}-v0" for family in ELSEWHERE}
-    specs = {
-        name: spec
-        for name, spec in gymnasium.registry.items()
-        if spec.namespace == "goalmaze" and name not in elsewhere
-    }
+    specs = {name: spec for name, spec in gymnasium.registry.items() if spec.namespace == "goalmaze"}
+    procgen = specs.pop("goalmaze/ProcgenMaze-v0")
+    assert (procgen.entry_point, procgen.vector_entry_point) == (
+        "goalmaze.envs.procgen.single:ProcgenMazeEnv",
+        "goalmaze.envs.procgen.vector:ProcgenVectorEnv",
+    )
     ours = {name for name, kind in known_families().items() if kind.__module__.startswith("goalmaze.")}
     assert len(ours) == 10
     assert specs.keys() == {f"goalmaze/{family}-v0" for family in ours}

@@ -16,7 +16,7 @@ from oracles.slots import Slots
 
 from goalmaze.envs.ascii import letters_of, read_ascii, write_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.corner import Corner

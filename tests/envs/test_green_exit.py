@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.families.green_exit import GreenExit

@@ -18,9 +18,10 @@ from oracles.rulebook import Rulebook, Thing, rulebook
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
-from goalmaze.envs.episodes import Episodes, first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch, concatenate
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.vector import MazeVectorEnv
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "envs" / "families.json").read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ def judge(family: Family, levels: LevelBatch, steps: int, book: type[Rulebook] =
     """Play shuffled rows with random actions, compare everything with the rulebook, and count what happened."""
     random = np.random.default_rng(len(levels))
     order = random.permutation(len(levels))
-    episodes = Episodes(family, levels.take(order))
+    episodes = MazeEngine.from_levels(levels.take(order))
     books = [rulebook(family, levels, b, book) for b in order]
     seen: Counter[str] = Counter()
     for _ in range(steps):
@@ -291,7 +292,7 @@ def test_a_rulebook_with_one_broken_rule_is_caught(broken: type[Rulebook]) -> No
 def test_wandering_monsters_wander_alike_on_equal_levels_and_differently_on_others() -> None:
     world = make_family("Monsters", {"motion": "wanders", "algorithm": "open-room", "monsters": 1, "apples": 1})
     levels = world.levels(0, [5, 9, 5])
-    episodes = Episodes(world, levels)
+    episodes = MazeEngine.from_levels(levels)
     first = []
     for _ in range(30):
         episodes.step(np.array([0, 0, 0]))
@@ -334,7 +335,7 @@ def test_turning_a_level_turns_what_happens(case: Any, turn: str, seed: int, act
     cells = turned(np.arange(world.size**2).reshape(world.size, world.size)).ravel()
     new = np.append(np.argsort(cells), ABSENT)
     other = LevelBatch(turned(levels.walls), new[levels.start], new[levels.objects], levels.family)
-    one, two = Episodes(world, levels), Episodes(world, other)
+    one, two = MazeEngine.from_levels(levels), MazeEngine.from_levels(other)
     for action in actions:
         one.step(np.array([action]))
         two.step(np.array([becomes[action]]))
@@ -349,7 +350,7 @@ def test_turning_a_level_turns_what_happens(case: Any, turn: str, seed: int, act
 
 def test_the_sign_pays_once_and_a_bump_costs_a_step() -> None:
     world = make_family("GreenExit", {"size": 5})
-    episodes = Episodes(world, read_ascii("#####\n#AS.#\n###.#\n#E..#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AS.#\n###.#\n#E..#\n#####", world))
     pays = []
     for action in (ACTIONS.index(name) for name in ("up", "right", "left", "right", "right")):
         episodes.step(np.array([action]))
@@ -361,7 +362,7 @@ def test_the_sign_pays_once_and_a_bump_costs_a_step() -> None:
 
 def test_exit_under_its_sign_pays_both_at_once_and_ends() -> None:
     world = make_family("GreenExit", {"size": 5})
-    episodes = Episodes(world, read_ascii("#####\n#AG.#\n###.#\n#...#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AG.#\n###.#\n#...#\n#####", world))
     episodes.step(np.array([1], np.uint8))
     assert episodes.rewards.tolist() == [[1, 1]]
     assert episodes.terminated.tolist() == [True]
@@ -371,7 +372,7 @@ def test_exit_under_its_sign_pays_both_at_once_and_ends() -> None:
 @pytest.mark.parametrize(("waiting", "terminated"), [(39, True), (40, False)])
 def test_an_exit_entered_on_the_last_step_terminates(waiting: int, terminated: bool) -> None:
     world = make_family("GreenExit", {"size": 5})
-    episodes = Episodes(world, read_ascii("#####\n#AE.#\n###.#\n#...#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AE.#\n###.#\n#...#\n#####", world))
     for action in [0] * waiting + [1] * (40 - waiting):
         assert not episodes.done[0]
         episodes.step(np.array([action]))
@@ -382,7 +383,7 @@ def test_absent_objects_are_neither_seen_nor_entered() -> None:
     world = make_family("GreenExit", {"size": 5})
     levels = read_ascii("#####\n#A..#\n###.#\n#...#\n#####", world)
     assert first_observations(levels)[0, 2:].sum() == 0
-    episodes = Episodes(world, levels)
+    episodes = MazeEngine.from_levels(levels)
     for action in itertools.islice(itertools.cycle((1, 1, 2, 2, 3, 3, 1, 1, 0, 0)), 30):
         episodes.step(np.array([action]))
         assert episodes.rewards.tolist() == [[0, 0]]
@@ -393,7 +394,7 @@ def test_beginning_again_forgets_the_last_episode_and_only_in_its_rows() -> None
     world = make_family("GreenExit", {"size": 5})
     levels = concatenate([read_ascii("#####\n#AS.#\n###.#\n#E..#\n#####", world)] * 2)
     other = read_ascii("#####\n#E.S#\n###.#\n#..A#\n#####", world)
-    episodes = Episodes(world, levels)
+    episodes = MazeEngine.from_levels(levels)
     episodes.step(np.array([1, 1]))
     episodes.begin(np.array([1]), other)
     assert episodes.levels() == concatenate([levels.take([0]), other])
@@ -404,7 +405,7 @@ def test_beginning_again_forgets_the_last_episode_and_only_in_its_rows() -> None
 
 def test_keys_are_held_along_the_top_wall_and_used_up_by_chests() -> None:
     world = make_family("KeysChests", {"size": 5, "few": 1, "many": 2})
-    episodes = Episodes(world, read_ascii("#####\n#AKC#\n#.#K#\n#..C#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AKC#\n#.#K#\n#..C#\n#####", world))
     held, pays = [], []
     for action in (1, 1, 2, 2):
         episodes.step(np.array([action]))
@@ -417,7 +418,7 @@ def test_keys_are_held_along_the_top_wall_and_used_up_by_chests() -> None:
 
 def test_a_chest_without_a_key_stays_closed_until_there_is_one() -> None:
     world = make_family("KeysChests", {"size": 5, "few": 1, "many": 2})
-    episodes = Episodes(world, read_ascii("#####\n#ACK#\n#.#.#\n#..C#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#ACK#\n#.#.#\n#..C#\n#####", world))
     pays = []
     for action in (1, 1, 3):
         episodes.step(np.array([action]))
@@ -427,7 +428,7 @@ def test_a_chest_without_a_key_stays_closed_until_there_is_one() -> None:
 
 def test_the_agent_can_walk_with_the_leader() -> None:
     world = make_family("FollowLeader", {"size": 5, "beacons": 2})
-    episodes = Episodes(world, read_ascii("#####\n#AL.#\n###d#\n#.a.#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AL.#\n###d#\n#.a.#\n#####", world))
     cells = [int(episodes.objects[0, world.slots.index("leader")])]
     pays = []
     for action in (1, 1, 2, 2, 3, 1, 0):
@@ -441,7 +442,7 @@ def test_the_agent_can_walk_with_the_leader() -> None:
 
 def test_a_shield_saves_once_and_a_monster_is_gone_either_way() -> None:
     world = make_family("Monsters", {"size": 5, "apples": 1, "shields": 1, "harm": 0.25})
-    episodes = Episodes(world, read_ascii("#####\n#AHM#\n#.#M#\n#..P#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii("#####\n#AHM#\n#.#M#\n#..P#\n#####", world))
     episodes.step(np.array([1]))
     assert episodes.rewards[0].tolist() == [0, 1]  # the monster came after the shield was taken: the shield is used up
     assert sorted(episodes.objects[0].tolist()) == [-1, -1, 8, 18]
@@ -455,7 +456,7 @@ def test_a_shield_saves_once_and_a_monster_is_gone_either_way() -> None:
 )
 def test_the_sleepers_exit_pays_while_lit_and_its_sign_while_not(level: str, action: int, pays: bool) -> None:
     world = make_family("Sleeper", {"size": 5})
-    episodes = Episodes(world, read_ascii(f"#####\n#AE.#\n#S#.#\n#..{level}#\n#####", world))
+    episodes = MazeEngine.from_levels(read_ascii(f"#####\n#AE.#\n#S#.#\n#..{level}#\n#####", world))
     assert (episodes.observe()[0, 4] == (level == "L")).all()
     episodes.step(np.array([action]))
     assert (episodes.rewards[0, 0] == 1) == episodes.terminated[0] == pays
@@ -492,7 +493,7 @@ def test_golden_trajectory_repeats_in_any_batch(story: dict, batch: int) -> None
     row = int(random.integers(batch))
     others = world.levels(77, range(batch - 1), world.distinguishing_shift)
     levels = concatenate([others.take(range(row)), level, others.take(range(row, batch - 1))]) if batch > 1 else level
-    episodes = Episodes(world, levels)
+    episodes = MazeEngine.from_levels(levels)
     for t, action in enumerate(story["actions"]):
         actions = random.integers(4, size=batch)
         actions[row] = ACTIONS.index(action)

@@ -11,10 +11,10 @@ from oracles.slots import Slots
 
 from goalmaze.envs.ascii import check_reachable, read_ascii, write_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import NO_SHIFT, LevelBatch, concatenate
+from goalmaze.envs.maze_engine import MazeEngine
 
 SHIFTS = (NO_SHIFT, *make_family("GreenExit").shifts)
 ROOM = """
@@ -386,8 +386,8 @@ def test_no_episode_begins_on_a_level_that_would_lead_out_of_the_maze() -> None:
         (make_family("Corner", {"size": 11}).levels(0, [0]), "the levels hold cheese corner; GreenExit has exit"),
     ):
         with pytest.raises(GoalmazeError, match=said):
-            Episodes(family, bad)
-    assert len(Episodes(family, levels)) == 20
+            MazeEngine(family, len(bad)).begin(np.arange(len(bad)), bad)
+    assert len(MazeEngine.from_levels(levels)) == 20
 
 
 def test_levels_are_asked_for_by_indices_or_by_a_count() -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.families.green_exit import GreenExit
 from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.observations.views import MODES, make_view
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, shape_mask
@@ -59,11 +59,11 @@ WORLDS = [*known_families().values(), Bazaar]
 PICTURES = [("rgb", 1), ("rgb", 2), ("rgb", 5), ("rgb", 8), ("rgb64", 8)]
 
 
-def playing(family: Family, batch: int) -> Episodes:
-    return Episodes(family, family.levels(batch, range(batch)))
+def playing(family: Family, batch: int) -> MazeEngine:
+    return MazeEngine.from_levels(family.levels(batch, range(batch)))
 
 
-def step(episodes: Episodes, random: np.random.Generator) -> None:
+def step(episodes: MazeEngine, random: np.random.Generator) -> None:
     """Act at random, and begin anew on fresh levels where an episode has ended."""
     episodes.step(random.integers(4, size=len(episodes)))
     over = np.flatnonzero(episodes.done)
@@ -71,7 +71,7 @@ def step(episodes: Episodes, random: np.random.Generator) -> None:
         episodes.begin(over, episodes.family.levels(int(random.integers(1000)), over))
 
 
-def scattered(family: Family, batch: int) -> Episodes:
+def scattered(family: Family, batch: int) -> MazeEngine:
     """States such as play may never reach: things anywhere, on walls and on each other."""
     episodes = playing(family, batch)
     random = np.random.default_rng(batch)
@@ -97,7 +97,7 @@ def appearance(family: Family, name: str) -> ObjectType | None:
     return alike[0]
 
 
-def slow_picture(episodes: Episodes, b: int, side: int) -> NDArray[np.int64]:
+def slow_picture(episodes: MazeEngine, b: int, side: int) -> NDArray[np.int64]:
     """Pixel by pixel: whose cell is it, what is there, and how much of each thing covers it."""
     family, size = episodes.family, episodes.family.size
     walls = episodes.levels().walls[b].reshape(-1)
@@ -122,7 +122,7 @@ def slow_picture(episodes: Episodes, b: int, side: int) -> NDArray[np.int64]:
     return picture
 
 
-def drawn(episodes: Episodes, mode: str, **more: int) -> NDArray[np.uint8]:
+def drawn(episodes: MazeEngine, mode: str, **more: int) -> NDArray[np.uint8]:
     view = make_view(episodes.family, mode, **more)
     out = view.buffer(len(episodes))
     view.draw(episodes.state, out)
@@ -274,14 +274,14 @@ IN_SIGHT = """
 
 def test_what_is_seen_of_a_maze_drawn_by_hand() -> None:
     family = GreenExit(size=9)
-    episodes = Episodes(family, read_ascii(VISTA.strip(), family))
+    episodes = MazeEngine.from_levels(read_ascii(VISTA.strip(), family))
     wall, agent, *_, seen = drawn(episodes, "partial", radius=16)[0]
     signs = np.where(agent == 1, "A", np.where(wall == 1, "#", "."))
     rows = ["".join(row).rstrip() for row in np.where(seen == 1, signs, " ")]
     assert "\n".join(rows).strip("\n") == IN_SIGHT.strip("\n")
 
 
-def moved_unseen(episodes: Episodes, seen: NDArray[np.bool_], random: np.random.Generator) -> LevelBatch:
+def moved_unseen(episodes: MazeEngine, seen: NDArray[np.bool_], random: np.random.Generator) -> LevelBatch:
     """The level with each object that is out of sight moved to another free square out of sight."""
     levels = episodes.levels()
     objects = levels.objects.copy()
@@ -299,9 +299,9 @@ def test_what_is_out_of_sight_changes_nothing(world: type[Family], radius: int) 
     random = np.random.default_rng(1)
     differ = {"partial": 0, "crop": 0, "planes": 0, "rgb": 0}
     for seed in range(12):
-        episodes = Episodes(family, family.levels(seed, [0]))
+        episodes = MazeEngine.from_levels(family.levels(seed, [0]))
         seen = drawn(episodes, "partial", radius=radius)[0, -1] == 1
-        other = Episodes(family, moved_unseen(episodes, seen, random))
+        other = MazeEngine.from_levels(moved_unseen(episodes, seen, random))
         for mode in differ:
             before, after = drawn(episodes, mode, radius=radius), drawn(other, mode, radius=radius)
             differ[mode] += not np.array_equal(before, after)
@@ -313,7 +313,8 @@ def test_what_comes_into_sight_shows() -> None:
     family = GreenExit(size=9)
     level = read_ascii(VISTA.strip(), family)
     before, after = (
-        drawn(Episodes(family, level.moved("exit", cell)), "partial", radius=3)[0] for cell in (7 * 9 + 1, 3 * 9 + 5)
+        drawn(MazeEngine.from_levels(level.moved("exit", cell)), "partial", radius=3)[0]
+        for cell in (7 * 9 + 1, 3 * 9 + 5)
     )
     different = np.argwhere(before != after).tolist()
     assert different == [[family.plane_names.index("exit"), 3, 5]]
@@ -335,7 +336,7 @@ def test_items_an_agent_holds_are_always_in_sight() -> None:
     objects = np.full_like(level.objects, ABSENT)
     objects[0, 0] = row * 9 + column + 1
     start = np.array([row * 9 + column])
-    episodes = Episodes(family, dataclasses.replace(level, start=start, objects=objects))
+    episodes = MazeEngine.from_levels(dataclasses.replace(level, start=start, objects=objects))
     assert drawn(episodes, "partial", radius=1)[0, -1, 0].tolist() == [0] * 9
     episodes.step(np.array([1]))
     assert episodes.objects[0, 0] == 0
@@ -368,7 +369,7 @@ def alone(family: Family, name: str, pixels: int) -> NDArray[np.uint8]:
     cell = next(cell for cell in free if cell != levels.start[0])
     objects = np.full_like(levels.objects, ABSENT)
     objects[0, family.slots.index(name)] = cell
-    return drawn(Episodes(family, dataclasses.replace(levels, objects=objects)), "rgb", pixels=pixels)[0]
+    return drawn(MazeEngine.from_levels(dataclasses.replace(levels, objects=objects)), "rgb", pixels=pixels)[0]
 
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 4, 8, 16])

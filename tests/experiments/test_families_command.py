@@ -8,7 +8,7 @@ import pytest
 
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.family_docs import manual
+from goalmaze.envs.family_docs import family_sections
 from goalmaze.envs.rendering import frame
 from goalmaze.experiments import cli
 from goalmaze.experiments.bench import command as bench
@@ -47,7 +47,7 @@ def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytes
     assert cli.main(["families", "GreenExit", "--size", "5"]) == 0
     shown = capsys.readouterr().out
     assert "moved-sign" in shown
-    assert shown.rstrip().endswith(manual(make_family("GreenExit", {"size": 5})))
+    assert shown.rstrip().endswith(family_sections(make_family("GreenExit", {"size": 5})))
     assert "uint8 [4, 5, 5]" in shown
     assert cli.main(["families", "--size", "5"]) == 0
     assert "## Arguments" not in capsys.readouterr().out

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import captured, read_activations

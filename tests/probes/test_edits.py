@@ -14,7 +14,7 @@ from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.ascii import read_ascii
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch, concatenate
 from goalmaze.envs.observations.views import make_view

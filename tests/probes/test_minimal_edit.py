@@ -9,7 +9,7 @@ from scipy import optimize
 from torch import Tensor
 
 from goalmaze.agents.policies import EditContext, NetworkPolicy
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.edits.base import applied

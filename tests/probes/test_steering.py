@@ -11,7 +11,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.cells import Cells
-from goalmaze.envs.episodes import first_observations
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured, read_activations

@@ -14,7 +14,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT, Cells
-from goalmaze.envs.episodes import Planes
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.labels import label_concepts
@@ -37,7 +37,7 @@ class OneAction:
     def begin(self, levels: LevelBatch) -> OneAction:
         return self
 
-    def probabilities(self, rows: Rows, observations: Planes, agent: Cells) -> Probabilities:
+    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         return np.tile(np.eye(4, dtype=np.float32)[self.action], (len(rows), 1))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from goalmaze.envs import family_docs
+from goalmaze.envs import families_page, known_families
 from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
 from goalmaze.experiments.common.folders import check_folder
 
@@ -13,7 +13,7 @@ FOLDER = "catalogue"
 """Where the pages stand below the folder of the documentation."""
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "families.md": family_docs.page,
+    "families.md": lambda: families_page(known_families()),
     "shifts.md": shifts.page,
     "networks.md": networks.page,
     "agents.md": agents.page,

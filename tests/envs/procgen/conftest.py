@@ -24,18 +24,18 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def walked() -> dict[str, list[bytes]]:
     """Return 400 states of each mode, some in the middle of episodes and some after the first one."""
-    from goalmaze.envs.procgen.engine import Engine
+    from goalmaze.envs.procgen.simulator import ProcgenSimulator
 
     states = {}
     for mode in MODES:
-        engine, random = Engine(40, mode), np.random.default_rng(len(mode))
-        states[mode] = list(_walked(engine, random))
-        engine.close()
+        simulator, random = ProcgenSimulator(40, mode), np.random.default_rng(len(mode))
+        states[mode] = list(_walked(simulator, random))
+        simulator.close()
     return states
 
 
-def _walked(engine: Any, random: np.random.Generator) -> Iterator[bytes]:
+def _walked(simulator: Any, random: np.random.Generator) -> Iterator[bytes]:
     for _ in range(10):
         for _ in range(int(random.integers(1, 90))):
-            engine.step(random.integers(0, 15, engine.count).astype(np.int32))
-        yield from (engine.state(row) for row in range(engine.count))
+            simulator.step(random.integers(0, 15, simulator.count).astype(np.int32))
+        yield from (simulator.state(row) for row in range(simulator.count))

@@ -12,7 +12,7 @@ import pytest
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.procgen import codec
 from goalmaze.envs.procgen.codec import GOAL, SPACE, WALL, pack, parse
-from goalmaze.envs.procgen.engine import WORLDS, Engine, build
+from goalmaze.envs.procgen.simulator import WORLDS, ProcgenSimulator, build
 
 SECTIONS = ("options", "game", "progress", "motion", "window", "seeds", "luck", "assets")
 
@@ -34,14 +34,14 @@ def test_states_of_every_mode_stand_in_the_middle_of_episodes(walked: dict[str, 
 
 
 def test_the_fields_say_what_was_done(mode: str) -> None:
-    engine = Engine(3, mode)
+    simulator = ProcgenSimulator(3, mode)
     for row, state in enumerate(build(mode, [11, 12, 13])):
-        engine.put(row, state)
+        simulator.put(row, state)
     actions = np.array([4, 7, 5], np.int32)
-    before = [parse(engine.state(row)) for row in range(3)]
-    engine.step(actions)
+    before = [parse(simulator.state(row)) for row in range(3)]
+    simulator.step(actions)
     for row, was in enumerate(before):
-        now = parse(engine.state(row))
+        now = parse(simulator.state(row))
         assert (now.progress.current_level_seed, now.progress.action) == (11 + row, actions[row])
         assert (now.progress.cur_time, now.progress.timeout) == (was.progress.cur_time + 1, 500)
         assert now.options.distribution_mode == {"easy": 0, "hard": 1, "memory": 10}[mode]
@@ -49,26 +49,26 @@ def test_the_fields_say_what_was_done(mode: str) -> None:
         assert (now.grid == GOAL).sum() == 1
         assert set(np.unique(now.grid)) == {GOAL, WALL, SPACE}
         assert now.grid[now.mouse] != WALL
-    assert parse(engine.state(0)).mouse == before[0].mouse
-    engine.close()
+    assert parse(simulator.state(0)).mouse == before[0].mouse
+    simulator.close()
 
 
 def test_the_first_row_is_at_the_top(mode: str) -> None:
     """The mouse begins at the bottom left of the maze and Procgen's action 5, up, makes its row smaller."""
-    engine = Engine(1, mode)
+    simulator = ProcgenSimulator(1, mode)
     for seed in range(20):
-        engine.put(0, build(mode, [seed])[0])
-        state = parse(engine.state(0))
+        simulator.put(0, build(mode, [seed])[0])
+        state = parse(simulator.state(0))
         margin = (state.world_dim - state.maze_dim) // 2
         assert state.mouse[1] == margin
         row, column = state.mouse
         assert row > state.world_dim / 2 - 1
         opens = state.grid[row - 1, column] != WALL
-        engine.step(np.array([5], np.int32))
-        after = parse(engine.state(0))
+        simulator.step(np.array([5], np.int32))
+        after = parse(simulator.state(0))
         if after.progress.cur_time == 1:
             assert after.mouse == (row - opens, column)
-    engine.close()
+    simulator.close()
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
-from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN
 
@@ -42,8 +42,8 @@ def test_it_hangs_over_the_cheese_that_procgen_draws(mode: str) -> None:
     plain = ProcgenMaze(mode=mode, region=family.region)
     levels = family.levels(0, np.arange(200), "goal-anywhere")
     bare = levels.removed(SIGN)
-    with_sign, without = first_frames(levels), first_frames(bare)
-    no_cheese = first_frames(bare.removed(CHEESE))
+    with_sign, without = first_observations(levels), first_observations(bare)
+    no_cheese = first_observations(bare.removed(CHEESE))
     cheese = (without != no_cheese).any(axis=3)
     sign = (with_sign != without).any(axis=3)
     told = cheese.any(axis=(1, 2))

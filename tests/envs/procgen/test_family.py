@@ -11,9 +11,9 @@ from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, FITTING, SPLITS, TRAINING
 from goalmaze.envs.procgen.codec import WALL, pack, parse
-from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.family import SEEDS, ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, CORNER, SIGN
+from goalmaze.envs.procgen.simulator import build
 
 MANY = np.arange(60)
 
@@ -148,7 +148,7 @@ def test_optimal_returns_and_what_procgen_refuses() -> None:
     np.testing.assert_array_equal(family.optimal_returns(levels), 10)
     np.testing.assert_array_equal(family.optimal_returns(levels.removed(CHEESE)), 0)
     with pytest.raises(GoalmazeError, match="carved by Procgen"):
-        family.world(0)
+        family.distribution(0)
     with pytest.raises(GoalmazeError, match="level seed -1 is none of Procgen's"):
         build("easy", [-1])
     with pytest.raises(GoalmazeError, match="mode of Procgen's maze"):

@@ -8,13 +8,14 @@ from oracles.paths import all_distances
 
 from goalmaze.envs.ascii import read_ascii, write_ascii
 from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.engines import make_engine
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.procgen.codec import GOAL, parse
-from goalmaze.envs.procgen.engine import build
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, decision_squares, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels, from_states, in_stock_colours, with_states
+from goalmaze.envs.procgen.simulator import build
 
 FAMILY = ProcgenMaze(mode="easy")
 
@@ -62,7 +63,6 @@ def test_an_edit_says_in_the_bytes_what_it_says(levels: ProcgenLevels) -> None:
 
 
 def test_a_moved_cheese_is_where_the_mouse_finds_it(levels: ProcgenLevels) -> None:
-    family = ProcgenMaze(mode="easy")
     for b in range(6):
         one = levels.take([b])
         free = [int(c) for c in np.flatnonzero(one.free()[0]) if c not in (one.start[0], one.objects[0, 0])]
@@ -71,27 +71,27 @@ def test_a_moved_cheese_is_where_the_mouse_finds_it(levels: ProcgenLevels) -> No
             (moved, free[b % len(free)], True),
             (one.removed(CHEESE), one.objects[0, 0], False),
         ):
-            episodes = family.episodes(level)
+            engine = make_engine(level)
             earned = 0.0
             for action in walk(level, int(target)):
-                reward, _ = episodes.engine.step(np.array([[5, 7, 3, 1][action]], np.int32))
+                reward, _ = engine.simulator.step(np.array([[5, 7, 3, 1][action]], np.int32))
                 earned += float(reward[0])
             assert earned == (10.0 if found else 0.0)
-            episodes.close()
+            engine.close()
 
 
 def test_a_wall_put_up_stops_the_mouse_and_one_taken_down_lets_it_through(levels: ProcgenLevels) -> None:
-    family, one = ProcgenMaze(mode="easy"), levels.take([0]).removed(CHEESE)
+    one = levels.take([0]).removed(CHEESE)
     assert isinstance(one, ProcgenLevels)
     above = int(one.start[0]) - one.width
     for closed in (True, False):
         walls = one.walls.copy()
         walls.reshape(-1)[above] = closed
-        episodes = family.episodes(one.walled(walls))
-        episodes.engine.step(np.array([5], np.int32))
-        row = parse(episodes.engine.state(0)).mouse[0]
+        engine = make_engine(one.walled(walls))
+        engine.simulator.step(np.array([5], np.int32))
+        row = parse(engine.simulator.state(0)).mouse[0]
         assert row == one.start[0] // one.width - 1 - (not closed)
-        episodes.close()
+        engine.close()
 
 
 def test_a_maze_that_is_cut_off_is_refused(levels: ProcgenLevels) -> None:
@@ -127,13 +127,13 @@ def test_a_level_drawn_by_hand_is_played_in_procgens_colours() -> None:
         picture[8][column] = "."
     picture[8][2], picture[8][8] = "A", "C"
     drawn = read_ascii("\n".join(map("".join, picture)), family)
-    episodes = family.episodes(drawn)
-    assert episodes.observe()[0].std() > 5
+    engine = make_engine(drawn)
+    assert engine.observe()[0].std() > 5
     for _ in range(6):
-        episodes.step(1)
-    assert episodes.terminated[0]
-    assert episodes.rewards[0, 0] == 10
-    episodes.close()
+        engine.step(1)
+    assert engine.terminated[0]
+    assert engine.rewards[0, 0] == 10
+    engine.close()
     assert in_stock_colours(drawn, "easy") == drawn
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import from_parameters
-from goalmaze.envs.procgen import engine
+from goalmaze.envs.procgen import simulator
 from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze
 
@@ -18,7 +18,7 @@ def test_what_is_missing_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "procgen", None)
     monkeypatch.delitem(sys.modules, "procgen.env", raising=False)
     with pytest.raises(GoalmazeError, match=r"install goalmaze\[procgen\] in an environment of its own") as error:
-        engine.procgen()
+        simulator.procgen()
     assert "\n" not in str(error.value)
 
 

@@ -17,12 +17,12 @@ from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities,
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.cells import Cells
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.procgen.actions import FOUR, grouped
-from goalmaze.envs.procgen.engine import Engine
-from goalmaze.envs.procgen.episodes import first_frames
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
+from goalmaze.envs.procgen.simulator import ProcgenSimulator
 from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
 from goalmaze.experiments.evaluate.evaluation import evaluate_shifts
 
@@ -67,26 +67,26 @@ class Recorder(NetworkPolicy):
 
 def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
     levels, agent = FAMILY.levels(1, np.arange(4)), Recorder(policy().network)
-    np.testing.assert_array_equal(observations_of(agent, levels), first_frames(levels))
+    np.testing.assert_array_equal(observations_of(agent, levels), first_observations(levels))
     played = rollout(agent, levels, seed=3)
-    engine, plain = Engine(4, "easy"), levels.removed(SIGN)
+    simulator, plain = ProcgenSimulator(4, "easy"), levels.removed(SIGN)
     assert isinstance(plain, ProcgenLevels)
     for row, state in enumerate(plain.states()):
-        engine.put(row, state)
-    seen, tinted = engine.look(), 0
+        simulator.put(row, state)
+    seen, tinted = simulator.look(), 0
     for (rows, shown), actions in zip(agent.shown, played.actions, strict=True):
         apart = (shown != seen[rows]).any(axis=3).sum(axis=(1, 2))
         assert apart.max() <= 36
         tinted += int((apart > 0).sum())
-        engine.step(np.append(FOUR, 4)[actions].astype(np.int32))
-        seen = engine.frames
+        simulator.step(np.append(FOUR, 4)[actions].astype(np.int32))
+        seen = simulator.frames
     assert tinted > 0
     with torch.inference_mode():
         chances = move_probabilities(
             oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0]
         )
     np.testing.assert_allclose(played.chances[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
-    engine.close()
+    simulator.close()
 
 
 def test_procgens_groups_give_the_chances_of_the_ways() -> None:

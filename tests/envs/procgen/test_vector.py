@@ -10,18 +10,19 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, TRAINING
-from goalmaze.envs.procgen import SPEC
 from goalmaze.envs.procgen.codec import parse
-from goalmaze.envs.procgen.engine import build, frames_of, procgen
-from goalmaze.envs.procgen.episodes import first_frames
+from goalmaze.envs.procgen.engine import ProcgenEngine
 from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.procgen.simulator import build, frames_of, procgen
 from goalmaze.envs.procgen.single import ProcgenMazeEnv
 from goalmaze.envs.procgen.vector import ProcgenVectorEnv
-from goalmaze.envs.vector import MazeVectorEnv, begin_environments
+from goalmaze.envs.vector import MazeVectorEnv
 
 BATCH = 16
+SPEC = "goalmaze/ProcgenMaze-v0"
 
 
 def test_what_is_built_is_what_stock_procgen_shows(mode: str) -> None:
@@ -38,9 +39,9 @@ def test_what_is_built_is_what_stock_procgen_shows(mode: str) -> None:
 def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
     env = ProcgenVectorEnv(num_envs=BATCH, mode=mode, region=9)
     env.reset(seed=0)
-    engine, told = env.episodes.engine, list[Any]()
-    stock_step = engine.step
-    engine.step = lambda actions: told.append(stock_step(actions)) or told[-1]  # type: ignore[method-assign, func-returns-value]
+    simulator, told = env.engine.simulator, list[Any]()
+    stock_step = simulator.step
+    simulator.step = lambda actions: told.append(stock_step(actions)) or told[-1]  # type: ignore[method-assign, func-returns-value]
     random, was_over, ends = np.random.default_rng(0), np.zeros(BATCH, np.bool_), np.zeros(2)
     for step in range(1100):
         _, reward, terminated, truncated, _ = env.step(random.integers(0, 15, BATCH))
@@ -52,8 +53,8 @@ def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
         ends += terminated.sum(), truncated.sum()
         if step % 100 == 7:
             for b in np.flatnonzero(~was_over):
-                row, column = parse(engine.state(b)).mouse
-                assert env.episodes.agent[b] == (row + 1) * env.family.size + column + 1
+                row, column = parse(simulator.state(b)).mouse
+                assert env.engine.agent[b] == (row + 1) * env.family.size + column + 1
     assert ends.min() > 3
     env.close()
 
@@ -65,15 +66,15 @@ def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetM
     env, rounds = ProcgenVectorEnv(family, 4, autoreset_mode=way), 3
     env.reset(seed=9)
     expected = family.levels(9, np.arange(4 * rounds), split=TRAINING)
-    shown = first_frames(expected)
+    shown = first_observations(expected)
     begun, over = np.zeros(4, int), np.zeros(4, np.bool_)
     random = np.random.default_rng(1)
-    seen = env.episodes.observe().copy()
+    seen = env.engine.observe().copy()
     while begun.min() < rounds - 1:
         for e in range(4):
-            if env.episodes.steps[e] == 0 and begun[e] < rounds:
+            if env.engine.steps[e] == 0 and begun[e] < rounds:
                 np.testing.assert_array_equal(seen[e], shown[begun[e] * 4 + e])
-                assert env.episodes.levels().take([e]) == expected.take([begun[e] * 4 + e])
+                assert env.engine.levels().take([e]) == expected.take([begun[e] * 4 + e])
         seen, _, terminated, truncated, _ = env.step(random.integers(0, 15, 4))
         done = terminated | truncated
         if way is AutoresetMode.DISABLED and done.any():
@@ -116,7 +117,7 @@ def test_procgen_goes_on_to_the_very_state_that_is_built_for_the_next_level() ->
     while followed < 12:
         _, _, terminated, truncated, _ = env.step(np.random.default_rng(followed).integers(0, 15, 8))
         for row in np.flatnonzero(terminated | truncated):
-            made, built = (parse(s) for s in (env.episodes.following[row], build("easy", [env._seed_of(row)])[0]))
+            made, built = (parse(s) for s in (env.engine.following[row], build("easy", [env.engine.next_seed(row)])[0]))
             np.testing.assert_array_equal(made.grid, built.grid)
             assert (made.entities, made.window, made.progress.current_level_seed) == (
                 built.entities,
@@ -136,16 +137,16 @@ def test_an_environment_put_back_goes_on_the_same() -> None:
     env.reset(seed=4)
     for _ in range(300):
         env.step(random.integers(0, 15, 6))
-    beside, following = env.beside(), random.integers(0, 15, (400, 6))
-    arrays = {n: a.copy() for n, a in env.episodes.state._asdict().items() if isinstance(a, np.ndarray)}
-    numbers = env._next.copy()
+    extra, following = env.engine.extra_arrays(), random.integers(0, 15, (400, 6))
+    arrays = {n: a.copy() for n, a in env.engine.state._asdict().items() if isinstance(a, np.ndarray)}
+    numbers = env.engine.next_levels.copy()
     other = made()
     other.reset(seed=4)
     for name, array in arrays.items():
-        getattr(other.episodes.state, name)[...] = array
-    other._next[...] = numbers
-    other.put_beside(beside)
-    np.testing.assert_array_equal(env.episodes.observe(), other.episodes.observe())
+        getattr(other.engine.state, name)[...] = array
+    other.engine.next_levels[...] = numbers
+    other.engine.restore_extra_arrays(extra)
+    np.testing.assert_array_equal(env.engine.observe(), other.engine.observe())
     for actions in following:
         for one, two in zip(env.step(actions)[:4], other.step(actions)[:4], strict=True):
             np.testing.assert_array_equal(one, two)
@@ -175,9 +176,9 @@ def test_make_vec_makes_it() -> None:
 
 def test_our_own_loop_takes_four_actions_and_procgens_fifteen_do_as_their_groups() -> None:
     family = ProcgenMaze(mode="easy", region=3)
-    mazes = begin_environments(family, 4)
+    mazes = MazeVectorEnv(family, 4, observation="rgb64")
     fifteen = ProcgenVectorEnv(family, 4)
-    assert isinstance(begin_environments(ProcgenMaze(mode="easy"), 1), ProcgenVectorEnv)
+    assert isinstance(mazes.engine, ProcgenEngine)
     mazes.reset(seed=0)
     fifteen.reset(seed=0)
     random = np.random.default_rng(0)
@@ -186,15 +187,15 @@ def test_our_own_loop_takes_four_actions_and_procgens_fifteen_do_as_their_groups
         same = [random.choice(((5,), (6, 7, 8), (3,), (0, 1, 2))[way]) for way in ways]
         np.testing.assert_array_equal(mazes.step(ways)[0], fifteen.step(np.array(same))[0])
     assert mazes.single_action_space == gymnasium.spaces.Discrete(4)
-    before = fifteen.episodes.agent.copy()
+    before = fifteen.engine.agent.copy()
     fifteen.step(np.array([4, 9, 12, 14]))
-    going_on = fifteen.episodes.steps > 0
-    np.testing.assert_array_equal(fifteen.episodes.agent[going_on], before[going_on])
+    going_on = fifteen.engine.steps > 0
+    np.testing.assert_array_equal(fifteen.engine.agent[going_on], before[going_on])
     with pytest.raises(GoalmazeError, match="actions is 5: choose 15 for Procgen's own"):
         ProcgenVectorEnv(family, 1, actions=5)
-    with pytest.raises(GoalmazeError, match="observation mode of Procgen's maze"):
+    with pytest.raises(GoalmazeError, match="observation mode of ProcgenMaze"):
         ProcgenVectorEnv(family, 1, observation="planes")
-    assert not isinstance(MazeVectorEnv(num_envs=1), ProcgenVectorEnv)
+    assert not isinstance(MazeVectorEnv(num_envs=1).engine, ProcgenEngine)
 
 
 def test_stock_stable_baselines_learns_on_it() -> None:
@@ -213,7 +214,7 @@ def test_a_given_level_is_played() -> None:
     family = ProcgenMaze(mode="easy")
     env, levels = ProcgenMazeEnv(family), family.levels(8, [3, 4], "goal-anywhere")
     seen, _ = env.reset(options={"levels": levels.take([1])})
-    np.testing.assert_array_equal(seen, first_frames(levels)[1])
+    np.testing.assert_array_equal(seen, first_observations(levels)[1])
     with pytest.raises(GoalmazeError, match="plays 17x17"):
         env.reset(options={"levels": ProcgenMaze(mode="hard").levels(0, [0])})
     with pytest.raises(GoalmazeError, match="the levels are not Procgen's"):

@@ -16,9 +16,9 @@ import numpy as np
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine.kernels import ACTIONS
-from goalmaze.envs.episodes import Episodes
 from goalmaze.envs.families import known_families
 from goalmaze.envs.levels import NO_SHIFT, SPLITS, Family
+from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.solving import distances
 
 FILE = Path(__file__).with_name("families.json")
@@ -45,7 +45,7 @@ def play(family: Family, address: dict[str, Any], number: int) -> dict[str, Any]
     """Return the level at an address and what happened on it."""
     levels = family.levels(address["seed"], [address["index"]], address["shift"], address["split"])
     dice = random.Random(number)
-    episodes = Episodes(family, levels)
+    episodes = MazeEngine.from_levels(levels)
     story: dict[str, Any] = {"level": write_ascii(levels).splitlines(), "hash": levels.hashes()[0]}
     story |= {"actions": [], "positions": [], "rewards": [], "terminated": [], "truncated": []}
     order = sorted(

@@ -1,0 +1,179 @@
+"""Engines: each runs a batch of episodes of one family, step by step, for rollouts and for Gymnasium environments.
+
+A family names the class of its engine (`Family.engine_entry_point`); everything else uses the interface of `Engine`.
+
+Axes: B episodes, H rows, W columns, K object slots.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import pkgutil
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.envs.cells import Bools
+from goalmaze.envs.engine import kernels
+from goalmaze.envs.engine.bound_kernel import BoundKernel
+from goalmaze.envs.engine.state import blank_state
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import Family, LevelBatch
+
+Observations = NDArray[np.uint8]
+Actions = NDArray[np.integer] | np.integer | int
+
+
+class Engine(abc.ABC):
+    """B episodes of one family that run side by side. All arrays change in place.
+
+    Args:
+        family: the family whose rules hold.
+        batch: number B of episodes; none of them begins before `begin` or `renew`.
+        height: rows H of every maze, the family's size where None.
+        width: columns W of every maze, the family's size where None.
+
+    Attributes:
+        mode: the observation mode of the arrays that `observe` returns.
+        actions: number of actions an agent chooses among.
+        state: all arrays of the episodes, see `goalmaze.envs.engine.state.State`; `agent`, `objects`, `steps`,
+            `rewards`, `terminated` and `truncated` are its arrays of these names.
+        next_levels: int64 [B], the index of the level that each row plays next, see `use_levels`.
+    """
+
+    mode: ClassVar[str]
+
+    def __init__(self, family: Family, batch: int, height: int | None = None, width: int | None = None) -> None:
+        self.family = family
+        self.actions = len(kernels.ACTIONS)
+        self.state = blank_state(
+            batch=batch,
+            height=family.size if height is None else height,
+            width=family.size if width is None else width,
+            slots=len(family.slots),
+            planes=family.planes,
+            leader_path_length=family.leader_path_length,
+        )
+        self.agent, self.objects = self.state.agent, self.state.objects
+        self.steps, self.rewards = self.state.steps, self.state.rewards
+        self.terminated, self.truncated = self.state.terminated, self.state.truncated
+        self.next_levels = np.arange(batch, dtype=np.int64)
+        self._table = family.table
+        self._step = BoundKernel(self.state, self._table, family.time_limit)
+
+    @classmethod
+    def from_levels(cls, levels: LevelBatch) -> Self:
+        """Return an engine with an episode on each level.
+
+        Raises:
+            GoalmazeError: a level is not closed, or something stands in a wall or outside.
+        """
+        engine = cls(levels.family, len(levels), levels.height, levels.width)
+        engine.begin(np.arange(len(levels)), levels)
+        return engine
+
+    def __len__(self) -> int:
+        return len(self.agent)
+
+    @property
+    def done(self) -> Bools:
+        """bool [B], True where the last step ended the episode, either way; a copy."""
+        done: Bools = self.terminated | self.truncated
+        return done
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that all episodes take."""
+        return int(sum(array.nbytes for array in self.state[1:]))
+
+    def levels(self) -> LevelBatch:
+        """Return a copy of the levels that are played, as they were at the start."""
+        state = self.state
+        return LevelBatch(state.walls, state.start.copy(), state.placed.copy(), self.family)
+
+    def present(self) -> LevelBatch:
+        """Return the levels with every object where it is now: moved, held along the top wall, or gone."""
+        return dataclasses.replace(self.levels(), objects=self.objects.copy())
+
+    def begin(self, rows: NDArray[np.intp], levels: LevelBatch | None = None) -> None:
+        """Begin new episodes in `rows` [b], on `levels` (one for each row) or on the level each row already has.
+
+        Raises:
+            GoalmazeError: the levels are another family's, one is not closed, or something stands in a wall or outside.
+        """
+        if levels is not None:
+            if levels.slots != self.family.slots:
+                raise GoalmazeError(
+                    f"the levels hold {' '.join(levels.slots)}; {self.family.name} has {' '.join(self.family.slots)}"
+                )
+            levels.check_playable()
+            self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
+            self.state.start[rows] = levels.start
+            self.state.placed[rows] = levels.objects
+        kernels.begin_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64))
+
+    def step(self, actions: Actions) -> None:
+        """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""
+        self._step(actions)
+
+    def use_levels(self, seed: int, shift: str, split: str) -> None:
+        """From now on take fresh levels from these addresses: row e plays the levels e, e + B, e + 2B and so on.
+
+        Arguments as `Family.levels`.
+
+        Raises:
+            GoalmazeError: the seed, the shift or the split is out of range.
+        """
+        self.next_levels[:] = np.arange(len(self))
+
+    @abc.abstractmethod
+    def renew(self, rows: NDArray[np.intp]) -> None:
+        """Begin new episodes in `rows` [b], each on the next of the levels that `use_levels` named."""
+
+    @abc.abstractmethod
+    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
+        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
+
+    @abc.abstractmethod
+    def observe(self) -> Observations:
+        """Return uint8 [B, ...], the observations in mode `mode`; the next step changes them in place."""
+
+    @abc.abstractmethod
+    def pictures(self) -> tuple[NDArray[np.uint8], ...]:
+        """Return one RGB picture uint8 [h, w, 3] for each episode, for people."""
+
+    @abc.abstractmethod
+    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the arrays that a resumed run needs beside `state` and `next_levels`."""
+
+    @abc.abstractmethod
+    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `extra_arrays` returned, after `state` was restored."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free what the engine holds beside arrays."""
+
+
+def engine_class(family: Family) -> type[Engine]:
+    """Return the class of the engine that runs a family's episodes."""
+    found: type[Engine] = pkgutil.resolve_name(family.engine_entry_point)
+    return found
+
+
+def make_engine(levels: LevelBatch) -> Engine:
+    """Return the family's engine with an episode on each level.
+
+    Raises:
+        GoalmazeError: a level is not closed, or something stands in a wall or outside.
+    """
+    return engine_class(levels.family).from_levels(levels)
+
+
+def first_observations(levels: LevelBatch) -> Observations:
+    """Return uint8 [B, ...], the observations before the first step, in the mode of the family's engine."""
+    engine = make_engine(levels)
+    engine.close()
+    return engine.observe()

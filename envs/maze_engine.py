@@ -1,0 +1,71 @@
+"""The engine of the mazes that goalmaze carves: compiled kernels make the levels, step the episodes and draw planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goalmaze.envs.engine import kernels
+from goalmaze.envs.engine.bound_kernel import BoundKernel
+from goalmaze.envs.engine.level_generation import LevelDistribution
+from goalmaze.envs.engines import Engine, Observations
+from goalmaze.envs.levels import Family
+from goalmaze.envs.rendering import frame
+
+
+class MazeEngine(Engine):
+    """B episodes in our own mazes; arguments and attributes as `Engine`."""
+
+    mode = "planes"
+
+    def __init__(self, family: Family, batch: int, height: int | None = None, width: int | None = None) -> None:
+        super().__init__(family, batch, height, width)
+        self._planes = self._shaped_planes()
+        self._distribution: LevelDistribution
+        self._step_or_renew: BoundKernel
+
+    def _shaped_planes(self) -> Observations:
+        batch, planes, cells = self.state.planes.shape
+        return self.state.planes.reshape(batch, planes, cells // self.state.width, self.state.width)
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        self.__dict__.update(attributes)
+        self._planes = self._shaped_planes()  # unpickled, the view would be an array of its own
+
+    def use_levels(self, seed: int, shift: str, split: str) -> None:
+        """Take fresh levels from these addresses; see `Engine.use_levels`."""
+        super().use_levels(seed, shift, split)
+        self._distribution = self.family.distribution(seed, shift, split)
+        self._step_or_renew = BoundKernel(
+            self.state, self._table, self.family.time_limit, self._distribution, self.next_levels
+        )
+
+    def renew(self, rows: NDArray[np.intp]) -> None:
+        """Begin new episodes in `rows` [b] on fresh levels."""
+        rows = np.ascontiguousarray(rows, np.int64)
+        kernels.renew_rows(self.state, self._table, rows, self._distribution, self.next_levels)
+
+    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
+        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
+        self._step_or_renew(actions)
+
+    def observe(self) -> Observations:
+        """Return uint8 [B, C, H, W], the observation planes; the next step changes them in place."""
+        return self._planes
+
+    def pictures(self) -> tuple[NDArray[np.uint8], ...]:
+        """Return one RGB picture uint8 [h, w, 3] for each episode, for people."""
+        levels = self.present()
+        return tuple(frame(levels, b, self.agent[b]) for b in range(len(self)))
+
+    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: `state` and `next_levels` hold everything."""
+        return {}
+
+    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Do nothing: there are no such arrays."""
+
+    def close(self) -> None:
+        """Do nothing: the engine holds arrays alone."""

@@ -1,0 +1,112 @@
+"""The registry of families: a family registers where its class is defined, and everything else finds it by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import gymnasium
+
+from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.family_docs import extend_docstring
+from goalmaze.envs.levels import Family, from_parameters
+
+NAMESPACE = "goalmaze"
+"""Family NAME is registered with Gymnasium as ``goalmaze/NAME-v0``."""
+
+_families: dict[str, type[Family]] = {}
+
+F = TypeVar("F", bound=type[Family])
+
+
+def register_family(family: F) -> F:
+    """Register a family under its name, with Gymnasium as ``goalmaze/NAME-v0`` too; a decorator of its class.
+
+    ```python
+    @register_family
+    @dataclasses.dataclass(frozen=True)
+    class RedDoor(Family):
+        name = "RedDoor"
+        ...
+    ```
+
+    Bases that several families share are not decorated. The same class may be defined again, as in a notebook cell
+    that runs twice.
+
+    Raises:
+        GoalmazeError: the name is in use.
+    """
+    known = _families.get(family.name)
+    if known is not None and _definition(known) != _definition(family):
+        raise GoalmazeError(f"the family name '{family.name}' is in use by {_definition(known)}: choose another name")
+    unregister_family(family.name)
+    _families[family.name] = family
+    extend_docstring(family)
+    gymnasium.register(
+        f"{NAMESPACE}/{family.name}-v0",
+        entry_point=family.entry_point,
+        vector_entry_point=family.vector_entry_point,
+        kwargs={"family": family.name},
+    )
+    return family
+
+
+def unregister_family(name: str) -> None:
+    """Remove a family from the registry and from Gymnasium's."""
+    _families.pop(name, None)
+    gymnasium.registry.pop(f"{NAMESPACE}/{name}-v0", None)
+
+
+def _definition(family: type[Family]) -> str:
+    return f"{family.__module__}.{family.__qualname__}"
+
+
+def known_families() -> dict[str, type[Family]]:
+    """Return every registered family by name, apart from those that require another package."""
+    return {name: family for name, family in sorted(_families.items()) if family.requires is None}
+
+
+def can_be_played(name: str) -> bool:
+    """Return whether the package that runs a registered family's episodes is installed."""
+    requires = family_class(name).requires
+    return requires is None or importlib.util.find_spec(requires) is not None
+
+
+def family_class(name: str) -> type[Family]:
+    """Return the registered family of that name.
+
+    Raises:
+        GoalmazeError: there is none; the message suggests the closest name.
+    """
+    if name in _families:
+        return _families[name]
+    pending = Family.__subclasses__()
+    while pending:
+        family = pending.pop()
+        if getattr(family, "name", None) == name:
+            raise GoalmazeError(f"the family '{name}' is not registered: put @register_family above its class")
+        pending += family.__subclasses__()
+    raise unknown("family", name, _families)
+
+
+def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Family:
+    """Build the family called `name` with the given parameters.
+
+    Raises:
+        GoalmazeError: no such family or parameter, or a value out of range.
+    """
+    return from_parameters(family_class(name), parameters or {})
+
+
+def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:
+    """Return a family given by name and parameters, or the family itself.
+
+    Raises:
+        GoalmazeError: no such family or parameter; or parameters are given to a family that already has its own.
+    """
+    if isinstance(family, str):
+        return make_family(family, parameters)
+    if parameters:
+        raise GoalmazeError(f"{', '.join(parameters)}: this family has its parameters already; give them by its name")
+    return family
