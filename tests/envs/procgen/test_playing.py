@@ -85,7 +85,7 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
         chances = move_probabilities(
             oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0]
         )
-    np.testing.assert_allclose(played.chances[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
+    np.testing.assert_allclose(played.action_probabilities[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
     simulator.close()
 
 
