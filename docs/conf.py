@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "api_reference",
     "docstrings",
+    "notebook_pages",
     "repository_links",
 ]
 exclude_patterns = ["extensions"]

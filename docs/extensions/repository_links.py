@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Files at the root → the pages of the site that include them."""
 
+NOTEBOOKS = Path("notebooks", "generated")
+"""Where the pages on the notebooks stand in the site."""
+
 LINK = re.compile(r"(!?\[[^\]]*\]\()(?![a-z]+:|#)([^)#\s]*)")
 
 
@@ -31,9 +34,12 @@ def rewrite(text: str, folder: Path, site: Path, page: Path) -> str:
         page: the folder of the page that shows the text.
     """
     pages = {site.parent / name: site / target for name, target in PAGES.items()}
+    notebooks = site.parent / "notebooks"
 
     def change(match: re.Match[str]) -> str:
         target = Path(os.path.normpath(folder / match[2]))
+        if target.parent == notebooks and page != site / NOTEBOOKS:
+            target = site / NOTEBOOKS / f"{target.stem}.md"
         return match[1] + Path(os.path.relpath(pages.get(target, target), page)).as_posix()
 
     return LINK.sub(change, text)

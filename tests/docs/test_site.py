@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import types
@@ -11,6 +12,7 @@ import pytest
 from repository import ROOT, load_file
 
 api_reference = load_file("docs/extensions/api_reference.py")
+notebook_pages = load_file("docs/extensions/notebook_pages.py")
 repository_links = load_file("docs/extensions/repository_links.py")
 check_site = load_file("scripts/check_site.py")
 
@@ -81,6 +83,9 @@ def test_pages_that_are_not_wanted_any_more_are_removed(tmp_path: Path) -> None:
         ("![a](docs/demo.png)", ".", "docs", "![a](demo.png)"),
         ("[a](CONTRIBUTING.md)", ".", "docs", "[a](contributing.md)"),
         ("[a](LICENSE)", ".", "docs", "[a](../LICENSE)"),
+        ("[a](notebooks/story.py)", ".", "docs", "[a](notebooks/generated/story.md)"),
+        ("[a](../notebooks/story.ipynb)", "docs", "docs", "[a](notebooks/generated/story.md)"),
+        ("[a](../../../notebooks/story.py)", *["docs/notebooks/generated"] * 2, "[a](../../../notebooks/story.py)"),
         ("[a](../CHANGELOG.md)", "docs", "docs", "[a](changelog.md)"),
         ("[a](../README.md#top)", "docs/catalogue", "docs/catalogue", "[a](../README.md#top)"),
         ("[a](../../README.md)", "docs/catalogue", "docs/catalogue", "[a](../index.md)"),
@@ -89,6 +94,55 @@ def test_pages_that_are_not_wanted_any_more_are_removed(tmp_path: Path) -> None:
 )
 def test_links_are_rewritten_for_the_page_that_shows_them(text: str, folder: str, page: str, rewritten: str) -> None:
     assert repository_links.rewrite(text, ROOT / folder, ROOT / "docs", ROOT / page) == rewritten
+
+
+PERCENT = '''"""Not shown."""
+
+# %% [markdown]
+# # A title
+# Words.
+
+# %% 1. A cell
+x = 1
+
+# %%
+print(x)
+'''
+
+IPYNB = {
+    "cells": [
+        {"cell_type": "markdown", "source": ["Words.\n", "\n", "More."]},
+        {"cell_type": "code", "source": ["print(1)"], "outputs": [{"text": ["1\n"]}]},
+        {"cell_type": "code", "source": ["2"], "outputs": [{"data": {"text/plain": ["2"], "text/html": ["<b>2</b>"]}}]},
+    ]
+}
+
+
+def test_notebooks_become_pages(tmp_path: Path) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "one.py").write_text(PERCENT)
+    (tmp_path / "notebooks" / "two_words.ipynb").write_text(json.dumps(IPYNB))
+    folder = tmp_path / "docs" / "pages"
+    assert notebook_pages.write(tmp_path / "notebooks", folder) == [folder / "one.md", folder / "two_words.md"]
+    link = "The notebook: [`{0}`](../../notebooks/{0})."
+    code = "```python\n{}\n```"
+    assert (folder / "one.md").read_text().split("\n\n") == [
+        "# A title\nWords.",
+        link.format("one.py"),
+        "## 1. A cell",
+        code.format("x = 1"),
+        code.format("print(x)") + "\n",
+    ]
+    assert (folder / "two_words.md").read_text().split("\n\n") == [
+        "# Two words",
+        link.format("two_words.ipynb"),
+        "Words.",
+        "More.",
+        code.format("print(1)"),
+        "```text\n1\n```",
+        code.format("2"),
+        "```text\n2\n```\n",
+    ]
 
 
 WHOLE = '<html><body id="top"><a href="b.html#there">b</a><a href="https://x.org">x</a><img src="a.png"></body></html>'
