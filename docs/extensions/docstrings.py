@@ -22,7 +22,11 @@ from sphinx.util.typing import stringify_annotation
 
 CODE = re.compile(r"(``.+?``|`.+?`)")
 SPECIAL = re.compile(r"(?<![\\:])([*|])|(?<=\w)_(?!\w)")
+ENDS_CODE = re.compile(r"[\s'\")\]}>/:.,;!?-]")
 FIELD = re.compile(r"^:ivar (\w+):")
+
+COLON = "\ue000"
+"""Hides a colon from napoleon, which takes the words before one in the first line on an attribute for its type."""
 
 BEFORE_NAPOLEON, AFTER_NAPOLEON = 400, 600
 
@@ -32,7 +36,12 @@ def escaped(line: str) -> str:
     if line.lstrip().startswith((">>>", "...", "* ", "**", ".. ")):
         return line
     parts = CODE.split(line)
-    return "".join(part if i % 2 else SPECIAL.sub(r"\\\g<0>", part) for i, part in enumerate(parts))
+    for i, part in enumerate(parts):
+        if i % 2 == 0:
+            parts[i] = SPECIAL.sub(r"\\\g<0>", part)
+        elif parts[i + 1] and not ENDS_CODE.match(parts[i + 1]):
+            parts[i] += "\\ "  # as in `name`s: a letter may not follow the closing backtick at once
+    return "".join(parts)
 
 
 def prepare(lines: list[str]) -> list[str]:
@@ -82,11 +91,12 @@ def with_types(lines: list[str], kind: type) -> list[str]:
 
 def _before(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     lines[:] = prepare(lines)
-    if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")  # napoleon takes what stands before a colon in the first line for a type
+    if lines and what in {"attribute", "data", "property"}:
+        lines[0] = lines[0].replace(":", COLON)
 
 
 def _after(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [line.replace(COLON, ":") for line in lines]
     if inspect.isclass(value):
         lines[:] = with_types(lines, value)
 

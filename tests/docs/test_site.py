@@ -215,3 +215,36 @@ def test_a_page_with_a_dead_link_is_not_built(tmp_path: Path, link: str) -> None
     done = build(tmp_path / "source", f"# Index\n\n[other]({link})\n")
     assert done.returncode == 1
     assert "cross-reference target not found" in done.stderr or "local id not found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "prepared"),
+    [
+        ("int32 [B, *shape], a|b and import_", r"int32 [B, \*shape], a\|b and import\_"),
+        ("`code_` and ``a*b`` stay", "`code_` and ``a*b`` stay"),
+        ("several `Site`s, one `Site`.", "several `Site`\\ s, one `Site`."),
+        (">>> a * b_", ">>> a * b_"),
+    ],
+)
+def test_docstrings_are_prepared_for_restructured_text(line: str, prepared: str) -> None:
+    pytest.importorskip("sphinx", reason="the extra `docs` is not installed; make docs installs it")
+    docstrings = load_file("docs/extensions/docstrings.py")
+    assert docstrings.prepare([line]) == [prepared]
+
+
+def test_markdown_in_docstrings_and_types_of_attributes() -> None:
+    pytest.importorskip("sphinx", reason="the extra `docs` is not installed; make docs installs it")
+    docstrings = load_file("docs/extensions/docstrings.py")
+    lines = ["Text.", "", "## Rules", "| a | b |", "|---|---|", "More."]
+    table = ["::", "", "    | a | b |", "    |---|---|", ""]
+    assert docstrings.prepare(lines) == ["Text.", "", ".. rubric:: Rules", "", *table, "More."]
+
+    class Typed:
+        first: int
+        second: list[str]
+
+    fields = [":ivar first: one,", "             on two lines", ":ivar second: two", ":ivar third: unknown"]
+    found = docstrings.with_types(fields, Typed)
+    assert found[2] == ":vartype first: int"
+    assert found[4] == ":vartype second: list[str]"
+    assert found[5:] == [":ivar third: unknown", ""]
