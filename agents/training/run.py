@@ -26,7 +26,7 @@ from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCall
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE, read_state, restore_state
 from goalmaze.envs.errors import GoalmazeError
@@ -101,7 +101,7 @@ def train(
     except GoalmazeError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    with held(folder / RECIPE):
+    with locked(folder / RECIPE):
         return _run(resolved, folder, algorithm, outputs(), save_every, None)
 
 
@@ -116,7 +116,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
     """
     recipe, made_in = read_recipe(folder)
     outputs = _outputs(folder, tensorboard)
-    with held(folder / RECIPE):
+    with locked(folder / RECIPE):
         remove_temporaries(folder)
         head, arrays = read_state(folder / STATE)
         numbers = head["numbers"]

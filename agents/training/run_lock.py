@@ -1,4 +1,4 @@
-"""Who is training into a run folder: the process that holds the lock on its recipe until it ends, however it ends."""
+"""The lock of a run folder, on its recipe: a process that trains keeps it until the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if sys.platform != "win32":
 
 
 @contextlib.contextmanager
-def held(file: Path) -> Iterator[None]:
-    """Hold the lock on a file inside.
+def locked(file: Path) -> Iterator[None]:
+    """Lock a file inside the context.
 
     Raises:
-        GoalmazeError: another process holds it.
+        GoalmazeError: another process has it locked.
     """
     with file.open("rb") as opened:
-        if not _taken(opened.fileno()):
+        if not _lock(opened.fileno()):
             raise GoalmazeError(f"{file.parent} is being trained by another process; wait for it or stop it first")
         yield
 
 
-def is_held(file: Path) -> bool:
-    """Return whether a process holds the lock on a file."""
+def is_locked(file: Path) -> bool:
+    """Return whether another process has a file locked."""
     with file.open("rb") as opened:
-        return not _taken(opened.fileno())
+        return not _lock(opened.fileno())
 
 
-def _taken(descriptor: int) -> bool:
-    """Take the lock if it is free; without locks on this system it always is."""
+def _lock(descriptor: int) -> bool:
+    """Lock a file and return whether it was free. On Windows there are no such locks, and it always is."""
     if sys.platform == "win32":
         return True
     try:

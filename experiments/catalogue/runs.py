@@ -12,7 +12,7 @@ from typing import Any, Literal
 from goalmaze.agents.loading import RECIPE
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.run import read_recipe
-from goalmaze.agents.training.run_lock import is_held
+from goalmaze.agents.training.run_lock import is_locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue.config import RunsConfig
@@ -117,7 +117,7 @@ def _row(folder: Path, root: Path) -> RunRow:
 
 
 def _state(folder: Path, complete: bool) -> RunState:
-    if is_held(folder / RECIPE):
+    if is_locked(folder / RECIPE):
         return "running"
     return "finished" if complete else "interrupted"
 

@@ -19,7 +19,7 @@ from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import table
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
-from goalmaze.experiments.train.command import REPORT_LEVELS
+from goalmaze.experiments.train.report import REPORT_LEVELS
 
 TOLERANCE = 0.02
 """How far a share may be from the reported one: other machines round otherwise, and a sampled action may flip."""

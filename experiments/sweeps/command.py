@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
@@ -96,7 +96,7 @@ def run(config: SweepConfig) -> SweepResult:
             raise GoalmazeError(f"no run of {plan.name} is finished in {root}; leave --gather out to train them")
         return result
     _make_folder(root)
-    with held(root / LOCK):
+    with locked(root / LOCK):
         summary = run_tasks(plan.tasks, root, functools.partial(_make_executor, config, root), config.save_every)
         result = gather(plan, root)
     if summary.failed:

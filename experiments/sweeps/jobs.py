@@ -22,12 +22,12 @@ from goalmaze.agents.files import append
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
-from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.experiments.common.run_report import read_report
-from goalmaze.experiments.train.command import measure
+from goalmaze.experiments.train.report import report_run
 
 JOURNAL, LOCK = "journal", "sweep.lock"
 POLL_SECONDS = 0.5
@@ -81,7 +81,7 @@ def run_job(job: Job) -> str:
             _write_event(journal, "interrupted", training.steps)
             return INTERRUPTED
         _write_event(journal, "trained", training.steps)
-        measure(training)
+        report_run(training)
         _write_event(journal, FINISHED, training.steps)
         return FINISHED
 
@@ -105,7 +105,7 @@ def waited_lock(file: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(held(file))
+                stack.enter_context(locked(file))
                 break
             except GoalmazeError:
                 time.sleep(POLL_SECONDS)

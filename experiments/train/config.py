@@ -4,54 +4,62 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import CommandConfig
+from goalmaze.experiments.common.config import CommandConfig, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(CommandConfig):
-    """Train an agent into a run folder.
+    """Train an agent into a run folder, then evaluate it in distribution and under every shift.
 
     Attributes:
-        out: the run folder to make; runs/FAMILY-seedN with a free number where not given.
-        resume: an interrupted run folder to go on with; all else is as it was then.
-        recipe: a TOML recipe, or the recipe.json of a run to repeat; the flags below override it.
-        family: the world.
+        out: the run folder to make.
+        resume: an interrupted run folder to continue, with the settings that it was started with.
+        recipe: a TOML file of settings, or the recipe.json of a run to repeat. Options override its settings, and it
+            overrides the defaults.
+        family: the family of levels, one of those that goalmaze families lists.
         size: rows and columns of the mazes, in cells.
-        parameters: the family's parameters, such as salience=2 correlation=0.9.
-        network: the network.
-        network_options: its hyperparameters, such as channels=32.
-        start: the agent whose weights to begin with, such as one trained on smaller mazes.
-        steps: environment steps.
-        seed: of levels, weights and sampled actions.
-        threads: CPU threads, 0 for all.
-        observation: what the agent sees.
-        algorithm: "ppo" is this package's PPO; "sb3-ppo", "sb3-a2c" and "sb3-dqn" are those of stable-baselines3.
-        device: "cpu", "cuda", or "auto" for cuda where there is one.
-        save_every: seconds between saves that a killed run can be resumed from.
-        tensorboard: write TensorBoard's files into the run folder too.
-        set: any other field of the recipe, such as entropy=0.02 shaping=0.
+        parameters: parameters of the family, such as salience=2 correlation=0.9.
+        network: the network, one of those that goalmaze networks lists.
+        network_options: hyperparameters of the network, such as channels=32.
+        start: the agent whose weights training starts from, such as one trained on smaller mazes.
+        steps: environment steps to train for.
+        seed: seed of levels, initial weights and sampled actions.
+        threads: number of CPU threads; 0 for all.
+        observation: the observation mode.
+        algorithm: the training algorithm; those of stable-baselines3 begin with sb3.
+        device: the device; auto is cuda where there is one.
+        save_every: seconds between saves, from which an interrupted run continues.
+        tensorboard: also write TensorBoard files into the run folder.
+        set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
-    out: Path | None = None
-    resume: Path | None = None
-    recipe: Path | None = None
-    family: str | None = None
-    size: int | None = None
-    parameters: tuple[str, ...] = ()
-    network: str | None = None
-    network_options: tuple[str, ...] = ()
-    start: str | None = None
-    steps: int | None = None
-    seed: int | None = None
-    threads: int | None = None
-    observation: str | None = None
-    algorithm: str | None = None
-    device: str | None = None
+    examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze train --out runs/mine",
+        "goalmaze train --family Corner --parameters corner=3 --steps 1000000",
+        "goalmaze train --resume runs/mine",
+    )
+
+    out: Annotated[Path | None, option("FOLDER", "runs/FAMILY-seedSEED, numbered if it exists")] = None
+    resume: Annotated[Path | None, option("FOLDER", "none")] = None
+    recipe: Annotated[Path | None, option("FILE", "none")] = None
+    family: Annotated[str | None, option("FAMILY", "GreenExit")] = None
+    size: Annotated[int | None, option("INT", "the family's")] = None
+    parameters: Words = ()
+    network: Annotated[str | None, option("NETWORK", "grid")] = None
+    network_options: Words = ()
+    start: Annotated[str | None, option("AGENT", "none, random weights")] = None
+    steps: Annotated[int | None, option("INT", "300000")] = None
+    seed: Annotated[int | None, option("INT", "0")] = None
+    threads: Annotated[int | None, option("INT", "0")] = None
+    observation: Annotated[str | None, option("{planes,rgb,rgb64,crop,partial}", "planes")] = None
+    algorithm: Annotated[str | None, option("{ppo,sb3-ppo,sb3-a2c,sb3-dqn}", "ppo")] = None
+    device: Annotated[str | None, option("{auto,cpu,cuda}", "auto")] = None
     save_every: float = 30.0
     tensorboard: bool = False
-    set: tuple[str, ...] = ()
+    set: Words = ()
 
     def __post_init__(self) -> None:
         if self.save_every < 0:

@@ -342,11 +342,11 @@ def test_a_finished_run_and_one_without_state_are_refused(cut: Path, whole: Path
 
 
 def test_a_run_under_way_is_not_resumed(cut: Path) -> None:
-    assert not run_lock.is_held(cut / RECIPE)
-    with run_lock.held(cut / RECIPE):
-        assert run_lock.is_held(cut / RECIPE)
+    assert not run_lock.is_locked(cut / RECIPE)
+    with run_lock.locked(cut / RECIPE):
+        assert run_lock.is_locked(cut / RECIPE)
         assert "is being trained by another process" in refused(cut)
-    assert not run_lock.is_held(cut / RECIPE)
+    assert not run_lock.is_locked(cut / RECIPE)
 
 
 def test_what_a_killed_process_left_is_cleared_away(cut: Path) -> None:

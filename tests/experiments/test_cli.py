@@ -123,12 +123,12 @@ def test_train_writes_a_run_that_every_command_takes(capsys: pytest.CaptureFixtu
 
 
 def test_a_toml_recipe_is_read_and_flags_override_it(tmp_path: Path) -> None:
-    from goalmaze.experiments.train.command import resolve
+    from goalmaze.experiments.train.command import read_settings
     from goalmaze.experiments.train.config import TrainConfig
 
     path = tmp_path / "recipe.toml"
     path.write_text("steps = 10\nentropy = 0.5\n[parameters]\nsalience = 2\nsize = 7\n")
-    recipe = resolve(TrainConfig(recipe=path, size=5, set=("entropy=0.25",), parameters=("correlation=0.5",)))
+    recipe = read_settings(TrainConfig(recipe=path, size=5, set=("entropy=0.25",), parameters=("correlation=0.5",)))
     assert recipe.steps == 10
     assert recipe.entropy == 0.25
     assert recipe.parameters == {"salience": 2, "size": 5, "correlation": 0.5}

@@ -20,12 +20,13 @@ from goalmaze.agents.training.run import RECIPE, read_recipe
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
+from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.evaluate.setup import seed_groups
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import read_link, write_link
 from goalmaze.experiments.reports.training_log import origin
 from goalmaze.experiments.sweeps.plan import read_plan
-from goalmaze.experiments.train.command import REPORT, resolve
+from goalmaze.experiments.train.command import read_settings
 from goalmaze.experiments.train.config import TrainConfig
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v0.1"
@@ -121,7 +122,7 @@ def test_an_old_recipe_is_trained_as_before(tmp_path: Path, capsys: pytest.Captu
     """From a TOML of a person, and from the recipe.json of a run."""
     old, _ = read_recipe(GOLDEN / "interrupted" / "stock")
     for file in (GOLDEN / "recipe.toml", GOLDEN / "interrupted" / "stock" / RECIPE):
-        recipe = resolve(TrainConfig(recipe=file, threads=1))
+        recipe = read_settings(TrainConfig(recipe=file, threads=1))
         filled = {"parameters": old.parameters, "network_options": old.network_options, "device": old.device}
         assert dataclasses.replace(recipe, **filled) == dataclasses.replace(old, seed=recipe.seed)  # type: ignore[arg-type]
     (tmp_path / "recipe.toml").write_text('learner = "sac"')

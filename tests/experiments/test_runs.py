@@ -16,7 +16,7 @@ from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, train
-from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.run_lock import locked
 from goalmaze.experiments import cli
 from goalmaze.experiments.bench import train as bench_train
 from goalmaze.experiments.common.run_report import REPORT
@@ -70,7 +70,7 @@ def test_runs_are_listed_with_what_became_of_them(runs: Path, capsys: pytest.Cap
     assert (whole["steps"], cut["steps"], cut["seed"], whole["label"]) == (512, 256, 5, None)
     last = (runs / "whole" / LOG).read_text().splitlines()[-1].split(",")
     assert whole["solved"] == float(last[4])
-    with held(runs / "deep" / "cut" / RECIPE):
+    with locked(runs / "deep" / "cut" / RECIPE):
         assert listed(runs, capsys)["deep/cut"]["state"] == "running"
 
 

@@ -15,7 +15,7 @@ import scipy.stats
 from complaints import complaint
 from plans import SMALL, write_plan
 
-from goalmaze.agents.training.run_lock import held
+from goalmaze.agents.training.run_lock import locked
 from goalmaze.experiments import cli
 from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps.figures import sweep_figure
@@ -148,5 +148,5 @@ def test_the_picture_draws_means_along_the_first_dial(tmp_path: Path) -> None:
 
 
 def test_two_sweeps_do_not_share_a_folder(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with held(swept / "out" / LOCK):
+    with locked(swept / "out" / LOCK):
         assert "another process" in complaint(capsys, "sweep", str(swept / "plan.toml"), "--out", str(swept / "out"))

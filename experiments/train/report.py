@@ -1,0 +1,93 @@
+"""The report of a training run: how the trained agent behaves in distribution and under every shift."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goalmaze.agents.files import write_json
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, TrainingResult, train
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.run_report import REPORT
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts, evaluation_table
+
+REPORT_LEVELS = 1024
+"""Number of held-out evaluation levels a shift."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingReport(Result):
+    """A training run and the evaluation of its agent.
+
+    Attributes:
+        training: the run.
+        agent: the trained agent.
+        in_distribution: its evaluation on the training distribution.
+        shifted: its evaluation under every shift of the family.
+    """
+
+    training: TrainingResult
+    agent: Agent
+    in_distribution: Evaluation
+    shifted: tuple[Evaluation, ...]
+
+    @property
+    def label(self) -> str:
+        """The label of the agent, by the rule of `goalmaze.experiments.evaluate.agent_label`."""
+        distinguishing = next(one for one in self.shifted if one.shift == self.agent.family.distinguishing_shift)
+        return label(self.in_distribution, distinguishing)
+
+    def json(self) -> dict[str, Any]:
+        """Return the report as plain data, as it is written into the run folder."""
+        return {
+            "run": str(self.training.folder),
+            "steps": self.training.steps,
+            "seconds": round(self.training.seconds, 1),
+            "interrupted": self.training.interrupted,
+            "label": self.label,
+            "in_distribution": self.in_distribution.json(),
+            "shifts": {one.shift: one.json() for one in self.shifted},
+        }
+
+    def blocks(self) -> Sequence[str | Table]:
+        """Return a heading, one row a shift, and the next command."""
+        training = self.training
+        state = "stopped by you after" if training.interrupted else "trained for"
+        heading = (
+            f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; label {self.label}\n"
+            f"{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training distribution"
+        )
+        return [
+            heading,
+            evaluation_table([self.in_distribution, *self.shifted], "shift"),
+            f"next: {self._next_command()}",
+        ]
+
+    def _next_command(self) -> str:
+        folder = shlex.quote(str(self.training.folder))
+        if self.training.interrupted:
+            return f"goalmaze train --resume {folder}"
+        return f"goalmaze eval {folder} --shift {self.agent.family.distinguishing_shift}"
+
+
+def train_agent(
+    recipe: Recipe, folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False
+) -> TrainingReport:
+    """Train an agent into a new run folder and evaluate it; arguments as `goalmaze.agents.training.run.train`."""
+    return report_run(train(recipe, folder, save_every=save_every, tensorboard=tensorboard))
+
+
+def report_run(training: TrainingResult) -> TrainingReport:
+    """Evaluate the agent of a run under every shift of its family, and write the report into the run folder."""
+    agent = load_agent(str(training.folder))
+    in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
+    report = TrainingReport(training, agent, in_distribution, tuple(shifted))
+    write_json(training.folder / REPORT, report.json())
+    return report
