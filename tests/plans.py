@@ -1,6 +1,19 @@
-"""Plans of sweeps that take seconds."""
+"""A recipe and plans of sweeps that take seconds."""
 
 from pathlib import Path
+
+from goalmaze.agents.training.recipe import Recipe
+
+SMALL_RECIPE = Recipe(
+    parameters={"size": 5},
+    network_options={"channels": 4, "blocks": 1, "hidden": 8},
+    steps=512,
+    envs=16,
+    rollout_steps=16,
+    minibatches=2,
+    epochs=1,
+    threads=1,
+)
 
 SMALL = """
 seeds = [0, 1]

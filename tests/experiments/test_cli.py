@@ -43,7 +43,7 @@ AGENT = "zoo:green-exit"
         (["train", "--set", "entropi=1"], ["entropi", "entropy"]),
         (["train", "--network", "gird"], ["unknown network 'gird'", "grid"]),
         (["train", "--recipe", "nowhere.toml"], ["cannot read recipe nowhere.toml"]),
-        (["probe", AGENT, "--figures", "."], ["--figures draws the atlas of channels", "add --by channel"]),
+        (["probe", AGENT, "--figures", "."], ["--figures needs --by channel"]),
         (["probe", AGENT, "--by", "channel", "--figures", "no"], ["cannot draw into no", "make it first"]),
         (["zoo", "show"], ["name an agent to show"]),
         (["bench", "nothing"], ["nothing"]),
@@ -104,34 +104,6 @@ def test_json_is_one_object_and_the_text_is_not(arguments: list[str], capsys: py
         assert cli.main(arguments) == 0
         with pytest.raises(ValueError, match=r"Expecting|Extra"):
             json.loads(capsys.readouterr().out)
-
-
-def test_train_writes_a_run_that_every_command_takes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    small = ["--size", "5", "--steps", "4096", "--network-options", "blocks=1", "--threads", "1"]
-    assert cli.main(["train", "--out", str(run), *small, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["run"], report["steps"]) == (str(run), 4096)
-    assert 0 <= report["in_distribution"]["solved"] <= 1
-    files = ["checkpoint.safetensors", "checkpoints", "log.csv", "recipe.json", "report.json", "state.safetensors"]
-    assert sorted(p.name for p in run.iterdir()) == files
-    assert json.loads((run / "report.json").read_text()) == report
-    again = tmp_path / "again"
-    assert cli.main(["train", "--recipe", str(run / "recipe.json"), "--out", str(again), "--json"]) == 0
-    assert (run / "checkpoint.safetensors").read_bytes() == (again / "checkpoint.safetensors").read_bytes()
-    assert cli.main(["eval", str(again), "--levels", "8", "--json"]) == 0
-
-
-def test_a_toml_recipe_is_read_and_flags_override_it(tmp_path: Path) -> None:
-    from goalmaze.experiments.train.command import read_settings
-    from goalmaze.experiments.train.config import TrainConfig
-
-    path = tmp_path / "recipe.toml"
-    path.write_text("steps = 10\nentropy = 0.5\n[parameters]\nsalience = 2\nsize = 7\n")
-    recipe = read_settings(TrainConfig(recipe=path, size=5, set=("entropy=0.25",), parameters=("correlation=0.5",)))
-    assert recipe.steps == 10
-    assert recipe.entropy == 0.25
-    assert recipe.parameters == {"salience": 2, "size": 5, "correlation": 0.5}
 
 
 def test_the_demo_tells_its_story_and_draws_its_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
