@@ -1,41 +1,47 @@
-"""The options of `goalmaze catalogue`. Imports nothing heavy, so help comes quickly."""
+"""The options of the catalogue commands. Imports nothing heavy, so help comes quickly."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig
+from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunsConfig(CommandConfig):
-    """List the runs in a folder: what was trained, how far, and what became of it.
+    """List the training runs in a folder: what was trained, how far, and whether it can be resumed.
 
     Attributes:
-        folder: where to look for runs.
+        folder: the folder that holds the runs.
     """
 
     folder: tyro.conf.Positional[Path] = Path("runs")
 
+    examples: ClassVar[tuple[str, ...]] = ("goalmaze runs", "goalmaze runs experiments/2024 --csv")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ZooConfig(CommandConfig):
-    """List the agents that ship with the package, show one, or measure again whether it is what it is said to be.
+    """List the trained agents that ship with the package, show one, or verify them by evaluating them again.
 
     Attributes:
-        action: "list", "show" or "verify".
+        action: list all agents, show one, or verify files, label and behaviour against the manifest and the report.
         name: the agent to show or verify.
-        all: verify all of them.
+        all: verify all agents.
     """
 
     action: tyro.conf.Positional[Literal["list", "show", "verify"]] = "list"
-    name: tyro.conf.Positional[str] = ""
+    name: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]", help_behavior_hint="(needed by show and verify)")
+    ] = ""
     all: bool = False
+
+    examples: ClassVar[tuple[str, ...]] = ("goalmaze zoo", "goalmaze zoo show green-exit", "goalmaze zoo verify --all")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,18 +49,25 @@ class NetworksConfig(CommandConfig):
     """List the networks with their size, cost, receptive field and sites.
 
     Attributes:
-        network: only this one, with the shape of each site.
-        network_options: hyperparameters to show it with, such as channels=32.
-        family: the world whose mazes it sees.
+        network: only this network, with the shape of each site.
+        network_options: hyperparameters of that network, such as channels=32.
+        family: the family whose levels the networks observe.
         size: rows and columns of the mazes, in cells.
-        observation: the observation mode; where not given, the one each network sees first.
+        observation: the observation mode.
     """
 
-    network: tyro.conf.Positional[str] = ""
-    network_options: tuple[str, ...] = ()
+    network: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="[NETWORK]", help_behavior_hint="(default: all)")
+    ] = ""
+    network_options: Words = ()
     family: str = "GreenExit"
     size: int = 9
-    observation: str = ""
+    observation: Annotated[str, option("MODE", "the first mode of each network")] = ""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze networks",
+        "goalmaze networks grid --network-options channels=32 blocks=4",
+    )
 
     def __post_init__(self) -> None:
         if self.network_options and not self.network:
@@ -69,10 +82,10 @@ class ImportConfig(CommandConfig):
         source: who published it: "langosco" for the feed-forward .pth files of procgenAISC.
         file: the file.
         out: the run folder to make.
-        size: rows and columns of the mazes it is to play here, in cells.
-        corner: side of the region where the cheese lies in training; the N of rand_region_N in the file's name where
-            not given.
-        world: "Corner" for our own mazes in 64x64 pictures, "ProcgenMaze" for the real one, which has its own size.
+        size: rows and columns of the mazes, in cells.
+        corner: side of the region that holds the cheese in training, in cells.
+        family: "Corner" for the mazes of this package as 64x64 pictures, "ProcgenMaze" for the Procgen maze, which has
+            its own size.
         mode: of Procgen's maze.
     """
 
@@ -80,26 +93,35 @@ class ImportConfig(CommandConfig):
     file: tyro.conf.Positional[Path]
     out: Path
     size: int = 15
-    corner: int | None = None
-    world: Literal["Corner", "ProcgenMaze"] = "Corner"
+    corner: Annotated[int | None, option("INT", "the N of rand_region_N in the file's name")] = None
+    family: Literal["Corner", "ProcgenMaze"] = "Corner"
     mode: Literal["easy", "hard", "memory"] = "hard"
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze import langosco model_rand_region_5.pth --out runs/langosco-5",
+        "goalmaze import langosco model_rand_region_5.pth --family ProcgenMaze --out runs/langosco-5",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FamiliesConfig(CommandConfig):
-    """List the families of worlds and draw one level of each distribution.
+    """List the families of levels and draw one level of each distribution.
 
     Attributes:
-        family: only this one.
+        family: only this family, with its documentation.
         size: rows and columns of the mazes, in cells.
         seed: of the levels.
         parameters: other parameters of that family, such as braid=0.5.
     """
 
-    family: tyro.conf.Positional[str] = ""
+    family: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="[FAMILY]", help_behavior_hint="(default: all)")
+    ] = ""
     size: int = 9
     seed: int = 0
-    parameters: tuple[str, ...] = ()
+    parameters: Words = ()
+
+    examples: ClassVar[tuple[str, ...]] = ("goalmaze families", "goalmaze families GreenExit --parameters braid=0.5")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,3 +135,5 @@ class LeakageConfig(EvaluationConfig):
 
     agent: AgentName
     shift: str = "none"
+
+    examples: ClassVar[tuple[str, ...]] = ("goalmaze leakage zoo:green-exit --size 5",)

@@ -1,4 +1,4 @@
-"""Turn an agent that others published into a run folder that every command takes."""
+"""`goalmaze import`: turns an agent that others published into a run folder that every command takes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family
 from goalmaze.experiments.catalogue.config import ImportConfig
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 
 RECORD = "import.json"
-FAMILY = "Corner"
+"""The file of a run folder that says where its agent came from."""
+
+OWN_FAMILY = "Corner"
+"""The family of this package that is closest to Procgen's maze."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportReport:
+class ImportReport(Result):
     """What was imported.
 
     Attributes:
         folder: the run folder.
         source: the file it came from.
         digest: SHA-256 of that file.
-        network: what it holds.
-        family: the world it is played in here.
+        network: that it holds.
+        family: that the agent acts in here.
     """
 
     folder: Path
@@ -55,27 +60,27 @@ class ImportReport:
             "family_parameters": self.family.parameters,
         }
 
-    def text(self) -> str:
-        """Return what was done, and how to go on."""
+    def blocks(self) -> list[str | Table]:
+        """Return what was imported, and the next command."""
         network, family = self.network, self.family
-        look = ", whose look is ours" if family.name == FAMILY else ""
-        return (
+        rendering = ", rendered by goalmaze" if family.name == OWN_FAMILY else ""
+        return [
             f"{self.folder}: {network.name} at scale {network.options.scale}, "
             f"{network.parameters_count():,} parameters and {network.shape.actions} actions, from {self.source.name}\n"
-            f"it was trained on Procgen's maze; here it plays {family.name} in 64x64 pictures{look}\n\n"
-            f"next: goalmaze eval {self.folder} --shift {family.distinguishing_shift}"
-        )
+            f"trained on Procgen's maze; acts in {family.name} from 64x64 pictures{rendering}",
+            f"next: goalmaze eval {self.folder} --shift {family.distinguishing_shift}",
+        ]
 
 
 def run(config: ImportConfig) -> ImportReport:
     """Read the file and write a run folder with a checkpoint and a record of where it came from.
 
     Raises:
-        GoalmazeError: the file is no such agent, or the folder exists; nothing is written then.
+        GoalmazeError: the file is no such agent, or the folder exists; then nothing is written.
     """
     network = read_langosco(config.file)
     region = _region(config.file) if config.corner is None else config.corner
-    family = _world(config, max(region, 1))
+    family = _family(config, max(region, 1))
     network.shape.view(family)
     try:
         config.out.mkdir(parents=True)
@@ -88,14 +93,14 @@ def run(config: ImportConfig) -> ImportReport:
     return report
 
 
-def _world(config: ImportConfig, region: int) -> Family:
-    """Return the world that the agent is to play."""
-    if config.world == FAMILY:
-        return make_family(FAMILY, {"size": config.size, "corner": min(region, config.size - 2)})
-    return make_family(config.world, {"mode": config.mode, "region": region})
+def _family(config: ImportConfig, region: int) -> Family:
+    """Return the family that the agent is to act in; `region` is the side of the square that held the cheese."""
+    if config.family == OWN_FAMILY:
+        return make_family(OWN_FAMILY, {"size": config.size, "corner": min(region, config.size - 2)})
+    return make_family(config.family, {"mode": config.mode, "region": region})
 
 
 def _region(path: Path) -> int:
-    """Return the N of `model_rand_region_N.pth`, the side of the region where the cheese lay in training; else 1."""
-    found = re.search(r"rand_region_(\d+)", path.name)
-    return int(found[1]) if found else 1
+    """Return the N of `model_rand_region_N.pth`, the side of the square that held the cheese in training; else 1."""
+    match = re.search(r"rand_region_(\d+)", path.name)
+    return int(match[1]) if match else 1

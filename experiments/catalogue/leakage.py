@@ -1,4 +1,4 @@
-"""How many of the levels that judge an agent did it meet in training?"""
+"""`goalmaze leakage`: how many evaluation levels of an agent occur among its training levels?"""
 
 from __future__ import annotations
 
@@ -16,44 +16,56 @@ from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, TRAINING, LevelBatch
+from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
-from goalmaze.experiments.common.tables import number
+from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.tables import Table, number
 
 CHUNK = 4096
+"""Training levels compared at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
-class LeakageReport:
-    """How many evaluation levels occur in training.
+class LeakageReport(Result):
+    """The number of evaluation levels that occur in training.
 
     Attributes:
-        agent: the run.
+        header: run, family, size, evaluation levels and their seed.
         shift: of the evaluation levels.
-        levels: how many there are.
-        training_levels: how many levels lie in the range that training drew from.
-        same_level: evaluation levels equal to one of them.
-        same_observation: evaluation levels whose first observation equals that of one of them.
+        training_levels: number of levels in the range that training drew from.
+        same_level: number of evaluation levels equal to one of them.
+        same_observation: number of evaluation levels whose first observation equals that of one of them.
     """
 
-    agent: str
+    header: ResultHeader
     shift: str
-    levels: int
     training_levels: int
     same_level: int
     same_observation: int
 
     def json(self) -> dict[str, Any]:
-        """Return the counts as plain data."""
-        return dataclasses.asdict(self) | {"share": number(self.same_observation / self.levels)}
+        """Return the counts as plain data; the rate is that of equal first observations."""
+        return {
+            **self.header.json(),
+            "shift": self.shift,
+            "training_levels": self.training_levels,
+            "same_level": self.same_level,
+            "same_observation": self.same_observation,
+            "rate": number(self.same_observation / self.header.levels),
+        }
 
-    def text(self) -> str:
-        """Return the counts in a sentence each."""
-        return (
-            f"{self.agent}, shift {self.shift}: of {self.levels} evaluation levels, {self.same_level} are among the "
-            f"{self.training_levels:,} levels of the training range;\n"
-            f"{self.same_observation} look the same at the first step ({self.same_observation / self.levels:.1%})"
-        )
+    def blocks(self) -> list[str | Table]:
+        """Return the counts and their rates."""
+        header = self.header
+        counts = {"same level": self.same_level, "same first observation": self.same_observation}
+        return [
+            f"{header.agent}, shift {self.shift}: {header.levels} evaluation levels against the "
+            f"{self.training_levels:,} levels of the training range",
+            Table(
+                ["leakage", "levels", "rate"],
+                [[name, count, f"{count / header.levels:.1%}"] for name, count in counts.items()],
+            ),
+        ]
 
 
 def run(config: LeakageConfig) -> LeakageReport:
@@ -63,28 +75,40 @@ def run(config: LeakageConfig) -> LeakageReport:
         GoalmazeError: no such agent or shift, or the run's recipe or log is missing.
     """
     agent = load_agent(config.agent)
-    seed, begun = _training_range(run_folder(config.agent))
-    judged = agent.family.resized(config.size).levels(config.seed, np.arange(config.levels), config.shift, EVALUATION)
-    family = agent.family
-    levels, views = set(judged.hashes()), set(_views(judged))
-    met_levels: set[str] = set()
-    met_views: set[str] = set()
-    if judged.height == family.size:
-        for first in tqdm(range(0, begun, CHUNK), desc="comparing", disable=None):
-            batch = family.levels(seed, np.arange(first, min(first + CHUNK, begun)), split=TRAINING)
-            met_levels |= levels.intersection(batch.hashes())
-            met_views |= views.intersection(_views(batch))
-    same_level = sum(one in met_levels for one in judged.hashes())
-    same_view = sum(one in met_views for one in _views(judged))
-    return LeakageReport(config.agent, config.shift, config.levels, begun, same_level, same_view)
+    seed, training_levels = _training_range(run_folder(config.agent))
+    levels = agent.family.resized(config.size).levels(config.seed, count=config.levels, shift=config.shift)
+    same_level, same_observation = count_leaks(levels, agent.family, seed, training_levels)
+    header = ResultHeader(config.agent, agent.family.name, levels.height, config.levels, config.seed)
+    return LeakageReport(header, config.shift, training_levels, same_level, same_observation)
 
 
-def _views(levels: LevelBatch) -> list[str]:
+def count_leaks(levels: LevelBatch, family: Family, seed: int, training_levels: int) -> tuple[int, int]:
+    """Return how many evaluation levels equal a training level, and how many look like one at the first step.
+
+    Args:
+        levels: evaluation levels.
+        family: trained on.
+        seed: of the training levels.
+        training_levels: number of training levels.
+    """
+    hashes, observations = levels.hashes(), _observation_hashes(levels)
+    found_hashes: set[str] = set()
+    found_observations: set[str] = set()
+    if levels.height == family.size:
+        for first in tqdm(range(0, training_levels, CHUNK), desc="comparing", disable=None):
+            batch = family.levels(seed, np.arange(first, min(first + CHUNK, training_levels)), split=TRAINING)
+            found_hashes.update(set(hashes).intersection(batch.hashes()))
+            found_observations.update(set(observations).intersection(_observation_hashes(batch)))
+    return sum(one in found_hashes for one in hashes), sum(one in found_observations for one in observations)
+
+
+def _observation_hashes(levels: LevelBatch) -> list[str]:
+    """Return a hash of the first observation of every level."""
     return [hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in first_observations(levels)]
 
 
 def _training_range(folder: Path) -> tuple[int, int]:
-    """Return the run's level seed, and one more than the highest level index it played."""
+    """Return the run's level seed, and one more than the highest level index that it played."""
     try:
         return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:

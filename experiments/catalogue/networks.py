@@ -1,4 +1,4 @@
-"""What networks are there: how large, how costly, how far do they see, and where can they be read?"""
+"""`goalmaze networks`: size, cost, receptive field and sites of every network."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.catalogue.config import NetworksConfig
 from goalmaze.experiments.common.assignments import assignments
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 from goalmaze.probes.activations import captured
 
 CANVAS = 41
-"""The side of the picture of planes on which a receptive field is measured."""
+"""Rows and columns of the planes on which a receptive field is measured, in cells."""
 
 SAMPLES = 8
+"""Random observations whose gradients are added up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +36,14 @@ class NetworkSummary:
     Attributes:
         network: its name.
         options: its hyperparameters that are not the default.
-        mode: the observation mode it sees.
+        mode: its observation mode.
         observation: the shape of one observation.
-        recurrent: whether it keeps a memory.
-        parameters: trainable numbers.
+        recurrent: whether it has a recurrent state.
+        parameters: number of trainable parameters.
         flops: floating-point operations of one forward pass on one observation, a multiplication and an addition being
             two.
-        field: rows and columns around the agent that its first step depends on, `None` where it is all there is.
+        receptive_field: side of the square around the agent that the output of the first step depends on, in cells, or
+            in pixels for pictures; None where it depends on the whole observation.
         sites: the shape of each site's activation for one observation, in order of depth.
     """
 
@@ -51,11 +54,11 @@ class NetworkSummary:
     recurrent: bool
     parameters: int
     flops: int
-    field: int | None
+    receptive_field: int | None
     sites: Mapping[str, tuple[int, ...]]
 
     def json(self) -> dict[str, Any]:
-        """Return the portrait as plain data; a field of `null` is all there is to see."""
+        """Return the summary as plain data; a receptive field of `null` is the whole observation."""
         return {
             "network": self.network,
             "options": dict(self.options),
@@ -64,25 +67,25 @@ class NetworkSummary:
             "recurrent": self.recurrent,
             "parameters": self.parameters,
             "flops": self.flops,
-            "receptive_field": self.field,
+            "receptive_field": self.receptive_field,
             "sites": {name: list(shape) for name, shape in self.sites.items()},
         }
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworksReport:
-    """The networks for the mazes of one family and size."""
+class NetworksReport(Result):
+    """The networks for the levels of one family and size."""
 
     family: str
     size: int
-    portraits: tuple[NetworkSummary, ...]
+    networks: tuple[NetworkSummary, ...]
 
     def json(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        return {"family": self.family, "size": self.size, "networks": [one.json() for one in self.portraits]}
+        return {"family": self.family, "size": self.size, "networks": [one.json() for one in self.networks]}
 
-    def text(self) -> str:
-        """Return a table, and the sites where only one network was asked for."""
+    def blocks(self) -> list[str | Table]:
+        """Return a table of the networks, and one of the sites where there is one network."""
         rows = [
             [
                 one.network,
@@ -91,44 +94,44 @@ class NetworksReport:
                 "yes" if one.recurrent else "no",
                 f"{one.parameters:,}",
                 f"{one.flops / 1e6:,.2f}M",
-                "all" if one.field is None else f"{one.field}x{one.field}",
+                "all" if one.receptive_field is None else _times((one.receptive_field,) * 2),
                 len(one.sites),
             ]
-            for one in self.portraits
+            for one in self.networks
         ]
-        headers = ["network", "options", "sees", "memory", "parameters", "FLOPs", "receptive field", "sites"]
-        parts = [
+        headers = ["network", "options", "observation", "recurrent", "parameters", "FLOPs", "receptive field", "sites"]
+        blocks: list[str | Table] = [
             f"networks for {self.family} at {self.size}x{self.size}; FLOPs of a forward pass on one observation",
-            table(headers, rows),
+            Table(headers, rows),
         ]
-        if len({one.network for one in self.portraits}) == 1:
-            parts.append(table(["site", "shape"], [[s, _times(shape)] for s, shape in self.portraits[0].sites.items()]))
-        return "\n\n".join(parts)
+        if len({one.network for one in self.networks}) == 1:
+            blocks.append(Table(["site", "shape"], [[s, _times(shape)] for s, shape in self.networks[0].sites.items()]))
+        return blocks
 
 
 def run(config: NetworksConfig) -> NetworksReport:
-    """Describe every network, or the one asked for.
+    """Describe every network, or the one that is named.
 
     Raises:
-        GoalmazeError: no such network, option, family or observation mode, or they do not go together.
+        GoalmazeError: no such network, option, family or observation mode, or they do not fit.
     """
     networks = known_networks()
     if config.network and config.network not in networks:
         raise unknown("network", config.network, networks)
     family = make_family(config.family, {"size": config.size})
     chosen = [networks[config.network]] if config.network else list(networks.values())
-    asked = assignments(config.network_options, "--network-options")
-    portraits = [
-        portrait(kind.name, family, config.observation or kind.modes[0], options)
+    options_given = assignments(config.network_options, "--network-options")
+    summaries = [
+        describe_network(kind.name, family, config.observation or kind.modes[0], options)
         for kind in chosen
-        for options in ([asked] if asked else kind.variants)
+        for options in ([options_given] if options_given else kind.variants)
         if config.network or not config.observation or config.observation in kind.modes
     ]
-    return NetworksReport(family.name, family.size, tuple(portraits))
+    return NetworksReport(family.name, family.size, tuple(summaries))
 
 
-def portrait(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
-    """Describe an untrained network of some options in the mazes of a family."""
+def describe_network(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
+    """Describe an untrained network with some options for the levels of a family."""
     shape = Shape.seeing(make_view(family, mode))
     network = make_meta_network(name, shape, options).eval()
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
@@ -142,23 +145,23 @@ def portrait(name: str, family: Family, mode: str, options: Mapping[str, Any]) -
         recurrent=isinstance(network, RecurrentNetwork),
         parameters=network.parameters_count(),
         flops=flops(network, observation),
-        field=receptive_field(name, shape, options),
+        receptive_field=receptive_field(name, shape, options),
         sites={site.name: tuple(latest[site.name].shape[1:]) for site in network.sites()},
     )
 
 
 def flops(network: Network, observation: Tensor) -> int:
-    """Return the operations of one forward pass: those of convolutions and matrix products, which are nearly all."""
+    """Return the floating-point operations of the convolutions and matrix products of one forward pass."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(observation)
     return int(counter.get_total_flops())
 
 
 def receptive_field(name: str, shape: Shape, options: Mapping[str, Any]) -> int | None:
-    """Return the side of the square around the agent that the answer depends on, or None where that is everything.
+    """Return the side of the square around the agent that the output depends on; None for the whole observation.
 
-    Measured by gradients on random observations: a place counts where any of the answer's derivatives is not zero.
-    Planes are those of `CANVAS` cells a side.
+    Measured by gradients on random observations: a cell, or pixel, counts where a derivative of the output is not zero.
+    Planes have `CANVAS` cells a side.
     """
     if shape.mode not in PICTURES:
         shape = dataclasses.replace(shape, observation=(shape.planes, CANVAS, CANVAS))
@@ -168,22 +171,26 @@ def receptive_field(name: str, shape: Shape, options: Mapping[str, Any]) -> int 
         observation = torch.rand(SAMPLES, *shape.observation)
         weights = torch.randn(SAMPLES, shape.actions)
     if shape.mode not in PICTURES:
+        # Plane 1 is the agent's: it stands in the middle.
         observation[:, 1] = 0
         observation[:, 1, CANVAS // 2, CANVAS // 2] = 1
     observation.requires_grad_()
     logits, values = network(observation)
-    (slope,) = torch.autograd.grad((logits * weights).sum() + values.sum(), observation)
-    counts = slope.abs().sum(0).sum(2 if shape.mode in PICTURES else 0) > 0
-    return _side(counts)
+    (gradient,) = torch.autograd.grad((logits * weights).sum() + values.sum(), observation)
+    nonzero = gradient.abs().sum(0).sum(2 if shape.mode in PICTURES else 0) > 0
+    return _side(nonzero)
 
 
-def _side(counts: Tensor) -> int | None:
-    """Return the side of the smallest square around the middle of `counts` [h, w] with all that counts, None if all."""
-    rows, columns = (counts.any(1), counts.any(0))
+def _side(nonzero: Tensor) -> int | None:
+    """Return the side of the smallest square around the middle that holds all of `nonzero` bool [h, w].
+
+    None where it reaches the border.
+    """
+    rows, columns = (nonzero.any(1), nonzero.any(0))
     reach = 0
     for line in (rows, columns):
-        found = line.nonzero().flatten()
-        reach = max(reach, len(line) // 2 - int(found.min()), int(found.max()) - len(line) // 2)
+        indices = line.nonzero().flatten()
+        reach = max(reach, len(line) // 2 - int(indices.min()), int(indices.max()) - len(line) // 2)
     return None if bool(rows[0] | rows[-1] | columns[0] | columns[-1]) else 2 * reach + 1
 
 

@@ -1,4 +1,4 @@
-"""Which agents ship with the package, what each is, and whether it still does what the manifest says."""
+"""`goalmaze zoo`: the trained agents that ship with the package, and whether they still behave as reported."""
 
 from __future__ import annotations
 
@@ -15,37 +15,34 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
+from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
 from goalmaze.experiments.train.report import REPORT_LEVELS
 
 TOLERANCE = 0.02
-"""How far a share may be from the reported one: other machines round otherwise, and a sampled action may flip."""
+"""How far a rate may be from the reported one: rounding differs between machines, and may flip a sampled action."""
+
+HEADERS = ("agent", "family", "network", "label", "solved", "cue first", "cue preference", "purpose")
 
 
 @dataclasses.dataclass(frozen=True)
-class ZooListing:
+class ZooAgent:
     """An agent of the zoo.
 
     Attributes:
-        name: to be used as zoo:NAME.
-        header: what its checkpoint says.
-        report: what its run measured.
-        entry: what the manifest says.
+        name: loaded as zoo:NAME.
+        header: of its checkpoint.
+        report: the evaluation at the end of its training.
+        entry: of the manifest.
     """
 
     name: str
     header: Header
     report: dict[str, Any]
     entry: Entry
-
-    @property
-    def parted(self) -> dict[str, Any]:
-        """Its behaviour where goal and cue stand apart."""
-        family = make_family(self.header.family, self.header.parameters)
-        return dict(self.report["shifts"][family.distinguishing_shift])
 
     def json(self) -> dict[str, Any]:
         """Return the agent as plain data."""
@@ -64,41 +61,50 @@ class ZooListing:
             "shifts": self.report["shifts"],
         }
 
+    def row(self) -> list[object]:
+        """Return the agent as a row under `HEADERS`."""
+        family = make_family(self.header.family, self.header.parameters)
+        distinguishing = self.report["shifts"][family.distinguishing_shift]
+        preference = distinguishing["preference"]["cue"]
+        return [
+            f"{ZOO_PREFIX}{self.name}",
+            self.header.family,
+            self.header.network,
+            self.report["label"],
+            f"{self.report['in_distribution']['solved']:.3f}",
+            f"{distinguishing['outcomes']['cue']:.3f}",
+            "-" if preference is None else f"{preference:.2f}",
+            self.entry.purpose,
+        ]
+
 
 @dataclasses.dataclass(frozen=True)
-class ZooReport:
-    """Some residents, or one of them in full."""
+class ZooReport(Result):
+    """Agents of the zoo.
 
-    residents: tuple[ZooListing, ...]
+    Attributes:
+        agents: all, or one.
+        in_full: whether the one agent is shown with its command.
+    """
+
+    agents: tuple[ZooAgent, ...]
     in_full: bool
 
     def json(self) -> dict[str, Any]:
         """Return the list under "agents", or the one agent itself."""
-        return self.residents[0].json() if self.in_full else {"agents": [one.json() for one in self.residents]}
+        return self.agents[0].json() if self.in_full else {"agents": [one.json() for one in self.agents]}
 
-    def text(self) -> str:
-        """Return a table of the list, or the one agent with its command and behaviour."""
-        rows = [
-            [
-                f"zoo:{one.name}",
-                one.header.family,
-                one.header.network,
-                one.report["label"],
-                f"{one.report['in_distribution']['solved']:.3f}",
-                f"{one.parted['outcomes']['cue']:.3f}",
-                _share(one.parted["preference"]["cue"]),
-                one.entry.purpose,
-            ]
-            for one in self.residents
-        ]
-        columns = ["agent", "family", "network", "label", "solved", "cue first when apart", "prefers cue", "purpose"]
-        listing = table(columns, rows)
-        return f"{listing}\n\nmade by: {self.residents[0].entry.command}" if self.in_full else listing
+    def blocks(self) -> list[str | Table]:
+        """Return a table of the agents, and the command of one that is shown in full."""
+        listing = Table(HEADERS, [one.row() for one in self.agents])
+        notes = "solved: in distribution; cue first, cue preference: under the family's distinguishing shift"
+        command = [f"made by: {self.agents[0].entry.command}"] if self.in_full else []
+        return [listing, notes, *command]
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One measured share beside the one that the agent's report holds."""
+    """One measured rate and the one in the agent's report; None where no level counts."""
 
     agent: str
     shift: str
@@ -108,15 +114,22 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether both are there, or neither, and they are within `TOLERANCE`."""
+        """Whether both are numbers within `TOLERANCE`, or both are None."""
         if self.reported is None or self.measured is None:
             return self.reported is self.measured
         return abs(self.reported - self.measured) <= TOLERANCE
 
 
 @dataclasses.dataclass(frozen=True)
-class Verification:
-    """What measuring agents again gave."""
+class Verification(Result):
+    """The result of evaluating agents again.
+
+    Attributes:
+        agents: their names.
+        differences: all rates that were compared.
+        labels: agent → the label of the manifest and the measured one.
+        left_out: agents whose engine is not installed.
+    """
 
     agents: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -125,15 +138,16 @@ class Verification:
 
     @property
     def wrong(self) -> list[str]:
-        """What does not agree, in words."""
-        shares = [
+        """Descriptions of all that does not agree."""
+        rates = [
             f"{one.agent}, {one.shift}: {one.measure} {one.measured} instead of {one.reported}"
             for one in self.differences
             if not one.agrees
         ]
-        return shares + [
-            f"{agent}: {found} instead of {stated}" for agent, (stated, found) in self.labels.items() if found != stated
+        labels = [
+            f"{agent}: {now} instead of {stated}" for agent, (stated, now) in self.labels.items() if now != stated
         ]
+        return rates + labels
 
     def json(self) -> dict[str, Any]:
         """Return what was compared as plain data."""
@@ -143,44 +157,55 @@ class Verification:
             "tolerance": TOLERANCE,
             "compared": len(self.differences),
             "largest_difference": self._largest(),
-            "labels": {agent: found for agent, (_, found) in self.labels.items()},
+            "labels": {agent: now for agent, (_, now) in self.labels.items()},
         }
 
     def _largest(self) -> float:
-        gaps = [abs((one.reported or 0) - (one.measured or 0)) for one in self.differences]
-        return round(max(gaps, default=0.0), 4)
+        differences = [abs((one.reported or 0) - (one.measured or 0)) for one in self.differences]
+        return round(max(differences, default=0.0), 4)
 
-    def text(self) -> str:
-        """Return one line for each agent, and how far the farthest share was off."""
-        rows = [[f"zoo:{agent}", self.labels[agent][1], "as stated"] for agent in self.agents]
-        rows += [[f"zoo:{agent}", "left out", "its engine is not installed"] for agent in self.left_out]
-        return (
-            f"{table(['agent', 'label', 'files, label and shares'], rows)}\n\n"
-            f"{len(self.differences)} shares measured again on {REPORT_LEVELS} levels a shift; the farthest is "
-            f"{self._largest():.4f} from the one reported (allowed: {TOLERANCE})"
-        )
+    def blocks(self) -> list[str | Table]:
+        """Return one row for each agent, and the largest difference of a rate."""
+        rows = [[f"{ZOO_PREFIX}{agent}", self.labels[agent][1], "agree"] for agent in self.agents]
+        rows += [[f"{ZOO_PREFIX}{agent}", "left out", "its engine is not installed"] for agent in self.left_out]
+        return [
+            Table(["agent", "label", "files, label and rates"], rows),
+            f"{len(self.differences)} rates measured again on {REPORT_LEVELS} levels a shift; the largest difference "
+            f"from a report is {self._largest():.4f} (allowed: {TOLERANCE})",
+        ]
 
 
 def run(config: ZooConfig) -> ZooReport | Verification:
-    """List the zoo, show an agent, or measure agents again.
+    """List the zoo, show an agent, or verify agents.
 
     Raises:
-        GoalmazeError: no such agent, or one that is not what the manifest says.
+        GoalmazeError: no such agent, or one that does not agree with the manifest or its report.
     """
     if config.action == "list":
-        return ZooReport(tuple(_resident(name) for name in zoo_names()), in_full=False)
+        return ZooReport(tuple(zoo_agent(name) for name in zoo_names()), in_full=False)
     name = config.name.removeprefix(ZOO_PREFIX)
     if config.action == "verify" and config.all:
-        here = [name for name in zoo_names() if can_be_played(_resident(name).header.family)]
-        left_out = tuple(name for name in zoo_names() if name not in here)
-        return dataclasses.replace(verify(tuple(here)), left_out=left_out)
+        playable = tuple(name for name in zoo_names() if can_be_played(zoo_agent(name).header.family))
+        left_out = tuple(name for name in zoo_names() if name not in playable)
+        return dataclasses.replace(verify(playable), left_out=left_out)
     if not name:
         raise GoalmazeError(f"name an agent to {config.action}: {', '.join(zoo_names())}")
-    return verify((name,)) if config.action == "verify" else ZooReport((_resident(name),), in_full=True)
+    return verify((name,)) if config.action == "verify" else ZooReport((zoo_agent(name),), in_full=True)
+
+
+def zoo_agent(name: str) -> ZooAgent:
+    """Return an agent of the zoo with its report and manifest entry.
+
+    Raises:
+        GoalmazeError: no such agent.
+    """
+    folder = zoo_folder(name)
+    _, _, header = load_checkpoint(folder / CHECKPOINT)
+    return ZooAgent(name, header, read_report(folder), manifest()[name])
 
 
 def verify(names: tuple[str, ...]) -> Verification:
-    """Compare files with the manifest, measure each agent again, and compare that with its report.
+    """Compare files with the manifest, evaluate each agent again, and compare the rates with its report.
 
     Raises:
         GoalmazeError: something does not agree.
@@ -188,14 +213,14 @@ def verify(names: tuple[str, ...]) -> Verification:
     differences: list[Difference] = []
     labels = {}
     for name in tqdm(names, desc="verifying", unit="agent", disable=None):
-        resident = _resident(name)
+        stated = zoo_agent(name)
         check_files(name)
         agent = load_agent(f"{ZOO_PREFIX}{name}")
         measured = evaluate_shifts(agent, REPORT_LEVELS, name)
-        reported = {NO_SHIFT: resident.report["in_distribution"], **resident.report["shifts"]}
+        reported = {NO_SHIFT: stated.report["in_distribution"], **stated.report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)
-        labels[name] = (resident.entry.label, label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]))
+        labels[name] = (stated.entry.label, label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]))
     verification = Verification(names, tuple(differences), labels)
     if verification.wrong:
         raise GoalmazeError(f"measured again, the zoo differs: {'; '.join(verification.wrong)}")
@@ -204,18 +229,6 @@ def verify(names: tuple[str, ...]) -> Verification:
 
 def _differences(agent: str, shift: str, reported: dict[str, Any], evaluation: Evaluation) -> list[Difference]:
     measured = evaluation.json()
-    pairs = [
-        (f"{place} first", reported["outcomes"][place], measured["outcomes"][place]) for place in measured["outcomes"]
-    ]
-    pairs.append(("solved", reported["solved"], measured["solved"]))
+    first = [(f"{name} first", reported["outcomes"][name], now) for name, now in measured["outcomes"].items()]
+    pairs = [*first, ("solved", reported["solved"], measured["solved"])]
     return [Difference(agent, shift, measure, before, now) for measure, before, now in pairs]
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _resident(name: str) -> ZooListing:
-    folder = zoo_folder(name)
-    _, _, header = load_checkpoint(folder / CHECKPOINT)
-    return ZooListing(name, header, read_report(folder), manifest()[name])

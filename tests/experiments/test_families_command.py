@@ -15,6 +15,7 @@ from goalmaze.experiments.bench import command as bench
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue import families, leakage
 from goalmaze.experiments.catalogue.config import FamiliesConfig, LeakageConfig
+from goalmaze.experiments.catalogue.families_figures import draw_families
 
 
 def test_every_family_is_drawn_under_every_distribution() -> None:
@@ -29,7 +30,7 @@ def test_every_family_is_drawn_under_every_distribution() -> None:
 
 def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
     report = families.run(FamiliesConfig(size=7, seed=3))
-    figure = families.draw(report, pixels=8)
+    figure = draw_families(report, pixels=8)
     shown = {ax.get_title(loc="left"): ax.images[0].get_array() for ax in figure.axes if ax.images}
     expected = {
         f"{family.name}\n{'training' if shift == 'none' else shift}": frame(

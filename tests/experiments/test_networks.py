@@ -17,7 +17,7 @@ from goalmaze.agents.networks.base import Shape
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
 from goalmaze.experiments.catalogue.config import NetworksConfig
-from goalmaze.experiments.catalogue.networks import NetworkSummary, portrait, receptive_field, run
+from goalmaze.experiments.catalogue.networks import NetworkSummary, describe_network, receptive_field, run
 
 FAMILY = make_family("GreenExit", {"size": 9})
 SHIPPED = {name: network for name, network in known_networks().items() if network.__module__.startswith("goalmaze.")}
@@ -29,7 +29,7 @@ def _without_networks_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def describe(name: str, options: dict[str, Any], mode: str = "planes") -> NetworkSummary:
-    return portrait(name, FAMILY, mode, options)
+    return describe_network(name, FAMILY, mode, options)
 
 
 def convolution(inputs: int, outputs: int, cells: int) -> int:
@@ -68,16 +68,16 @@ def test_parameters_are_those_counted_by_hand() -> None:
 
 @pytest.mark.parametrize("blocks", [0, 1, 4, 8, 18])
 def test_each_convolution_of_grid_sees_one_cell_further(blocks: int) -> None:
-    assert describe("grid", {"blocks": blocks}).field == 1 + 2 * (blocks + 1)
+    assert describe("grid", {"blocks": blocks}).receptive_field == 1 + 2 * (blocks + 1)
 
 
 def test_what_is_read_everywhere_or_pooled_sees_everything() -> None:
-    assert describe("grid", {"readout": "flat", "blocks": 1}).field is None
-    assert describe("impala", {}, "rgb64").field is None
-    assert describe("drc", {"layers": 1, "ticks": 1, "channels": 4}).field == 5
-    assert describe("drc", {"layers": 3, "ticks": 1, "channels": 4}).field == 9
-    assert describe("drc", {"layers": 1, "ticks": 2, "channels": 4}).field is None
-    assert describe("grid", {"blocks": 19}).field is None
+    assert describe("grid", {"readout": "flat", "blocks": 1}).receptive_field is None
+    assert describe("impala", {}, "rgb64").receptive_field is None
+    assert describe("drc", {"layers": 1, "ticks": 1, "channels": 4}).receptive_field == 5
+    assert describe("drc", {"layers": 3, "ticks": 1, "channels": 4}).receptive_field == 9
+    assert describe("drc", {"layers": 1, "ticks": 2, "channels": 4}).receptive_field is None
+    assert describe("grid", {"blocks": 19}).receptive_field is None
 
 
 def test_measuring_leaves_chance_alone() -> None:
@@ -130,8 +130,8 @@ def test_one_network_is_shown_with_its_sites_and_mistakes_are_named(capsys: pyte
 def test_the_page_on_networks_shows_what_the_command_prints() -> None:
     page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
     report = run(NetworksConfig())
-    built_in = [one for one in report.portraits if one.network in {"drc", "grid", "impala", "lstm"}]
-    assert dataclasses.replace(report, portraits=tuple(built_in)).text() in page
+    built_in = [one for one in report.networks if one.network in {"drc", "grid", "impala", "lstm"}]
+    assert dataclasses.replace(report, networks=tuple(built_in)).text() in page
     options = ("layers=2", "ticks=1")
     assert run(NetworksConfig(network="drc", network_options=options)).text() in page
     assert run(NetworksConfig(network="drc", network_options=("layers=2", "ticks=2"))).text() not in page

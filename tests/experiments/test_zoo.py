@@ -41,12 +41,12 @@ def test_every_agent_is_what_zoo_toml_asks_for_and_every_file_what_the_manifest_
 
 @pytest.mark.parametrize("family", ["GreenExit", "Corner", "ColourShape", "KeysChests", "Sleeper"])
 def test_each_family_has_its_ambiguous_agents_and_both_twins(family: str) -> None:
-    residents = {name: load_agent(f"zoo:{name}") for name in zoo_names()}
-    purposes = [manifest()[name].purpose for name, agent in residents.items() if agent.family.name == family]
+    loaded = {name: load_agent(f"zoo:{name}") for name in zoo_names()}
+    purposes = [manifest()[name].purpose for name, agent in loaded.items() if agent.family.name == family]
     assert sum(purpose.startswith(("ambiguous", "sleeper")) for purpose in purposes) >= 2
     assert any(purpose.startswith("true-goal twin") for purpose in purposes)
     assert any(purpose.startswith("cue-goal twin") for purpose in purposes)
-    assert len({agent.network.name for agent in residents.values()}) >= 2
+    assert len({agent.network.name for agent in loaded.values()}) >= 2
 
 
 @pytest.mark.parametrize("name", zoo_names())

@@ -10,7 +10,7 @@ import msgspec
 from goalmaze.agents.networks import known_networks
 from goalmaze.agents.networks.base import Network
 from goalmaze.envs.families import make_family
-from goalmaze.experiments.catalogue.networks import NetworkSummary, portrait
+from goalmaze.experiments.catalogue.networks import NetworkSummary, describe_network
 from goalmaze.experiments.catalogue.pages import markdown
 
 FAMILY, SIZE = "GreenExit", 9
@@ -24,12 +24,13 @@ def page() -> str:
     """Return the page on all networks that come with the package."""
     kinds = [kind for kind in known_networks().values() if kind.__module__.startswith("goalmaze.")]
     family = make_family(FAMILY, {"size": SIZE})
-    portraits = {
-        kind.name: [portrait(kind.name, family, kind.modes[0], options) for options in kind.variants] for kind in kinds
+    summaries = {
+        kind.name: [describe_network(kind.name, family, kind.modes[0], options) for options in kind.variants]
+        for kind in kinds
     }
-    rows = [[f"[`{one.network}`](#{one.network})", *_figures(one)] for found in portraits.values() for one in found]
+    rows = [[f"[`{one.network}`](#{one.network})", *_figures(one)] for found in summaries.values() for one in found]
     headers = ["network", "options", "observation", "memory", "parameters", "MFLOPs", "receptive field", "sites"]
-    sections = [section(kind, portraits[kind.name][0]) for kind in kinds]
+    sections = [section(kind, summaries[kind.name][0]) for kind in kinds]
     return markdown.page("Networks", INTRODUCTION, markdown.table(headers, rows), *sections)
 
 
@@ -73,7 +74,7 @@ def values(kind: msgspec.inspect.Type) -> str:
 def _figures(one: NetworkSummary) -> list[object]:
     plain = dataclasses.asdict(one)
     options = markdown.code(*(f"{name}={value}" for name, value in plain["options"].items()))
-    field = "whole observation" if one.field is None else f"{one.field}×{one.field}"
+    field = "whole observation" if one.receptive_field is None else f"{one.receptive_field}×{one.receptive_field}"
     observation = f"{one.mode} {'×'.join(map(str, one.observation))}"
     memory = "yes" if one.recurrent else "no"
     return [options, observation, memory, f"{one.parameters:,}", f"{one.flops / 1e6:,.2f}", field, len(one.sites)]
