@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine import rules
 from goalmaze.envs.engine.level_generation import ANYWHERE, ASIDE, CORNER, ON, TOP_RIGHT
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.objects import AGENT, MOTIONS, ObjectType, Placement
 
 
@@ -55,7 +56,12 @@ def placement_arrays(
     """Return int64 [L, R, 4] and float64 [L, R], lists of placements as `LevelDistribution` holds them.
 
     A shorter list is filled up with rows of -1 and probability 1.
+
+    Raises:
+        GoalmazeError: a placement names an object type that no slot holds, or nothing places the agent.
     """
+    if not all(any(placement.kind == AGENT for placement in placements) for placements in lists):
+        raise GoalmazeError(f"nothing places the agent: add Placement('{AGENT}')")
     longest = max(len(placements) for placements in lists)
     encoded = np.full((len(lists), longest, 4), -1, np.int64)
     probabilities = np.ones((len(lists), longest))
@@ -80,4 +86,11 @@ def _encode(placement: Placement, slots: Sequence[str]) -> tuple[int, int, int, 
 
 def _number(name: str, which: int, slots: Sequence[str]) -> int:
     """Return 0 for the agent, and 1 + k for the `which`-th slot k of an object type."""
-    return 0 if name == AGENT else 1 + [k for k, slot in enumerate(slots) if slot == name][which]
+    if name == AGENT:
+        return 0
+    numbers = [1 + k for k, slot in enumerate(slots) if slot == name]
+    if not numbers:
+        raise unknown("object type in a placement", name, [AGENT, *slots])
+    if which >= len(numbers):
+        raise GoalmazeError(f"a placement names number {which} of '{name}': slots hold it {len(numbers)} times")
+    return numbers[which]

@@ -399,6 +399,10 @@ class Family(abc.ABC):
         if not 0 <= seed <= MAX_SEED:
             raise GoalmazeError(f"seed is {seed}: choose 0 to {MAX_SEED}")
 
+    def check_placements(self, shift: str) -> None:
+        """Refuse placements under a shift, or under `NO_SHIFT`, that do not fit the slots."""
+        self.distribution(0, shift)
+
     def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
         """Return how the levels of a seed are made, for the kernels; arguments as `levels`."""
         self.check_addresses(seed, shift, split)

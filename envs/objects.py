@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from goalmaze.envs.engine import rules
+from goalmaze.envs.errors import GoalmazeError
 
 MOTIONS = {
     "still": rules.STILL,
@@ -92,6 +93,10 @@ class Placement:
     region: int = 0
     in_corner: bool = False
     aside_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise GoalmazeError(f"chance of the placement of '{self.kind}' is {self.chance}: choose 0 to 1")
 
 
 AGENT = "agent"

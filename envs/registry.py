@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import gymnasium
 
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.family_checks import check_class, check_family
 from goalmaze.envs.family_docs import extend_docstring
 from goalmaze.envs.levels import Family, from_parameters
 
@@ -35,11 +36,14 @@ def register_family(family: F) -> F:
     that runs twice.
 
     Raises:
-        GoalmazeError: the name is in use.
+        GoalmazeError: the name is in use, or what the family declares does not fit together; see
+            `goalmaze.envs.family_checks`.
     """
+    check_class(family)
     known = _families.get(family.name)
     if known is not None and _definition(known) != _definition(family):
         raise GoalmazeError(f"the family name '{family.name}' is in use by {_definition(known)}: choose another name")
+    check_family(family())
     unregister_family(family.name)
     _families[family.name] = family
     extend_docstring(family)

@@ -92,7 +92,6 @@ class ProcgenMaze(Family):
     name = "ProcgenMaze"
     goal = CHEESE
     cue = SIGN
-    stacked_glyphs: ClassVar = {"B": (CHEESE, SIGN), "D": (CHEESE, CORNER)}
     shifts: ClassVar = {
         "goal-anywhere": "the cheese, and its sign with it, lies on any free cell",
         "moved-sign": "the sign hangs over any free cell but the cheese's",
@@ -154,6 +153,11 @@ class ProcgenMaze(Family):
         return CHEESE, self.cue
 
     @property
+    def stacked_glyphs(self) -> dict[str, tuple[str, ...]]:
+        """The letter for the cheese on its cue."""
+        return {"B" if self.sign else "D": self.slots}
+
+    @property
     def time_limit(self) -> int:
         """Steps after which Procgen cuts an episode off."""
         return TIME_LIMIT
@@ -189,6 +193,10 @@ class ProcgenMaze(Family):
         """Refuse a seed, a shift or a split under which this family has no levels; arguments as `levels`."""
         self.placements(shift)  # names the remedy where a shift needs a sign
         super().check_addresses(seed, shift, split)
+
+    def check_placements(self, shift: str) -> None:
+        """Refuse a shift without placements; Procgen places the mouse itself."""
+        self.placements(shift)
 
     def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
         """Refuse: Procgen carves these mazes itself."""

@@ -349,7 +349,7 @@ def test_the_best_return_is_that_of_trying_everything(name: str, shift: str) -> 
     for braid, time_limit, discount in ((0.0, 9, 0.9), (1.0, 11, 0.8), (0.3, 12, 1.0)):
         world = make_family(name, {"size": 5, "braid": braid} | TINY.get(name, {}))
         levels = world.levels(1, range(3), shift)
-        found = best_returns(levels.walls, levels.start, levels.objects, world.table, time_limit, discount)
+        found = best_returns(levels, world.table, time_limit, discount)
         for b in range(3):
             book = rulebook(world, levels, b)
             book.time_limit = time_limit
@@ -373,10 +373,8 @@ def test_the_best_return_counts_what_fits_into_the_time() -> None:
     world = Monsters(size=5, apples=2, shields=1, monsters=1)
     levels = read_ascii("#####\n#AP.#\n###.#\n#P..#\n#####", world)
     for limit, expected in ((0, 0.0), (1, 0.5), (5, 0.5), (6, 1.0)):
-        assert best_returns(levels.walls, levels.start, levels.objects, world.table, limit, 1.0) == [expected]
-    assert best_returns(levels.walls, levels.start, levels.objects, world.table, 40, 0.5) == pytest.approx(
-        [0.5 + 0.5 * 0.5**5]
-    )
+        assert best_returns(levels, world.table, limit, 1.0) == [expected]
+    assert best_returns(levels, world.table, 40, 0.5) == pytest.approx([0.5 + 0.5 * 0.5**5])
 
 
 def test_best_returns_of_another_familys_levels_are_refused() -> None:
@@ -388,4 +386,4 @@ def test_best_returns_of_too_many_prizes_are_refused() -> None:
     table = np.repeat(Monsters().table[3:4], 13, axis=0)
     levels = LevelBatch(np.zeros((1, 5, 5)), np.zeros(1), np.arange(13)[None], Slots(("apple",) * 13))
     with pytest.raises(GoalmazeError, match="13 objects that matter are more than the 12 that"):
-        best_returns(levels.walls, levels.start, levels.objects, table, 40, 1.0)
+        best_returns(levels, table, 40, 1.0)

@@ -170,7 +170,7 @@ def test_a_cue_is_blocked_where_the_best_order_of_entering_earns_none_of_it(name
     for shift in (NO_SHIFT, *family.shifts):
         levels = family.levels(1, np.arange(200), shift)
         offers = paying(family.table, levels.objects, rules.CUE_REWARD).any(axis=1)
-        earned = best_returns(levels.walls, levels.start, levels.objects, swapped, family.time_limit, 1.0) > 0
+        earned = best_returns(levels, swapped, family.time_limit, 1.0) > 0
         np.testing.assert_array_equal(metrics.cue_blocked(levels), offers & ~earned)
 
 
