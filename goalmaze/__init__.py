@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from goalmaze.agents.rollout import Trajectory as Trajectory
     from goalmaze.agents.training.recipe import Recipe as Recipe
     from goalmaze.agents.zoo import zoo_names as zoo_names
-    from goalmaze.envs import register_envs as register_envs
     from goalmaze.envs.errors import GoalmazeError as GoalmazeError
     from goalmaze.envs.families import known_families as known_families
     from goalmaze.envs.levels import Family as Family
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from goalmaze.envs.objects import ObjectType as ObjectType
     from goalmaze.envs.objects import Placement as Placement
     from goalmaze.envs.observations.spec import ObservationSpec as ObservationSpec
+    from goalmaze.envs.registry import register_family as register_family
     from goalmaze.experiments.api.agent import Agent as Agent
     from goalmaze.experiments.api.functions import family as family
     from goalmaze.experiments.api.functions import fit_edit as fit_edit
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.api.functions import train as train
     from goalmaze.experiments.common.results import Result as Result
     from goalmaze.experiments.common.tables import Table as Table
-    from goalmaze.experiments.evaluate.evaluate import evaluate as evaluate
+    from goalmaze.experiments.evaluate.evaluation import evaluate as evaluate
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
     from goalmaze.probes.context import FitContext as FitContext
@@ -66,14 +66,14 @@ _HOMES = {
     "SteeringMethod": "probes.steering.base",
     "Table": "experiments.common.tables",
     "Trajectory": "agents.rollout",
-    "evaluate": "experiments.evaluate.evaluate",
+    "evaluate": "experiments.evaluate.evaluation",
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",
     "known_families": "envs.families",
     "known_networks": "agents.networks",
     "load": "experiments.api.functions",
     "probe": "experiments.probe.by_site",
-    "register_envs": "envs",
+    "register_family": "envs.registry",
     "retarget": "experiments.retarget.comparison",
     "rollout": "experiments.api.functions",
     "steering_methods": "probes.steering.registry",

@@ -39,7 +39,7 @@ EXPORTED = {
     "known_networks",
     "load",
     "probe",
-    "register_envs",
+    "register_family",
     "retarget",
     "rollout",
     "steering_methods",

@@ -18,6 +18,7 @@ from goalmaze.experiments.api.agent import Agent
 from goalmaze.experiments.retarget.task import levels_with_cue_on_goal
 from goalmaze.probes import steering
 from goalmaze.probes.edits.fitted import FittedEdit
+from goalmaze.probes.steering.base import SteeringMethod
 
 
 def load(name: str | Path) -> Agent:

@@ -17,6 +17,7 @@ import goalmaze as gm
 print("imported")
 
 
+@gm.register_family
 @dataclasses.dataclass(frozen=True)
 class {name}(gm.Family):
     """Reach the door; in training a bell stands on it."""
