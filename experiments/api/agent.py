@@ -17,6 +17,7 @@ from goalmaze.probes.activations import read_activations
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.targets import check_targets
 
 
 class Agent(loading.Agent):
@@ -65,15 +66,17 @@ class Agent(loading.Agent):
             strength: factor on a fitted edit.
 
         Raises:
-            GoalmazeError: levels or targets are missing, the edit does not fit the site, or, at the end of the context,
-                it never fired.
+            GoalmazeError: levels or targets are missing, a target lies on a wall, the edit does not fit the site, or,
+                at the end of the context, the edit never fired.
         """
         if isinstance(edit, FittedEdit):
             if levels is None or targets is None:
                 raise GoalmazeError(
                     "a fitted edit moves the goal: give the levels and the targets, edited(edit, levels, targets)"
                 )
-            edits = edit.edits(GoalMove.on(levels, targets), strength)
+            move = GoalMove.on(levels, targets)
+            check_targets(levels, move.targets)
+            edits = edit.edits(move, strength)
         else:
             edits = [edit] if isinstance(edit, Edit) else list(edit)
         with applied(self.policy, edits):

@@ -66,6 +66,10 @@ class Result(abc.ABC):
     def __str__(self) -> str:
         return self.text()
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the result as text in IPython, where the repr of a dataclass would be shown."""
+        printer.text(self.text())
+
     def _repr_html_(self) -> str:
         """Return the result for a notebook."""
         parts = [
