@@ -58,6 +58,13 @@ class Trajectory:
         returns: float32 [B, 2], true and cue return, not discounted.
         rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
         action_probabilities: float32 [T, B], the policy's probability of the action it took; 0 after the end.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> trajectory = gm.rollout(agent, agent.family.levels(seed=0, count=4))
+        >>> trajectory.returns.shape
+        (4, 2)
     """
 
     levels: LevelBatch

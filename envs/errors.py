@@ -7,7 +7,16 @@ from collections.abc import Iterable
 
 
 class GoalmazeError(ValueError):
-    """Bad input from outside: a level, a parameter, a name or a file. The command line prints it as one line."""
+    """Bad input from outside: a level, a parameter, a name or a file. The command line prints it as one line.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> try:
+        ...     gm.family("GreenExt")
+        ... except gm.GoalmazeError as error:
+        ...     print(error)
+        unknown family 'GreenExt' (did you mean 'GreenExit'?)
+    """
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> GoalmazeError:

@@ -52,6 +52,12 @@ class LevelBatch:
         start: int32 [B], the agent's first cell.
         objects: int32 [B, K], the cell of the object in each slot, or `ABSENT`.
         family: the family whose rules hold in these levels; its `slots` name the object type in each of the K slots.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> levels = gm.family("GreenExit", size=7).levels(seed=0, count=4)
+        >>> levels.walls.shape, len(levels), levels.family.goal
+        ((4, 7, 7), 4, 'exit')
     """
 
     walls: Bools
@@ -291,6 +297,12 @@ class Family(abc.ABC):
         algorithm: how the maze is carved, one of `goalmaze.envs.mazes.algorithms.ALGORITHMS`.
         openness: the algorithm's own parameter, where it has one.
         mixture: share of training levels that are drawn from the parting shift and so tell goal and cue apart.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> family = gm.family("GreenExit", size=7)
+        >>> family.goal, family.cue, family.distinguishing_shift
+        ('exit', 'sign', 'moved-sign')
     """
 
     name: ClassVar[str]

@@ -40,6 +40,11 @@ class ObjectType:
         while_lit: whether it counts while that lamp is in the level, or while it is not.
         motion: one of `MOTIONS`.
         fills: whether it shows on all of its planes instead of on its cell.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> gm.ObjectType("door", letter="D", colour=(213, 94, 0), shape="door", ends=True, reward=1.0).shows_on
+        ('door',)
     """
 
     name: str
@@ -83,6 +88,11 @@ class Placement:
         in_corner: stand on the very cell in that corner, or on the free cell nearest to it.
         aside_from: draw a free cell that the agent does not have to pass on its way to this thing, placed before, and
             leave the thing out where there is none. All that was placed before counts as in the way.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> gm.Placement("sign", on="exit").chance
+        1.0
     """
 
     kind: str

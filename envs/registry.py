@@ -24,20 +24,24 @@ F = TypeVar("F", bound=type[Family])
 def register_family(family: F) -> F:
     """Register a family under its name, with Gymnasium as ``goalmaze/NAME-v0`` too; a decorator of its class.
 
-    ```python
-    @register_family
-    @dataclasses.dataclass(frozen=True)
-    class RedDoor(Family):
-        name = "RedDoor"
-        ...
-    ```
-
     Bases that several families share are not decorated. The same class may be defined again, as in a notebook cell
     that runs twice.
 
     Raises:
         GoalmazeError: the name is in use, or what the family declares does not fit together; see
             `goalmaze.envs.family_checks`.
+
+    Example:
+        >>> import dataclasses
+        >>> import goalmaze as gm
+        >>> dish = gm.known_families()["Dish"]
+        >>> @gm.register_family
+        ... @dataclasses.dataclass(frozen=True)
+        ... class BiggerDish(dish):
+        ...     name = "BiggerDish"
+        ...     size: int = 15
+        >>> gm.family("BiggerDish").levels(seed=0, count=2).walls.shape
+        (2, 15, 15)
     """
     check_class(family)
     known = _families.get(family.name)
@@ -67,7 +71,13 @@ def _definition(family: type[Family]) -> str:
 
 
 def known_families() -> dict[str, type[Family]]:
-    """Return every registered family by name, apart from those that require another package."""
+    """Return every registered family by name, apart from those that require another package.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> "GreenExit" in gm.known_families()
+        True
+    """
     return {name: family for name, family in sorted(_families.items()) if family.requires is None}
 
 

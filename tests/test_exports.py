@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import goalmaze as gm
+from goalmaze.envs.registry import unregister_family
 
 EXPORTED = {
     "Agent",
@@ -24,7 +25,6 @@ EXPORTED = {
     "LevelBatch",
     "Network",
     "ObjectType",
-    "ObservationSpec",
     "Placement",
     "Recipe",
     "Result",
@@ -76,6 +76,7 @@ def test_everything_exported_has_an_example_that_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    families = set(gm.known_families())
     examples = examples_of(name, getattr(gm, name))
     assert examples, f"gm.{name} has no example in its docstring"
     for example in examples:
@@ -84,6 +85,8 @@ def test_everything_exported_has_an_example_that_runs(
             example, out=report.append
         )
         assert not report, "".join(report)
+    for added in set(gm.known_families()) - families:
+        unregister_family(added)
 
 
 def test_a_wrong_example_is_found() -> None:

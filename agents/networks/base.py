@@ -102,6 +102,11 @@ class Network(nn.Module, abc.ABC):
         variants: the options under which `goalmaze networks` lists it.
         shape: of its input and output.
         options: its hyperparameters.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> [site.name for site in gm.load("zoo:green-exit").network.sites()][:3]
+        ['stem', 'stem_relu', 'block1']
     """
 
     name: str

@@ -110,14 +110,12 @@ def wrap_module(
 
     Example:
         >>> import torch
-        >>> from goalmaze.agents.loading import Agent
-        >>> from goalmaze.agents.rollout import rollout
-        >>> from goalmaze.envs.families import make_family
-        >>> family = make_family("GreenExit", {"size": 9})
+        >>> import goalmaze as gm
+        >>> family = gm.family("GreenExit", size=9)
         >>> layers = torch.nn.Conv2d(4, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(648, 4)
-        >>> network = wrap_module(torch.nn.Sequential(*layers), family, sites={"maps": "1"})
-        >>> agent = Agent(network, family, name="mine")
-        >>> rollout(agent.policy, family.levels(seed=0, count=16)).agent.shape[1]
+        >>> network = gm.wrap_module(torch.nn.Sequential(*layers), family, sites={"maps": "1"})
+        >>> agent = gm.Agent(network, family, name="mine")
+        >>> gm.rollout(agent, family.levels(seed=0, count=16)).agent.shape[1]
         16
     """
     view = make_view(family, mode, pixels, radius)

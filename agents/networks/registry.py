@@ -18,7 +18,13 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 
 
 def known_networks() -> dict[str, type[Network]]:
-    """Return every network class by name, in alphabetical order."""
+    """Return every network class by name, in alphabetical order.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> "grid" in gm.known_networks()
+        True
+    """
     _import_all()
     return {network.name: network for network in sorted(named_networks(), key=lambda network: network.name)}
 

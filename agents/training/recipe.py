@@ -48,6 +48,11 @@ class Recipe:
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
         imports: files or modules of the user's own that were imported for the run, as `--import` named them. They are
             never imported because a recipe names them.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> gm.Recipe(steps=10_000, parameters={"size": 7}).algorithm
+        'ppo'
     """
 
     family: str = "GreenExit"

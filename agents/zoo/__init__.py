@@ -48,7 +48,13 @@ def manifest() -> dict[str, Entry]:
 
 
 def zoo_names() -> list[str]:
-    """Return the names of all agents in the zoo."""
+    """Return the names of all agents in the zoo.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> "green-exit" in gm.zoo_names()
+        True
+    """
     return list(manifest())
 
 

@@ -45,6 +45,13 @@ class Result(abc.ABC):
     """A result that prints in a terminal and a notebook and can be exported.
 
     A subclass gives `json` and `blocks`; text, HTML, CSV, LaTeX and data frames follow from them.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> result = gm.evaluate(agent, levels=8)
+        >>> result.json()["levels"], isinstance(result, gm.Result)
+        (8, True)
     """
 
     @abc.abstractmethod

@@ -43,6 +43,12 @@ class Table:
         headers: the name of each column.
         rows: the cells; an `Interval` prints as value and interval and becomes three columns in CSV and data frames.
         title: one line above the table.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> print(gm.Table(["agent", "solved"], [["mine", 0.5]]).csv())
+        agent,solved
+        mine,0.5
     """
 
     headers: Sequence[str]
