@@ -1,4 +1,4 @@
-"""A tab of a headless Chromium, driven through its debugging port."""
+"""A tab of a headless Chromium, controlled through its debugging port."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Browser:
         connect = pytest.importorskip("websockets.sync.client", reason="pip install 'goalmaze[live]'").connect
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        told = profile / "DevToolsActivePort"
+        port_file = profile / "DevToolsActivePort"
         deadline = time.monotonic() + 60
-        while not (told.exists() and "\n" in told.read_text()):
+        while not (port_file.exists() and "\n" in port_file.read_text()):
             assert time.monotonic() < deadline, "chromium did not start"
             time.sleep(0.05)
-        port = told.read_text().splitlines()[0]
+        port = port_file.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             tabs = [tab for tab in json.load(answer) if tab["type"] == "page"]
         self._stack = contextlib.ExitStack()
@@ -52,7 +52,7 @@ class Browser:
             connect(tabs[0]["webSocketDebuggerUrl"], max_size=2**26, compression=None)
         )
         self._numbers = itertools.count(1)
-        self.complaints: list[str] = []
+        self.console: list[str] = []
         for domain in ("Runtime", "Log", "Page"):
             self.call(f"{domain}.enable")
 
@@ -69,11 +69,11 @@ class Browser:
     def _note(self, message: dict[str, Any]) -> None:
         if message["method"] == "Runtime.exceptionThrown":
             details = message["params"]["exceptionDetails"]
-            self.complaints.append(details.get("exception", {}).get("description", details["text"]))
+            self.console.append(details.get("exception", {}).get("description", details["text"]))
         elif message["method"] == "Log.entryAdded":
-            self.complaints.append(message["params"]["entry"]["text"])
+            self.console.append(message["params"]["entry"]["text"])
         elif message["method"] == "Runtime.consoleAPICalled":
-            self.complaints.append(str(message["params"]["args"]))
+            self.console.append(str(message["params"]["args"]))
 
     def run(self, script: str) -> Any:
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
@@ -84,7 +84,7 @@ class Browser:
         deadline = time.monotonic() + seconds
         safe = f"(() => {{ try {{ return {script}; }} catch {{ return false; }} }})()"
         while not (value := self.run(safe)):
-            assert time.monotonic() < deadline, f"never true: {script}; complaints: {self.complaints}"
+            assert time.monotonic() < deadline, f"never true: {script}; console: {self.console}"
             time.sleep(0.03)
         return value
 
@@ -101,16 +101,16 @@ class Browser:
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url="about:blank")
-        self.complaints.clear()
+        self.console.clear()
         self.call("Page.navigate", url=address)
 
-    def shot(self, path: Path, *, whole: bool = False) -> None:
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
         data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 
     def mouse(self, kind: str, x: float, y: float) -> None:
-        held = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=1, **held)
+        button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, buttons=1, **button)
 
     def finger(self, kind: str, *points: tuple[float, float]) -> None:
         self.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y} for x, y in points])

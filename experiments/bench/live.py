@@ -1,4 +1,4 @@
-"""How fast does the page follow a dragged target, over a real websocket, with many pages open?"""
+"""`goalmaze bench live`: how fast the page follows a dragged target, over a websocket, with many pages open."""
 
 from __future__ import annotations
 
@@ -21,23 +21,30 @@ AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4
 SECONDS = {False: 5.0, True: 20.0}
 TOKEN = "bench"
 WARM_UP = 4.0
-"""Seconds of dragging before it counts: the page's probe is fitted meanwhile."""
+"""Seconds of dragging before the measurement, during which the page's probe is fitted."""
 FAR_LEVELS = 1_000_000
-"""Index of the levels to warm up on, which no measured drag comes to."""
+"""First index of the levels to warm up on, which no measured drag reaches."""
 SLOW_PAUSE = 0.02
-KEPT_BY_SYSTEM = 65_536
-"""Bytes that the system keeps for a page that does not read, so that it is soon seen that it does not."""
+"""Seconds between the messages of a slow page."""
+
+SOCKET_BUFFER = 65_536
+"""Bytes the system buffers for a page that does not read; small, so that the server notices soon."""
 
 
 @dataclasses.dataclass
-class Measured:
-    """What the pages that drag have seen: for every update its delay in seconds, and over how long."""
+class Drags:
+    """The updates that the dragging pages received.
+
+    Attributes:
+        delays: from sending a message to receiving the state that takes it into account, in seconds.
+        seconds: duration of the measurement.
+    """
 
     delays: list[float]
     seconds: float
 
     def row(self, clients: int, dragging: int, slow: int) -> dict[str, Any]:
-        """Return it as a row of the bench."""
+        """Return the measurement as a row of the benchmark."""
         p50, p99 = np.percentile(self.delays, [50, 99]) * 1000
         return {
             "size": SIZE,
@@ -51,10 +58,10 @@ class Measured:
 
 
 def measure(full: bool) -> list[dict[str, Any]]:
-    """Return rows: one page drags flat out, alone, beside others that are open, with all of them, and beside slow ones.
+    """Return four rows: one page drags alone, with others open, with all others dragging, and with slow ones.
 
-    A drag goes on as soon as it was answered, and never twice to one cell of a level. A delay is from the event's
-    sending to the arrival of the state that takes it into account. A slow page drags all the time and never reads.
+    A page sends the next cell as soon as the last one was answered, and no cell of a level twice. A slow page drags all
+    the time and never reads.
 
     Raises:
         GoalmazeError: the extra `live` is not installed.
@@ -69,11 +76,11 @@ def measure(full: bool) -> list[dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     settings = Settings(agent=AGENT, size=SIZE)
-    desk = AgentStore(AGENT)
-    server, stop_signals = Server(desk, settings, token=TOKEN), listen("127.0.0.1", 0)
-    stop_signals.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KEPT_BY_SYSTEM)
+    store = AgentStore(AGENT)
+    server, listener = Server(store, settings, token=TOKEN), listen("127.0.0.1", 0)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
     try:
-        with serving(server, stop_signals) as port:
+        with serving(server, listener) as port:
             return [
                 asyncio.run(_drag(port, clients, dragging, slow, SECONDS[full])).row(clients, dragging, slow)
                 for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW))
@@ -82,23 +89,25 @@ def measure(full: bool) -> list[dict[str, Any]]:
         torch.set_num_threads(threads)
 
 
-async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: float) -> Measured:
+async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: float) -> Drags:
     async with AsyncExitStack() as stack:
         pages = [await stack.enter_async_context(_page(port)) for _ in range(clients - slow)]
-        deaf = [await stack.enter_async_context(_page(port, max_queue=1, sock=_narrow(port))) for _ in range(slow)]
-        opened = [await _state(page, 0) for page in (*pages, *deaf)]
-        flood = [asyncio.create_task(_flood(page, _free(opened[0]))) for page in deaf]
-        await _one(pages[0], FAR_LEVELS, time.perf_counter() + WARM_UP)
+        slow_pages = [
+            await stack.enter_async_context(_page(port, max_queue=1, sock=_connection(port))) for _ in range(slow)
+        ]
+        opened = [await _state(page, 0) for page in (*pages, *slow_pages)]
+        floods = [asyncio.create_task(_flood(page, _free_cells(opened[0]))) for page in slow_pages]
+        await _drag_over_levels(pages[0], FAR_LEVELS, time.perf_counter() + WARM_UP)
         begin = time.perf_counter()
         delays = await asyncio.gather(
-            *(_one(page, 100 * i, begin + seconds) for i, page in enumerate(pages[:dragging]))
+            *(_drag_over_levels(page, 100 * i, begin + seconds) for i, page in enumerate(pages[:dragging]))
         )
-        measured = Measured([delay for one in delays for delay in one], time.perf_counter() - begin)
-        for task in flood:
+        drags = Drags([delay for one in delays for delay in one], time.perf_counter() - begin)
+        for task in floods:
             task.cancel()
-        for page in deaf:
+        for page in slow_pages:
             page.transport.abort()
-        return measured
+        return drags
 
 
 def _page(port: int, **options: Any) -> Any:
@@ -107,19 +116,19 @@ def _page(port: int, **options: Any) -> Any:
     return connect(f"ws://127.0.0.1:{port}/ws?token={TOKEN}", origin=_origin(port), max_size=None, **options)
 
 
-def _narrow(port: int) -> socket.socket:
-    """Return a connection for which the system keeps little that was not read yet."""
+def _connection(port: int) -> socket.socket:
+    """Return a connection for which the system buffers few bytes."""
     raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT_BY_SYSTEM)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
     raw.connect(("127.0.0.1", port))
     raw.setblocking(False)
     return raw
 
 
 async def _flood(page: Any, cells: list[int]) -> None:
-    """Drag on and on and never read."""
+    """Drag over cells again and again without reading."""
     for n, cell in enumerate(itertools.cycle(cells), start=1):
-        await page.send(_to(cell, n, 1 + n // len(cells)))
+        await page.send(_move_to(cell, n, 1 + n // len(cells)))
         await asyncio.sleep(SLOW_PAUSE)
 
 
@@ -127,27 +136,27 @@ def _origin(port: int) -> Any:
     return f"http://127.0.0.1:{port}"
 
 
-async def _one(page: Any, index: int, end: float) -> list[float]:
-    """Return the delays of one page's drag: over every free cell of a level, then of the next, so never twice."""
+async def _drag_over_levels(page: Any, index: int, end: float) -> list[float]:
+    """Drag the target over every free cell of one level after another until a time, and return the delays."""
     delays: list[float] = []
     n = 0
     while True:
         n, index = n + 1, index + 1
         await page.send(json.dumps({"do": "choose", "change": {"index": index}, "n": n}))
-        for cell in _free(await _state(page, n)):
+        for cell in _free_cells(await _state(page, n)):
             if time.perf_counter() > end:
                 return delays
             sent, n = time.perf_counter(), n + 1
-            await page.send(_to(cell, n, index))
+            await page.send(_move_to(cell, n, index))
             await _state(page, n)
             delays.append(time.perf_counter() - sent)
 
 
-def _free(state: dict[str, Any]) -> list[int]:
+def _free_cells(state: dict[str, Any]) -> list[int]:
     return [cell for cell, wall in enumerate(state["walls"]) if wall == "0"]
 
 
-def _to(cell: int, n: int, drag: int) -> str:
+def _move_to(cell: int, n: int, drag: int) -> str:
     """Return the message that moves the target to a cell."""
     return json.dumps({"do": "move", "what": "target", "cell": cell, "n": n, "drag": drag})
 

@@ -10,12 +10,14 @@ from goalmaze.experiments.common.config import CommandConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DemoConfig(CommandConfig):
-    """Tell the whole story on a shipped agent: trained, shifted, read, retargeted.
+    """Show one agent in training and under a shift, what can be read from it, and how it is retargeted.
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        out: where to write the picture.
+        out: the file to draw the figure into.
     """
+
+    examples = ("goalmaze demo --agent zoo:green-exit --out demo.png",)
 
     agent: str = "zoo:green-exit"
     out: Path = Path("demo.png")

@@ -1,10 +1,13 @@
-"""What all pages share: the listed agents, and the edits and readings found in them, each found once."""
+"""What all pages share: the listed agents, and the edits and probes fitted for them, each fitted once."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
 from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
 
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.networks.base import Network
@@ -12,9 +15,9 @@ from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.levels import NO_SHIFT, Family
-from goalmaze.experiments.live.inspection import fit_reading
-from goalmaze.experiments.live.scene import Scene, why_not_edited
+from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.live.inspection import fit_heading_probe
+from goalmaze.experiments.live.scene import Scene, edit_refusal
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.retarget.candidates import compatible_pairs
 from goalmaze.experiments.retarget.task import make_fit_context
@@ -25,95 +28,102 @@ from goalmaze.probes.steering import find_method, steering_methods
 from goalmaze.probes.steering.base import SteeringMethod
 
 FIT_LEVELS = 512
-USUAL_SITE, USUAL_METHOD, WITHOUT_MAPS = "stem", "mean-pattern", "cell-means"
-"""What a page opens with; the last is the method where a network has no maps of squares."""
+"""Fitting mazes of every edit."""
+
+USUAL_SITE, USUAL_METHOD, USUAL_CELL_METHOD = "stem", "mean-pattern", "cell-means"
+"""What a page opens with; the last is the method at sites that are no maps of squares."""
 
 MAX_RUNS = 200
-MAX_KEPT = 64
+MAX_FITS = 64
+"""Fitted edits and probes that are kept in memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FitRequest:
-    """Something to be found before a scene can be shown.
+    """An edit or a probe that must be fitted before it can be shown.
 
     Attributes:
-        what: "edit" or "reading".
+        kind: what is to be fitted.
         agent: a listed agent.
-        family: the world, at its size.
-        site: of the agent's network; a map for a reading.
-        method: the steering method; empty for a reading.
+        family: the family of the levels, at their size.
+        site: of the agent's network; a map for a probe.
+        method: the steering method; empty for a probe.
     """
 
-    what: str
+    kind: Literal["edit", "probe"]
     agent: str
     family: Family
     site: str
     method: str = ""
 
     def text(self) -> str:
-        """Return what is going on while it is looked for."""
-        if self.what == "edit":
-            return f"Finding the edit of {self.method} at {self.site} for {self.agent} ..."
+        """Return the message shown while it is fitted."""
+        if self.kind == "edit":
+            return f"Fitting the edit of {self.method} at {self.site} for {self.agent} ..."
         return f"Fitting a probe at {self.site} for {self.agent} ..."
 
 
 class AgentStore:
-    """Agents, edits and readings.
+    """Agents, and the edits and probes fitted for them.
 
-    Agents are loaded twice: one copy acts, the other is what edits and readings are found in meanwhile.
+    Every agent is loaded twice: hooks of a fit must not run in the forward passes of a page, so one copy acts while
+    edits and probes are fitted on the other.
 
     Args:
-        agent: the agent that was asked for; listed even where it is neither in the zoo nor among the runs.
+        agent: the name of an agent that is listed even where it is neither in the zoo nor among the runs.
         runs: a folder of run folders that are listed too.
+
+    Attributes:
+        names: the listed agents.
     """
 
     def __init__(self, agent: str, runs: Path | None = None) -> None:
         self.names = list(dict.fromkeys([agent, *(ZOO_PREFIX + name for name in manifest()), *_runs_in(runs)]))
         self._acting: dict[str, Agent] = {}
-        self._studied: dict[str, Agent] = {}
-        self._seen_by: dict[str, list[str]] = {}
-        self._worlds: dict[tuple[str, str, int], Family] = {}
-        self._found: dict[FitRequest, FittedEdit | SquareProbe | None] = {}
+        self._fitting: dict[str, Agent] = {}
+        self._visible_families: dict[str, list[str]] = {}
+        self._families: dict[tuple[str, str, int], Family] = {}
+        self._fits: dict[FitRequest, FittedEdit | SquareProbe | None] = {}
         self._lock = threading.Lock()
 
-    def purposes(self) -> dict[str, str]:
-        """Return every listed agent with what it is there for."""
+    def descriptions(self) -> dict[str, str]:
+        """Return every listed agent with its description in the zoo, empty for others."""
         return {
             name: entry.purpose if (entry := manifest().get(name.removeprefix(ZOO_PREFIX))) else ""
             for name in self.names
         }
 
-    def agent(self, name: str, *, studied: bool = False) -> Agent:
-        """Return a listed agent: the copy that acts, or the one that is studied.
+    def agent(self, name: str, *, for_fitting: bool = False) -> Agent:
+        """Return a listed agent: the copy that acts, or the one that edits and probes are fitted on.
 
         Raises:
             GoalmazeError: it is not listed, or cannot be loaded.
         """
         if name not in self.names:
             raise unknown("agent", name, self.names)
-        agents = self._studied if studied else self._acting
+        agents = self._fitting if for_fitting else self._acting
         if name not in agents:
             agents[name] = load_agent(name)
         return agents[name]
 
     def families(self, agent: Agent) -> list[str]:
-        """Return the families whose levels an agent can see, its own first."""
-        if agent.name in self._seen_by:
-            return self._seen_by[agent.name]
+        """Return the families whose observations fit an agent's network, its own first."""
+        if agent.name in self._visible_families:
+            return self._visible_families[agent.name]
         shape = agent.network.shape
         others = [
             name
             for name in known_families()
             if name != agent.family.name and shape.view(make_family(name)).highest.shape[0] == shape.observation[0]
         ]
-        self._seen_by[agent.name] = [agent.family.name, *(others if shape.mode == "planes" else [])]
-        return self._seen_by[agent.name]
+        self._visible_families[agent.name] = [agent.family.name, *(others if shape.mode == "planes" else [])]
+        return self._visible_families[agent.name]
 
     def family(self, settings: Settings) -> Family:
-        """Return the world of settings, at its size.
+        """Return the family of settings, at its size.
 
         Raises:
-            GoalmazeError: there is none such, or the agent cannot see it.
+            GoalmazeError: there is no such family or shift, or the family's observations do not fit the agent.
         """
         agent = self.agent(settings.agent)
         name = settings.family or agent.family.name
@@ -121,153 +131,145 @@ class AgentStore:
             raise unknown(f"family that {settings.agent} can see", name, known)
         size = settings.size or agent.family.size
         key = (settings.agent, name, size)
-        if key not in self._worlds:
-            own = agent.family if name == agent.family.name else make_family(name)
-            self._worlds[key] = own.resized(size)
-        family = self._worlds[key]
+        if key not in self._families:
+            base = agent.family if name == agent.family.name else make_family(name)
+            self._families[key] = base.resized(size)
+        family = self._families[key]
         if settings.shift not in (NO_SHIFT, *family.shifts):
             raise unknown("shift", settings.shift, [NO_SHIFT, *family.shifts])
         return family
 
-    def completed(self, settings: Settings) -> Settings:
-        """Return settings with nothing left open but the level and the target.
+    def complete(self, settings: Settings) -> Settings:
+        """Return settings in which only level and target may be left open.
 
         Raises:
-            GoalmazeError: something named in them does not exist or does not go together.
+            GoalmazeError: something named in them does not exist or does not fit the rest.
         """
         agent, family = self.agent(settings.agent), self.family(settings)
         maps, sites = map_sites(agent.network), usual_sites(agent.network)
         site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
-        method = settings.method or (USUAL_METHOD if site in maps else WITHOUT_MAPS)
+        method = settings.method or (USUAL_METHOD if site in maps else USUAL_CELL_METHOD)
         compatible_pairs(agent.network, [site], [method])
         if TARGET not in find_method(method).uses:
-            raise GoalmazeError(f"method '{method}' sends the agent to no cell; choose one of {', '.join(_steering())}")
-        return Settings(
-            **{name: getattr(settings, name) for name in Settings.__struct_fields__}
-            | {"family": family.name, "size": family.size, "site": site, "method": method}
-        )
+            names = ", ".join(_targeted_methods())
+            raise GoalmazeError(f"method '{method}' does not send the agent to a cell; choose one of {names}")
+        return msgspec.structs.replace(settings, family=family.name, size=family.size, site=site, method=method)
 
-    def suits(self, settings: Settings) -> bool:
-        """Return whether the method in settings can be tried anywhere in their agent's network."""
-        network = self.agent(settings.agent).network
-        return settings.method in _offered(network)
+    def offers_method(self, settings: Settings) -> bool:
+        """Return whether the method in settings can be tried at any site of their agent's network."""
+        return settings.method in _offered_methods(self.agent(settings.agent).network)
 
-    def needs(self, settings: Settings) -> FitRequest | None:
-        """Return the edit that completed settings need and that is still to be found, if any."""
-        family = self.family(settings)
-        if why_not_edited(family) is not None:
-            return None
-        need = FitRequest("edit", settings.agent, family, settings.site, settings.method)
-        return None if need in self._found else need
+    def missing_edit(self, settings: Settings) -> FitRequest | None:
+        """Return the edit that completed settings need and that is not fitted yet, if any."""
+        request = self._edit_request(settings)
+        return None if request is None or request in self._fits else request
 
-    def reading_needed(self, settings: Settings, look_at: str) -> FitRequest | None:
-        """Return the reading that a map could have and that is still to be found, if any."""
+    def missing_probe(self, settings: Settings, site: str) -> FitRequest | None:
+        """Return the probe of a map that could be shown and is not fitted yet, if any."""
         agent, family = self.agent(settings.agent), self.family(settings)
-        if why_not_edited(family) is not None or look_at not in map_sites(agent.network):
+        if edit_refusal(family) is not None or site not in map_sites(agent.network):
             return None
-        need = FitRequest("reading", settings.agent, family, look_at)
-        return None if need in self._found else need
+        request = FitRequest("probe", settings.agent, family, site)
+        return None if request in self._fits else request
 
-    def find(self, need: FitRequest) -> None:
-        """Find what is needed; takes from a moment to a minute. A reading that cannot be had is kept as None."""
+    def fit(self, request: FitRequest) -> None:
+        """Fit an edit or a probe, which takes up to a minute. A probe that cannot be fitted is kept as None."""
         with self._lock:
-            if need in self._found:
+            if request in self._fits:
                 return
-            agent = self.agent(need.agent, studied=True)
-            found: FittedEdit | SquareProbe | None
-            if need.what == "edit":
-                context = make_fit_context(agent.policy, need.family, FIT_LEVELS, 0)
-                found = find_method(need.method).fit(context, need.site)
+            agent = self.agent(request.agent, for_fitting=True)
+            fitted: FittedEdit | SquareProbe | None
+            if request.kind == "edit":
+                context = make_fit_context(agent.policy, request.family, FIT_LEVELS, 0)
+                fitted = find_method(request.method).fit(context, request.site)
             else:
                 try:
-                    found = fit_reading(agent, need.family, need.site)
+                    fitted = fit_heading_probe(agent, request.family, request.site)
                 except GoalmazeError:
-                    found = None
-            while len(self._found) >= MAX_KEPT:
-                self._found.pop(next(iter(self._found)))
-            self._found[need] = found
+                    fitted = None
+            while len(self._fits) >= MAX_FITS:
+                self._fits.pop(next(iter(self._fits)))
+            self._fits[request] = fitted
 
     def edit(self, settings: Settings) -> FittedEdit | None:
-        """Return what is written under completed settings, None where nothing can be edited."""
-        family = self.family(settings)
-        if why_not_edited(family) is not None:
+        """Return the fitted edit of completed settings, None where their family cannot be edited."""
+        request = self._edit_request(settings)
+        if request is None:
             return None
-        need = FitRequest("edit", settings.agent, family, settings.site, settings.method)
-        if need not in self._found:
-            self.find(need)
-        found = self._found[need]
-        assert not isinstance(found, SquareProbe)
-        return found
+        if request not in self._fits:
+            self.fit(request)
+        fitted = self._fits[request]
+        assert not isinstance(fitted, SquareProbe)
+        return fitted
 
-    def reading(self, settings: Settings, look_at: str) -> SquareProbe | None:
-        """Return the probe of a map, None where there is none or it was not found yet."""
-        found = self._found.get(FitRequest("reading", settings.agent, self.family(settings), look_at))
-        return found if isinstance(found, SquareProbe) else None
+    def probe(self, settings: Settings, site: str) -> SquareProbe | None:
+        """Return the probe of a map, None where there is none or it is not fitted yet."""
+        fitted = self._fits.get(FitRequest("probe", settings.agent, self.family(settings), site))
+        return fitted if isinstance(fitted, SquareProbe) else None
 
     def scene(self, settings: Settings) -> Scene:
-        """Return a fresh scene for completed settings.
+        """Return a new scene of completed settings.
 
         Raises:
-            GoalmazeError: the level or the target cannot be.
+            GoalmazeError: the level or the target is invalid.
         """
-        agent, family = self.agent(settings.agent), self.family(settings)
         scene = Scene(
-            agent,
-            family,
+            self.agent(settings.agent),
+            self.family(settings),
             self.edit(settings),
             shift=settings.shift,
             seed=settings.seed,
             index=settings.index,
             strength=settings.strength,
-            every=settings.edit == "every",
+            every_step=settings.edit == "every",
         )
-        place(scene, settings)
+        if settings.level is not None or settings.target is not None:
+            level = scene.level if settings.level is None else settings.level.level(scene.family)
+            target = scene.target if settings.target is None else settings.target
+            check_target(level, target)
+            scene.set_level(level, target)
         return scene
 
-    def menu(self, settings: Settings) -> dict[str, object]:
-        """Return what can be chosen from with completed settings."""
+    def menu(self, settings: Settings) -> dict[str, Any]:
+        """Return the choices there are with completed settings."""
         agent, family = self.agent(settings.agent), self.family(settings)
         sites = set(usual_sites(agent.network))
         return {
-            "agents": self.purposes(),
+            "agents": self.descriptions(),
             "families": self.families(agent),
             "shifts": {NO_SHIFT: "the training distribution", **family.shifts},
-            "methods": _offered(agent.network),
+            "methods": _offered_methods(agent.network),
             "sites": {site.name: site.channels for site in agent.network.sites() if site.name in sites},
             "maps": map_sites(agent.network),
         }
 
+    def _edit_request(self, settings: Settings) -> FitRequest | None:
+        family = self.family(settings)
+        if edit_refusal(family) is not None:
+            return None
+        return FitRequest("edit", settings.agent, family, settings.site, settings.method)
 
-def place(scene: Scene, settings: Settings) -> None:
-    """Give a scene the level and the target that the settings hold, if any.
+
+def check_target(level: LevelBatch, cell: int) -> None:
+    """Refuse a target in a wall or outside the maze of a level, a batch of 1.
 
     Raises:
-        GoalmazeError: one of them cannot be.
+        GoalmazeError: always in that case.
     """
-    if settings.level is None and settings.target is None:
-        return
-    level = scene.level if settings.level is None else settings.level.level(scene.family)
-    target = scene.target if settings.target is None else settings.target
-    check_target(level.walls[0].flat, target)
-    scene.put(level, target)
-
-
-def check_target(walls: object, cell: int) -> None:
-    """Refuse a target in a wall or outside of the maze."""
-    flat = list(walls)  # type: ignore[call-overload]
-    if cell >= len(flat) or flat[cell]:
+    walls = level.walls[0].ravel()
+    if cell >= len(walls) or walls[cell]:
         raise GoalmazeError("the target must be on a free cell of the maze; choose another")
 
 
-def _steering() -> dict[str, SteeringMethod]:
+def _targeted_methods() -> dict[str, SteeringMethod]:
     """Return the methods that send the agent to a cell, by name."""
     return {name: method for name, method in steering_methods().items() if TARGET in method.uses}
 
 
-def _offered(network: Network) -> list[str]:
+def _offered_methods(network: Network) -> list[str]:
     """Return the names of those that can be tried at a usual site of a network."""
     sites = usual_sites(network)
-    return [name for name, method in _steering().items() if any(method.suits(network, site) for site in sites)]
+    return [name for name, method in _targeted_methods().items() if any(method.suits(network, site) for site in sites)]
 
 
 def _runs_in(folder: Path | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""`goalmaze live`: the page by default, the terminal where asked for, neither with --json."""
+"""`goalmaze live`: serves the page; with --terminal draws in the terminal, with --summary plays one level unseen."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live import terminal
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import LiveConfig
@@ -19,8 +21,12 @@ from goalmaze.experiments.live.settings import settings_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Served:
-    """A page was served until it was stopped."""
+class ServedPage(Result):
+    """A page that was served until it was stopped.
+
+    Attributes:
+        address: its address, without the token.
+    """
 
     address: str
 
@@ -28,55 +34,57 @@ class Served:
         """Return the address as plain data."""
         return {"address": self.address}
 
-    def text(self) -> str:
-        """Return nothing more to say."""
-        return "stopped"
+    def blocks(self) -> list[str | Table]:
+        """Return one word."""
+        return ["stopped"]
 
 
-def run(config: LiveConfig) -> terminal.LiveReport | Served:
-    """Show a scene until the person stops; with --summary, play one level without showing it.
+def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
+    """Serve a scene until it is interrupted; with --terminal or --summary, see `terminal.run`.
 
     Raises:
-        GoalmazeError: no such agent, shift, site or method; nowhere to draw; the extra `live` is not installed, or the
-            port is taken.
+        GoalmazeError: no such agent, shift, site or method; there is no terminal to draw in; the extra `live` is not
+            installed, or the port is taken.
     """
     if config.terminal or config.summary:
         return terminal.run(config)
     settings = settings_of(config)
-    desk = AgentStore(config.agent, config.runs)
-    desk.completed(settings)
+    store = AgentStore(config.agent, config.runs)
+    # refuses bad settings before the server starts
+    store.complete(settings)
     try:
         from goalmaze.experiments.live.server import Server
-        from goalmaze.experiments.live.serving import hosted, listen
+        from goalmaze.experiments.live.serving import listen, uvicorn_server
     except ImportError as error:
         raise GoalmazeError(
-            f"the page needs {error.name}: pip install 'goalmaze[live]', or add --terminal to watch here"
+            f"the page needs {error.name}: pip install 'goalmaze[live]', or add --terminal to draw in the terminal"
         ) from None
     import torch
 
     torch.set_num_threads(1)
     keep_large_blocks()
-    stop_signals = listen(config.host, config.port)
-    server = Server(desk, settings, host=config.host)
-    address = address_of(config.host, stop_signals.getsockname()[1], server.token)
+    listener = listen(config.host, config.port)
+    server = Server(store, settings, host=config.host)
+    address = address_of(config.host, listener.getsockname()[1], server.token)
     if not is_loopback(config.host):
         print(
-            f"goalmaze: warning: {config.host} lets other machines in; who has the address can play with your agents, "
-            "and it travels unencrypted. ssh -L with the usual --host is safer.",
+            f"goalmaze: warning: {config.host} lets other machines connect. Anyone with the address can use your "
+            "agents, and the connection is not encrypted. ssh -L with the default --host is safer.",
             file=sys.stderr,
         )
     print(f"goalmaze live at {address}\nCtrl-C stops it.", flush=True)
     if not config.no_browser:
+        # after the server has begun to listen, and without keeping the process alive
         opener = threading.Timer(0.5, webbrowser.open, [address])
         opener.daemon = True
         opener.start()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    hosted(server).run(sockets=[stop_signals])
+    uvicorn_server(server).run(sockets=[listener])
     server.close()
-    return Served(address.partition("?")[0])
+    return ServedPage(address.partition("?")[0])
 
 
 def address_of(host: str, port: int, token: str) -> str:
-    """Return what to open in a browser on this machine."""
+    """Return the address to open in a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}/?token={token}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, CommandConfig
+from goalmaze.experiments.common.config import AgentName, CommandConfig, Size, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,29 +16,29 @@ class SceneConfig(CommandConfig):
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        shift: of the levels shown.
-        site: the map to edit; a usual one where not given.
-        method: the steering method; a usual one for the site where not given.
-        seed: of the levels and of the sampled actions.
-        size: rows and columns of the mazes, in cells; the size trained on where not given.
-        level: number of the level to begin with.
+        shift: shift of the level.
+        site: site to edit.
+        method: steering method.
+        seed: seed of the level and of the sampled actions.
+        size: rows and columns of the maze, in cells.
+        level: index of the level.
         strength: factor on the edit.
-        edit: whether the edit is in force at every step or at the first alone.
-        target: cell to send the edited agent to, row * columns + column; a random one where not given.
-        scene: a link copied from the live page; it decides all of the above but the agent that it is for.
+        edit: whether the edit applies at every step or at the first only.
+        target: cell to send the edited agent to, row * columns + column.
+        scene: a link copied from the live page; it replaces all options above.
     """
 
     agent: AgentName
     shift: str = "none"
-    site: str = ""
-    method: str = ""
+    site: Annotated[str, option("STR", "stem, or the first site")] = ""
+    method: Annotated[str, option("STR", "mean-pattern at maps, cell-means elsewhere")] = ""
     seed: int = 0
-    size: int | None = None
+    size: Size = None
     level: int = 0
     strength: float = 1.0
     edit: Literal["every", "first"] = "every"
-    target: int | None = None
-    scene: str = ""
+    target: Annotated[int | None, option("INT", "a random free cell")] = None
+    scene: Annotated[str, option("LINK", "none")] = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,16 @@ class LiveConfig(SceneConfig):
     Attributes:
         terminal: draw in the terminal instead.
         summary: play one level without drawing it and print where the agents went; --json implies it.
-        host: address to serve at; another than this machine's own lets others in.
-        port: to serve at; 0 for a free one.
-        no_browser: print the address and open no browser.
-        runs: a folder of run folders that can be chosen too.
+        host: address to serve at; an address other than this machine's own lets other machines connect.
+        port: port to serve at, or the next free one; 0 for any free port.
+        no_browser: print the address without opening a browser.
+        runs: a folder whose run folders can be chosen on the page.
     """
+
+    examples = (
+        "goalmaze live zoo:green-exit",
+        "goalmaze live zoo:green-exit --terminal --level 3",
+    )
 
     terminal: bool = False
     summary: bool = False
@@ -71,7 +76,12 @@ class RenderConfig(SceneConfig):
     """Write an episode of both agents to a file: a self-contained HTML replay, GIF, MP4 or PNG.
 
     Attributes:
-        out: the file; its ending, .html, .gif, .mp4 or .png, says what it is to be.
+        out: the file; its extension, .html, .gif, .mp4 or .png, gives the format.
     """
+
+    examples = (
+        "goalmaze render zoo:green-exit --out episode.html --level 3 --target 40",
+        "goalmaze render zoo:green-exit --out episode.mp4 --strength 1.5",
+    )
 
     out: Path

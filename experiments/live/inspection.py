@@ -1,4 +1,4 @@
-"""What goes on in an agent at one moment of a scene: its policy in every cell, a site's map, and a probe's reading."""
+"""One agent at one moment of a scene: its policy in every cell, the activation of a site, and a probe's reading."""
 
 from __future__ import annotations
 
@@ -29,120 +29,122 @@ from goalmaze.probes.targets import PURSUED
 Floats = NDArray[np.float32]
 
 READING_LEVELS = 128
+"""Fitting mazes of the probe that reads where an agent is heading."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inspection:
-    """One agent's inside at one moment.
+    """The policy and the activation of one agent at one moment.
 
     Attributes:
-        chances: float32 [H*W, 4], of going up, right, down and left, were the agent in that cell; zero where it could
-            not stand.
-        maps: float32 [C, H, W], what the site holds now; None where no site is looked at.
-        reading: float32 [H*W], for each cell the chance that the probe gives it of being where the agent is heading;
-            None without a probe.
+        probabilities: float32 [H*W, 4], of up, right, down and left with the agent in each cell; zero where it cannot
+            stand.
+        maps: float32 [C, H, W], the activation of the inspected site; None where no map is inspected.
+        reading: float32 [H*W], the probe's probability that the agent is heading to each cell; None without a probe.
     """
 
-    chances: Floats
+    probabilities: Floats
     maps: Floats | None
     reading: Floats | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Sight:
-    """What an agent sees at one moment of a scene, where it stands and were it elsewhere.
+class Views:
+    """The observations of an agent at one moment of a scene: in its own cell and in every other.
 
     Attributes:
-        size: H*W, the cells of the maze.
+        size: H*W, the number of cells of the maze.
         cells: int32 [N], the free cells.
-        agent: int32 [1 + N], where the agent stands, and then all of `cells`.
-        seen: uint8 [1 + N, ...], the observations there.
-        around: those in `cells` taken apart, where that can be done.
+        agent: int32 [1 + N], the agent's own cell, then all of `cells`.
+        observations: uint8 [1 + N, ...], the observation with the agent in each of them.
+        surroundings: the N observations taken apart for `field`, None where that is not possible.
     """
 
     size: int
     cells: Cells
     agent: Cells
-    seen: Observations
-    around: Surroundings | None
+    observations: Observations
+    surroundings: Surroundings | None
 
 
-def sight(scene: Scene, walker: AgentEpisode) -> Sight:
-    """Return what one of a scene's agents sees; other than its mind this is the same under every edit."""
+def observe(scene: Scene, episode: AgentEpisode) -> Views:
+    """Return the observations of one of a scene's agents. They do not depend on the edit."""
     policy = scene.agent.policy
-    level = _as_it_stands(scene.level, walker)
+    level = _current_level(scene.level, episode)
     splayed = level.splayed(AGENT)
-    now = seen_by(policy, walker.episodes)()
+    own = seen_by(policy, episode.engine)()
     elsewhere = observations_of(policy, splayed)
     around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
-    agent = np.append(walker.episodes.agent, splayed.start).astype(np.int32)
-    return Sight(level.height * level.width, splayed.start, agent, np.concatenate([now, elsewhere]), around)
+    agent = np.append(episode.engine.agent, splayed.start).astype(np.int32)
+    return Views(level.height * level.width, splayed.start, agent, np.concatenate([own, elsewhere]), around)
 
 
-def look(
+def inspect_agent(
     scene: Scene,
-    walker: AgentEpisode,
+    episode: AgentEpisode,
     site: str | None,
     edits: Sequence[Edit],
     probe: SquareProbe | None,
-    seen: Sight | None = None,
+    views: Views | None = None,
 ) -> Inspection:
-    """Look into one of a scene's agents, under edits where there are some.
+    """Return the policy and the activation of one of a scene's agents, under edits.
 
-    One forward pass serves all: its first row is what the agent sees now, the others are the same maze with the agent
-    in each of the cells. Where the network `is_local` the same is had at less cost. A network with a memory is looked
-    at as before its first step.
+    One forward pass gives both: its first row is the agent's own observation, the others have the agent in each free
+    cell. Where the network `is_local`, `field` gives the same policy at lower cost. A recurrent network is inspected
+    with its memory as before the first step.
 
     Args:
         scene: the scene.
-        walker: which of its agents.
-        site: the map to read, if any; of a site that is no map nothing is read.
-        edits: in force meanwhile.
-        probe: for where the agent is heading, of that site, if any.
-        seen: what the agent sees, where it is known already.
+        episode: of the agent.
+        site: the map to read; nothing is read where it is None or no map.
+        edits: to apply.
+        probe: of that site, for where the agent is heading.
+        views: the agent's observations, where they are known already.
     """
-    seen = seen or sight(scene, walker)
-    policy, chances = scene.agent.policy, np.zeros((seen.size, 4), np.float32)
+    views = views or observe(scene, episode)
+    policy, probabilities = scene.agent.policy, np.zeros((views.size, 4), np.float32)
     site = site if site in map_sites(policy.network) else None
-    lone = edits[0] if edits else None
-    if seen.around is not None and len(edits) < 2 and is_local(policy.network, lone):
-        local = cast(Add | None, lone)
-        chances[seen.cells] = field(policy.network, seen.around, local)
-        maps = None if site is None else map_seen(policy.network, site, seen.seen[0], local)
+    edit = edits[0] if edits else None
+    if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
+        local = cast(Add | None, edit)
+        probabilities[views.cells] = field(policy.network, views.surroundings, local)
+        maps = None if site is None else map_seen(policy.network, site, views.observations[0], local)
     else:
-        found, maps = _passed(scene, site, edits, seen)
-        chances[seen.cells] = found[1:]
+        everywhere, maps = _forward(scene, site, edits, views)
+        probabilities[views.cells] = everywhere[1:]
     if maps is None:
-        return Inspection(chances, None, None)
+        return Inspection(probabilities, None, None)
     reading = None if probe is None else torch.einsum("chw,c->hw", maps, probe.direction).flatten().softmax(0).numpy()
-    return Inspection(chances, maps.numpy(), reading)
+    return Inspection(probabilities, maps.numpy(), reading)
 
 
-def _passed(
-    scene: Scene, site: str | None, edits: Sequence[Edit], seen: Sight
+def _forward(
+    scene: Scene, site: str | None, edits: Sequence[Edit], views: Views
 ) -> tuple[Probabilities, torch.Tensor | None]:
-    """Return float32 [1 + N, 4], the policy for all that is seen, and a site's map [C, H, W] where the agent stands."""
+    """Return float32 [1 + N, 4], the policy on all observations, and the map [C, H, W] of a site in the own cell."""
     policy = scene.agent.policy
     with ExitStack() as stack:
         stack.enter_context(applied(policy, edits))
         latest = stack.enter_context(captured(scene.agent.network, [] if site is None else [site]))
-        found = policy.probabilities(np.zeros(len(seen.seen), np.intp), seen.seen, seen.agent)
-    return found, None if site is None else latest[site][0]
+        # every row is about level 0 of the edit's batch
+        rows = np.zeros(len(views.observations), np.intp)
+        probabilities = policy.probabilities(rows, views.observations, views.agent)
+    return probabilities, None if site is None else latest[site][0]
 
 
-def change(before: Inspection, after: Inspection) -> Floats:
-    """Return float32 [H*W], by how much two policies differ in each cell: total variation, 0 to 1."""
-    difference: Floats = np.abs(before.chances - after.chances).sum(axis=1) / 2
+def policy_change(before: Inspection, after: Inspection) -> Floats:
+    """Return float32 [H*W], the total variation distance, 0 to 1, of two policies in each cell."""
+    difference: Floats = np.abs(before.probabilities - after.probabilities).sum(axis=1) / 2
     return difference
 
 
-def fit_reading(agent: Agent, family: Family, site: str, seed: int = 0) -> SquareProbe:
-    """Return a probe for where an agent is heading, read square by square from a map site.
+def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> SquareProbe:
+    """Return a probe for the cell an agent is heading to, read square by square from a map.
 
-    It is fitted where goal and cue part, so that it reads what the agent pursues, and on mazes that are never shown.
+    It is fitted under the distinguishing shift, where goal and cue are apart, and on mazes that the page never shows.
 
     Raises:
-        GoalmazeError: the agent reaches too little to fit on.
+        GoalmazeError: the agent reaches goal or cue on too few mazes.
     """
     levels = family.levels(seed, np.arange(READING_LEVELS), family.distinguishing_shift, FITTING)
     labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED]
@@ -150,8 +152,9 @@ def fit_reading(agent: Agent, family: Family, site: str, seed: int = 0) -> Squar
     return SquareFitter(maps).fit(labels.values)
 
 
-def _as_it_stands(level: LevelBatch, walker: AgentEpisode) -> LevelBatch:
-    """Return the level with its objects where they are now, those held or gone left out."""
-    now = walker.episodes.objects[0]
-    on_wall = level.walls[0].flat[np.maximum(now, 0)]
-    return dataclasses.replace(level, objects=np.where(on_wall, ABSENT, now)[None])
+def _current_level(level: LevelBatch, episode: AgentEpisode) -> LevelBatch:
+    """Return the level with its objects in their current cells, without those that are gone."""
+    cells = episode.engine.objects[0]
+    # items that the agent carries lie in the top wall
+    on_wall = level.walls[0].flat[np.maximum(cells, 0)]
+    return dataclasses.replace(level, objects=np.where(on_wall, ABSENT, cells)[None])

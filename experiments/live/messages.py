@@ -1,4 +1,4 @@
-"""What a page may ask for: one type a message, told apart by `do`, nothing else understood."""
+"""The messages a page may send: one type each, named by the key `do`; all others are refused."""
 
 from __future__ import annotations
 
@@ -11,91 +11,91 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live.settings import Cell, Change, Name
 
 MAX_MESSAGE_BYTES = 16_384
-"""Bytes."""
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
-    """What all have in common.
+class BaseMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="do"):
+    """The fields of all messages.
 
     Attributes:
-        n: the page's number for it; the answer carries the number of the last message it takes into account.
-        drag: changes with the same number, other than 0, are undone together.
+        n: the number the page gave the message; a state carries the number of the last message it takes into account.
+        drag: the number of a drag, 0 for none; the changes of one drag are undone together.
     """
 
     n: Annotated[int, Meta(ge=0, le=2**53)] = 0
     drag: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
-class Choose(Message, frozen=True, kw_only=True, tag="choose"):
+class Choose(BaseMessage, frozen=True, kw_only=True, tag="choose"):
     """Change settings."""
 
     change: Change
 
 
-class Move(Message, frozen=True, kw_only=True, tag="move"):
-    """Put the agent, the target, or the `which`-th object of a kind on a cell."""
+class Move(BaseMessage, frozen=True, kw_only=True, tag="move"):
+    """Put the agent, the target, or the `which`-th object of a type on a cell."""
 
     what: Name
     cell: Cell
     which: Annotated[int, Meta(ge=0, lt=64)] = 0
 
 
-class Wall(Message, frozen=True, kw_only=True, tag="wall"):
-    """Put a wall up or take it down."""
+class Wall(BaseMessage, frozen=True, kw_only=True, tag="wall"):
+    """Add or remove a wall."""
 
     cell: Cell
     up: bool
 
 
-class Paste(Message, frozen=True, kw_only=True, tag="paste"):
-    """Turn to a level drawn as text."""
+class Paste(BaseMessage, frozen=True, kw_only=True, tag="paste"):
+    """Change to a level given as text."""
 
     text: Annotated[str, Meta(max_length=4096)]
 
 
-class Look(Message, frozen=True, kw_only=True, tag="look"):
-    """Look at another map than the one edited; at that one where empty."""
+class Inspect(BaseMessage, frozen=True, kw_only=True, tag="inspect"):
+    """Show the activation of a map; that of the edited site where empty."""
 
     site: Name
 
 
-class Step(Message, frozen=True, kw_only=True, tag="step"):
-    """One step of both agents."""
+class Step(BaseMessage, frozen=True, kw_only=True, tag="step"):
+    """Let both agents take one step."""
 
 
-class Restart(Message, frozen=True, kw_only=True, tag="restart"):
-    """Both agents back to the start."""
+class Restart(BaseMessage, frozen=True, kw_only=True, tag="restart"):
+    """Begin the episodes of both agents anew."""
 
 
-class Undo(Message, frozen=True, kw_only=True, tag="undo"):
-    """Take the last change back."""
+class Undo(BaseMessage, frozen=True, kw_only=True, tag="undo"):
+    """Undo the last change."""
 
 
-class Clear(Message, frozen=True, kw_only=True, tag="clear"):
-    """Set the counters to zero."""
+class Clear(BaseMessage, frozen=True, kw_only=True, tag="clear"):
+    """Set the counts of outcomes to zero."""
 
 
-Known = Choose | Move | Wall | Paste | Look | Step | Restart | Undo | Clear
+Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear
 
-_decoder: msgspec.json.Decoder[Known] = msgspec.json.Decoder(Known)
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
-def read_message(data: str | bytes) -> Known:
+def read_message(data: str | bytes) -> Message:
     """Return the message in JSON text.
 
     Raises:
-        GoalmazeError: it is too large, not JSON, or none of the known messages.
+        GoalmazeError: it is too long, not JSON, or none of the known messages.
     """
     if len(data) > MAX_MESSAGE_BYTES:
-        raise GoalmazeError(f"the message has {len(data)} characters: {MAX_MESSAGE_BYTES} is the most")
+        raise GoalmazeError(f"the message has {len(data)} characters: at most {MAX_MESSAGE_BYTES} are allowed")
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise GoalmazeError(f"message not understood: {error}") from None
 
 
-def supersedes(new: Known, old: Known) -> bool:
-    """Return whether a message makes an earlier one, still waiting, pointless: the same thing dragged on."""
+def supersedes(new: Message, old: Message) -> bool:
+    """Return whether a message replaces an earlier one that still waits: the same object, dragged on."""
+    # Only the last cell of a drag matters. Without this, a fast drag would queue more messages than can be answered.
     return (
         isinstance(new, Move)
         and isinstance(old, Move)

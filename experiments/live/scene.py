@@ -1,4 +1,4 @@
-"""A scene: one level, a target, and the unedited and the edited agent walking it in step. It draws nothing."""
+"""A scene: one level, a target, and the unedited and the edited agent that act on it step by step. It draws nothing."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
 
 @dataclasses.dataclass
 class AgentEpisode:
-    """One of the two agents on their way.
+    """The episode of one of the two agents.
 
     Attributes:
         records: the steps of the episode.
-        episodes: the same episode, one of a batch of 1, which what is shown is read from.
-        seeks: what ends its walk, "target" or kinds of object; nothing where only the episode's own end does.
-        trail: cells stood on so far, the present one last.
-        outcome: `WALKING`, the name of what it reached first ("target" or a kind of object), `OVER` where it seeks
-            nothing and the episode ended, or `NOWHERE`.
+        engine: the same episode, a batch of 1, from which the current objects are read.
+        stops_at: what ends the episode when the agent enters it, "target" or types of object; empty where only the
+            family's rules end it.
+        trail: cells visited so far, the current one last.
+        outcome: `WALKING` while the agent acts; then what it reached first ("target" or a type of object), `OVER` where
+            the family's rules ended the episode and `stops_at` is empty, or `NOWHERE` at the time limit.
         returns: float64 [2], true and cue return so far.
     """
 
     records: Iterator[StepRecord]
-    episodes: Engine
-    seeks: tuple[str, ...]
+    engine: Engine
+    stops_at: tuple[str, ...]
     trail: list[int]
     outcome: str = WALKING
     returns: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(2))
 
     @property
     def cell(self) -> int:
-        """Where it stands."""
+        """The agent's cell."""
         return self.trail[-1]
 
     @property
@@ -57,91 +58,93 @@ class AgentEpisode:
 
 
 class Scene:
-    """One agent twice, as it is and with its goal rewritten, on the same level and with equal luck.
+    """One agent twice, unedited and with its goal rewritten, on the same level and with the same random numbers.
 
     Attributes:
-        family: the world.
-        level: the one level, a batch of 1.
-        index: its number.
+        agent: the agent.
+        family: the family of the level.
+        level: the level, a batch of 1.
+        index: the index of the level.
         target: the cell the edited agent is sent to.
-        found: what is written; None where nothing can be edited and the edited agent stays away.
-        strength: factor on the edit.
-        every: whether the edit is in force at every step, not at the first alone.
-        unedited: the agent as it is.
-        edited: the agent whose activations say that the goal is at the target; absent where nothing is written.
-        tally: how often each of the two ended where, over the episodes that both finished.
+        fitted_edit: what makes the edits; None where the family cannot be edited and only the unedited agent acts.
+        strength: factor on the edits.
+        every_step: whether the edits apply at every step, not only at the first.
+        unedited: the episode of the unedited agent.
+        edited: the episode of the edited agent; not used where `fitted_edit` is None.
+        tally: counts of outcomes by agent, over the episodes that both agents finished.
     """
 
     def __init__(
         self,
         agent: Agent,
         family: Family,
-        found: FittedEdit | None,
+        fitted_edit: FittedEdit | None,
         *,
         shift: str,
         seed: int,
         index: int = 0,
         strength: float = 1.0,
-        every: bool = True,
+        every_step: bool = True,
     ) -> None:
-        self.agent, self.family, self.found = agent, family, found
-        self.strength, self.every = strength, every
+        self.agent, self.family, self.fitted_edit = agent, family, fitted_edit
+        self.strength, self.every_step = strength, every_step
         self._shift, self._seed = shift, seed
         self.clear_tally()
-        self.show(index)
+        self.show_level(index)
 
-    def show(self, index: int) -> None:
-        """Turn to level number `index`, with a random target."""
+    def show_level(self, index: int) -> None:
+        """Change to the level of an index, with a random target."""
         level = self.family.levels(self._seed, [index], self._shift, EVALUATION)
         self.index = index
-        self.put(level, int(draw_targets(level, self._seed + index)[0]))
+        self.set_level(level, int(draw_targets(level, self._seed + index)[0]))
 
-    def put(self, level: LevelBatch, target: int) -> None:
-        """Turn to a level of one's own, a batch of 1, with a target in it."""
+    def set_level(self, level: LevelBatch, target: int) -> None:
+        """Change to a given level, a batch of 1, with a target in it."""
         self.level, self.target = level, target
         self.restart()
 
     def clear_tally(self) -> None:
-        """Begin to count anew."""
+        """Set all counts to zero."""
         self.tally: dict[str, dict[str, int]] = {"unedited": {}, "edited": {}}
 
     def restart(self) -> None:
-        """Put both agents back to the start."""
+        """Begin the episodes of both agents anew."""
         goal, cue = self.family.goal, self.family.cue
-        lone = why_not_edited(self.family) is not None
-        self.unedited = self._walker(() if lone else (goal, cue))
-        self.edited = self._walker(() if lone else (goal, TARGET))
+        editable = edit_refusal(self.family) is None
+        self.unedited = self._episode((goal, cue) if editable else ())
+        self.edited = self._episode((goal, TARGET) if editable else ())
 
     @property
-    def walkers(self) -> dict[str, AgentEpisode]:
-        """The agents that take part, by name."""
-        return {"unedited": self.unedited} | ({} if self.found is None else {"edited": self.edited})
+    def episodes(self) -> dict[str, AgentEpisode]:
+        """The episodes of the agents that take part, by name."""
+        return {"unedited": self.unedited} | ({} if self.fitted_edit is None else {"edited": self.edited})
 
     @property
     def finished(self) -> bool:
-        """Whether all agents have arrived or run out of time."""
-        return all(walker.outcome != WALKING for walker in self.walkers.values())
+        """Whether the episodes of all agents have ended."""
+        return all(episode.outcome != WALKING for episode in self.episodes.values())
 
     @property
     def edits(self) -> list[Edit]:
-        """The edits in force at the edited agent's next step, one for each site that is written."""
-        if self.found is None or (self.edited.steps > 0 and not self.every):
+        """The edits that apply to the edited agent's next step, one for each site."""
+        if self.fitted_edit is None or (self.edited.steps > 0 and not self.every_step):
             return []
-        return self.found.edits(GoalMove.on(self.level, self.target), self.strength)
+        return self.fitted_edit.edits(GoalMove.on(self.level, self.target), self.strength)
 
     def step(self) -> None:
-        """Let all agents that are still walking take one step; the edit is in force for one of them only."""
+        """Let each agent whose episode goes on take one step, the edited agent under the edits."""
         if self.finished:
             return
         self._advance(self.unedited)
+        # made before the step: an edit of the first step must apply to it
         edits = self.edits
-        if self.found is not None and self.edited.outcome == WALKING:
+        if self.fitted_edit is not None and self.edited.outcome == WALKING:
             with applied(self.agent.policy, edits):
                 self._advance(self.edited)
-        self._keep_tally()
+        self._count_outcomes()
 
-    def nudge_target(self, down: int, right: int) -> None:
-        """Move the target to the next free cell in a direction, over walls if need be; it is in force at once."""
+    def move_target(self, down: int, right: int) -> None:
+        """Move the target to the next free cell in a direction, over walls where needed; it applies at once."""
         row, column = divmod(self.target, self.level.width)
         row, column = row + down, column + right
         while 0 <= row < self.level.height and 0 <= column < self.level.width:
@@ -150,74 +153,76 @@ class Scene:
                 return
             row, column = row + down, column + right
 
-    def _keep_tally(self) -> None:
+    def _count_outcomes(self) -> None:
         if self.finished:
-            for name, walker in self.walkers.items():
-                self.tally[name][walker.outcome] = self.tally[name].get(walker.outcome, 0) + 1
+            for name, episode in self.episodes.items():
+                self.tally[name][episode.outcome] = self.tally[name].get(episode.outcome, 0) + 1
 
-    def _walker(self, seeks: tuple[str, ...]) -> AgentEpisode:
+    def _episode(self, stops_at: tuple[str, ...]) -> AgentEpisode:
         records = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
-        return AgentEpisode(records, make_engine(self.level), seeks, [int(self.level.start[0])])
+        return AgentEpisode(records, make_engine(self.level), stops_at, [int(self.level.start[0])])
 
-    def _advance(self, walker: AgentEpisode) -> None:
-        if walker.outcome != WALKING:
+    def _advance(self, episode: AgentEpisode) -> None:
+        if episode.outcome != WALKING:
             return
-        record = next(walker.records)
-        walker.episodes.step(record.actions)
-        walker.trail.append(int(record.agent[0]))
-        walker.returns += record.rewards[0]
-        here = [kind for kind, cell in zip(self.level.slots, self.level.objects[0], strict=True) if cell == walker.cell]
-        here += [TARGET] if walker.cell == self.target else []
-        over = bool(record.terminated[0]) or walker.steps >= self.family.time_limit
-        end = OVER if record.terminated[0] and not walker.seeks else NOWHERE
-        walker.outcome = next((thing for thing in walker.seeks if thing in here), end if over else WALKING)
+        record = next(episode.records)
+        episode.engine.step(record.actions)
+        episode.trail.append(int(record.agent[0]))
+        episode.returns += record.rewards[0]
+        entered = [
+            name for name, cell in zip(self.level.slots, self.level.objects[0], strict=True) if cell == episode.cell
+        ]
+        entered += [TARGET] if episode.cell == self.target else []
+        over = bool(record.terminated[0]) or episode.steps >= self.family.time_limit
+        end = OVER if record.terminated[0] and not episode.stops_at else NOWHERE
+        episode.outcome = next((name for name in episode.stops_at if name in entered), end if over else WALKING)
 
 
 @functools.lru_cache(maxsize=64)
-def why_not_edited(family: Family) -> str | None:
-    """Return in a sentence why an agent's goal cannot be rewritten in a world, or None where it can.
+def edit_refusal(family: Family) -> str | None:
+    """Return a sentence on why an agent's goal cannot be rewritten in a family, or None where it can.
 
-    An edit says of one goal that it is elsewhere, and is found on mazes where one cue stands on the goal.
+    An edit moves one goal, and is fitted on mazes with one cue on the goal.
     """
     object_types = {kind.name: kind for kind in family.object_types}
-    for what in (family.goal, family.cue):
-        placed = {place.which for place in family.placements(NO_SHIFT) if place.kind == what}
-        if len(placed) > 1:
+    for name in (family.goal, family.cue):
+        numbers = {place.which for place in family.placements(NO_SHIFT) if place.kind == name}
+        if len(numbers) > 1:
             return (
-                f"{family.name} has several goals and cues ({len(placed)} x {what}) and an edit moves one goal, so the "
-                "agent is shown as it is."
+                f"{family.name} has several goals and cues ({len(numbers)} x {name}) and an edit moves one goal, so "
+                "only the unedited agent is shown."
             )
-        if object_types[what].motion != "still" or object_types[what].fills or not placed:
-            return f"The {what} of {family.name} cannot be moved, so the agent is shown as it is."
+        if object_types[name].motion != "still" or object_types[name].fills or not numbers:
+            return f"The {name} of {family.name} cannot be moved, so only the unedited agent is shown."
     return None
 
 
 def with_moved(level: LevelBatch, what: str, cell: int, which: int = 0) -> LevelBatch:
-    """Return a level with the agent or the `which`-th object of a kind on another cell.
+    """Return a level with the agent or the `which`-th object of a type on another cell.
 
     Raises:
-        GoalmazeError: no such thing in the level, or it cannot stand there.
+        GoalmazeError: there is no such object in the level, or it cannot stand on the cell.
     """
     if what == AGENT:
         return level.started(cell)
     if what not in level.slots:
-        raise unknown("thing to move", what, {AGENT, TARGET, *level.slots})
+        raise unknown("object to move", what, {AGENT, TARGET, *level.slots})
     if level.cells(what, which)[0] == ABSENT:
-        raise GoalmazeError(f"there is no {what} in this level to move; choose another shift or draw one as text")
+        raise GoalmazeError(f"there is no {what} in this level to move; choose another shift or paste a level as text")
     return level.moved(what, cell, which)
 
 
 def with_wall(level: LevelBatch, cell: int, up: bool, target: int) -> LevelBatch:
-    """Return a level with a wall put up or taken down.
+    """Return a level with a wall added or removed.
 
     Raises:
-        GoalmazeError: at the border, under the target, or where something stands.
+        GoalmazeError: the cell is at the border, or has the target, the agent or an object on it.
     """
     row, column = divmod(cell, level.width)
     if not (0 < row < level.height - 1 and 0 < column < level.width - 1):
-        raise GoalmazeError("the border stays closed; draw inside of it")
+        raise GoalmazeError("the border must stay closed; draw inside it")
     if up and cell == target:
-        raise GoalmazeError("the target stands there; move it first")
+        raise GoalmazeError("the target is on this cell; move it first")
     walls = level.walls.copy()
     walls[0, row, column] = up
     changed = dataclasses.replace(level, walls=walls)

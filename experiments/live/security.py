@@ -1,4 +1,4 @@
-"""Who may talk to the page's server: the page itself, on this machine, with the token of this launch."""
+"""Access to the page's server: only for the page itself, from this machine, with the token of this launch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADERS = (
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a server bound to `host` is reached from this machine alone."""
+    """Return whether a server bound to `host` can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -38,20 +38,18 @@ def is_loopback(host: str) -> bool:
 class RequestGuard:
     """Refuses requests and websockets with a foreign Host, a foreign Origin or a wrong token.
 
-    A foreign Host is what a page of another site sends after it has turned its own name into this address; any port is
-    good, since a tunnel may have another. The Origin must be what the Host says; a websocket must have one.
-
     Args:
-        app: what is guarded.
-        token: of this launch.
-        host: what the server is bound to; beyond loopback, addresses and this machine's name are good Hosts too.
+        app: the application behind the guard.
+        token: the secret of this launch.
+        host: the address the server is bound to; beyond loopback, all addresses and this machine's name are accepted as
+            Host.
     """
 
     def __init__(self, app: App, token: str, host: str) -> None:
         self._app, self._token, self._host = app, token.encode(), host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is good; answer the rest with 403."""
+        """Pass an accepted request to the application and answer any other with 403."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -59,6 +57,7 @@ class RequestGuard:
         if reason is None:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
+            # a websocket can be closed only after its connect event was received
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
         else:
@@ -72,17 +71,21 @@ class RequestGuard:
         for name, value in scope["headers"]:
             sent.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         hosts, origins = sent.get("host", []), sent.get("origin", [])
-        if len(hosts) != 1 or not self._is_good(hosts[0]):
+        # DNS rebinding: a page of another site can make its own name resolve to this address, but the browser still
+        # sends that name as Host. The port is not checked: a tunnel may have another.
+        if len(hosts) != 1 or not self._is_accepted(hosts[0]):
             return "wrong Host; open the address that was printed"
+        # Browsers let a page of another site open a websocket here and send its Origin, so a websocket must have one.
         needed = scope["type"] == "websocket"
-        if len(origins) > 1 or (needed and not origins) or (origins and not _same(origins[0], hosts[0])):
+        if len(origins) > 1 or (needed and not origins) or (origins and not _is_origin_of(origins[0], hosts[0])):
             return "wrong Origin; open the address that was printed"
+        # compared in constant time, so that a token cannot be guessed letter by letter
         tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode("latin-1", "replace"), self._token):
             return "wrong or missing token; open the address that was printed at this launch"
         return None
 
-    def _is_good(self, host: str) -> bool:
+    def _is_accepted(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -98,7 +101,7 @@ class RequestGuard:
         return True
 
 
-def _same(origin: str, host: str) -> bool:
+def _is_origin_of(origin: str, host: str) -> bool:
     return origin in (f"http://{host}", f"https://{host}")
 
 
@@ -112,22 +115,22 @@ def _with_headers(send: Send) -> Send:
 
 
 class RateLimit:
-    """So many messages a second and no more, with some saved up.
+    """A token bucket: a number of messages a second, of which unused ones can be saved up.
 
     Args:
         rate: messages a second.
-        most: that can be saved up.
+        burst: messages that can be saved up.
     """
 
-    def __init__(self, rate: float, most: float) -> None:
-        self._rate, self._most = rate, most
-        self._left, self._then = most, time.monotonic()
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._left, self._last = burst, time.monotonic()
 
     def spend(self) -> bool:
         """Return whether one more message is allowed now."""
         now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._then) * self._rate)
-        self._then = now
+        self._left = min(self._burst, self._left + (now - self._last) * self._rate)
+        self._last = now
         if self._left < 1:
             return False
         self._left -= 1

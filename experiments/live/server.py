@@ -1,15 +1,16 @@
-"""The page's server: every page has a scene of its own, and one thread thinks for all of them in turn."""
+"""The server of the page: every page has its own scene, and one thread runs the forward passes of all pages in turn."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.resources
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -20,19 +21,24 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live import messages
-from goalmaze.experiments.live.agent_store import AgentStore
-from goalmaze.experiments.live.render import FORMATS, rendered
+from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
+from goalmaze.experiments.live.render import FORMATS, render_episode
 from goalmaze.experiments.live.security import App, RateLimit, RequestGuard
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MAX_CLIENTS = 32
 MAX_WAITING = 256
+"""Messages of one page that may wait."""
+
 MAX_FRAME_BYTES = 65_536
-"""Bytes; a page that sends more is cut off."""
+"""A page that sends a longer frame is disconnected."""
 
 RATE, BURST = 200.0, 400.0
-"""Messages a second of one page, and how many it can save up."""
+"""Messages a second of one page, and the number it may save up."""
 
 PAGE = ("page.html", "style.css", "draw.js", "app.js")
 
@@ -43,28 +49,29 @@ def page_file(name: str) -> str:
 
 
 class Client:
-    """One page that is connected.
+    """One connected page.
 
-    Its messages wait in a line, where one that makes an earlier one pointless takes its place. Answers make no line: no
-    message is obeyed and no state made until the page has taken what it was sent before, so a slow page costs no
-    thought and holds up nobody.
+    Its messages wait in a queue, where the last of a drag replaces the ones before. Its answers do not queue: no
+    message is handled and no state is made until the page has taken the previous answers. So a slow page costs no
+    computation and delays no other page.
     """
 
     def __init__(self, server: Server, socket: WebSocket) -> None:
         self._server, self._socket = server, socket
-        self._inbox: deque[messages.Known] = deque()
-        self._news = asyncio.Event()
+        self._inbox: deque[messages.Message] = deque()
+        self._received = asyncio.Event()
         self._outbox: dict[str, bytes] = {}
-        self._ready, self._taken, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._taken.set()
+        self._answers_ready, self._answers_sent = asyncio.Event(), asyncio.Event()
+        self._answers_sent.set()
+        self._scene_changed, self._state_sent = asyncio.Event(), asyncio.Event()
         self._menu_of: tuple[str, str] | None = None
         self._session: Session | None = None
-        self._last = 0
-        self._looking = asyncio.Event()
+        self._handled = 0
 
     async def serve(self) -> None:
-        """Serve the page until it goes away."""
-        tasks = [asyncio.create_task(work()) for work in self._works()]
+        """Serve the page until it disconnects."""
+        loops = (self._receive, self._handle_all, self._show_states, self._send, self._fit_probes)
+        tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -76,144 +83,146 @@ class Client:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        return self._read, self._work, self._show, self._write, self._study
-
-    def _say(self, kind: str, data: dict[str, Any]) -> None:
+    def _answer(self, kind: str, data: dict[str, Any]) -> None:
         self._outbox[kind] = msgspec.json.encode(data)
-        self._taken.clear()
-        self._ready.set()
+        self._answers_sent.clear()
+        self._answers_ready.set()
 
-    def _complain(self, text: str, n: int = 0) -> None:
-        self._say("error", {"kind": "error", "n": n, "text": text.removeprefix("level 0: ")})
+    def _answer_error(self, text: str, n: int = 0) -> None:
+        self._answer("error", {"kind": "error", "n": n, "text": text.removeprefix("level 0: ")})
 
-    async def _read(self) -> None:
-        allowance = RateLimit(RATE, BURST)
+    async def _receive(self) -> None:
+        rate_limit = RateLimit(RATE, BURST)
         while True:
             packet = await self._socket.receive()
             if packet["type"] == "websocket.disconnect":
                 return
-            if not allowance.spend():
-                self._complain(f"too fast: at most {RATE:.0f} messages a second; this one was left out")
+            if not rate_limit.spend():
+                self._answer_error(f"too fast: at most {RATE:.0f} messages a second; this one was ignored")
                 continue
             data = packet.get("text") or packet.get("bytes") or ""
             try:
                 message = messages.read_message(data)
             except GoalmazeError as error:
-                self._complain(str(error))
+                self._answer_error(str(error))
                 continue
             if self._inbox and messages.supersedes(message, self._inbox[-1]):
                 self._inbox[-1] = message
             elif len(self._inbox) < MAX_WAITING:
                 self._inbox.append(message)
             else:
-                self._complain("too many messages are waiting; this one was left out", message.n)
-            self._news.set()
+                self._answer_error("too many messages are waiting; this one was ignored", message.n)
+            self._received.set()
 
-    async def _work(self) -> None:
-        await self._begin()
+    async def _handle_all(self) -> None:
+        await self._open()
         while True:
             while self._inbox:
-                await self._taken.wait()
-                await self._answer(self._inbox.popleft())
-            self._news.clear()
-            await self._news.wait()
+                await self._answers_sent.wait()
+                await self._handle(self._inbox.popleft())
+            self._received.clear()
+            await self._received.wait()
 
-    async def _begin(self) -> None:
+    async def _open(self) -> None:
+        """Open the scene in the page's link, or that of the command where the link holds none."""
         link = self._socket.query_params.get("scene", "")
         try:
             settings = read_link(link) if link else self._server.settings
-            self._session = await self._opened(settings)
+            self._session = await self._new_session(settings)
         except GoalmazeError as error:
-            self._complain(str(error))
-            self._session = await self._opened(self._server.settings)
-        self._changed.set()
+            self._answer_error(str(error))
+            self._session = await self._new_session(self._server.settings)
+        self._scene_changed.set()
 
-    async def _opened(self, settings: Settings) -> Session:
-        desk = self._server.desk
-        complete = await self._server.think(desk.completed, settings)
-        need = await self._server.think(desk.needs, complete)
-        if need is not None:
-            self._say("busy", {"kind": "busy", "text": need.text()})
-            await self._server.study(desk.find, need)
-        session: Session = await self._server.think(Session, desk, complete)
-        return session
+    async def _new_session(self, settings: Settings) -> Session:
+        store = self._server.store
+        completed = await self._server.run_inference(store.complete, settings)
+        request = await self._server.run_inference(store.missing_edit, completed)
+        await self._fit(request)
+        return await self._server.run_inference(Session, store, completed)
 
-    async def _answer(self, message: messages.Known) -> None:
+    async def _fit(self, request: FitRequest | None) -> None:
+        if request is not None:
+            self._answer("busy", {"kind": "busy", "text": request.text()})
+            await self._server.run_fit(self._server.store.fit, request)
+
+    async def _handle(self, message: messages.Message) -> None:
         assert self._session is not None
         server, session = self._server, self._session
         try:
             if isinstance(message, messages.Choose | messages.Undo | messages.Paste):
-                need = await server.think(session.needs, message)
-                if need is not None:
-                    self._say("busy", {"kind": "busy", "text": need.text()})
-                    await server.study(server.desk.find, need)
-            await server.think(session.obey, message)
+                await self._fit(await server.run_inference(session.missing_edit, message))
+            await server.run_inference(session.handle, message)
         except GoalmazeError as error:
-            self._complain(str(error), message.n)
-        self._last = message.n
-        self._changed.set()
+            self._answer_error(str(error), message.n)
+        self._handled = message.n
+        self._scene_changed.set()
 
-    async def _study(self) -> None:
-        """Find beside, while the scene is shown already, the readings of what is looked at."""
+    async def _fit_probes(self) -> None:
+        """Fit the probe of the inspected map after each state, while the scene is shown already."""
         while True:
-            await self._looking.wait()
-            self._looking.clear()
-            need = None if self._session is None else await self._server.think(self._session.reading_needed)
-            if need is not None:
-                await self._server.study(self._server.desk.find, need)
-                self._changed.set()
+            await self._state_sent.wait()
+            self._state_sent.clear()
+            if self._session is None:
+                continue
+            request = await self._server.run_inference(self._session.missing_probe)
+            if request is not None:
+                await self._server.run_fit(self._server.store.fit, request)
+                self._scene_changed.set()
 
-    async def _show(self) -> None:
-        """Send what there is to see, whenever it has changed and the page has taken what was sent before."""
+    async def _show_states(self) -> None:
+        """Send the state whenever it has changed and the page has taken the previous answers."""
         while True:
-            await self._changed.wait()
-            await self._taken.wait()
-            self._changed.clear()
-            n = self._last
-            menu, state = await self._server.think(self._seen)
+            await self._scene_changed.wait()
+            await self._answers_sent.wait()
+            self._scene_changed.clear()
+            n = self._handled
+            menu, state = await self._server.run_inference(self._menu_and_state)
             if menu is not None:
-                self._say("menu", menu)
-            self._say("state", {**state, "n": n})
-            self._looking.set()
+                self._answer("menu", menu)
+            self._answer("state", {**state, "n": n})
+            self._state_sent.set()
 
-    def _seen(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return what there is to choose from, where that is other than it was, and what there is to see."""
+    def _menu_and_state(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the menu, None where it is the same as before, and the state."""
         assert self._session is not None
-        of = (self._session.settings.agent, self._session.settings.family)
-        menu = None if of == self._menu_of else self._session.menu()
-        self._menu_of = of
+        menu_of = (self._session.settings.agent, self._session.settings.family)
+        menu = None if menu_of == self._menu_of else self._session.menu()
+        self._menu_of = menu_of
         return menu, self._session.state()
 
-    async def _write(self) -> None:
+    async def _send(self) -> None:
         while True:
-            await self._ready.wait()
-            self._ready.clear()
+            await self._answers_ready.wait()
+            self._answers_ready.clear()
+            # a page needs the menu before the first state
             for kind in ("menu", "busy", "state", "error"):
                 if kind in self._outbox:
                     await self._socket.send_text(self._outbox.pop(kind).decode())
             if not self._outbox:
-                self._taken.set()
+                self._answers_sent.set()
 
 
 class Server:
-    """Everything behind the page.
+    """The application behind the page.
 
     Attributes:
-        desk: agents and what was found in them.
+        store: agents, and the edits and probes fitted for them.
         settings: the scene that a page opens with.
-        token: of this launch.
-        app: the guarded application.
+        token: the secret of this launch.
+        clients: the connected pages.
+        app: the application, behind its `RequestGuard`.
     """
 
     def __init__(
-        self, desk: AgentStore, settings: Settings, *, token: str | None = None, host: str = "127.0.0.1"
+        self, store: AgentStore, settings: Settings, *, token: str | None = None, host: str = "127.0.0.1"
     ) -> None:
-        self.desk, self.settings = desk, settings
+        self.store, self.settings = store, settings
         self.token = token or secrets.token_urlsafe(24)
         self.clients: set[Client] = set()
-        self._thinker = ThreadPoolExecutor(1, "goalmaze-think")
-        self._student = ThreadPoolExecutor(1, "goalmaze-study")
+        # One thread each: scenes share the agents' networks, whose hooks must not run for two pages at once.
+        self._inference = ThreadPoolExecutor(1, "goalmaze-inference")
+        self._fits = ThreadPoolExecutor(1, "goalmaze-fits")
         routes = [
             Route("/", self._page),
             Route("/alive", self._alive),
@@ -222,13 +231,13 @@ class Server:
         ]
         self.app: App = RequestGuard(Starlette(routes=routes), self.token, host)
 
-    async def think(self, work: Any, *arguments: Any) -> Any:
-        """Do what acts and looks, which all pages take turns at."""
-        return await asyncio.get_running_loop().run_in_executor(self._thinker, work, *arguments)
+    async def run_inference(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of the copies of the agents that act, which all pages take turns at."""
+        return await _run(self._inference, function, *args, **kwargs)
 
-    async def study(self, work: Any, *arguments: Any) -> Any:
-        """Do what takes long, beside."""
-        return await asyncio.get_running_loop().run_in_executor(self._student, work, *arguments)
+    async def run_fit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of the copies of the agents that edits and probes are fitted on."""
+        return await _run(self._fits, function, *args, **kwargs)
 
     async def _page(self, request: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
@@ -243,16 +252,16 @@ class Server:
 
     async def _export(self, request: Request) -> Response:
         name = request.path_params["name"]
-        form = name.rpartition(".")[2]
-        if form not in FORMATS:
+        extension = name.rpartition(".")[2]
+        if extension not in FORMATS:
             return PlainTextResponse(f"choose one of {', '.join(FORMATS)}", 404)
         try:
             settings = read_link(request.query_params.get("scene", ""))
-            data = await self.study(rendered, self.desk, settings, form, True)
+            data = await self.run_fit(render_episode, self.store, settings, extension, for_fitting=True)
         except GoalmazeError as error:
             return PlainTextResponse(str(error), 400)
-        headers = {"content-disposition": f'attachment; filename="goalmaze-{settings.index}.{form}"'}
-        return Response(data, media_type=FORMATS[form], headers=headers)
+        headers = {"content-disposition": f'attachment; filename="goalmaze-{settings.index}.{extension}"'}
+        return Response(data, media_type=FORMATS[extension], headers=headers)
 
     async def _socket(self, socket: WebSocket) -> None:
         if len(self.clients) >= MAX_CLIENTS:
@@ -269,12 +278,17 @@ class Server:
                 await socket.close()
 
     def close(self) -> None:
-        """Stop thinking."""
-        for pool in (self._thinker, self._student):
+        """Stop both threads; a function that has begun runs to its end."""
+        for pool in (self._inference, self._fits):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+async def _run(executor: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    call = functools.partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(executor, call)
+
+
 def live_page(nonce: str) -> str:
-    """Return the page as one file; only what carries the nonce runs."""
+    """Return the page as one file; only scripts and styles with the nonce are used."""
     html, style, draw, app = (page_file(name) for name in PAGE)
     return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", draw + "\n" + app).replace("NONCE", nonce)

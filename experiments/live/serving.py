@@ -1,4 +1,4 @@
-"""How the page's server is put on the network: one way for the command, the bench and the tests."""
+"""Serving the page over the network, in one way for the command, the benchmark and the tests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from goalmaze.experiments.live.server import MAX_FRAME_BYTES, Server
 PORTS_TRIED = 20
 
 
-def hosted(server: Server) -> uvicorn.Server:
-    """Return what serves a page, not yet running.
-
-    Messages are not compressed: that takes longer than a state of 12 kB takes to any page on this machine.
-    """
+def uvicorn_server(server: Server) -> uvicorn.Server:
+    """Return the web server of a page, not yet running."""
     return uvicorn.Server(
         uvicorn.Config(
             server.app,
             ws="websockets-sansio",
             ws_max_size=MAX_FRAME_BYTES,
+            # compressing a state of 12 kB takes longer than sending it to a page on this machine
             ws_per_message_deflate=False,
             log_config=None,
             access_log=False,
@@ -39,15 +37,15 @@ def hosted(server: Server) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serving(server: Server, stop_signals: socket.socket) -> Iterator[int]:
-    """Serve a page from a thread of its own meanwhile, and give the port."""
-    running = hosted(server)
-    thread = threading.Thread(target=lambda: asyncio.run(running.serve([stop_signals])), daemon=True)
+def serving(server: Server, listener: socket.socket) -> Iterator[int]:
+    """Serve a page from another thread inside the context, and give the port."""
+    running = uvicorn_server(server)
+    thread = threading.Thread(target=lambda: asyncio.run(running.serve([listener])), daemon=True)
     thread.start()
     try:
         while not running.started:
             time.sleep(0.01)
-        yield int(stop_signals.getsockname()[1])
+        yield int(listener.getsockname()[1])
     finally:
         running.should_exit = True
         thread.join(10)
@@ -55,23 +53,23 @@ def serving(server: Server, stop_signals: socket.socket) -> Iterator[int]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at a port, or at the next free one of `PORTS_TRIED`.
+    """Return a socket that listens at a port, or at the next free one of `PORTS_TRIED` ports.
 
     Raises:
-        GoalmazeError: none is free, or there is no such address here.
+        GoalmazeError: none is free, or this machine does not have the address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for tried in range(port, min(port + PORTS_TRIED, 65536)):
-        stop_signals = socket.socket(family, socket.SOCK_STREAM)
-        stop_signals.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            stop_signals.bind((host, tried))
-            stop_signals.listen(128)
-            return stop_signals
+            listener.bind((host, tried))
+            listener.listen(128)
+            return listener
         except OSError as error:
-            stop_signals.close()
+            listener.close()
             if error.errno != errno.EADDRINUSE:
                 raise GoalmazeError(
                     f"cannot serve at {host}:{tried}: {error.strerror}; choose --host, --port"
                 ) from None
-    raise GoalmazeError(f"ports {port} to {port + PORTS_TRIED - 1} are taken; choose another --port")
+    raise GoalmazeError(f"ports {port} to {port + PORTS_TRIED - 1} are in use; choose another --port")

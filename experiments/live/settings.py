@@ -1,4 +1,4 @@
-"""What a scene is made from, as plain data: a link holds it, messages change it, and `goalmaze render` takes it."""
+"""The settings of a scene, as plain data: links hold them, messages change them, and `goalmaze render` takes them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Slot = Annotated[int, Meta(ge=-1, lt=MAX_SIZE**2)]
 Strength = Annotated[float, Meta(ge=-8, le=8)]
 
 
-class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DrawnLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A level drawn by hand.
 
     Attributes:
-        walls: 0 or 1 for every cell, row by row.
-        start: the agent's first cell.
-        objects: the cell in each slot of the family, -1 where empty.
+        walls: 0 or 1 for each cell, row by row.
+        start: the cell the agent starts on.
+        objects: the cell of each object slot of the family, -1 where it is empty.
     """
 
     walls: Annotated[str, Meta(max_length=MAX_SIZE**2, pattern="^[01]*$")]
@@ -42,16 +42,16 @@ class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     objects: Annotated[list[Slot], Meta(max_length=64)]
 
     @classmethod
-    def of(cls, level: LevelBatch) -> Drawn:
+    def of(cls, level: LevelBatch) -> DrawnLevel:
         """Return the one level of a batch."""
         walls = "".join("1" if wall else "0" for wall in level.walls[0].flat)
         return cls(walls, int(level.start[0]), level.objects[0].tolist())
 
     def level(self, family: Family) -> LevelBatch:
-        """Return it as a batch of 1.
+        """Return the level as a batch of 1.
 
         Raises:
-            GoalmazeError: it does not fit the family and its size, or breaks a rule of levels.
+            GoalmazeError: it does not fit the family and its size, or is not a valid level.
         """
         size, slots = family.size, len(family.slots)
         if len(self.walls) != size * size or len(self.objects) != slots:
@@ -64,21 +64,21 @@ class Drawn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that a scene depends on.
+    """Everything that determines a scene.
 
     Attributes:
         agent: a listed agent.
-        family: the world; the agent's own where empty.
-        size: rows and columns of the maze; the size trained on where None.
-        shift: of the levels.
+        family: the family of the level; the agent's own where empty.
+        size: rows and columns of the maze, in cells; the agent's training size where None.
+        shift: the shift of the level.
         seed: of the levels and of the sampled actions.
-        index: number of the level.
-        site: the map to edit; a usual one where empty.
-        method: the steering method; the first where empty.
+        index: index of the level.
+        site: the site to edit; a usual one where empty.
+        method: the steering method; a usual one where empty.
         strength: factor on the edit.
-        edit: at which steps it is in force.
+        edit: whether the edit applies at every step or at the first only.
         target: cell of the target; a random one where None.
-        level: a level drawn by hand instead of the numbered one.
+        level: a level drawn by hand, shown instead of the level of `index`.
     """
 
     agent: Name
@@ -92,14 +92,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     strength: Strength = 1.0
     edit: Literal["every", "first"] = "every"
     target: Cell | None = None
-    level: Drawn | None = None
+    level: DrawnLevel | None = None
 
 
 def settings_of(config: SceneConfig) -> Settings:
-    """Return the scene that command-line arguments ask for: the one in their link, where they hold one.
+    """Return the settings in the options of a command; those in their link, where they have one.
 
     Raises:
-        GoalmazeError: a value is out of range, or the link holds no scene.
+        GoalmazeError: a value is out of range, or the link holds no settings.
     """
     if config.scene:
         return read_link(config.scene)
@@ -108,11 +108,11 @@ def settings_of(config: SceneConfig) -> Settings:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)
     except msgspec.ValidationError as error:
         text = str(error).replace("$.index", "$.level")
-        raise GoalmazeError(f"the scene cannot be: {text}; choose another value") from None
+        raise GoalmazeError(f"the scene is invalid: {text}; choose another value") from None
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """New values for some of the settings; fields as theirs."""
+    """New values for some of the settings, with the same fields."""
 
     agent: Name | UnsetType = UNSET
     family: Name | UnsetType = UNSET
@@ -125,41 +125,41 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     strength: Strength | UnsetType = UNSET
     edit: Literal["every", "first"] | UnsetType = UNSET
     target: Cell | UnsetType | None = UNSET
-    level: Drawn | UnsetType | None = UNSET
+    level: DrawnLevel | UnsetType | None = UNSET
 
 
-ANOTHER_LEVEL = ("agent", "family", "size", "shift", "seed", "index")
-"""Settings that bring a level and a target of their own."""
+LEVEL_SETTINGS = ("agent", "family", "size", "shift", "seed", "index")
+"""A change of one of these settings gives another level and another target."""
 
 
 def changed(settings: Settings, change: Change) -> Settings:
-    """Return settings with a change made; another agent comes with its own world, another world with its own level."""
+    """Return settings after a change. A new agent resets the family, and a new family resets the level."""
     values = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     if values.get("agent", settings.agent) != settings.agent:
         values = {"family": "", "size": None, "shift": NO_SHIFT, "site": "", **values}
     if values.get("family", settings.family) != settings.family:
         values = {"shift": NO_SHIFT, **values}
-    if any(name in values for name in ANOTHER_LEVEL):
+    if any(name in values for name in LEVEL_SETTINGS):
         values = {"target": None, "level": None, **values}
     return msgspec.structs.replace(settings, **values)
 
 
 def write_link(settings: Settings) -> str:
-    """Return settings as letters that can stand in an address; `read_link` reads them back."""
+    """Return settings as text for the fragment of an address; `read_link` reads them back."""
     return base64.urlsafe_b64encode(msgspec.json.encode(settings)).decode().rstrip("=")
 
 
 def read_link(link: str) -> Settings:
-    """Return the settings in a link, or in what stands after its ``#``.
+    """Return the settings in a link, or in its part after ``#``.
 
     Raises:
-        GoalmazeError: it is not one.
+        GoalmazeError: it holds no settings.
     """
-    letters = link.rpartition("#")[2].removeprefix("scene=")
-    if len(letters) > MAX_LINK_LENGTH:
-        raise GoalmazeError(f"the link has {len(letters)} letters: a scene's has at most {MAX_LINK_LENGTH}")
+    text = link.rpartition("#")[2].removeprefix("scene=")
+    if len(text) > MAX_LINK_LENGTH:
+        raise GoalmazeError(f"the link has {len(text)} characters: at most {MAX_LINK_LENGTH} are allowed")
     try:
-        data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(data, type=Settings)
     except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise GoalmazeError(f"no scene in this link ({error}); copy it again from the page") from None

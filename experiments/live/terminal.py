@@ -1,4 +1,4 @@
-"""The scene in a terminal: two mazes side by side, drawn with ANSI colours, driven by single keys."""
+"""A scene in the terminal: both mazes side by side in ANSI colours, controlled by single keys."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.objects import ObjectType
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import LiveConfig
-from goalmaze.experiments.live.scene import AgentEpisode, Scene, why_not_edited
+from goalmaze.experiments.live.scene import AgentEpisode, Scene, edit_refusal
 from goalmaze.experiments.live.settings import settings_of
 
 SECONDS_PER_STEP = 0.25
@@ -33,18 +34,25 @@ GLYPHS = {
     "triangle": "▲",
     "star": "★",
 }
-"""Shapes as one character; a kind of another shape shows as its letter."""
+"""Shapes as one character; an object type of another shape is drawn as its letter."""
 
 ARROWS = {"[A": "k", "[B": "j", "[C": "l", "[D": "h"}
-NUDGES = {"k": (-1, 0), "j": (1, 0), "l": (0, 1), "h": (0, -1)}
+TARGET_MOVES = {"k": (-1, 0), "j": (1, 0), "l": (0, 1), "h": (0, -1)}
 HELP = "arrows move target · space step · p play/pause · n next · r restart · q quit"
 
 Colour = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class LiveReport:
-    """What was watched: how the episodes that both agents finished ended, by agent and outcome."""
+class LiveReport(Result):
+    """What each agent reached first, over the episodes that both agents finished.
+
+    Attributes:
+        agent: its name.
+        site: the edited site.
+        method: the steering method.
+        tally: counts of outcomes by agent.
+    """
 
     agent: str
     site: str
@@ -55,12 +63,13 @@ class LiveReport:
         """Return the report as plain data."""
         return {"agent": self.agent, "site": self.site, "method": self.method, "outcomes": self.tally}
 
-    def text(self) -> str:
+    def blocks(self) -> list[str | Table]:
         """Return a table of the outcomes."""
-        ends = sorted({end for counts in self.tally.values() for end in counts})
-        if not ends:
-            return "no episode was watched to its end"
-        return table(["reached first", *ends], [[who, *(n.get(e, 0) for e in ends)] for who, n in self.tally.items()])
+        outcomes = sorted({outcome for counts in self.tally.values() for outcome in counts})
+        if not outcomes:
+            return ["no episode was finished"]
+        rows = [[name, *(counts.get(one, 0) for one in outcomes)] for name, counts in self.tally.items()]
+        return [Table(["reached first", *outcomes], rows)]
 
 
 def run(config: LiveConfig) -> LiveReport:
@@ -71,22 +80,22 @@ def run(config: LiveConfig) -> LiveReport:
     """
     if not config.summary and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise GoalmazeError(
-            "live draws in a terminal and there is none; leave --terminal out, or add --summary to play one level"
+            "--terminal needs a terminal, and there is none; leave it out, or add --summary to play one level"
         )
-    desk = AgentStore(config.agent, config.runs)
-    settings = desk.completed(settings_of(config))
-    scene = desk.scene(settings)
+    store = AgentStore(config.agent, config.runs)
+    settings = store.complete(settings_of(config))
+    scene = store.scene(settings)
     if config.summary:
         while not scene.finished:
             scene.step()
     else:
-        edited = "not edited" if scene.found is None else f"edited at {settings.site} by {settings.method}"
-        watch(scene, f"{settings.agent} {edited}")
+        edited = "not edited" if scene.fitted_edit is None else f"edited at {settings.site} by {settings.method}"
+        control(scene, f"{settings.agent} {edited}")
     return LiveReport(settings.agent, settings.site, settings.method, scene.tally)
 
 
-def watch(scene: Scene, title: str) -> None:
-    """Draw the scene and obey keys until q is pressed."""
+def control(scene: Scene, title: str) -> None:
+    """Draw the scene and handle keys until q is pressed."""
     playing = False
     with _raw_terminal():
         while True:
@@ -95,22 +104,22 @@ def watch(scene: Scene, title: str) -> None:
             key = _read_key(SECONDS_PER_STEP if playing and not scene.finished else None)
             if key in ("q", "\x03", "\x04"):
                 return
-            playing = press(scene, key, playing)
+            playing = handle_key(scene, key, playing)
 
 
-def press(scene: Scene, key: str | None, playing: bool) -> bool:
-    """Do what a key asks, or step where time passed without one; return whether the scene plays on by itself."""
+def handle_key(scene: Scene, key: str | None, playing: bool) -> bool:
+    """Handle a key, None where time passed without one; return whether the scene goes on by itself."""
     if key is None or key == " ":
         scene.step()
         return playing and key is None
     if key == "p":
         return not playing
     if key == "n":
-        scene.show(scene.index + 1)
+        scene.show_level(scene.index + 1)
     elif key == "r":
         scene.restart()
-    elif key in NUDGES:
-        scene.nudge_target(*NUDGES[key])
+    elif key in TARGET_MOVES:
+        scene.move_target(*TARGET_MOVES[key])
     return playing
 
 
@@ -118,87 +127,85 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     """Return the whole screen as text with ANSI colours, at most `columns` wide.
 
     Raises:
-        GoalmazeError: the terminal is too narrow for two mazes.
+        GoalmazeError: the terminal is too narrow for the mazes.
     """
-    width, walkers = scene.level.width, scene.walkers
-    least = len(walkers) * width + len(GAP) * (len(walkers) - 1)
-    cell_width = 2 if least + len(walkers) * width <= columns else 1
-    if least > columns:
-        raise GoalmazeError(f"the terminal has {columns} columns; {len(walkers)} mazes of size {width} need {least}")
-    boards = [_board(scene, walker, cell_width, target=name == "edited") for name, walker in walkers.items()]
-    names = GAP.join(name.ljust(width * cell_width) for name in walkers)
-    ends = GAP.join(walker.outcome.ljust(width * cell_width) for walker in walkers.values())
-    present = scene.level.present()
-    legend = "  ".join(
-        [
-            _paint("●", AGENT_COLOUR) + " agent",
-            *(
-                _paint(_glyph(kind), kind.colour) + f" {kind.name}"
-                for kind in scene.family.object_types
-                if kind.name in present
-            ),
-            *([] if scene.found is None else [_paint("◎", TARGET_COLOUR) + " target of the edit"]),
-        ]
-    )
-    state = "playing" if playing else "paused"
+    width, episodes = scene.level.width, scene.episodes
+    needed = len(episodes) * width + len(GAP) * (len(episodes) - 1)
+    if needed > columns:
+        raise GoalmazeError(f"the terminal has {columns} columns; {len(episodes)} mazes of size {width} need {needed}")
+    cell_width = 2 if needed + len(episodes) * width <= columns else 1
+    boards = [_board(scene, episode, cell_width, target=name == "edited") for name, episode in episodes.items()]
     tally = "; ".join(
-        f"{who}: {', '.join(f'{n} {end}' for end, n in ends.items()) or '-'}" for who, ends in scene.tally.items()
+        f"{name}: {', '.join(f'{count} {outcome}' for outcome, count in counts.items()) or '-'}"
+        for name, counts in scene.tally.items()
     )
-    rows = [GAP.join(parts) for parts in zip(*boards, strict=True)]
-    refusal = why_not_edited(scene.family)
+    refusal = edit_refusal(scene.family)
     return "\n".join(
         [
             title[:columns],
-            f"level {scene.index} ({state})",
+            f"level {scene.index} ({'playing' if playing else 'paused'})",
             "",
-            names,
-            *rows,
-            ends,
+            GAP.join(name.ljust(width * cell_width) for name in episodes),
+            *(GAP.join(parts) for parts in zip(*boards, strict=True)),
+            GAP.join(episode.outcome.ljust(width * cell_width) for episode in episodes.values()),
             "",
             *([] if refusal is None else [refusal[:columns]]),
-            legend,
-            f"so far  {tally}",
+            _legend(scene),
+            f"outcomes  {tally}",
             HELP[:columns],
         ]
     )
 
 
-def _board(scene: Scene, walker: AgentEpisode, cell_width: int, *, target: bool) -> list[str]:
+def _legend(scene: Scene) -> str:
+    """Return the glyphs of the agent, the objects in the level, and the target, with their names."""
+    present = scene.level.present()
+    entries = [_paint("●", AGENT_COLOUR) + " agent"]
+    entries += [
+        _paint(_glyph(one), one.colour) + f" {one.name}" for one in scene.family.object_types if one.name in present
+    ]
+    if scene.fitted_edit is not None:
+        entries.append(_paint("◎", TARGET_COLOUR) + " target of the edit")
+    return "  ".join(entries)
+
+
+def _board(scene: Scene, episode: AgentEpisode, cell_width: int, *, target: bool) -> list[str]:
     """Return one maze as lines of coloured text."""
-    level = walker.episodes.present()
-    marks: dict[int, tuple[str, Colour]] = dict.fromkeys(walker.trail, (GLYPHS["dot"], TRAIL_COLOUR))
-    object_types = {kind.name: kind for kind in scene.family.object_types}
+    level = episode.engine.present()
+    glyphs: dict[int, tuple[str, Colour]] = dict.fromkeys(episode.trail, (GLYPHS["dot"], TRAIL_COLOUR))
+    object_types = {one.name: one for one in scene.family.object_types}
     for name, cell in zip(level.slots, level.objects[0].tolist(), strict=True):
         if cell == ABSENT:
             continue
-        under = marks[cell][0] if cell in marks and cell not in walker.trail and cell_width > 1 else ""
-        marks[cell] = (under + _glyph(object_types[name]), object_types[name].colour)
+        # of two objects on one cell both are drawn where a cell has two columns
+        below = glyphs[cell][0] if cell in glyphs and cell not in episode.trail and cell_width > 1 else ""
+        glyphs[cell] = (below + _glyph(object_types[name]), object_types[name].colour)
     if target:
-        marks[scene.target] = (GLYPHS["ring"], TARGET_COLOUR)
-    marks[walker.cell] = (GLYPHS["disc"], AGENT_COLOUR)
+        glyphs[scene.target] = (GLYPHS["ring"], TARGET_COLOUR)
+    glyphs[episode.cell] = (GLYPHS["disc"], AGENT_COLOUR)
     lines = []
     for row in range(level.height):
         line = ""
         for column in range(level.width):
-            glyph, colour = marks.get(row * level.width + column, (" ", FLOOR_COLOUR))
-            ground = WALL_COLOUR if level.walls[0, row, column] else FLOOR_COLOUR
-            line += _paint(glyph.ljust(cell_width), colour, ground)
+            glyph, colour = glyphs.get(row * level.width + column, (" ", FLOOR_COLOUR))
+            background = WALL_COLOUR if level.walls[0, row, column] else FLOOR_COLOUR
+            line += _paint(glyph.ljust(cell_width), colour, background)
         lines.append(line)
     return lines
 
 
-def _glyph(kind: ObjectType) -> str:
-    return GLYPHS.get(kind.shape, kind.letter)
+def _glyph(object_type: ObjectType) -> str:
+    return GLYPHS.get(object_type.shape, object_type.letter)
 
 
-def _paint(text: str, colour: Colour, ground: Colour | None = None) -> str:
-    back = "" if ground is None else f"\x1b[48;2;{ground[0]};{ground[1]};{ground[2]}m"
-    return f"{back}\x1b[1;38;2;{colour[0]};{colour[1]};{colour[2]}m{text}\x1b[0m"
+def _paint(text: str, colour: Colour, background: Colour | None = None) -> str:
+    behind = "" if background is None else f"\x1b[48;2;{background[0]};{background[1]};{background[2]}m"
+    return f"{behind}\x1b[1;38;2;{colour[0]};{colour[1]};{colour[2]}m{text}\x1b[0m"
 
 
 @contextlib.contextmanager
 def _raw_terminal() -> Iterator[None]:
-    """Take keys one at a time, on a screen of its own; give the terminal back whatever happens."""
+    """Read single keys on the alternate screen inside the context; the terminal is restored at its end."""
     try:
         import termios
         import tty
@@ -215,11 +222,12 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def _read_key(timeout: float | None) -> str | None:
-    """Return the next key, arrows as h j k l, or None if none came within `timeout` seconds."""
+    """Return the next key, arrows as h j k l, or None where there was none within `timeout` seconds."""
     keyboard = sys.stdin.fileno()
     if not select.select([keyboard], [], [], timeout)[0]:
         return None
     key = os.read(keyboard, 1).decode(errors="replace")
+    # an arrow key sends escape and two more bytes at once; a lone escape sends nothing more
     if key == "\x1b" and select.select([keyboard], [], [], 0.02)[0]:
         return ARROWS.get(os.read(keyboard, 2).decode(errors="replace"), "")
     return key or "q"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated, Any
+
+import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig
+from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
 from goalmaze.experiments.common.folders import check_folder
+
+
+def _default(text: str) -> Any:
+    return tyro.conf.arg(help_behavior_hint=f"(default: {text})")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,8 +23,8 @@ class RetargetConfig(EvaluationConfig):
 
     Attributes:
         agent: a run folder or zoo:NAME.
-        sites: sites to edit, each on its own; all maps of squares where not given, or all sites where there are none.
-        methods: steering methods; a usual choice where not given.
+        sites: sites to edit, each on its own.
+        methods: steering methods.
         strength: factor on every edit.
         fit_levels: number of levels the edits are fitted on; none of them is used for evaluation.
         benchmark: evaluate with every control, by distance, at other sizes, and with side effects; where no sites and
@@ -29,17 +36,23 @@ class RetargetConfig(EvaluationConfig):
         figures: a folder for figures of the first edit or, with --auto, of the best one.
     """
 
+    examples = (
+        "goalmaze retarget zoo:green-exit --sites stem block4",
+        "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",
+        "goalmaze retarget zoo:green-exit --auto --figures figures",
+    )
+
     agent: AgentName
-    sites: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
+    sites: Annotated[tuple[str, ...], _default("all maps, or all sites")] = ()
+    methods: Annotated[tuple[str, ...], _default("learned-pattern mean-pattern probe-direction")] = ()
     strength: float = 1.0
     fit_levels: int = 512
     benchmark: bool = False
     auto: bool = False
     ledger: bool = False
-    sizes: tuple[int, ...] = ()
+    sizes: Annotated[tuple[int, ...], _default("none")] = ()
     oracles: bool = False
-    figures: Path | None = None
+    figures: Annotated[Path | None, option("DIR", "none")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

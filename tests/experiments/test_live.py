@@ -1,4 +1,4 @@
-"""The scene and its terminal view: equal luck, an edit in force for one agent only, keys, and a real terminal."""
+"""The scene and the terminal: equal random numbers, an edit of one agent only, keys, and a real terminal."""
 
 import os
 import pty
@@ -37,34 +37,34 @@ def play(scene: Scene) -> None:
 
 def test_the_unedited_agent_goes_to_the_exit_and_the_edited_one_to_the_target(scene: Scene) -> None:
     for index in range(30):
-        scene.show(index)
+        scene.show_level(index)
         play(scene)
     assert scene.tally["unedited"].get("exit", 0) >= 26
     assert scene.tally["edited"].get("target", 0) >= 15
     assert sum(scene.tally["edited"].values()) == 30
 
 
-def test_the_unedited_agent_is_not_touched_by_the_edit(scene: Scene, pattern) -> None:
+def test_the_edit_does_not_change_the_unedited_agent(scene: Scene, pattern) -> None:
     play(scene)
     trail = list(scene.unedited.trail)
     elsewhere = Scene(AGENT, AGENT.family, pattern, shift="none", seed=0)
-    elsewhere.nudge_target(1, 0)
-    elsewhere.nudge_target(0, -1)
+    elsewhere.move_target(1, 0)
+    elsewhere.move_target(0, -1)
     play(elsewhere)
     assert elsewhere.unedited.trail == trail
 
 
 def test_trails_are_walks_through_free_cells(scene: Scene) -> None:
     play(scene)
-    for walker in (scene.unedited, scene.edited):
-        for a, b in zip(walker.trail, walker.trail[1:], strict=False):
+    for episode in (scene.unedited, scene.edited):
+        for a, b in zip(episode.trail, episode.trail[1:], strict=False):
             assert abs(a - b) in (0, 1, 9)
             assert not scene.level.walls[0].flat[b]
 
 
 def test_the_target_moves_over_walls_and_stays_inside(scene: Scene) -> None:
     for _ in range(12):
-        scene.nudge_target(0, 1)
+        scene.move_target(0, 1)
         assert not scene.level.walls[0].flat[scene.target]
     column = scene.target % 9
     assert scene.level.walls[0, scene.target // 9, column + 1 :].all()
@@ -72,18 +72,18 @@ def test_the_target_moves_over_walls_and_stays_inside(scene: Scene) -> None:
 
 def test_keys_do_what_the_help_says(scene: Scene) -> None:
     before = scene.target
-    assert terminal.press(scene, " ", False) is False
+    assert terminal.handle_key(scene, " ", False) is False
     assert len(scene.unedited.trail) == 2
-    assert terminal.press(scene, "p", False) is True
-    assert terminal.press(scene, None, True) is True
+    assert terminal.handle_key(scene, "p", False) is True
+    assert terminal.handle_key(scene, None, True) is True
     assert len(scene.unedited.trail) == 3
-    terminal.press(scene, "r", False)
+    terminal.handle_key(scene, "r", False)
     assert (len(scene.unedited.trail), scene.unedited.outcome) == (1, WALKING)
-    moved = [terminal.press(scene, key, False) or scene.target for key in "hjkl"]
+    moved = [terminal.handle_key(scene, key, False) or scene.target for key in "hjkl"]
     assert any(target != before for target in moved)
-    terminal.press(scene, "n", False)
+    terminal.handle_key(scene, "n", False)
     assert scene.index == 1
-    assert terminal.press(scene, "?", True) is True
+    assert terminal.handle_key(scene, "?", True) is True
 
 
 def test_the_screen_shows_both_mazes_and_fits(scene: Scene) -> None:
@@ -97,21 +97,21 @@ def test_the_screen_shows_both_mazes_and_fits(scene: Scene) -> None:
         terminal.draw(scene, "title", False, 21)
 
 
-def test_a_real_terminal_is_driven_by_keys_and_given_back() -> None:
+def test_a_real_terminal_is_controlled_by_keys_and_restored() -> None:
     main, worker = pty.openpty()
     os.environ["COLUMNS"], os.environ["LINES"] = "100", "40"
     command = [sys.executable, "-m", "goalmaze.experiments", "live", "zoo:green-exit", "--terminal"]
     process = subprocess.Popen(command, stdin=worker, stdout=worker, stderr=subprocess.PIPE, close_fds=True)
     os.close(worker)
-    seen = read_until(main, "paused")
+    shown = read_until(main, "paused")
     os.write(main, b"p")
-    seen += read_until(main, "playing")
+    shown += read_until(main, "playing")
     os.write(main, b"\x1b[A")
     os.write(main, b"q")
-    seen += read_until(main, "\x1b[?1049l")
+    shown += read_until(main, "\x1b[?1049l")
     assert process.wait(20) == 0
-    assert "unedited" in seen
-    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
+    assert "unedited" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
     assert process.stderr is not None
     with process.stderr:
         assert b"Traceback" not in process.stderr.read()
@@ -119,15 +119,15 @@ def test_a_real_terminal_is_driven_by_keys_and_given_back() -> None:
 
 
 def read_until(terminal_end: int, text: str, seconds: float = 90) -> str:
-    seen, deadline = "", time.monotonic() + seconds
-    while text not in seen and time.monotonic() < deadline:
+    shown, deadline = "", time.monotonic() + seconds
+    while text not in shown and time.monotonic() < deadline:
         if select.select([terminal_end], [], [], 0.5)[0]:
-            seen += os.read(terminal_end, 65536).decode(errors="replace")
-    assert text in seen, f"the terminal never showed {text!r}"
-    return seen
+            shown += os.read(terminal_end, 65536).decode(errors="replace")
+    assert text in shown, f"the terminal never showed {text!r}"
+    return shown
 
 
-def test_an_agent_that_gets_nowhere_ends_with_the_time_limit(scene: Scene) -> None:
+def test_an_agent_that_reaches_nothing_ends_at_the_time_limit(scene: Scene) -> None:
     while not scene.finished:
         scene.target = 1
         scene.step()

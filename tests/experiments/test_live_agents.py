@@ -1,4 +1,4 @@
-"""Agents of other networks and worlds in a session: shown and edited, or refused in one sentence."""
+"""Agents of other networks and families in a session: shown and edited, or refused in one sentence."""
 
 from pathlib import Path
 from typing import Any
@@ -19,51 +19,57 @@ from goalmaze.experiments.live.settings import Change, Settings
 SMALL = {"blocks": 1, "channels": 4}
 
 
-def opened(folder: Path, family: str, network: str, options: dict[str, Any]) -> Session:
+def open_session(folder: Path, family: str, network: str, options: dict[str, Any]) -> Session:
     """Return a session with an untrained agent."""
-    world = make_family(family).resized(5)
-    built = make_network(network, Shape.seeing(make_view(world, "planes")), options)
-    save_checkpoint(folder / CHECKPOINT, built, world, 0)
+    family_ = make_family(family).resized(5)
+    built = make_network(network, Shape.seeing(make_view(family_, "planes")), options)
+    save_checkpoint(folder / CHECKPOINT, built, family_, 0)
     return Session(AgentStore(str(folder)), Settings(agent=str(folder)))
 
 
 def play(session: Session) -> None:
     while not session.scene.finished:
-        session.obey(messages.Step())
+        session.handle(messages.Step())
         session.state()
 
 
 @pytest.mark.parametrize(
-    ("family", "network", "options", "both", "says"),
+    ("family", "network", "options", "edited", "text"),
     [
-        ("GreenExit", "lstm", {**SMALL, "units": 4}, True, "At the site stem"),
-        ("GreenExit", "drc", {"layers": 1, "ticks": 1, "channels": 4, "hidden": 8}, True, "At the site stem"),
-        ("GreenExit", "impala", {}, True, "At the site embedder.block1.conv"),
-        ("Corner", "grid", SMALL, True, "that the cheese is at the target"),
-        ("ColourShape", "grid", SMALL, True, "that the line is at the target"),
-        ("Sleeper", "grid", SMALL, True, "that the exit is at the target"),
+        ("GreenExit", "lstm", {**SMALL, "units": 4}, True, "at site stem moves the exit"),
+        (
+            "GreenExit",
+            "drc",
+            {"layers": 1, "ticks": 1, "channels": 4, "hidden": 8},
+            True,
+            "at site stem moves the exit",
+        ),
+        ("GreenExit", "impala", {}, True, "at site embedder.block1.conv moves the exit"),
+        ("Corner", "grid", SMALL, True, "moves the cheese"),
+        ("ColourShape", "grid", SMALL, True, "moves the line"),
+        ("Sleeper", "grid", SMALL, True, "moves the exit"),
         ("KeysChests", "grid", SMALL, False, "KeysChests has several goals and cues"),
     ],
 )
-def test_it_is_shown_and_edited_or_says_why_not(
-    tmp_path: Path, family: str, network: str, options: dict[str, Any], both: bool, says: str
+def test_an_agent_is_shown_and_edited_or_the_refusal_says_why(
+    tmp_path: Path, family: str, network: str, options: dict[str, Any], edited: bool, text: str
 ) -> None:
-    session = opened(tmp_path, family, network, options)
+    session = open_session(tmp_path, family, network, options)
     state = session.state()
-    assert list(state["sides"]) == (["unedited", "edited"] if both else ["unedited"])
-    assert says in state["sentence"]
-    assert "\n" not in state["sentence"]
-    assert (state["refusal"] is None) == both
+    assert list(state["sides"]) == (["unedited", "edited"] if edited else ["unedited"])
+    assert text in state["description"]
+    assert "\n" not in state["description"]
+    assert (state["refusal"] is None) == edited
     play(session)
     assert session.state()["finished"]
     for shift in session.scene.family.shifts:
-        session.obey(messages.Choose(change=Change(shift=shift)))
+        session.handle(messages.Choose(change=Change(shift=shift)))
         assert session.state()["settings"].shift == shift
 
 
-def test_a_network_of_one_size_refuses_another_in_one_line_and_stays(tmp_path: Path) -> None:
-    session = opened(tmp_path, "GreenExit", "impala", {})
+def test_a_network_of_one_size_refuses_another_and_the_scene_stays(tmp_path: Path) -> None:
+    session = open_session(tmp_path, "GreenExit", "impala", {})
     with pytest.raises(GoalmazeError, match="made for observations of 5x5, not 7x7: use the size") as refused:
-        session.obey(messages.Choose(change=Change(size=7)))
+        session.handle(messages.Choose(change=Change(size=7)))
     assert "\n" not in str(refused.value)
     assert session.state()["width"] == 5

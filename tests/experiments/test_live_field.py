@@ -1,4 +1,4 @@
-"""The field worked out from surroundings: the same as one forward pass a cell, and refused where it would not be."""
+"""The policy field from surroundings: equal to one forward pass a cell, and refused where it would not be equal."""
 
 import dataclasses
 from typing import Any
@@ -32,8 +32,8 @@ ELSEWHERE: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def a_scene(network: str, options: dict[str, Any], size: int = 9, site: str = "stem") -> Scene:
-    """Return a scene of an untrained agent that is not indifferent, with a random pattern for an edit."""
+def make_scene(network: str, options: dict[str, Any], size: int = 9, site: str = "stem") -> Scene:
+    """Return a scene of an untrained agent with a decided policy, and a random pattern as edit."""
     torch.manual_seed(0)
     family = make_family("GreenExit").resized(size)
     built = make_network(network, Shape.seeing(make_view(family, "planes")), options)
@@ -47,62 +47,62 @@ def a_scene(network: str, options: dict[str, Any], size: int = 9, site: str = "s
 
 
 def one_by_one(scene: Scene, cells: Any, edit: Edit | None) -> Any:
-    """Return float32 [N, 4], the policy's chances from a forward pass for each cell alone."""
-    policy, found = scene.agent.policy, []
+    """Return float32 [N, 4], the policy from one forward pass for each cell."""
+    policy, rows = scene.agent.policy, []
     for cell in cells:
         level = scene.level.started(int(cell))
         with applied(policy, [] if edit is None else [edit]):
-            seen = observations_of(policy, level)
-            found.append(policy.probabilities(np.zeros(1, np.intp), seen, level.start)[0])
-    return np.stack(found)
+            observations = observations_of(policy, level)
+            rows.append(policy.probabilities(np.zeros(1, np.intp), observations, level.start)[0])
+    return np.stack(rows)
 
 
 @pytest.mark.parametrize("size", [5, 13])
 @pytest.mark.parametrize(("network", "options"), LOCAL)
-def test_the_field_is_what_one_forward_pass_a_cell_gives(network: str, options: dict[str, Any], size: int) -> None:
-    scene = a_scene(network, options, size)
-    seen = inspection.sight(scene, scene.edited)
-    assert seen.around is not None
+def test_the_field_equals_one_forward_pass_a_cell(network: str, options: dict[str, Any], size: int) -> None:
+    scene = make_scene(network, options, size)
+    views = inspection.observe(scene, scene.edited)
+    assert views.surroundings is not None
     built = scene.agent.network
-    unedited = one_by_one(scene, seen.cells, None)
-    assert unedited.std(axis=0).max() > 0.05, "a policy the same everywhere would pass whatever the windows hold"
-    assert np.abs(fast.field(built, seen.around, None) - unedited).max() < 1e-5
+    unedited = one_by_one(scene, views.cells, None)
+    assert unedited.std(axis=0).max() > 0.05, "a policy that is the same everywhere would pass with any windows"
+    assert np.abs(fast.field(built, views.surroundings, None) - unedited).max() < 1e-5
     for site in map_sites(built):
-        scene = a_scene(network, options, size, site)
+        scene = make_scene(network, options, size, site)
         assert fast.is_local(scene.agent.network, *scene.edits)
-        plain = one_by_one(scene, seen.cells, *scene.edits)
-        quick = fast.field(scene.agent.network, seen.around, *scene.edits)
-        assert np.abs(quick - plain).max() < 1e-5, site
-        assert np.abs(quick - unedited).max() > 1e-2, f"the edit at {site} would go unseen"
+        full_result = one_by_one(scene, views.cells, *scene.edits)
+        fast_result = fast.field(scene.agent.network, views.surroundings, *scene.edits)
+        assert np.abs(fast_result - full_result).max() < 1e-5, site
+        assert np.abs(fast_result - unedited).max() > 1e-2, f"the edit at {site} would not be noticed"
 
 
 @pytest.mark.parametrize(("network", "options"), LOCAL)
-def test_what_a_site_holds_is_what_a_forward_pass_leaves_there(
+def test_the_map_of_a_site_equals_that_of_a_forward_pass(
     network: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = a_scene(network, options)
+    scene = make_scene(network, options)
     for site in map_sites(scene.agent.network):
-        quick = inspection.look(scene, scene.edited, site, scene.edits, None)
+        fast_result = inspection.inspect_agent(scene, scene.edited, site, scene.edits, None)
         with monkeypatch.context() as patch:
             patch.setattr(inspection, "is_local", lambda network, edit: False)
-            plain = inspection.look(scene, scene.edited, site, scene.edits, None)
-        assert quick.maps is not None
-        assert plain.maps is not None
-        assert np.abs(quick.maps - plain.maps).max() < 1e-5
-        assert np.abs(quick.chances - plain.chances).max() < 1e-5
+            full_result = inspection.inspect_agent(scene, scene.edited, site, scene.edits, None)
+        assert fast_result.maps is not None
+        assert full_result.maps is not None
+        assert np.abs(fast_result.maps - full_result.maps).max() < 1e-5
+        assert np.abs(fast_result.probabilities - full_result.probabilities).max() < 1e-5
 
 
 @pytest.mark.parametrize(("network", "options"), ELSEWHERE)
-def test_other_networks_are_looked_at_with_a_forward_pass(network: str, options: dict[str, Any]) -> None:
-    scene = a_scene(network, options)
+def test_other_networks_are_inspected_by_a_forward_pass(network: str, options: dict[str, Any]) -> None:
+    scene = make_scene(network, options)
     assert not fast.is_local(scene.agent.network, None)
-    found = inspection.look(scene, scene.edited, "stem", scene.edits, None)
-    cells = inspection.sight(scene, scene.edited).cells
-    assert np.abs(found.chances[cells] - one_by_one(scene, cells, *scene.edits)).max() < 1e-5
+    result = inspection.inspect_agent(scene, scene.edited, "stem", scene.edits, None)
+    cells = inspection.observe(scene, scene.edited).cells
+    assert np.abs(result.probabilities[cells] - one_by_one(scene, cells, *scene.edits)).max() < 1e-5
 
 
-def test_edits_other_than_an_addition_and_networks_that_see_a_part_are_not_local() -> None:
-    scene = a_scene("grid", {"blocks": 2})
+def test_edits_other_than_additions_and_networks_with_crops_are_not_local() -> None:
+    scene = make_scene("grid", {"blocks": 2})
     network, (edit,) = scene.agent.network, scene.edits
     assert fast.is_local(network, edit)
     assert not fast.is_local(network, dataclasses.replace(edit, first_steps=1))
@@ -111,12 +111,12 @@ def test_edits_other_than_an_addition_and_networks_that_see_a_part_are_not_local
     assert not fast.is_local(cropped, None)
 
 
-def test_observations_that_differ_elsewhere_are_not_taken_apart() -> None:
-    scene = a_scene("grid", {"blocks": 2})
-    seen = inspection.sight(scene, scene.edited)
-    observations = seen.seen[1:].copy()
-    assert fast.surroundings(observations, seen.cells) is not None
-    elsewhere = next(cell for cell in range(81) if cell not in seen.cells)
+def test_observations_that_differ_in_other_cells_have_no_surroundings() -> None:
+    scene = make_scene("grid", {"blocks": 2})
+    views = inspection.observe(scene, scene.edited)
+    observations = views.observations[1:].copy()
+    assert fast.surroundings(observations, views.cells) is not None
+    elsewhere = next(cell for cell in range(81) if cell not in views.cells)
     observations[5, 0].flat[elsewhere] ^= 1
-    assert fast.surroundings(observations, seen.cells) is None
-    assert fast.surroundings(observations[:1], seen.cells[:1]) is None
+    assert fast.surroundings(observations, views.cells) is None
+    assert fast.surroundings(observations[:1], views.cells[:1]) is None

@@ -1,4 +1,4 @@
-"""The live page in a real browser, driven over DevTools: seen, dragged, played, exported, stopped and found again."""
+"""The live page in a real browser over DevTools: drawing, dragging, playback, replays, and a server that restarts."""
 
 import contextlib
 import time
@@ -13,27 +13,26 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 from browser import CHROMIUM, Browser
 
 from goalmaze.experiments.live.agent_store import AgentStore
-from goalmaze.experiments.live.inspection import change, look
-from goalmaze.experiments.live.render import rendered
+from goalmaze.experiments.live.inspection import inspect_agent, policy_change
+from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.server import Server
-from goalmaze.experiments.live.serving import listen
-from goalmaze.experiments.live.serving import serving as under_way
+from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.settings import Settings
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 TOKEN = "a-token-of-the-test"
 
 
-class Serving:
-    """A server in a thread of its own, which can be stopped and started again at the same port."""
+class RunningServer:
+    """A server in another thread, which can be stopped and started again at the same port."""
 
-    def __init__(self, desk: AgentStore, settings: Settings, port: int = 0, token: str = TOKEN) -> None:
+    def __init__(self, store: AgentStore, settings: Settings, port: int = 0, token: str = TOKEN) -> None:
         self.socket = listen("127.0.0.1", port)
         self.port = self.socket.getsockname()[1]
-        self.server = Server(desk, settings, token=token)
+        self.server = Server(store, settings, token=token)
         self.address = f"http://127.0.0.1:{self.port}/?token={token}"
         self._running = contextlib.ExitStack()
-        self._running.enter_context(under_way(self.server, self.socket))
+        self._running.enter_context(serving(self.server, self.socket))
 
     def stop(self) -> None:
         self._running.close()
@@ -44,15 +43,15 @@ SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
 
 @pytest.fixture(scope="module")
-def desk() -> AgentStore:
+def store() -> AgentStore:
     return AgentStore("zoo:green-exit")
 
 
 @pytest.fixture(scope="module")
-def serving(desk: AgentStore) -> Iterator[Serving]:
-    serving = Serving(desk, SETTINGS)
-    yield serving
-    serving.stop()
+def running(store: AgentStore) -> Iterator[RunningServer]:
+    running = RunningServer(store, SETTINGS)
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +69,18 @@ def browser(one_browser: Browser) -> Browser:
 
 OPEN = "document.body.dataset.connection === 'open' && document.body.dataset.painted !== undefined"
 SCENE = "JSON.parse(atob(location.hash.replace('#scene=', '').replaceAll('-', '+').replaceAll('_', '/')))"
-INK = """(() => { const board = document.getElementById('NAME'), side = board.width / SIZE;
+DRAWING = """(() => { const board = document.getElementById('NAME'), side = board.width / SIZE;
  const c = new OffscreenCanvas(64, 64), pen = c.getContext('2d', {willReadFrequently: true});
  pen.drawImage(board, CELL % SIZE * side, Math.floor(CELL / SIZE) * side, side, side, 0, 0, 64, 64);
  return pen.getImageData(0, 0, 64, 64).data.reduce((h, v) => (h * 31 + v) | 0, 0); })()"""
 
 
-def ink(board: str, cell: int, size: int = 9) -> str:
-    """Return a script that gives a number for what a board shows in a cell."""
-    return INK.replace("NAME", board).replace("SIZE", str(size)).replace("CELL", str(cell))
+def drawing(board: str, cell: int, size: int = 9) -> str:
+    """Return a script that gives a hash of what a maze shows in a cell."""
+    return DRAWING.replace("NAME", board).replace("SIZE", str(size)).replace("CELL", str(cell))
 
 
-def opened(browser: Browser, address: str) -> Browser:
+def open_page(browser: Browser, address: str) -> Browser:
     browser.open(address)
     browser.wait(OPEN, 90)
     return browser
@@ -101,53 +100,53 @@ def drag(browser: Browser, cells: list[int], board: str = "edited") -> None:
     browser.mouse("mouseReleased", *centre(browser, cells[-1], board))
 
 
-def free_cells(desk: AgentStore, settings: Settings = SETTINGS) -> tuple[list[int], Any]:
-    scene = desk.scene(desk.completed(settings))
-    taken = {scene.target, int(scene.level.start[0]), *scene.level.objects[0].tolist()}
-    return [cell for cell, free in enumerate(scene.level.free()[0]) if free and cell not in taken], scene
+def free_cells(store: AgentStore, settings: Settings = SETTINGS) -> tuple[list[int], Any]:
+    scene = store.scene(store.complete(settings))
+    occupied = {scene.target, int(scene.level.start[0]), *scene.level.objects[0].tolist()}
+    return [cell for cell, free in enumerate(scene.level.free()[0]) if free and cell not in occupied], scene
 
 
-def test_the_page_loads_with_an_empty_console_and_nothing_from_elsewhere(browser: Browser, serving: Serving) -> None:
-    opened(browser, serving.address)
-    assert "at the target in row" in browser.run("document.getElementById('sentence').textContent")
+def test_the_page_loads_with_an_empty_console_and_no_other_resources(browser: Browser, running: RunningServer) -> None:
+    open_page(browser, running.address)
+    assert "to the target in row" in browser.run("document.getElementById('description').textContent")
     assert browser.run("performance.getEntriesByType('resource').length") == 0
     unlabelled = """[...document.querySelectorAll('button, select, input, textarea, a, canvas[tabindex]')].filter(e =>
       !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).map(e => e.id)"""
     assert browser.run(unlabelled) == []
-    assert browser.complaints == []
+    assert browser.console == []
     browser.run("console.error('planted')")
     assert browser.run("1") == 1
-    assert browser.complaints != [], "a complaint in the console would go unseen"
+    assert browser.console != [], "a message in the console would not be noticed"
 
 
-def test_a_dragged_target_changes_the_arrows_of_the_edited_agent_alone(
-    browser: Browser, serving: Serving, desk: AgentStore
+def test_a_dragged_target_changes_the_arrows_of_the_edited_agent_only(
+    browser: Browser, running: RunningServer, store: AgentStore
 ) -> None:
-    opened(browser, serving.address)
-    cells, scene = free_cells(desk)
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
     destination = cells[-1]
-    before = look(scene, scene.edited, None, scene.edits, None)
+    before = inspect_agent(scene, scene.edited, None, scene.edits, None)
     first, scene.target = scene.target, destination
-    moved = change(before, look(scene, scene.edited, None, scene.edits, None))
-    moved[[first, destination, scene.edited.cell]] = 0
-    turned = int(moved.argmax())
-    assert moved[turned] > 0.5
-    seen = {board: browser.run(ink(board, turned)) for board in ("edited", "unedited")}
+    change = policy_change(before, inspect_agent(scene, scene.edited, None, scene.edits, None))
+    change[[first, destination, scene.edited.cell]] = 0
+    changed = int(change.argmax())
+    assert change[changed] > 0.5
+    drawn = {board: browser.run(drawing(board, changed)) for board in ("edited", "unedited")}
     drag(browser, [first, cells[3], destination])
     browser.wait(f"{SCENE}.target === {destination}")
-    browser.wait(f"{ink('edited', turned)} !== {seen['edited']}")
-    assert browser.run(ink("unedited", turned)) == seen["unedited"]
+    browser.wait(f"{drawing('edited', changed)} !== {drawn['edited']}")
+    assert browser.run(drawing("unedited", changed)) == drawn["unedited"]
     browser.key("u")
     browser.wait(f"{SCENE}.target === {first}")
-    browser.wait(f"{ink('edited', turned)} === {seen['edited']}")
-    assert browser.complaints == []
+    browser.wait(f"{drawing('edited', changed)} === {drawn['edited']}")
+    assert browser.console == []
 
 
-def test_the_exit_the_agent_and_walls_are_moved_by_hand_and_by_keys(
-    browser: Browser, serving: Serving, desk: AgentStore
+def test_objects_agent_and_walls_are_moved_by_mouse_and_keys(
+    browser: Browser, running: RunningServer, store: AgentStore
 ) -> None:
-    opened(browser, serving.address)
-    cells, scene = free_cells(desk)
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
     exit_cell, start = int(scene.level.cells("exit")[0]), int(scene.level.start[0])
     browser.key("3")
     drag(browser, [exit_cell, cells[0]], "unedited")
@@ -163,16 +162,16 @@ def test_the_exit_the_agent_and_walls_are_moved_by_hand_and_by_keys(
     browser.key("ArrowRight")
     browser.key("ArrowUp")
     browser.wait(f"{SCENE}.target !== {target}")
-    assert browser.complaints == []
+    assert browser.console == []
 
 
-def test_the_episode_ends_at_the_target(browser: Browser, serving: Serving, desk: AgentStore) -> None:
+def test_the_episode_ends_at_the_target(browser: Browser, running: RunningServer, store: AgentStore) -> None:
     index = next(
         index
         for index in range(20)
-        if played(desk, Settings(agent="zoo:green-exit", seed=3, index=index)).edited.outcome == "target"
+        if played(store, Settings(agent="zoo:green-exit", seed=3, index=index)).edited.outcome == "target"
     )
-    opened(browser, serving.address)
+    open_page(browser, running.address)
     browser.run(f"(() => {{ const e = document.getElementById('index'); e.value = {index}; e.onchange(); }})()")
     browser.wait(f"{SCENE}.index === {index}")
     browser.run("document.getElementById('speed').value = 20")
@@ -180,49 +179,49 @@ def test_the_episode_ends_at_the_target(browser: Browser, serving: Serving, desk
     browser.wait("document.getElementById('outcome-edited').textContent === 'reached the target'")
     browser.wait("document.getElementById('tally').textContent.includes('target')")
     assert browser.run("document.getElementById('outcome-unedited').textContent") == "reached the exit"
-    assert browser.complaints == []
+    assert browser.console == []
 
 
-def played(desk: AgentStore, settings: Settings) -> Any:
-    scene = desk.scene(desk.completed(settings))
+def played(store: AgentStore, settings: Settings) -> Any:
+    scene = store.scene(store.complete(settings))
     while not scene.finished:
         scene.step()
     return scene
 
 
-def test_a_finger_drags_at_phone_width_and_nothing_sticks_out(
-    browser: Browser, serving: Serving, desk: AgentStore
+def test_a_finger_drags_at_phone_width_and_the_page_fits(
+    browser: Browser, running: RunningServer, store: AgentStore
 ) -> None:
     browser.size(390, 844, 2)
     browser.call("Emulation.setTouchEmulationEnabled", enabled=True)
     try:
-        opened(browser, serving.address)
+        open_page(browser, running.address)
         assert browser.run("document.documentElement.scrollWidth") <= 390
-        cells, scene = free_cells(desk)
+        cells, scene = free_cells(store)
         browser.run("document.getElementById('edited').scrollIntoView({block: 'center'})")
         browser.finger("touchStart", centre(browser, scene.target))
         browser.finger("touchMove", centre(browser, cells[2]))
         browser.finger("touchEnd")
         browser.wait(f"{SCENE}.target === {cells[2]}")
-        assert browser.complaints == []
+        assert browser.console == []
     finally:
         browser.call("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
-def test_a_link_restores_the_whole_scene(browser: Browser, serving: Serving, desk: AgentStore) -> None:
-    opened(browser, serving.address)
-    cells, scene = free_cells(desk)
+def test_a_link_restores_the_whole_scene(browser: Browser, running: RunningServer, store: AgentStore) -> None:
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
     drag(browser, [scene.target, cells[5]])
     browser.wait(f"{SCENE}.target === {cells[5]}")
     browser.run("(() => { const e = document.getElementById('strength'); e.value = 1.5; e.oninput(); })()")
     browser.wait(f"{SCENE}.strength === 1.5")
     address, wanted = browser.run("location.href"), browser.run(SCENE)
-    opened(browser, address)
+    open_page(browser, address)
     assert browser.run(SCENE) == wanted
 
 
-def test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused(browser: Browser, serving: Serving) -> None:
-    opened(browser, serving.address)
+def test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused(browser: Browser, running: RunningServer) -> None:
+    open_page(browser, running.address)
     text = "#######\\n#A...G#\\n#.###.#\\n#.....#\\n#.###.#\\n#.....#\\n#######"
     paste = "(() => { document.getElementById('ascii').value = 'TEXT'; document.getElementById('paste').onclick(); })()"
     browser.run(paste.replace("TEXT", text))
@@ -232,34 +231,34 @@ def test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused(browser: Brows
     assert browser.run(f"{SCENE}.level.start") == 8
 
 
-def test_the_replay_opens_from_disk(browser: Browser, desk: AgentStore, tmp_path: Path) -> None:
-    scene = played(desk, SETTINGS)
+def test_the_replay_opens_from_disk(browser: Browser, store: AgentStore, tmp_path: Path) -> None:
+    scene = played(store, SETTINGS)
     page = tmp_path / "replay.html"
-    page.write_bytes(rendered(desk, SETTINGS, "html"))
+    page.write_bytes(render_episode(store, SETTINGS, "html"))
     browser.open(page.as_uri())
     steps = max(scene.edited.steps, scene.unedited.steps)
     browser.wait(f"document.getElementById('clock').textContent === 'step {steps} of {steps}'", 60)
     assert browser.run("document.getElementById('outcome-edited').textContent").endswith(scene.edited.outcome)
     assert browser.run("performance.getEntriesByType('resource').length") == 0
-    assert browser.complaints == []
+    assert browser.console == []
 
 
-def test_the_page_says_that_the_server_stopped_and_finds_it_again(browser: Browser, desk: AgentStore) -> None:
-    first = Serving(desk, SETTINGS)
-    opened(browser, first.address)
-    cells, scene = free_cells(desk)
+def test_the_page_reports_a_stopped_server_and_reconnects(browser: Browser, store: AgentStore) -> None:
+    first = RunningServer(store, SETTINGS)
+    open_page(browser, first.address)
+    cells, scene = free_cells(store)
     drag(browser, [scene.target, cells[5]])
     browser.wait(f"{SCENE}.target === {cells[5]}")
     first.stop()
     browser.wait("document.getElementById('banner').textContent.includes('has stopped')")
     assert not browser.run("document.getElementById('banner').hidden")
-    second = Serving(desk, SETTINGS, first.port)
+    second = RunningServer(store, SETTINGS, first.port)
     try:
         browser.wait("document.body.dataset.connection === 'open' && document.getElementById('banner').hidden")
         assert browser.run(f"{SCENE}.target") == cells[5]
     finally:
         second.stop()
-    third = Serving(desk, SETTINGS, first.port, token="another-launch")
+    third = RunningServer(store, SETTINGS, first.port, token="another-launch")
     try:
         browser.wait("document.getElementById('banner').textContent.includes('new address')")
     finally:

@@ -1,4 +1,4 @@
-/* The live page: what the server says is drawn, what a person does is sent. */
+/* The live page: it draws the states that the server sends and sends what the user does. */
 (() => {
   startTheme();
   const byId = (id) => document.getElementById(id);
@@ -7,26 +7,26 @@
   const boards = { unedited: byId("unedited"), edited: byId("edited") };
   let socket = null, number = 0, answered = 0, scene = null, menu = null, sprites = null;
   let playing = false, stepAsked = 0, tool = "target", drag = null, dragNumber = Date.now();
-  let stepShown = performance.now(), painting = false, quiet = 0, pendingMove = null, lastOutcome = "";
+  let stepShown = performance.now(), painting = false, statusTimer = 0, pendingMove = null, lastOutcome = "";
 
-  /* ---- the wire ---- */
+  /* ---- connection ---- */
   function connect() {
     const link = scene ? scene.link : location.hash.replace(/^#(scene=)?/, "");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     socket = new WebSocket(`${scheme}://${location.host}/ws?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(link)}`);
     socket.onmessage = (event) => receive(JSON.parse(event.data));
     socket.onopen = () => { number = answered = stepAsked = 0; };
-    socket.onclose = lost;
+    socket.onclose = reconnect;
   }
-  async function lost(event) {
+  async function reconnect(event) {
     setPlaying(false);
-    let text = "The server has stopped. The scene is kept; trying to reach it again …";
+    let text = "The server has stopped. The scene is kept. Reconnecting …";
     if (event.code === 1013) text = event.reason;
     else {
       try {
         const answer = await fetch(`/alive?token=${encodeURIComponent(token)}`);
-        if (answer.status === 403) text = "The server was started anew and has a new address: open the one it printed.";
-      } catch { /* not there; the text says so */ }
+        if (answer.status === 403) text = "The server was restarted and has a new address: open the address that it printed.";
+      } catch { /* no server; the text says so */ }
     }
     byId("banner").textContent = text;
     byId("banner").hidden = false;
@@ -40,8 +40,8 @@
   }
   function receive(message) {
     if (message.kind === "menu") { menu = message; sprites = makeSprites(menu); fillMenu(); return; }
-    if (message.kind === "busy") { say(message.text, true); return; }
-    if (message.kind === "error") { say(message.text[0].toUpperCase() + message.text.slice(1) + (/[.!?)]$/.test(message.text) ? "" : "."), false, true); return; }
+    if (message.kind === "busy") { showStatus(message.text, true); return; }
+    if (message.kind === "error") { showStatus(message.text[0].toUpperCase() + message.text.slice(1) + (/[.!?)]$/.test(message.text) ? "" : "."), false, true); return; }
     const before = scene;
     scene = message;
     answered = message.n;
@@ -49,11 +49,11 @@
     document.body.dataset.connection = "open";
     if (before && scene.sides.unedited.trail.length === before.sides.unedited.trail.length + 1 || before && scene.sides.edited && before.sides.edited && scene.sides.edited.trail.length === before.sides.edited.trail.length + 1) stepShown = performance.now();
     showScene();
-    if (byId("status").dataset.busy) hush();
-    pumpMove();
+    if (byId("status").dataset.busy) hideStatus();
+    sendPendingMove();
   }
 
-  /* ---- showing ---- */
+  /* ---- display ---- */
   function option(select, value, text) {
     const element = document.createElement("option");
     element.value = value;
@@ -73,7 +73,7 @@
     fill("size", menu.sizes.map((size) => [size, `${size} × ${size}`]));
     const sites = Object.keys(menu.sites).map((name) => [name, name]);
     fill("site", sites);
-    fill("look", menu.maps.map((name) => [name, name]));
+    fill("inspected-site", menu.maps.map((name) => [name, name]));
     byId("tools").replaceChildren();
     if (scene) showScene();
   }
@@ -83,28 +83,28 @@
   }
   function showScene() {
     if (!menu || !scene) return;
-    const settings = scene.settings, lone = !scene.sides.edited;
-    byId("sentence").textContent = scene.sentence;
+    const settings = scene.settings, single = !scene.sides.edited;
+    byId("description").textContent = scene.description;
     for (const id of ["agent", "family", "size", "shift", "seed", "index", "site", "method", "strength", "edit"]) setValue(id, settings[id]);
-    setValue("look", scene.look_at);
+    setValue("inspected-site", scene.inspected_site);
     byId("strength-text").textContent = Number(settings.strength).toFixed(1);
-    byId("purpose").textContent = menu.agents[settings.agent] || "an agent of your own";
+    byId("agent-text").textContent = menu.agents[settings.agent] || "not an agent of the zoo";
     byId("shift-text").textContent = menu.shifts[settings.shift] || "";
-    byId("boards").classList.toggle("lone", lone);
-    byId("figure-edited").hidden = lone;
-    for (const id of ["method", "site", "strength", "edit"]) byId(id).disabled = lone;
+    byId("boards").classList.toggle("single", single);
+    byId("figure-edited").hidden = single;
+    for (const id of ["method", "site", "strength", "edit"]) byId(id).disabled = single;
     byId("undo").disabled = !scene.undo;
     byId("clock").textContent = `step ${Math.max(...Object.values(scene.sides).map((side) => side.trail.length - 1))} of ${scene.limit}`;
     for (const [name, side] of Object.entries(scene.sides)) {
       showOutcome(byId(`outcome-${name}`), side, scene.limit);
       boards[name].setAttribute("aria-label", `Maze of the ${name} agent. ${describe(name)}`);
     }
-    setValue("ascii", scene.ascii || "This level has no text: two things on one cell have no letter.");
+    setValue("ascii", scene.ascii || "This level cannot be written as text: two of its objects on one cell have no common letter.");
     const query = `?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(scene.link)}`;
     for (const form of ["html", "gif", "mp4", "png"]) byId(form).href = `/export/episode.${form}${query}`;
     history.replaceState(null, "", `${location.pathname}${location.search}#scene=${scene.link}`);
     showTools();
-    showKey(lone);
+    showKey(single);
     showTally();
     showChannels();
     showLegend();
@@ -114,13 +114,13 @@
   function place(cell) { return `row ${Math.floor(cell / scene.width)}, column ${cell % scene.width}`; }
   function describe(name) {
     const side = scene.sides[name];
-    const things = side.objects.map((thing) => `${thing.kind} at ${place(thing.cell)}`);
-    if (scene.target >= 0) things.push(`target at ${place(scene.target)}`);
-    return `Agent at ${place(side.agent)}; ${things.join("; ")}. ${outcomeText(side, scene.limit)}.`;
+    const objects = side.objects.map((object) => `${object.type} at ${place(object.cell)}`);
+    if (scene.target >= 0) objects.push(`target at ${place(scene.target)}`);
+    return `Agent at ${place(side.agent)}; ${objects.join("; ")}. ${outcomeText(side, scene.limit)}.`;
   }
   function announce() {
     const text = Object.entries(scene.sides).map(([name, side]) => `${name} ${outcomeText(side, scene.limit)}`).join(", ");
-    if (scene.finished && text !== lastOutcome) say(`${text[0].toUpperCase()}${text.slice(1)}.`);
+    if (scene.finished && text !== lastOutcome) showStatus(`${text[0].toUpperCase()}${text.slice(1)}.`);
     lastOutcome = scene.finished ? text : "";
   }
   function showTally() {
@@ -142,8 +142,8 @@
     for (const name of Object.keys(scene.sides)) row([name, ...ends.map((end) => scene.tally[name][end] || 0)]);
   }
   function toolList() {
-    const kinds = [...new Set(scene.sides.unedited.objects.map((thing) => thing.kind))].filter((kind) => menu.kinds[kind] && menu.kinds[kind].still);
-    return [...(scene.target >= 0 ? ["target"] : []), "agent", ...kinds, "wall"];
+    const types = [...new Set(scene.sides.unedited.objects.map((object) => object.type))].filter((type) => menu.object_types[type] && menu.object_types[type].still);
+    return [...(scene.target >= 0 ? ["target"] : []), "agent", ...types, "wall"];
   }
   function showTools() {
     const list = toolList(), bar = byId("tools");
@@ -163,17 +163,17 @@
     }
     for (const button of bar.children) button.setAttribute("aria-checked", String(button.dataset.tool === tool));
     for (const canvas of Object.values(boards)) canvas.classList.toggle("walls", tool === "wall");
-    const hint = { wall: "Drag to draw walls, start on a wall to erase.", target: "Drag the target, or tap where it is to be." };
-    byId("hint").textContent = hint[tool] || `Drag things, or tap where the ${tool} is to be.`;
+    const hint = { wall: "Drag to add walls; start on a wall to remove walls.", target: "Drag the target, or tap its new cell." };
+    byId("hint").textContent = hint[tool] || `Drag the ${tool}, or tap its new cell.`;
   }
-  function showKey(lone) {
-    const means = {
-      policy: ["Arrows: where the agent would go from each cell, the longer the surer.", "Coloured where the edit turns it."],
-      change: ["Arrows: how the edit turns the agent, cell by cell.", "Only what changed is drawn."],
+  function showKey(single) {
+    const texts = {
+      policy: ["Arrows: the policy's mean move in each cell; longer arrows are more certain.", "Coloured where the edit changes it strongly."],
+      change: ["Arrows: how the edit changes the mean move in each cell.", "Unchanged cells have no arrow."],
       none: ["", ""],
     }[view.arrows];
-    byId("key-plain").textContent = lone && view.arrows === "change" ? "Nothing is edited, so nothing changes." : means[0];
-    byId("key-edit").textContent = lone ? "" : means[1];
+    byId("key-plain").textContent = single && view.arrows === "change" ? "There is no edit, so nothing changes." : texts[0];
+    byId("key-edit").textContent = single ? "" : texts[1];
   }
   function icon(name) {
     const canvas = document.createElement("canvas");
@@ -227,17 +227,17 @@
     byId("legend").parentElement.hidden = view.overlay === "none";
     const range = scene.scale[view.channel] || [0, 0];
     const ends = {
-      channel: [range[0], `channel ${view.channel} of ${scene.look_at}, now`, range[1]], reading: ["0", "chance that it is heading there (square root)", "1"],
-      changed: ["0", "how much the edit changes the policy", "1"], none: ["", "", ""],
+      channel: [range[0], `channel ${view.channel} of ${scene.inspected_site}`, range[1]], reading: ["0", "probability that the agent is heading there (square root)", "1"],
+      changed: ["0", "change of the policy by the edit (total variation)", "1"], none: ["", "", ""],
     }[view.overlay];
     byId("legend-text").replaceChildren(...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })));
-    const headings = Object.entries(scene.sides).filter(([, side]) => side.heading !== undefined).map(([name, side]) => `${name}: ${what(side.heading)}`);
-    byId("reading").textContent = headings.length ? `A probe reads where it is heading. ${headings.join("; ")}.` : scene.refusal || !scene.scale.length ? "" : "No reading yet: a probe is being fitted, or the agent reaches too little to fit one on.";
+    const headings = Object.entries(scene.sides).filter(([, side]) => side.heading !== undefined).map(([name, side]) => `${name}: ${objectsOn(side.heading)}`);
+    byId("reading").textContent = headings.length ? `A probe reads where each agent is heading. ${headings.join("; ")}.` : scene.refusal || !scene.scale.length ? "" : "No reading: the probe is still being fitted, or the agent reaches goal and cue too rarely to fit one.";
   }
-  function what(cell) {
-    const things = scene.sides.unedited.objects.filter((thing) => thing.cell === cell).map((thing) => thing.kind);
-    if (cell === scene.target) things.push("target");
-    return things.length ? `the ${things.join(" and ")}` : place(cell);
+  function objectsOn(cell) {
+    const objects = scene.sides.unedited.objects.filter((object) => object.cell === cell).map((object) => object.type);
+    if (cell === scene.target) objects.push("target");
+    return objects.length ? `the ${objects.join(" and ")}` : place(cell);
   }
   function setChannel(channel) {
     const count = scene.scale.length;
@@ -265,36 +265,36 @@
     document.body.dataset.painted = String(answered);
     if (part < 1) repaint();
   }
-  function say(text, busy = false, bad = false) {
+  function showStatus(text, busy = false, bad = false) {
     const status = byId("status");
     status.textContent = text;
     status.classList.add("shown");
     status.classList.toggle("bad", bad);
     if (busy) status.dataset.busy = "1";
     else delete status.dataset.busy;
-    clearTimeout(quiet);
-    if (!busy) quiet = setTimeout(hush, bad ? 6000 : 3200);
+    clearTimeout(statusTimer);
+    if (!busy) statusTimer = setTimeout(hideStatus, bad ? 6000 : 3200);
   }
-  function hush() {
+  function hideStatus() {
     byId("status").classList.remove("shown");
     delete byId("status").dataset.busy;
   }
 
-  /* ---- playing ---- */
+  /* ---- playback ---- */
   function setPlaying(on) {
     playing = on;
     byId("play").textContent = on ? "❚❚ Pause" : "▶ Play";
     byId("play").setAttribute("aria-pressed", String(on));
-    if (on) tick();
+    if (on) playStep();
   }
-  function tick() {
+  function playStep() {
     if (!playing) return;
     if (answered >= stepAsked && !drag) {
       if (scene.finished) stepAsked = send({ do: "choose", change: { index: scene.settings.index + 1 } });
       else stepAsked = send({ do: "step" });
     }
     const pause = scene && scene.finished ? 1100 : 1000 / Number(byId("speed").value);
-    setTimeout(tick, pause);
+    setTimeout(playStep, pause);
   }
   const choose = (change) => send({ do: "choose", change });
 
@@ -306,29 +306,31 @@
     if (row < 0 || column < 0 || row >= scene.height || column >= scene.width) return -1;
     return row * scene.width + column;
   }
-  function thingAt(cell, name) {
+  /* Return what a drag from a cell moves: first an object of the chosen type, then target, agent and the top object. */
+  function objectAt(cell, name) {
     const side = scene.sides[name];
-    const here = side.objects.filter((thing) => thing.cell === cell && menu.kinds[thing.kind].still);
-    const held = here.find((thing) => thing.kind === tool);
-    if (held) return held;
-    if (cell === scene.target) return { kind: "target", which: 0 };
-    if (cell === side.agent || cell === scene.start) return { kind: "agent", which: 0 };
+    const here = side.objects.filter((object) => object.cell === cell && menu.object_types[object.type].still);
+    const chosen = here.find((object) => object.type === tool);
+    if (chosen) return chosen;
+    if (cell === scene.target) return { type: "target", which: 0 };
+    if (cell === side.agent || cell === scene.start) return { type: "agent", which: 0 };
     return here.length ? here[here.length - 1] : null;
   }
-  function mayStand(kind, cell) {
+  function canStand(type, cell) {
     if (cell < 0 || scene.walls[cell] === "1") return false;
-    const things = scene.sides.unedited.objects;
-    if (kind === "target") return true;
-    if (kind === "agent") return !things.some((thing) => thing.cell === cell);
-    return cell !== scene.start && !things.some((thing) => thing.kind === kind && thing.cell === cell);
+    const objects = scene.sides.unedited.objects;
+    if (type === "target") return true;
+    if (type === "agent") return !objects.some((object) => object.cell === cell);
+    return cell !== scene.start && !objects.some((object) => object.type === type && object.cell === cell);
   }
-  function moveTo(thing, cell) {
-    if (!mayStand(thing.kind, cell)) return;
-    pendingMove = { do: "move", what: thing.kind, which: thing.which || 0, cell, drag: dragNumber };
-    pumpMove();
+  /* Keep only the last cell of a drag and send it when the server has answered the move before: see `supersedes`. */
+  function moveTo(object, cell) {
+    if (!canStand(object.type, cell)) return;
+    pendingMove = { do: "move", what: object.type, which: object.which || 0, cell, drag: dragNumber };
+    sendPendingMove();
   }
   let moveSent = 0;
-  function pumpMove() {
+  function sendPendingMove() {
     if (!pendingMove || answered < moveSent) return;
     moveSent = send(pendingMove);
     pendingMove = null;
@@ -354,19 +356,19 @@
         paintWall(cell);
         return;
       }
-      let thing = thingAt(cell, name);
-      if (!thing) {
-        thing = { kind: tool, which: 0 };
-        moveTo(thing, cell);
-      } else if (toolList().includes(thing.kind)) setTool(thing.kind);
-      drag = { name, thing, last: cell };
+      let object = objectAt(cell, name);
+      if (!object) {
+        object = { type: tool, which: 0 };
+        moveTo(object, cell);
+      } else if (toolList().includes(object.type)) setTool(object.type);
+      drag = { name, object, last: cell };
       canvas.classList.add("dragging");
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!drag || drag.name !== name) return;
       const cell = cellAt(canvas, event);
-      if (!drag.thing) paintWall(cell);
-      else if (cell !== drag.last) { drag.last = cell; moveTo(drag.thing, cell); }
+      if (!drag.object) paintWall(cell);
+      else if (cell !== drag.last) { drag.last = cell; moveTo(drag.object, cell); }
     });
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, () => { drag = null; canvas.classList.remove("dragging"); });
@@ -374,13 +376,14 @@
   }
 
   /* ---- keys ---- */
-  function nudge(right, down) {
-    const held = tool === "wall" ? view.cursor : tool === "target" ? scene.target : tool === "agent" ? scene.start : scene.sides.unedited.objects.find((thing) => thing.kind === tool).cell;
-    let column = held % scene.width + right, row = Math.floor(held / scene.width) + down;
+  /* Move the chosen object to the next cell in a direction on which it can stand. */
+  function moveByKey(right, down) {
+    const from = tool === "wall" ? view.cursor : tool === "target" ? scene.target : tool === "agent" ? scene.start : scene.sides.unedited.objects.find((object) => object.type === tool).cell;
+    let column = from % scene.width + right, row = Math.floor(from / scene.width) + down;
     while (row >= 0 && column >= 0 && row < scene.height && column < scene.width) {
       const cell = row * scene.width + column;
-      if (tool === "wall") { view.cursor = cell; repaint(); say(`${place(cell)}: ${scene.walls[cell] === "1" ? "wall" : "floor"}`); return; }
-      if (mayStand(tool, cell)) { moveTo({ kind: tool, which: 0 }, cell); return; }
+      if (tool === "wall") { view.cursor = cell; repaint(); showStatus(`${place(cell)}: ${scene.walls[cell] === "1" ? "wall" : "floor"}`); return; }
+      if (canStand(tool, cell)) { moveTo({ type: tool, which: 0 }, cell); return; }
       [column, row] = [column + right, row + down];
     }
   }
@@ -389,14 +392,14 @@
     select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
     select.dispatchEvent(new Event("change"));
   };
-  const speed = (by) => { byId("speed").value = Number(byId("speed").value) + by; say(`${byId("speed").value} steps per second`); };
+  const speed = (by) => { byId("speed").value = Number(byId("speed").value) + by; showStatus(`${byId("speed").value} steps per second`); };
   const keys = {
     " ": () => setPlaying(!playing), ".": () => send({ do: "step" }), r: () => send({ do: "restart" }),
     n: () => choose({ index: scene.settings.index + 1 }), p: () => choose({ index: Math.max(0, scene.settings.index - 1) }),
     u: () => send({ do: "undo" }), v: () => cycle("arrows"), o: () => cycle("overlay"),
     "[": () => setChannel(view.channel - 1), "]": () => setChannel(view.channel + 1), "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1),
-    l: () => copy(location.href, "Link copied. It opens this scene while this server runs."), "?": () => byId("keys").showModal(),
-    ArrowUp: () => nudge(0, -1), ArrowDown: () => nudge(0, 1), ArrowLeft: () => nudge(-1, 0), ArrowRight: () => nudge(1, 0),
+    l: () => copy(location.href, "Link copied. It opens this scene while this server is running."), "?": () => byId("keys").showModal(),
+    ArrowUp: () => moveByKey(0, -1), ArrowDown: () => moveByKey(0, 1), ArrowLeft: () => moveByKey(-1, 0), ArrowRight: () => moveByKey(1, 0),
     Enter: () => { if (tool === "wall") { dragNumber += 1; send({ do: "wall", cell: view.cursor, up: scene.walls[view.cursor] !== "1", drag: dragNumber }); } },
   };
   addEventListener("keydown", (event) => {
@@ -416,7 +419,7 @@
 
   /* ---- controls ---- */
   async function copy(text, done) {
-    try { await navigator.clipboard.writeText(text); say(done); } catch { say("The browser did not let the page copy; select the text instead."); }
+    try { await navigator.clipboard.writeText(text); showStatus(done); } catch { showStatus("The browser does not allow the page to copy; select the text instead."); }
   }
   byId("play").onclick = keys[" "];
   byId("step").onclick = keys["."];
@@ -432,19 +435,19 @@
   for (const id of ["agent", "family", "shift", "site", "method", "edit"]) byId(id).onchange = () => choose({ [id]: byId(id).value });
   byId("size").onchange = () => choose({ size: Number(byId("size").value) });
   for (const id of ["seed", "index"]) byId(id).onchange = () => choose({ [id]: Math.max(0, Math.floor(Number(byId(id).value) || 0)) });
-  byId("strength").oninput = () => { pendingChoice = { strength: Number(byId("strength").value) }; pumpChoice(); };
+  byId("strength").oninput = () => { pendingChoice = { strength: Number(byId("strength").value) }; sendPendingChoice(); };
   let pendingChoice = null, choiceTimer = 0;
-  function pumpChoice() {
+  function sendPendingChoice() {
     if (choiceTimer || !pendingChoice) return;
     choose(pendingChoice);
     pendingChoice = null;
-    choiceTimer = setTimeout(() => { choiceTimer = 0; pumpChoice(); }, 60);
+    choiceTimer = setTimeout(() => { choiceTimer = 0; sendPendingChoice(); }, 60);
   }
-  byId("look").onchange = () => send({ do: "look", site: byId("look").value });
+  byId("inspected-site").onchange = () => send({ do: "inspect", site: byId("inspected-site").value });
   byId("arrows").onchange = () => { view.arrows = byId("arrows").value; showKey(!scene.sides.edited); repaint(); };
   byId("overlay").onchange = () => { view.overlay = byId("overlay").value; showChannels(); showLegend(); repaint(); };
   byId("paste").onclick = () => send({ do: "paste", text: byId("ascii").value });
-  byId("copy-text").onclick = () => copy(scene.ascii, "The level is copied as text.");
+  byId("copy-text").onclick = () => copy(scene.ascii, "Level copied as text.");
   byId("copy-link").onclick = keys.l;
   byId("channels").onkeydown = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key];

@@ -1,8 +1,12 @@
 "use strict";
-/* Drawing a scene on a canvas; the live page and the replay share it. */
+/* Drawing a scene on a canvas, for the live page and the replay. */
 
-const WAYS = [[0, -1], [1, 0], [0, 1], [-1, 0]];
+/* Cells to the right and down of the actions up, right, down, left. */
+const MOVES = [[0, -1], [1, 0], [0, 1], [-1, 0]];
+/* The colour map viridis at five points. */
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+/* Total variation of 0.2 in one byte. */
+const STRONG_CHANGE = 51;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function unpack(text) {
@@ -23,18 +27,18 @@ function rgb(colour, alpha = 1) {
   return `rgb(${colour[0]} ${colour[1]} ${colour[2]} / ${alpha})`;
 }
 
-/* One picture a kind of object: its mask in its colour over its rim. */
-function makeSprites(looks) {
+/* Return one image for each object type: its shape in its colour over its rim. */
+function makeSprites(appearance) {
   const sprites = {};
-  const side = looks.mask;
-  for (const [name, kind] of Object.entries(looks.kinds)) {
+  const side = appearance.mask;
+  for (const [name, type] of Object.entries(appearance.object_types)) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = side;
     const context = canvas.getContext("2d"), image = context.createImageData(side, side);
-    const shape = unpack(kind.shape), rim = unpack(kind.rim), dark = looks.palette.rim;
+    const shape = unpack(type.shape), rim = unpack(type.rim), dark = appearance.palette.rim;
     for (let i = 0; i < side * side; i++) {
       const part = shape[i] / 255;
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = kind.colour[c] * part + dark[c] * (1 - part);
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = type.colour[c] * part + dark[c] * (1 - part);
       image.data[4 * i + 3] = Math.max(shape[i], rim[i]);
     }
     context.putImageData(image, 0, 0);
@@ -43,11 +47,12 @@ function makeSprites(looks) {
   return sprites;
 }
 
-function mean(chances, cell) {
+/* Return the mean move, right and down, of a cell's packed probabilities. */
+function meanMove(probabilities, cell) {
   let right = 0, down = 0;
-  for (let way = 0; way < 4; way++) {
-    right += (chances[4 * cell + way] / 255) * WAYS[way][0];
-    down += (chances[4 * cell + way] / 255) * WAYS[way][1];
+  for (let action = 0; action < 4; action++) {
+    right += (probabilities[4 * cell + action] / 255) * MOVES[action][0];
+    down += (probabilities[4 * cell + action] / 255) * MOVES[action][1];
   }
   return [right, down];
 }
@@ -67,7 +72,7 @@ function drawArrow(pen, x, y, right, down, cell) {
   pen.stroke();
 }
 
-/* What colours the floor: values 0 to 1 a cell, or null. */
+/* Return the values that colour the floor, one byte a cell, or null. */
 function overlayValues(scene, name, view) {
   const side = scene.sides[name], cells = scene.height * scene.width;
   let bytes = null;
@@ -78,8 +83,8 @@ function overlayValues(scene, name, view) {
   return bytes && bytes.length === cells ? bytes : null;
 }
 
-/* Draw one agent's maze. `part` is how far, 0 to 1, the agent has come on its way from the cell before. */
-function drawBoard(canvas, scene, name, looks, sprites, view, part = 1) {
+/* Draw one agent's maze. `part`, 0 to 1, is how far the agent is drawn from its previous cell to its current one. */
+function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
   const side = scene.sides[name];
   const shown = Math.round((canvas.clientWidth || 400) * Math.min(devicePixelRatio || 1, 3));
   if (canvas.width !== shown) canvas.width = canvas.height = shown;
@@ -105,22 +110,23 @@ function drawBoard(canvas, scene, name, looks, sprites, view, part = 1) {
     }
   }
   if (side.trail.length > 1) {
-    pen.strokeStyle = rgb(looks.palette.trail, 0.75);
+    pen.strokeStyle = rgb(appearance.palette.trail, 0.75);
     pen.lineWidth = cell * 0.16;
     pen.beginPath();
     side.trail.slice(0, part < 1 ? -1 : undefined).forEach((index, i) => (i ? pen.lineTo(...at(index)) : pen.moveTo(...at(index))));
     pen.stroke();
   }
   drawField(pen, scene, name, view, values, at, cell);
-  const piled = {};
-  for (const thing of side.objects) {
-    const sprite = sprites[thing.kind], inset = 0.1 * cell + 0.02 * cell * (piled[thing.cell] || 0);
-    piled[thing.cell] = (piled[thing.cell] || 0) + 1;
-    if (sprite) pen.drawImage(sprite, ...box(thing.cell, inset));
+  /* Objects on one cell are drawn over each other, each a little smaller. */
+  const onCell = {};
+  for (const object of side.objects) {
+    const sprite = sprites[object.type], inset = 0.1 * cell + 0.02 * cell * (onCell[object.cell] || 0);
+    onCell[object.cell] = (onCell[object.cell] || 0) + 1;
+    if (sprite) pen.drawImage(sprite, ...box(object.cell, inset));
   }
-  if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, looks, name === "edited");
+  if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, appearance, name === "edited");
   if (view.overlay === "reading" && side.heading !== undefined) drawBracket(pen, ...box(side.heading, cell * 0.06), cell);
-  drawAgent(pen, side, at, part, cell, looks);
+  drawAgent(pen, side, at, part, cell, appearance);
   if (view.cursor >= 0) {
     pen.strokeStyle = css("--accent");
     pen.lineWidth = Math.max(2, cell * 0.1);
@@ -130,33 +136,34 @@ function drawBoard(canvas, scene, name, looks, sprites, view, part = 1) {
 
 function drawField(pen, scene, name, view, values, at, cell) {
   if (view.arrows === "none") return;
-  const chances = unpack(scene.sides[name].chances), plain = css("--arrow"), edit = css("--edit");
+  const probabilities = unpack(scene.sides[name].probabilities), plain = css("--arrow"), edit = css("--edit");
   const changed = name === "edited" && scene.changed ? unpack(scene.changed) : null;
-  const before = view.arrows === "change" ? unpack(scene.sides.unedited.chances) : null;
+  const before = view.arrows === "change" ? unpack(scene.sides.unedited.probabilities) : null;
   if (before && !changed) return;
   for (let index = 0; index < scene.walls.length; index++) {
-    if (!(chances[4 * index] + chances[4 * index + 1] + chances[4 * index + 2] + chances[4 * index + 3])) continue;
+    if (!probabilities.subarray(4 * index, 4 * index + 4).some(Boolean)) continue;
     if (index === scene.sides[name].agent || (name === "edited" && index === scene.target)) continue;
-    let [right, down] = mean(chances, index);
+    let [right, down] = meanMove(probabilities, index);
     if (before) {
-      const old = mean(before, index);
+      const old = meanMove(before, index);
       [right, down] = [(right - old[0]) / 2, (down - old[1]) / 2];
     }
-    const other = changed && changed[index] > 51;
-    pen.strokeStyle = values ? "#ffffff" : other ? edit : plain;
-    pen.globalAlpha = values ? 0.95 : other ? 1 : 0.55;
+    const stronglyChanged = changed && changed[index] > STRONG_CHANGE;
+    pen.strokeStyle = values ? "#ffffff" : stronglyChanged ? edit : plain;
+    pen.globalAlpha = values ? 0.95 : stronglyChanged ? 1 : 0.55;
     drawArrow(pen, ...at(index), right, down, cell);
   }
   pen.globalAlpha = 1;
 }
 
-function drawTarget(pen, x, y, cell, looks, real) {
-  pen.strokeStyle = rgb(looks.palette.target, real ? 1 : 0.55);
-  pen.setLineDash(real ? [] : [cell * 0.12, cell * 0.12]);
+/* Draw two rings in the edited agent's maze and one dashed ring in the other. */
+function drawTarget(pen, x, y, cell, appearance, edited) {
+  pen.strokeStyle = rgb(appearance.palette.target, edited ? 1 : 0.55);
+  pen.setLineDash(edited ? [] : [cell * 0.12, cell * 0.12]);
   for (const [radius, width] of [[0.4, 0.1], [0.2, 0.08]]) {
-    if (real) {
+    if (edited) {
       pen.save();
-      pen.strokeStyle = rgb(looks.palette.rim, 0.9);
+      pen.strokeStyle = rgb(appearance.palette.rim, 0.9);
       pen.lineWidth = cell * (width + 0.06);
       pen.beginPath();
       pen.arc(x, y, radius * cell, 0, 7);
@@ -167,7 +174,7 @@ function drawTarget(pen, x, y, cell, looks, real) {
     pen.beginPath();
     pen.arc(x, y, radius * cell, 0, 7);
     pen.stroke();
-    if (!real) break;
+    if (!edited) break;
   }
   pen.setLineDash([]);
 }
@@ -187,7 +194,7 @@ function drawBracket(pen, x, y, w, h, cell) {
   }
 }
 
-function drawAgent(pen, side, at, part, cell, looks) {
+function drawAgent(pen, side, at, part, cell, appearance) {
   let [x, y] = at(side.agent);
   if (part < 1 && side.trail.length > 1) {
     const [fromX, fromY] = at(side.trail[side.trail.length - 2]);
@@ -195,7 +202,7 @@ function drawAgent(pen, side, at, part, cell, looks) {
   }
   pen.beginPath();
   pen.arc(x, y, cell * 0.3, 0, 7);
-  pen.fillStyle = rgb(looks.palette.agent);
+  pen.fillStyle = rgb(appearance.palette.agent);
   pen.fill();
   pen.lineWidth = cell * 0.07;
   pen.strokeStyle = "#ffffff";
@@ -203,14 +210,14 @@ function drawAgent(pen, side, at, part, cell, looks) {
   pen.beginPath();
   pen.arc(x, y, cell * 0.34, 0, 7);
   pen.lineWidth = Math.max(1, cell * 0.03);
-  pen.strokeStyle = rgb(looks.palette.rim);
+  pen.strokeStyle = rgb(appearance.palette.rim);
   pen.stroke();
 }
 
 function outcomeText(side, limit) {
   const steps = side.trail.length - 1;
-  const ends = { walking: steps ? `${steps} steps` : "at the start", nowhere: "got nowhere", over: "episode over" };
-  return ends[side.outcome] || `reached the ${side.outcome}`;
+  const texts = { walking: steps ? `${steps} steps` : "at the start", nowhere: "ran out of time", over: "episode over" };
+  return texts[side.outcome] || `reached the ${side.outcome}`;
 }
 
 function showOutcome(element, side, limit) {

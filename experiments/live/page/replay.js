@@ -1,9 +1,9 @@
-/* An episode from a file. */
+/* The replay of one episode in a file. */
 (() => {
   startTheme();
   const byId = (id) => document.getElementById(id);
-  const { first, frames, looks } = JSON.parse(byId("data").textContent);
-  const sprites = makeSprites(looks), names = Object.keys(first.sides);
+  const { first, frames, appearance } = JSON.parse(byId("data").textContent);
+  const sprites = makeSprites(appearance), names = Object.keys(first.sides);
   const view = { arrows: "policy", overlay: "none", channel: 0, cursor: -1 };
   let at = 0, timer = 0;
 
@@ -14,11 +14,11 @@
   }
   function show() {
     const scene = sceneAt(at);
-    byId("sentence").textContent = first.sentence;
+    byId("description").textContent = first.description;
     byId("clock").textContent = `step ${at} of ${frames.length - 1}`;
     byId("at").value = at;
     for (const name of names) {
-      drawBoard(byId(name), scene, name, looks, sprites, view);
+      drawBoard(byId(name), scene, name, appearance, sprites, view);
       showOutcome(byId(`outcome-${name}`), scene.sides[name], scene.limit);
     }
   }
@@ -38,7 +38,7 @@
     show();
   }
   byId("at").max = frames.length - 1;
-  byId("boards").classList.toggle("lone", names.length < 2);
+  byId("boards").classList.toggle("single", names.length < 2);
   byId("figure-edited").hidden = names.length < 2;
   byId("play").onclick = () => play(!timer);
   byId("at").oninput = () => { at = Number(byId("at").value); show(); };

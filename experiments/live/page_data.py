@@ -1,0 +1,129 @@
+"""A scene at one moment as plain data, which the page, the replay and the films are drawn from."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from goalmaze.envs.levels import Family
+from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
+from goalmaze.experiments.live.inspection import Inspection, policy_change
+from goalmaze.experiments.live.scene import AgentEpisode, Scene, edit_refusal
+
+MASK_PIXELS = 64
+"""Side of the masks of object shapes."""
+
+MAX_CHANNELS = 64
+"""Channels of a map that are sent to a page."""
+
+Floats = NDArray[np.float32]
+
+
+def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> dict[str, Any]:
+    """Return a scene at one moment, with the inspection of each of its agents; arrays are `packed`."""
+    level, episodes = scene.level, scene.episodes
+    low, high = _channel_ranges([one.maps for one in inspections.values() if one.maps is not None])
+    data = {
+        "height": level.height,
+        "width": level.width,
+        "walls": (level.walls[0] + np.uint8(ord("0"))).tobytes().decode(),
+        "start": int(level.start[0]),
+        "target": scene.target if "edited" in episodes else -1,
+        "index": scene.index,
+        "family": scene.family.name,
+        "goal": scene.family.goal,
+        "cue": scene.family.cue,
+        "limit": scene.family.time_limit,
+        "finished": scene.finished,
+        "tally": scene.tally,
+        "description": edit_description(scene),
+        "refusal": edit_refusal(scene.family),
+        "scale": [[round(float(a), 3), round(float(b), 3)] for a, b in zip(low, high, strict=True)],
+        "sides": {name: _side(scene, episodes[name], one, low, high) for name, one in inspections.items()},
+    }
+    if "edited" in inspections:
+        change = policy_change(inspections["unedited"], inspections["edited"])
+        standable = inspections["unedited"].probabilities.any(axis=1)
+        data["changed"] = packed(change)
+        data["mean_change"] = round(float(change[standable].mean()), 3) if standable.any() else 0.0
+    return data
+
+
+def _side(
+    scene: Scene, episode: AgentEpisode, inspection: Inspection, low: ArrayLike, high: ArrayLike
+) -> dict[str, Any]:
+    """Return one agent's half of a frame; `low` and `high` are the range of each channel."""
+    present = episode.engine.present()
+    objects = scene_data(present, 0, episode.cell)["objects"]
+    slots = [k for k, cell in enumerate(present.objects[0]) if cell >= 0]
+    numbers = [scene.level.slots[:k].count(scene.level.slots[k]) for k in slots]
+    side = {
+        "agent": episode.cell,
+        "trail": episode.trail,
+        "outcome": episode.outcome,
+        "returns": episode.returns.round(3).tolist(),
+        "objects": [
+            {"type": one["kind"], "cell": one["cell"], "which": which}
+            for one, which in zip(objects, numbers, strict=True)
+        ],
+        "probabilities": packed(inspection.probabilities),
+    }
+    if inspection.maps is not None:
+        span = np.maximum(np.asarray(high) - np.asarray(low), 1e-9)[:, None, None]
+        side["maps"] = packed((inspection.maps[:MAX_CHANNELS] - np.asarray(low)[:, None, None]) / span)
+    if inspection.reading is not None:
+        # the square root keeps small probabilities visible in 8 bits
+        side["reading"] = packed(np.sqrt(inspection.reading))
+        side["heading"] = int(inspection.reading.argmax())
+    return side
+
+
+def _channel_ranges(maps: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return the lowest and highest value of each channel in both agents, so that one colour means one value."""
+    if not maps:
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    both = np.stack(maps)[:, :MAX_CHANNELS]
+    return both.min(axis=(0, 2, 3)), both.max(axis=(0, 2, 3))
+
+
+def packed(values: ArrayLike) -> str:
+    """Return numbers from 0 to 1 as base64 of one byte each."""
+    return base64.b64encode(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()).decode()
+
+
+def appearance(family: Family) -> dict[str, Any]:
+    """Return how the objects of a family look: colours, and shapes as masks of `MASK_PIXELS` a side."""
+    return {
+        "palette": {name: list(colour) for name, colour in PALETTE.items()},
+        "mask": MASK_PIXELS,
+        "object_types": {
+            one.name: {
+                "colour": list(one.colour),
+                "shape": packed(shape_mask(one.shape, MASK_PIXELS)),
+                "rim": packed(shape_mask(one.shape, MASK_PIXELS, rim=True)),
+                "fills": one.fills,
+                "still": one.motion == "still" and not one.fills,
+            }
+            for one in family.object_types
+        },
+    }
+
+
+def edit_description(scene: Scene) -> str:
+    """Return one sentence on the edit of a scene."""
+    refusal = edit_refusal(scene.family)
+    if scene.fitted_edit is None or refusal:
+        return refusal or "There is no edit."
+    if scene.strength == 0:
+        return "The strength is 0, so the edit changes nothing and both agents are the same."
+    row, column = divmod(scene.target, scene.level.width)
+    steps = "at every step" if scene.every_step else "at the first step only"
+    strength = "" if scene.strength == 1 else f", with strength {scene.strength:g}"
+    return (
+        f"The edit at site {scene.fitted_edit.site} moves the {scene.family.goal} in the agent's activations to the "
+        f"target in row {row}, column {column}, {steps}{strength}; the maze is unchanged."
+    )
