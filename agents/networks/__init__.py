@@ -1,6 +1,15 @@
 """Networks, one file each; see `registry` for how they are found by name."""
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
-from goalmaze.agents.networks.registry import known_networks, make_meta_network, make_network
+from goalmaze.agents.networks.registry import known_networks, make_meta_network, make_network, register_network
 
-__all__ = ["Network", "RecurrentNetwork", "Shape", "Site", "known_networks", "make_meta_network", "make_network"]
+__all__ = [
+    "Network",
+    "RecurrentNetwork",
+    "Shape",
+    "Site",
+    "known_networks",
+    "make_meta_network",
+    "make_network",
+    "register_network",
+]

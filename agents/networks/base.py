@@ -93,7 +93,8 @@ class NetworkOptions:
 class Network(nn.Module, abc.ABC):
     """A policy and value network whose activations of interest are the outputs of named submodules (sites).
 
-    A subclass sets `name`, `Options` and `options`, and takes `(shape, options)`. Defining it registers its name.
+    A subclass sets `name`, `Options` and `options`, and takes `(shape, options)`. The decorator
+    `goalmaze.agents.networks.registry.register_network` makes it available by its name.
 
     Attributes:
         name: the name under which `make_network` finds it.
@@ -117,16 +118,6 @@ class Network(nn.Module, abc.ABC):
     shape: Shape
     options: NetworkOptions
 
-    def __init_subclass__(cls) -> None:
-        """Refuse a name that another network has; a class that is defined again replaces itself."""
-        super().__init_subclass__()
-        name = vars(cls).get("name")
-        for other in named_networks():
-            if other.name == name and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
-                raise GoalmazeError(
-                    f"network name '{name}' is used by {other.__module__}.{other.__qualname__}: choose another"
-                )
-
     @abc.abstractmethod
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for observations [B, *shape.observation] of any number type."""
@@ -144,14 +135,6 @@ class Network(nn.Module, abc.ABC):
     def parameters_count(self) -> int:
         """Return the number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())
-
-
-def named_networks() -> list[type[Network]]:
-    """Return every class of networks that has a name, in the order of definition."""
-    classes: list[type[Any]] = [Network]
-    for parent in classes:  # the list grows while it is read: breadth first
-        classes += parent.__subclasses__()
-    return [network for network in classes if "name" in vars(network)]
 
 
 class RecurrentNetwork(Network):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.layers import Readout, Width, add_trunk, features_read, initialise, read_out, run_trunk
+from goalmaze.agents.networks.registry import register_network
 
 KEEP = 1
 """The place of the gate that keeps the cell state, among four: admit, keep, tell, content."""
@@ -57,6 +58,7 @@ class ConvLSTM(nn.Module):
         return torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(content), tell
 
 
+@register_network
 class DRCNetwork(RecurrentNetwork):
     """Sites: `stem`, `stem_relu` (the encoding), for every tick n and layer d `tickN_layerD_cell` and `tickN_layerD`.
 

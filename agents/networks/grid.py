@@ -23,6 +23,7 @@ from goalmaze.agents.networks.layers import (
     read_out,
     run_trunk,
 )
+from goalmaze.agents.networks.registry import register_network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,7 @@ class GridOptions(NetworkOptions):
     readout: Readout = "cell"
 
 
+@register_network
 class GridNetwork(Network):
     """Sites: `stem` before and `stem_relu` after its rectifier, `block1` … `blockN`, then `hidden`, the read-out.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import PICTURES, PLANES, Network, NetworkOptions, Shape, Site
+from goalmaze.agents.networks.registry import register_network
 from goalmaze.envs.errors import GoalmazeError
 
 COLOURS = 3
@@ -86,6 +87,7 @@ class Embedder(nn.Module):
         return cast(Tensor, self.hidden(self.fc(maps.flatten(1))))
 
 
+@register_network
 class ImpalaNetwork(Network):
     """Sites: in each block `conv`, `maxpool`, `res1`, `res2`, then `embedder.relu`, `embedder.fc`, `embedder.hidden`.
 

@@ -23,6 +23,7 @@ from goalmaze.agents.networks.layers import (
     read_out,
     run_trunk,
 )
+from goalmaze.agents.networks.registry import register_network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,7 @@ class LSTMOptions(NetworkOptions):
     readout: Readout = "cell"
 
 
+@register_network
 class LSTMNetwork(RecurrentNetwork):
     """Sites: `stem`, `stem_relu`, `block1` … `blockN` as `grid` has them, `hidden`, then `recalled` and `kept`.
 

@@ -9,8 +9,8 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from goalmaze.agents.networks import known_networks
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
+from goalmaze.agents.networks.registry import network_class
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
@@ -74,12 +74,10 @@ def _is_number(value: Any) -> bool:
 
 def _check(recipe: Recipe) -> None:
     _check_options(recipe)
-    networks = known_networks()
+    network = network_class(recipe.network)
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise GoalmazeError("there is no CUDA device here that torch can use; choose --device cpu or auto")
-    if recipe.network not in networks:
-        raise unknown("network", recipe.network, networks)
-    if not issubclass(networks[recipe.network], RecurrentNetwork):
+    if not issubclass(network, RecurrentNetwork):
         return
     if recipe.algorithm != "ppo":
         raise GoalmazeError(f"network {recipe.network} is recurrent, algorithm {recipe.algorithm} is not; choose ppo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalmaze.agents.networks import known_networks, make_meta_network, make_network
+from goalmaze.agents.networks import known_networks, make_meta_network, make_network, register_network
 from goalmaze.agents.networks.base import Network, Shape, agent_cells
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.sites import find_map_site, find_site, map_sites
@@ -231,19 +230,26 @@ def define(name: str, qualname: str) -> type[Network]:
     return type("Defined", (GridNetwork,), {"name": name, "__module__": __name__, "__qualname__": qualname})
 
 
-def test_a_name_used_twice_is_refused_where_it_is_defined() -> None:
+def test_a_name_used_twice_is_refused_where_it_is_registered() -> None:
     with pytest.raises(
-        GoalmazeError, match=r"network name 'grid' is used by goalmaze\.agents\.networks\.grid\.GridNetwork: choose an"
+        GoalmazeError,
+        match=r"network name 'grid' is in use by goalmaze\.agents\.networks\.grid\.GridNetwork: cho",
     ):
-        define("grid", "Defined")
-    gc.collect()
+        register_network(define("grid", "Defined"))
     assert known_networks()["grid"] is GridNetwork
 
 
 def test_a_class_that_is_defined_again_replaces_itself() -> None:
-    first, second = define("twice", "Defined"), define("twice", "Defined")
+    first, second = (register_network(define("twice", "Defined")) for _ in range(2))
     assert known_networks()["twice"] is second is not first
     assert type(make_network("twice", Shape((4, 9, 9), 4))) is second
+
+
+def test_a_class_without_the_decorator_is_named() -> None:
+    forgotten = define("forgotten", "Forgotten")
+    with pytest.raises(GoalmazeError, match="network 'forgotten' is not registered: put @register_network above"):
+        make_network("forgotten", Shape((4, 9, 9), 4))
+    assert forgotten.name == "forgotten"
 
 
 def test_importing_the_package_imports_no_network() -> None:

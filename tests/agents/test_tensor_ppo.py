@@ -17,6 +17,7 @@ from stable_baselines3.common.logger import Logger
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
+from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.losses import ppo_loss
@@ -278,6 +279,7 @@ class NoOptions:
     """It has none."""
 
 
+@register_network
 class Echo(RecurrentNetwork):
     """A small recurrent network: a GRU cell over all planes."""
 
@@ -301,6 +303,7 @@ class Echo(RecurrentNetwork):
         return ()
 
 
+@register_network
 class Forgetful(RecurrentNetwork):
     """A feed-forward network that is handed a memory and hands it back."""
 

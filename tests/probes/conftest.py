@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site, agent_cells
+from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family, LevelBatch
@@ -25,6 +26,7 @@ class LinearOptions:
     side: int = 3
 
 
+@register_network
 class LinearNetwork(Network):
     """One convolution whose bare output is the site `map`; logits are its first four channels at the agent's cell."""
 

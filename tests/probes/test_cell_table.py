@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import ABSENT
@@ -40,6 +41,7 @@ class NoOptions:
     """Nothing to choose."""
 
 
+@register_network
 class PlantedNetwork(Network):
     """Site `features` [B, H*W], a linear map of what is seen; above it a bilinear form of it and the agent's cell.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
@@ -86,6 +87,7 @@ class PlantedOptions:
     channels: int = WIDTH
 
 
+@register_network
 class PlantedNetwork(Network):
     """Its map holds the planes in rotated directions; it goes by where the goal's direction is, and by nothing else."""
 
