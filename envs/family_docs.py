@@ -29,7 +29,7 @@ HEAD = """# Families
 
 Generated from the code by `python -m goalmaze.experiments.catalogue.pages docs/`.
 
-`help(goalmaze.envs.known_families()["GreenExit"])` shows the same sections; `goalmaze families` draws a level of each
+`help(goalmaze.known_families()["GreenExit"])` shows the same sections; `goalmaze families` draws a level of each
 distribution.
 
 An object takes effect when the agent first stands on it. Besides the parameters of its family every environment takes

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
@@ -12,9 +16,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_checks import check_class, check_family
 from goalmaze.envs.family_docs import extend_docstring
 from goalmaze.envs.levels import Family, from_parameters
-
-NAMESPACE = "goalmaze"
-"""Family NAME is registered with Gymnasium as ``goalmaze/NAME-v0``."""
+from goalmaze.envs.shipped import NAMESPACE
 
 _families: dict[str, type[Family]] = {}
 
@@ -78,6 +80,7 @@ def known_families() -> dict[str, type[Family]]:
         >>> "GreenExit" in gm.known_families()
         True
     """
+    _import_shipped()
     return {name: family for name, family in sorted(_families.items()) if family.requires is None}
 
 
@@ -93,6 +96,7 @@ def family_class(name: str) -> type[Family]:
     Raises:
         GoalmazeError: there is none; the message suggests the closest name.
     """
+    _import_shipped()
     if name in _families:
         return _families[name]
     pending = Family.__subclasses__()
@@ -124,3 +128,12 @@ def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Famil
     if parameters:
         raise GoalmazeError(f"{', '.join(parameters)}: this family has its parameters already; give them by its name")
     return family
+
+
+@functools.cache
+def _import_shipped() -> None:
+    """Import the families that ship; each registers itself. Not at import: a family imports this module."""
+    package = __name__.rpartition(".")[0]
+    files = pkgutil.iter_modules([str(Path(__file__).parent / "families")])
+    for module in (*(f"families.{file.name}" for file in files), "procgen.family"):
+        importlib.import_module(f"{package}.{module}")

@@ -1,9 +1,6 @@
-"""The families of levels, one file each; importing this package imports every file of the folder."""
+"""The families of levels, one file each; see `goalmaze.envs.registry` for how they are found by name."""
 
 from __future__ import annotations
-
-import importlib
-import pkgutil
 
 from goalmaze.envs.registry import (
     can_be_played,
@@ -24,6 +21,3 @@ __all__ = [
     "resolve_family",
     "unregister_family",
 ]
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from goalmaze.envs import families_page, known_families
+from goalmaze.envs.family_docs import families_page
+from goalmaze.envs.registry import known_families
 from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
 from goalmaze.experiments.common.folders import check_folder
 
