@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -492,20 +491,3 @@ def level_indices(indices: ArrayLike | None, count: int | None) -> NDArray[np.in
     if indices is None:
         return np.arange(DEFAULT_LEVELS if count is None else count, dtype=np.int64)
     return np.ascontiguousarray(indices, np.int64)
-
-
-def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Family:
-    """Build a family from plain data, checking names and types.
-
-    Raises:
-        GoalmazeError: a parameter is unknown, of the wrong type, or out of range.
-    """
-    known = [field.name for field in dataclasses.fields(family)]
-    for parameter in parameters:
-        if parameter not in known:
-            raise unknown(f"parameter of {family.name}", parameter, known)
-    try:
-        return msgspec.convert(dict(parameters), family)
-    except msgspec.ValidationError as error:
-        cause = error.__cause__
-        raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"{family.name}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import importlib.util
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
+import msgspec
 
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_checks import check_class, check_family
 from goalmaze.envs.family_docs import extend_docstring
-from goalmaze.envs.levels import Family, from_parameters
+from goalmaze.envs.levels import Family
 from goalmaze.envs.shipped import NAMESPACE
 
 _families: dict[str, type[Family]] = {}
@@ -115,6 +117,23 @@ def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Famil
         GoalmazeError: no such family or parameter, or a value out of range.
     """
     return from_parameters(family_class(name), parameters or {})
+
+
+def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Family:
+    """Build a family from plain data, checking names and types.
+
+    Raises:
+        GoalmazeError: a parameter is unknown, of the wrong type, or out of range.
+    """
+    known = [field.name for field in dataclasses.fields(family)]
+    for parameter in parameters:
+        if parameter not in known:
+            raise unknown(f"parameter of {family.name}", parameter, known)
+    try:
+        return msgspec.convert(dict(parameters), family)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"{family.name}: {error}") from None
 
 
 def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:

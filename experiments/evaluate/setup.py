@@ -16,7 +16,8 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.levels import Family, LevelBatch, from_parameters
+from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.registry import from_parameters
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.evaluate.config import EvalConfig
 

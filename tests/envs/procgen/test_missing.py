@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import from_parameters
 from goalmaze.envs.procgen import simulator
 from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze
+from goalmaze.envs.registry import from_parameters
 
 
 def test_what_is_missing_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
