@@ -1,4 +1,4 @@
-"""A network whose layers above a site were never trained: what an edit does there, the edit itself does."""
+"""The control of a network that is untrained above a site: an edit that steers it too does the navigating itself."""
 
 from __future__ import annotations
 
@@ -14,50 +14,49 @@ from goalmaze.envs.errors import GoalmazeError
 
 
 def untrained_above(network: Network, site: str, seed: int) -> Network:
-    """Return a copy of a network in which all parameters used first after a site's output are fresh.
+    """Return a copy of a network with fresh weights in all parameters that are used only after a site's output.
 
-    Each is as long as the trained one, so that the network is as sure of its moves. Parameters that are used before the
-    site too, as by a recurrent layer, are kept.
+    Each fresh parameter is scaled to the norm of the trained one, so that the logits are of similar size. Parameters
+    that are used before the site too, as those of a recurrent layer, are kept.
 
     Args:
-        network: a trained one.
-        site: where the trained part ends.
+        network: a trained network.
+        site: name of the site up to which the network stays trained.
         seed: of the fresh weights.
 
     Raises:
-        GoalmazeError: there is no such site, or nothing is learned above it.
+        GoalmazeError: there is no such site, or no parameter above it.
     """
     result = copy.deepcopy(network)
     above = used_above(result, site)
     if not above:
-        raise GoalmazeError(f"nothing above site '{site}' is learned: choose one lower down")
-    fresh = network.untrained(seed).state_dict()
-    held = result.state_dict()
+        raise GoalmazeError(f"there is no parameter above site '{site}': choose a site lower down")
+    fresh, weights = network.untrained(seed).state_dict(), result.state_dict()
     for name in above:
-        length = held[name].norm() / fresh[name].norm() if fresh[name].any() else 1.0
-        held[name].copy_(fresh[name] * length)
+        scale = weights[name].norm() / fresh[name].norm() if fresh[name].any() else 1.0
+        weights[name].copy_(fresh[name] * scale)
     return result.eval()
 
 
 def used_above(network: Network, site: str) -> list[str]:
-    """Return the names of the parameters whose module runs for the first time after the site has its output."""
+    """Return the names of the parameters whose module first runs after the site has its output."""
     module = find_site(network, site)[1]
     order: list[nn.Module] = []
-    handles = [one.register_forward_hook(_noting(order)) for one in network.modules()]
+    handles = [one.register_forward_hook(_recorder(order)) for one in network.modules()]
     try:
         with torch.inference_mode():
             network(torch.zeros((1, *network.shape.observation), dtype=torch.uint8))
     finally:
         for handle in handles:
             handle.remove()
-    last = order.index(module)
-    below = {id(p) for one in order[: last + 1] for p in one.parameters(recurse=False)}
-    above = {id(p) for one in order[last + 1 :] for p in one.parameters(recurse=False)} - below
+    end = order.index(module) + 1
+    below = {id(p) for one in order[:end] for p in one.parameters(recurse=False)}
+    above = {id(p) for one in order[end:] for p in one.parameters(recurse=False)} - below
     return [name for name, parameter in network.named_parameters() if id(parameter) in above]
 
 
-def _noting(order: list[nn.Module]) -> Callable[[nn.Module, object, object], None]:
-    def note(module: nn.Module, _inputs: object, _output: object) -> None:
+def _recorder(order: list[nn.Module]) -> Callable[[nn.Module, object, object], None]:
+    def record(module: nn.Module, _inputs: object, _output: object) -> None:
         order.append(module)
 
-    return note
+    return record

@@ -1,4 +1,4 @@
-"""The facts that an edit was given. An edit that knows walls or paths could navigate itself instead of retargeting."""
+"""The facts that an edit was given. An edit that is given walls or paths could navigate itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ GOAL, TARGET = "goal cell", "target cell"
 WALLS, AGENT, PATH = "walls", "agent", "path"
 
 ACTIVATION = "activation"
-"""What the site holds at the moment of the edit: the change depends on it."""
+"""The activation that is edited: the change depends on it."""
 
 PATH_LABELS = "path labels in training"
 """Shortest paths of the fitting levels were the training signal; the edit itself receives none."""

@@ -92,7 +92,7 @@ class AdditiveEdit(Edit):
     """An edit that adds something to the activation, times its strength.
 
     Attributes:
-        rectified: whether the site holds no negative values (it follows a ReLU); the result is then rectified too.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
     """
 
     rectified: bool = dataclasses.field(default=False, kw_only=True)

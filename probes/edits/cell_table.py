@@ -71,7 +71,7 @@ class CellTable(FittedSiteEdit):
         at_goal: float32 [H*W, ...], subtracted for the goal's cell.
         height: rows H of the mazes that it was fitted in; it fits no others.
         width: columns W of these mazes.
-        rectified: whether the site holds no negative values; the edited one then holds none either.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
         uses: the facts that its edits are given.
     """
 

@@ -47,7 +47,7 @@ class SetCoordinates(Edit):
         absent: float32 [k], the values set around the goal's square.
         present: float32 [k], the values set around the target's square.
         side: rows and columns of a window.
-        rectified: whether the site holds no negative values; the edited one then holds none either.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
     """
 
     uses: ClassVar[Facts] = CELLS | {ACTIVATION}
@@ -81,7 +81,7 @@ class GoalCoordinates(FittedSiteEdit):
         coordinates: of the site's windows.
         present: float32 [k], their means around a goal.
         absent: float32 [k], their means in the same windows of the levels without the goal.
-        rectified: whether the site holds no negative values.
+        rectified: whether the site is never negative, as after a ReLU.
         side: rows and columns of a window.
     """
 

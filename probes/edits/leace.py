@@ -66,8 +66,8 @@ class Erase(Edit):
 
     Attributes:
         eraser: fitted to squares or features of this site.
-        rectified: whether the site holds no negative values; the result is then rectified, which makes the erasure
-            approximate.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0, which makes the
+            erasure approximate.
     """
 
     eraser: Eraser = dataclasses.field(kw_only=True)

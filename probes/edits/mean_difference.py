@@ -20,7 +20,7 @@ from goalmaze.probes.information import NOTHING, Facts
 class SteeringVector(AdditiveEdit):
     """Adds the same activation in every level; a strength of -1 subtracts it.
 
-    It knows no cell, so it cannot send the agent anywhere.
+    It depends on no cell, so it cannot send the agent anywhere.
 
     Attributes:
         vector: float32 [C, h, w] or [F], the shape of the site's activation for one level.

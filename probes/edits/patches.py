@@ -1,4 +1,4 @@
-"""Activation patching: edits that replace what a site holds by what it held in other levels."""
+"""Activation patching: edits that replace the activation of a site by that of other levels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from goalmaze.probes.information import EVERYTHING, NOTHING, Facts
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Patch(Edit):
-    """Replaces what a site holds.
+    """Replaces the activation of a site.
 
     Attributes:
-        source: float32 [B, ...], what each level of the batch holds instead.
+        source: float32 [B, ...], the activation that each level of the batch gets.
         channels: the channels to replace; None for all.
         unrelated: whether the source comes from levels that have nothing to do with those being played.
     """
@@ -52,7 +52,7 @@ class Patch(Edit):
 
 
 def patch_from(policy: NetworkPolicy, levels: LevelBatch, site: str, channels: Sequence[int] | None = None) -> Patch:
-    """Return the patch with what a site holds before the first step in other levels: an oracle.
+    """Return the patch with the activation of a site before the first step of other levels: an oracle.
 
     Args:
         policy: the policy of the network that has the site.
@@ -69,11 +69,11 @@ def patch_from(policy: NetworkPolicy, levels: LevelBatch, site: str, channels: S
 
 
 def resample_ablation(site: str, activations: Tensor, levels: int, seed: int, channels: Sequence[int]) -> Patch:
-    """Return the edit that gives channels of each level what they held in another maze, drawn at random.
+    """Return the edit that gives channels of each level their activation in another maze, drawn at random.
 
     Args:
         site: the site.
-        activations: float32 [N, ...], what the site holds in other mazes.
+        activations: float32 [N, ...], of the site in other mazes.
         levels: B, the number of levels to be played.
         seed: of the draw.
         channels: the channels to replace.

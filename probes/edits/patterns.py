@@ -23,7 +23,7 @@ class GoalPattern(FittedSiteEdit):
     Attributes:
         at_target: float32 [C, h, w] with h and w odd, added with its middle on the target's square.
         at_goal: float32 [C, h, w], subtracted with its middle on the goal's square.
-        rectified: whether the site holds no negative values; the edited one then holds none either.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
         uses: the facts that its edits are given.
     """
 

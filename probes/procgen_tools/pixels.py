@@ -43,7 +43,7 @@ class ClampPixel(Edit):
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return the activation [b, C, h, w] with the channels clamped."""
         if activation.dim() != 4:
-            raise GoalmazeError(f"site '{self.site}' has no pixels to clamp: choose one that holds images")
+            raise GoalmazeError(f"site '{self.site}' has no pixels to clamp: choose one with images")
         check_rows(len(self.pixels), context, self.site)
         pixels = np.asarray(self.pixels)[context.rows]
         if (pixels < 0).any() or (pixels >= np.array(activation.shape[2:])).any():

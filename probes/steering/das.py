@@ -71,7 +71,7 @@ class Interchange(Edit):
 
     Attributes:
         basis: float32 [C*side*side, k], orthonormal columns.
-        source: float32 [B, ...], what the site holds in the other run of each level.
+        source: float32 [B, ...], the activation of the site in the other run of each level.
         cells: int32 [B] each, the middles of the windows; None for all squares, or for features.
         side: rows and columns of a window.
     """

@@ -31,7 +31,7 @@ class ErasedGoal(FittedSiteEdit):
     Attributes:
         eraser: of "the goal is on this square", fitted to squares.
         vector: float32 [C], written on the target's square.
-        rectified: whether the site holds no negative values.
+        rectified: whether the site is never negative, as after a ReLU.
     """
 
     uses: ClassVar[Facts] = CELLS | {ACTIVATION}

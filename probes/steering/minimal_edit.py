@@ -38,14 +38,14 @@ class MinimalEdit(Edit):
     """Changes the target's and the goal's square as little as a 1x1 probe needs to read the target.
 
     Of all changes of these two squares after which the target's score leads every other square's by `margin`, it makes
-    the one of least norm. It is computed anew at every step, from what the site holds.
+    the one of least norm. It is computed at every step, from the activation of that step.
 
     Attributes:
         direction: float32 [C], of the probe; the projection on it is the score.
         move: of the goal, in the B levels of the batch.
         margin: lead that the target must have.
-        rectified: whether the site holds no negative values; the edited one then holds none either, and the change is
-            the least among those that keep to this.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0, and the change
+            is the least among those that are.
     """
 
     uses: ClassVar[Facts] = CELLS | {ACTIVATION}
@@ -100,7 +100,7 @@ class ProbedGoal(FittedSiteEdit):
 
     Attributes:
         direction: float32 [C].
-        rectified: whether the site holds no negative values.
+        rectified: whether the site is never negative, as after a ReLU.
         margin: lead that the target's score must have.
     """
 

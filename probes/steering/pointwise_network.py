@@ -59,14 +59,14 @@ class PointwiseMLP:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointwiseEdit(Edit):
-    """Adds to every square a number of its own, and the network's output for what the square holds.
+    """Adds to every square a number of its own, and the network's output for the square's activation.
 
     Attributes:
         network: the same for all squares and mazes.
         delta: float32 [B, C, H, W], the number.
         position: float32 [B, K, H, W], added to the hidden units; it says where a square lies from target and goal.
         near: bool [B, 1, H, W], False on squares beyond the pattern's reach, where the network adds nothing.
-        rectified: whether the site holds no negative values; the edited one then holds none either.
+        rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
     """
 
     uses: ClassVar[Facts] = CELLS | {ACTIVATION, PATH_LABELS}
@@ -94,7 +94,7 @@ class PointwisePattern(FittedSiteEdit):
     """A goal pattern, and a network that gets each square's position through a pattern of its own.
 
     Attributes:
-        pattern: added whatever a square holds.
+        pattern: added whatever the activation.
         position: float32 [K, h, w] around target and goal, added to the network's hidden units.
         network: the same for all squares.
     """

@@ -1,7 +1,7 @@
 """`unaligned-vector`: the cheese vector of Mini et al. (2023) as they first used it.
 
 The mean difference that goal and cue make, square by square, aligned to nothing. Subtracting it removes the goal; it
-knows no cell and sends the agent nowhere. Closed form. Vector: the shape of the site's activation.
+depends on no cell, so it cannot send the agent anywhere. Closed form. Vector: the shape of the site's activation.
 """
 
 from __future__ import annotations
