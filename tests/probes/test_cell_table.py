@@ -70,16 +70,16 @@ def planted(family: Family) -> NetworkPolicy:
     network = make_network("planted-table-for-tests", Shape.seeing(make_view(family)))
     row, column = torch.arange(CELLS) // SIDE, torch.arange(CELLS) % SIDE
     down, right = (place[None] - place[:, None] for place in (row, column))
-    held = torch.zeros(CELLS, 4, CELLS)
-    held[:, EXIT] = torch.eye(CELLS)
+    weights = torch.zeros(CELLS, 4, CELLS)
+    weights[:, EXIT] = torch.eye(CELLS)
     with torch.no_grad():
-        network.get_submodule("features").weight.copy_(held.flatten(1))
+        network.get_submodule("features").weight.copy_(weights.flatten(1))
         way = torch.stack([-down, right, down, -right]).clamp(-1, 1)
         network.get_submodule("policy").weight.copy_(1.5 * way)
     return NetworkPolicy(network)
 
 
-def context(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> FitContext:
+def fit_context(policy: NetworkPolicy, family: Family, levels: int = 48, effort: float = 1.0) -> FitContext:
     return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
@@ -90,24 +90,19 @@ def impala(family: Family) -> NetworkPolicy:
     return NetworkPolicy(network)
 
 
-def chances(policy: NetworkPolicy, family: Family, levels: LevelBatch, table: CellTable | None = None) -> np.ndarray:
-    """Return the chances at the start, under a table's edit that sends the agent to targets drawn from seed 0."""
+def probabilities(policy: NetworkPolicy, levels: LevelBatch, table: CellTable | None = None) -> np.ndarray:
+    """Return the probabilities at the start, under a table's edit that sends the agent to targets drawn from seed 0."""
     targets = draw_targets(levels, 0)
     edits = [] if table is None else [table.edit(GoalMove.on(levels, targets))]
     with applied(policy, edits):
         return policy.probabilities(np.arange(len(levels)), observations_of(policy, levels), levels.start)
 
 
-def moved(family: Family, levels: LevelBatch) -> LevelBatch:
-    targets = draw_targets(levels, 0)
-    return levels.with_goal_and_cue_at(targets)
-
-
-def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_of_a_linear_site_equals_its_weights(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "RIDGE", 1e-9)
     policy = planted(family)
     weight = nn.init.normal_(policy.network.get_submodule("features").weight).reshape(CELLS, 4, CELLS)
-    learned = context(policy, family)
+    learned = fit_context(policy, family)
     found = fit_cell_table(learned, "features")
     seen = np.unique(np.concatenate([cells for _, places in tables.goal_placements(learned) for cells in places]))
     assert set(seen) == set(np.flatnonzero(learned.levels.free().any(axis=0))), "48 mazes show every cell that is free"
@@ -118,15 +113,15 @@ def test_the_table_of_a_linear_site_is_its_weights(family: Family, monkeypatch: 
     assert not found.rectified
 
 
-def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(family: Family) -> None:
+def test_a_cell_without_a_goal_gets_the_entry_of_its_row_and_column(family: Family) -> None:
     policy = planted(family)
     effect = torch.randn(2, SIDE, CELLS, generator=torch.Generator().manual_seed(0))
     expected = (effect[0][:, None] + effect[1][None]).flatten(0, 1)
-    held = torch.zeros(CELLS, 4, CELLS)
-    held[:, EXIT] = expected.T
+    weights = torch.zeros(CELLS, 4, CELLS)
+    weights[:, EXIT] = expected.T
     with torch.no_grad():
-        policy.network.get_submodule("features").weight.copy_(held.flatten(1))
-    learned = context(policy, family, 96)
+        policy.network.get_submodule("features").weight.copy_(weights.flatten(1))
+    learned = fit_context(policy, family, 96)
     found = fit_cell_table(learned, "features").at_target
     pillars = [row * SIDE + column for row in (2, 4) for column in (2, 4)]
     assert not learned.levels.free()[:, pillars].any()
@@ -134,9 +129,9 @@ def test_a_cell_on_which_no_goal_was_seen_gets_what_its_row_and_column_add(famil
     assert (found[pillars] - expected[pillars].flip(0)).abs().max() > 1
 
 
-def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
+def test_the_regression_equals_scikit_learns(family: Family) -> None:
     policy = impala(family)
-    learned, site = context(policy, family), "embedder.block2.res1"
+    learned, site = fit_context(policy, family), "embedder.block2.res1"
     present, absent, cells = [], [], []
     for some, places in tables.goal_placements(learned):
         for place in places:
@@ -145,7 +140,7 @@ def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
             cells.append(place)
     difference = (torch.cat(present) - torch.cat(absent)).flatten(1).double().numpy()
     design = cell_design(SIDE, SIDE).double().numpy()
-    # one penalty for all, which is theirs, is ours where a column is as much larger as it is held back less
+    # one penalty for all, which is theirs, is ours where a column is scaled up by as much as it is penalised less
     scaled = design * np.where(np.arange(design.shape[1]) < 2 * SIDE, tables.ROW_COLUMN_RIDGE**-0.5, 1.0)
     other = Ridge(alpha=tables.RIDGE, fit_intercept=False).fit(scaled[np.concatenate(cells)], difference)
     found = fit_cell_table(learned, site).at_target.flatten(1).numpy()
@@ -153,38 +148,39 @@ def test_the_regression_is_that_of_scikit_learn(family: Family) -> None:
     np.testing.assert_allclose(found, scaled @ other.coef_.T, atol=5e-4)
 
 
-def test_at_a_convolution_it_does_what_moving_goal_and_cue_does_and_shuffled_cells_do_not(
+def test_at_a_convolution_it_equals_moving_goal_and_cue_and_shuffled_cells_do_not(
     family: Family, levels: LevelBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "RIDGE", 1e-6)
     policy = impala(family)
-    learned, site = context(policy, family), "embedder.block1.conv"
+    learned, site = fit_context(policy, family), "embedder.block1.conv"
     found = find_method("cell-means").fit(learned, site)
     assert isinstance(found, CellTable)
-    expected, plain = chances(policy, family, moved(family, levels)), chances(policy, family, levels)
+    moved = levels.with_goal_and_cue_at(draw_targets(levels, 0))
+    expected, plain = probabilities(policy, moved), probabilities(policy, levels)
     assert np.abs(plain - expected).max() > 0.2
-    np.testing.assert_allclose(chances(policy, family, levels, found), expected, atol=2e-3)
+    np.testing.assert_allclose(probabilities(policy, levels, found), expected, atol=2e-3)
     order = torch.randperm(CELLS, generator=torch.Generator().manual_seed(0))
     shuffled = dataclasses.replace(found, at_target=found.at_target[order], at_goal=found.at_goal[order])
-    assert np.abs(chances(policy, family, levels, shuffled) - expected).max() > 0.2
+    assert np.abs(probabilities(policy, levels, shuffled) - expected).max() > 0.2
     deep = fit_cell_table(learned, "embedder.hidden")
     assert deep.rectified
-    assert np.abs(chances(policy, family, levels, deep) - expected).max() > 0.02
+    assert np.abs(probabilities(policy, levels, deep) - expected).max() > 0.02
 
 
-def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone(
+def test_a_table_is_learned_from_zeros_and_steers_only_through_trained_layers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     family = make_family("GreenExit", {"size": SIDE, "braid": 1.0})
     policy = planted(family)
     blank = dataclasses.replace(
-        fit_cell_table(context(policy, family), "features"),
+        fit_cell_table(fit_context(policy, family), "features"),
         at_target=torch.zeros(CELLS, CELLS),
         at_goal=torch.zeros(CELLS, CELLS),
     )
     monkeypatch.setattr(cell_table, "fit_cell_table", lambda context, site: blank)
     monkeypatch.setattr(cell_table, "LEARNING_RATE", 0.05)
-    found = find_method("cell-table").fit(context(policy, family, effort=0.2), "features")
+    found = find_method("cell-table").fit(fit_context(policy, family, effort=0.2), "features")
     assert isinstance(found, CellTable)
 
     def loss(judge: NetworkPolicy, table: CellTable) -> float:
@@ -208,16 +204,16 @@ def test_a_table_is_learned_from_nothing_and_steers_through_trained_layers_alone
 @pytest.mark.parametrize("site", ["embedder.block2.conv", "embedder.block3.res2", "embedder.hidden"])
 def test_they_work_where_there_is_no_map_of_squares(name: str, site: str, family: Family, levels: LevelBatch) -> None:
     policy = impala(family)
-    found = find_method(name).fit(context(policy, family, effort=0.005), site)
-    targets, plain = draw_targets(levels, 0), chances(policy, family, levels)
+    found = find_method(name).fit(fit_context(policy, family, effort=0.005), site)
+    targets, plain = draw_targets(levels, 0), probabilities(policy, levels)
     for strength, changes in ((0.0, False), (1.0, True)):
         edit = found.edit(GoalMove.on(levels, targets), strength)  # type: ignore[union-attr]
         with applied(policy, [dataclasses.replace(edit, first_steps=1)]):
-            assert np.array_equal(chances(policy, family, levels), plain) != changes
-    np.testing.assert_array_equal(chances(policy, family, levels), plain)
+            assert np.array_equal(probabilities(policy, levels), plain) != changes
+    np.testing.assert_array_equal(probabilities(policy, levels), plain)
 
 
-def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch) -> None:
+def test_where_there_is_no_goal_nothing_is_subtracted(levels: LevelBatch) -> None:
     table = CellTable("features", torch.ones(CELLS, CELLS), torch.full((CELLS, CELLS), 5.0), SIDE, SIDE, False)
     goals = levels.cells("exit").copy()
     goals[0] = ABSENT
@@ -230,7 +226,7 @@ def test_where_no_goal_stands_nothing_leaves(family: Family, levels: LevelBatch)
 
 def test_what_does_not_fit_is_refused_by_name(family: Family, levels: LevelBatch) -> None:
     policy, goals, targets = planted(family), levels.cells("exit"), draw_targets(levels, 0)
-    table = fit_cell_table(context(policy, family, 8), "features")
+    table = fit_cell_table(fit_context(policy, family, 8), "features")
     with pytest.raises(GoalmazeError, match="'features' is for mazes of 7x7, these are 9x9; fit it at this size"):
         table.edit(GoalMove(goals, targets, 9, 9))
     with pytest.raises(GoalmazeError, match=f"level 0: target at cell {CELLS} is outside"):

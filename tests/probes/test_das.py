@@ -41,17 +41,17 @@ def rotation(seed: int = 0) -> Tensor:
 
 
 def answer(latent: Tensor) -> Tensor:
-    """Return what the toy network says of latents [N, 8]: its first two work together, the others by themselves."""
+    """Return what the toy network says of latents [N, 8]: its first two context together, the others by themselves."""
     one = torch.sin(2 * latent[:, 0]) + latent[:, 0] * latent[:, 1]
     return torch.stack([one + latent[:, 2].tanh(), latent[:, 3:6].square().sum(1) + one, latent[:, 6]], 1)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_a_planted_rotation_is_recovered(dimensions: int) -> None:
-    planted, luck = rotation(), torch.Generator().manual_seed(5)
+    planted, generator = rotation(), torch.Generator().manual_seed(5)
 
     def loss(basis: Tensor, meaning: bool = True) -> Tensor:
-        base, source = torch.randn(2, 256, WIDTH, generator=luck)
+        base, source = torch.randn(2, 256, WIDTH, generator=generator)
         wanted = base.clone()
         if meaning:
             wanted[:, :dimensions] = source[:, :dimensions]
@@ -68,10 +68,10 @@ def test_a_planted_rotation_is_recovered(dimensions: int) -> None:
     torch.testing.assert_close(found.T @ found, torch.eye(dimensions), atol=1e-5, rtol=0)
     assert overlap(found) > 0.99
     assert overlap(learn_subspace(WIDTH, dimensions, lambda basis: loss(basis, False), 600, 0.05, seed=1)) < 0.9
-    assert overlap(torch.linalg.qr(torch.randn(WIDTH, dimensions, generator=luck)).Q) < 0.9
+    assert overlap(torch.linalg.qr(torch.randn(WIDTH, dimensions, generator=generator)).Q) < 0.9
 
 
-def test_a_swap_takes_its_coordinates_and_leaves_the_rest() -> None:
+def test_an_interchange_takes_its_coordinates_and_keeps_the_rest() -> None:
     planted = rotation()
     base, source = torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(0))
     swapped = interchanged(base, source, planted[:, :3]) @ planted
@@ -106,10 +106,10 @@ class PlantedNetwork(Network):
         self.map.weight.data.copy_(directions[:, :, None, None])
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        held = torch.einsum("nchw,c->nhw", self.map(observation.float()), self.goal)
-        height, width = held.shape[1:]
+        activation = torch.einsum("nchw,c->nhw", self.map(observation.float()), self.goal)
+        height, width = activation.shape[1:]
         down, across = torch.linspace(-1, 1, height)[:, None], torch.linspace(-1, 1, width)[None]
-        pulls = [(held * weight).sum((1, 2)) for weight in (-down, across, down, -across)]
+        pulls = [(activation * weight).sum((1, 2)) for weight in (-down, across, down, -across)]
         return torch.stack(pulls, 1), pulls[0]
 
     def sites(self) -> tuple[Site, ...]:
@@ -130,7 +130,7 @@ def basis_of(found: GoalCoordinates) -> Tensor:
     return found.coordinates.basis
 
 
-def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_not(
+def test_interchanging_the_subspace_found_moves_the_goal_and_other_directions_do_not(
     planted_policy: NetworkPolicy, family: Family
 ) -> None:
     training_batch = FitContext(planted_policy, family.levels(9, np.arange(80), split="fitting"))
@@ -143,26 +143,26 @@ def test_swapping_what_was_found_moves_the_goal_and_swapping_anything_else_does_
     assert (rotation().T @ basis_of(found))[2:].abs().max() < 0.9
 
 
-def test_writing_the_found_coordinates_makes_the_agent_act_as_if_the_goal_were_there(
+def test_setting_the_coordinates_makes_the_agent_act_as_if_the_goal_were_there(
     planted_policy: NetworkPolicy, family: Family
 ) -> None:
     levels = family.levels(0, np.arange(60))
     goals, targets, rows = levels.cells("exit"), draw_targets(levels, 3), np.arange(60)
     edit = found_in(planted_policy, family).edit(GoalMove(goals, targets, 7, 7))
     assert uses_only_cells(edit.uses)
-    seen = observations_of(planted_policy, levels)
-    before = planted_policy.probabilities(rows, seen, levels.start)
-    moved = observations_of(planted_policy, levels.moved("exit", targets).moved("sign", targets))
+    observations = observations_of(planted_policy, levels)
+    before = planted_policy.probabilities(rows, observations, levels.start)
+    moved = observations_of(planted_policy, levels.with_goal_and_cue_at(targets))
     wanted = planted_policy.probabilities(rows, moved, levels.start)
     with applied(planted_policy, [edit]):
-        edited = planted_policy.probabilities(rows, seen, levels.start)
+        edited = planted_policy.probabilities(rows, observations, levels.start)
     assert np.abs(edited - wanted).mean() < 0.1 * np.abs(before - wanted).mean()
     none = dataclasses.replace(edit, strength=0.0)
     with applied(planted_policy, [none]):
-        np.testing.assert_array_equal(planted_policy.probabilities(rows, seen, levels.start), before)
+        np.testing.assert_array_equal(planted_policy.probabilities(rows, observations, levels.start), before)
 
 
-def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
+def test_an_interchange_changes_only_its_squares_and_uses_more_than_cells(
     planted_policy: NetworkPolicy, family: Family
 ) -> None:
     levels = family.levels(0, np.arange(20))
@@ -170,19 +170,19 @@ def test_an_interchange_is_about_its_squares_alone_and_admits_what_it_knows(
     basis = rotation()[:, :2]
     with torch.inference_mode(), captured(planted_policy.network, ["map"]) as latest:
         planted_policy.network(torch.from_numpy(observations_of(planted_policy, levels)))
-    held = latest["map"]
-    here = Interchange("map", basis=basis, source=other, cells=(cells,))(held, EditContext.at_start(np.arange(20)))
-    everywhere = Interchange("map", basis=basis, source=other)(held, EditContext.at_start(np.arange(20)))
-    changed = (here != held).any(dim=1).flatten(1)
+    activation = latest["map"]
+    here = Interchange("map", basis=basis, source=other, cells=(cells,))(
+        activation, EditContext.at_start(np.arange(20))
+    )
+    everywhere = Interchange("map", basis=basis, source=other)(activation, EditContext.at_start(np.arange(20)))
+    changed = (here != activation).any(dim=1).flatten(1)
     assert [row.nonzero().flatten().tolist() for row in changed] == [[int(cell)] for cell in cells]
     for b, cell in enumerate(cells):
         torch.testing.assert_close(here[b].flatten(1)[:, cell], everywhere[b].flatten(1)[:, cell])
     assert not uses_only_cells(Interchange("map", basis=basis, source=other).uses)
 
 
-def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_square_cannot(
-    policy: NetworkPolicy, family: Family
-) -> None:
+def test_after_a_convolution_a_window_of_three_does_better_than_a_square(policy: NetworkPolicy, family: Family) -> None:
     policy.network.get_parameter("block1.conv.weight").data.mul_(3.0)
     fit = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
     training_batch = FitContext(policy, family.levels(9, np.arange(100), split="fitting"))
@@ -195,17 +195,15 @@ def test_where_a_convolution_has_spread_the_goal_a_window_of_three_does_what_a_s
     assert losses[3] < 0.8 * losses[1]
 
 
-def test_what_does_not_fit_is_refused(
-    policy: NetworkPolicy, planted_policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
+def test_what_does_not_fit_is_refused(policy: NetworkPolicy, planted_policy: NetworkPolicy, levels: LevelBatch) -> None:
     with pytest.raises(GoalmazeError, match="a subspace of 9 dimensions does not fit 8 channels: choose 1 to 8"):
         learn_subspace(8, 9, lambda basis: basis.sum(), 1, 0.1, 0)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
         search_goal_subspace(FitContext(policy, levels), "hidden")
-    alien = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
+    foreign = GoalCoordinates("stem", Subspace(torch.eye(6)[:, :1]), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 6 channels, the site has 8; fit it in this network"),
-        applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),
+        applied(policy, [foreign.edit(GoalMove(levels.start, levels.start, 7, 7))]),
     ):
         pytest.fail("the context was entered")
     small = Interchange("map", basis=rotation()[:, :1], source=torch.ones(24, WIDTH, 5, 5))

@@ -45,7 +45,7 @@ class Crop(Edit):
         return activation[:, 1:]
 
 
-def logits(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> Tensor:
+def logits(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
     with torch.inference_mode():
         return policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
 
@@ -60,33 +60,31 @@ def delta(levels: LevelBatch, site: str = "block1") -> Tensor:
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_an_edit_changes_the_answer_and_then_comes_off(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str
-) -> None:
-    before = logits(policy, family, levels)
+def test_an_edit_changes_the_logits_and_is_removed(policy: NetworkPolicy, levels: LevelBatch, site: str) -> None:
+    before = logits(policy, levels)
     with applied(policy, [Add(site, delta(levels, site))]):
         assert hooks(policy.network) == 1
-        during = logits(policy, family, levels)
+        during = logits(policy, levels)
     assert not torch.equal(during, before)
-    assert torch.equal(logits(policy, family, levels), before)
+    assert torch.equal(logits(policy, levels), before)
     assert hooks(policy.network) == 0
 
 
-def test_an_edit_comes_off_after_an_error_inside(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    before = logits(policy, family, levels)
+def test_an_edit_is_removed_after_an_error_inside(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    before = logits(policy, levels)
     edits = [Add("stem", delta(levels)), Scale("hidden", 2.0)]
     for times in (0, 1):
 
         def fail(times: int = times) -> None:
             with applied(policy, edits):
                 for _ in range(times):
-                    assert not torch.equal(logits(policy, family, levels), before)
+                    assert not torch.equal(logits(policy, levels), before)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             fail()
         assert hooks(policy.network) == 0
-        assert torch.equal(logits(policy, family, levels), before)
+        assert torch.equal(logits(policy, levels), before)
 
 
 def test_an_unknown_site_attaches_nothing(policy: NetworkPolicy, levels: LevelBatch) -> None:
@@ -113,70 +111,66 @@ def test_an_edit_that_never_fired_is_an_error(policy: NetworkPolicy, levels: Lev
 
 
 @pytest.mark.parametrize("shape", [(24, 8, 9, 9), (24, 7, 7, 7), (24, 1, 7, 7), (24, 8, 1, 1), (24, 8)])
-def test_a_delta_of_another_shape_is_refused_by_name_even_where_it_would_broadcast(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch, shape: tuple[int, ...]
+def test_a_delta_of_another_shape_is_refused_even_where_it_would_broadcast(
+    policy: NetworkPolicy, levels: LevelBatch, shape: tuple[int, ...]
 ) -> None:
     message = r"edit at site 'block2' has shape .*the activation of a level \(8, 7, 7\)"
     with pytest.raises(GoalmazeError, match=message), applied(policy, [Add("block2", torch.ones(shape))]):
-        logits(policy, family, levels)
+        logits(policy, levels)
     assert hooks(policy.network) == 0
 
 
-def test_an_edit_may_not_change_the_shape(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_an_edit_may_not_change_the_shape(policy: NetworkPolicy, levels: LevelBatch) -> None:
     with pytest.raises(GoalmazeError, match="edit at site 'stem' changed the shape"), applied(policy, [Crop("stem")]):
-        logits(policy, family, levels)
+        logits(policy, levels)
 
 
-def test_an_edited_network_run_without_its_policy_is_refused(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
+def test_an_edited_network_run_without_its_policy_is_refused(policy: NetworkPolicy, levels: LevelBatch) -> None:
     edit = Add("stem", delta(levels))
     with pytest.raises(GoalmazeError, match="run without its policy"), applied(policy, [edit]):
         policy.network(torch.from_numpy(first_observations(levels)))
 
 
-def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    before = logits(policy, family, levels)
+def test_strength_zero_changes_not_one_bit(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    before = logits(policy, levels)
     for strength, same in ((0.0, True), (-0.0, True), (1e-2, False)):
         edit = Add("block1", delta(levels) + torch.inf if same else delta(levels), strength=strength)
         with applied(policy, [edit]):
-            assert torch.equal(logits(policy, family, levels), before) == same
+            assert torch.equal(logits(policy, levels), before) == same
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> None:
-    held = read_activations(policy.network, first_observations(levels), [site])[site]
+def test_edits_at_one_site_apply_in_order(policy: NetworkPolicy, levels: LevelBatch, site: str) -> None:
+    activation = read_activations(policy.network, first_observations(levels), [site])[site]
     add, double = Add(site, delta(levels, site), strength=0.5), Scale(site, 2.0)
-    by_hand = {(add, double): (held + 0.5 * add.delta) * 2, (double, add): held * 2 + 0.5 * add.delta}
+    by_hand = {(add, double): (activation + 0.5 * add.delta) * 2, (double, add): activation * 2 + 0.5 * add.delta}
     for edits, expected in by_hand.items():
         with applied(policy, edits), captured(policy.network, [site]) as latest:
-            logits(policy, family, levels)
+            logits(policy, levels)
         torch.testing.assert_close(latest[site], expected)
     assert not torch.allclose(*by_hand.values())
 
 
-def test_an_edit_reaches_the_sites_after_it_and_none_before(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
-    held = read_activations(policy.network, first_observations(levels), SITES)
+def test_an_edit_reaches_the_sites_after_it_and_none_before(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    activation = read_activations(policy.network, first_observations(levels), SITES)
     with applied(policy, [Add("block1", delta(levels))]), captured(policy.network, SITES) as latest:
-        logits(policy, family, levels)
-    assert [torch.equal(latest[site], held[site]) for site in SITES] == [True, False, False, False]
+        logits(policy, levels)
+    assert [torch.equal(latest[site], activation[site]) for site in SITES] == [True, False, False, False]
 
 
-def test_contexts_nest_and_come_off_one_by_one(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_contexts_nest(policy: NetworkPolicy, levels: LevelBatch) -> None:
     inner, outer = Add("stem", delta(levels)), Scale("block2", 2.0)
     with applied(policy, [outer]):
-        only_outer = logits(policy, family, levels)
+        only_outer = logits(policy, levels)
         with applied(policy, [inner]):
-            both = logits(policy, family, levels)
-        assert torch.equal(logits(policy, family, levels), only_outer)
+            both = logits(policy, levels)
+        assert torch.equal(logits(policy, levels), only_outer)
     with applied(policy, [inner, outer]):
-        assert torch.equal(logits(policy, family, levels), both)
+        assert torch.equal(logits(policy, levels), both)
     assert not torch.equal(both, only_outer)
 
 
-def test_each_level_keeps_its_own_delta_when_others_have_finished(linear: NetworkPolicy, family: Family) -> None:
+def test_each_level_keeps_its_delta_when_others_have_finished(linear: NetworkPolicy, family: Family) -> None:
     levels = read_ascii(
         "#######\n#AE...#\n#.#.#.#\n#.....#\n#.#.#.#\n#.....#\n#######\n\n"
         "#######\n#E....#\n#.#.#.#\n#.....#\n#.#.#.#\n#....A#\n#######\n\n"
@@ -196,7 +190,7 @@ def test_each_level_keeps_its_own_delta_when_others_have_finished(linear: Networ
     assert together.agent[-1].tolist() == [9, 12, 31, 8]
 
 
-def test_a_shrunken_batch_fares_the_same_whoever_shrank_it(
+def test_a_level_does_not_depend_on_which_others_have_finished(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     policy.network.get_parameter("policy.weight").data.mul_(0.2)
@@ -219,27 +213,27 @@ def test_a_shrunken_batch_fares_the_same_whoever_shrank_it(
     assert not np.array_equal(unedited.steps[mine], first.steps[mine])
 
 
-def test_reading_leaves_the_answer_alone_and_does_not_depend_on_its_parts(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
+def test_reading_changes_no_logit_and_does_not_depend_on_the_batch_size(
+    policy: NetworkPolicy, levels: LevelBatch
 ) -> None:
-    before = logits(policy, family, levels)
+    before = logits(policy, levels)
     observations = first_observations(levels)
     whole = read_activations(policy.network, observations, SITES)
     parts = read_activations(policy.network, observations, SITES, batch=7)
     for site in SITES:
         torch.testing.assert_close(parts[site], whole[site])
     assert hooks(policy.network) == 0
-    assert torch.equal(logits(policy, family, levels), before)
+    assert torch.equal(logits(policy, levels), before)
 
 
-def test_what_was_captured_is_not_changed_by_the_next_pass(
+def test_captured_activations_are_not_changed_by_the_next_pass(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     with captured(policy.network, ["block1"]) as latest:
-        logits(policy, family, levels)
+        logits(policy, levels)
         first = latest["block1"]
         copy = first.clone()
-        logits(policy, family, family.levels(5, np.arange(24)))
+        logits(policy, family.levels(5, np.arange(24)))
         assert torch.equal(first, copy)
         assert not torch.equal(latest["block1"], first)
 
@@ -259,11 +253,11 @@ def test_an_edit_of_the_first_steps_that_never_acted_is_an_error(policy: Network
         policy.logits(rows, observations, steps=np.ones(24, np.int64))
 
 
-def test_too_few_rows_are_refused_in_one_line(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_too_few_rows_are_refused_in_one_line(policy: NetworkPolicy, levels: LevelBatch) -> None:
     short = Add("stem", delta(levels)[:20])
     message = "edit at site 'stem' is for 20 levels, level 23 is being played; make it for the levels"
     with pytest.raises(GoalmazeError, match=message), applied(policy, [short]):
-        logits(policy, family, levels)
+        logits(policy, levels)
     assert hooks(policy.network) == 0
 
 
@@ -293,7 +287,7 @@ def made(name: str, options: dict[str, int], family: Family) -> NetworkPolicy:
 
 @pytest.mark.parametrize(("name", "options", "site"), networks())
 @pytest.mark.parametrize("steps", [1, 3])
-def test_first_steps_are_edited_and_no_later_ones_in_every_episode(
+def test_only_the_first_steps_of_every_episode_are_edited(
     family: Family, levels: LevelBatch, name: str, options: dict[str, int], site: str, steps: int
 ) -> None:
     policy = made(name, options, family)
@@ -308,7 +302,7 @@ def test_first_steps_are_edited_and_no_later_ones_in_every_episode(
 
 
 @pytest.mark.parametrize(("name", "options", "site"), networks())
-def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
+def test_an_edit_of_the_first_step_leaves_later_steps_to_the_agent(
     family: Family, levels: LevelBatch, name: str, options: dict[str, int], site: str
 ) -> None:
     policy = made(name, options, family)
@@ -317,8 +311,8 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
     def chances(edits: list[Edit]) -> list[np.ndarray]:
         with applied(policy, edits):
             actor = policy.begin(levels)
-            seen = first_observations(levels)
-            return [actor.probabilities(np.arange(24), seen, levels.start) for _ in range(3)]
+            observations = first_observations(levels)
+            return [actor.probabilities(np.arange(24), observations, levels.start) for _ in range(3)]
 
     none, always, first = chances([]), chances([push]), chances([dataclasses.replace(push, first_steps=1)])
     np.testing.assert_array_equal(first[0], always[0])
@@ -328,21 +322,19 @@ def test_a_first_step_edit_is_the_edit_and_then_the_agent_itself(
         np.testing.assert_array_equal(first[1], none[1])
 
 
-def test_steps_are_counted_for_each_level_by_itself(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
-    seen = first_observations(levels)
-    plain = policy.begin(levels).probabilities(np.arange(24), seen, levels.start)
+def test_steps_are_counted_for_each_level_by_itself(policy: NetworkPolicy, levels: LevelBatch) -> None:
+    observations = first_observations(levels)
+    plain = policy.begin(levels).probabilities(np.arange(24), observations, levels.start)
     with applied(policy, [Scale("block1", 3.0, first_steps=1)]):
         actor = policy.begin(levels)
-        early = actor.probabilities(np.arange(12), seen[:12], levels.start[:12])
-        mixed = actor.probabilities(np.arange(24), seen, levels.start)
+        early = actor.probabilities(np.arange(12), observations[:12], levels.start[:12])
+        mixed = actor.probabilities(np.arange(24), observations, levels.start)
     np.testing.assert_allclose(mixed[:12], plain[:12], atol=1e-6)
     assert np.abs(early - plain[:12]).max() > 1e-3
     assert np.abs(mixed[12:] - plain[12:]).max() > 1e-3
 
 
-def test_a_limited_edit_may_stand_beside_and_within_others(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
+def test_edits_of_first_steps_nest(policy: NetworkPolicy, levels: LevelBatch) -> None:
     inner: list[list[int]] = []
     outer: list[list[int]] = []
     with applied(policy, [Recorder("stem", outer, first_steps=2)]):
@@ -354,12 +346,12 @@ def test_a_limited_edit_may_stand_beside_and_within_others(
         Scale("stem", 1.0, first_steps=0)
 
 
-def test_an_edit_that_does_not_say_what_it_knows_counts_as_knowing_all(levels: LevelBatch) -> None:
+def test_an_edit_that_does_not_state_its_facts_uses_all_of_them(levels: LevelBatch) -> None:
     silent = Scale("stem", 1.0)
     assert silent.uses == Add("stem", delta(levels)).uses
     assert not uses_only_cells(silent.uses)
-    told = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(
+    pattern = GoalPattern("stem", torch.ones(8, 1, 1), torch.ones(8, 1, 1), True).edit(
         GoalMove(levels.start, levels.start, 7, 7)
     )
-    assert uses_only_cells(told.uses)
+    assert uses_only_cells(pattern.uses)
     assert not uses_only_cells(frozenset({WALLS}))

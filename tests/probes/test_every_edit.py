@@ -97,10 +97,10 @@ def agent(request: pytest.FixtureRequest, family: Family) -> tuple[NetworkPolicy
     return NetworkPolicy(network), site
 
 
-def three_steps(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> list[np.ndarray]:
-    """Return the chances at three steps on which the agent sees the same."""
-    actor, seen = policy.begin(levels), observations_of(policy, levels)
-    return [actor.probabilities(np.arange(len(levels)), seen, levels.start) for _ in range(3)]
+def three_steps(policy: NetworkPolicy, levels: LevelBatch) -> list[np.ndarray]:
+    """Return the probabilities at three steps on which the agent sees the same."""
+    actor, observations = policy.begin(levels), observations_of(policy, levels)
+    return [actor.probabilities(np.arange(len(levels)), observations, levels.start) for _ in range(3)]
 
 
 def test_every_class_of_edits_is_tested_here(levels: LevelBatch) -> None:
@@ -109,31 +109,27 @@ def test_every_class_of_edits_is_tested_here(levels: LevelBatch) -> None:
     assert tested == {kind for kind in concrete(Edit) if kind.__module__.startswith("goalmaze.")}
 
 
-def test_strength_zero_is_no_edit_bit_for_bit(
-    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
-) -> None:
+def test_strength_zero_is_no_edit_bit_for_bit(agent: tuple[NetworkPolicy, str], levels: LevelBatch) -> None:
     policy, site = agent
-    before = three_steps(policy, family, levels)
+    before = three_steps(policy, levels)
     for edit in every_edit(site, levels, 0.0):
         with applied(policy, [edit]):
-            np.testing.assert_array_equal(three_steps(policy, family, levels), before)
+            np.testing.assert_array_equal(three_steps(policy, levels), before)
     for edit in every_edit(site, levels, 1.0):
         with applied(policy, [edit]):
-            assert not np.array_equal(three_steps(policy, family, levels), before), type(edit)
-        np.testing.assert_array_equal(three_steps(policy, family, levels), before)
+            assert not np.array_equal(three_steps(policy, levels), before), type(edit)
+        np.testing.assert_array_equal(three_steps(policy, levels), before)
     assert not any(module._forward_hooks for module in policy.network.modules())
 
 
-def test_each_can_be_limited_to_the_first_step(
-    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
-) -> None:
+def test_each_can_be_limited_to_the_first_step(agent: tuple[NetworkPolicy, str], levels: LevelBatch) -> None:
     policy, site = agent
-    before = three_steps(policy, family, levels)
+    before = three_steps(policy, levels)
     for edit in every_edit(site, levels, 1.0):
         with applied(policy, [edit]):
-            always = three_steps(policy, family, levels)
+            always = three_steps(policy, levels)
         with applied(policy, [dataclasses.replace(edit, first_steps=1)]):
-            first = three_steps(policy, family, levels)
+            first = three_steps(policy, levels)
         np.testing.assert_array_equal(first[0], always[0])
         assert not np.array_equal(first[0], before[0])
         if policy.network.name == "grid":
@@ -142,8 +138,8 @@ def test_each_can_be_limited_to_the_first_step(
             assert not np.array_equal(first[2], always[2]), type(edit)
 
 
-def test_all_at_once_and_through_whole_episodes_in_which_levels_finish(
-    agent: tuple[NetworkPolicy, str], family: Family, levels: LevelBatch
+def test_all_work_together_through_whole_episodes_in_which_levels_finish(
+    agent: tuple[NetworkPolicy, str], levels: LevelBatch
 ) -> None:
     policy, site = agent
     edits = every_edit(site, levels, 0.1)
@@ -152,7 +148,7 @@ def test_all_at_once_and_through_whole_episodes_in_which_levels_finish(
     assert len(np.unique(edited.steps)) > 3
 
 
-def test_each_is_frozen_and_says_what_it_knows(levels: LevelBatch) -> None:
+def test_each_is_frozen_and_states_what_it_uses(levels: LevelBatch) -> None:
     for edit in every_edit("stem", levels, 1.0):
         with pytest.raises(dataclasses.FrozenInstanceError):
             edit.site = "block1"  # type: ignore[misc]

@@ -11,7 +11,7 @@ from torch import Tensor
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import Family
 from goalmaze.probes.activations import captured, read_activations
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
@@ -20,11 +20,11 @@ from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
 
 def planted(count: int = 4000) -> tuple[Tensor, Tensor]:
     """Return correlated features [N, 6] in which three classes are planted, and the classes one-hot [N, 3]."""
-    luck = torch.Generator().manual_seed(0)
-    labels = torch.randint(0, 3, (count,), generator=luck)
-    mixing = torch.randn(6, 6, generator=luck)
-    centres = torch.randn(3, 6, generator=luck)
-    noise = torch.randn(count, 6, generator=luck) @ mixing
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    mixing = torch.randn(6, 6, generator=generator)
+    centres = torch.randn(3, 6, generator=generator)
+    noise = torch.randn(count, 6, generator=generator) @ mixing
     return noise + 2 * centres[labels] + 3.0, torch.nn.functional.one_hot(labels, 3).float()
 
 
@@ -41,7 +41,7 @@ def read_score(features: Tensor, concept: Tensor) -> float:
     return float(LogisticRegression(C=1e3).fit(features.numpy(), labels).score(features.numpy(), labels))
 
 
-def test_what_is_erased_is_read_at_the_majoritys_rate_and_was_read_before() -> None:
+def test_an_erased_concept_is_read_at_the_rate_of_the_majority_class() -> None:
     features, concept = planted()
     erased = fit_eraser(features, concept)(features)
     assert read_score(features, concept) > 0.6
@@ -49,7 +49,7 @@ def test_what_is_erased_is_read_at_the_majoritys_rate_and_was_read_before() -> N
     assert read_score(fit_eraser(features, concept.roll(1, 0))(features), concept) > 0.6
 
 
-def test_the_removal_is_the_least_one_by_another_formula() -> None:
+def test_the_projection_is_the_least_change_by_another_formula() -> None:
     features, concept = planted()
     eraser = fit_eraser(features, concept)
     np.testing.assert_allclose(eraser.projection, oblique(features, concept), atol=1e-5)
@@ -62,7 +62,7 @@ def test_the_removal_is_the_least_one_by_another_formula() -> None:
     assert change < 0.95 * more
 
 
-def test_features_that_do_not_vary_are_left_alone() -> None:
+def test_constant_features_are_unchanged() -> None:
     features, concept = planted()
     padded = torch.cat([features, torch.full((len(features), 2), 7.0), features[:, :1]], dim=1)
     eraser = fit_eraser(padded, concept)
@@ -72,7 +72,7 @@ def test_features_that_do_not_vary_are_left_alone() -> None:
     assert read_score(erased, concept) <= float(concept.mean(0).max()) + 1e-3
 
 
-def test_a_number_is_a_concept_too_and_nothing_is_not() -> None:
+def test_a_number_can_be_erased_and_a_constant_changes_nothing() -> None:
     features, concept = planted()
     number = concept @ torch.tensor([0.0, 1.0, 2.0])
     erased = fit_eraser(features, number)(features)
@@ -83,17 +83,15 @@ def test_a_number_is_a_concept_too_and_nothing_is_not() -> None:
     assert torch.equal(constant(features), features)
 
 
-def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
-    work = FitContext(policy, family.levels(7, np.arange(200), split="fitting"))
-    maps = work.activations(work.levels, "stem")
+def test_in_a_network_the_goals_square_no_longer_differs_in_its_mean(policy: NetworkPolicy, family: Family) -> None:
+    context = FitContext(policy, family.levels(7, np.arange(200), split="fitting"))
+    maps = context.activations(context.levels, "stem")
     squares = maps.movedim(1, -1).reshape(-1, 8)
     here = torch.zeros(200, 49)
-    here[torch.arange(200), torch.tensor(work.goals, dtype=torch.long)] = 1
+    here[torch.arange(200), torch.tensor(context.goals, dtype=torch.long)] = 1
     edit = Erase("stem", eraser=fit_eraser(squares, here.flatten()))
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
-        policy.logits(np.arange(200), torch.from_numpy(observations_of(policy, work.levels)))
+        policy.logits(np.arange(200), torch.from_numpy(observations_of(policy, context.levels)))
     after = latest["stem"].movedim(1, -1).reshape(-1, 8)
     means = [values[here.flatten() > 0].mean(0) - values[here.flatten() == 0].mean(0) for values in (squares, after)]
     assert means[1].abs().max() < 1e-3 < 0.1 < means[0].abs().max()
@@ -101,7 +99,7 @@ def test_in_the_network_the_goals_square_is_no_longer_told_from_others(
     assert torch.equal(none(maps, EditContext.at_start(np.arange(200))), maps)
 
 
-def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_what_does_not_fit_is_refused(policy: NetworkPolicy) -> None:
     features, concept = planted()
     with pytest.raises(GoalmazeError, match="4000 activations and 3999 labels do not fit"):
         fit_eraser(features, concept[1:])

@@ -11,7 +11,7 @@ from torch import Tensor
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import Family, LevelBatch
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import uses_only_cells
@@ -33,9 +33,9 @@ def minimal(direction: Tensor, rectified: bool, margin: float = 0.5) -> MinimalE
     return ProbedGoal("stem", direction, rectified, margin).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE))
 
 
-def smallest(held: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
+def smallest(activation: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
     """Return the least squared length of a change of the two squares, by a general solver from several starts."""
-    values, d = held.flatten(1).double().numpy(), direction.double().numpy()
+    values, d = activation.flatten(1).double().numpy(), direction.double().numpy()
     scores = d @ values
     places = [target] if goal in (-1, target) else [target, goal]
     rivals = np.delete(scores, places)
@@ -64,44 +64,44 @@ def smallest(held: Tensor, goal: int, target: int, direction: Tensor, rectified:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_probe_reads_the_target_and_nothing_smaller_would_do(rectified: bool, seed: int) -> None:
     direction = torch.tensor([1.0, -0.5, 0.25])
-    held = maps(rectified, seed)
-    edited = minimal(direction, rectified)(held, ROWS)
+    activation = maps(rectified, seed)
+    edited = minimal(direction, rectified)(activation, ROWS)
     scores = torch.einsum("nchw,c->nhw", edited, direction).flatten(1)
     assert scores.argmax(1).tolist() == TARGETS.tolist()
     if rectified:
         assert (edited >= 0).all()
     for b, (goal, target) in enumerate(zip(GOALS.tolist(), TARGETS.tolist(), strict=True)):
         others = [s for s in range(SIDE**2) if s not in (goal, target)]
-        assert torch.equal(edited[b].flatten(1)[:, others], held[b].flatten(1)[:, others])
-        least = smallest(held[b], goal, target, direction, rectified, 0.5)
-        assert float((edited[b] - held[b]).square().sum()) == pytest.approx(least, rel=1e-3, abs=1e-5)
+        assert torch.equal(edited[b].flatten(1)[:, others], activation[b].flatten(1)[:, others])
+        least = smallest(activation[b], goal, target, direction, rectified, 0.5)
+        assert float((edited[b] - activation[b]).square().sum()) == pytest.approx(least, rel=1e-3, abs=1e-5)
         rest = np.delete(scores[b].numpy(), target)
         assert scores[b, target] - rest.max() >= 0.5 - 1e-5
 
 
-def test_where_the_target_is_read_already_nothing_changes() -> None:
+def test_where_the_probe_already_reads_the_target_nothing_changes() -> None:
     direction = torch.tensor([1.0, 0.0, 0.0])
-    held = torch.zeros(5, 3, SIDE, SIDE)
-    held.flatten(2)[torch.arange(5), 0, torch.tensor(TARGETS, dtype=torch.long)] = 5.0
-    assert torch.equal(minimal(direction, False)(held, ROWS), held)
+    activation = torch.zeros(5, 3, SIDE, SIDE)
+    activation.flatten(2)[torch.arange(5), 0, torch.tensor(TARGETS, dtype=torch.long)] = 5.0
+    assert torch.equal(minimal(direction, False)(activation, ROWS), activation)
 
 
-def test_a_minimal_edit_of_zero_strength_is_none_and_it_knows_two_cells() -> None:
-    held, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
+def test_at_strength_zero_it_changes_nothing_and_it_uses_cells_only() -> None:
+    activation, direction = maps(False), torch.tensor([1.0, -0.5, 0.25])
     edit = ProbedGoal("stem", direction, False).edit(GoalMove(GOALS, TARGETS, SIDE, SIDE), strength=0.0)
-    assert torch.equal(edit(held, ROWS), held)
+    assert torch.equal(edit(activation, ROWS), activation)
     assert uses_only_cells(edit.uses)
 
 
-def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_a_probe_from_another_network_is_refused(policy: NetworkPolicy, levels: LevelBatch) -> None:
     for site, message in (("stem", "is for 5 channels, the site has 8"), ("hidden", "the site is no map")):
         edit = ProbedGoal(site, torch.ones(5), False).edit(GoalMove(levels.start, levels.start, 7, 7))
         with pytest.raises(GoalmazeError, match=message), applied(policy, [edit]):
             policy.logits(np.arange(24), torch.from_numpy(first_observations(levels)))
 
 
-def test_squares_are_read_where_the_cells_are() -> None:
-    held = maps(False)
-    read = read_square(held, TARGETS)
+def test_squares_are_read_at_their_cells() -> None:
+    activation = maps(False)
+    read = read_square(activation, TARGETS)
     for b, cell in enumerate(TARGETS):
-        assert torch.equal(read[b], held[b, :, cell // SIDE, cell % SIDE])
+        assert torch.equal(read[b], activation[b, :, cell // SIDE, cell % SIDE])

@@ -19,27 +19,25 @@ from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.targets import draw_targets
 
 
-def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, targets: Cells, edits: list[Edit]) -> float:
-    rows, moved = np.arange(len(levels)), levels.moved("exit", targets).moved("sign", targets)
+def divergence(policy: NetworkPolicy, levels: LevelBatch, targets: Cells, edits: list[Edit]) -> float:
+    rows, moved = np.arange(len(levels)), levels.with_goal_and_cue_at(targets)
     teacher = policy.probabilities(rows, observations_of(policy, moved), levels.start).astype(float)
     with applied(policy, edits):
-        seen = observations_of(policy, levels)
-        pupil = policy.probabilities(rows, seen, levels.start).astype(float)
-    return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
+        observations = observations_of(policy, levels)
+        student = policy.probabilities(rows, observations, levels.start).astype(float)
+    return float((teacher * np.log(teacher / student)).sum(axis=1).mean())
 
 
-def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
+def test_the_oracle_is_closer_to_the_moved_goal_than_a_pattern(
     policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     for block in ("block1", "block2"):
         policy.network.get_parameter(f"{block}.conv.weight").data.mul_(3.0)
     targets = draw_targets(levels, 3)
     bound = optimised_edit(policy, levels, targets, "block1")
-    work = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
-    pattern = MeanPatternMethod().fit(work, "block1").edit(GoalMove.on(levels, targets))
-    far, by_pattern, by_bound = (
-        divergence(policy, family, levels, targets, edits) for edits in ([], [pattern], [bound])
-    )
+    context = FitContext(policy, family.levels(7, np.arange(100), split="fitting"))
+    pattern = MeanPatternMethod().fit(context, "block1").edit(GoalMove.on(levels, targets))
+    far, by_pattern, by_bound = (divergence(policy, levels, targets, edits) for edits in ([], [pattern], [bound]))
     assert by_bound < 0.6 * min(far, by_pattern)
     assert not uses_only_cells(bound.uses)
     assert WALLS in bound.uses
@@ -47,7 +45,7 @@ def test_it_comes_nearer_than_any_pattern_from_cells_it_was_not_trained_on(
     assert all(parameter.grad is None for parameter in policy.network.parameters())
 
 
-def test_it_belongs_to_its_mazes(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_the_oracle_repeats_and_depends_on_its_seed(policy: NetworkPolicy, levels: LevelBatch) -> None:
     targets = draw_targets(levels, 3)
     bound = optimised_edit(policy, levels, targets, "block1", updates=2)
     again = optimised_edit(policy, levels, targets, "block1", updates=2)
@@ -56,9 +54,7 @@ def test_it_belongs_to_its_mazes(policy: NetworkPolicy, family: Family, levels: 
     assert bound.delta.shape == (24, 8, 7, 7)
 
 
-def test_a_target_in_a_wall_or_an_unknown_site_is_refused(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
+def test_a_target_in_a_wall_or_an_unknown_site_is_refused(policy: NetworkPolicy, levels: LevelBatch) -> None:
     with pytest.raises(GoalmazeError, match=r"level 0: target \(0, 0\) lies on a wall"):
         optimised_edit(policy, levels, np.zeros(24, np.int32), "block1")
     with pytest.raises(GoalmazeError, match="unknown site"):

@@ -41,7 +41,7 @@ def found() -> PointwisePattern:
     )
 
 
-def by_hand(found: PointwisePattern, held: Tensor, square: int, goal: int, target: int, width: int) -> Tensor:
+def by_hand(found: PointwisePattern, activation: Tensor, square: int, goal: int, target: int, width: int) -> Tensor:
     """Return what one square's channels [C] become, from its own and from where it lies to goal and target."""
 
     def at(window: Tensor, cell: int) -> Tensor:
@@ -49,30 +49,30 @@ def by_hand(found: PointwisePattern, held: Tensor, square: int, goal: int, targe
         inside = max(abs(down), abs(across)) <= SIDE - 1 and cell != ABSENT
         return window[:, down + SIDE - 1, across + SIDE - 1] if inside else torch.zeros(len(window))
 
-    told = at(found.position.at_target, target) - at(found.position.at_goal, goal)
-    hidden = (found.network.encoder @ held + told).clamp(min=0)
+    position = at(found.position.at_target, target) - at(found.position.at_goal, goal)
+    hidden = (found.network.encoder @ activation + position).clamp(min=0)
     added = found.network.decoder @ hidden + found.network.bias
     if at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), target) + at(torch.ones(1, 2 * SIDE - 1, 2 * SIDE - 1), goal) == 0:
         added = torch.zeros_like(added)
-    return (held + at(found.pattern.at_target, target) - at(found.pattern.at_goal, goal) + added).clamp(min=0)
+    return (activation + at(found.pattern.at_target, target) - at(found.pattern.at_goal, goal) + added).clamp(min=0)
 
 
 @pytest.mark.parametrize("side", [SIDE, 9])
-def test_every_square_is_what_the_network_makes_of_it_alone(found: PointwisePattern, side: int) -> None:
+def test_every_square_equals_the_network_applied_to_it_by_hand(found: PointwisePattern, side: int) -> None:
     goals, targets = np.array([7, ABSENT, 8], np.int32), np.array([23, 0, 8], np.int32)
     maps = drawn(3, CHANNELS, side, side, seed=7).relu()
     changed = found.edit(GoalMove(goals, targets, side, side))(maps, EditContext.at_start(np.arange(3)))
     for b in range(3):
         for square in range(side * side):
-            held = maps[b].flatten(1)[:, square]
-            wanted = by_hand(found, held, square, int(goals[b]), int(targets[b]), side)
+            activation = maps[b].flatten(1)[:, square]
+            wanted = by_hand(found, activation, square, int(goals[b]), int(targets[b]), side)
             torch.testing.assert_close(changed[b].flatten(1)[:, square], wanted, atol=1e-5, rtol=1e-5)
     if side == 9:
         assert maps[1, :, 8, 8].any()
         assert torch.equal(changed[1, :, 8, 8], maps[1, :, 8, 8])
 
 
-def test_nothing_passes_between_squares_and_what_a_square_holds_matters(found: PointwisePattern) -> None:
+def test_nothing_passes_between_squares_and_the_activation_matters(found: PointwisePattern) -> None:
     edit = found.edit(GoalMove(np.array([7], np.int32), np.array([12], np.int32), SIDE, SIDE))
     maps = drawn(1, CHANNELS, SIDE, SIDE, seed=7).relu()
     bumped = maps.clone()
@@ -109,17 +109,17 @@ def test_what_does_not_fit_is_refused_by_name(found: PointwisePattern) -> None:
         edit(drawn(1, CHANNELS, SIDE, SIDE), EditContext.at_start(np.array([1])))
 
 
-def test_it_begins_at_the_mean_pattern_and_repeats(
+def test_fitting_starts_at_the_mean_pattern_and_repeats(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pointwise_network, "UPDATES", 3)
-    work = FitContext(policy, family.levels(7, np.arange(64), split="fitting"))
-    once, again = (PointwiseNetworkMethod().fit(work, "block1") for _ in range(2))
-    other = PointwiseNetworkMethod().fit(dataclasses.replace(work, seed=1), "block1")
+    context = FitContext(policy, family.levels(7, np.arange(64), split="fitting"))
+    once, again = (PointwiseNetworkMethod().fit(context, "block1") for _ in range(2))
+    other = PointwiseNetworkMethod().fit(dataclasses.replace(context, seed=1), "block1")
     assert torch.equal(once.network.decoder, again.network.decoder)
     assert torch.equal(once.position.at_target, again.position.at_target)
     assert not torch.equal(once.network.encoder, other.network.encoder)
-    crude = MeanPatternMethod().fit(work, "block1")
+    mean = MeanPatternMethod().fit(context, "block1")
     # three updates of about 0.01 each
-    torch.testing.assert_close(once.pattern.at_target, crude.at_target, atol=0.031, rtol=0)
+    torch.testing.assert_close(once.pattern.at_target, mean.at_target, atol=0.031, rtol=0)
     assert not torch.equal(once.pattern.at_target, once.pattern.at_goal)

@@ -35,11 +35,11 @@ from goalmaze.probes.procgen_tools.vectors import cheese_vector
 SITE = "block1"
 
 
-def by_hand(policy: NetworkPolicy, family: Family, level: LevelBatch, cell: int) -> torch.Tensor:
-    """Return float32 [4], the chances of the actions with the agent on a cell, by one forward pass of the network."""
+def by_hand(policy: NetworkPolicy, level: LevelBatch, cell: int) -> torch.Tensor:
+    """Return float32 [4], the action probabilities with the agent on a cell, by one forward pass of the network."""
     with torch.inference_mode():
-        seen = torch.from_numpy(observations_of(policy, level.started(cell)))
-        return torch.softmax(policy.network(seen)[0], 1)[0]
+        observations = torch.from_numpy(observations_of(policy, level.started(cell)))
+        return torch.softmax(policy.network(observations)[0], 1)[0]
 
 
 def farthest(levels: LevelBatch) -> Cells:
@@ -48,12 +48,12 @@ def farthest(levels: LevelBatch) -> Cells:
     return np.array(found, np.int32)
 
 
-def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_a_field_equals_the_policy_on_every_cell(policy: NetworkPolicy, levels: LevelBatch) -> None:
     level = levels.take([2])
     field = vector_field(policy, level)
     assert set(field.cells) == set(np.flatnonzero(level.free()[0])) - set(level.objects[0])
     for cell, arrow in zip(field.cells, field.arrows, strict=True):
-        up, right, down, left = by_hand(policy, family, level, int(cell)).tolist()
+        up, right, down, left = by_hand(policy, level, int(cell)).tolist()
         np.testing.assert_allclose(field.at(int(cell)), [up, right, down, left], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(arrow, [down - up, right - left], rtol=1e-3, atol=1e-5)
     with pytest.raises(GoalmazeError, match="the field has no arrow at cell 0"):
@@ -62,7 +62,7 @@ def test_a_field_holds_the_policy_of_every_cell(policy: NetworkPolicy, family: F
         vector_field(policy, levels)
 
 
-def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_the_change_of_a_field_is_the_effect_of_an_edit(policy: NetworkPolicy, levels: LevelBatch) -> None:
     level = levels.take([2])
     before = vector_field(policy, level)
     still = vector_field(policy, level, [zero_ablation(SITE, [])])
@@ -77,7 +77,7 @@ def test_the_change_of_a_field_is_what_an_edit_does(policy: NetworkPolicy, famil
         field_change(before, other)
 
 
-def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_the_cheese_vector_is_the_mean_difference(policy: NetworkPolicy, levels: LevelBatch) -> None:
     ours, cleared = cheese_vector(policy, levels, SITE), levels.without_goal_and_cue()
     total = torch.zeros_like(ours.vector)
     for b in range(len(levels)):
@@ -132,7 +132,7 @@ def test_a_clamp_at_an_unknown_channel_is_refused(policy: NetworkPolicy) -> None
         pass
 
 
-def test_a_cells_pixel_is_the_one_its_middle_lies_in(levels: LevelBatch) -> None:
+def test_the_pixel_of_a_cell_is_the_one_its_middle_lies_in(levels: LevelBatch) -> None:
     for side in (7, 14, 64):
         for cell in range(49):
             row, column = divmod(cell, 7)
@@ -159,30 +159,28 @@ def test_a_shortest_path_is_one(levels: LevelBatch) -> None:
         shortest_path(level, 0)
 
 
-def test_a_heat_map_holds_geometric_means_along_the_ways(
-    policy: NetworkPolicy, family: Family, levels: LevelBatch
-) -> None:
+def test_a_heat_map_has_geometric_means_along_the_paths(policy: NetworkPolicy, levels: LevelBatch) -> None:
     level = levels.take([5])
-    bare = level.without_goal_and_cue()
+    cleared = level.without_goal_and_cue()
     found = heat_map(policy, level, int(farthest(level)[0]), None, goal_moved=False)
     away = all_distances(level.walls[0])
     assert set(found.cells) == set(np.flatnonzero(level.free()[0])) - {int(level.start[0])}
-    way, _ = shortest_path(bare, int(farthest(level)[0]))
+    way, _ = shortest_path(cleared, int(farthest(level)[0]))
     for target, score, aside in zip(found.cells, found.scores, found.off_path, strict=True):
-        cells, actions = shortest_path(bare, int(target))
-        chances = [float(by_hand(policy, family, bare, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+        cells, actions = shortest_path(cleared, int(target))
+        chances = [float(by_hand(policy, cleared, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
         assert score == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
         assert aside == min(away[target, c] for c in [*way, farthest(level)[0]])
     moved = heat_map(policy, level, int(farthest(level)[0]), None, goal_moved=True)
     b = int(np.argmax(np.abs(moved.scores - found.scores)))
-    there = bare.with_goal_and_cue_at(int(found.cells[b]))
-    cells, actions = shortest_path(bare, int(found.cells[b]))
-    chances = [float(by_hand(policy, family, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+    there = cleared.with_goal_and_cue_at(int(found.cells[b]))
+    cells, actions = shortest_path(cleared, int(found.cells[b]))
+    chances = [float(by_hand(policy, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
     assert moved.scores[b] == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
     assert moved.scores[b] != pytest.approx(found.scores[b], rel=1e-3)
 
 
-def test_the_published_protocol_sets_the_edit_beside_its_controls(policy: NetworkPolicy, family: Family) -> None:
+def test_the_published_protocol_compares_an_edit_with_its_controls(policy: NetworkPolicy, family: Family) -> None:
     def clamped(levels: LevelBatch, targets: Cells) -> Edit:
         return ClampPixel(SITE, channels=(3,), value=4.0, pixels=pixel_of(levels, targets, levels.width))
 

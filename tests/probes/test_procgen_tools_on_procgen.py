@@ -50,10 +50,10 @@ def test_fields_vectors_and_clamps_work_on_procgens_frames(policy: NetworkPolicy
     assert len(before.cells) == level.free().sum() - len(set(level.objects[0]))
     edit = clamped(level, level.objects[:, 0])
     assert np.abs(field_change(before, vector_field(policy, level, [edit]))).max() > 1e-4
-    bare = levels.removed(CHEESE)
+    cleared = levels.removed(CHEESE)
     cheese = cheese_vector(policy, levels, SITE)
     corner = top_right_vector(policy, levels, opened(levels), SITE)
-    torch.testing.assert_close(cheese.vector, mean_difference(policy, levels, bare, SITE).vector)
+    torch.testing.assert_close(cheese.vector, mean_difference(policy, levels, cleared, SITE).vector)
     assert cheese.vector.shape == corner.vector.shape == (32, 16, 16)
     assert cheese.vector.abs().max() > 0
     assert corner.vector.abs().max() > 0

@@ -30,9 +30,9 @@ def dictionary() -> Tensor:
 
 def sums(chance: float, count: int = 20_000) -> Tensor:
     """Return [N, 12], sums of planted directions, each present with a chance."""
-    luck = torch.Generator().manual_seed(1)
-    present = torch.rand(count, PLANTED, generator=luck) < chance
-    return (present * (0.5 + torch.rand(count, PLANTED, generator=luck))) @ dictionary() + 1.0
+    generator = torch.Generator().manual_seed(1)
+    present = torch.rand(count, PLANTED, generator=generator) < chance
+    return (present * (0.5 + torch.rand(count, PLANTED, generator=generator))) @ dictionary() + 1.0
 
 
 def recovered(coder: Autoencoder) -> float:
@@ -41,7 +41,7 @@ def recovered(coder: Autoencoder) -> float:
     return float(((dictionary() @ rows.T).max(dim=1).values > 0.95).float().mean())
 
 
-def test_planted_features_are_recovered_from_sparse_sums_and_from_dense_ones_they_are_not() -> None:
+def test_planted_features_are_recovered_from_sparse_sums_and_not_from_dense_ones() -> None:
     sparse = train_autoencoder(sums(0.06), 32)
     assert recovered(sparse) >= 0.9
     assert sparse.explained(sums(0.06)) > 0.85
@@ -49,7 +49,7 @@ def test_planted_features_are_recovered_from_sparse_sums_and_from_dense_ones_the
     assert recovered(train_autoencoder(sums(0.9), 32)) < 0.5
 
 
-def test_more_sparsity_means_fewer_features_at_once_and_a_worse_picture() -> None:
+def test_more_sparsity_means_fewer_active_features_and_a_worse_reconstruction() -> None:
     x = sums(0.06)
     loose, tight = (train_autoencoder(x, 32, sparsity, updates=600) for sparsity in (0.05, 3.0))
     alive = [(coder.encode(x) > 1e-3).float().sum(1).mean() for coder in (loose, tight)]
@@ -63,7 +63,7 @@ def test_training_repeats_and_depends_on_its_seed() -> None:
     assert not torch.equal(one.decoder, other.decoder)
 
 
-def test_setting_features_moves_along_their_directions_by_what_they_lack() -> None:
+def test_setting_features_moves_windows_along_their_directions_by_the_difference() -> None:
     coder = train_autoencoder(sums(0.06), 24, updates=300)
     maps = sums(0.06, 3 * 25).reshape(3, 25, 12).movedim(2, 1).reshape(3, 12, 5, 5)
     goals, targets = np.array([6, -1, 8], np.int32), np.array([12, 3, 24], np.int32)
@@ -82,9 +82,9 @@ def test_setting_features_moves_along_their_directions_by_what_they_lack() -> No
     assert uses_only_cells(edit.uses)
 
 
-def test_features_of_the_goal_are_found_in_a_network_and_written(policy: NetworkPolicy, family: Family) -> None:
-    work = FitContext(policy, family.levels(7, np.arange(150), split="fitting"))
-    found = fit_goal_features(work, "stem", updates=300)
+def test_goal_features_of_a_network_bring_the_target_closer_to_a_goal(policy: NetworkPolicy, family: Family) -> None:
+    context = FitContext(policy, family.levels(7, np.arange(150), split="fitting"))
+    found = fit_goal_features(context, "stem", updates=300)
     assert len(found.present) == len(found.absent) == 4
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
     targets = draw_targets(levels, 2)
@@ -94,22 +94,22 @@ def test_features_of_the_goal_are_found_in_a_network_and_written(policy: Network
         edit = found.edit(GoalMove.on(levels, targets), strength)
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
-        moved = levels.moved("exit", targets).moved("sign", targets)
+        moved = levels.with_goal_and_cue_at(targets)
         really = FitContext(policy, moved).activations(moved, "stem")
         return float((read_square(latest["stem"], targets) - read_square(really, targets)).norm(dim=1).mean())
 
     assert likeness(1.0) < 0.7 * likeness(0.0)
 
 
-def test_what_does_not_fit_is_refused(policy: NetworkPolicy, family: Family, levels: LevelBatch) -> None:
+def test_what_does_not_fit_is_refused(policy: NetworkPolicy, levels: LevelBatch) -> None:
     with pytest.raises(GoalmazeError, match="no autoencoder of 8 features learns from samples"):
         train_autoencoder(torch.zeros(0, 4), 8)
     with pytest.raises(GoalmazeError, match="site 'hidden' is not a map"):
         fit_goal_features(FitContext(policy, levels), "hidden")
     coder = train_autoencoder(sums(0.06), 4, updates=2)
-    alien = GoalCoordinates("stem", SAEFeatures(coder, (0,)), torch.ones(1), torch.zeros(1), False)
+    foreign = GoalCoordinates("stem", SAEFeatures(coder, (0,)), torch.ones(1), torch.zeros(1), False)
     with (
         pytest.raises(GoalmazeError, match="is for 12 channels, the site has 8"),
-        applied(policy, [alien.edit(GoalMove(levels.start, levels.start, 7, 7))]),
+        applied(policy, [foreign.edit(GoalMove(levels.start, levels.start, 7, 7))]),
     ):
         pytest.fail("the context was entered")

@@ -24,7 +24,7 @@ MAPS = torch.randn(5, 3, 5, 6, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])
-def test_a_window_is_read_where_it_lies(side: int) -> None:
+def test_a_window_equals_a_slice_of_the_padded_map(side: int) -> None:
     read, half = read_window(MAPS, CELLS, side), side // 2
     padded = np.pad(MAPS.numpy(), ((0, 0), (0, 0), (half, half), (half, half)))
     for b, cell in enumerate(CELLS.tolist()):
@@ -36,7 +36,7 @@ def test_a_window_is_read_where_it_lies(side: int) -> None:
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])
-def test_a_window_is_written_where_it_is_read_and_nowhere_else(side: int) -> None:
+def test_a_window_is_written_where_it_is_read_only(side: int) -> None:
     values = torch.randn(5, 3 * side**2, generator=torch.Generator().manual_seed(1))
     written = write_window(MAPS, CELLS, values, side)
     for b, cell in enumerate(CELLS.tolist()):
@@ -67,13 +67,13 @@ def test_cells_outside_and_windows_without_a_middle_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("side", "exact"), [(1, False), (3, True), (5, True)])
-def test_behind_one_convolution_a_window_of_three_moves_the_goal_exactly(
+def test_after_one_convolution_a_window_of_three_moves_the_goal_exactly(
     linear: NetworkPolicy, family: Family, side: int, exact: bool
 ) -> None:
-    work = FitContext(linear, family.levels(7, np.arange(40), split="fitting"))
+    context = FitContext(linear, family.levels(7, np.arange(40), split="fitting"))
     levels = family.levels(0, np.arange(40))
     targets = draw_targets(levels, 3)
-    edit = aligned_vector(work, "map", side).edit(GoalMove.on(levels, targets))
+    edit = aligned_vector(context, "map", side).edit(GoalMove.on(levels, targets))
     here = FitContext(linear, levels)
     with torch.inference_mode(), applied(linear, [edit]), captured(linear.network, ["map"]) as latest:
         linear.logits(np.arange(40), torch.from_numpy(observations_of(linear, levels)))

@@ -14,7 +14,7 @@ from goalmaze.envs.cells import Cells
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
-from goalmaze.probes.activations import captured, read_activations
+from goalmaze.probes.activations import captured, level_activations
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import applied
 from goalmaze.probes.edits.goal_move import GoalMove
@@ -26,11 +26,11 @@ from goalmaze.probes.steering.probe_direction import ProbeDirectionMethod, direc
 from goalmaze.probes.targets import draw_targets
 
 
-def context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
+def fit_context(policy: NetworkPolicy, family: Family, levels: int = 40) -> FitContext:
     return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"))
 
 
-def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
+def edited_activations(policy: NetworkPolicy, levels: LevelBatch, pattern: GoalPattern, targets: Cells) -> Tensor:
     """Return what the site holds on `levels` under the edit that moves the goal to `targets`."""
     edit = pattern.edit(GoalMove.on(levels, targets))
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [pattern.site]) as latest:
@@ -38,23 +38,15 @@ def written(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: 
     return latest[pattern.site]
 
 
-def held(policy: NetworkPolicy, family: Family, levels: LevelBatch, site: str) -> Tensor:
-    return read_activations(policy.network, first_observations(levels), [site])[site]
-
-
-def really_moved(family: Family, levels: LevelBatch, targets: Cells) -> LevelBatch:
-    return levels.with_goal_and_cue_at(targets)
-
-
-def divergence(policy: NetworkPolicy, family: Family, levels: LevelBatch, pattern: GoalPattern, seed: int) -> float:
+def divergence(policy: NetworkPolicy, levels: LevelBatch, pattern: GoalPattern, seed: int) -> float:
     """Return the mean KL divergence of the edited agent from the agent on the levels really moved, by hand."""
     targets, rows = draw_targets(levels, seed), np.arange(len(levels))
     edit = pattern.edit(GoalMove.on(levels, targets))
-    moved = first_observations(really_moved(family, levels, targets))
+    moved = first_observations(levels.with_goal_and_cue_at(targets))
     teacher = policy.probabilities(rows, moved, levels.start).astype(float)
     with applied(policy, [edit]):
-        pupil = policy.probabilities(rows, first_observations(levels), levels.start).astype(float)
-    return float((teacher * np.log(teacher / pupil)).sum(axis=1).mean())
+        student = policy.probabilities(rows, first_observations(levels), levels.start).astype(float)
+    return float((teacher * np.log(teacher / student)).sum(axis=1).mean())
 
 
 @pytest.mark.parametrize("side", [1, 3])
@@ -62,7 +54,7 @@ def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: i
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": side})
     )
-    pattern = MeanPatternMethod().fit(context(linear, family), "map")
+    pattern = MeanPatternMethod().fit(fit_context(linear, family), "map")
     kernel = linear.network.get_parameter("map.weight").detach()
     by_hand = (kernel[:, 2] + family.values()["sign"] * kernel[:, 3]).flip(1, 2)
     middle = slice(6 - side // 2, 7 + side // 2)
@@ -73,42 +65,42 @@ def test_the_mean_pattern_of_a_linear_site_is_its_kernel(family: Family, side: i
     assert torch.equal(pattern.at_target, pattern.at_goal)
 
 
-def test_at_a_linear_site_editing_equals_really_moving_goal_and_cue(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPatternMethod().fit(context(linear, family), "map")
+def test_at_a_linear_site_an_edit_equals_moving_goal_and_cue(linear: NetworkPolicy, family: Family) -> None:
+    pattern = MeanPatternMethod().fit(fit_context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
-    edited = written(linear, family, levels, pattern, targets)
-    moved = held(linear, family, really_moved(family, levels, targets), "map")
+    edited = edited_activations(linear, levels, pattern, targets)
+    moved = level_activations(linear, levels.with_goal_and_cue_at(targets), "map")
     torch.testing.assert_close(edited, moved, atol=1e-5, rtol=0)
-    assert (held(linear, family, levels, "map") - moved).abs().max() > 0.1
+    assert (level_activations(linear, levels, "map") - moved).abs().max() > 0.1
 
 
-def test_pattern_and_edit_carry_over_to_other_maze_sizes(linear: NetworkPolicy, family: Family) -> None:
-    pattern = MeanPatternMethod().fit(context(linear, family), "map")
+def test_a_pattern_applies_to_other_maze_sizes(linear: NetworkPolicy, family: Family) -> None:
+    pattern = MeanPatternMethod().fit(fit_context(linear, family), "map")
     larger = family.resized(13)
     levels = larger.levels(0, np.arange(20))
     targets = draw_targets(levels, 3)
-    edited = written(linear, larger, levels, pattern, targets)
+    edited = edited_activations(linear, levels, pattern, targets)
     torch.testing.assert_close(
-        edited, held(linear, larger, really_moved(larger, levels, targets), "map"), atol=1e-5, rtol=0
+        edited, level_activations(linear, levels.with_goal_and_cue_at(targets), "map"), atol=1e-5, rtol=0
     )
 
 
-def test_behind_a_nonlinearity_editing_is_not_the_same_as_moving(policy: NetworkPolicy, family: Family) -> None:
+def test_after_a_nonlinearity_an_edit_is_not_the_same_as_moving(policy: NetworkPolicy, family: Family) -> None:
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
 
     def miss(site: str) -> float:
-        pattern = MeanPatternMethod().fit(context(policy, family), site)
+        pattern = MeanPatternMethod().fit(fit_context(policy, family), site)
         assert pattern.rectified == (site != "stem")
-        edited = written(policy, family, levels, pattern, targets)
-        return float((edited - held(policy, family, really_moved(family, levels, targets), site)).abs().max())
+        edited = edited_activations(policy, levels, pattern, targets)
+        return float((edited - level_activations(policy, levels.with_goal_and_cue_at(targets), site)).abs().max())
 
     assert miss("stem") < 1e-4
     assert miss("stem_relu") > 0.1
 
 
-def test_a_probe_direction_is_as_long_as_what_the_goal_makes_of_it() -> None:
+def test_a_probe_direction_has_the_length_of_the_goals_own_component() -> None:
     choice = torch.Generator().manual_seed(0)
     planted, cells = torch.tensor([1.0, -2.0, 0.5]), torch.randint(0, 25, (300,), generator=choice)
     maps = 0.1 * torch.randn(300, 3, 25, generator=choice) + 3.0
@@ -123,7 +115,7 @@ def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family
     linear = NetworkPolicy(
         make_network("linear-for-tests", Shape.seeing(make_view(family)), {"channels": 5, "side": 1})
     )
-    pattern = ProbeDirectionMethod().fit(context(linear, family), "map")
+    pattern = ProbeDirectionMethod().fit(fit_context(linear, family), "map")
     levels = family.levels(0, np.arange(60))
     targets = draw_targets(levels, 3)
     direction = pattern.at_target[:, 0, 0]
@@ -131,11 +123,11 @@ def test_the_probe_direction_of_a_pointwise_site_moves_the_probes_reading(family
     def read(maps: Tensor) -> np.ndarray:
         return torch.einsum("nchw,c->nhw", maps, direction).flatten(1).argmax(dim=1).numpy()
 
-    np.testing.assert_array_equal(read(held(linear, family, levels, "map")), levels.cells("exit"))
-    np.testing.assert_array_equal(read(written(linear, family, levels, pattern, targets)), targets)
+    np.testing.assert_array_equal(read(level_activations(linear, levels, "map")), levels.cells("exit"))
+    np.testing.assert_array_equal(read(edited_activations(linear, levels, pattern, targets)), targets)
 
 
-def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the_network_alone(
+def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_changes_no_weight(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learned_pattern, "UPDATES", 250)
@@ -146,18 +138,18 @@ def test_a_learned_pattern_beats_the_mean_pattern_on_other_levels_and_leaves_the
     network.get_submodule("value").requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     wanted = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
-    work = context(policy, family, 600)
-    mean, learned = MeanPatternMethod().fit(work, "block1"), LearnedPatternMethod().fit(work, "block1")
+    context = fit_context(policy, family, 600)
+    mean, learned = MeanPatternMethod().fit(context, "block1"), LearnedPatternMethod().fit(context, "block1")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert {name: parameter.requires_grad for name, parameter in network.named_parameters()} == wanted
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
     assert not learned.at_target.requires_grad
     assert not torch.equal(learned.at_target, learned.at_goal)
-    judges = family.levels(99, np.arange(200), split="evaluation")
-    by_mean, by_learned = (divergence(policy, family, judges, pattern, 5) for pattern in (mean, learned))
+    evaluation = family.levels(99, np.arange(200), split="evaluation")
+    by_mean, by_learned = (divergence(policy, evaluation, pattern, 5) for pattern in (mean, learned))
     nothing = GoalPattern("block1", torch.zeros_like(mean.at_target), torch.zeros_like(mean.at_goal), rectified=True)
-    assert by_learned < 0.85 * min(by_mean, divergence(policy, family, judges, nothing, 5))
+    assert by_learned < 0.85 * min(by_mean, divergence(policy, evaluation, nothing, 5))
 
 
 def test_learning_repeats_and_depends_on_its_seed(

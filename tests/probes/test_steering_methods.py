@@ -21,7 +21,7 @@ from goalmaze.probes.targets import draw_targets
 LEVELS = 48
 
 
-def context(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort: float = 0.005) -> FitContext:
+def fit_context(policy: NetworkPolicy, family: Family, levels: int = LEVELS, effort: float = 0.005) -> FitContext:
     return FitContext(policy, family.levels(7, np.arange(levels), split="fitting"), effort=effort)
 
 
@@ -35,7 +35,7 @@ def test_every_method_uses_cells_only_and_does_something_but_at_strength_zero_no
     name: str, policy: NetworkPolicy, family: Family, levels: LevelBatch
 ) -> None:
     method = find_method(name)
-    fitted = method.fit(context(policy, family), "block1")
+    fitted = method.fit(fit_context(policy, family), "block1")
     assert fitted.uses == method.uses
     assert uses_only_cells(fitted.uses)
     move = GoalMove.on(levels, draw_targets(levels, 0))
@@ -62,11 +62,11 @@ def test_what_is_learned_from_optimal_actions_makes_them_likelier_on_other_mazes
         for block in ("block1", "block2"):
             policy.network.get_parameter(f"{block}.conv.weight").mul_(3.0)
     before = {key: value.clone() for key, value in policy.network.state_dict().items()}
-    learned = find_method(name).fit(context(policy, family, 400, effort=effort), "block1")
-    brief = find_method(name).fit(context(policy, family, 400, effort=0.005), "block1")
+    learned = find_method(name).fit(fit_context(policy, family, 400, effort=effort), "block1")
+    brief = find_method(name).fit(fit_context(policy, family, 400, effort=0.005), "block1")
     evaluation = FitContext(policy, family.levels(99, np.arange(200), split="evaluation"))
     batch = draw_training_batch(evaluation, np.random.default_rng(5), 200)
-    mean = find_method("mean-pattern").fit(context(policy, family), "block1")
+    mean = find_method("mean-pattern").fit(fit_context(policy, family), "block1")
     assert loss_of(batch, learned) < 0.97 * min(loss_of(batch), loss_of(batch, mean))
     assert loss_of(batch, learned) < loss_of(batch, brief)
     assert all(torch.equal(value, before[key]) for key, value in policy.network.state_dict().items())

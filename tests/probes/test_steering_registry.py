@@ -38,13 +38,13 @@ def test_a_method_of_ones_own_is_found_and_a_name_is_used_once() -> None:
 
 
 def test_fitting_by_name_is_what_the_method_fits(policy: NetworkPolicy, family: Family) -> None:
-    work = FitContext(policy, family.levels(7, np.arange(48), split="fitting"))
-    fitted = fit_edit(policy, "mean-pattern", "block1", work.levels)
-    own = find_method("mean-pattern").fit(work, "block1")
+    context = FitContext(policy, family.levels(7, np.arange(48), split="fitting"))
+    fitted = fit_edit(policy, "mean-pattern", "block1", context.levels)
+    own = find_method("mean-pattern").fit(context, "block1")
     assert isinstance(fitted, GoalPattern)
     assert isinstance(own, GoalPattern)
     assert torch.equal(fitted.at_target, own.at_target)
     with pytest.raises(GoalmazeError, match="method 'mean-pattern' needs a map of squares, site 'hidden' is none"):
-        fit_edit(policy, find_method("mean-pattern"), "hidden", work.levels)
+        fit_edit(policy, find_method("mean-pattern"), "hidden", context.levels)
     with pytest.raises(GoalmazeError, match="unknown site"):
-        fit_edit(policy, "mean-pattern", "block9", work.levels)
+        fit_edit(policy, "mean-pattern", "block9", context.levels)
