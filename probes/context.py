@@ -21,6 +21,13 @@ class FitContext:
         levels: B fitting levels, goal and cue on one cell; none of them is an evaluation level.
         seed: of everything that the method draws.
         effort: fraction of its usual updates that a method with a training loop makes.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> context = gm.FitContext(agent.policy, agent.family.levels(seed=0, count=8, split="fitting"))
+        >>> context.activations(context.levels, "stem").shape
+        torch.Size([8, 16, 9, 9])
     """
 
     policy: NetworkPolicy

@@ -29,6 +29,18 @@ class Edit(abc.ABC):
         site: name of the site whose activation is changed.
         strength: 0 leaves the activation as it is and 1 makes the whole change, both bit for bit; others scale it.
         first_steps: number of first steps of every episode at which the edit acts; None for all steps.
+
+    Example:
+        >>> import dataclasses
+        >>> import goalmaze as gm
+        >>> @dataclasses.dataclass(frozen=True, eq=False)
+        ... class Scale(gm.Edit):
+        ...     factor: float
+        ...
+        ...     def changed(self, activation, context):
+        ...         return activation * self.factor
+        >>> Scale("block1", factor=2.0, first_steps=1).site
+        'block1'
     """
 
     site: str

@@ -17,6 +17,14 @@ class FittedEdit(abc.ABC):
 
     Attributes:
         site: name of the site; of several, joined by +.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> agent = gm.load("zoo:green-exit")
+        >>> fitted = gm.fit_edit(agent, "mean-pattern", site="block1", levels=64)
+        >>> levels = agent.family.levels(seed=0, count=2)
+        >>> [edit.site for edit in fitted.edits(gm.GoalMove.on(levels, targets=10))]
+        ['block1']
     """
 
     site: str

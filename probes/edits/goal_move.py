@@ -29,6 +29,12 @@ class GoalMove:
     Raises:
         GoalmazeError: there is not one goal and one target a level, a cell is outside the maze, or a target is missing;
             the message names the level.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> levels = gm.load("zoo:green-exit").family.levels(seed=0, count=2)
+        >>> gm.GoalMove.on(levels, targets=10).targets
+        array([10, 10], dtype=int32)
     """
 
     goals: Cells

@@ -25,6 +25,12 @@ class GoalPattern(FittedSiteEdit):
         at_goal: float32 [C, h, w], subtracted with its middle on the goal's square.
         rectified: whether the site is never negative, as after a ReLU; the result is then clipped at 0.
         uses: the facts that its edits are given.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> pattern = gm.fit_edit(gm.load("zoo:green-exit"), "mean-pattern", site="block1", levels=64)
+        >>> pattern.at_target.shape
+        torch.Size([16, 17, 17])
     """
 
     at_target: Tensor

@@ -23,6 +23,11 @@ class SteeringMethod(abc.ABC):
         name: of the method; part of every result.
         uses: the facts that its edits are given.
         needs_map: whether it edits squares, and so works only at maps of squares.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> sorted(gm.steering_methods()["mean-pattern"].uses)
+        ['goal cell', 'target cell']
     """
 
     name: ClassVar[str]

@@ -20,7 +20,13 @@ FORMER_NAMES = {"alignment-search": "das", "sparse-features": "sae"}
 
 
 def steering_methods() -> dict[str, SteeringMethod]:
-    """Return every steering method by name, in alphabetical order."""
+    """Return every steering method by name, in alphabetical order.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> "mean-pattern" in gm.steering_methods()
+        True
+    """
     _import_all()
     return {method.name: method() for method in named_methods()}
 
