@@ -20,7 +20,7 @@ from goalmaze.envs.levels import FITTING, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
 from goalmaze.experiments.live.scene import AgentEpisode, Scene
-from goalmaze.probes.activations import captured, read_activations
+from goalmaze.probes.activations import captured, level_activations
 from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.labels import label_concepts
 from goalmaze.probes.readout.fitting import SquareFitter, SquareProbe
@@ -148,7 +148,7 @@ def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) ->
     """
     levels = family.levels(seed, np.arange(READING_LEVELS), family.distinguishing_shift, FITTING)
     labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED]
-    maps = read_activations(agent.network, observations_of(agent.policy, levels), [site])[site]
+    maps = level_activations(agent.policy, levels, site)
     return SquareFitter(maps).fit(labels.values)
 
 

@@ -6,7 +6,7 @@ The edit that is learned is the same for all mazes. Walls and paths are training
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -21,11 +21,16 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import Distances, distances, pick
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.targets import draw_targets, relocate_agents
 
 STAY_RATE = 1 / 8
 """Probability that a level's target is its goal, so that an edit learns to change nothing there."""
+
+FINAL_FRACTION = 0.03
+"""Fraction of its initial value to which the learning rate falls."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +79,34 @@ def draw_training_batch(
     move = GoalMove.on(levels, targets)
     observations = torch.from_numpy(observations_of(context.policy, levels).copy())
     return TrainingBatch(context.policy, levels, move, observations, torch.from_numpy(optimal_actions(levels, move)))
+
+
+def learn_from_optimal_actions(
+    context: FitContext,
+    parameters: Sequence[Tensor],
+    fitted: Callable[[Sequence[Tensor]], Sequence[FittedEdit]],
+    *,
+    size: int,
+    updates: int,
+    learning_rate: float,
+) -> list[Tensor]:
+    """Change parameters until the edits made of them make optimal actions likely, and return them detached.
+
+    Args:
+        context: has the policy, the fitting levels, the seed and the effort.
+        parameters: what is learned; each requires its gradient.
+        fitted: from parameters to the fitted edits, one a site.
+        size: levels in a training batch; a new one is drawn at every update.
+        updates: number of updates at full effort.
+        learning_rate: of the first update.
+    """
+    rng = np.random.default_rng(context.seed)
+
+    def loss() -> Tensor:
+        batch = draw_training_batch(context, rng, size)
+        return batch.loss([edit for one in fitted(parameters) for edit in one.edits(batch.move)])
+
+    return descend(parameters, loss, context.updates(updates), learning_rate, final_fraction=FINAL_FRACTION)
 
 
 def optimal_actions(levels: LevelBatch, move: GoalMove) -> Bools:

@@ -7,15 +7,14 @@ They start at the mean differences of `cell-means`. The edit uses the two cells;
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
-from goalmaze.probes.edits.optimisation import descend
-from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import SteeringMethod
 
@@ -35,14 +34,11 @@ class CellTableMethod(SteeringMethod):
         """Return the trained table."""
         start = dataclasses.replace(fit_cell_table(context, site), uses=self.uses)
         parameters = [start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()]
-        rng = np.random.default_rng(context.seed)
 
-        def table(at_target: Tensor, at_goal: Tensor) -> CellTable:
-            return dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
+        def fitted(tensors: Sequence[Tensor]) -> list[CellTable]:
+            return [dataclasses.replace(start, at_target=tensors[0], at_goal=tensors[1])]
 
-        def loss() -> Tensor:
-            batch = draw_training_batch(context, rng, BATCH)
-            return batch.loss(table(*parameters).edits(batch.move))
-
-        updates = context.updates(UPDATES)
-        return table(*descend(parameters, loss, updates, LEARNING_RATE, final_fraction=0.03))
+        trained = learn_from_optimal_actions(
+            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
+        )
+        return fitted(trained)[0]

@@ -9,15 +9,14 @@ The edit uses the goal's and the target's cell; in training, paths are labels.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
@@ -36,14 +35,12 @@ class ExpertPatternMethod(PatternMethod):
     def fit(self, context: FitContext, site: str) -> GoalPattern:
         """Return the trained pattern."""
         start = dataclasses.replace(MeanPatternMethod().fit(context, site), uses=self.uses)
-        at_target, at_goal = start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()
-        pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
-        rng = np.random.default_rng(context.seed)
+        parameters = [start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()]
 
-        def loss() -> Tensor:
-            batch = draw_training_batch(context, rng, BATCH)
-            return batch.loss(pattern.edits(batch.move))
+        def fitted(tensors: Sequence[Tensor]) -> list[GoalPattern]:
+            return [dataclasses.replace(start, at_target=tensors[0], at_goal=tensors[1])]
 
-        updates = context.updates(UPDATES)
-        trained = descend([at_target, at_goal], loss, updates, LEARNING_RATE, final_fraction=0.03)
-        return dataclasses.replace(start, at_target=trained[0], at_goal=trained[1])
+        trained = learn_from_optimal_actions(
+            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
+        )
+        return fitted(trained)[0]

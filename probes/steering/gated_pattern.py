@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,9 +23,8 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import AdditiveEdit, check_channels, level_values
 from goalmaze.probes.edits.fitted import FittedSiteEdit, JointEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
-from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
@@ -116,9 +114,8 @@ def learn_gated_patterns(context: FitContext, sites: Sequence[str]) -> list[Gate
         zeros = torch.zeros_like(start.at_target)
         patterns = (start.at_target, start.at_goal) if i == 0 else (zeros, zeros)
         parameters += [value.clone().requires_grad_() for value in (*patterns, zeros, zeros)]
-    rng = np.random.default_rng(context.seed)
 
-    def gated(tensors: Sequence[Tensor]) -> list[GatedPattern]:
+    def fitted(tensors: Sequence[Tensor]) -> list[GatedPattern]:
         parts = []
         for i, start in enumerate(starts):
             at_target, at_goal, *gains = tensors[4 * i : 4 * i + 4]
@@ -126,8 +123,7 @@ def learn_gated_patterns(context: FitContext, sites: Sequence[str]) -> list[Gate
             parts.append(GatedPattern(start.site, pattern, *gains))
         return parts
 
-    def loss() -> Tensor:
-        batch = draw_training_batch(context, rng, BATCH)
-        return batch.loss([one.edit(batch.move) for one in gated(parameters)])
-
-    return gated(descend(parameters, loss, context.updates(UPDATES), LEARNING_RATE, final_fraction=0.03))
+    trained = learn_from_optimal_actions(
+        context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
+    )
+    return fitted(trained)

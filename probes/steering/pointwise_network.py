@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -24,9 +23,8 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, check_channels, level_values
 from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
-from goalmaze.probes.edits.training_batch import draw_training_batch
+from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
@@ -136,17 +134,14 @@ class PointwiseNetworkMethod(SteeringMethod):
         weights = (encoder, torch.zeros(channels, HIDDEN), torch.zeros(channels))
         first = (start.at_target, start.at_goal, zeros, zeros, *weights)
         parameters = [value.clone().requires_grad_() for value in first]
-        rng = np.random.default_rng(context.seed)
 
-        def fitted(tensors: Sequence[Tensor]) -> PointwisePattern:
+        def fitted(tensors: Sequence[Tensor]) -> list[PointwisePattern]:
             at_target, at_goal, position_target, position_goal, *learned = tensors
             pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
             position = GoalPattern(site, position_target, position_goal, rectified=False)
-            return PointwisePattern(site, pattern, position, PointwiseMLP(*learned))
+            return [PointwisePattern(site, pattern, position, PointwiseMLP(*learned))]
 
-        def loss() -> Tensor:
-            batch = draw_training_batch(context, rng, BATCH)
-            return batch.loss(fitted(parameters).edits(batch.move))
-
-        updates = context.updates(UPDATES)
-        return fitted(descend(parameters, loss, updates, LEARNING_RATE, final_fraction=0.03))
+        trained = learn_from_optimal_actions(
+            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
+        )
+        return fitted(trained)[0]
