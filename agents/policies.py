@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
+from goalmaze.envs.actions import ACTIONS, PROCGEN_ACTIONS, PROCGEN_MOVES
 from goalmaze.envs.cells import Bools, Cells
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
@@ -26,10 +26,6 @@ Probabilities = NDArray[np.float32]
 Observations = NDArray[np.uint8]
 Rows = NDArray[np.intp]
 Steps = NDArray[np.int64]
-
-PROCGEN_ACTIONS = 15
-PROCGEN_MOVES = ((5,), (6, 7, 8), (3,), (0, 1, 2))
-"""Procgen's actions that move up, right, down and left; the rest stays."""
 
 
 class Actor(Protocol):

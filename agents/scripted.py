@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.policies import Probabilities, Rows
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.cells import Cells
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import Family, LevelBatch

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
@@ -47,7 +48,7 @@ class Engine(abc.ABC):
 
     def __init__(self, family: Family, batch: int, height: int | None = None, width: int | None = None) -> None:
         self.family = family
-        self.actions = len(kernels.ACTIONS)
+        self.actions = len(ACTIONS)
         self.state = blank_state(
             batch=batch,
             height=family.size if height is None else height,

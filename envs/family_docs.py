@@ -7,12 +7,13 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.levels import Family
 from goalmaze.envs.objects import ObjectType
 
 SECTIONS = ("Description", "Actions", "Observations", "Reward", "Episode end", "Arguments", "Version history")
 
-ACTIONS = "`Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Walking into a wall changes nothing."
+ACTION_NAMES = ", ".join(f"{action} {name}" for action, name in enumerate(ACTIONS))
 
 HISTORY = "- v0: first version."
 
@@ -45,7 +46,7 @@ def family_sections(family: Family) -> str:
     """Return the sections about a family with its parameters, as Markdown."""
     texts = (
         _description(family),
-        ACTIONS,
+        f"`Discrete({len(ACTIONS)})`: {ACTION_NAMES}. Walking into a wall changes nothing.",
         _observations(family),
         _reward(family),
         _episode_end(family),

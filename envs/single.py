@@ -8,9 +8,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.actions import ACTIONS, SDL_KEYS
 from goalmaze.envs.ascii import check_reachable, write_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
@@ -21,9 +21,6 @@ from goalmaze.envs.rendering import Window, frame
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 ONLY_ROW = np.zeros(1, np.intp)
-
-ARROW_KEYS = (0x40000052, 0x4000004F, 0x40000051, 0x40000050)
-"""SDL's codes of the keys up, right, down, left."""
 
 
 class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
@@ -149,7 +146,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
         """Return the arrow keys' codes and the actions they mean, for `gymnasium.utils.play`."""
-        return {(key,): action for action, key in enumerate(ARROW_KEYS)}
+        return {(key,): action for action, key in enumerate(SDL_KEYS)}
 
     def close(self) -> None:
         """Close the window, if one is open."""

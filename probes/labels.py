@@ -12,6 +12,7 @@ from torch import Tensor
 
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.jit.flood import UNREACHABLE
@@ -24,8 +25,6 @@ LabelType = Literal["cell", "class", "squares", "number"]
 
 AGENT, TARGET, PURSUES, ACTION, DISTANCE = "agent", "target", "pursues", "next-action", "distance"
 ROUTE, LEAVES, OBJECT = "route", "leaves", "object"
-
-DIRECTIONS = ("up", "right", "down", "left")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,9 +92,9 @@ def _label(name: str, trajectory: Trajectory, levels: LevelBatch, seed: int) -> 
     if name == ROUTE:
         return Labels(name, "squares", (_departures(trajectory) != ABSENT).long(), ("off", "on"))
     if name == LEAVES:
-        return Labels(name, "squares", _departures(trajectory).clamp(min=0), ("never", *DIRECTIONS, "stays"))
+        return Labels(name, "squares", _departures(trajectory).clamp(min=0), ("never", *ACTIONS, "stays"))
     if name == ACTION:
-        return Labels(name, "class", torch.from_numpy(trajectory.actions[0].astype(np.int64)), DIRECTIONS)
+        return Labels(name, "class", torch.from_numpy(trajectory.actions[0].astype(np.int64)), ACTIONS)
     pursues, cells = _pursued(trajectory, levels)
     if name == PURSUED:
         return _cells(name, cells)
@@ -124,11 +123,11 @@ def _pursued(trajectory: Trajectory, levels: LevelBatch) -> tuple[Cells, Cells]:
 
 
 def _departures(trajectory: Trajectory) -> Tensor:
-    """Return int64 [B, H*W], how the agent first leaves a square: 1 to 4 as `DIRECTIONS`, 5 where it stays, else -1."""
+    """Return int64 [B, H*W], how the agent first leaves a square: 1 to 4 as `ACTIONS`, 5 where it stays, else -1."""
     levels, steps = trajectory.levels, len(trajectory.actions)
     result = np.full((len(levels), levels.height * levels.width), ABSENT, np.int64)
     rows = np.arange(len(levels))
-    result[rows, trajectory.agent[-1]] = 1 + len(DIRECTIONS)
+    result[rows, trajectory.agent[-1]] = 1 + len(ACTIONS)
     # From the last step back, so that the first departure overwrites later ones.
     for step in reversed(range(steps)):
         moved = trajectory.agent[step] != trajectory.agent[step + 1]

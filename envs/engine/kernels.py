@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.actions import DOWN, LEFT, RIGHT, UP
 from goalmaze.envs.engine.leader_paths import plan_leader_paths
 from goalmaze.envs.engine.level_generation import LevelDistribution, generate
 from goalmaze.envs.engine.rules import (
@@ -36,9 +37,6 @@ from goalmaze.envs.engine.rules import (
 from goalmaze.envs.engine.state import AGENT_PLANE, MARK, WALL, WALL_PLANE, State
 from goalmaze.envs.jit.compile import compiled, inlined
 from goalmaze.envs.jit.counter_rng import below, draw
-
-ACTIONS = ("up", "right", "down", "left")
-"""The meaning of the four actions, in order."""
 
 
 @compiled
@@ -97,7 +95,7 @@ def _count_step(state: State, time_limit: int) -> None:
 def _move(state: State, table: np.ndarray, b: int, action: int, first_mover: int) -> None:
     """Move one agent, then what else moves, and apply what follows."""
     cell = state.agent[b]
-    beside = cell + (action == 1) - (action == 3) + state.width * ((action == 2) - (action == 0))
+    beside = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
     there = cell if state.squares[b, beside] & WALL else beside
     state.planes[b, AGENT_PLANE, cell] = 0
     state.planes[b, AGENT_PLANE, there] = 1
@@ -255,20 +253,23 @@ def _next_cell(state: State, b: int, motion: int, cell: int, agent: int) -> int:
     """Return where an object goes that moves, from its cell, while the agent stands on another."""
     if motion >= LEADS:
         return state.leader_paths[b, min(state.steps[b], state.leader_paths.shape[1] - 1)]
-    way = _towards(cell, agent, state.width) if motion == CHASES else below(state.luck[b : b + 1], 4)
-    beside = cell + (way == 1) - (way == 3) + state.width * ((way == 2) - (way == 0))
+    action = _towards(cell, agent, state.width) if motion == CHASES else below(state.luck[b : b + 1], 4)
+    beside = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
     return cell if state.squares[b, beside] & WALL else beside
 
 
 @inlined
 def _towards(cell: int, target: int, width: int) -> int:
-    """Return the way from `cell` towards another cell along the longer distance, vertically where both are equal."""
+    """Return the action that leads from `cell` towards another cell along the longer of the two distances.
+
+    Where the distances are equal it is the vertical one.
+    """
     from_row, to_row = np.uint32(cell) // np.uint32(width), np.uint32(target) // np.uint32(width)
     down = np.int64(to_row) - np.int64(from_row)
     right = target - cell - down * width
     if abs(down) >= abs(right):
-        return 2 if down > 0 else 0
-    return 1 if right > 0 else 3
+        return DOWN if down > 0 else UP
+    return RIGHT if right > 0 else LEFT
 
 
 @inlined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.actions import DOWN, LEFT, RIGHT, UP
 from goalmaze.envs.jit.compile import compiled
 
 UNREACHABLE = 2**28
@@ -24,9 +25,9 @@ def flood(walls: np.ndarray, source: int, distance: np.ndarray, queue: np.ndarra
         cell = queue[head]
         head += 1
         row, column = cell // width, cell % width
-        for way in range(4):
-            r = row + (way == 2) - (way == 0)
-            c = column + (way == 1) - (way == 3)
+        for action in range(4):
+            r = row + (action == DOWN) - (action == UP)
+            c = column + (action == RIGHT) - (action == LEFT)
             if r < 0 or c < 0 or r >= height or c >= width or walls[r, c]:
                 continue
             if distance[r * width + c] == UNREACHABLE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.actions import MOVES, cell_steps
 from goalmaze.envs.jit.compile import compiled, inlined
 from goalmaze.envs.jit.counter_rng import draw
 
@@ -25,9 +26,8 @@ NTH_WAY = np.array([ways[digit * len(ways) // 12] for digit in range(12) for way
 
 def _leaps(width: int) -> np.ndarray:
     """Return uint64 [12 * 16], from a place to the next one: see `_in_registers`."""
-    bits = np.array([-(width // 2 + 1), 1, width // 2 + 1, -1])
-    squares = 2 * np.array([-width, 1, width, -1])
-    return (squares * WORD + bits)[NTH_WAY].astype(np.int64).view(np.uint64)
+    bits, squares = cell_steps(width // 2 + 1).astype(np.int64), 2 * cell_steps(width).astype(np.int64)
+    return (squares * WORD + bits)[NTH_WAY].view(np.uint64)
 
 
 _WIDEST = 30
@@ -151,7 +151,7 @@ def neighbours(flags: np.ndarray, cell: np.uint64, width: np.uint64) -> np.uint6
     )
 
 
-_DOWN, _RIGHT = (np.array(signs, np.int64).view(np.uint64) for signs in ([-1, 0, 1, 0], [0, 1, 0, -1]))
+_DOWN, _RIGHT = (np.ascontiguousarray(signs).view(np.uint64) for signs in MOVES.T)
 
 
 @inlined

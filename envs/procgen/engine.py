@@ -11,10 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.actions import PROCGEN_FOUR, PROCGEN_STAY, PROCGEN_TO_ACTION
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engines import Actions, Engine
 from goalmaze.envs.levels import TRAINING, LevelBatch
-from goalmaze.envs.procgen.actions import FOUR, OURS, STAY
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
 from goalmaze.envs.procgen.levels import ProcgenLevels, in_stock_colours
@@ -50,14 +50,16 @@ class ProcgenEngine(Engine):
 
     family: ProcgenMaze
 
-    def __init__(self, family: ProcgenMaze, batch: int, numbers: NDArray[np.int32] = FOUR, threads: int = 0) -> None:
+    def __init__(
+        self, family: ProcgenMaze, batch: int, numbers: NDArray[np.int32] = PROCGEN_FOUR, threads: int = 0
+    ) -> None:
         super().__init__(family, batch)
         self.actions = len(numbers)
         self.simulator = ProcgenSimulator(batch, family.mode, threads)
         self.frames: Frames = self.simulator.frames
         self.following: dict[int, bytes] = {}
         self._over = np.zeros(batch, np.bool_)
-        self._numbers = np.append(numbers, np.int32(STAY)).astype(np.int32)
+        self._numbers = np.append(numbers, np.int32(PROCGEN_STAY)).astype(np.int32)
         self._addresses = (0, "", TRAINING)
 
     @classmethod
@@ -130,7 +132,7 @@ class ProcgenEngine(Engine):
         """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""
         numbers = self._numbered(actions)
         went_on = self.simulator.step(numbers)[1]
-        super().step(OURS[numbers])
+        super().step(PROCGEN_TO_ACTION[numbers])
         frames = self.simulator.frames
         self._draw(frames, EVERYWHERE)
         ended = self.done & ~self._over

@@ -8,10 +8,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_GROUPS, PROCGEN_OWN
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.procgen.actions import ACTIONS, EVERY, GROUPS
 from goalmaze.envs.procgen.engine import ProcgenEngine, enlarged
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
@@ -68,8 +68,8 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self.shift, self.split = shift, split
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Box(0, 255, (FRAME, FRAME, 3), np.uint8)
-        self.action_space = gymnasium.spaces.Discrete(ACTIONS)
-        self.engine = ProcgenEngine(self.family, 1, EVERY)
+        self.action_space = gymnasium.spaces.Discrete(PROCGEN_ACTIONS)
+        self.engine = ProcgenEngine(self.family, 1, PROCGEN_OWN)
         self._begun = False
         self._level_seed: int | None = None
 
@@ -103,9 +103,9 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         """Take one of Procgen's actions."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
-        if not 0 <= action < ACTIONS:
-            does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in GROUPS.items())
-            raise GoalmazeError(f"action {action} is none of 0 to {ACTIONS - 1}: {does}")
+        if not 0 <= action < PROCGEN_ACTIONS:
+            does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in PROCGEN_GROUPS.items())
+            raise GoalmazeError(f"action {action} is none of 0 to {PROCGEN_ACTIONS - 1}: {does}")
         engine = self.engine
         if engine.done[0]:
             raise gymnasium.error.ResetNeeded("the episode has ended: call reset")

@@ -6,15 +6,15 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
+from goalmaze.envs.actions import ACTIONS, PROCGEN_ACTIONS, PROCGEN_FOUR, PROCGEN_OWN
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
-from goalmaze.envs.procgen.actions import ACTIONS, EVERY, FOUR
 from goalmaze.envs.procgen.engine import ProcgenEngine
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.registry import resolve_family
 from goalmaze.envs.vector import MazeVectorEnv
 
-NUMBERS = {ACTIONS: EVERY, len(FOUR): FOUR}
+NUMBERS = {PROCGEN_ACTIONS: PROCGEN_OWN, len(ACTIONS): PROCGEN_FOUR}
 """Number A of an agent's actions → Procgen's number of each."""
 
 
@@ -64,13 +64,16 @@ class ProcgenVectorEnv(MazeVectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         observation: str = ProcgenEngine.mode,
-        actions: int = ACTIONS,
+        actions: int = PROCGEN_ACTIONS,
         threads: int = 0,
         copy: bool = True,
         **parameters: Any,
     ) -> None:
         if actions not in NUMBERS:
-            raise GoalmazeError(f"actions is {actions}: choose {ACTIONS} for Procgen's own, {len(FOUR)} for ways to go")
+            raise GoalmazeError(
+                f"actions is {actions}: choose {PROCGEN_ACTIONS} for Procgen's own, "
+                f"{len(ACTIONS)} for {', '.join(ACTIONS)}"
+            )
         self._numbers, self._threads = NUMBERS[actions], threads
         super().__init__(
             resolve_procgen_family(family, parameters),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
@@ -13,7 +14,6 @@ from goalmaze.experiments.evaluate.decisions import Decisions, Floats, shortenin
 NEAR = (3, 6)
 """Steps within which the cells around an object are counted."""
 
-DIRECTIONS = ("up", "right", "down", "left")
 NEIGHBOURS = tuple((i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j)
 """Row and column offsets of the eight cells around a cell."""
 
@@ -36,7 +36,7 @@ FEATURES = (
     "columns right to the cue",
     "steps taken before",
     "steps from start to goal minus to cue",
-    *(f"{direction} shortens the path to the {kind}" for kind in ("goal", "cue") for direction in DIRECTIONS),
+    *(f"{direction} shortens the path to the {kind}" for kind in ("goal", "cue") for direction in ACTIONS),
     *(f"cells within {near} steps of the {kind}" for near in NEAR for kind in ("goal", "cue")),
     *(f"cell at {i:+d},{j:+d} of the {kind} is free" for kind in ("agent", "goal", "cue") for i, j in NEIGHBOURS),
 )

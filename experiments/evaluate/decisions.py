@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import NEVER, Trajectory
+from goalmaze.envs.actions import cell_steps
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.flood import UNREACHABLE
@@ -41,9 +42,8 @@ def shortening(levels: LevelBatch, distance: Distances, rows: NDArray[np.intp], 
         rows: int [N], the level of each decision.
         cells: int32 [N], the agent's cell.
     """
-    moves = np.array([-levels.width, 1, levels.width, -1])
     here = distance[rows, cells]
-    ahead = distance[rows[:, None], cells[:, None] + moves]
+    ahead = distance[rows[:, None], cells[:, None] + cell_steps(levels.width)]
     return np.asarray((ahead < here[:, None]) & (here < UNREACHABLE)[:, None])
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import Trajectory, rollout
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, FITTING, Family
@@ -40,7 +41,6 @@ EXAMPLES = 3
 """Levels shown on which every model fails."""
 
 RANDOM, MIXTURE = "random", "mixture"
-ACTION_NAMES = ("up", "right", "down", "left")
 MAX_ACTIONS_SHOWN = 40
 
 Parameters = dict[str, float | str]
@@ -376,7 +376,7 @@ def _action_frequencies(fitted_steps: Steps, count: int) -> tuple[Floats, Parame
     """Return the rate at which each action is taken on any cell, with one step of each added, for `count` steps."""
     rates = np.bincount(fitted_steps.actions, minlength=4) + 1.0
     rates = rates / rates.sum()
-    return np.tile(rates, (count, 1)), dict(zip(ACTION_NAMES, rates.tolist(), strict=True))
+    return np.tile(rates, (count, 1)), dict(zip(ACTIONS, rates.tolist(), strict=True))
 
 
 def _log_likelihood(changes: Changes, steps: Steps) -> float:
@@ -411,6 +411,6 @@ def _examples(trajectory: Trajectory, excess: Floats) -> tuple[Example, ...]:
 
 def _letters(actions: NDArray[np.int8]) -> str:
     """Return the actions of an episode as letters, the first ones of a long episode."""
-    letters = "".join(ACTION_NAMES[a][0].upper() for a in actions[actions >= 0])
+    letters = "".join(ACTIONS[a][0].upper() for a in actions[actions >= 0])
     shown = letters[:MAX_ACTIONS_SHOWN]
     return letters if letters == shown else f"{shown}... ({len(letters)} steps)"

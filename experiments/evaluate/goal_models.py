@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import Trajectory
+from goalmaze.envs.actions import ACTIONS, cell_steps
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import Family, LevelBatch
@@ -25,8 +26,7 @@ from goalmaze.experiments.evaluate import metrics
 Floats = NDArray[np.float64]
 Changes = NDArray[np.int8]
 
-ACTIONS = 4
-PATTERNS = np.array(list(itertools.product((-1, 0, 1), repeat=ACTIONS)), np.int8)
+PATTERNS = np.array(list(itertools.product((-1, 0, 1), repeat=len(ACTIONS))), np.int8)
 """int8 [81, 4], all ways in which four actions can change a distance, in the order of base-3 numbers."""
 
 _PLACE_VALUES = np.array([27, 9, 3, 1])
@@ -84,7 +84,7 @@ def steps_of(trajectory: Trajectory) -> Steps:
         counted = counted & (np.arange(len(counted))[:, None] < arrival)
     rows, times = np.nonzero(counted.T)
     here = trajectory.agent[times, rows]
-    ahead = here[:, None] + np.array([-levels.width, 1, levels.width, -1], np.int32)
+    ahead = here[:, None] + cell_steps(levels.width)
     ahead = np.where(levels.free()[rows[:, None], ahead], ahead, here[:, None])
     return Steps(
         rows=rows,
@@ -170,7 +170,7 @@ def _probability_table(inverse_temperature: Floats, lapse_rate: Floats) -> Float
     # + 1 keeps the exponents at 0 or below, so that nothing overflows; softmax does not change.
     odds = np.exp(-inverse_temperature[..., None, None] * (PATTERNS + 1))
     softmax = odds / odds.sum(axis=-1, keepdims=True)
-    table: Floats = (1 - lapse_rate)[..., None, None] * softmax + lapse_rate[..., None, None] / ACTIONS
+    table: Floats = (1 - lapse_rate)[..., None, None] * softmax + lapse_rate[..., None, None] / len(ACTIONS)
     return table
 
 
@@ -182,7 +182,7 @@ def fit_choice(changes: Changes, actions: NDArray[np.int8], weights: Floats | No
         actions: int8 [N], the actions taken.
         weights: float64 [N], of the steps; 1 by default.
     """
-    counts = np.bincount(_pattern(changes) * ACTIONS + actions, weights, minlength=PATTERNS.size)
+    counts = np.bincount(_pattern(changes) * len(ACTIONS) + actions, weights, minlength=PATTERNS.size)
     counts = counts.reshape(PATTERNS.shape)
     occurs = counts.sum(axis=1) > 0
     bounds = np.array([[0.0, MAX_INVERSE_TEMPERATURE], [np.log(MIN_LAPSE_RATE), 0.0]])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.rendering import WALL_COLOUR, Picture, draw_scene, scene_data
@@ -40,8 +41,6 @@ STRONG_CHANGE = 0.2
 """Where the edit changes the policy by more, in total variation, the arrow is drawn in `EDITED`, as on the page."""
 
 OUTCOMES = {WALKING: "not finished", NOWHERE: "ran out of time", OVER: "episode over"}
-MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))
-"""Cells to the right and down of each action, as in draw.js."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +211,7 @@ def _board(scene: Scene, name: str, inspection: Inspection, changed: Bools, pixe
 
 def _arrow(draw: ImageDraw, cell: int, width: int, pixels: int, probabilities: Floats, colour: tuple[int, ...]) -> None:
     """Draw the mean move of probabilities float32 [4] in a cell; `width` is that of the maze."""
-    right, down = (float(sum(p * move[axis] for p, move in zip(probabilities, MOVES, strict=True))) for axis in (0, 1))
+    down, right = (float(sum(p * move for p, move in zip(probabilities, moves, strict=True))) for moves in MOVES.T)
     length = float(np.hypot(right, down))
     if length < 0.05:
         return

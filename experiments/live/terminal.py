@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from goalmaze.envs.actions import ANSI_KEYS, LETTER_KEYS, MOVES
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.objects import ObjectType
@@ -36,8 +37,8 @@ GLYPHS = {
 }
 """Shapes as one character; an object type of another shape is drawn as its letter."""
 
-ARROWS = {"[A": "k", "[B": "j", "[C": "l", "[D": "h"}
-TARGET_MOVES = {"k": (-1, 0), "j": (1, 0), "l": (0, 1), "h": (0, -1)}
+ARROWS = dict(zip(ANSI_KEYS, LETTER_KEYS, strict=True))
+TARGET_MOVES = dict(zip(LETTER_KEYS, MOVES.tolist(), strict=True))
 HELP = "arrows move target · space step · p play/pause · n next · r restart · q quit"
 
 Colour = tuple[int, int, int]

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goalmaze.agents.policies import PROCGEN_MOVES, NetworkPolicy
+from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.actions import ACTIONS, PROCGEN_MOVES, cell_steps
 from goalmaze.envs.cells import ABSENT, Bools
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import Distances, distances, pick
@@ -112,7 +112,7 @@ def learn_from_optimal_actions(
 def optimal_actions(levels: LevelBatch, move: GoalMove) -> Bools:
     """Return bool [B, 4], the moves that shorten the path from the start to the target; see `distances_to_target`."""
     remaining = distances_to_target(levels, move)
-    rows, offsets = np.arange(len(levels)), (-levels.width, 1, levels.width, -1)
+    rows, offsets = np.arange(len(levels)), cell_steps(levels.width)
     after = np.stack([remaining[rows, levels.start + offset] for offset in offsets], axis=1)
     return np.asarray(after < pick(remaining, levels.start)[:, None])
 

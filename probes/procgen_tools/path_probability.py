@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.actions import ACTIONS, cell_steps
 from goalmaze.envs.cells import ABSENT, Bools, Cells
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
@@ -85,7 +85,7 @@ def _walk_probability(probabilities: Floats, to_target: Cells, start: Cells, tar
     # Dynamic programming by distance: all cells at one distance pass their probability on before those nearer do.
     for distance in range(int(length.max(initial=0, where=length < UNREACHABLE)), 0, -1):
         b, cell = np.nonzero((to_target == distance) & (reach > 0))
-        for action, offset in enumerate((-width, 1, width, -1)):
+        for action, offset in enumerate(cell_steps(width)):
             nearer = to_target[b, cell + offset] == distance - 1
             passed = (reach * probabilities[:, :, action])[b, cell][nearer]
             np.add.at(reach, (b[nearer], cell[nearer] + offset), passed)

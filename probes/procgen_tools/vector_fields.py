@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.policies import NetworkPolicy, Probabilities
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.probes.edits.base import Edit, applied
-
-MOVES: NDArray[np.float32] = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.float32)
-"""float32 [4, 2], what up, right, down and left add to row and column."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class VectorField:
     @property
     def arrows(self) -> NDArray[np.float32]:
         """float32 [N, 2], the expected move on each cell, in rows (down) and columns (to the right)."""
-        expected: NDArray[np.float32] = self.probabilities @ MOVES
+        expected: NDArray[np.float32] = self.probabilities @ MOVES.astype(np.float32)
         return expected
 
     def at(self, cell: int) -> Probabilities:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles.rulebook import Rulebook, Thing, rulebook
 
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch, concatenate

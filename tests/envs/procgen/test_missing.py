@@ -7,9 +7,16 @@ import sys
 
 import pytest
 
+from goalmaze.envs.actions import (
+    ACTIONS,
+    PROCGEN_ACTIONS,
+    PROCGEN_FOUR,
+    PROCGEN_GROUP_OF,
+    PROCGEN_GROUPS,
+    group_probabilities,
+)
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.procgen import simulator
-from goalmaze.envs.procgen.actions import ACTIONS, FOUR, GROUP_OF, GROUPS, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.registry import from_parameters
 
@@ -29,15 +36,16 @@ def test_importing_it_loads_neither_procgen_nor_torch() -> None:
 
 
 def test_the_groups_hold_every_action_once() -> None:
-    assert sorted(action for group in GROUPS.values() for action in group) == list(range(ACTIONS))
-    assert [GROUP_OF[action] for action in FOUR] == [0, 1, 2, 3]
+    assert sorted(action for group in PROCGEN_GROUPS.values() for action in group) == list(range(PROCGEN_ACTIONS))
+    assert [*PROCGEN_GROUPS] == [*ACTIONS, "stay"]
+    assert [PROCGEN_GROUP_OF[action] for action in PROCGEN_FOUR] == [0, 1, 2, 3]
 
 
 def test_chances_are_summed_within_groups() -> None:
     import numpy as np
 
     chances = np.random.default_rng(0).dirichlet(np.ones(15), 4).astype(np.float32)
-    together = grouped(chances)
+    together = group_probabilities(chances)
     np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(together[:, 3], chances[:, 0] + chances[:, 1] + chances[:, 2], rtol=1e-5)
     np.testing.assert_allclose(together[:, 0], chances[:, 5])

@@ -16,10 +16,10 @@ from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, move_probabilities
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.envs.actions import PROCGEN_FOUR, group_probabilities
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.envs.procgen.actions import FOUR, grouped
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
 from goalmaze.envs.procgen.simulator import ProcgenSimulator
@@ -78,7 +78,7 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
         apart = (shown != seen[rows]).any(axis=3).sum(axis=(1, 2))
         assert apart.max() <= 36
         tinted += int((apart > 0).sum())
-        simulator.step(np.append(FOUR, 4)[actions].astype(np.int32))
+        simulator.step(np.append(PROCGEN_FOUR, 4)[actions].astype(np.int32))
         seen = simulator.frames
     assert tinted > 0
     with torch.inference_mode():
@@ -91,7 +91,7 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
 
 def test_procgens_groups_give_the_chances_of_the_ways() -> None:
     logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
-    together = grouped(torch.softmax(logits, 1).numpy())
+    together = group_probabilities(torch.softmax(logits, 1).numpy())
     np.testing.assert_allclose(
         move_probabilities(logits), together[:, :4] / together[:, :4].sum(1, keepdims=True), rtol=1e-5
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.cells import ABSENT
-from goalmaze.envs.engine.kernels import ACTIONS
 from goalmaze.envs.families import known_families
 from goalmaze.envs.levels import NO_SHIFT, SPLITS, Family
 from goalmaze.envs.maze_engine import MazeEngine
