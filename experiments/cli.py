@@ -26,6 +26,7 @@ from goalmaze.experiments.catalogue.config import (
     RunsConfig,
     ZooConfig,
 )
+from goalmaze.experiments.common.choices import listing
 from goalmaze.experiments.common.config import CommandConfig, OutputOptions
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.demo.config import DemoConfig
@@ -117,7 +118,8 @@ def parse(arguments: Sequence[str]) -> Call:
     """
     if arguments and arguments[0] in RENAMED:
         raise GoalmazeError(f"there is no command '{arguments[0]}': use goalmaze {RENAMED[arguments[0]]}")
-    asked = {arguments[0]} & COMMANDS.keys() if arguments else set()
+    # names are listed in the help of one command, and reading them costs time
+    asked = {arguments[0]} if {"-h", "--help"} & set(arguments) else set()
     calls = [
         Annotated[_call_type(config), tyro.conf.subcommand(name, description=_description(config, name in asked))]
         for name, (config, _) in COMMANDS.items()
@@ -154,11 +156,12 @@ def _call_type(config: type[CommandConfig]) -> type:
 
 
 def _description(config: type[CommandConfig], whole: bool) -> str:
-    """Return the first line of a configuration's docstring; with examples where help is about this command alone."""
+    """Return the first line of a docstring; with examples and names where help is about this command alone."""
     first = (config.__doc__ or "").strip().splitlines()[0]
-    if not whole or not config.examples:
+    if not whole:
         return first
-    return "\n".join([first, "", "Examples:", *(f"  {example}" for example in config.examples)])
+    examples = "\n".join(["Examples:", *(f"  {example}" for example in config.examples)])
+    return "\n\n".join([first, examples, *(listing(kind) for kind in config.lists)])
 
 
 def _printed(result: Any, output: OutputOptions) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro.conf
 
@@ -16,11 +16,13 @@ class BenchConfig(CommandConfig):
     """Measure speed on this machine.
 
     Attributes:
-        name: "env" steps environments, "eval" rolls an agent out, "train" trains one, "probe" reads all of it,
-            "live" drags a target on the live page, "procgen" steps Procgen's maze.
-        full: sweep instead of one quick setting.
-        family: with "env", "procgen" steps Procgen's maze, beside stock Procgen; all of our own where not given.
+        name: what is measured: env steps environments, eval rolls an agent out, train trains an agent, probe fits every
+            probe, live moves a target on the live page, procgen steps Procgen's maze.
+        full: measure a sweep of settings instead of one.
+        family: with env, procgen steps Procgen's maze beside the unchanged package; otherwise our own families.
     """
+
+    examples: ClassVar[tuple[str, ...]] = ("goalmaze bench env --json", "goalmaze bench train")
 
     name: tyro.conf.Positional[Literal["env", "eval", "train", "probe", "live", "procgen"]]
     full: bool = False

@@ -64,6 +64,7 @@ class NetworksConfig(CommandConfig):
     size: int = 9
     observation: Annotated[str, option("MODE", "the first mode of each network")] = ""
 
+    lists: ClassVar[tuple[str, ...]] = ("networks",)
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze networks",
         "goalmaze networks grid --network-options channels=32 blocks=4",
@@ -121,6 +122,7 @@ class FamiliesConfig(CommandConfig):
     seed: int = 0
     parameters: Words = ()
 
+    lists: ClassVar[tuple[str, ...]] = ("families",)
     examples: ClassVar[tuple[str, ...]] = ("goalmaze families", "goalmaze families GreenExit --parameters braid=0.5")
 
 
@@ -136,4 +138,5 @@ class LeakageConfig(EvaluationConfig):
     agent: AgentName
     shift: str = "none"
 
+    lists: ClassVar[tuple[str, ...]] = ("shifts",)
     examples: ClassVar[tuple[str, ...]] = ("goalmaze leakage zoo:green-exit --size 5",)

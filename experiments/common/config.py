@@ -37,9 +37,11 @@ class CommandConfig:
 
     Attributes:
         examples: commands that `--help` shows.
+        lists: the kinds of names that `--help` lists, keys of `goalmaze.experiments.common.choices.CHOICES`.
     """
 
     examples: ClassVar[tuple[str, ...]] = ()
+    lists: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ class EvalConfig(EvaluationConfig):
     hypotheses: bool = False
     figures: Annotated[Path | None, option("FOLDER", "none")] = None
 
+    lists: ClassVar[tuple[str, ...]] = ("shifts",)
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze eval zoo:green-exit --shift moved-sign",
         "goalmaze eval zoo:green-exit --grid --dials braid=0,0.5,1 --figures figures",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import AgentName, CommandConfig, Size, option
@@ -54,6 +54,7 @@ class LiveConfig(SceneConfig):
         runs: a folder whose run folders can be chosen on the page.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("shifts", "methods")
     examples = (
         "goalmaze live zoo:green-exit",
         "goalmaze live zoo:green-exit --terminal --level 3",
@@ -79,6 +80,7 @@ class RenderConfig(SceneConfig):
         out: the file; its extension, .html, .gif, .mp4 or .png, gives the format.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("shifts", "methods")
     examples = (
         "goalmaze render zoo:green-exit --out episode.html --level 3 --target 40",
         "goalmaze render zoo:green-exit --out episode.mp4 --strength 1.5",

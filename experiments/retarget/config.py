@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro.conf
 
@@ -36,6 +36,7 @@ class RetargetConfig(EvaluationConfig):
         figures: a folder for figures of the first edit or, with --auto, of the best one.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("methods",)
     examples = (
         "goalmaze retarget zoo:green-exit --sites stem block4",
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",

@@ -36,6 +36,7 @@ class TrainConfig(CommandConfig):
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("families", "networks")
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze train --out runs/mine",
         "goalmaze train --family Corner --parameters corner=3 --steps 1000000",
