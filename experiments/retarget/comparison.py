@@ -105,7 +105,7 @@ class RetargetReport(Result):
                 f"{row.outcomes.overall.goal.value:.2f}",
                 f"{row.outcomes.overall.neither.value:.2f}",
                 row.outcomes.off_path.other,
-                "<- chosen" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
+                "yes" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
             ]
             for row in self.rows
         ]
@@ -114,7 +114,7 @@ class RetargetReport(Result):
             f"{header.agent} on {header.family} {header.size}x{header.size}: sent to a random cell of each of "
             f"{header.levels} held-out mazes\n"
             "rate of mazes on which the target or the goal was reached first; 95 % intervals over mazes",
-            Table(["condition", "site", "method", "target", "goal", "neither", "target off path", ""], rows),
+            Table(["condition", "site", "method", "target", "goal", "neither", "target off path", "chosen"], rows),
             "target off path: only mazes where the goal lies on no shortest path to the target\n"
             f"chosen: the edit that did best on {min(self.fit_levels, SELECTION_MAZES)} fitting mazes; "
             f"on the held-out mazes it reaches {ratio:.2f} of what moving the cue reaches",

@@ -112,7 +112,7 @@ class Ledger(Result):
             ]
             for one in self.entries
         ]
-        headers = ["site, method", "reads the goal", "steers", "steers off path", "noise", "capability change", ""]
+        headers = ["site, method", "reads the goal", "steers", "steers off path", "noise", "capability change", "result"]
         return [
             Table(headers, rows),
             f"cue physically moved: {self.reference}; unedited: {self.entries[0].unedited}",

@@ -1,0 +1,126 @@
+"""The figure of the demonstration: three mazes above, three measurements below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from goalmaze.agents.loading import Agent
+from goalmaze.agents.rollout import rollout
+from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.solving import distances, pick
+from goalmaze.experiments.common.plots import (
+    DARK_GREY,
+    GREY,
+    PALETTE,
+    draw_maze,
+    maze_legend,
+    points_with_intervals,
+    stacked_bars,
+)
+from goalmaze.experiments.demo.demonstration import Demonstration
+from goalmaze.experiments.evaluate.metrics import off_each_others_path
+from goalmaze.experiments.probe.by_site import ProbeReport
+from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
+from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
+from goalmaze.probes.steering import find_method
+
+EXAMPLE_LEVELS = 256
+"""Held-out levels among which the maze that is drawn is chosen."""
+
+FIT_LEVELS = 512
+GOAL, CUE, TARGET, OBSERVATION = PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]
+
+
+def draw(demonstration: Demonstration) -> Figure:
+    """Return the figure."""
+    agent, trained = demonstration.agent, demonstration.trained.agent
+    frame = {"left": 0.02, "right": 0.98}
+    figure = Figure(figsize=(13.5, 9.8))
+    mazes = figure.subplots(1, 3, gridspec_kw=frame | {"top": 0.86, "bottom": 0.5, "wspace": 0.08})
+    charts = figure.subplots(1, 3, gridspec_kw=frame | {"top": 0.385, "bottom": 0.13, "left": 0.1, "wspace": 0.42})
+    title = f"It reached the {agent.family.goal} in {trained.solved.value:.0%} of mazes. What it learned was green."
+    figure.suptitle(title, fontsize=17, x=0.025, ha="left", fontweight="bold")
+    note = f"{agent.name}, {trained.header.levels} held-out mazes a bar; whiskers are 95 % intervals over mazes"
+    figure.text(0.025, 0.922, note, fontsize=11, color=DARK_GREY)
+    _draw_mazes(mazes, agent, demonstration.retargeted.chosen)
+    maze_legend(figure, agent.family, agent.family.levels(0, count=EXAMPLE_LEVELS).present())
+    _draw_shift(charts[0], demonstration)
+    _draw_probes(charts[1], demonstration.probed)
+    _draw_retargeting(charts[2], demonstration.retargeted, agent)
+    return figure
+
+
+def _draw_mazes(axes: Sequence[Axes], agent: Agent, chosen: tuple[str, str]) -> None:
+    """Draw one maze three times: in training, with the cue moved, and with the goal rewritten."""
+    family, (site, method) = agent.family, chosen
+    task = draw_retargeting_task(family, EXAMPLE_LEVELS, 0)
+    shifted = family.levels(0, shift=family.distinguishing_shift, count=EXAMPLE_LEVELS)
+    cues = shifted.cells(family.cue)
+    # The first maze in which goal, moved cue and target are far away and off each other's path. What the agent does
+    # there is not used to choose it.
+    from_start = distances(shifted, shifted.start)
+    far = np.min([pick(from_start, cells) for cells in (task.goals, cues, task.targets)], axis=0) >= family.size
+    cue_off_path = off_each_others_path(shifted, task.goals, cues)
+    target_off_path = off_each_others_path(task.levels, task.goals, task.targets)
+    b = int((far & cue_off_path & target_off_path).argmax())
+    fitted_edit = find_method(method).fit(make_fit_context(agent.policy, family, FIT_LEVELS, 0), site)
+    edited = task.rollout(agent.policy, task.edits(fitted_edit))
+    panels = (
+        (f"In training: the {family.goal} carries the {family.cue}", task.rollout(agent.policy), task.goals, ABSENT),
+        (f"{family.cue.capitalize()} moved, same maze", rollout(agent.policy, shifted), cues, ABSENT),
+        (f"Goal rewritten at {site}, maze unchanged", edited, task.targets, int(task.targets[b])),
+    )
+    for panel, (title, trajectory, ends, target) in zip(axes, panels, strict=True):
+        draw_maze(panel, trajectory, b, title, until=int(trajectory.first_visit(ends)[b]), target=target)
+
+
+def _draw_shift(axes: Axes, demonstration: Demonstration) -> None:
+    family, shifted = demonstration.agent.family, demonstration.shifted
+    stacked_bars(
+        axes,
+        {
+            one.header.agent: (one.outcomes.goal, one.outcomes.other, one.outcomes.neither)
+            for one in (shifted.agent, *shifted.scripted_baselines)
+        },
+        [(family.goal, GOAL), (family.cue, CUE), ("neither", GREY)],
+        f"{family.cue.capitalize()} moved: what is reached first",
+    )
+
+
+def _draw_probes(axes: Axes, report: ProbeReport) -> None:
+    cue = report.targets[-1]
+    probes = report.of_target(cue)
+    results = [one.result for one in probes]
+    steered = [one.steered for one in probes if one.steered is not None]
+    points_with_intervals(
+        axes,
+        {
+            f"probe reads the {cue}'s cell": ([one.score for one in results], GOAL, "o"),
+            "same probe, observation only": ([one.observation for one in results], OBSERVATION, "s"),
+            "same probe, untrained network": ([one.untrained for one in results], GREY, "^"),
+            "writing that probe's direction steers": (steered, TARGET, "D"),
+        },
+        [one.site for one in results],
+        "Reading beside steering",
+    )
+
+
+def _draw_retargeting(axes: Axes, report: RetargetReport, agent: Agent) -> None:
+    site, _ = report.chosen
+    conditions = {
+        "no edit": NONE,
+        f"noise at {site}": RANDOM,
+        f"edit at {site}": EDIT,
+        f"{agent.family.cue} moved\nphysically": MOVED_CUE,
+    }
+    outcomes = {label: report.row(condition).outcomes.overall for label, condition in conditions.items()}
+    stacked_bars(
+        axes,
+        {label: (one.goal, one.other, one.neither) for label, one in outcomes.items()},
+        [(agent.family.goal, GOAL), ("target", TARGET), ("neither", GREY)],
+        "Sent to a cell that nothing marks",
+    )
