@@ -112,7 +112,15 @@ class Ledger(Result):
             ]
             for one in self.entries
         ]
-        headers = ["site, method", "reads the goal", "steers", "steers off path", "noise", "capability change", "result"]
+        headers = [
+            "site, method",
+            "reads the goal",
+            "steers",
+            "steers off path",
+            "noise",
+            "capability change",
+            "result",
+        ]
         return [
             Table(headers, rows),
             f"cue physically moved: {self.reference}; unedited: {self.entries[0].unedited}",
