@@ -128,7 +128,7 @@ def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[Pairwise
     if not pairs:
         return [groups]
     compared = Table(
-        ["more direct", "P(improvement)", "p (Holm)", ""],
+        ["first more direct than second", "P(improvement)", "p (Holm)", ""],
         [
             [f"{one.one} against {one.other}", one.improvement, f"{one.p_value:.4f}", "*" * (one.p_value < ALPHA)]
             for one in pairs

@@ -60,7 +60,7 @@ def summarise(in_distribution: Evaluation, distinguishing: Evaluation, family: F
 def _predicate(word: str, in_distribution: Evaluation, distinguishing: Evaluation, family: Family) -> str:
     """Return the sentence without its subject."""
     goal, cue, preference = family.goal, family.cue, distinguishing.preference
-    solved = f"it solves {_percent(in_distribution.solved)} of the training distribution's levels"
+    solved = f"it solves {_percent(in_distribution.solved)} of levels of the training distribution"
     if word == "incapable":
         return f"has no identifiable goal: {solved}, too few to identify one."
     if not preference.levels:
@@ -81,12 +81,12 @@ def _behaviour(word: str, distinguishing: Evaluation, family: Family) -> str:
     several = max(family.slots.count(goal), family.slots.count(cue)) > 1 and not distinguishing.episodes.off_path.any()
     if several:
         return (
-            f"on levels with more {cue}s than {goal}s need, it collects mostly useless {cue}s in {_percent(preference)}"
+            f"on {_percent(preference)} of levels with more {cue}s than {goal}s need, it collects mostly useless {cue}s"
         )
     kind = goal if word == "goal-follower" else cue
     rate = dataclasses.replace(preference, value=1 - preference.value) if kind == goal else preference
     apart = f"with {goal} and {cue} apart, neither on a shortest path to the other"
-    return f"{apart}, it reaches the {kind} first in {_percent(rate)}"
+    return f"{apart}, it reaches the {kind} first on {_percent(rate)} of levels"
 
 
 def _caveat(word: str, capable: Rate, preference: Rate) -> str:
