@@ -506,9 +506,9 @@ def test_a_browser_shows_it_at_any_width_without_complaint(written: Path, tmp_pa
             assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == dark
             assert tab.run("performance.getEntriesByType('resource').length") == 0
             assert tab.run("document.querySelectorAll('svg.maze')[0].getBoundingClientRect().width") > 120
-            tab.shot(tmp_path / "page.png")
+            tab.screenshot(tmp_path / "page.png")
             assert (tmp_path / "page.png").stat().st_size > 20_000
-        assert tab.complaints == []
+        assert tab.console == []
         tab.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"width:2000px\">x</div>')")
         assert tab.run("document.documentElement.scrollWidth") > 390, "what sticks out would go unseen"
         assert len(tab.call("Page.printToPDF")["data"]) > 100_000
