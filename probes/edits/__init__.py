@@ -1,1 +1,1 @@
-"""Writing activations: the edits, and how they are attached to a policy."""
+"""Edits of activations: base classes, the kinds that several methods share, and how they are applied to a policy."""

@@ -15,8 +15,10 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.squares import read_window
 from goalmaze.probes.steering.base import PatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 
+@register_method
 class AlignedVectorMethod(PatternMethod):
     """The mean difference of activations with and without goal and cue, in a window around the goal's square."""
 

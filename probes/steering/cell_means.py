@@ -11,8 +11,10 @@ from typing import ClassVar
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 
+@register_method
 class CellMeansMethod(SteeringMethod):
     """A table of mean differences, one for each cell."""
 

@@ -17,12 +17,14 @@ from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
 from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 UPDATES = 600
 BATCH = 512
 LEARNING_RATE = 0.01
 
 
+@register_method
 class CellTableMethod(SteeringMethod):
     """Two learned tables, with the training batches and the loss of the expert pattern."""
 

@@ -21,6 +21,7 @@ from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.squares import read_square
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class GoalClamp(FittedSiteEdit):
         )
 
 
+@register_method
 class ChannelClampMethod(SteeringMethod):
     """Clamps the channels that a goal changes most, in units of their standard deviation."""
 

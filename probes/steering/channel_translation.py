@@ -23,6 +23,7 @@ from goalmaze.probes.edits.goal_move import GoalMove, level_move
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import read_window, write_window
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,6 +79,7 @@ class GoalTranslation(FittedSiteEdit):
         return SwapWindows(self.site, self.channels, move, self.side, strength=strength)
 
 
+@register_method
 class ChannelTranslationMethod(SteeringMethod):
     """Swaps the windows of the channels that a goal changes most."""
 

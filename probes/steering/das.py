@@ -29,6 +29,7 @@ from goalmaze.probes.edits.optimisation import descend, imitation_loss
 from goalmaze.probes.information import ACTIVATION, CELLS, EVERYTHING, Facts
 from goalmaze.probes.squares import read_window, write_window
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 from goalmaze.probes.targets import draw_targets
 
 UPDATES = 200
@@ -100,6 +101,7 @@ class Interchange(Edit):
         return result
 
 
+@register_method
 class DASMethod(SteeringMethod):
     """The means of eight learned coordinates with and without a goal, set around target and goal."""
 

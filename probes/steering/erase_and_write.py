@@ -22,6 +22,7 @@ from goalmaze.probes.edits.patterns import place_pattern
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import cell_mask
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ class ErasedGoal(FittedSiteEdit):
         return SequentialEdits((erase, write))
 
 
+@register_method
 class EraseAndWriteMethod(SteeringMethod):
     """The least-squares eraser of "the goal is on this square", and its difference of means."""
 

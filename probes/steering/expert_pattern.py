@@ -20,12 +20,14 @@ from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 UPDATES = 600
 BATCH = 128
 LEARNING_RATE = 0.01
 
 
+@register_method
 class ExpertPatternMethod(PatternMethod):
     """Two patterns learned from optimal actions; they start at the mean pattern."""
 

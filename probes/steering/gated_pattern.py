@@ -28,6 +28,7 @@ from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 UPDATES = 600
 BATCH = 128
@@ -83,6 +84,7 @@ class GatedPattern(FittedSiteEdit):
         return GatedAdd(self.site, delta, gain, rectified=self.pattern.rectified, strength=strength)
 
 
+@register_method
 class GatedPatternMethod(SteeringMethod):
     """A gated pattern at one site."""
 
@@ -94,6 +96,7 @@ class GatedPatternMethod(SteeringMethod):
         return learn_gated_patterns(context, [site])[0]
 
 
+@register_method
 class GatedDeepMethod(SteeringMethod):
     """Gated patterns at a site and at all maps above it, learned together."""
 

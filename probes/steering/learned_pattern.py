@@ -18,6 +18,7 @@ from goalmaze.probes.edits.optimisation import descend, imitation_loss
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.registry import register_method
 from goalmaze.probes.targets import draw_targets
 
 UPDATES = 250
@@ -25,6 +26,7 @@ BATCH = 128
 LEARNING_RATE = 0.03
 
 
+@register_method
 class LearnedPatternMethod(PatternMethod):
     """Two patterns learned by imitation of the agent that sees the goal moved."""
 

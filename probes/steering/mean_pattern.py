@@ -10,8 +10,10 @@ from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern, mean_around
 from goalmaze.probes.steering.base import PatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 
+@register_method
 class MeanPatternMethod(PatternMethod):
     """The mean difference of activations with and without goal and cue, around the goal's square."""
 

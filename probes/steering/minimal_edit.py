@@ -26,6 +26,7 @@ from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.squares import cell_mask, read_square, write_square
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 HALVINGS = 60
 """Of the interval that holds a step length: more than its float32 numbers can resolve."""
@@ -122,6 +123,7 @@ class ProbedGoal(FittedSiteEdit):
         )
 
 
+@register_method
 class MinimalEditMethod(SteeringMethod):
     """Changes two squares as little as a probe for the goal's square needs."""
 

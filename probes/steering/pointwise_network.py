@@ -28,6 +28,7 @@ from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 HIDDEN = 64
 UPDATES = 3000
@@ -118,6 +119,7 @@ class PointwisePattern(FittedSiteEdit):
         )
 
 
+@register_method
 class PointwiseNetworkMethod(SteeringMethod):
     """A goal pattern and a network at every square, learned together."""
 

@@ -14,8 +14,10 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.steering.base import PatternMethod
+from goalmaze.probes.steering.registry import register_method
 
 
+@register_method
 class ProbeDirectionMethod(PatternMethod):
     """The direction of a probe for the goal's square, as long as the goal makes it."""
 

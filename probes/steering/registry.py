@@ -1,4 +1,7 @@
-"""Steering methods by name. A file in this folder is found because it is there, another once it is imported."""
+"""The registry of steering methods: a method registers where its class is defined and is found by name elsewhere.
+
+The files of this folder are imported when a method is first looked up; others must be imported by their user.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,44 @@ import functools
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import Any, TypeVar
 
-from goalmaze.agents.loading import Agent
-from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.sites import find_site, map_sites
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import LevelBatch
-from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.fitted import FittedEdit
-from goalmaze.probes.steering.base import SteeringMethod, named_methods
+from goalmaze.probes.steering.base import SteeringMethod
 
 FORMER_NAMES = {"alignment-search": "das", "sparse-features": "sae"}
 
+_methods: dict[str, type[SteeringMethod]] = {}
+
+M = TypeVar("M", bound=type[SteeringMethod])
+
+
+def register_method(method: M) -> M:
+    """Register a steering method under its name; a decorator of its class.
+
+    ```python
+    @register_method
+    class MyMethod(SteeringMethod):
+        name = "mine"
+        ...
+    ```
+
+    The same class may be defined again, as in a notebook cell that runs twice.
+
+    Raises:
+        GoalmazeError: the name is in use.
+    """
+    known = _methods.get(method.name)
+    if known is not None and _definition(known) != _definition(method):
+        raise GoalmazeError(
+            f"the steering method name '{method.name}' is in use by {_definition(known)}: choose another name"
+        )
+    _methods[method.name] = method
+    return method
+
 
 def steering_methods() -> dict[str, SteeringMethod]:
-    """Return every steering method by name, in alphabetical order.
+    """Return every registered steering method by name, in alphabetical order.
 
     Example:
         >>> import goalmaze as gm
@@ -28,48 +54,30 @@ def steering_methods() -> dict[str, SteeringMethod]:
         True
     """
     _import_all()
-    return {method.name: method() for method in named_methods()}
+    return {name: method() for name, method in sorted(_methods.items())}
 
 
 def find_method(name: str) -> SteeringMethod:
-    """Return the steering method called `name`.
+    """Return the registered steering method of that name.
 
     Raises:
-        GoalmazeError: there is none.
+        GoalmazeError: there is none; the message suggests the closest name.
     """
     methods = steering_methods()
-    if name in FORMER_NAMES and name not in methods:
+    if name in methods:
+        return methods[name]
+    if name in FORMER_NAMES:
         raise GoalmazeError(f"unknown steering method '{name}' (it is now called '{FORMER_NAMES[name]}')")
-    if name not in methods:
-        raise unknown("steering method", name, methods)
-    return methods[name]
+    classes: list[type[Any]] = [SteeringMethod]
+    for method in classes:  # the list grows while it is read
+        if getattr(method, "name", None) == name:
+            raise GoalmazeError(f"the steering method '{name}' is not registered: put @register_method above its class")
+        classes += method.__subclasses__()
+    raise unknown("steering method", name, methods)
 
 
-def fit_edit(
-    agent: Agent | NetworkPolicy, method: str | SteeringMethod, site: str, levels: LevelBatch, seed: int = 0
-) -> FittedEdit:
-    """Fit an edit that moves the goal of an agent.
-
-    Args:
-        agent: an agent, or the policy of a network.
-        method: a steering method or its name, one of `steering_methods`.
-        site: name of the site to edit.
-        levels: the fitting levels, with goal and cue on one cell. Evaluate on others.
-        seed: of everything that the method draws.
-
-    Returns:
-        A fitted edit. Its `edits(GoalMove.on(levels, targets))` move the goal in any levels.
-
-    Raises:
-        GoalmazeError: there is no such method or site, or the method does not work at the site.
-    """
-    policy = agent if isinstance(agent, NetworkPolicy) else agent.policy
-    chosen = find_method(method) if isinstance(method, str) else method
-    find_site(policy.network, site)
-    if not chosen.suits(policy.network, site):
-        maps = ", ".join(map_sites(policy.network)) or "this network has none"
-        raise GoalmazeError(f"method '{chosen.name}' needs a map of squares, site '{site}' is none; maps: {maps}")
-    return chosen.fit(FitContext(policy, levels, seed), site)
+def _definition(method: type[SteeringMethod]) -> str:
+    return f"{method.__module__}.{method.__qualname__}"
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from goalmaze.probes.edits.optimisation import descend
 from goalmaze.probes.information import ACTIVATION, CELLS
 from goalmaze.probes.readout.windows import MAX_SAMPLES, windows
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 UPDATES = 2000
 BATCH = 256
@@ -129,6 +130,7 @@ class SAEFeatures(Coordinates):
         return windows + (values - self.read(windows)) @ self.autoencoder.decoder[list(self.chosen)]
 
 
+@register_method
 class SAEMethod(SteeringMethod):
     """The means of sixteen features with and without a goal, set around target and goal."""
 

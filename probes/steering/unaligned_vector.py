@@ -15,6 +15,7 @@ from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.mean_difference import SteeringVector, mean_difference
 from goalmaze.probes.information import NOTHING, Facts
 from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.registry import register_method
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class VectorSubtraction(FittedSiteEdit):
         return dataclasses.replace(self.vector, strength=-strength)
 
 
+@register_method
 class UnalignedVectorMethod(SteeringMethod):
     """Subtracts the mean difference that the goal makes, square by square."""
 

@@ -1,4 +1,4 @@
-"""Small worlds and networks for the tests of the probes: an ordinary one, and a linear one with closed forms."""
+"""Small levels and networks for the tests of probes: an ordinary network, and a linear one with closed forms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LinearOptions:
 
 @register_network
 class LinearNetwork(Network):
-    """One convolution whose bare output is the site `map`; logits are its first four channels at the agent's cell."""
+    """One convolution without a ReLU is the site `map`; the logits are its first four channels at the agent's cell."""
 
     name = "linear-for-tests"
     Options = LinearOptions
@@ -59,7 +59,7 @@ def levels(family: Family) -> LevelBatch:
 
 @pytest.fixture
 def policy(family: Family) -> NetworkPolicy:
-    """Return an untrained network of definite opinions."""
+    """Return an untrained network with confident action probabilities."""
     torch.manual_seed(0)
     network = make_network("grid", Shape.seeing(make_view(family)), {"channels": 8, "blocks": 2, "hidden": 16})
     nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)

@@ -1,4 +1,4 @@
-"""Tables of cells: against weights that are known, ridge regression of another library, and goals really moved."""
+"""Cell tables: against known weights, scikit-learn's ridge regression, and goals that are really moved."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ EXIT, SIGN = 2, 3
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
-    """Nothing to choose."""
+    """It has no options."""
 
 
 @register_network
 class PlantedNetwork(Network):
-    """Site `features` [B, H*W], a linear map of what is seen; above it a bilinear form of it and the agent's cell.
+    """Site `features` [B, H*W], a linear map of the observation; the logits are bilinear in it and the agent's cell.
 
-    As it is made, `features` holds the exit's cell and the form points there as the crow flies.
+    `planted` sets the weights so that `features` is the exit's cell one-hot and the logits point straight towards it.
     """
 
     name = "planted-table-for-tests"
@@ -91,7 +91,7 @@ def impala(family: Family) -> NetworkPolicy:
 
 
 def probabilities(policy: NetworkPolicy, levels: LevelBatch, table: CellTable | None = None) -> np.ndarray:
-    """Return the probabilities at the start, under a table's edit that sends the agent to targets drawn from seed 0."""
+    """Return the probabilities at the start, under a table's edit that moves the goal to targets drawn from seed 0."""
     targets = draw_targets(levels, 0)
     edits = [] if table is None else [table.edit(GoalMove.on(levels, targets))]
     with applied(policy, edits):

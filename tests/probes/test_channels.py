@@ -24,7 +24,7 @@ from goalmaze.probes.targets import draw_targets
 
 
 def edited_activations(policy: NetworkPolicy, levels: LevelBatch, edit: Edit) -> Tensor:
-    """Return what the edit leaves at its site."""
+    """Return the activation at the edit's site under the edit."""
     with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, [edit.site]) as latest:
         policy.logits(np.arange(len(levels)), torch.from_numpy(first_observations(levels)))
     return latest[edit.site]

@@ -1,4 +1,4 @@
-"""Alignment search: a planted rotation is recovered, and not from swaps that mean nothing."""
+"""DAS: a planted rotation is recovered, and not from interchanges without a meaning."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rotation(seed: int = 0) -> Tensor:
 
 
 def answer(latent: Tensor) -> Tensor:
-    """Return what the toy network says of latents [N, 8]: its first two context together, the others by themselves."""
+    """Return the toy network's output [N, 3] for latents [N, 8]: the first two interact, the others do not."""
     one = torch.sin(2 * latent[:, 0]) + latent[:, 0] * latent[:, 1]
     return torch.stack([one + latent[:, 2].tanh(), latent[:, 3:6].square().sum(1) + one, latent[:, 6]], 1)
 
@@ -82,14 +82,14 @@ def test_an_interchange_takes_its_coordinates_and_keeps_the_rest() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class PlantedOptions:
-    """None that matter."""
+    """Its one option has no effect."""
 
     channels: int = WIDTH
 
 
 @register_network
 class PlantedNetwork(Network):
-    """Its map holds the planes in rotated directions; it goes by where the goal's direction is, and by nothing else."""
+    """Its map encodes the planes in rotated directions; its logits depend on the goal's direction only."""
 
     name = "planted-for-tests"
     Options = PlantedOptions

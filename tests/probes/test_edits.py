@@ -1,4 +1,4 @@
-"""Edits: they do what they say to the levels they are about, prove that they ran, and leave nothing behind."""
+"""Edits change the levels they are made for, prove that they acted, and leave nothing behind."""
 
 from __future__ import annotations
 

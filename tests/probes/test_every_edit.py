@@ -1,4 +1,4 @@
-"""What holds for every edit: strength zero is none bit for bit, it fires, comes off, and says what it knows."""
+"""What holds for every edit: strength zero changes no bit, it acts, is removed, and states what it uses."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def agent(request: pytest.FixtureRequest, family: Family) -> tuple[NetworkPolicy
 
 
 def three_steps(policy: NetworkPolicy, levels: LevelBatch) -> list[np.ndarray]:
-    """Return the probabilities at three steps on which the agent sees the same."""
+    """Return the probabilities at three steps with the same observations."""
     actor, observations = policy.begin(levels), observations_of(policy, levels)
     return [actor.probabilities(np.arange(len(levels)), observations, levels.start) for _ in range(3)]
 

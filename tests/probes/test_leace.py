@@ -1,4 +1,4 @@
-"""LEACE: no linear probe reads the concept any more, and the change is the least that does it (a second formula)."""
+"""LEACE: no linear probe reads the erased concept, and the change is the least one, by a second formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The minimal edit: the probe then reads the target, and no smaller change of two squares does (scipy)."""
+"""The minimal edit: the probe then reads the target, and scipy finds no smaller change of the two squares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def minimal(direction: Tensor, rectified: bool, margin: float = 0.5) -> MinimalE
 
 
 def smallest(activation: Tensor, goal: int, target: int, direction: Tensor, rectified: bool, margin: float) -> float:
-    """Return the least squared length of a change of the two squares, by a general solver from several starts."""
+    """Return the least squared norm of a change of the two squares, by scipy's solver from several starts."""
     values, d = activation.flatten(1).double().numpy(), direction.double().numpy()
     scores = d @ values
     places = [target] if goal in (-1, target) else [target, goal]

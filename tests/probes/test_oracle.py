@@ -1,4 +1,4 @@
-"""The per-maze optimum: nearer than a pattern to the agent that sees the goal moved, and honest about what it knows."""
+"""The oracle: closer than a pattern to the agent that sees the goal moved, and it states that it uses the walls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laying a pattern on a map and lifting it off again, against loops that cannot be wrong."""
+"""Placing a pattern on maps and averaging maps around cells, against loops over squares."""
 
 from __future__ import annotations
 

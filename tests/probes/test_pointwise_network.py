@@ -1,4 +1,4 @@
-"""A network at every square: against one square at a time by hand, and refused where it does not fit."""
+"""The pointwise network: against one square at a time by hand, and refused where it does not fit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def found() -> PointwisePattern:
 
 
 def by_hand(found: PointwisePattern, activation: Tensor, square: int, goal: int, target: int, width: int) -> Tensor:
-    """Return what one square's channels [C] become, from its own and from where it lies to goal and target."""
+    """Return one square's channels [C] after the edit, from its own channels and its position."""
 
     def at(window: Tensor, cell: int) -> Tensor:
         down, across = square // width - cell // width, square % width - cell % width

@@ -1,4 +1,4 @@
-"""The toolkit on the real Procgen maze, with an untrained agent of the published kind."""
+"""The counterparts of procgen-tools on the real Procgen maze, with an untrained IMPALA network."""
 
 from __future__ import annotations
 

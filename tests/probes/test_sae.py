@@ -1,4 +1,4 @@
-"""Sparse autoencoders: planted features are recovered, dense ones are not, and their edits write what they say."""
+"""Sparse autoencoders: planted features are recovered from sparse sums only, and setting them has its exact effect."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def dictionary() -> Tensor:
     return torch.nn.functional.normalize(torch.randn(PLANTED, 12, generator=torch.Generator().manual_seed(0)), dim=1)
 
 
-def sums(chance: float, count: int = 20_000) -> Tensor:
-    """Return [N, 12], sums of planted directions, each present with a chance."""
+def sums(probability: float, count: int = 20_000) -> Tensor:
+    """Return [N, 12], sums of planted directions, each present with a probability."""
     generator = torch.Generator().manual_seed(1)
-    present = torch.rand(count, PLANTED, generator=generator) < chance
+    present = torch.rand(count, PLANTED, generator=generator) < probability
     return (present * (0.5 + torch.rand(count, PLANTED, generator=generator))) @ dictionary() + 1.0
 
 
 def recovered(coder: Autoencoder) -> float:
-    """Return how many of the planted directions have a feature within a cosine of .95, as a share."""
+    """Return the fraction of planted directions with a feature whose cosine is above 0.95."""
     rows = torch.nn.functional.normalize(coder.decoder, dim=1)
     return float(((dictionary() @ rows.T).max(dim=1).values > 0.95).float().mean())
 
@@ -89,8 +89,8 @@ def test_goal_features_of_a_network_bring_the_target_closer_to_a_goal(policy: Ne
     levels, rows = family.levels(0, np.arange(60)), np.arange(60)
     targets = draw_targets(levels, 2)
 
-    def likeness(strength: float) -> float:
-        """Return how near the target's square comes to what it holds when the goal really stands there."""
+    def distance(strength: float) -> float:
+        """Return the mean distance of the target's square from its activation with the goal really there."""
         edit = found.edit(GoalMove.on(levels, targets), strength)
         with torch.inference_mode(), applied(policy, [edit]), captured(policy.network, ["stem"]) as latest:
             policy.logits(rows, torch.from_numpy(observations_of(policy, levels)))
@@ -98,7 +98,7 @@ def test_goal_features_of_a_network_bring_the_target_closer_to_a_goal(policy: Ne
         really = FitContext(policy, moved).activations(moved, "stem")
         return float((read_square(latest["stem"], targets) - read_square(really, targets)).norm(dim=1).mean())
 
-    assert likeness(1.0) < 0.7 * likeness(0.0)
+    assert distance(1.0) < 0.7 * distance(0.0)
 
 
 def test_what_does_not_fit_is_refused(policy: NetworkPolicy, levels: LevelBatch) -> None:

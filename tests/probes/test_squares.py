@@ -1,4 +1,4 @@
-"""Windows around cells, read and written, against loops over a padded array."""
+"""Squares and windows around cells, read and written, against loops over a padded array."""
 
 from __future__ import annotations
 

@@ -11,7 +11,14 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.steering import PatternMethod, SteeringMethod, find_method, fit_edit, steering_methods
+from goalmaze.probes.steering import (
+    PatternMethod,
+    SteeringMethod,
+    find_method,
+    fit_edit,
+    register_method,
+    steering_methods,
+)
 
 
 def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
@@ -26,14 +33,17 @@ def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
         find_method("alignment-search")
 
 
-def test_a_method_of_ones_own_is_found_and_a_name_is_used_once() -> None:
+def test_a_method_of_ones_own_is_found_once_it_is_registered_and_a_name_is_used_once() -> None:
     # it suits no site, so that no other test that tries every method fits it
     body = {"name": "own-method-for-tests", "fit": lambda *_: None, "suits": lambda *_: False, "__module__": "mine"}
     method = type("OwnMethod", (SteeringMethod,), body)
+    with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is not registered: put @register_method above"):
+        find_method("own-method-for-tests")
+    assert register_method(method) is method
     assert isinstance(find_method("own-method-for-tests"), method)
-    with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is used by mine\.OwnMethod: choose"):
-        type("Other", (SteeringMethod,), body)
-    again = type("OwnMethod", (SteeringMethod,), body)
+    with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is in use by mine\.OwnMethod: choose another"):
+        register_method(type("Other", (SteeringMethod,), body))
+    again = register_method(type("OwnMethod", (SteeringMethod,), body))
     assert isinstance(find_method("own-method-for-tests"), again)
 
 
