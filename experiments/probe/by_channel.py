@@ -27,7 +27,7 @@ class ChannelResult:
     Attributes:
         site: the map.
         target: the concept, a cell.
-        rates: of held-out mazes, one a channel.
+        rates: of held-out mazes, one for each channel.
         observation: the same rate of the best plane of the observation, which is selected on the fitting mazes.
     """
 

@@ -37,7 +37,7 @@ class CheckpointReport(Result):
         }
 
     def blocks(self) -> list[str | Table]:
-        """Return a heading and, for each target, a table with a row a checkpoint and a column a site."""
+        """Return a heading and, for each target, a table with a row for each checkpoint and a column for each site."""
         first = next(iter(self.reports.values()))
         tables = []
         for target in first.targets:

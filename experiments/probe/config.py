@@ -25,8 +25,8 @@ class ProbeConfig(EvaluationConfig):
         targets: concepts to predict; "all" for every concept of the family.
         probe: "square" uses the channels of each square, "window" those of its 3x3 window, "global" all features
             together. Sites that are no maps and concepts of the whole maze always use "global".
-        by: "site" for one probe a site, "channel" for each channel of a map by itself, "checkpoint" for each checkpoint
-            that the run kept.
+        by: "site" for one probe at each site, "channel" for each channel of a map by itself, "checkpoint" for each
+            checkpoint that the run kept.
         fit_levels: number of levels that probes are fitted on; none of them is used for evaluation.
         figures: with --by channel, a folder for the figure.
     """

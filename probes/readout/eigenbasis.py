@@ -28,12 +28,12 @@ LinearFit = tuple[float, Tensor, Tensor]
 class Eigenbasis:
     """Standardised features projected on the eigenvectors of their covariance.
 
-    On these axes a ridge fit divides by one number an axis, and the curvature of a logistic loss is known well enough
-    for a descent of few steps.
+    On these axes a ridge fit divides by one number for each axis, and the curvature of a logistic loss is known well
+    enough for a descent of few steps.
 
     Args:
-        features: [N, D], one row a sample.
-        mazes: int64 [N], the maze of each row; one maze a row by default.
+        features: [N, D], one row for each sample.
+        mazes: int64 [N], the maze of each row; by default every row is a maze of its own.
 
     Attributes:
         train: bool [N], the samples to fit on. Those of the last fifth of the mazes select the penalty.

@@ -49,7 +49,7 @@ class SquareFitter:
     """Fits 1×1 probes by a conditional logit over squares (McFadden, 1974).
 
     Args:
-        activations: maps [N, C, H, W], one row a maze.
+        activations: maps [N, C, H, W], one row for each maze.
     """
 
     def __init__(self, activations: Tensor) -> None:

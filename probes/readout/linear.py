@@ -64,9 +64,9 @@ class GlobalFitter:
     """Fits probes of different labels to the same activations, whose eigenbasis is computed once.
 
     Args:
-        activations: [N, ...], one row a sample.
-        mazes: int64 [N], the maze of each row, ascending; one maze a row by default. The last fifth of the mazes
-            validates: it selects the penalty.
+        activations: [N, ...], one row for each sample.
+        mazes: int64 [N], the maze of each row, ascending; by default every row is a maze of its own. The last fifth of
+            the mazes validates: it selects the penalty.
 
     Raises:
         GoalmazeError: there are too few mazes.

@@ -39,7 +39,7 @@ class ProbeFitter:
     """Fits probes of different concepts to the same activations; what the fits share is computed once.
 
     Args:
-        activations: [N, ...], one row a maze.
+        activations: [N, ...], one row for each maze.
         levels: the mazes.
         seed: of the mazes drawn where there are too many.
     """
@@ -79,5 +79,5 @@ class ProbeFitter:
         if labels.label_type == "cell":
             return self._cell_fitter(WINDOW_SIDES[kind]).fit(labels.values)
         raise GoalmazeError(
-            f"a {kind} probe predicts squares, '{labels.name}' has one label a maze; use a global probe"
+            f"a {kind} probe predicts squares, '{labels.name}' has one label for each maze; use a global probe"
         )

@@ -76,7 +76,7 @@ class SquareClassFitter:
     """Fits logistic probes of the class of a square, from the window around it.
 
     Args:
-        maps: [N, C, H, W], one row a maze. The last fifth of the mazes used validates: it selects the penalty.
+        maps: [N, C, H, W], one row for each maze. The last fifth of the mazes used validates: it selects the penalty.
         side: of the window in squares, odd.
         seed: of the mazes drawn, where there are more than `MAX_SAMPLES` squares.
 
@@ -107,7 +107,7 @@ class WindowCellFitter:
     """Fits probes of a cell from windows by a conditional logit over squares.
 
     Args:
-        maps: [N, C, H, W], one row a maze. The last fifth of the mazes validates: it selects the penalty.
+        maps: [N, C, H, W], one row for each maze. The last fifth of the mazes validates: it selects the penalty.
         side: of the window in squares, odd.
     """
 

@@ -141,7 +141,11 @@ def test_the_untrained_network_has_the_same_shape_and_other_weights(policy: Netw
     ("label_type", "kind", "message"),
     [
         ("squares", "global", "'planted' has a label for every square; use a square or window probe"),
-        ("class", "square", "a square probe predicts squares, 'planted' has one label a maze; use a global probe"),
+        (
+            "class",
+            "square",
+            "a square probe predicts squares, 'planted' has one label for each maze; use a global",
+        ),
         ("number", "window", "a window probe predicts squares"),
         ("cell", "sqare", r"unknown probe kind 'sqare' \(did you mean 'square'"),
     ],
