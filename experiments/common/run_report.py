@@ -30,14 +30,14 @@ def current_report(report: dict[str, Any]) -> dict[str, Any]:
 
     Version 0.1 wrote `exit` for what an agent reached first where it reached the goal, whatever the family's goal is.
     """
-    found = dict(report)
-    if "label" in found:
-        found["label"] = current_label(found["label"])
-    if "in_distribution" in found:
-        found["in_distribution"] = _current_evaluation(found["in_distribution"])
-    if "shifts" in found:
-        found["shifts"] = {shift: _current_evaluation(one) for shift, one in found["shifts"].items()}
-    return found
+    current = dict(report)
+    if "label" in current:
+        current["label"] = current_label(current["label"])
+    if "in_distribution" in current:
+        current["in_distribution"] = _current_evaluation(current["in_distribution"])
+    if "shifts" in current:
+        current["shifts"] = {shift: _current_evaluation(one) for shift, one in current["shifts"].items()}
+    return current
 
 
 def _current_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:

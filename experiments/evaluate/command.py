@@ -64,7 +64,7 @@ def _grid(config: EvalConfig) -> Grid:
     conditions_of(families, dials)  # refuses bad values before the folder is made
     if config.figures is not None:
         make_folder(config.figures)
-    found = grid(
+    result = grid(
         agents,
         dials=dials,
         levels=config.levels,
@@ -73,11 +73,11 @@ def _grid(config: EvalConfig) -> Grid:
         families=families,
     )
     if config.figures is None:
-        return found
+        return result
     # matplotlib is slow to import, and only figures need it
     from goalmaze.experiments.evaluate.grid_figures import draw_grid
 
-    return dataclasses.replace(found, pictures=draw_grid(found, config.figures))
+    return dataclasses.replace(result, pictures=draw_grid(result, config.figures))
 
 
 def _infer_goals(config: EvalConfig) -> GoalInferences:
@@ -85,7 +85,7 @@ def _infer_goals(config: EvalConfig) -> GoalInferences:
     families = [evaluation_family(agent, config) for agent in agents]
     if config.figures is not None:
         make_folder(config.figures)
-    found = infer_goals(
+    result = infer_goals(
         agents,
         shift=config.shift,
         levels=config.levels,
@@ -94,8 +94,8 @@ def _infer_goals(config: EvalConfig) -> GoalInferences:
         families=families,
     )
     if config.figures is None:
-        return found
+        return result
     # matplotlib is slow to import, and only figures need it
     from goalmaze.experiments.evaluate.goal_inference_figures import draw_goal_inferences
 
-    return dataclasses.replace(found, pictures=draw_goal_inferences(found, config.figures))
+    return dataclasses.replace(result, pictures=draw_goal_inferences(result, config.figures))

@@ -123,7 +123,16 @@ def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[Pairwise
     """Return a table of seed groups and, where there are pairs, one of them."""
     groups = Table(
         ["seed group", "solved", "cue first", "directness (IQM)", "intervals cover"],
-        [[one.name, one.solved, one.cue_first, one.directness, one.directness.covers] for one in scores],
+        [
+            [
+                one.name,
+                one.solved,
+                one.cue_first if one.cue_first.levels else "no levels",
+                one.directness,
+                one.directness.covers,
+            ]
+            for one in scores
+        ],
     )
     if not pairs:
         return [groups]

@@ -32,6 +32,7 @@ from goalmaze.experiments.statistics.intervals import Rate, rate
 NOTES = (
     "cue preference: rate at which the cue came first, over levels where neither lies on a shortest path to the other; "
     "with several goals or cues, rate of levels on which it collected mostly useless cues\n"
+    "levels: those that the preference counts\n"
     "detour: steps taken over fewest steps, on solved levels"
 )
 

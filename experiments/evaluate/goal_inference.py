@@ -186,10 +186,7 @@ class GoalInference(Result):
         rows = []
         for one in self.models:
             versus_best = ["", ""] if one is self.models[0] else [one.excess, f"{one.p_value:.4f}"]
-            parameters = ", ".join(
-                f"{k} {v:.2g}" if isinstance(v, float) else f"{k} {v}" for k, v in one.parameters.items()
-            )
-            rows.append([one.name, one.log_loss, *versus_best, f"{one.calibration.error:.3f}", parameters])
+            rows.append([one.name, one.log_loss, *versus_best, f"{one.calibration.error:.3f}", _text(one.parameters)])
         return Table(columns, rows)
 
     def _examples(self) -> list[str]:
@@ -246,17 +243,17 @@ def infer_goals(
 
     Example:
         >>> import goalmaze as gm
-        >>> found = gm.infer_goals([gm.load("zoo:green-exit")], levels=64, fit_levels=64)
-        >>> "sign-seeker" in found.agents[0].best
+        >>> result = gm.infer_goals([gm.load("zoo:green-exit")], levels=64, fit_levels=64)
+        >>> "sign-seeker" in result.agents[0].best
         True
     """
-    found = []
+    inferences = []
     for agent, family in zip(agents, families_of(agents, families), strict=True):
         require_compatible(agent, family)
         name = family.distinguishing_shift if shift is None else shift
         sizes = {"levels": levels, "fit_levels": fit_levels}
-        found.append(infer_goal(agent.name, agent.policy, family, shift=name, **sizes, seed=seed, greedy=greedy))
-    return GoalInferences(tuple(found))
+        inferences.append(infer_goal(agent.name, agent.policy, family, shift=name, **sizes, seed=seed, greedy=greedy))
+    return GoalInferences(tuple(inferences))
 
 
 def infer_goal(
@@ -381,6 +378,12 @@ def _action_frequencies(fitted_steps: Steps, count: int) -> tuple[Floats, Parame
 
 def _log_likelihood(changes: Changes, steps: Steps) -> float:
     return float(np.log(fit_choice(changes, steps.actions).probabilities(changes)[steps.taken]).sum())
+
+
+def _text(parameters: Parameters) -> str:
+    """Return fitted parameters as text."""
+    values = {name: f"{value:.2g}" if isinstance(value, float) else value for name, value in parameters.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
 def calibration(probabilities: Floats, steps: Steps) -> Calibration:

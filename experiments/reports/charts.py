@@ -166,12 +166,12 @@ def _dial_panel(grid: Grid, dial: str, measure: Measure, title: str) -> Draw:
     return draw
 
 
-def calibration_chart(found: GoalInference, name: str) -> Markup:
+def calibration_chart(inference: GoalInference, name: str) -> Markup:
     """Return the rate at which actions were taken against the probability that each goal model gave them."""
-    styles = model_styles(found)
+    styles = model_styles(inference)
 
     def draw(axes: Axes) -> None:
-        draw_calibration(axes, found, styles)
+        draw_calibration(axes, inference, styles)
         axes.set_title("", loc="left")
         axes.set_aspect("auto")
         handles = [

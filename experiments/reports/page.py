@@ -81,22 +81,22 @@ def _template(name: str) -> str:
     return (importlib.resources.files("goalmaze.experiments.reports") / "template" / name).read_text("utf-8")
 
 
-def _section(i: int, found: FamilyFindings, config: ReportConfig) -> dict[str, Any]:
+def _section(i: int, findings: FamilyFindings, config: ReportConfig) -> dict[str, Any]:
     """Return what the template needs of agents of one family."""
-    family, name = found.family, f"f{i}"
-    by_geometry = [one.distinguishing.goal.by_geometry for one in found.agents]
+    family, name = findings.family, f"f{i}"
+    by_geometry = [one.distinguishing.goal.by_geometry for one in findings.agents]
     return {
         "id": name,
         "family": family,
-        "findings": found,
-        "training": charts.training_charts(found.agents, f"{name}-training"),
-        "dials": charts.dial_charts(found.grid, f"{name}-dial"),
-        "conditions": [(one, describe_condition(one, family)) for one in found.grid.conditions],
-        "agents": [_agent(f"{name}-a{k}", one, config) for k, one in enumerate(found.agents)],
+        "findings": findings,
+        "training": charts.training_charts(findings.agents, f"{name}-training"),
+        "dials": charts.dial_charts(findings.grid, f"{name}-dial"),
+        "conditions": [(one, describe_condition(one, family)) for one in findings.grid.conditions],
+        "agents": [_agent(f"{name}-a{k}", one, config) for k, one in enumerate(findings.agents)],
         "geometries": list(by_geometry[0]),
         "has_geometry": any(rate.levels for one in by_geometry for rate in one.values()),
         "something_moves": any(kind.motion != "still" for kind in family.object_types),
-        "grid_command": grid_command(config, found),
+        "grid_command": grid_command(config, findings),
     }
 
 
@@ -106,7 +106,7 @@ def _agent(name: str, one: AgentFindings, config: ReportConfig) -> dict[str, Any
     present = {kind for levels in played for kind in levels.trajectory.levels.present()}
     return {
         "id": name,
-        "found": one,
+        "findings": one,
         "pair": pair,
         "galleries": [_gallery(one, highlights, drawn) for highlights in one.highlights],
         "legend": mazes.legend(one.family, present),
@@ -211,18 +211,18 @@ def command_line(config: ReportConfig) -> str:
     return command("report", *config.agents, "--out", config.out, *_level_flags(config), *dials)
 
 
-def grid_command(config: ReportConfig, found: FamilyFindings) -> str:
+def grid_command(config: ReportConfig, findings: FamilyFindings) -> str:
     """Return the command that prints the numbers of the grid."""
-    settings = grid_config(config, [one.agent for one in found.agents])
+    settings = grid_config(config, [one.agent for one in findings.agents])
     return command("eval", *settings.agents, "--grid", *_level_flags(config), "--dials", *settings.dials)
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             raise GoalmazeError(f"{package} is not installed: pip install {package}") from None
-    return found
+    return installed

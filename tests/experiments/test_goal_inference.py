@@ -32,15 +32,15 @@ FAMILY = make_family("GreenExit", {"size": 7})
 
 @dataclasses.dataclass
 class Clumsy:
-    """Goes to one thing on a level, the sign with some chance, and does anything now and then."""
+    """Goes to one object on a level, the sign on a fraction of levels, and takes a uniform action at some steps."""
 
     signs: float
     slips: float = 0.2
 
     def begin(self, levels: LevelBatch) -> "ClumsyActor":
-        luck = np.random.default_rng(5).random(len(levels)) < self.signs
+        has_sign_as_goal = np.random.default_rng(5).random(len(levels)) < self.signs
         exits, signs = (distances(levels, levels.cells(kind)) for kind in ("exit", "sign"))
-        return ClumsyActor(_Seeker(np.where(luck[:, None], signs, exits), levels.width), self.slips)
+        return ClumsyActor(_Seeker(np.where(has_sign_as_goal[:, None], signs, exits), levels.width), self.slips)
 
 
 @dataclasses.dataclass
@@ -50,8 +50,8 @@ class ClumsyActor:
 
     def probabilities(self, rows: Rows, observations: np.ndarray, agent: np.ndarray) -> Probabilities:
         there = self.seeker.distance[rows, agent] == 0
-        chances = self.seeker.probabilities(rows, observations, agent)
-        return np.where(there[:, None], 0.25, (1 - self.slips) * chances + self.slips / 4).astype(np.float32)
+        probabilities = self.seeker.probabilities(rows, observations, agent)
+        return np.where(there[:, None], 0.25, (1 - self.slips) * probabilities + self.slips / 4).astype(np.float32)
 
 
 def infer(policy: Policy) -> GoalInference:
@@ -92,7 +92,7 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
     moves = np.array([-7, 1, 7, -1])
     for i in range(0, len(changes), 7):
         b, t = steps.rows[i], steps.times[i]
-        ways = all_distances(levels.walls[b])
+        path_lengths = all_distances(levels.walls[b])
         path = trajectory.agent[: t + 1, b].tolist()
         left = [c for k, c in zip(levels.slots, levels.objects[b], strict=True) if k == "sign" and c >= 0]
         for a, move in enumerate(moves):
@@ -100,7 +100,9 @@ def test_changes_are_those_of_scipys_paths_to_the_nearest_sign() -> None:
             if not left:
                 assert changes[i, a] == straight[i, a] == 0
                 continue
-            assert changes[i, a] == min(ways[ahead, c] for c in left) - min(ways[path[-1], c] for c in left)
+            assert changes[i, a] == min(path_lengths[ahead, c] for c in left) - min(
+                path_lengths[path[-1], c] for c in left
+            )
 
             def far(cell: int, left: list[int] = left) -> int:
                 return min(abs(cell // 7 - c // 7) + abs(cell % 7 - c % 7) for c in left)
@@ -130,8 +132,8 @@ def test_the_fit_is_scipys_optimum() -> None:
     def loss(at: np.ndarray) -> float:
         soft = np.exp(-at[0] * changes.astype(float))
         soft /= soft.sum(axis=1, keepdims=True)
-        chances = (1 - at[1]) * soft + at[1] / 4
-        return float(-np.log(chances[np.arange(4000), actions]).sum())
+        probabilities = (1 - at[1]) * soft + at[1] / 4
+        return float(-np.log(probabilities[np.arange(4000), actions]).sum())
 
     found = fit_choice(changes, actions)
     best = optimize.minimize(loss, [1.0, 0.3], bounds=[(0, 15), (1e-6, 1)], method="L-BFGS-B")
@@ -146,15 +148,15 @@ def test_a_mixture_predicts_each_action_from_the_earlier_ones() -> None:
     steps = steps_of(trajectory)
     exits, signs = (changes_to(trajectory, steps, (kind,)) for kind in ("exit", "sign"))
     mixture = fit_mixture(exits, signs, steps)
-    told = mixture.probabilities(exits, signs, steps)
-    np.testing.assert_allclose(told.sum(axis=1), 1)
+    predicted = mixture.probabilities(exits, signs, steps)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1)
     either = [mixture.choice.probabilities(changes) for changes in (exits, signs)]
     taken = steps.actions
     for b in range(20):
         here = np.flatnonzero(steps.rows == b)
-        whole = [np.prod([chances[i, taken[i]] for i in here]) for chances in either]
+        whole = [np.prod([probabilities[i, taken[i]] for i in here]) for probabilities in either]
         marginal = (1 - mixture.weight) * whole[0] + mixture.weight * whole[1]
-        assert np.log(told[here, taken[here]]).sum() == pytest.approx(np.log(marginal))
+        assert np.log(predicted[here, taken[here]]).sum() == pytest.approx(np.log(marginal))
 
 
 def test_calibration_separates_overconfidence_from_calibrated_uncertainty() -> None:

@@ -1,4 +1,4 @@
-"""The grid: its conditions, what it tells of agents, its pictures, and bad input in one line."""
+"""The grid: its conditions, its results, its figures, and bad input in one line."""
 
 import dataclasses
 import json
@@ -81,7 +81,7 @@ def test_the_grid_holds_every_shift_and_every_dial_but_what_was_trained_on() -> 
     assert [c.value for c in both if c.dial == "correlation"] == [0, 1]
 
 
-def test_a_grid_of_two_agents_tells_and_draws(tmp_path: Path) -> None:
+def test_a_grid_of_two_agents_is_evaluated_and_drawn(tmp_path: Path) -> None:
     config = EvalConfig(
         agent=AGENT, others=("zoo:green-exit-twin",), grid=True, dials=("size=7,17",), levels=64, figures=tmp_path
     )

@@ -108,9 +108,9 @@ def test_every_network_is_listed_with_its_sites(capsys: pytest.CaptureFixture[st
 
 def test_one_network_is_shown_with_its_sites_and_mistakes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["networks", "grid", "--size", "11", "--network-options", "blocks=2", "channels=6"]) == 0
-    told = capsys.readouterr().out
-    assert "block2     6x11x11" in told
-    assert "7x7" in told
+    output = capsys.readouterr().out
+    assert "block2     6x11x11" in output
+    assert "7x7" in output
     for arguments, message in (
         (["gird"], "unknown network 'gird' (did you mean 'grid'?)"),
         (["grid", "--network-options", "blocks"], "write it as KEY=VALUE"),
@@ -150,11 +150,11 @@ def test_a_published_agent_becomes_a_run_that_commands_take(
     run_folder = tmp_path / "run"
     command = ["import", "langosco", str(published), "--out", str(run_folder), "--size", "9"]
     assert cli.main([*command, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["family_parameters"]["corner"] == 5
-    assert told["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
-    assert (told["actions"], told["parameters"]) == (15, sum(t.numel() for t in published_state().values()))
-    assert json.loads((run_folder / "import.json").read_text()) == told
+    output = json.loads(capsys.readouterr().out)
+    assert output["family_parameters"]["corner"] == 5
+    assert output["sha256"] == hashlib.sha256(published.read_bytes()).hexdigest()
+    assert (output["actions"], output["parameters"]) == (15, sum(t.numel() for t in published_state().values()))
+    assert json.loads((run_folder / "import.json").read_text()) == output
     assert cli.main(["eval", str(run_folder), "--levels", "4", "--json"]) == 0
     capsys.readouterr()
     assert cli.main(command) == 2

@@ -57,13 +57,16 @@ def test_path_lengths_are_scipys() -> None:
     outcomes = episode_outcomes(trajectory)
     levels = trajectory.levels
     for b in range(len(levels)):
-        ways = all_distances(levels.walls[b])[levels.start[b]]
-        assert outcomes.fewest_to_goal[b] == ways[levels.cells("exit")[b]]
+        path_lengths = all_distances(levels.walls[b])[levels.start[b]]
+        assert outcomes.fewest_to_goal[b] == path_lengths[levels.cells("exit")[b]]
         first = min(outcomes.to_goal[b], outcomes.to_cue[b])
         assert first < NEVER
-        assert outcomes.fewest_to_first[b] == ways[trajectory.agent[first, b]] == first
+        assert outcomes.fewest_to_first[b] == path_lengths[trajectory.agent[first, b]] == first
         if outcomes.off_path[b]:
-            assert outcomes.goal_minus_cue[b] == ways[levels.cells("exit")[b]] - ways[levels.cells("sign")[b]]
+            assert (
+                outcomes.goal_minus_cue[b]
+                == path_lengths[levels.cells("exit")[b]] - path_lengths[levels.cells("sign")[b]]
+            )
     assert (outcomes.directness == 1).all()
 
 
@@ -84,8 +87,8 @@ def test_preference_by_geometry_distinguishes_the_nearest_seeker_from_the_sign_s
             from goalmaze.agents.scripted import _Seeker
             from goalmaze.envs.solving import distances
 
-            ways = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
-            return _Seeker(np.minimum(*ways), levels.width)
+            path_lengths = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
+            return _Seeker(np.minimum(*path_lengths), levels.width)
 
     nearest = goal_preference(episode_outcomes(played(Nearest("sign"), count=600)))
     rates = [nearest.by_geometry[name] for name in GEOMETRY]

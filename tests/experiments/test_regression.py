@@ -33,23 +33,26 @@ def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
     levels = FAMILY.levels(0, np.arange(150), "moved-sign")
     trajectory = rollout(RandomWalker(), levels, seed=3)
     found = decisions(trajectory)
-    seen = dict(zip(found.rows.tolist(), found.steps.tolist(), strict=True))
+    decided = dict(zip(found.rows.tolist(), found.steps.tolist(), strict=True))
     moves = np.array([-9, 1, 9, -1])
     for b in range(len(levels)):
-        ways = all_distances(levels.walls[b])
+        path_lengths = all_distances(levels.walls[b])
         exit_, sign, start = levels.cells("exit")[b], levels.cells("sign")[b], levels.start[b]
         expected = None
-        apart = ways[start, exit_] + ways[exit_, sign] > ways[start, sign]
-        if apart and ways[start, sign] + ways[sign, exit_] > ways[start, exit_]:
+        sign_direct = path_lengths[start, exit_] + path_lengths[exit_, sign] > path_lengths[start, sign]
+        if sign_direct and path_lengths[start, sign] + path_lengths[sign, exit_] > path_lengths[start, exit_]:
             for step in range(int(trajectory.steps[b])):
                 cell = trajectory.agent[step, b]
                 if cell in (exit_, sign):
                     break
-                first = [{int(m) for m in moves if ways[cell + m, to] == ways[cell, to] - 1} for to in (exit_, sign)]
+                first = [
+                    {int(m) for m in moves if path_lengths[cell + m, to] == path_lengths[cell, to] - 1}
+                    for to in (exit_, sign)
+                ]
                 if not first[0] & first[1]:
                     expected = step
                     break
-        assert seen.get(b) == expected
+        assert decided.get(b) == expected
     assert 20 < len(found) < 150
 
 
@@ -70,9 +73,9 @@ def test_features_have_names_and_lengths_are_paths() -> None:
     assert rows.shape == (len(found), len(FEATURES))
     assert len(set(FEATURES)) == len(FEATURES)
     for i, (b, cell) in enumerate(zip(found.rows, found.cells, strict=True)):
-        ways = all_distances(levels.walls[b])
-        assert rows[i, 0] * 9 == pytest.approx(ways[cell, levels.cells("exit")[b]])
-        assert rows[i, 1] * 9 == pytest.approx(ways[cell, levels.cells("sign")[b]])
+        path_lengths = all_distances(levels.walls[b])
+        assert rows[i, 0] * 9 == pytest.approx(path_lengths[cell, levels.cells("exit")[b]])
+        assert rows[i, 1] * 9 == pytest.approx(path_lengths[cell, levels.cells("sign")[b]])
         straight = np.hypot(*np.subtract(divmod(int(cell), 9), divmod(int(levels.cells("sign")[b]), 9)))
         assert rows[i, FEATURES.index("Euclidean distance to cue")] * 9 == pytest.approx(straight)
 

@@ -124,12 +124,12 @@ class Page(html.parser.HTMLParser):
 
     def _cell(self) -> tuple[str, str, str] | None:
         """Return agent, condition and measure of the table cell that is open."""
-        seen: dict[str, str] = {}
+        attributes: dict[str, str] = {}
         for _, found in self._open:
-            seen |= {k.removeprefix("data-"): v for k, v in found.items() if k.startswith("data-")}
-        if "condition" in seen and "measure" in seen:
-            return seen["agent"], seen["condition"], seen["measure"]
-        return (seen["agent"], seen["goal-model"], "log-loss") if "goal-model" in seen else None
+            attributes |= {k.removeprefix("data-"): v for k, v in found.items() if k.startswith("data-")}
+        if "condition" in attributes and "measure" in attributes:
+            return attributes["agent"], attributes["condition"], attributes["measure"]
+        return (attributes["agent"], attributes["goal-model"], "log-loss") if "goal-model" in attributes else None
 
 
 @pytest.fixture(scope="module")
