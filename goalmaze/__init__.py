@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from goalmaze.probes.edits.goal_move import GoalMove as GoalMove
     from goalmaze.probes.edits.patterns import GoalPattern as GoalPattern
     from goalmaze.probes.steering.base import SteeringMethod as SteeringMethod
+    from goalmaze.probes.steering.registry import register_method as register_method
     from goalmaze.probes.steering.registry import steering_methods as steering_methods
 
 _HOMES = {
@@ -72,6 +73,7 @@ _HOMES = {
     "load": "experiments.api.functions",
     "probe": "experiments.probe.by_site",
     "register_family": "envs.registry",
+    "register_method": "probes.steering.registry",
     "retarget": "experiments.retarget.comparison",
     "rollout": "experiments.api.functions",
     "steering_methods": "probes.steering.registry",

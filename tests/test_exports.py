@@ -12,6 +12,7 @@ import pytest
 
 import goalmaze as gm
 from goalmaze.envs.registry import unregister_family
+from goalmaze.probes.steering.registry import unregister_method
 
 EXPORTED = {
     "Agent",
@@ -40,6 +41,7 @@ EXPORTED = {
     "load",
     "probe",
     "register_family",
+    "register_method",
     "retarget",
     "rollout",
     "steering_methods",
@@ -76,7 +78,7 @@ def test_everything_exported_has_an_example_that_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    families = set(gm.known_families())
+    families, methods = set(gm.known_families()), set(gm.steering_methods())
     examples = examples_of(name, getattr(gm, name))
     assert examples, f"gm.{name} has no example in its docstring"
     for example in examples:
@@ -87,6 +89,8 @@ def test_everything_exported_has_an_example_that_runs(
         assert not report, "".join(report)
     for added in set(gm.known_families()) - families:
         unregister_family(added)
+    for added in set(gm.steering_methods()) - methods:
+        unregister_method(added)
 
 
 def test_a_wrong_example_is_found() -> None:

@@ -24,17 +24,25 @@ M = TypeVar("M", bound=type[SteeringMethod])
 def register_method(method: M) -> M:
     """Register a steering method under its name; a decorator of its class.
 
-    ```python
-    @register_method
-    class MyMethod(SteeringMethod):
-        name = "mine"
-        ...
-    ```
-
-    The same class may be defined again, as in a notebook cell that runs twice.
+    Bases that several methods share are not decorated. The same class may be defined again, as in a notebook cell that
+    runs twice.
 
     Raises:
         GoalmazeError: the name is in use.
+
+    Example:
+        >>> import dataclasses
+        >>> import goalmaze as gm
+        >>> mean_pattern = type(gm.steering_methods()["mean-pattern"])
+        >>> @gm.register_method
+        ... class HalfPattern(mean_pattern):
+        ...     name = "half-pattern"
+        ...
+        ...     def fit(self, context, site):
+        ...         pattern = super().fit(context, site)
+        ...         return dataclasses.replace(pattern, at_target=pattern.at_target / 2)
+        >>> "half-pattern" in gm.steering_methods()
+        True
     """
     known = _methods.get(method.name)
     if known is not None and _definition(known) != _definition(method):
@@ -43,6 +51,11 @@ def register_method(method: M) -> M:
         )
     _methods[method.name] = method
     return method
+
+
+def unregister_method(name: str) -> None:
+    """Remove a steering method from the registry."""
+    _methods.pop(name, None)
 
 
 def steering_methods() -> dict[str, SteeringMethod]:

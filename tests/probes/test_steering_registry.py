@@ -19,6 +19,7 @@ from goalmaze.probes.steering import (
     register_method,
     steering_methods,
 )
+from goalmaze.probes.steering.registry import unregister_method
 
 
 def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
@@ -34,8 +35,7 @@ def test_methods_are_found_by_name_and_mistakes_are_named() -> None:
 
 
 def test_a_method_of_ones_own_is_found_once_it_is_registered_and_a_name_is_used_once() -> None:
-    # it suits no site, so that no other test that tries every method fits it
-    body = {"name": "own-method-for-tests", "fit": lambda *_: None, "suits": lambda *_: False, "__module__": "mine"}
+    body = {"name": "own-method-for-tests", "fit": lambda *_: None, "__module__": "mine"}
     method = type("OwnMethod", (SteeringMethod,), body)
     with pytest.raises(GoalmazeError, match=r"'own-method-for-tests' is not registered: put @register_method above"):
         find_method("own-method-for-tests")
@@ -45,6 +45,8 @@ def test_a_method_of_ones_own_is_found_once_it_is_registered_and_a_name_is_used_
         register_method(type("Other", (SteeringMethod,), body))
     again = register_method(type("OwnMethod", (SteeringMethod,), body))
     assert isinstance(find_method("own-method-for-tests"), again)
+    unregister_method("own-method-for-tests")
+    assert "own-method-for-tests" not in steering_methods()
 
 
 def test_fitting_by_name_is_what_the_method_fits(policy: NetworkPolicy, family: Family) -> None:
