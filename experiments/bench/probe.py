@@ -1,4 +1,4 @@
-"""How long does the atlas take: every concept at every site of a zoo agent, with all that each reading must beat?"""
+"""Benchmark of probing: every concept at every site of a zoo agent, with all baselines and controls."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_the_untrained_network_has_the_same_shape_and_other_weights(policy: Netw
         (
             "class",
             "square",
-            "a square probe predicts squares, 'planted' has one label for each maze; use a global",
+            "a square probe predicts squares, 'planted' has one label for each maze; use a global probe",
         ),
         ("number", "window", "a window probe predicts squares"),
         ("cell", "sqare", r"unknown probe kind 'sqare' \(did you mean 'square'"),
