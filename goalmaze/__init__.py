@@ -14,9 +14,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goalmaze.agents.networks import known_networks as known_networks
     from goalmaze.agents.networks.base import Network as Network
     from goalmaze.agents.networks.external import wrap_module as wrap_module
+    from goalmaze.agents.networks.registry import known_networks as known_networks
+    from goalmaze.agents.networks.registry import register_network as register_network
     from goalmaze.agents.rollout import Trajectory as Trajectory
     from goalmaze.agents.training.recipe import Recipe as Recipe
     from goalmaze.agents.zoo import zoo_names as zoo_names
@@ -69,11 +70,12 @@ _HOMES = {
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",
     "known_families": "envs.families",
-    "known_networks": "agents.networks",
+    "known_networks": "agents.networks.registry",
     "load": "experiments.api.functions",
     "probe": "experiments.probe.by_site",
     "register_family": "envs.registry",
     "register_method": "probes.steering.registry",
+    "register_network": "agents.networks.registry",
     "retarget": "experiments.retarget.comparison",
     "rollout": "experiments.api.functions",
     "steering_methods": "probes.steering.registry",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import goalmaze as gm
+from goalmaze.agents.networks import registry as networks
 from goalmaze.envs.registry import unregister_family
 from goalmaze.probes.steering.registry import unregister_method
 
@@ -42,6 +43,7 @@ EXPORTED = {
     "probe",
     "register_family",
     "register_method",
+    "register_network",
     "retarget",
     "rollout",
     "steering_methods",
@@ -78,6 +80,7 @@ def test_everything_exported_has_an_example_that_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(networks, "_networks", dict(gm.known_networks()))
     families, methods = set(gm.known_families()), set(gm.steering_methods())
     examples = examples_of(name, getattr(gm, name))
     assert examples, f"gm.{name} has no example in its docstring"

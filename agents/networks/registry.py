@@ -38,6 +38,15 @@ def register_network(network: N) -> N:
 
     Raises:
         GoalmazeError: the name is in use.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> grid = gm.known_networks()["grid"]
+        >>> @gm.register_network
+        ... class Mine(grid):
+        ...     name = "mine"
+        >>> "mine" in gm.known_networks()
+        True
     """
     known = _networks.get(network.name)
     if known is not None and _definition(known) != _definition(network):
