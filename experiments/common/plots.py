@@ -27,6 +27,9 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 MARKERS = ("o", "D", "s", "^", "v", "P", "*", "X")
 """Markers of series, in this order."""
 
+OLIVE = "#8a8a3c"
+"""A further colour of series, for figures on white in which the palette's yellow is too faint."""
+
 DARK_GREY, GREY, LIGHT_GREY = "#555555", "#9a9a9a", "#e5e5e5"
 """Of notes and reference lines, of what is of less interest, and of grid lines."""
 

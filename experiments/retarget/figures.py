@@ -22,7 +22,7 @@ from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import TARGET_COLOUR, frame
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.common.plots import hexadecimal, save_figures
+from goalmaze.experiments.common.plots import DARK_GREY, PALETTE, hexadecimal, save_figures
 from goalmaze.experiments.retarget.bins import off_path_distances, target_distances
 from goalmaze.experiments.retarget.candidates import Candidate
 from goalmaze.experiments.retarget.task import RetargetingTask
@@ -31,7 +31,7 @@ from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.procgen_tools.path_probability import path_probability
 from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
 
-BEFORE, AFTER, CHANGE = "#0072b2", "#d55e00", "#444444"
+BEFORE, AFTER, CHANGE = PALETTE[0], PALETTE[1], DARK_GREY
 TARGET = hexadecimal(TARGET_COLOUR)
 PIXELS = 24
 CHANNELS_SHOWN = 8
@@ -153,7 +153,7 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, candid
                 panel.set_title(f"channel {channel}", fontsize=10)
             if column == 0:
                 panel.set_ylabel(name, fontsize=11)
-    figure.text(0.99, 1 - 0.58 / 6.2, "square: the goal; ring: the target", ha="right", fontsize=10, color="#555555")
+    figure.text(0.99, 1 - 0.58 / 6.2, "square: the goal; ring: the target", ha="right", fontsize=10, color=DARK_GREY)
     return figure
 
 
@@ -204,4 +204,4 @@ def _heading(figure: Figure, title: str, candidate: Candidate) -> None:
     shown = "all" if candidate.channels is None else len(candidate.channels)
     height = figure.get_size_inches()[1]
     note = f"{candidate.method} at {candidate.fitted_edit.site}, {shown} channels, strength {candidate.strength:g}"
-    figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color="#555555")
+    figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color=DARK_GREY)

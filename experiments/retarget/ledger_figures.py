@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from goalmaze.experiments.common.plots import GREY, hide_frame, save_figures
+from goalmaze.experiments.common.plots import GREY, OLIVE, PALETTE, hide_frame, save_figures
 from goalmaze.experiments.retarget.ledger import Entry, Ledger
 
-COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a3c")
+COLOURS = (*PALETTE[:2], *PALETTE[3:7], OLIVE)
 SHAPES = ("o", "s", "^")
-REFERENCE = "#009e73"
+REFERENCE = PALETTE[2]
 COLUMNS = 4
 """Panels in a row."""
 

@@ -11,13 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.plots import hide_frame, save_figure
+from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, save_figure, series_style
 from goalmaze.experiments.sweeps.plan import Plan
 from goalmaze.experiments.sweeps.results import Group
 
 FIGURE = "curve.png"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-MARKERS = "oDs^vP*"
 
 PANELS = {
     "solved": "capability: earned all the true reward",
@@ -42,7 +40,7 @@ def sweep_figure(plan: Plan, groups: Sequence[Group]) -> Figure:
         lines = _lines(plan, groups, measure)
         for name, line in lines.items():
             i = indices[name]
-            style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "label": name}
+            style = {**series_style(i), "label": name}
             if plan.dials:
                 _curve(axes, plan, line, measure, style, 0.06 * (i - (len(indices) - 1) / 2))
             else:
@@ -97,7 +95,7 @@ def _frame(axes: Axes, plan: Plan, title: str) -> None:
         axes.set_xlabel("training seeds, sorted")
     axes.set_ylim(-0.03, 1.03)
     axes.set_title(title, fontsize=10, loc="left")
-    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
     hide_frame(axes)
