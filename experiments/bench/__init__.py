@@ -1,1 +1,1 @@
-"""How fast the parts are: one module a benchmark, each with a `measure`."""
+"""`goalmaze bench`: measurements of speed, one module a benchmark, each with a function `measure(full) -> rows`."""

@@ -1,4 +1,4 @@
-"""How fast are the parts on this machine?"""
+"""`goalmaze bench`: runs one of the benchmarks and returns its rows."""
 
 from __future__ import annotations
 
@@ -10,36 +10,47 @@ import torch
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.experiments.bench.config import BenchConfig
-from goalmaze.experiments.common.tables import table
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.tables import Table
 
 
 @dataclasses.dataclass(frozen=True)
-class BenchReport:
-    """Measurements as rows with the same keys, and the threads they were made with."""
+class BenchReport(Result):
+    """The rows of one benchmark.
+
+    Attributes:
+        name: the benchmark.
+        rows: the measurements, all with the same keys.
+    """
 
     name: str
     rows: tuple[dict[str, Any], ...]
 
     def json(self) -> dict[str, Any]:
-        """Return the rows as plain data."""
+        """Return the rows as plain data, with the number of torch's threads."""
         return {"bench": self.name, "torch_threads": torch.get_num_threads(), "rows": list(self.rows)}
 
-    def text(self) -> str:
-        """Return an aligned table."""
+    def blocks(self) -> list[str | Table]:
+        """Return the rows as a table."""
         columns = list(self.rows[0])
-        return table(columns, [[_cell(row[column]) for column in columns] for row in self.rows])
+        return [Table(columns, [[_rounded(row[column]) for column in columns] for row in self.rows])]
 
 
-def _cell(value: object) -> object:
+def _rounded(value: object) -> object:
+    """Return a number with three significant digits, or whole from 100 on."""
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        return round(value) if value >= 100 else float(f"{value:.3g}")
     return value
 
 
 def run(config: BenchConfig) -> BenchReport:
-    """Measure what the configuration names."""
+    """Run the benchmark that the options name.
+
+    Raises:
+        GoalmazeError: it needs a package that is not installed.
+    """
     keep_large_blocks()
     rows = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure(config.full)
     return BenchReport(config.name, tuple(rows))

@@ -1,8 +1,9 @@
-"""How fast are the worlds? Levels made and steps taken, observed, with a fresh level wherever an episode ends."""
+"""`goalmaze bench env`: levels generated and steps taken per second, with a new level after each episode."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import subprocess
 import sys
@@ -24,21 +25,25 @@ from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
 
 SECONDS = 0.15
+"""Duration of a trial."""
+
 TRIALS = 5
 BATCH = 1024
 SIZE = 13
 DRAWN_AHEAD = 64
+"""Steps whose random actions are drawn before the measurement."""
+
 BATCHES = (64, 256, 1024, 4096, 16384)
 OBSERVATIONS = ("planes", "rgb", "rgb64", "crop", "partial")
 
 
 def measure(full: bool) -> list[dict[str, Any]]:
-    """Return one row for each family, observation, batch and number of threads measured, the machine's bandwidth last.
+    """Return one row for each family, observation, batch and number of threads, then the machine's write bandwidth.
 
     Rows hold `family`, `size`, `observation`, `batch`, `threads`, `steps_per_s`, `levels_per_s`, `bytes_per_env` and
-    `seconds`; `observation` says "in place" where the environment hands out its live array, "into a buffer" where every
-    step is written to a rollout buffer too. Every rate is the best of a few trials: what else the machine does can only
-    lower it.
+    `seconds`; `observation` is "in place" where the environment returns its live array, and "into a buffer" where
+    every step is also written to a rollout buffer. Every rate is the best of a few trials, because other load on the
+    machine can only lower it.
     """
     return [task() for task in tqdm(_tasks(full), desc="bench env", unit="row", disable=None)]
 
@@ -67,16 +72,16 @@ def _tasks(full: bool) -> list[Callable[[], dict[str, Any]]]:
 
 
 def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> dict[str, Any]:
-    """Measure random steps in vector environments, one a thread."""
+    """Measure random steps in vector environments, one for each thread."""
     walks = [_Walk(family, observation, batch, thread, into_buffer) for thread in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         rates = list(pool.map(lambda walk: per_second(walk.step, batch), walks))
     fresh = functools.partial(family.levels, 0, np.arange(batch), split=TRAINING)
-    way = "into a buffer" if into_buffer else "in place"
+    destination = "into a buffer" if into_buffer else "in place"
     return _named(
         family.name,
         family.size,
-        f"{observation}, {way}",
+        f"{observation}, {destination}",
         batch,
         threads,
         steps=sum(rates),
@@ -101,38 +106,37 @@ def _single(family: Family) -> dict[str, Any]:
 
 
 def _levels(family: Family) -> dict[str, Any]:
-    """Measure whole levels: mazes with everything placed."""
+    """Measure the generation of whole levels: mazes with agent and objects."""
     fresh = functools.partial(family.levels, 0, np.arange(4096), split=TRAINING)
     return _named(family.name, SIZE, "levels only", 4096, 1, levels=per_second(fresh, 4096))
 
 
 def _mazes(algorithm: str) -> dict[str, Any]:
-    """Measure the walls alone of one maze algorithm, neither braided nor furnished."""
+    """Measure the walls of one maze algorithm, without braiding and objects."""
     walls, rng = np.zeros((BATCH, SIZE, SIZE), np.bool_), np.ones(1, np.uint64)
     carve = functools.partial(carve_many, walls, rng, ALGORITHMS.index(algorithm), 0.5, 0.0)
     return _named("(walls)", SIZE, f"mazes only, {algorithm}", BATCH, 1, levels=per_second(carve, BATCH))
 
 
 def _bandwidth(how: str) -> dict[str, Any]:
-    """Measure how fast memory can be written: planes of as many environments as a second allows, copied or streamed."""
+    """Measure how fast the observations of environments can be written to memory, copied or with nontemporal stores."""
     source = np.zeros((BATCH, 4, SIZE * SIZE), np.uint8)
     buffer = np.zeros((DRAWN_AHEAD, source.size), np.uint8)
-    state = {"t": 0}
+    rows = itertools.cycle(buffer)
 
     def write() -> None:
-        state["t"] = (state["t"] + 1) % DRAWN_AHEAD
         if how == "streamed":
-            stream(source, buffer[state["t"]])
+            stream(source, next(rows))
         else:
-            np.copyto(buffer[state["t"]], source.reshape(-1))
+            np.copyto(next(rows), source.reshape(-1))
 
-    bound = per_second(write, BATCH)
-    row = _named("(write bandwidth)", SIZE, f"planes, {how}", BATCH, 1, steps=bound)
-    return row | {"bytes_per_s": bound * source[0].nbytes}
+    rate = per_second(write, BATCH)
+    row = _named("(write bandwidth)", SIZE, f"planes, {how}", BATCH, 1, steps=rate)
+    return row | {"bytes_per_s": rate * source[0].nbytes}
 
 
 def _start() -> dict[str, Any]:
-    """Measure a second process, whose kernels were compiled before: from its start to the end of its first step."""
+    """Measure a new process with compiled kernels in the cache, from its start to the end of its first step."""
     program = (
         "from goalmaze.envs.vector import MazeVectorEnv\n"
         f"env = MazeVectorEnv('GreenExit', {BATCH}, size={SIZE})\n"
@@ -174,7 +178,7 @@ def _named(
 
 
 class _Walk:
-    """Random steps in a vector environment that renews its levels."""
+    """Random steps in a vector environment that gives a new level after each episode."""
 
     def __init__(self, family: Family, observation: str, batch: int, seed: int, into_buffer: bool) -> None:
         self.env = MazeVectorEnv(
@@ -187,11 +191,11 @@ class _Walk:
 
     @property
     def bytes_per_env(self) -> float:
-        """Memory that one environment takes, with what it shows; the rollout buffer not counted."""
+        """Memory of one environment and its observation, without the rollout buffer."""
         return self.env.nbytes / self.env.num_envs
 
     def step(self) -> None:
-        """Take one step everywhere."""
+        """Take one step in every environment."""
         t = self.number % DRAWN_AHEAD
         if self.buffer is None:
             self.env.step(self.actions[t])
@@ -201,10 +205,13 @@ class _Walk:
 
 
 def per_second(task: Callable[[], object], units: int) -> float:
-    """Return units of work done per second by calling a task over and over: the best of a few trials, after one call.
+    """Return units of work per second of a task that is called repeatedly: the best of `TRIALS` trials.
 
-    A trial lasts `SECONDS`, or one call where that takes longer.
+    Args:
+        task: does `units` units of work a call.
+        units: per call.
     """
+    # the first call compiles and warms up
     task()
     return max(_trial(task, units) for _ in range(TRIALS))
 

@@ -1,4 +1,4 @@
-"""How fast are agents judged? Whole episodes, and what the loop costs above the network's forward passes."""
+"""`goalmaze bench eval`: episodes per second of a rollout, and its cost beside the network's forward passes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TRIALS = 3
 
 
 class Stopwatch:
-    """Adds up the seconds that a module's forward passes take.
+    """Adds up the durations of calls.
 
     Attributes:
-        seconds: so far.
+        seconds: the sum so far.
     """
 
     def __init__(self) -> None:
@@ -31,17 +31,17 @@ class Stopwatch:
         self._begun = 0.0
 
     def start(self, *_: object) -> None:
-        """Begin a pass."""
+        """Begin a call."""
         self._begun = time.perf_counter()
 
     def stop(self, *_: object) -> None:
-        """End it."""
+        """End the call."""
         self.seconds += time.perf_counter() - self._begun
 
 
 @contextmanager
 def timed(module: nn.Module, method: str) -> Iterator[Stopwatch]:
-    """Time every call of a module's method while the context lasts."""
+    """Time every call of a module's method inside the context."""
     watch = Stopwatch()
     original = getattr(module, method)
 
@@ -60,10 +60,10 @@ def timed(module: nn.Module, method: str) -> Iterator[Stopwatch]:
 
 
 def measure(full: bool) -> list[dict[str, Any]]:
-    """Return one row for each number of levels: the agent's training distribution, one episode a level.
+    """Return one row for each number of levels of the agent's training distribution, one episode a level.
 
-    `overhead` is the loop's seconds over those of the network's forward passes within it, less 1: 0.1 is a tenth more.
-    Rows are of the trial with the median of that; `episodes_per_s` is its too.
+    `overhead` is the time of the rollout divided by that of its forward passes, minus 1. Each row is the trial with the
+    median overhead.
     """
     agent = load_agent(f"zoo:{zoo_names()[0]}")
     rollout(agent.policy, agent.family.levels(1, np.arange(64)))

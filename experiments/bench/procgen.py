@@ -1,4 +1,4 @@
-"""How fast is Procgen's maze, edited by us, beside stock Procgen in the same run?"""
+"""`goalmaze bench procgen`: steps per second of Procgen's maze with edited levels, beside stock Procgen."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from goalmaze.experiments.bench.env import DRAWN_AHEAD
 
 BATCH = 64
 MODES = ("easy", "hard", "memory")
-STEPS, TURNS = 40, 15
-"""Steps a trial takes, and how often the engines take turns."""
+STEPS, TRIALS = 40, 15
+"""Steps of a trial, and trials of each engine."""
 
 
 def measure(full: bool) -> list[dict[str, Any]]:
-    """Return two rows for each mode, batch and sign measured: ours with every level edited, and stock Procgen's.
+    """Return two rows for each mode, batch and sign: our engine with every level edited, and stock Procgen.
 
     Rows hold `family`, `engine` ("ours" or "stock"), `mode`, `sign`, `batch`, `threads`, `steps_per_s` and `of_stock`,
-    our share of stock's. Rates are of processor time, the two take turns, and each rate is the best of a few trials, so
-    that what else the machine does spoils neither.
+    the rate divided by that of stock Procgen. Rates are steps per second of processor time, the best of trials in which
+    the two alternate, because other load on the machine can only lower a rate.
     """
     settings = [(mode, BATCH, False) for mode in (MODES if full else ("easy", "hard"))]
     settings += [("hard", BATCH, True)]
@@ -37,45 +37,45 @@ def measure(full: bool) -> list[dict[str, Any]]:
 
 
 def _pair(mode: str, batch: int, sign: bool) -> list[dict[str, Any]]:
-    """Measure both engines at one setting, in turns."""
-    walks: dict[str, _Ours | _Stock] = {"ours": _Ours(mode, batch, sign), "stock": _Stock(mode, batch)}
-    best = dict.fromkeys(walks, 0.0)
-    for walk in walks.values():
-        walk.go(STEPS)
-    for _ in range(TURNS):
-        for engine, walk in walks.items():
+    """Measure both engines at one setting, trial by trial."""
+    engines: dict[str, _Ours | _Stock] = {"ours": _Ours(mode, batch, sign), "stock": _Stock(mode, batch)}
+    best = dict.fromkeys(engines, 0.0)
+    for engine in engines.values():
+        engine.step(STEPS)
+    for _ in range(TRIALS):
+        for name, engine in engines.items():
             begun = time.process_time()
-            walk.go(STEPS)
-            best[engine] = max(best[engine], STEPS * batch / (time.process_time() - begun))
-    for walk in walks.values():
-        walk.close()
+            engine.step(STEPS)
+            best[name] = max(best[name], STEPS * batch / (time.process_time() - begun))
+    for engine in engines.values():
+        engine.close()
     return [
         {
             "family": ProcgenMaze.name,
-            "engine": engine,
+            "engine": name,
             "mode": mode,
-            "sign": sign if engine == "ours" else None,
+            "sign": sign if name == "ours" else None,
             "batch": batch,
             "threads": 1,
             "steps_per_s": rate,
             "of_stock": rate / best["stock"],
         }
-        for engine, rate in best.items()
+        for name, rate in best.items()
     ]
 
 
 class _Ours:
-    """Random steps in our environment, its levels edited as they come."""
+    """Random steps in our environment, every level of which is edited."""
 
     def __init__(self, mode: str, batch: int, sign: bool) -> None:
         self._env = ProcgenVectorEnv(
             num_envs=batch, mode=mode, region=5, sign=sign, autoreset_mode=AutoresetMode.NEXT_STEP, copy=False
         )
         self._env.reset(seed=0)
-        self._actions = _drawn(batch)
+        self._actions = _random_actions(batch)
 
-    def go(self, steps: int) -> None:
-        """Take some steps everywhere."""
+    def step(self, steps: int) -> None:
+        """Take steps in all environments."""
         for t in range(steps):
             self._env.step(self._actions[t % DRAWN_AHEAD])
 
@@ -89,10 +89,10 @@ class _Stock:
 
     def __init__(self, mode: str, batch: int) -> None:
         self._game = procgen().ProcgenGym3Env(num=batch, env_name="maze", distribution_mode=mode, num_threads=0)
-        self._actions = _drawn(batch).astype(np.int32)
+        self._actions = _random_actions(batch).astype(np.int32)
 
-    def go(self, steps: int) -> None:
-        """Take some steps everywhere, and look."""
+    def step(self, steps: int) -> None:
+        """Take steps in all environments and read the observations."""
         for t in range(steps):
             self._game.act(self._actions[t % DRAWN_AHEAD])
             self._game.observe()
@@ -102,5 +102,5 @@ class _Stock:
         self._game.close()
 
 
-def _drawn(batch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _random_actions(batch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.random.default_rng(0).integers(0, 15, (DRAWN_AHEAD, batch))

@@ -1,6 +1,6 @@
-"""How fast does training run, how fast could it, and how fast does stable-baselines3 run it?
+"""`goalmaze bench train`: speed of training beside that of its network alone and of stable-baselines3's PPO.
 
-All four are measured by turns, rollout by rollout, so that what else the machine does falls on all of them alike.
+The four are measured in turns, rollout by rollout, so that other load on the machine slows all of them alike.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
 
 ENDLESS = 10**9
+"""More steps than any measurement takes."""
+
 SB3_ROLLOUT = 2048
-"""Steps in a rollout of stable-baselines3's PPO by default; ours are spread over its environments."""
+"""Steps in a rollout of stable-baselines3's PPO by default, here divided among the environments."""
+
 SB3_DEFAULTS = {"algorithm": "sb3-ppo", "epochs": 10, "minibatches": SB3_ROLLOUT // 64}
 
 
-class Enough(Exception):  # noqa: N818  not an error
-    """All turns were taken."""
+class AllTurnsDone(Exception):  # noqa: N818  not an error
+    """Ends training after the last turn."""
 
 
 def measure(full: bool) -> list[dict[str, Any]]:
@@ -53,11 +56,15 @@ def measure(full: bool) -> list[dict[str, Any]]:
 def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
     """Return environment steps per second of training, of its network alone, and of stable-baselines3's PPO.
 
-    Medians over turns, one rollout each: `steps_per_s` end to end, log included; `bound_steps_per_s` forward, backward
-    and optimiser on minibatches of the same sizes and nothing else; `sb3_steps_per_s` stable-baselines3's PPO on the
-    same network and as many environments with its own defaults (2048 steps a rollout, 64 a minibatch, 10 epochs);
-    `sb3_same_recipe_steps_per_s` the same with our recipe. Both of the last run in processes of their own, where the C
-    library's allocator is as it comes.
+    All rates are medians over turns of one rollout each. `steps_per_s` is our training, log included.
+    `bound_steps_per_s` is the passes of the network and the optimiser's steps alone, on minibatches of the same sizes.
+    `sb3_steps_per_s` is stable-baselines3's PPO with the same network and number of environments and its own defaults
+    (2048 steps a rollout, 64 a minibatch, 10 epochs), and `sb3_same_recipe_steps_per_s` the same with our recipe; both
+    run in other processes with the C library's default allocator.
+
+    Args:
+        recipe: the recipe to measure.
+        turns: rollouts to time, after one that warms up.
     """
     recipe = dataclasses.replace(recipe, steps=ENDLESS, threads=torch.get_num_threads())
     by_default_recipe = dataclasses.replace(recipe, rollout_steps=SB3_ROLLOUT // recipe.envs, **cast(Any, SB3_DEFAULTS))
@@ -66,13 +73,13 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
         algorithm = make_algorithm(recipe, make_environments(recipe))
         assert isinstance(algorithm, TensorPPO)
         bound = NetworkAlone(algorithm)
-        watch = Turns(recipe, Path(folder), turns, [bound.rate, by_default.rate, by_recipe.rate])
+        callback = Turns(recipe, Path(folder), turns, [bound.rate, by_default.rate, by_recipe.rate])
         algorithm.set_logger(Logger(None, []))
         try:
-            algorithm.learn(recipe.steps, watch)
-        except Enough:
-            watch.close()
-    rates = np.array(watch.rates)
+            algorithm.learn(recipe.steps, callback)
+        except AllTurnsDone:
+            callback.close()
+    rates = np.array(callback.rates)
     steps, bound_steps, sb3_steps, same_steps = (float(rate) for rate in np.median(rates, axis=0))
     ratios = np.median(rates[:, :1] / rates[:, 1:], axis=0)
     return {
@@ -89,7 +96,7 @@ def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
 
 
 class Turns(TrainingCallback):
-    """Times each rollout of training, and between two of them lets the others have their turn.
+    """Times each rollout of training, and measures the other rates between two rollouts.
 
     Attributes:
         rates: steps per second of training and of the others, one row a turn.
@@ -99,20 +106,20 @@ class Turns(TrainingCallback):
         super().__init__(recipe, folder, StopRequest(), ENDLESS)
         self.turns, self.others = turns, others
         self.rates: list[list[float]] = []
-        self._taken, self._clock = -1, 0.0
+        self._turn, self._start = -1, 0.0
 
     def _on_rollout_start(self) -> None:
         super()._on_rollout_start()
         synchronise()
-        seconds = time.perf_counter() - self._clock
-        # before the first rollout there is nothing to time, and the first one warms up
-        if self._taken > 0:
+        seconds = time.perf_counter() - self._start
+        # nothing precedes the first rollout, and the first rollout warms up
+        if self._turn > 0:
             own = self.recipe.envs * self.recipe.rollout_steps / seconds
             self.rates.append([own, *(rate() for rate in self.others)])
-        self._taken += 1
-        if self._taken > self.turns:
-            raise Enough
-        self._clock = time.perf_counter()
+        self._turn += 1
+        if self._turn > self.turns:
+            raise AllTurnsDone
+        self._start = time.perf_counter()
 
 
 class NetworkAlone:
@@ -125,28 +132,28 @@ class NetworkAlone:
     def rate(self) -> float:
         """Return steps per second, on the observations of the algorithm's latest rollout."""
         algorithm, policy = self._algorithm, self._policy
-        experience = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
+        rollout_buffer = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
         batches = [
             batch.observations
             for _ in range(algorithm.n_epochs)
-            for batch in experience.minibatches(algorithm.batch_size)
+            for batch in rollout_buffer.minibatches(algorithm.batch_size)
         ]
         synchronise()
         begun = time.perf_counter()
         with torch.no_grad():
-            for seen in experience.observations:
-                policy.outputs(seen)
-        for seen in batches:
-            logits, values = policy.outputs(seen)
+            for observations in rollout_buffer.observations:
+                policy.outputs(observations)
+        for observations in batches:
+            logits, values = policy.outputs(observations)
             policy.optimizer.zero_grad()
             torch.autograd.backward([logits, values], _gradients(logits, values))
             policy.optimizer.step()
         synchronise()
-        return experience.steps * experience.envs / (time.perf_counter() - begun)
+        return rollout_buffer.steps * rollout_buffer.envs / (time.perf_counter() - begun)
 
 
 def _gradients(logits: Tensor, values: Tensor) -> list[Tensor]:
-    """Return some gradient to begin with; tiny, so that the weights stay where they are."""
+    """Return gradients of the outputs, so small that the weights hardly change."""
     return [torch.full_like(logits, 1e-6), torch.full_like(values, 1e-6)]
 
 
@@ -157,16 +164,16 @@ def synchronise() -> None:
 
 
 class worker:  # noqa: N801  a context manager that is used like a function
-    """A fresh process with the C library's own allocator, in which a recipe is trained when asked to."""
+    """Another process with the C library's default allocator, in which a recipe is trained rollout by rollout."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._steps = recipe.envs * recipe.rollout_steps
-        plain = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+        environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
         code = "import sys; from goalmaze.experiments.bench.train import serve; serve(sys.stdin, sys.stdout)"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=plain
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self._ask(json.dumps(dataclasses.asdict(recipe)))
+        self._request(json.dumps(dataclasses.asdict(recipe)))
         self.rate()
 
     def __enter__(self) -> worker:
@@ -176,7 +183,7 @@ class worker:  # noqa: N801  a context manager that is used like a function
         self._process.kill()
         self._process.communicate()
 
-    def _ask(self, line: str) -> str:
+    def _request(self, line: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -186,37 +193,39 @@ class worker:  # noqa: N801  a context manager that is used like a function
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise GoalmazeError("the process that measures stable-baselines3 has died; is there memory enough?")
+            raise GoalmazeError(
+                "the process that measures stable-baselines3 has died; is there enough memory?"
+            )
         return answer
 
     def rate(self) -> float:
         """Return steps per second of one rollout and its update."""
-        return self._steps / float(self._ask("go"))
+        return self._steps / float(self._request("go"))
 
 
-def serve(asked: IO[str], answers: IO[str]) -> None:
-    """Train the recipe on the first line, one rollout for each further line, and answer with its seconds."""
-    recipe = recipe_from(json.loads(asked.readline()))
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Train the recipe in the first line, one rollout for each further line, and answer with its seconds."""
+    recipe = recipe_from(json.loads(requests.readline()))
     torch.set_num_threads(recipe.threads)
     algorithm = make_algorithm(recipe, make_environments(recipe))
     algorithm.set_logger(Logger(None, []))
-    algorithm.learn(recipe.steps, _Served(asked, answers))
+    algorithm.learn(recipe.steps, _RolloutPerLine(requests, answers))
 
 
-class _Served(BaseCallback):
-    """Waits for a line before each rollout."""
+class _RolloutPerLine(BaseCallback):
+    """Answers with the duration of the last rollout and waits for a line before the next."""
 
-    def __init__(self, asked: IO[str], answers: IO[str]) -> None:
+    def __init__(self, requests: IO[str], answers: IO[str]) -> None:
         super().__init__()
-        self._lines: Iterator[str] = iter(asked)
-        self._answers, self._clock = answers, 0.0
+        self._lines: Iterator[str] = iter(requests)
+        self._answers, self._start = answers, 0.0
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
         synchronise()
-        seconds = time.perf_counter() - self._clock if self._clock else 0.0
+        seconds = time.perf_counter() - self._start if self._start else 0.0
         print(seconds, file=self._answers, flush=True)
         next(self._lines)
-        self._clock = time.perf_counter()
+        self._start = time.perf_counter()

@@ -1,8 +1,13 @@
-"""The policy in every cell of a maze at once, for networks that look around and read out where the agent stands.
+"""The policy with the agent in every cell of a maze, for convolutional networks that are read out at the agent's cell.
 
-Observations that differ in where the agent stands alone make maps that differ, after k convolutions, k squares around
-the agent. What is read out at the agent's cell after the last of L depends on L - k squares around it. So of layer k
-only min(k, L - k) squares around each cell are worked out for it; the maze without an agent gives the rest.
+A forward pass a cell would compute nearly the same maps again and again. Two facts save most of that:
+
+- Observations that differ only in the agent's cell have maps that differ, after k of L convolutions of side 3, only up
+  to k squares around that cell. Elsewhere they equal the maps of the maze without the agent, the background.
+- The output at the agent's cell depends, after k convolutions, only on the map up to L - k squares around it.
+
+So of layer k only a window of min(k, L - k) squares around each cell is computed, in one batch for all cells. What the
+next convolution needs beyond the window comes from the background, which is computed once.
 """
 
 from __future__ import annotations
@@ -26,56 +31,58 @@ from goalmaze.envs.cells import Cells
 from goalmaze.probes.edits.base import Add, Edit
 
 LocalNetwork: TypeAlias = GridNetwork | LSTMNetwork
-"""The networks whose last map at a cell depends on the cells around it alone."""
+"""The networks whose last map at a cell depends only on the squares around it."""
 
 
 ONE_LEVEL = EditContext.at_start(np.zeros(1, np.intp))
+"""The context of a forward pass on one observation of level 0."""
 
 
 class Windows:
-    """Squares around each of N cells of a maze, in the order of the maze's rows.
+    """Square windows around each of N cells of a maze.
 
     Args:
-        cells: int32 [N], the cells.
+        cells: int32 [N], the cells in the middle of the windows.
         height: H.
         width: W.
     """
 
     def __init__(self, cells: Cells, height: int, width: int) -> None:
         self.cells, self._sides = cells, (height, width)
-        self._places: dict[int, Tensor] = {}
-        self._inside: dict[int, Tensor] = {}
+        self._indices_of: dict[int, Tensor] = {}
+        self._masks: dict[int, Tensor] = {}
 
-    def of(self, maps: Tensor, radius: int) -> Tensor:
-        """Return [N, C, w, w], what one map [1, C, H, W] holds up to `radius` squares around; 0 outside the maze."""
+    def gather(self, maps: Tensor, radius: int) -> Tensor:
+        """Return [N, C, w, w], one map [1, C, H, W] up to `radius` squares around each cell; 0 outside the maze."""
         side = 2 * radius + 1
+        # squares first and channels last, so that one index_select copies whole rows of memory
         squares = functional.pad(maps[0], (radius,) * 4).flatten(1).T.contiguous()
-        found = squares.index_select(0, self._placed(radius))
-        return found.reshape(len(self.cells), side, side, -1).permute(0, 3, 1, 2)
+        windows = squares.index_select(0, self._indices(radius))
+        return windows.reshape(len(self.cells), side, side, -1).permute(0, 3, 1, 2)
 
-    def inside(self, radius: int) -> Tensor:
-        """Return [N, 1, w, w], 1 where the square is in the maze and 0 elsewhere."""
-        if radius not in self._inside:
-            self._inside[radius] = self.of(torch.ones(1, 1, *self._sides), radius).contiguous()
-        return self._inside[radius]
+    def mask(self, radius: int) -> Tensor:
+        """Return [N, 1, w, w], 1 where a square of a window is inside the maze and 0 elsewhere."""
+        if radius not in self._masks:
+            self._masks[radius] = self.gather(torch.ones(1, 1, *self._sides), radius).contiguous()
+        return self._masks[radius]
 
-    def widened(self, near: Tensor, bare: Tensor, radius: int) -> Tensor:
-        """Return windows `near` [N, C, v, v] grown to `radius` squares, what they lack as in `bare` [1, C, H, W]."""
-        more = radius - near.shape[2] // 2
-        if not more:
-            return near
-        wide = self.of(bare, radius)
-        wide[:, :, more:-more, more:-more] = near
+    def widen(self, windows: Tensor, background: Tensor, radius: int) -> Tensor:
+        """Return windows [N, C, v, v] grown to `radius` squares, the rest taken from the background [1, C, H, W]."""
+        margin = radius - windows.shape[2] // 2
+        if not margin:
+            return windows
+        wide = self.gather(background, radius)
+        wide[:, :, margin:-margin, margin:-margin] = windows
         return wide
 
-    def _placed(self, radius: int) -> Tensor:
-        """Return int64 [N*w*w], the places of all squares in a maze with a border of `radius`."""
-        if radius not in self._places:
+    def _indices(self, radius: int) -> Tensor:
+        """Return int64 [N*w*w], the indices of all squares of the windows in a maze padded by `radius`."""
+        if radius not in self._indices_of:
             rows, columns = np.divmod(self.cells.astype(np.int64)[:, None, None], self._sides[1])
-            reach = np.arange(2 * radius + 1)
-            places = (rows + reach[:, None]) * (self._sides[1] + 2 * radius) + columns + reach
-            self._places[radius] = torch.from_numpy(places.ravel())
-        return self._places[radius]
+            offsets = np.arange(2 * radius + 1)
+            indices = (rows + offsets[:, None]) * (self._sides[1] + 2 * radius) + columns + offsets
+            self._indices_of[radius] = torch.from_numpy(indices.ravel())
+        return self._indices_of[radius]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,57 +90,58 @@ class Surroundings:
     """Observations with the agent in each of N cells, taken apart.
 
     Attributes:
-        windows: around the cells.
-        bare: uint8 [C, H, W], what is seen without an agent.
-        own: uint8 [N, C, 1, 1], what is seen in the agent's own cell.
+        windows: the windows around the cells.
+        background: uint8 [C, H, W], the observation without an agent.
+        centres: uint8 [N, C, 1, 1], each observation at the agent's own cell.
     """
 
     windows: Windows
-    bare: Observations
-    own: Observations
+    background: Observations
+    centres: Observations
 
 
-def surroundings(seen: Observations, cells: Cells) -> Surroundings | None:
-    """Take observations uint8 [N, C, H, W] apart; None where they differ in more than the cells the agent is in."""
-    if len(cells) < 2 or seen.ndim != 4:
+def surroundings(observations: Observations, cells: Cells) -> Surroundings | None:
+    """Take observations uint8 [N, C, H, W] with the agent in N cells apart; None where they differ elsewhere too."""
+    if len(cells) < 2 or observations.ndim != 4:
         return None
-    everyone, (rows, columns) = np.arange(len(cells)), np.divmod(cells, seen.shape[3])
-    own, bare = seen[everyone, :, rows, columns], seen[0].copy()
-    bare[:, rows[0], columns[0]] = seen[1][:, rows[0], columns[0]]
-    again = np.repeat(bare[None], len(cells), axis=0)
-    again[everyone, :, rows, columns] = own
-    if not np.array_equal(again, seen):
+    everyone, (rows, columns) = np.arange(len(cells)), np.divmod(cells, observations.shape[3])
+    centres, background = observations[everyone, :, rows, columns], observations[0].copy()
+    # the first observation without its agent, whose cell is taken from the second
+    background[:, rows[0], columns[0]] = observations[1][:, rows[0], columns[0]]
+    rebuilt = np.repeat(background[None], len(cells), axis=0)
+    rebuilt[everyone, :, rows, columns] = centres
+    if not np.array_equal(rebuilt, observations):
         return None
-    return Surroundings(Windows(cells, *seen.shape[2:]), bare, own[:, :, None, None])
+    return Surroundings(Windows(cells, *observations.shape[2:]), background, centres[:, :, None, None])
 
 
 def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
-    """Return whether a network's policy under an edit can be worked out from the surroundings of each cell."""
+    """Return whether a network's policy under an edit can be computed by `policy_field`."""
     if not isinstance(network, LocalNetwork) or network.shape.mode != "planes":
         return False
-    return network.options.readout == "cell" and (edit is None or _is_simple(edit))
+    return network.options.readout == "cell" and (edit is None or _is_lasting_addition(edit))
 
 
-def _is_simple(edit: Edit) -> bool:
-    """Return whether an edit adds one tensor at every step."""
+def _is_lasting_addition(edit: Edit) -> bool:
+    """Return whether an edit adds the same tensor at every step."""
     return isinstance(edit, Add) and len(edit.delta) == 1 and edit.first_steps is None
 
 
-def field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
-    """Return float32 [N, 4], each action's chance with the agent in each of the cells.
+def policy_field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
+    """Return float32 [N, 4], the action probabilities with the agent in each of the cells.
 
     Args:
-        network: one that `is_local`.
-        around: what it sees.
-        edit: of one level, in force meanwhile, if any.
+        network: one for which `is_local` holds.
+        around: the observations.
+        edit: an edit of one level to apply, if any.
     """
     with torch.inference_mode():
-        logits, _ = _heads(network)(_last_squares(network, around, edit))
+        logits, _ = _without_trunk(network)(_last_squares(network, around, edit))
         return move_probabilities(logits.float())
 
 
-def map_seen(network: LocalNetwork, site: str, observation: Observations, edit: Add | None) -> Tensor:
-    """Return float32 [C, H, W], what a map site of a network that `is_local` holds, for one observation [C, H, W]."""
+def site_map(network: LocalNetwork, site: str, observation: Observations, edit: Add | None) -> Tensor:
+    """Return float32 [C, H, W], the activation of a map of a local network, for one observation [C, H, W]."""
     with torch.inference_mode():
         x = torch.from_numpy(observation)[None].float()
         for name in _names(network):
@@ -146,27 +154,28 @@ def map_seen(network: LocalNetwork, site: str, observation: Observations, edit: 
 
 
 def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Tensor:
-    """Return float32 [N, C, 1, 1], what the trunk's last map holds in each of the cells with the agent there."""
-    bare, near = torch.from_numpy(around.bare)[None].float(), torch.from_numpy(around.own).float()
-    windows = around.windows
+    """Return float32 [N, C, 1, 1], the trunk's last map at each of the cells with the agent there."""
+    background = torch.from_numpy(around.background)[None].float()
+    near, windows = torch.from_numpy(around.centres).float(), around.windows
     for name, radius in zip(_names(network), _radii(network.options.blocks), strict=True):
         module = network.get_submodule(name)
         if name == "stem_relu":
-            near, bare = near.relu_(), bare.relu_()
+            near, background = near.relu_(), background.relu_()
         else:
-            near = _convolved(module, windows.widened(near, bare, radius + 1), padding=0)
-            bare = _convolved(module, bare, padding=1)
+            near = _convolved(module, windows.widen(near, background, radius + 1), padding=0)
+            background = _convolved(module, background, padding=1)
         if edit is not None and edit.site == name:
-            bare = edit(bare, ONE_LEVEL)
-            there = dataclasses.replace(edit, delta=windows.of(edit.delta, radius))
-            near = there(near, EditContext.at_start(np.arange(len(near))))
+            background = edit(background, ONE_LEVEL)
+            near_edit = dataclasses.replace(edit, delta=windows.gather(edit.delta, radius))
+            near = near_edit(near, EditContext.at_start(np.arange(len(near))))
         if radius:
-            near *= windows.inside(radius)
+            # a convolution of the whole maze sees zeros beyond its border, so the windows must hold zeros there
+            near *= windows.mask(radius)
     return near
 
 
-def _heads(network: LocalNetwork) -> LocalNetwork:
-    """Return a network without its trunk, which takes the trunk's last map [N, C, 1, 1] for an observation."""
+def _without_trunk(network: LocalNetwork) -> LocalNetwork:
+    """Return a network that takes the trunk's last map [N, C, 1, 1] instead of an observation; weights are shared."""
     heads = copy.copy(network)
     heads._modules = {**network._modules, "stem": nn.Identity(), "stem_relu": nn.Identity()}
     heads.options = dataclasses.replace(network.options, blocks=0)
@@ -178,15 +187,16 @@ def _names(network: LocalNetwork) -> tuple[str, ...]:
 
 
 def _radii(blocks: int) -> Iterator[int]:
-    """Yield how many squares around each cell count, for the stem, its rectifier, and every block."""
+    """Yield the radius of the windows after the stem, its rectifier, and every block."""
     for layer in (1, *range(1, blocks + 2)):
         yield min(layer, blocks + 1 - layer)
 
 
 def _convolved(module: nn.Module, x: Tensor, padding: int) -> Tensor:
-    """Return what the stem or a block makes of x [N, C, w, w]; without padding, of all but its outermost squares."""
+    """Return the output of the stem or a block for x [N, C, w, w]; without padding, its border is cut off."""
     conv = cast(nn.Conv2d, module if isinstance(module, nn.Conv2d) else module.conv)
-    found = functional.conv2d(x, conv.weight, conv.bias, padding=padding)
+    y = functional.conv2d(x, conv.weight, conv.bias, padding=padding)
     if conv is module:
-        return found
-    return found.add_(x if padding else x[:, :, 1:-1, 1:-1]).relu_()
+        return y
+    # a block adds its input to its convolution
+    return y.add_(x if padding else x[:, :, 1:-1, 1:-1]).relu_()

@@ -18,7 +18,7 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.levels import FITTING, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
-from goalmaze.experiments.live.field import Surroundings, field, is_local, map_seen, surroundings
+from goalmaze.experiments.live.field import Surroundings, is_local, policy_field, site_map, surroundings
 from goalmaze.experiments.live.scene import AgentEpisode, Scene
 from goalmaze.probes.activations import captured, level_activations
 from goalmaze.probes.edits.base import Add, Edit, applied
@@ -57,7 +57,7 @@ class Views:
         cells: int32 [N], the free cells.
         agent: int32 [1 + N], the agent's own cell, then all of `cells`.
         observations: uint8 [1 + N, ...], the observation with the agent in each of them.
-        surroundings: the N observations taken apart for `field`, None where that is not possible.
+        surroundings: the N observations taken apart for `policy_field`, None where that is not possible.
     """
 
     size: int
@@ -90,8 +90,8 @@ def inspect_agent(
     """Return the policy and the activation of one of a scene's agents, under edits.
 
     One forward pass gives both: its first row is the agent's own observation, the others have the agent in each free
-    cell. Where the network `is_local`, `field` gives the same policy at lower cost. A recurrent network is inspected
-    with its memory as before the first step.
+    cell. Where the network `is_local`, `policy_field` gives the same policy at lower cost. A recurrent network is
+    inspected with its memory as before the first step.
 
     Args:
         scene: the scene.
@@ -107,8 +107,8 @@ def inspect_agent(
     edit = edits[0] if edits else None
     if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
         local = cast(Add | None, edit)
-        probabilities[views.cells] = field(policy.network, views.surroundings, local)
-        maps = None if site is None else map_seen(policy.network, site, views.observations[0], local)
+        probabilities[views.cells] = policy_field(policy.network, views.surroundings, local)
+        maps = None if site is None else site_map(policy.network, site, views.observations[0], local)
     else:
         everywhere, maps = _forward(scene, site, edits, views)
         probabilities[views.cells] = everywhere[1:]

@@ -66,12 +66,12 @@ def test_the_field_equals_one_forward_pass_a_cell(network: str, options: dict[st
     built = scene.agent.network
     unedited = one_by_one(scene, views.cells, None)
     assert unedited.std(axis=0).max() > 0.05, "a policy that is the same everywhere would pass with any windows"
-    assert np.abs(fast.field(built, views.surroundings, None) - unedited).max() < 1e-5
+    assert np.abs(fast.policy_field(built, views.surroundings, None) - unedited).max() < 1e-5
     for site in map_sites(built):
         scene = make_scene(network, options, size, site)
         assert fast.is_local(scene.agent.network, *scene.edits)
         full_result = one_by_one(scene, views.cells, *scene.edits)
-        fast_result = fast.field(scene.agent.network, views.surroundings, *scene.edits)
+        fast_result = fast.policy_field(scene.agent.network, views.surroundings, *scene.edits)
         assert np.abs(fast_result - full_result).max() < 1e-5, site
         assert np.abs(fast_result - unedited).max() > 1e-2, f"the edit at {site} would not be noticed"
 

@@ -168,7 +168,7 @@
   }
   function showKey(single) {
     const texts = {
-      policy: ["Arrows: the policy's mean move in each cell; longer arrows are more certain.", "Coloured where the edit changes it strongly."],
+      policy: ["Arrows: mean move of the policy in each cell; longer is more certain.", "Coloured: strongly changed by the edit."],
       change: ["Arrows: how the edit changes the mean move in each cell.", "Unchanged cells have no arrow."],
       none: ["", ""],
     }[view.arrows];
