@@ -193,9 +193,7 @@ class worker:  # noqa: N801  a context manager that is used like a function
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise GoalmazeError(
-                "the process that measures stable-baselines3 has died; is there enough memory?"
-            )
+            raise GoalmazeError("the process that measures stable-baselines3 has died; is there enough memory?")
         return answer
 
     def rate(self) -> float:
