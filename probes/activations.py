@@ -31,6 +31,7 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
 
     def keep(site: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            # detached, so that the graph of the pass can be freed
             latest[site] = output.detach().float()
 
         return hook

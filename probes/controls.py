@@ -49,6 +49,7 @@ def used_above(network: Network, site: str) -> list[str]:
     finally:
         for handle in handles:
             handle.remove()
+    # A shared parameter that is used before the site counts as below it, wherever else it is used.
     end = order.index(module) + 1
     below = {id(p) for one in order[:end] for p in one.parameters(recurse=False)}
     above = {id(p) for one in order[end:] for p in one.parameters(recurse=False)} - below

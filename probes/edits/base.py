@@ -223,6 +223,7 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
         GoalmazeError: a site is unknown, an edit does not fit it, or, at the end, an edit never acted.
     """
     modules = []
+    # All edits are checked before the first is attached, so that a wrong one leaves no hook behind.
     for edit in edits:
         site, module = find_site(policy.network, edit.site)
         edit.check(site)
@@ -244,6 +245,7 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
         return change
 
     with ExitStack() as stack:
+        # Hooks of one module run in the order of registration: each edit sees the result of those before it.
         for number, (edit, module) in enumerate(zip(edits, modules, strict=True)):
             stack.callback(module.register_forward_hook(hook(number, edit)).remove)
         yield policy

@@ -121,6 +121,7 @@ def fit_cell_table(context: FitContext, site: str) -> CellTable:
         gram, moment = gram + rows.T @ rows, product + moment if len(moment) else product
         rectified = rectified and no_negatives
     penalty = torch.full((count,), RIDGE).double()
+    # The first columns of the design are those of rows and columns, see `cell_design`.
     penalty[: height + width] *= ROW_COLUMN_RIDGE
     table = (design @ torch.linalg.solve(gram + penalty.diag(), moment)).float().reshape(-1, *shape)
     return CellTable(site, table, table, height, width, rectified)

@@ -129,6 +129,7 @@ def goal_channels(differences: Tensor, goals: Cells, count: int) -> tuple[int, .
         count: how many channels.
     """
     own = cell_mask(goals, differences.shape[2], differences.shape[3])
+    # In standard deviations, so that a channel of large values does not win by its scale.
     effect = (differences * own).sum(dim=(0, 2, 3)) / own.sum()
     deviation = differences.std(dim=(0, 2, 3)).clamp(min=1e-6)
     return tuple(int(c) for c in (effect / deviation).abs().topk(min(count, len(effect))).indices)

@@ -72,7 +72,7 @@ def imitation_loss(
         teacher = policy.logits(rows, _observations(policy, teacher_levels)).log_softmax(dim=1)
     with applied(policy, edits):
         student = policy.logits(rows, _observations(policy, levels)).log_softmax(dim=1)
-    # cloned, because an inference tensor cannot take part in a differentiable computation
+    # This is KL(teacher || student). The clone is needed because autograd refuses inference tensors.
     return kl_div(student, teacher.clone(), log_target=True, reduction=reduction)
 
 

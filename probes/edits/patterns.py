@@ -76,6 +76,7 @@ def mean_around(maps: Tensor, cells: Cells) -> Tensor:
         if cell == ABSENT:
             continue
         row, column = divmod(cell, width)
+        # Where this map lies in the result when its cell is in the middle.
         window = (slice(height - 1 - row, 2 * height - 1 - row), slice(width - 1 - column, 2 * width - 1 - column))
         total[(slice(None), *window)] += one
         count[window] += 1

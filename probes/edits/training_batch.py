@@ -56,6 +56,7 @@ class TrainingBatch:
         with applied(self.policy, edits):
             logits = self.policy.logits(np.arange(len(self.levels)), self.observations)
         log_probabilities = move_log_probabilities(logits)
+        # logsumexp adds up the probabilities of all optimal actions: which of them is taken does not matter.
         return -torch.where(self.optimal_actions, log_probabilities, -torch.inf).logsumexp(dim=1).mean()
 
 
@@ -125,6 +126,7 @@ def distances_to_target(levels: LevelBatch, move: GoalMove) -> Distances:
     """
     walls = levels.walls.reshape(len(levels), -1).copy()
     avoided = (move.goals != ABSENT) & (move.goals != move.targets)
+    # A wall on the goal's cell, so that no path enters it.
     walls[np.flatnonzero(avoided), move.goals[avoided]] = True
     around_goal = distances(dataclasses.replace(levels, walls=walls.reshape(levels.walls.shape)), move.targets)
     blocked = pick(around_goal, levels.start) == UNREACHABLE

@@ -43,6 +43,7 @@ def path_probability(policy: NetworkPolicy, levels: LevelBatch, move: GoalMove, 
     blocked = (move.goals != ABSENT) & (move.goals != move.targets)
     on_path[np.flatnonzero(blocked), move.goals[blocked]] = False
     probabilities = probabilities_on(policy, levels, on_path, from_start, edits)
+    # The sum over all shortest paths, by dynamic programming instead of enumeration.
     total = _walk_probability(probabilities, to_target, levels.start, move.targets, levels.width)
     return np.where(length < UNREACHABLE, total ** (1 / np.maximum(length, 1)), 0.0)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,21 +138,38 @@ def _off_path(level: LevelBatch, corner: int, cells: Cells) -> Cells:
 
 
 @dataclasses.dataclass(frozen=True)
+class BinMean:
+    """The mean path probability of the cells in one bin.
+
+    Attributes:
+        condition: `UNEDITED`, `EDITED` or `GOAL_MOVED`.
+        low: the bin's lower end, in steps off the path to the corner.
+        cells: number of cells.
+        mean: of their path probabilities.
+    """
+
+    condition: str
+    low: int
+    cells: int
+    mean: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Retargetability:
     """The published figure: mean path probability by distance from the path to the corner.
 
     Attributes:
         levels: number of levels.
-        rows: for each condition and bin of `BINS`, the mean over cells and their number.
+        bins: for each condition, those bins of `BINS` that hold a cell.
     """
 
     levels: int
-    rows: tuple[dict[str, Any], ...]
+    bins: tuple[BinMean, ...]
 
     def mean(self, condition: str) -> float:
         """Return a condition's mean over all cells."""
-        own = [row for row in self.rows if row["condition"] == condition]
-        return float(np.average([row["score"] for row in own], weights=[row["cells"] for row in own]))
+        own = [one for one in self.bins if one.condition == condition]
+        return float(np.average([one.mean for one in own], weights=[one.cells for one in own]))
 
 
 def retargetability(
@@ -186,19 +202,19 @@ def retargetability(
         EDITED: (make_edit, False),
         GOAL_MOVED: (None, True),
     }
-    rows = []
+    bins: list[BinMean] = []
     for condition, (edit, goal_moved) in conditions.items():
         singles = (batch.take([b]) for b in range(levels))
         maps = [heat_map(policy, one, int(corners(one)[0]), edit, goal_moved=goal_moved) for one in singles]
-        rows += _binned(condition, maps)
-    return Retargetability(levels, tuple(rows))
+        bins += _binned(condition, maps)
+    return Retargetability(levels, tuple(bins))
 
 
-def _binned(condition: str, maps: Sequence[HeatMap]) -> list[dict[str, Any]]:
+def _binned(condition: str, maps: Sequence[HeatMap]) -> list[BinMean]:
     scores, off_path = np.concatenate([one.scores for one in maps]), np.concatenate([one.off_path for one in maps])
-    rows = []
+    bins = []
     for low, high in itertools.pairwise(BINS):
         own = scores[(off_path >= low) & (off_path < high)]
         if len(own):
-            rows.append({"condition": condition, "from": low, "cells": len(own), "score": float(own.mean())})
-    return rows
+            bins.append(BinMean(condition, low, len(own), float(own.mean())))
+    return bins

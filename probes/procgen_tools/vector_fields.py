@@ -63,6 +63,7 @@ def vector_field(policy: NetworkPolicy, level: LevelBatch, edits: Sequence[Edit]
         GoalmazeError: the batch holds more than one level, or an edit does not fit.
     """
     splayed = level.splayed(AGENT)
+    # Every row is level 0, so that an edit made for this one level applies on every cell.
     observations, same_level = observations_of(policy, splayed), np.zeros(len(splayed), np.intp)
     with applied(policy, edits):
         probabilities = policy.probabilities(same_level, observations, splayed.start)

@@ -94,6 +94,7 @@ class Interchange(Edit):
         if self.cells is None:
             return interchanged(activation.movedim(1, -1), source.movedim(1, -1), self.basis).movedim(-1, 1)
         result = activation
+        # One window after the other: where they overlap, the later one is read from the earlier one's result.
         for cells in self.cells:
             here = cells[context.rows]
             own, other = read_window(result, here, self.side), read_window(source, here, self.side)

@@ -63,4 +63,5 @@ class EraseAndWriteMethod(SteeringMethod):
         has_goal = cell_mask(context.goals, *maps.shape[2:]).flatten()
         eraser = fit_eraser(squares, has_goal.float())
         difference = squares[has_goal].mean(dim=0) - squares[~has_goal].mean(dim=0)
+        # Only the erased part of the difference is written: the rest of it is still there.
         return ErasedGoal(site, eraser, eraser.projection @ difference, is_rectified(maps))

@@ -111,6 +111,7 @@ class GatedDeepMethod(SteeringMethod):
 
 def learn_gated_patterns(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]:
     """Return gated patterns of one or more sites, learned together; the first starts at the mean pattern."""
+    # Four tensors a site: the pattern at the target and at the goal, then the gains at both.
     starts = [MeanPatternMethod().fit(context, site) for site in sites]
     parameters = []
     for i, start in enumerate(starts):

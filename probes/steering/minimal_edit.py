@@ -64,10 +64,12 @@ class MinimalEdit(Edit):
         """Return maps [b, C, H, W] in which the probe reads the targets."""
         move, (height, width) = level_move(self.move, context, self.site), activation.shape[2:]
         targets, goals = move.targets, move.goals.copy()
+        # A goal that is the target already is one square, not two.
         goals[goals == targets] = ABSENT
         target, goal = read_square(activation, targets), read_square(activation, goals)
         scores = torch.einsum("nchw,c->nhw", activation, self.direction)
         own = (cell_mask(targets, height, width) | cell_mask(goals, height, width))[:, 0]
+        # The target must lead all squares that the edit does not change.
         highest = scores.masked_fill(own, -torch.inf).flatten(1).amax(dim=1)
         up, down = self._steps(target, goal, torch.from_numpy(goals != ABSENT), highest + self.margin)
         result = write_square(activation, targets, self._moved(target, up))

@@ -9,7 +9,7 @@ import functools
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.probes.steering.base import SteeringMethod
@@ -81,9 +81,9 @@ def find_method(name: str) -> SteeringMethod:
         return methods[name]
     if name in FORMER_NAMES:
         raise GoalmazeError(f"unknown steering method '{name}' (it is now called '{FORMER_NAMES[name]}')")
-    classes: list[type[Any]] = [SteeringMethod]
+    classes = SteeringMethod.__subclasses__()
     for method in classes:  # the list grows while it is read
-        if getattr(method, "name", None) == name:
+        if vars(method).get("name") == name:
             raise GoalmazeError(f"the steering method '{name}' is not registered: put @register_method above its class")
         classes += method.__subclasses__()
     raise unknown("steering method", name, methods)

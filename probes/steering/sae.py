@@ -158,6 +158,7 @@ def fit_goal_features(
     # One square in many has a goal: repeated until they are an eighth of the samples, so that features represent them.
     repeated = with_goal.repeat(max(1, len(samples) // (8 * max(1, len(with_goal)))), 1)
     coder = train_autoencoder(torch.cat([samples, repeated]), EXPANSION * channels, updates=updates, seed=context.seed)
+    # A feature's effect is its change times the norm of what it writes.
     change = coder.encode(with_goal).mean(0) - coder.encode(without_goal).mean(0)
     effect = change.abs() * coder.decoder.norm(dim=1)
     chosen = tuple(effect.topk(min(count, len(effect))).indices.tolist())

@@ -188,9 +188,9 @@ def test_the_published_protocol_compares_an_edit_with_its_controls(policy: Netwo
         return dataclasses.replace(clamped(levels, targets), strength=0.0)
 
     found = retargetability(policy, family, clamped, farthest, levels=3, seed=1)
-    assert {row["condition"] for row in found.rows} == {UNEDITED, EDITED, GOAL_MOVED}
-    assert all(row["from"] in BINS and 0 < row["score"] < 1 for row in found.rows)
-    cells = {c: sum(row["cells"] for row in found.rows if row["condition"] == c) for c in (UNEDITED, EDITED)}
+    assert {one.condition for one in found.bins} == {UNEDITED, EDITED, GOAL_MOVED}
+    assert all(one.low in BINS and 0 < one.mean < 1 for one in found.bins)
+    cells = {c: sum(one.cells for one in found.bins if one.condition == c) for c in (UNEDITED, EDITED)}
     assert cells[UNEDITED] == cells[EDITED] > 20
     assert found.mean(EDITED) != found.mean(UNEDITED)
     still = retargetability(policy, family, idle, farthest, levels=3, seed=1)

@@ -77,6 +77,6 @@ def test_the_published_benchmark_runs(policy: NetworkPolicy) -> None:
         return corners(levels)
 
     found = retargetability(policy, FAMILY, clamped, in_corner, levels=2)
-    assert {row["condition"] for row in found.rows} == {UNEDITED, EDITED, GOAL_MOVED}
+    assert {one.condition for one in found.bins} == {UNEDITED, EDITED, GOAL_MOVED}
     assert found.mean(EDITED) != found.mean(UNEDITED)
     assert found.mean(GOAL_MOVED) != found.mean(UNEDITED)
