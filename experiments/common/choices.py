@@ -49,7 +49,7 @@ def _shifts(module: ast.Module) -> list[str]:
             if isinstance(target, ast.Name)
         }
         name, shifts = fields.get("name"), fields.get("shifts")
-        if isinstance(name, ast.Constant) and isinstance(shifts, ast.Dict):
+        if isinstance(name, ast.Constant) and isinstance(name.value, str) and isinstance(shifts, ast.Dict):
             keys = [str(key.value) for key in shifts.keys if isinstance(key, ast.Constant)]
             lines.append(f"{name.value}: {', '.join(keys)}")
     return lines
