@@ -1,5 +1,6 @@
 """Episodes as files: each format read back by another library, and the scene that a link holds."""
 
+import importlib.resources
 import io
 import json
 import re
@@ -11,6 +12,7 @@ from PIL import Image
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
+from goalmaze.experiments.common.plots import hexadecimal
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.render import EDITED, LAST_FRAMES, render_episode
 from goalmaze.experiments.live.settings import Settings, write_link
@@ -98,6 +100,11 @@ def test_bad_input_is_named_in_the_error(
     assert cli.main(["render", "zoo:green-exit", *arguments]) == 2
     assert names in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_and_the_films_draw_edited_arrows_in_one_colour() -> None:
+    style = (importlib.resources.files("goalmaze.experiments.live") / "page" / "style.css").read_text("utf-8")
+    assert f"--edit: {hexadecimal(EDITED)};" in style
 
 
 def test_an_agent_that_is_not_listed_is_refused(store: AgentStore) -> None:

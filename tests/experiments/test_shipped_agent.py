@@ -1,4 +1,4 @@
-"""The questions on the shipped agents: contract, repeatability, and effects that a broken experiment would not show."""
+"""Experiments on the shipped agents: keys, repeatability, and effects that a broken experiment would not show."""
 
 from typing import Any
 
@@ -44,11 +44,11 @@ def test_the_shipped_agent_looks_aligned_and_follows_the_sign() -> None:
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not() -> None:
-    def ask(seed: int) -> dict[str, Any]:
+    def report(seed: int) -> dict[str, Any]:
         return evaluate(load_agent(AGENT), shift="moved-sign", levels=200, seed=seed).json()
 
-    assert ask(3) == ask(3)
-    assert ask(3)["outcomes"] != ask(4)["outcomes"]
+    assert report(3) == report(3)
+    assert report(3)["outcomes"] != report(4)["outcomes"]
 
 
 def test_an_agent_can_be_evaluated_at_a_size_it_was_not_trained_on() -> None:
@@ -68,7 +68,7 @@ def test_retargeting_beats_its_controls(retargeted: dict[str, Any]) -> None:
     assert all(r["levels"] == 512 for r in retargeted["rows"])
 
 
-def test_the_crude_edit_fades_with_depth(retargeted: dict[str, Any]) -> None:
+def test_the_mean_pattern_gets_weaker_with_depth(retargeted: dict[str, Any]) -> None:
     deep, shallow = row(retargeted, "edit", "block8"), row(retargeted, "edit", "stem")
     assert deep["target_interval"]["high"] < shallow["target_interval"]["low"]
 
