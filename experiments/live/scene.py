@@ -184,7 +184,7 @@ def edit_refusal(family: Family) -> str | None:
 
     An edit moves one goal, and is fitted on mazes with one cue on the goal.
     """
-    object_types = {kind.name: kind for kind in family.object_types}
+    object_types = {one.name: one for one in family.object_types}
     for name in (family.goal, family.cue):
         numbers = {place.which for place in family.placements(NO_SHIFT) if place.kind == name}
         if len(numbers) > 1:

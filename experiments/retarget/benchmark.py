@@ -221,7 +221,7 @@ def _off_path_rate(trial: Trial) -> Rate:
 def _conditions(size: SizeTrials) -> Table:
     rows = []
     for one in size.trials:
-        found, label = one.outcomes(), one.label
+        outcomes, label = one.outcomes(), one.label
         path = float(one.path.mean())
         rows.append(
             [
@@ -229,9 +229,9 @@ def _conditions(size: SizeTrials) -> Table:
                 label.site or "",
                 label.method or "",
                 label.steps or "",
-                found.other,
-                f"{found.goal.value:.2f}",
-                f"{found.neither.value:.2f}",
+                outcomes.other,
+                f"{outcomes.goal.value:.2f}",
+                f"{outcomes.neither.value:.2f}",
                 _off_path_rate(one),
                 "-" if math.isnan(path) else f"{path:.2f}",
             ]

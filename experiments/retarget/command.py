@@ -61,10 +61,10 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
     tasks = resized_tasks(draw_retargeting_task(family, config.levels, config.seed), config.sizes)
     context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
     kept = ledger(context, tasks[0], _ledger_pairs(config, agent), config.strength) if config.ledger else None
-    found = _search(config, context) if config.auto else None
+    searched = _search(config, context) if config.auto else None
     candidates: list[Candidate] = []
-    if found is not None:
-        candidates = [found.chosen]
+    if searched is not None:
+        candidates = [searched.chosen]
     elif config.benchmark or not config.ledger:
         candidates = _named_candidates(config, agent, context)
     evaluated = None
@@ -73,7 +73,7 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
     return SteeringReport(
         ResultHeader(agent.name, family.name, family.size, config.levels, config.seed),
         config.fit_levels,
-        search=found,
+        search=searched,
         benchmark=evaluated,
         ledger=kept,
         pictures=() if config.figures is None else _draw(agent, tasks[0], candidates, kept, config.figures),

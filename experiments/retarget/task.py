@@ -155,13 +155,13 @@ def levels_with_cue_on_goal(family: Family, levels: int, seed: int, split: str) 
     return batch.moved(family.cue, batch.cells(family.goal))
 
 
-def _outcomes_json(found: Outcomes) -> dict[str, Any]:
+def _outcomes_json(one: Outcomes) -> dict[str, Any]:
     return {
         "outcomes": {
-            "target": number(found.other.value),
-            "goal": number(found.goal.value),
-            "neither": number(found.neither.value),
+            "target": number(one.other.value),
+            "goal": number(one.goal.value),
+            "neither": number(one.neither.value),
         },
-        "target_interval": interval(found.other),
-        "levels": found.other.levels,
+        "target_interval": interval(one.other),
+        "levels": one.other.levels,
     }

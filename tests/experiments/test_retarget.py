@@ -196,7 +196,7 @@ def test_a_vector_field_is_the_mean_move_of_the_policy(task: RetargetingTask, st
 
 
 def test_fitted_edits_are_evaluated_like_the_method_they_came_from(stem: Candidate) -> None:
-    agent = dataclasses.replace(AGENT, name="in memory", header=None)  # type: ignore[arg-type]
+    agent = dataclasses.replace(AGENT, name="in memory", header=None)
     options = {"levels": 24, "fit_levels": 128}
     by_name = retarget(agent, "mean-pattern", sites=["stem"], **options)
     by_object = retarget(agent, stem.fitted_edit, **options)
