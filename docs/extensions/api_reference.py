@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
+import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,17 @@ PACKAGES = ("envs", "agents", "probes", "experiments")
 """The four packages, in the order in which they may import each other."""
 
 EXPORTS = "Public Python API"
+
+KINDS = {
+    "autofunction": "Functions",
+    "autoclass": "Classes",
+    "autoexception": "Errors",
+    "automodule": "Modules",
+    "autodata": "Values",
+}
+"""The directive that documents an exported object → the heading it stands under."""
+
+WITH_MEMBERS = {"autoclass", "autoexception", "automodule"}
 FOLDER = Path("reference", "generated")
 
 
@@ -65,7 +78,7 @@ def heading(title: str, underline: str = "=") -> str:
 
 def automodule(name: str) -> str:
     """Return the directive that documents a module with all that it defines."""
-    return f".. automodule:: {name}\n   :members:\n   :show-inheritance:\n"
+    return f".. automodule:: {name}\n   :members:\n   :ignore-module-all:\n   :show-inheritance:\n"
 
 
 def table(rows: Iterable[tuple[str, str]]) -> str:
@@ -83,17 +96,21 @@ def contents(pages: Iterable[str]) -> str:
 def export_pages(module: ModuleType) -> dict[str, str]:
     """Return the pages on a module's exported names: file name without ending → reStructuredText."""
     pages: dict[str, str] = {}
-    rows = []
-    for name, value in sorted(exports(module).items(), key=lambda item: item[0].casefold()):
+    rows: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
+    found = sorted(
+        exports(module).items(), key=lambda item: (list(KINDS).index(directive(item[1])), item[0].casefold())
+    )
+    for name, value in found:
         page = f"api-{name}"
         while page.casefold() in {other.casefold() for other in pages}:  # some file systems ignore case
             page += "-"
-        options = "" if directive(value) in {"autofunction", "autodata"} else "\n   :members:\n   :show-inheritance:"
-        pages[page] = f"{heading(name)}\n.. {directive(value)}:: {module.__name__}.{name}{options}\n"
-        rows.append((f":doc:`{name} <{page}>`", summary(value)))
+        kind = directive(value)
+        options = "\n   :members:\n   :show-inheritance:" if kind in WITH_MEMBERS else ""
+        pages[page] = f"{heading(name)}\n.. {kind}:: {module.__name__}.{name}{options}\n"
+        rows[kind].append((f":doc:`{name} <{page}>`", summary(value)))
     intro = f"What ``import {module.__name__} as gm`` offers. Every name is imported when it is first used.\n"
-    listing = "\n".join([heading(EXPORTS), intro, table(rows), contents(pages)])
-    return {"api": listing, **pages}
+    tables = [f"{heading(KINDS[kind], '-')}\n{table(some)}" for kind, some in rows.items() if some]
+    return {"api": "\n".join([heading(EXPORTS), intro, *tables, contents(pages)]), **pages}
 
 
 def module_pages(package: ModuleType) -> dict[str, str]:
@@ -127,11 +144,23 @@ def write(folder: Path, pages: Mapping[str, str]) -> None:
             path.unlink()
 
 
+def type_aliases(modules: Iterable[ModuleType]) -> dict[str, str]:
+    """Return the names of type aliases, such as `Cells` or `ArrayLike`, by which signatures then call them."""
+    return {
+        name: name
+        for module in modules
+        for name, value in vars(module).items()
+        if name[0].isupper() and name != "NDArray" and typing.get_args(value) and not isinstance(value, type)
+    }
+
+
 def _write_all(app: Sphinx) -> None:
     pages = export_pages(importlib.import_module("goalmaze"))
     for name in PACKAGES:
         pages |= module_pages(importlib.import_module(f"goalmaze.{name}"))
     write(Path(app.srcdir) / FOLDER, pages)
+    ours = [module for name, module in sys.modules.items() if name.startswith("goalmaze.")]
+    app.config.autodoc_type_aliases = type_aliases(ours)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -52,6 +52,18 @@ def test_every_exported_name_has_a_page_and_a_line() -> None:
     assert "   * - :doc:`Thing <api-Thing>`\n     - A thing.\n" in pages["api"]
 
 
+def test_functions_are_listed_before_classes() -> None:
+    listing = api_reference.export_pages(lazy_module({"Thing": Thing, "act": act}))["api"]
+    assert listing.index("Functions\n-----") < listing.index("act") < listing.index("Classes\n-----")
+    assert "Errors" not in listing
+
+
+def test_type_aliases_are_found_by_name() -> None:
+    module = types.ModuleType("aliases")
+    vars(module).update(Cells=list[int], Maybe=int | None, NDArray=list[str], Thing=Thing, act=act, limit=3)
+    assert api_reference.type_aliases([module]) == {"Cells": "Cells", "Maybe": "Maybe"}
+
+
 def test_an_export_that_is_added_has_a_file_of_its_own_even_where_case_is_ignored() -> None:
     before = api_reference.export_pages(lazy_module({"act": act}))
     after = api_reference.export_pages(lazy_module({"act": act, "Act": Thing}))
