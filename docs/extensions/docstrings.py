@@ -47,14 +47,20 @@ def escaped(line: str) -> str:
 def prepare(lines: list[str]) -> list[str]:
     """Return the lines of a docstring as reStructuredText.
 
-    Examples are left alone. The sections that Gymnasium's environments have, in Markdown, become rubrics, and tables
-    stay as they are typed.
+    Examples are left alone. The sections that Gymnasium's environments have, in Markdown, become rubrics, tables stay as
+    they are typed, and fenced blocks become blocks of code.
     """
     result: list[str] = []
-    code = table = False
+    code = table = fenced = False
     for line in lines:
         code = line.lstrip().startswith(">>>") or (code and bool(line.strip()))
-        if line.startswith("|"):
+        if line.strip().startswith("```"):
+            fenced = not fenced
+            indent, _, language = line.partition("```")
+            result += ["", f"{indent}.. code-block:: {language or 'text'}", ""] if fenced else [""]
+        elif fenced:
+            result.append(f"    {line}")
+        elif line.startswith("|"):
             result += ([] if table else ["::", ""]) + [f"    {line}"]
         elif line.startswith("## "):
             result += [f".. rubric:: {line.removeprefix('## ')}", ""]

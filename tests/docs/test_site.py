@@ -250,6 +250,9 @@ def test_markdown_in_docstrings_and_types_of_attributes() -> None:
     lines = ["Text.", "", "## Rules", "| a | b |", "|---|---|", "More."]
     table = ["::", "", "    | a | b |", "    |---|---|", ""]
     assert docstrings.prepare(lines) == ["Text.", "", ".. rubric:: Rules", "", *table, "More."]
+    lines = ["Text.", "```python", "x_ = a * b", "```", "More*."]
+    block = ["", ".. code-block:: python", "", "    x_ = a * b", ""]
+    assert docstrings.prepare(lines) == ["Text.", *block, "More\\*."]
 
     class Typed:
         first: int
