@@ -47,8 +47,8 @@ def escaped(line: str) -> str:
 def prepare(lines: list[str]) -> list[str]:
     """Return the lines of a docstring as reStructuredText.
 
-    Examples are left alone. The sections that Gymnasium's environments have, in Markdown, become rubrics, tables stay as
-    they are typed, and fenced blocks become blocks of code.
+    Examples are left alone. The Markdown sections of Gymnasium's environments become rubrics, tables stay as they are
+    typed, and fenced blocks become blocks of code.
     """
     result: list[str] = []
     code = table = fenced = False
