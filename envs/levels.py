@@ -24,7 +24,7 @@ from goalmaze.envs.engine.level_generation import LevelDistribution, generate_ma
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_arrays import placement_arrays, rule_table
 from goalmaze.envs.level_checks import check_cells, check_standing
-from goalmaze.envs.mazes.algorithms import ALGORITHMS
+from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
 
@@ -293,7 +293,7 @@ class Family(abc.ABC):
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.
         braid: probability with which a wall between two cells is opened after the maze was carved.
-        algorithm: how the maze is carved, one of `goalmaze.envs.mazes.algorithms.ALGORITHMS`.
+        algorithm: how the maze is carved, one of `goalmaze.envs.mazes.carving.ALGORITHMS`.
         openness: the algorithm's own parameter, where it has one.
         mixture: share of training levels that are drawn from the parting shift and so tell goal and cue apart.
 

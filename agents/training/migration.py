@@ -20,7 +20,12 @@ RECIPE_FIELDS = {"learner": "algorithm", "learner_options": "algorithm_options"}
 ALGORITHMS = {"lean": "ppo", "stock": "sb3-ppo", "a2c": "sb3-a2c", "dqn": "sb3-dqn"}
 """Former value of `learner` → value of `algorithm`."""
 
-STATE_ARRAYS = {"environments/state.routes": "environments/state.leader_paths"}
+STATE_ARRAYS = {
+    "environments/state.routes": "environments/state.leader_paths",
+    "environments/state.held": "environments/state.items",
+    "environments/state.touched": "environments/state.entered",
+    "environments/state.luck": "environments/state.streams",
+}
 """Array of a training state of format 1 → array of format 2."""
 
 

@@ -57,11 +57,11 @@ class Shaping:
     def targets(self, state: State) -> Bools:
         """Return bool [B, K], the objects that it would pay to enter next."""
         slots = np.arange(len(self.family.slots), dtype=np.uint64)
-        left = (state.touched[:, None] >> slots & np.uint64(1)) == 0
+        left = (state.entered[:, None] >> slots & np.uint64(1)) == 0
         pays = self._pays & left
         for k in np.flatnonzero(self._table[:, rules.AFTER] >= 0):
             pays[:, k] &= ~left[:, int(self._table[k, rules.AFTER])]
-        holds = (state.held > 0)[:, None]
+        holds = (state.items > 0)[:, None]
         waits = (pays & self._needs).any(axis=1, keepdims=True) & ~holds
         gives = self._gives & left & (state.placed != ABSENT)
         return np.asarray((pays & (holds | ~self._needs)) | (gives & waits))

@@ -1,1 +1,1 @@
-"""The compiled engine: the state of a batch of episodes, the rules of stepping it, and level generation."""
+"""Compiled code of our own mazes: the state of a batch of episodes, its rules, and level generation."""

@@ -3,6 +3,8 @@
 The rules are a table with one row per slot (`goalmaze.envs.engine.rules`), so every family runs through the same
 functions. Only what changes is redrawn.
 
+Functions that are called once for every environment are `inlined`: the arrays of `State` are then not passed again.
+
 Axes: B environments, H rows, W columns, K object slots, C observation planes.
 """
 
@@ -41,7 +43,7 @@ from goalmaze.envs.jit.counter_rng import below, draw
 
 @compiled
 def step(state: State, table: np.ndarray, time_limit: int, actions: np.ndarray) -> None:
-    """Move every agent by one of `actions` int [B]; an action outside 0 to 3 stays. See `State` for what changes."""
+    """Step every episode by one of `actions` int [B]; an action outside 0 to 3 stays. `state` changes in place."""
     _count_step(state, time_limit)
     first_mover = _first_mover(table)
     for b in range(actions.shape[0]):
@@ -55,9 +57,9 @@ def play(
     time_limit: int,
     actions: np.ndarray,
     distribution: LevelDistribution,
-    numbers: np.ndarray,
+    next_levels: np.ndarray,
 ) -> None:
-    """Step; where an episode had ended before, begin the next one on a fresh level instead.
+    """Step every episode; where one had ended before, begin the next one on a fresh level instead.
 
     Args:
         state: changed in place.
@@ -65,7 +67,7 @@ def play(
         time_limit: steps after which an episode is truncated.
         actions: int [B].
         distribution: how levels are made.
-        numbers: int64 [B], the index of each environment's next level, advanced by B when used.
+        next_levels: int64 [B], the index of each environment's next level, advanced by B when used.
     """
     _count_step(state, time_limit)
     first_mover = _first_mover(table)
@@ -73,7 +75,7 @@ def play(
     rng = np.empty(1, np.uint64)
     for b in range(actions.shape[0]):
         if ended[b]:
-            _renew(state, table, b, distribution, numbers, rng)
+            _renew(state, table, b, distribution, next_levels, rng)
             if state.leader_paths.shape[1] > 0:
                 plan_leader_paths(state, table, b)
         else:
@@ -82,7 +84,7 @@ def play(
 
 @inlined
 def _count_step(state: State, time_limit: int) -> None:
-    """Count a step of every episode, which earned nothing yet, and note which had ended."""
+    """Count a step of every episode, clear its rewards, and note which episodes had ended before."""
     state.rewards[:] = 0
     for b in range(state.steps.shape[0]):
         state.ended[b] = state.terminated[b] | state.truncated[b]
@@ -93,31 +95,32 @@ def _count_step(state: State, time_limit: int) -> None:
 
 @inlined
 def _move(state: State, table: np.ndarray, b: int, action: int, first_mover: int) -> None:
-    """Move one agent, then what else moves, and apply what follows."""
+    """Move one agent, then the objects that move, and apply the effects of the objects it stands on."""
     cell = state.agent[b]
-    beside = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
-    there = cell if state.squares[b, beside] & WALL else beside
+    # Sums of comparisons in place of branches: an action out of range adds nothing, and nothing is mispredicted.
+    ahead = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
+    there = cell if state.squares[b, ahead] & WALL else ahead
     state.planes[b, AGENT_PLANE, cell] = 0
     state.planes[b, AGENT_PLANE, there] = 1
     state.agent[b] = there
     marked = state.squares[b, there] & MARK
     if marked or first_mover < table.shape[0]:
-        _meet(state, table, b, there, 0 if marked else first_mover)
+        _apply_objects(state, table, b, there, 0 if marked else first_mover)
 
 
 @inlined
-def _meet(state: State, table: np.ndarray, b: int, there: int, first: int) -> None:
-    """Let the objects from slot `first` on move, and apply what follows from standing on one of them."""
+def _apply_objects(state: State, table: np.ndarray, b: int, there: int, first: int) -> None:
+    """Move the objects from slot `first` on, and apply the effects of those on the agent's cell `there`."""
     ended = False
     for k in range(first, table.shape[0]):
         at = state.objects[b, k]
         motion = int(table[k, MOTION])
         if motion != STILL and at >= 0 and (motion >= LEADS or at != there):
-            goal = _next_cell(state, b, motion, at, there)
-            if goal != at:
-                _put(state, table, b, k, goal)
-                at = goal
-        if at == there and not state.touched[b] >> np.uint64(k) & np.uint64(1):
+            target = _next_cell(state, b, motion, at, there)
+            if target != at:
+                _put(state, table, b, k, target)
+                at = target
+        if at == there and not state.entered[b] >> np.uint64(k) & np.uint64(1):
             ended |= _enter(state, table, b, k)
     state.terminated[b] = ended
     state.truncated[b] &= not ended
@@ -125,12 +128,12 @@ def _meet(state: State, table: np.ndarray, b: int, there: int, first: int) -> No
 
 @compiled
 def renew_rows(
-    state: State, table: np.ndarray, rows: np.ndarray, distribution: LevelDistribution, numbers: np.ndarray
+    state: State, table: np.ndarray, rows: np.ndarray, distribution: LevelDistribution, next_levels: np.ndarray
 ) -> None:
     """Put fresh levels into environments `rows` int64 [b] and begin episodes on them."""
     rng = np.empty(1, np.uint64)
     for b in rows:
-        _renew(state, table, b, distribution, numbers, rng)
+        _renew(state, table, b, distribution, next_levels, rng)
         if state.leader_paths.shape[1] > 0:
             plan_leader_paths(state, table, b)
 
@@ -146,21 +149,21 @@ def begin_rows(state: State, table: np.ndarray, rows: np.ndarray) -> None:
 
 @inlined
 def _renew(
-    state: State, table: np.ndarray, b: int, distribution: LevelDistribution, numbers: np.ndarray, rng: np.ndarray
+    state: State, table: np.ndarray, b: int, distribution: LevelDistribution, next_levels: np.ndarray, rng: np.ndarray
 ) -> None:
     """Put a fresh level into environment b and lay it out; `rng` uint64 [1] is scratch."""
     walls = state.squares[b].reshape((-1, state.width))
-    generate(distribution, numbers[b], walls, state.start[b : b + 1], state.placed[b], rng)
-    numbers[b] += state.agent.shape[0]
+    generate(distribution, next_levels[b], walls, state.start[b : b + 1], state.placed[b], rng)
+    next_levels[b] += state.agent.shape[0]
     _lay_out(state, table, b)
 
 
 @inlined
 def _lay_out(state: State, table: np.ndarray, b: int) -> None:
-    """Put everything where it stands at the start of an episode, and draw it."""
+    """Reset an episode to the start of its level, and draw all observation planes."""
     state.agent[b] = state.start[b]
-    state.held[b] = 0
-    state.touched[b] = 0
+    state.items[b] = 0
+    state.entered[b] = 0
     state.steps[b] = 0
     state.rewards[b, 0] = 0
     state.rewards[b, 1] = 0
@@ -179,15 +182,16 @@ def _lay_out(state: State, table: np.ndarray, b: int) -> None:
             squares[at] |= MARK
             _show(state, table, b, k, at)
     if _first_mover(table) < table.shape[0]:
-        state.luck[b] = state.start[b]
+        # The stream depends on the level alone, so equal levels are played alike in any row.
+        state.streams[b] = state.start[b]
         for k in range(table.shape[0]):
-            state.luck[b] += np.uint64(state.placed[b, k])
-            state.luck[b] = draw(state.luck[b : b + 1])
+            state.streams[b] += np.uint64(state.placed[b, k])
+            state.streams[b] = draw(state.streams[b : b + 1])
 
 
 @inlined
 def _first_mover(table: np.ndarray) -> int:
-    """Return the first slot of the rules float32 [K, COLUMNS] whose object moves, K if none does."""
+    """Return the first slot of the rules float32 [K, COLUMNS] whose object moves, or K if none moves."""
     for k in range(table.shape[0]):
         if table[k, MOTION] != STILL:
             return k
@@ -196,25 +200,25 @@ def _first_mover(table: np.ndarray) -> int:
 
 @inlined
 def _enter(state: State, table: np.ndarray, b: int, k: int) -> bool:
-    """Apply what follows from standing on slot k's object, and return whether it ends the episode."""
+    """Apply the effects of standing on slot k's object, and return whether the episode ends."""
     before = int(table[k, AFTER])
-    if before >= 0 and not state.touched[b] >> np.uint64(before) & np.uint64(1):
+    if before >= 0 and not state.entered[b] >> np.uint64(before) & np.uint64(1):
         return False
     lamp = int(table[k, LAMP])
     if lamp >= 0 and (state.objects[b, lamp] >= 0) != (table[k, WHILE_LIT] > 0):
         return False
     if table[k, NEEDS] > 0:
-        if state.held[b] == 0:
+        if state.items[b] == 0:
             return False
         _use_item(state, table, b)
-    state.touched[b] |= np.uint64(1) << np.uint64(k)
-    if table[k, SPARES] > 0 and state.held[b] > 0:
+    state.entered[b] |= np.uint64(1) << np.uint64(k)
+    if table[k, SPARES] > 0 and state.items[b] > 0:
         _use_item(state, table, b)
     else:
         state.rewards[b, 0] += table[k, REWARD]
         state.rewards[b, 1] += table[k, CUE_REWARD]
     if table[k, GIVES] > 0:
-        state.held[b] += 1
+        state.items[b] += 1
         _put(state, table, b, k, k)
     elif table[k, VANISHES] > 0:
         _put(state, table, b, k, -1)
@@ -223,8 +227,8 @@ def _enter(state: State, table: np.ndarray, b: int, k: int) -> bool:
 
 @inlined
 def _use_item(state: State, table: np.ndarray, b: int) -> None:
-    """Take one item out of the top wall, where items held are kept for all to see."""
-    state.held[b] -= 1
+    """Remove one item from the top wall, where the observation shows the items held."""
+    state.items[b] -= 1
     for k in range(table.shape[0]):
         if table[k, GIVES] > 0 and state.objects[b, k] == k:
             _put(state, table, b, k, -1)
@@ -233,8 +237,11 @@ def _use_item(state: State, table: np.ndarray, b: int) -> None:
 
 @inlined
 def _nothing_left(state: State, table: np.ndarray, b: int) -> bool:
-    """Return whether every required object was entered or can no longer be, for want of an item; False without any."""
-    items = state.held[b]
+    """Return whether no required object can be entered any more; False where there are none.
+
+    One can be entered if it was not yet, and if it needs an item that is held or still lies in the maze.
+    """
+    items = state.items[b]
     for k in range(table.shape[0]):
         if table[k, GIVES] > 0 and state.objects[b, k] > k:
             items += 1
@@ -242,20 +249,20 @@ def _nothing_left(state: State, table: np.ndarray, b: int) -> bool:
     for k in range(table.shape[0]):
         if table[k, REQUIRED] > 0 and state.placed[b, k] >= 0:
             any_required = True
-            closed = not state.touched[b] >> np.uint64(k) & np.uint64(1)
-            if closed and (table[k, NEEDS] == 0 or items > 0):
+            pending = not state.entered[b] >> np.uint64(k) & np.uint64(1)
+            if pending and (table[k, NEEDS] == 0 or items > 0):
                 return False
     return any_required
 
 
 @inlined
 def _next_cell(state: State, b: int, motion: int, cell: int, agent: int) -> int:
-    """Return where an object goes that moves, from its cell, while the agent stands on another."""
+    """Return the next cell of a moving object, from its cell and the agent's."""
     if motion >= LEADS:
         return state.leader_paths[b, min(state.steps[b], state.leader_paths.shape[1] - 1)]
-    action = _towards(cell, agent, state.width) if motion == CHASES else below(state.luck[b : b + 1], 4)
-    beside = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
-    return cell if state.squares[b, beside] & WALL else beside
+    action = _towards(cell, agent, state.width) if motion == CHASES else below(state.streams[b : b + 1], 4)
+    ahead = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
+    return cell if state.squares[b, ahead] & WALL else ahead
 
 
 @inlined
@@ -264,6 +271,7 @@ def _towards(cell: int, target: int, width: int) -> int:
 
     Where the distances are equal it is the vertical one.
     """
+    # Unsigned 32-bit division is the fastest that numba offers; cells are never negative here.
     from_row, to_row = np.uint32(cell) // np.uint32(width), np.uint32(target) // np.uint32(width)
     down = np.int64(to_row) - np.int64(from_row)
     right = target - cell - down * width
@@ -274,15 +282,15 @@ def _towards(cell: int, target: int, width: int) -> int:
 
 @inlined
 def _put(state: State, table: np.ndarray, b: int, k: int, cell: int) -> None:
-    """Put slot k's object on another cell, or nowhere, and redraw what it uncovers."""
-    left = state.objects[b, k]
+    """Move slot k's object to another cell, or out of the level, and redraw what it uncovers."""
+    previous = state.objects[b, k]
     state.objects[b, k] = cell
     for column in (PLANE, SECOND_PLANE):
         plane = int(table[k, column])
         if plane >= 0:
-            state.planes[b, plane, left] = 0
+            state.planes[b, plane, previous] = 0
     for j in range(table.shape[0]):
-        if state.objects[b, j] == left or table[j, FILLS] > 0:
+        if state.objects[b, j] == previous or table[j, FILLS] > 0:
             _show(state, table, b, j, state.objects[b, j])
     _show(state, table, b, k, cell)
 

@@ -1,4 +1,8 @@
-"""The way a leading object goes, found by flooding a maze 64 squares at a time."""
+"""The path of a leading object, found by flooding a maze 64 squares at a time.
+
+A set of squares is an array of words with one bit for each square. Breadth-first search keeps one such set for each
+distance, a wave; shifts move a whole wave by one square in each direction.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +18,20 @@ _SIX, _LOW_6, _ONE, _ZERO = np.uint64(6), np.uint64(63), np.uint64(1), np.uint64
 
 @compiled
 def plan_leader_paths(state: State, table: np.ndarray, b: int) -> None:
-    """Lay down where a leading object stands after each step: along shortest paths to the required objects in turn.
+    """Plan the cell of a leading object after each step: along shortest paths to the required objects in turn.
 
-    Of several shortest paths it is the one whose first differing step comes first in the order of the actions.
+    Of several shortest paths it takes the one whose first differing step comes first in the order of the actions.
     """
     width = np.uint64(state.width)
-    margin = width // _WORD + _ONE
+    margin = width // _WORD + _ONE  # empty words on either side, so that shifts by one row need no bounds
     words = np.uint64(state.squares.shape[1] - 1) // _WORD + _ONE
     free = np.zeros(words + margin + margin, np.uint64)
     waves = np.empty((state.squares.shape[1] + 1, free.size), np.uint64)
-    _lay_down(state, table, b, width, margin, free, waves)
+    _plan(state, table, b, width, margin, free, waves)
 
 
 @inlined
-def _lay_down(
+def _plan(
     state: State,
     table: np.ndarray,
     b: int,
@@ -36,7 +40,7 @@ def _lay_down(
     free: np.ndarray,
     waves: np.ndarray,
 ) -> None:
-    """Do as `plan_leader_paths` says, with scratch `free` uint64 [words] and `waves` uint64 [H*W + 1, words]."""
+    """Plan the paths of `plan_leader_paths`, with scratch `free` uint64 [words] and `waves` uint64 [H*W + 1, words]."""
     slots, length = table.shape[0], state.leader_paths.shape[1]
     for square in range(np.uint64(state.squares.shape[1])):
         wall = np.uint64(state.squares[b, square] & WALL)
@@ -71,7 +75,7 @@ def _has(waves: np.ndarray, distance: int, margin: np.uint64, square: np.uint64)
 
 @inlined
 def _step_into(waves: np.ndarray, distance: int, margin: np.uint64, cell: np.uint64, width: np.uint64) -> np.uint64:
-    """Return the neighbour of a cell that lies in a wave, the first in the order of the actions."""
+    """Return the first neighbour of a cell, in the order of the actions, that lies in a wave."""
     if _has(waves, distance, margin, cell - width):
         return cell - width
     if _has(waves, distance, margin, cell + _ONE):
@@ -83,10 +87,10 @@ def _step_into(waves: np.ndarray, distance: int, margin: np.uint64, cell: np.uin
 def _flood(
     free: np.ndarray, width: np.uint64, margin: np.uint64, source: np.uint64, target: np.uint64, waves: np.ndarray
 ) -> int:
-    """Fill `waves` with the squares at each distance from a source until the target is among them.
+    """Fill `waves` with the squares at each distance from a source until one of them is the target.
 
-    A square is a bit; on either side of the squares are `margin` words of none. The last row of `waves` is scratch, the
-    free squares not reached yet. Returns the target's distance, -1 if it is out of reach.
+    The last row of `waves` is scratch: the free squares not reached yet. Return the target's distance in steps, or -1
+    if it is out of reach.
     """
     size = np.uint64(free.size)
     far, near = width >> _SIX, width & _LOW_6
@@ -104,6 +108,7 @@ def _flood(
         any_new = _ZERO
         for i in range(margin, size - margin):
             here = waves[distance, i]
+            # Steps to the right and left carry a bit over from the neighbouring word, steps down and up a whole row.
             spread = here << _ONE | here >> _ONE | waves[distance, i - _ONE] >> last | waves[distance, i + _ONE] << last
             spread |= waves[distance, i - far] << near | waves[distance, i - far - _ONE] >> rest
             spread |= waves[distance, i + far] >> near | waves[distance, i + far + _ONE] << rest

@@ -5,22 +5,27 @@ Axes: B levels, H rows, W columns, K object slots, R placements.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goalmaze.envs.jit.compile import compiled, inlined
-from goalmaze.envs.jit.counter_rng import address, below, draw, portion, purposeful, uniform
+from goalmaze.envs.jit.counter_rng import address, below, draw, scale, stream_for, uniform
 from goalmaze.envs.jit.flood import UNREACHABLE, flood
-from goalmaze.envs.mazes.algorithms import carve
+from goalmaze.envs.mazes.carving import carve
 
-WALLS_STREAM, MIXTURE_STREAM, FIRST_PLACE_STREAM = 0, 1, 2
-"""Purposes of the random streams that every address has."""
+WALLS_STREAM, MIXTURE_STREAM, FIRST_PLACEMENT_STREAM = 0, 1, 2
+"""Purposes of the random streams of an address.
+
+Every placement has a stream of its own, so that a shift keeps all that its list of placements has in common with the
+training distribution's.
+"""
 
 ANYWHERE, ON, CORNER, TOP_RIGHT, ASIDE = range(5)
-"""Where a rule puts a thing: on a free cell apart from all that was placed; on the cell of another thing; on a free
-cell of the n x n region in the top right corner, apart from the agent; on the free cell nearest to that corner; on a
-free cell that leaves the agent a way to another thing."""
+"""The kinds of placement: on a free cell without agent or objects; on the cell of another thing; on a free cell of the
+n x n region in the top right corner, without the agent; on the free cell nearest to that corner; on a free cell that
+leaves the agent a path to another thing. A thing is the agent's start or an object."""
 
 
 class LevelDistribution(NamedTuple):
@@ -30,13 +35,13 @@ class LevelDistribution(NamedTuple):
         seed: of the levels.
         split: number of the split.
         algorithm: number of the maze algorithm.
-        openness: its parameter.
+        openness: the algorithm's parameter.
         braid: probability with which a wall between cells is opened afterwards.
-        share: of levels filled by the second list of rules instead of the first.
-        rules: int64 [2, R, 4], columns subject, place, host, region; a subject of -1 is no rule; subject and host count
-            the agent's start as 0 and slot k as k + 1.
-        chances: float64 [2, R], how often `ON` holds, and otherwise the thing is put `ANYWHERE`; for every other place,
-            how often the thing is put at all.
+        mixture: fraction of levels that are filled by the second list of placements instead of the first.
+        placements: int64 [2, R, 4], columns subject, kind, host, region. Subject and host are 0 for the agent's start
+            and k + 1 for slot k; a subject of -1 is no placement.
+        probabilities: float64 [2, R]. For `ON`, the probability to stand on the host's cell, where the thing is
+            otherwise put `ANYWHERE`; for every other kind, the probability to be in the level at all.
     """
 
     seed: int
@@ -44,18 +49,18 @@ class LevelDistribution(NamedTuple):
     algorithm: int
     openness: float
     braid: float
-    share: float
-    rules: Any
-    chances: Any
+    mixture: float
+    placements: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
 
 
 _S32, _LOW_32 = np.uint64(32), np.uint64(0xFFFFFFFF)
 
-PATIENCE = 64
-"""Cells tried at random before all are looked at."""
+RANDOM_TRIALS = 64
+"""Cells that are tried at random before all cells are searched."""
 
 ASIDE_TRIALS = 32
-"""Cells tried before a thing that must leave a way open is left out."""
+"""Cells that are tried before a thing that must leave a path open is left out."""
 
 
 @inlined
@@ -71,33 +76,34 @@ def generate(
 
     `rng` uint64 [1] is scratch.
     """
-    place_in_seed = address(distribution.seed, distribution.split, index)
-    rng[0] = purposeful(place_in_seed, WALLS_STREAM)
+    level = address(distribution.seed, distribution.split, index)
+    rng[0] = stream_for(level, WALLS_STREAM)
     carve(walls, rng, distribution.algorithm, distribution.openness, distribution.braid)
     which = 0
-    if distribution.share > 0:
-        rng[0] = purposeful(place_in_seed, MIXTURE_STREAM)
-        which = 1 if uniform(rng) < distribution.share else 0
+    if distribution.mixture > 0:
+        rng[0] = stream_for(level, MIXTURE_STREAM)
+        which = 1 if uniform(rng) < distribution.mixture else 0
     start[0] = -1
     objects[:] = -1
     squares, width = walls.reshape(-1), walls.shape[1]
-    for r in range(distribution.rules.shape[1]):
-        subject, place, host, region = distribution.rules[which, r]
+    # Which numbers are drawn, and in which order, belongs to the address: another order would give other levels.
+    for r in range(distribution.placements.shape[1]):
+        subject, kind, host, region = distribution.placements[which, r]
         if subject < 0:
             continue
-        rng[0] = purposeful(place_in_seed, FIRST_PLACE_STREAM + r)
-        chance = distribution.chances[which, r]
-        if place == TOP_RIGHT:
+        rng[0] = stream_for(level, FIRST_PLACEMENT_STREAM + r)
+        probability = distribution.probabilities[which, r]
+        if kind == TOP_RIGHT:
             cell = _top_right(squares, width)
-        elif place == CORNER:
+        elif kind == CORNER:
             cell = _corner_cell(squares, width, start, rng, region)
-        elif place == ASIDE:
+        elif kind == ASIDE:
             cell = _cell_aside(walls, start, objects, rng, objects[host - 1])
-        elif place == ON and uniform(rng) < chance:
+        elif kind == ON and uniform(rng) < probability:
             cell = start[0] if host == 0 else objects[host - 1]
         else:
             cell = _free_cell(squares, width, start, objects, rng, width - 2)
-        if place != ON and chance < 1 and uniform(rng) >= chance:
+        if kind != ON and probability < 1 and uniform(rng) >= probability:
             cell = -1
         if subject == 0:
             start[0] = cell
@@ -128,7 +134,7 @@ def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.nda
 
 @compiled
 def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, target: int) -> int:
-    """Return a free cell that leaves the agent a way to `target` past all that was placed, or -1."""
+    """Return a free cell that leaves the agent a path to `target` around everything placed so far, or -1."""
     blocked = walls.copy()
     squares = blocked.reshape(-1)
     for k in range(objects.shape[0]):
@@ -152,22 +158,23 @@ def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: 
 def _free_cell(
     squares: np.ndarray, width: int, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, side: int
 ) -> int:
-    """Return a uniform free cell that nothing stands on, or -1 where there is none.
+    """Return a free cell without agent or objects, drawn uniformly, or -1 where there is none.
 
-    It is one of the `side` x `side` squares in the top right corner inside the walls `squares` bool [H*W].
+    It is one of the `side` x `side` squares in the top right corner of `squares` bool [H*W], True where a wall is.
     """
     corner = width + width - 1 - side
-    for _ in range(PATIENCE):
-        luck = draw(rng)
-        cell = corner + portion(luck >> _S32, side) * width + portion(luck & _LOW_32, side)
+    for _ in range(RANDOM_TRIALS):
+        bits = draw(rng)
+        cell = corner + scale(bits >> _S32, side) * width + scale(bits & _LOW_32, side)
         if not squares[cell] and _empty(cell, start, objects):
             return cell
-    seen, chosen = 0, -1
+    # Few cells are free: one pass over all of them, which keeps the n-th with probability 1/n, is uniform too.
+    count, chosen = 0, -1
     for pick in range(side * side):
         cell = corner + pick // side * width + pick % side
         if not squares[cell] and _empty(cell, start, objects):
-            seen += 1
-            if below(rng, seen) == 0:
+            count += 1
+            if below(rng, count) == 0:
                 chosen = cell
     return chosen
 

@@ -1,6 +1,6 @@
 """The rules of a family as numbers: one row of a table for each object slot, read by the kernels.
 
-The columns below are the whole rule language. A rule no column expresses wants a new column here and a line in
+The columns below are the whole rule language. A rule that no column expresses needs a new column here and a line in
 `goalmaze.envs.engine.kernels`.
 """
 
@@ -24,18 +24,33 @@ from __future__ import annotations
     VALUE,
     FILLS,
 ) = range(16)
-"""Columns: true and cue reward of entering the slot's object; whether that ends the episode; whether the object is gone
-then; whether it gives an item; whether it takes one and does nothing without; whether an item held is used up instead
-of the reward; the slot that must have been entered before, or -1; the slot of a lamp it depends on, or -1, and whether
-that must be lit (1) or out (0); whether the episode ends once all that are required are taken or out of reach; how it
-moves; the planes it shows on, or -1; how strongly; and whether it fills them. In every step the agent moves first;
-then, slot after slot, the object moves and, if the agent stands on it and has not entered it with effect before, is
-entered."""
+"""The columns of a slot's row:
+
+- `REWARD`, `CUE_REWARD`: true and cue reward of entering the object.
+- `ENDS`: 1 where entering it ends the episode.
+- `VANISHES`: 1 where the object disappears once entered.
+- `GIVES`: 1 where it is an item that the agent holds from then on.
+- `NEEDS`: 1 where entering it uses up an item, and has no effect without one.
+- `SPARES`: 1 where an item held is used up instead of the reward.
+- `AFTER`: the slot that must have been entered before, or -1.
+- `LAMP`, `WHILE_LIT`: the slot of a lamp on which it depends, or -1; 1 where the lamp must be lit, 0 where it must not.
+- `REQUIRED`: 1 where the episode ends once all required objects are entered or out of reach.
+- `MOTION`: how it moves.
+- `PLANE`, `SECOND_PLANE`: the observation planes it shows on, or -1.
+- `VALUE`: its value in these planes.
+- `FILLS`: 1 where it fills these planes.
+
+In every step the agent moves first. Then, slot after slot, the object moves, and it is entered if the agent stands on
+it and has not entered it with effect before.
+"""
 
 COLUMNS = 16
 
 STILL, WANDERS, CHASES, LEADS, MISLEADS = range(5)
-"""How an object moves: not at all; at random; towards the agent; to the required objects, in the order of their slots;
-or in the reverse order. Walls stop an object. One that wanders or chases stays where the agent stands; one that chases
-goes along the longer of its two distances, vertically where they are equal; one that leads takes a shortest way, of
-several the one that comes first in the order of the actions, and stops at the last object."""
+"""How an object moves: not at all; at random; towards the agent; to the required objects in the order of their slots;
+or to them in the reverse order.
+
+Walls stop an object. An object that wanders or chases stays on the agent's cell. One that chases moves along the longer
+of its two distances, vertically where they are equal. One that leads takes a shortest path, of several the first in the
+order of the actions, and stops at the last object.
+"""

@@ -1,4 +1,4 @@
-"""Where a batch of episodes stands: flat arrays that compiled code changes in place."""
+"""The state of a batch of episodes: flat arrays that compiled code changes in place."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from numpy.typing import NDArray
 from goalmaze.envs.cells import Bools, Cells
 
 WALL, MARK = 1, 2
-"""Bits of `State.squares`: a wall; an object stood here when the episode began."""
+"""Bits of `State.squares`: a wall; an object stood here when the episode began.
+
+A step onto a square without `MARK` needs no look at the objects, unless some of them move.
+"""
 
 WALL_PLANE, AGENT_PLANE, FIRST_OBJECT_PLANE = 0, 1, 2
 
 
 class State(NamedTuple):
-    """Where B episodes stand, as arrays that change in place. Axes: H, W, K object slots, C observation planes.
+    """The state of B episodes, as arrays that change in place.
+
+    Axes: H rows, W columns, K object slots, C observation planes, L steps.
 
     Attributes:
         width: columns W.
         squares: uint8 [B, H*W], bits `WALL` and `MARK`.
         start: int32 [B], the agents' first cells.
-        placed: int32 [B, K], where the objects stood at the start, `ABSENT` where missing.
-        objects: int32 [B, K], where they stand now.
-        agent: int32 [B], cells.
-        held: int32 [B], items the agent carries.
-        touched: uint64 [B], bit k set once slot k was entered with effect.
+        placed: int32 [B, K], the objects' cells at the start, `ABSENT` where missing.
+        objects: int32 [B, K], the objects' cells now. An item that the agent holds is at cell k, on the top wall; one
+            that is used up or gone is `ABSENT`.
+        agent: int32 [B], the agents' cells.
+        items: int32 [B], number of items the agent holds.
+        entered: uint64 [B], bit k is set once slot k was entered with effect.
         steps: int32 [B], steps taken.
         rewards: float32 [B, 2], true and cue reward of the last step.
         terminated: bool [B], whether the last step ended the episode by the rules.
         truncated: bool [B], whether the last step was the last one allowed.
         ended: bool [B], whether the step before that ended the episode.
-        planes: uint8 [B, C, H*W], what the agents see.
-        leader_paths: int32 [B, L], where a leading object stands after each step; L is 0 where nothing leads.
-        luck: uint64 [B], the random stream that wandering objects draw from; at first the same on equal start and
-            objects.
+        planes: uint8 [B, C, H*W], the observation planes.
+        leader_paths: int32 [B, L], the cell of a leading object after each step; L is 0 where nothing leads.
+        streams: uint64 [B], the random streams of wandering objects; equal levels begin with equal streams.
     """
 
     width: int
@@ -44,8 +49,8 @@ class State(NamedTuple):
     placed: Cells
     objects: Cells
     agent: Cells
-    held: NDArray[np.int32]
-    touched: NDArray[np.uint64]
+    items: NDArray[np.int32]
+    entered: NDArray[np.uint64]
     steps: NDArray[np.int32]
     rewards: NDArray[np.float32]
     terminated: Bools
@@ -53,7 +58,7 @@ class State(NamedTuple):
     ended: Bools
     planes: NDArray[np.uint8]
     leader_paths: Cells
-    luck: NDArray[np.uint64]
+    streams: NDArray[np.uint64]
 
     @property
     def walls(self) -> Bools:
@@ -63,7 +68,7 @@ class State(NamedTuple):
 
 
 def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int, leader_path_length: int) -> State:
-    """Return arrays for B episodes that no level was put into yet."""
+    """Return the arrays of B episodes without levels, none of them begun."""
     cells = height * width
     return State(
         width=width,
@@ -72,8 +77,8 @@ def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int,
         placed=np.full((batch, slots), -1, np.int32),
         objects=np.full((batch, slots), -1, np.int32),
         agent=np.zeros(batch, np.int32),
-        held=np.zeros(batch, np.int32),
-        touched=np.zeros(batch, np.uint64),
+        items=np.zeros(batch, np.int32),
+        entered=np.zeros(batch, np.uint64),
         steps=np.zeros(batch, np.int32),
         rewards=np.zeros((batch, 2), np.float32),
         terminated=np.zeros(batch, np.bool_),
@@ -81,5 +86,5 @@ def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int,
         ended=np.zeros(batch, np.bool_),
         planes=np.zeros((batch, planes, cells), np.uint8),
         leader_paths=np.zeros((batch, leader_path_length), np.int32),
-        luck=np.arange(batch, dtype=np.uint64),
+        streams=np.arange(batch, dtype=np.uint64),
     )

@@ -1,9 +1,9 @@
-"""How kernels are compiled."""
+"""The two ways in which kernels are compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numba
 
@@ -12,15 +12,14 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def compiled(function: Function) -> Function:
     """Compile `function` to machine code at its first call and keep the code on disk for the next process."""
-    options: dict[str, Any] = {"_nrt": True}
-    return cast(Function, numba.njit(cache=True, nogil=True, **options)(function))
+    return cast(Function, numba.njit(cache=True, nogil=True, _nrt=True)(function))
 
 
 def inlined(function: Function) -> Function:
-    """Compile `function`, which makes no arrays, into every function that calls it, without counting who holds arrays.
+    """Compile `function`, which must not create arrays, into its callers, without reference counts of arrays.
 
-    To pass the two dozen arrays of a batch of episodes to a function, and count that it holds them, costs more than a
-    step of an episode.
+    To pass the two dozen arrays of a batch of episodes to a function, and to count references to them, costs more time
+    than a step of an episode.
     """
-    options: dict[str, Any] = {"forceinline": True, "error_model": "numpy", "_nrt": False}
-    return cast(Function, numba.njit(cache=True, nogil=True, **options)(function))
+    jit = numba.njit(cache=True, nogil=True, forceinline=True, error_model="numpy", _nrt=False)
+    return cast(Function, jit(function))

@@ -1,4 +1,8 @@
-"""Counter-based random numbers: streams addressed by integers, the same in any batch, order and process."""
+"""Counter-based random numbers: streams addressed by integers, the same in any batch, order and process.
+
+A stream is SplitMix64 (Steele, Lea & Flood, 2014): its state advances by a constant, and each number is the state
+scrambled by `mix`. A stream can therefore start from any 64 bits; an address is mixed in one integer after another.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ _S27, _S30, _S31, _S32, _S11 = (np.uint64(s) for s in (27, 30, 31, 32, 11))
 
 @inlined
 def mix(x: np.uint64) -> np.uint64:
-    """Scramble 64 bits so that neighbouring inputs give unrelated outputs (SplitMix64; Steele et al., 2014)."""
+    """Scramble 64 bits so that neighbouring inputs give unrelated outputs."""
     x = (x ^ (x >> _S30)) * _MIX_1
     x = (x ^ (x >> _S27)) * _MIX_2
     return x ^ (x >> _S31)
@@ -22,22 +26,22 @@ def mix(x: np.uint64) -> np.uint64:
 
 @inlined
 def address(seed: int, split: int, index: int) -> np.uint64:
-    """Return what three integers make together, of which `purposeful` makes streams."""
+    """Return three integers mixed into one address, from which `stream_for` makes streams."""
     state = mix(np.uint64(seed) + _GOLDEN)
     state = mix(state + np.uint64(split) + _GOLDEN)
     return mix(state + np.uint64(index) + _GOLDEN)
 
 
 @inlined
-def purposeful(place: np.uint64, purpose: int) -> np.uint64:
-    """Return the start of an independent random stream for one of the purposes that an address has."""
-    return mix(place + np.uint64(purpose) + _GOLDEN)
+def stream_for(address: np.uint64, purpose: int) -> np.uint64:
+    """Return the start of an independent random stream for one of the purposes of an address."""
+    return mix(address + np.uint64(purpose) + _GOLDEN)
 
 
 @compiled
 def stream(seed: int, split: int, index: int, purpose: int) -> np.uint64:
     """Return the start of an independent random stream addressed by four integers."""
-    return purposeful(address(seed, split, index), purpose)
+    return stream_for(address(seed, split, index), purpose)
 
 
 @inlined
@@ -48,25 +52,25 @@ def draw(rng: np.ndarray) -> np.uint64:
 
 
 @inlined
-def portion(bits: np.uint64, bound: int) -> int:
-    """Return the integer in [0, bound) that 32 random bits stand for."""
+def scale(bits: np.uint64, bound: int) -> int:
+    """Return an integer in [0, bound) from 32 random bits, by a multiplication in place of a slower remainder."""
     return np.int64(bits * np.uint64(bound) >> _S32)  # type: ignore[return-value]
 
 
 @inlined
 def below(rng: np.ndarray, bound: int) -> int:
     """Return a random integer in [0, bound)."""
-    return portion(draw(rng) >> _S32, bound)
+    return scale(draw(rng) >> _S32, bound)
 
 
 @inlined
 def uniform(rng: np.ndarray) -> float:
-    """Return a random float in [0, 1)."""
+    """Return a random float in [0, 1): 53 random bits times 2**-53, which a float64 holds exactly."""
     return float(draw(rng) >> _S11) * (1.0 / 9007199254740992.0)
 
 
-LUCK = 2**20
-"""Split number of the luck of actions and of other draws by row, apart from the splits of levels."""
+ROW_SPLIT = 2**20
+"""The split of the numbers drawn for rows, such as those that choose actions; levels have other splits."""
 
 
 @compiled
@@ -74,5 +78,5 @@ def uniforms(seed: int, rows: np.ndarray, step: int, out: np.ndarray) -> None:
     """Fill `out` [b] with one number in [0, 1) for each row, fixed by (seed, row, step) whatever the batch."""
     rng = np.empty(1, np.uint64)
     for i in range(rows.shape[0]):
-        rng[0] = stream(seed, LUCK, rows[i], step)
+        rng[0] = stream(seed, ROW_SPLIT, rows[i], step)
         out[i] = uniform(rng)

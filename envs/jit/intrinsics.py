@@ -1,4 +1,4 @@
-"""What numba has no words for: addresses as pointers, and stores that go past the caches."""
+"""LLVM intrinsics that numba does not expose: addresses as pointers, and stores that bypass the caches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE = 64
 
 @intrinsic
 def pointer(typing: Any, address: Any, kind: Any) -> Any:
-    """Return an address as a pointer to numbers of a kind."""
+    """Return an address as a pointer to numbers of the type `kind`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -24,7 +24,7 @@ def pointer(typing: Any, address: Any, kind: Any) -> Any:
 
 @intrinsic
 def stream_line(typing: Any, to: Any, at: Any) -> Any:
-    """Copy the line at one address to another, a multiple of `LINE`, without reading or caching what is there."""
+    """Copy `LINE` bytes from one address to another, a multiple of `LINE`, without reading or caching the latter."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         line = ir.VectorType(ir.IntType(8), LINE).as_pointer()
@@ -38,7 +38,7 @@ def stream_line(typing: Any, to: Any, at: Any) -> Any:
 
 @intrinsic
 def finish_streaming(typing: Any) -> Any:
-    """Order all stores before this point before those after it."""
+    """Order all stores before this point before all stores after it, as non-temporal stores need."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.fence("seq_cst")

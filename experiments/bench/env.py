@@ -20,7 +20,7 @@ from tqdm import tqdm
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.levels import TRAINING, Family
-from goalmaze.envs.mazes.algorithms import ALGORITHMS, carve_many
+from goalmaze.envs.mazes.carving import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
 

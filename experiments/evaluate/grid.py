@@ -14,7 +14,7 @@ from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import NO_SHIFT, Family
-from goalmaze.envs.mazes.algorithms import ALGORITHMS
+from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.comparison import (

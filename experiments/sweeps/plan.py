@@ -23,7 +23,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.envs.mazes.algorithms import ALGORITHMS as MAZE_ALGORITHMS
+from goalmaze.envs.mazes.carving import ALGORITHMS as MAZE_ALGORITHMS
 
 SHIPPED = Path(__file__).parent / "plans"
 """The folder of the plans that ship with the package: published results, reproduced."""

@@ -53,13 +53,13 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
     object_types = np.array(levels.slots)
-    episodes.state.held[:] = 1
-    episodes.state.touched[:] = 1  # the first key
+    episodes.state.items[:] = 1
+    episodes.state.entered[:] = 1  # the first key
     assert not shaping.targets(episodes.state)[:, object_types == "key"].any()
     chests = shaping.targets(episodes.state)[:, object_types == "chest"]
     assert np.array_equal(chests, levels.objects[:, object_types == "chest"] >= 0)
-    episodes.state.held[:] = 0
-    episodes.state.touched[:] |= np.uint64(1) << np.uint64(np.flatnonzero(object_types == "chest")[0])
+    episodes.state.items[:] = 0
+    episodes.state.entered[:] |= np.uint64(1) << np.uint64(np.flatnonzero(object_types == "chest")[0])
     left = shaping.targets(episodes.state)
     assert not left[:, object_types == "chest"].any()
     assert left[:, 1].all()
@@ -72,7 +72,7 @@ def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
     episodes = MazeEngine.from_levels(levels)
     shaping = Shaping(family, COUNT, 0.3, "true")
     shaping.begin(episodes.state, np.arange(COUNT))
-    episodes.state.touched[:] = 1
+    episodes.state.entered[:] = 1
     targets = shaping.targets(episodes.state)
     assert {kind for k, kind in enumerate(levels.slots) if targets[:, k].any()} == {"beacon-2"}
 

@@ -28,7 +28,7 @@ from goalmaze.envs.families.pile import Pile
 from goalmaze.envs.families.sleeper import Sleeper
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import NO_SHIFT, SPLITS, Family, LevelBatch
-from goalmaze.envs.mazes.algorithms import ALGORITHMS
+from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.optimal_returns import best_returns
 from goalmaze.envs.rendering import SHAPES
 from goalmaze.envs.solving import distances, pick

@@ -22,7 +22,9 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.jit.counter_rng import stream
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, SPLITS
-from goalmaze.envs.mazes.algorithms import ALGORITHMS, MIN_FREE, braid, carve, percolation
+from goalmaze.envs.mazes.braiding import braid
+from goalmaze.envs.mazes.carving import ALGORITHMS, carve
+from goalmaze.envs.mazes.percolation import MIN_FREE, percolation
 
 WORLDS = [(family, shift) for family in known_families().values() for shift in (NO_SHIFT, *family.shifts)]
 TREES = ("depth-first", "kruskal", "prim", "wilson")

@@ -387,7 +387,7 @@ def test_absent_objects_are_neither_seen_nor_entered() -> None:
     for action in itertools.islice(itertools.cycle((1, 1, 2, 2, 3, 3, 1, 1, 0, 0)), 30):
         episodes.step(np.array([action]))
         assert episodes.rewards.tolist() == [[0, 0]]
-    assert episodes.state.touched[0] == 0
+    assert episodes.state.entered[0] == 0
 
 
 def test_beginning_again_forgets_the_last_episode_and_only_in_its_rows() -> None:
@@ -399,7 +399,7 @@ def test_beginning_again_forgets_the_last_episode_and_only_in_its_rows() -> None
     episodes.begin(np.array([1]), other)
     assert episodes.levels() == concatenate([levels.take([0]), other])
     assert episodes.steps.tolist() == [1, 0]
-    assert episodes.state.touched.tolist() == [2, 0]
+    assert episodes.state.entered.tolist() == [2, 0]
     assert episodes.agent.tolist() == [7, 18]
 
 

@@ -52,8 +52,8 @@ def play(family: Family, address: dict[str, Any], number: int) -> dict[str, Any]
         range(len(family.slots)), key=lambda k: (family.slots[k] != family.cue, family.slots[k] == family.goal)
     )
     while not episodes.done[0]:
-        touched = int(episodes.state.touched[0])
-        wanted = [cell for k in order if (cell := int(episodes.objects[0, k])) != ABSENT and not touched >> k & 1]
+        entered = int(episodes.state.entered[0])
+        wanted = [cell for k in order if (cell := int(episodes.objects[0, k])) != ABSENT and not entered >> k & 1]
         agent, action = int(episodes.agent[0]), dice.randrange(4)
         if wanted and dice.random() > 0.3:
             field = distances(levels, np.array(wanted[:1]))[0]
