@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep large blocks; by default it gives every big tensor back to the system."""
+"""A setting of the C library's memory allocator for training on CPUs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _LARGEST_INT = 2**31 - 1
 
 
 def keep_large_blocks() -> bool:
-    """Make glibc reuse freed memory for large tensors from now on; return whether it is glibc and agreed.
+    """Let glibc reuse the memory of freed large tensors from now on; return whether it does.
 
-    Training on a CPU spends a large part of its time in page faults otherwise.
+    By default it returns each large block to the system. Training on a CPU then spends much of its time in page faults.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files atomically and durably."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from goalmaze.envs.errors import GoalmazeError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole or not at all: write a temporary file beside it, fsync, rename.
+    """Write a file so that readers see the old or the new content, never a part: temporary file, fsync, rename.
 
     Raises:
-        GoalmazeError: the folder cannot be written to or the disk is full; what was at `path` is untouched.
+        GoalmazeError: the folder cannot be written to, or the disk is full; the old content is then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -31,10 +31,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Add `content` to the end of a file and have it on the disk.
+    """Append to a file and flush it to the disk.
 
     Raises:
-        GoalmazeError: it cannot be written; a part of `content` may have been.
+        GoalmazeError: the file cannot be written; a part of `content` may have been.
     """
     try:
         _write(path, content, os.O_APPEND)
@@ -54,19 +54,19 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
-def _write(path: Path, content: bytes, how: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o644)
+def _write(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o644)
     try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the rename itself on the disk, where the system lets a folder be opened."""
+    """Flush a rename to the disk; on Windows a folder cannot be opened for that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Agents published as PyTorch files with Langosco et al. (2022): tensors are read from them, and no code is run."""
+"""Agents that were published as PyTorch files with Langosco et al. (2022). Reading them runs no code."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ WEIGHTS = "model_state_dict"
 FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"
 RECURRENT = "gru."
 MAX_FILE_BYTES = 2**30
-"""Bytes that a file may unpack to; a published agent with its optimiser's state has some tens of millions."""
+"""Largest unpacked size of a file, in bytes; a published agent with its optimiser's state has some tens of millions."""
 
 
 def read_langosco(path: Path) -> ImpalaNetwork:
     """Read a feed-forward agent of procgenAISC, such as `maze_I/model_rand_region_5.pth`.
 
     Raises:
-        GoalmazeError: there is no such file, it holds more than tensors, or other tensors than such an agent has.
+        GoalmazeError: there is no such file, it holds more than tensors, or its tensors are not those of such an agent.
     """
     tensors = _weights(path)
     recurrent = next((name for name in tensors if name.startswith(RECURRENT)), None)
@@ -38,7 +38,7 @@ def read_langosco(path: Path) -> ImpalaNetwork:
         network = network_from_tensors(ImpalaNetwork.name, _shape(tensors), {"scale": _scale(tensors)}, tensors)
         return cast(ImpalaNetwork, network)
     except (GoalmazeError, RuntimeError) as error:
-        raise GoalmazeError(f"{path} is no published IMPALA agent: {str(error).splitlines()[0]}") from None
+        raise GoalmazeError(f"{path} is not a published IMPALA agent: {str(error).splitlines()[0]}") from None
 
 
 def _shape(tensors: Mapping[str, Tensor]) -> Shape:
@@ -48,7 +48,7 @@ def _shape(tensors: Mapping[str, Tensor]) -> Shape:
 def _scale(tensors: Mapping[str, Tensor]) -> int:
     scale, rest = divmod(_matrix(tensors, FIRST, 4).shape[0], WIDTHS[0])
     if rest:
-        raise GoalmazeError(f"its first convolution's channels are no multiple of {WIDTHS[0]}")
+        raise GoalmazeError(f"its first convolution's channels are not a multiple of {WIDTHS[0]}")
     return scale
 
 
@@ -59,21 +59,21 @@ def _matrix(tensors: Mapping[str, Tensor], name: str, axes: int) -> Tensor:
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights in a file, on the CPU and as float32 where they are numbers of another precision."""
-    found = _loaded(path)
-    if not isinstance(found, dict) or WEIGHTS not in found:
-        holds = ", ".join(map(str, list(found)[:5])) if isinstance(found, dict) else type(found).__name__
+    """Return the weights in a file as float32 on the CPU."""
+    content = _load(path)
+    if not isinstance(content, dict) or WEIGHTS not in content:
+        holds = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else type(content).__name__
         raise GoalmazeError(f"{path} holds {holds or 'nothing'}, not '{WEIGHTS}': give a file as procgenAISC saved it")
-    inside = found[WEIGHTS]
-    if not isinstance(inside, dict):
-        raise GoalmazeError(f"{path}: '{WEIGHTS}' is no table of tensors; give a file as procgenAISC saved it")
-    for name, tensor in inside.items():
+    weights = content[WEIGHTS]
+    if not isinstance(weights, dict):
+        raise GoalmazeError(f"{path}: '{WEIGHTS}' is not a table of tensors; give a file as procgenAISC saved it")
+    for name, tensor in weights.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
-            raise GoalmazeError(f"{path}: '{name}' is no ordinary tensor; give a file as procgenAISC saved it")
-    return {name: tensor.float().contiguous() for name, tensor in inside.items()}
+            raise GoalmazeError(f"{path}: '{name}' is not an ordinary tensor; give a file as procgenAISC saved it")
+    return {name: tensor.float().contiguous() for name, tensor in weights.items()}
 
 
-def _loaded(path: Path) -> Any:
+def _load(path: Path) -> Any:
     if not path.is_file():
         raise GoalmazeError(f"no file at {path}; name a .pth file of procgenAISC")
     try:
@@ -88,6 +88,6 @@ def _loaded(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except GoalmazeError:
         raise
-    except Exception as error:  # whatever a file from anyone makes the readers of zip and pickle raise
+    except Exception as error:  # the readers of zip and pickle raise many kinds of errors for damaged files
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise GoalmazeError(f"{path} is damaged or holds more than tensors, and was not opened ({reason})") from None

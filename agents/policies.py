@@ -178,9 +178,9 @@ class RecurrentActor:
         """Return float32 [b, 4], each action's probability; the episodes `rows` then stand one step further."""
         with torch.inference_mode(), self._policy.about(EditContext(rows, self._steps[rows])):
             if self.memory is None:
-                self.memory = self._network.blank(len(self._steps), observations.shape[1:])
+                self.memory = self._network.initial_memory(len(self._steps), observations.shape[1:])
             index = torch.from_numpy(rows)
-            logits, _, memory = self._network.advance(torch.from_numpy(observations), self.memory[index])
+            logits, _, memory = self._network.step(torch.from_numpy(observations), self.memory[index])
             self.memory[index] = memory
             self._steps[rows] += 1
             return move_probabilities(logits.float())

@@ -1,4 +1,4 @@
-"""Scripted agents, the yardsticks: they go straight for one kind of object, or wander."""
+"""Scripted baselines: policies that follow shortest paths to one type of object, or move at random."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from goalmaze.envs.solving import Distances, distances
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Wanderer:
-    """Takes every action equally often."""
+class _RandomActor:
+    """Takes every action with the same probability."""
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         return np.full((len(rows), len(ACTIONS)), 1 / len(ACTIONS), np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Seeker:
-    """Takes the actions that shorten the way, all of them equally often; wanders once there or without a way."""
+class _SeekerActor:
+    """Takes the actions that shorten the path with equal probability; every action at the object or without a path."""
 
     distance: Distances
     width: int
@@ -42,28 +42,30 @@ class _Seeker:
 
 @dataclasses.dataclass(frozen=True)
 class Seeker:
-    """A policy that follows shortest paths to the nearest object of a kind."""
+    """A policy that follows shortest paths to the nearest object of a type."""
 
     kind: str
 
-    def begin(self, levels: LevelBatch) -> _Seeker:
-        """Solve the levels."""
+    def begin(self, levels: LevelBatch) -> _SeekerActor:
+        """Compute the distances of all levels."""
         levels.slot(self.kind)
-        ways = [distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind]
-        return _Seeker(np.minimum.reduce(ways), levels.width)
+        to_objects = [
+            distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind
+        ]
+        return _SeekerActor(np.minimum.reduce(to_objects), levels.width)
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomWalker:
-    """A policy that takes every action equally often."""
+    """A policy that takes every action with the same probability."""
 
-    def begin(self, levels: LevelBatch) -> _Wanderer:
-        """Need nothing of the levels."""
-        return _Wanderer()
+    def begin(self, levels: LevelBatch) -> _RandomActor:
+        """Return an actor, which depends on nothing in the levels."""
+        return _RandomActor()
 
 
 def scripted_baselines(family: Family) -> dict[str, Seeker | RandomWalker]:
-    """Return the scripted agents every learned one is compared with, by name."""
+    """Return the scripted baselines that learned agents are compared with, by name."""
     return {
         f"{family.goal}-seeker": Seeker(family.goal),
         f"{family.cue}-seeker": Seeker(family.cue),

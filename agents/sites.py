@@ -1,4 +1,4 @@
-"""The one address book: site name → submodule and shape."""
+"""Sites by name: the submodule and the shape of each."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
 
 
 def map_sites(network: Network) -> list[str]:
-    """Return the names of the sites that are maps [B, C, H, W], in order of depth; none where a part of it is seen."""
+    """Return the names of the sites that are maps [B, C, H, W], in order of depth; none in observation mode "crop"."""
     return [site.name for site in network.sites() if site.is_map and network.shape.mode != "crop"]
 
 
 def usual_sites(network: Network) -> list[str]:
-    """Return the names of the sites to look into where none are named: the maps, or all where there are no maps."""
+    """Return the names of the sites that are used by default: the maps, or all sites where there are no maps."""
     return map_sites(network) or [site.name for site in network.sites()]
 
 
@@ -34,11 +34,11 @@ def find_map_site(network: Network, name: str) -> tuple[Site, nn.Module]:
     """Return a site that is a map, and its submodule.
 
     Raises:
-        GoalmazeError: there is no such site, or it has no squares.
+        GoalmazeError: there is no such site, or it is not a map.
     """
     site, module = find_site(network, name)
     maps = map_sites(network)
     if name not in maps:
-        remedy = f"choose one of {', '.join(maps)}" if maps else "this network has none: choose one that sees planes"
+        remedy = f"choose one of {', '.join(maps)}" if maps else "this network has none: choose one that takes planes"
         raise GoalmazeError(f"site '{name}' is not a map of squares; {remedy}")
     return site, module

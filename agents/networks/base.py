@@ -141,7 +141,7 @@ class RecurrentNetwork(Network):
     """A network with a memory: one tensor that it takes at every step and returns updated."""
 
     @abc.abstractmethod
-    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         """Return zeros [B, ...], the memory at the start of an episode.
 
         Args:
@@ -149,7 +149,7 @@ class RecurrentNetwork(Network):
             observation_shape: shape of one observation, without the axis B.
         """
 
-    def perceive(self, observation: Tensor) -> Tensor:
+    def encode(self, observation: Tensor) -> Tensor:
         """Return features [N, ...] of observations [N, ...] that depend on no memory.
 
         Training computes them for all steps of a sequence at once.
@@ -157,16 +157,16 @@ class RecurrentNetwork(Network):
         return observation
 
     @abc.abstractmethod
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A], values [B] and the new memory, from features [B, ...] of `perceive` and a memory."""
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A], values [B] and the new memory, from features [B, ...] of `encode` and a memory."""
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for observations [B, ...] and a memory [B, ...]."""
-        return self.recall(self.perceive(observation), memory)
+        return self.recur(self.encode(observation), memory)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for the first observations of episodes."""
-        logits, values, _ = self.advance(observation, self.blank(len(observation), tuple(observation.shape[1:])))
+        logits, values, _ = self.step(observation, self.initial_memory(len(observation), tuple(observation.shape[1:])))
         return logits, values
 
     def _zeros(self, *sides: int) -> Tensor:
@@ -174,5 +174,5 @@ class RecurrentNetwork(Network):
 
 
 def agent_cells(observation: Tensor) -> Tensor:
-    """Return int64 [B], the cell of each agent, from the agent plane of observations [B, C, H, W]."""
+    """Return int64 [B], the cell of each agent, read from the second plane of observations [B, C, H, W]."""
     return torch.argmax(observation[:, 1].flatten(1), dim=1)

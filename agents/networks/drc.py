@@ -1,8 +1,8 @@
 """The `drc` network: Deep Repeated ConvLSTM, Guez et al., "An investigation of model-free planning" (ICML 2019).
 
-D layers of ConvLSTM are run N times, the ticks, at every step. Each layer sees the encoded observation (a skip over the
-layers below), the hidden state of the layer below, or at the bottom that of the top layer a tick before, its own hidden
-state pooled over the maze and injected everywhere, and a plane that marks the border.
+D layers of ConvLSTM run N times (ticks) at every step. The inputs of a layer are the encoded observation, the hidden
+state of the layer below (the lowest layer takes that of the top layer a tick before), its own hidden state pooled over
+the maze and broadcast to every cell, and a plane that marks the border.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
-from goalmaze.agents.networks.layers import Readout, Width, add_trunk, features_read, initialise, read_out, run_trunk
+from goalmaze.agents.networks.layers import Readout, Width, add_trunk, initialise, read_out, readout_features, run_trunk
 from goalmaze.agents.networks.registry import register_network
 
-KEEP = 1
-"""The place of the gate that keeps the cell state, among four: admit, keep, tell, content."""
+FORGET = 1
+"""Index of the forget gate among the four: input, forget, output, candidate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +28,10 @@ class DRCOptions(NetworkOptions):
 
     Attributes:
         layers: number D of ConvLSTMs.
-        ticks: number N of times they run at every step.
-        channels: of the encoding and of every hidden state.
-        hidden: units of the read-out.
-        readout: "cell" reads the top layer at the agent's cell, "flat" all of it as published, for one maze size.
+        ticks: number N of times that they run at every step.
+        channels: channels of the encoding and of every hidden state.
+        hidden: hidden units of the read-out.
+        readout: "cell" reads the top layer at the agent's cell; "flat" reads all cells as published, for one maze size.
     """
 
     layers: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3
@@ -42,7 +42,7 @@ class DRCOptions(NetworkOptions):
 
 
 class ConvLSTM(nn.Module):
-    """One layer: gates convolved from encoding, layer below, pooled and own hidden state, and the border."""
+    """One layer, whose gates are a convolution of the encoding, the states and the border plane."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -50,20 +50,21 @@ class ConvLSTM(nn.Module):
         self.gates = nn.Conv2d(4 * channels + 1, 4 * channels, 3, padding=1)
 
     def forward(self, encoding: Tensor, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the next cell state and the logits of what is told of it, both [B, C, H, W], from four such maps."""
+        """Return the next cell state and the logits of the output gate, both [B, C, H, W], from four such maps."""
         pooled = self.pool(torch.cat([hidden.amax((2, 3)), hidden.mean((2, 3))], 1))
         injected = pooled[:, :, None, None].expand_as(hidden)
         gates = self.gates(torch.cat([encoding, below, injected, hidden, border_plane(encoding)], 1))
-        admit, keep, tell, content = gates.chunk(4, dim=1)
-        return torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(content), tell
+        input_gate, forget_gate, output_gate, candidate = gates.chunk(4, dim=1)
+        return torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate), output_gate
 
 
 @register_network
 class DRCNetwork(RecurrentNetwork):
-    """Sites: `stem`, `stem_relu` (the encoding), for every tick n and layer d `tickN_layerD_cell` and `tickN_layerD`.
+    """A recurrent network that computes several times for every step.
 
-    The first of each pair is the cell state, the second the hidden state, maps [B, C, H, W]; the last site is `hidden`
-    [B, F], the read-out. The memory is [B, D, 2, C, H, W], hidden and cell state of each layer.
+    Its sites are `stem`, `stem_relu` (the encoding), and for every tick n and layer d the cell state
+    `tickN_layerD_cell` and the hidden state `tickN_layerD`, all maps [B, C, H, W]; then `hidden` [B, F], the read-out.
+    The memory is [B, D, 2, C, H, W], hidden and cell state of each layer.
     """
 
     name = "drc"
@@ -81,7 +82,7 @@ class DRCNetwork(RecurrentNetwork):
             self.add_module(f"layer{layer + 1}", ConvLSTM(options.channels))
         for name in self._states():
             self.add_module(name, nn.Identity())
-        features = features_read(2 * options.channels, shape, options.readout)
+        features = readout_features(2 * options.channels, shape, options.readout)
         self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
         self.policy = nn.Linear(options.hidden, shape.actions)
         self.value = nn.Linear(options.hidden, 1)
@@ -92,37 +93,37 @@ class DRCNetwork(RecurrentNetwork):
         for layer in self._layers():
             nn.init.orthogonal_(layer.pool.weight, 1.0)
             nn.init.xavier_uniform_(layer.gates.weight)
-            nn.init.constant_(cast(Tensor, layer.gates.bias).chunk(4)[KEEP], 1.0)
+            nn.init.constant_(cast(Tensor, layer.gates.bias).chunk(4)[FORGET], 1.0)
 
-    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         """Return zeros [B, D, 2, C, H, W] for observations [C, H, W]."""
         return self._zeros(batch, self.options.layers, 2, self.options.channels, *observation_shape[1:])
 
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A], values [B] and the new memory for observations [B, C, H, W] and a memory."""
-        encoding = run_trunk(self, perceived, 0)
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A], values [B] and the new memory for observations [B, C, H, W], which need no encoding."""
+        encoding = run_trunk(self, features, 0)
         states = [list(layer.unbind(1)) for layer in memory.unbind(1)]
         for tick in range(self.options.ticks):
-            self._think(f"tick{tick + 1}", encoding, states)
-        seen = torch.cat([encoding, states[-1][0]], 1)
-        hidden = self.hidden(read_out(seen, perceived, self.shape, self.options.readout))
-        kept = torch.stack([torch.stack(state, 1) for state in states], 1).to(memory.dtype)
-        return self.policy(hidden), self.value(hidden).squeeze(1), kept
+            self._run_tick(f"tick{tick + 1}", encoding, states)
+        top = torch.cat([encoding, states[-1][0]], 1)
+        hidden = self.hidden(read_out(top, features, self.shape, self.options.readout))
+        new_memory = torch.stack([torch.stack(state, 1) for state in states], 1).to(memory.dtype)
+        return self.policy(hidden), self.value(hidden).squeeze(1), new_memory
 
-    def _think(self, tick: str, encoding: Tensor, states: list[list[Tensor]]) -> None:
-        """Run every layer once, from the lowest up, and put its hidden and cell state into `states`."""
+    def _run_tick(self, tick: str, encoding: Tensor, states: list[list[Tensor]]) -> None:
+        """Run every layer once, from the lowest up, and store its hidden and cell state in `states`."""
         below = states[-1][0]
         for number, (layer, state) in enumerate(zip(self._layers(), states, strict=True), start=1):
-            cell, tell = layer(encoding, below, *state)
+            cell, output_gate = layer(encoding, below, *state)
             cell = self.get_submodule(f"{tick}_layer{number}_cell")(cell)
-            below = self.get_submodule(f"{tick}_layer{number}")(torch.sigmoid(tell) * torch.tanh(cell))
+            below = self.get_submodule(f"{tick}_layer{number}")(torch.sigmoid(output_gate) * torch.tanh(cell))
             state[:] = below, cell
 
     def _layers(self) -> list[ConvLSTM]:
         return [cast(ConvLSTM, self.get_submodule(f"layer{d + 1}")) for d in range(self.options.layers)]
 
     def _states(self) -> list[str]:
-        """Return the names of the cell and hidden states in the order in which they come about."""
+        """Return the names of the cell and hidden states in the order in which they are computed."""
         ticks, layers = range(1, self.options.ticks + 1), range(1, self.options.layers + 1)
         return [f"tick{n}_layer{d}{state}" for n in ticks for d in layers for state in ("_cell", "")]
 

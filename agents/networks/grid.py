@@ -1,7 +1,7 @@
 """The `grid` network: residual 3×3 convolutions at full resolution, read out at the agent's own cell.
 
-Reading out where the agent stands is what makes it learn fast: the convolutions only have to carry the goal's pull to
-every cell. Read out so it holds no maze size, and one network runs on mazes of any size.
+The read-out at the agent's cell makes it learn fast: the convolutions only have to compute, for every cell, which way
+to go. With this read-out one network runs on mazes of any size.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from goalmaze.agents.networks.layers import (
     Width,
     add_trunk,
     block_names,
-    features_read,
     initialise,
     read_out,
+    readout_features,
     run_trunk,
 )
 from goalmaze.agents.networks.registry import register_network
@@ -31,10 +31,10 @@ class GridOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
-        channels: of every convolution.
+        channels: channels of every convolution.
         blocks: number of residual blocks.
-        hidden: units of the read-out.
-        readout: "cell" reads the last map at the agent's cell, "flat" all of it, for one maze size.
+        hidden: hidden units of the read-out.
+        readout: "cell" reads the last map at the agent's cell; "flat" reads all cells, for one maze size.
     """
 
     channels: Width = 16
@@ -45,9 +45,10 @@ class GridOptions(NetworkOptions):
 
 @register_network
 class GridNetwork(Network):
-    """Sites: `stem` before and `stem_relu` after its rectifier, `block1` … `blockN`, then `hidden`, the read-out.
+    """A residual network at full resolution.
 
-    All are maps [B, C, H, W] but `hidden` [B, F].
+    Its sites are `stem` before and `stem_relu` after the first ReLU, and `block1` … `blockN`, all maps [B, C, H, W];
+    then `hidden` [B, F], the read-out.
     """
 
     name = "grid"
@@ -61,7 +62,7 @@ class GridNetwork(Network):
         self.shape = shape
         self.options = options = options or GridOptions()
         add_trunk(self, shape.planes, options.channels, options.blocks)
-        features = features_read(options.channels, shape, options.readout)
+        features = readout_features(options.channels, shape, options.readout)
         self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
         self.policy = nn.Linear(options.hidden, shape.actions)
         self.value = nn.Linear(options.hidden, 1)

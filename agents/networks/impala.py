@@ -1,7 +1,7 @@
-"""The `impala` network: the large network of Espeholt et al. (2018) as `procgenAISC` has it, key for key.
+"""The `impala` network: the large network of Espeholt et al. (2018) as in `procgenAISC`.
 
-Its weights carry the names of the checkpoints published with Langosco et al. (2022), so those load unchanged. Modules
-without weights make sites of what stands between. It sees pictures of one size, or planes of one maze size.
+Its weights have the names of the checkpoints published with Langosco et al. (2022), which therefore load unchanged.
+It takes pictures of one size, or planes of one maze size.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class ImpalaOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
-        scale: factor on the channels of every block, 1 and 4 in the published agents.
-        stride: of the first convolution, 1 in the published agents; 2 halves the sides of every map, and learning takes
-            about a third of the time.
-        centred: whether colours are handed on as -0.5 to 0.5, not as 0 to 1 as in the published agents. In one trial,
-            of one seed, a new network began to learn from Procgen's pictures sooner so.
+        scale: factor on the channels of every block; 1 and 4 in the published agents.
+        stride: stride of the first convolution, 1 in the published agents; 2 halves the sides of every map, and
+            training takes about a third of the time.
+        centred: whether colours are scaled to -0.5 … 0.5 and not, as in the published agents, to 0 … 1. With one
+            seed on Procgen's pictures, a new network started to learn sooner with it.
     """
 
     scale: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
@@ -55,7 +55,7 @@ class Residual(nn.Module):
 
 
 class Block(nn.Module):
-    """A convolution, a pooling that halves the sides, two residual parts."""
+    """A convolution, a pooling that halves the sides, and two residual parts."""
 
     def __init__(self, planes: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Block(nn.Module):
 
 
 class Embedder(nn.Module):
-    """Three blocks, then all of the last map into hidden units."""
+    """Three blocks, and hidden units that read the whole last map."""
 
     def __init__(self, planes: int, widths: tuple[int, ...], cells: int, stride: int) -> None:
         super().__init__()
@@ -89,9 +89,10 @@ class Embedder(nn.Module):
 
 @register_network
 class ImpalaNetwork(Network):
-    """Sites: in each block `conv`, `maxpool`, `res1`, `res2`, then `embedder.relu`, `embedder.fc`, `embedder.hidden`.
+    """The network of published Procgen agents.
 
-    Those up to `embedder.relu` are maps [B, C, h, w] whose sides halve from block to block, the last two [B, F].
+    Its sites are `conv`, `maxpool`, `res1`, `res2` of each block and `embedder.relu`, maps [B, C, h, w] whose sides
+    halve from block to block; then `embedder.fc` and `embedder.hidden` [B, F], before and after the last ReLU.
     """
 
     name = "impala"
@@ -125,25 +126,25 @@ class ImpalaNetwork(Network):
         """Return logits [B, A] and values [B] for pictures [B, h, w, 3], or [B, 3, h, w], or planes [B, C, H, W].
 
         Raises:
-            GoalmazeError: the picture or the maze has other sides than the network was made for.
+            GoalmazeError: the observations have another size than the network was made for.
         """
-        hidden = self.embedder(self._prepared(observation))
+        hidden = self.embedder(self._scaled(observation))
         return self.fc_policy(hidden), self.fc_value(hidden).squeeze(1)
 
-    def _prepared(self, observation: Tensor) -> Tensor:
+    def _scaled(self, observation: Tensor) -> Tensor:
         x = observation.float()
         if self.shape.mode in PICTURES:
             x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * self.options.centred
         if tuple(x.shape[2:]) != self._sides:
-            made, seen = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))
+            expected, given = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))
             raise GoalmazeError(
-                f"network impala was made for observations of {made}, not {seen}: use the size it was made for, or "
-                "train it with observation mode rgb64, which shows any size in 64x64"
+                f"network impala was made for observations of {expected}, not {given}: use the size it was made for, "
+                "or train it with observation mode rgb64, which shows any size in 64x64"
             )
         return x
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the parts of the three blocks, and the hidden units before and after their rectifier."""
+        """Return the parts of the three blocks, and the hidden units before and after their ReLU."""
         maps = [
             Site(f"embedder.block{number}.{part}", width, is_map=False)
             for number, width in enumerate(self._widths, start=1)

@@ -1,4 +1,4 @@
-"""What several networks are built of: full-resolution residual blocks, and reading out where the agent stands."""
+"""Parts that several networks share: residual blocks at full resolution, and the read-out at the agent's cell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Depth = Annotated[int, msgspec.Meta(ge=0, le=64)]
 """The range of the number of blocks."""
 
 Readout = Literal["cell", "flat"]
-"""What the last map is read out from: the agent's own cell, or all cells, which fixes the maze size."""
+"""Where the last map is read out: at the agent's cell, or at all cells, which fixes the maze size."""
 
 
 class Block(nn.Module):
@@ -39,7 +39,7 @@ def block_names(blocks: int) -> list[str]:
 
 
 def add_trunk(network: nn.Module, planes: int, channels: int, blocks: int) -> None:
-    """Give a network the submodules `stem`, `stem_relu` and `block1` … `blockN`."""
+    """Add the submodules `stem`, `stem_relu` and `block1` … `blockN` to a network."""
     network.add_module("stem", nn.Conv2d(planes, channels, 3, padding=1))
     network.add_module("stem_relu", nn.ReLU())
     for name in block_names(blocks):
@@ -47,38 +47,38 @@ def add_trunk(network: nn.Module, planes: int, channels: int, blocks: int) -> No
 
 
 def run_trunk(network: nn.Module, observation: Tensor, blocks: int) -> Tensor:
-    """Return [B, C, H, W], the last map of a network's trunk for observations [B, planes, H, W]."""
+    """Return [B, C, H, W], the last map of the trunk for observations [B, planes, H, W]."""
     x: Tensor = observation.float()
     for name in ("stem", "stem_relu", *block_names(blocks)):
         x = network.get_submodule(name)(x)
     return x
 
 
-def features_read(channels: int, shape: Shape, readout: Readout) -> int:
-    """Return the number of features that `read_out` gives for maps of some channels."""
+def readout_features(channels: int, shape: Shape, readout: Readout) -> int:
+    """Return F, the number of features that `read_out` returns for maps of C channels."""
     return channels if readout == "cell" else channels * shape.observation[1] * shape.observation[2]
 
 
 def read_out(maps: Tensor, observation: Tensor, shape: Shape, readout: Readout) -> Tensor:
-    """Return [B, F], what maps [B, C, H, W] hold at the agent's cell, or everywhere.
+    """Return features [B, F]: maps [B, C, H, W] at the agent's cell, or at all cells.
 
     Raises:
-        GoalmazeError: all cells are read, of a maze of another size than the network was made for.
+        GoalmazeError: all cells are read, and the maze has another size than the network was made for.
     """
     if readout == "cell":
         rows = torch.arange(len(maps), device=maps.device)
         return maps.flatten(2)[rows, :, agent_cells(observation)]
-    made, seen = shape.observation[1:], tuple(maps.shape[2:])
-    if made != seen:
+    expected, given = shape.observation[1:], tuple(maps.shape[2:])
+    if expected != given:
         raise GoalmazeError(
-            f"the network's flat read-out was made for observations of {made[0]}x{made[1]} cells, not "
-            f"{seen[0]}x{seen[1]}: use that size, or train with the network option readout=cell"
+            f"the network's flat read-out was made for observations of {expected[0]}x{expected[1]} cells, not "
+            f"{given[0]}x{given[1]}: use that size, or train with the network option readout=cell"
         )
     return maps.flatten(1)
 
 
 def initialise(network: nn.Module, policy: nn.Linear, value: nn.Linear, blocks: int = 0) -> None:
-    """Draw orthogonal weights; those of the policy so small that all actions begin about equally likely."""
+    """Initialise with orthogonal weights; small ones for the policy, so that all actions start about equally likely."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight, 2**0.5)

@@ -1,6 +1,7 @@
-"""The `lstm` network: the trunk of `grid`, read out where the agent stands, into an LSTM.
+"""The `lstm` network: the trunk of `grid`, read out at the agent's cell, into an LSTM.
 
-The heads see what the LSTM holds beside what is seen now, so that acting on sight is learned as fast as without memory.
+Policy and value head receive the output of the LSTM and, beside it, its input. The network therefore learns what needs
+no memory as fast as a network without one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from goalmaze.agents.networks.layers import (
     Width,
     add_trunk,
     block_names,
-    features_read,
     initialise,
     read_out,
+    readout_features,
     run_trunk,
 )
 from goalmaze.agents.networks.registry import register_network
@@ -31,11 +32,11 @@ class LSTMOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
-        channels: of every convolution.
+        channels: channels of every convolution.
         blocks: number of residual blocks.
-        hidden: units of the read-out.
-        units: of the LSTM.
-        readout: "cell" reads the last map at the agent's cell, "flat" all of it, for one maze size.
+        hidden: hidden units of the read-out.
+        units: units U of the LSTM.
+        readout: "cell" reads the last map at the agent's cell; "flat" reads all cells, for one maze size.
     """
 
     channels: Width = 16
@@ -47,9 +48,10 @@ class LSTMOptions(NetworkOptions):
 
 @register_network
 class LSTMNetwork(RecurrentNetwork):
-    """Sites: `stem`, `stem_relu`, `block1` … `blockN` as `grid` has them, `hidden`, then `recalled` and `kept`.
+    """A recurrent network with one LSTM.
 
-    `recalled` [B, U] is the output of the LSTM and `kept` [B, U] its cell state. The memory is [B, 2, U], both of them.
+    Its sites are `stem`, `stem_relu`, `block1` … `blockN` and `hidden`, as in `grid`, then `kept` [B, U], the cell
+    state of the LSTM, and `recalled` [B, U], its output. The memory is [B, 2, U], output and cell state.
     """
 
     name = "lstm"
@@ -63,7 +65,7 @@ class LSTMNetwork(RecurrentNetwork):
         self.shape = shape
         self.options = options = options or LSTMOptions()
         add_trunk(self, shape.planes, options.channels, options.blocks)
-        features = features_read(options.channels, shape, options.readout)
+        features = readout_features(options.channels, shape, options.readout)
         self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
         self.gates = nn.Linear(options.hidden + options.units, 4 * options.units)
         self.recalled = nn.Identity()
@@ -72,28 +74,29 @@ class LSTMNetwork(RecurrentNetwork):
         self.value = nn.Linear(options.hidden + options.units, 1)
         initialise(self, self.policy, self.value, options.blocks)
         nn.init.orthogonal_(self.gates.weight, 1.0)
+        # The forget gate starts open.
         nn.init.constant_(self.gates.bias[options.units : 2 * options.units], 1.0)
 
-    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         """Return zeros [B, 2, U]."""
         return self._zeros(batch, 2, self.options.units)
 
-    def perceive(self, observation: Tensor) -> Tensor:
+    def encode(self, observation: Tensor) -> Tensor:
         """Return the hidden units [N, F] of observations [N, C, H, W]."""
         maps = run_trunk(self, observation, self.options.blocks)
         return cast(Tensor, self.hidden(read_out(maps, observation, self.shape, self.options.readout)))
 
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
         recalled, kept = memory.unbind(1)
-        admit, keep, tell, content = self.gates(torch.cat([perceived, recalled], 1)).chunk(4, dim=1)
-        kept = self.kept(torch.sigmoid(keep) * kept + torch.sigmoid(admit) * torch.tanh(content))
-        recalled = self.recalled(torch.sigmoid(tell) * torch.tanh(kept))
-        seen = torch.cat([perceived, recalled], 1)
-        return self.policy(seen), self.value(seen).squeeze(1), torch.stack([recalled, kept], 1).to(memory.dtype)
+        input_gate, forget_gate, output_gate, candidate = self.gates(torch.cat([features, recalled], 1)).chunk(4, dim=1)
+        kept = self.kept(torch.sigmoid(forget_gate) * kept + torch.sigmoid(input_gate) * torch.tanh(candidate))
+        recalled = self.recalled(torch.sigmoid(output_gate) * torch.tanh(kept))
+        both = torch.cat([features, recalled], 1)
+        return self.policy(both), self.value(both).squeeze(1), torch.stack([recalled, kept], 1).to(memory.dtype)
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the trunk's maps, the hidden units, and what the LSTM keeps and recalls."""
+        """Return the trunk's maps, the hidden units, and cell state and output of the LSTM."""
         names = ("stem", "stem_relu", *block_names(self.options.blocks))
         maps = (Site(name, self.options.channels, is_map=True) for name in names)
         units = (Site(name, self.options.units, is_map=False) for name in ("kept", "recalled"))

@@ -20,16 +20,24 @@ from goalmaze.envs.families import make_family
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": TensorPPO, "sb3-ppo": PPO, "sb3-a2c": A2C, "sb3-dqn": DQN}
 
-SETTLED = ("seed", "verbose", "tensorboard_log", "policy_kwargs", "_init_setup_model", "device", "learning_rate")
+RESERVED = (
+    "seed",
+    "verbose",
+    "tensorboard_log",
+    "policy_kwargs",
+    "_init_setup_model",
+    "device",
+    "learning_rate",
+)
 """Arguments of stable-baselines3's algorithms that no option of a recipe may name."""
 
-REPLAY = 50_000
-TARGET_EVERY = 5_000
-EXPLORING = 0.3
+DQN_BUFFER_SIZE = 50_000
+DQN_TARGET_UPDATE = 5_000
+DQN_EXPLORATION = 0.3
 
 
 def make_environments(recipe: Recipe) -> MazeVecEnv:
-    """Return the environments a recipe trains on."""
+    """Return the environments that a recipe trains on."""
     family = make_family(recipe.family, recipe.parameters)
     return MazeVecEnv(
         family,
@@ -43,28 +51,29 @@ def make_environments(recipe: Recipe) -> MazeVecEnv:
 
 
 def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
-    """Return the algorithm of a recipe on its environments; learning rate annealed to 0.
+    """Return the algorithm of a recipe on its environments.
 
     Raises:
-        GoalmazeError: the recipe names something unknown, or its parts do not go together.
+        GoalmazeError: the recipe names something unknown, or its settings do not fit together.
     """
     _check(recipe)
-    kind = CLASSES[recipe.algorithm]
-    options = {**_common(recipe, mazes), **_own(recipe), **recipe.algorithm_options}
-    return kind(MazeDQNPolicy if kind is DQN else MazePolicy, mazes, **options)
+    algorithm = CLASSES[recipe.algorithm]
+    arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
+    return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
 
 
 def _check_options(recipe: Recipe) -> None:
     """Refuse options that an algorithm does not have, and values that are not the numbers it needs."""
-    kind = PPO if recipe.algorithm == "ppo" else CLASSES[recipe.algorithm]
-    defaults = {name: of.default for name, of in inspect.signature(kind).parameters.items()}
-    numbers = {name: default for name, default in defaults.items() if name not in SETTLED and _is_number(default)}
+    # TensorPPO takes the arguments of PPO as **options.
+    algorithm = PPO if recipe.algorithm == "ppo" else CLASSES[recipe.algorithm]
+    defaults = {name: one.default for name, one in inspect.signature(algorithm).parameters.items()}
+    numbers = {name: default for name, default in defaults.items() if name not in RESERVED and _is_number(default)}
     for name, value in recipe.algorithm_options.items():
         if name not in numbers:
             raise unknown(f"option of algorithm {recipe.algorithm}", name, numbers)
         if not _is_number(value) or (isinstance(numbers[name], int) and not isinstance(value, int)):
             raise GoalmazeError(
-                f"option {name} of algorithm {recipe.algorithm} is {value!r}: give a number as {numbers[name]}"
+                f"option {name} of algorithm {recipe.algorithm} is {value!r}: give a number such as {numbers[name]}"
             )
 
 
@@ -76,7 +85,7 @@ def _check(recipe: Recipe) -> None:
     _check_options(recipe)
     network = network_class(recipe.network)
     if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise GoalmazeError("there is no CUDA device here that torch can use; choose --device cpu or auto")
+        raise GoalmazeError("torch finds no CUDA device here; choose --device cpu or auto")
     if not issubclass(network, RecurrentNetwork):
         return
     if recipe.algorithm != "ppo":
@@ -88,7 +97,7 @@ def _check(recipe: Recipe) -> None:
         )
 
 
-def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
+def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
     """Return the arguments that all algorithms share."""
     return {
         "policy_kwargs": {
@@ -97,7 +106,7 @@ def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
             "shape": Shape.seeing(mazes.mazes.view),
             "bf16": recipe.precision == "bf16",
         },
-        # The last rollout may go beyond the steps wanted: the rate must not fall below 0 there.
+        # Annealed to 0. The last rollout may exceed the recipe's steps, and the rate must not become negative there.
         "learning_rate": lambda remaining: recipe.learning_rate * max(remaining, 0.0),
         "gamma": recipe.discount,
         "max_grad_norm": recipe.gradient_clip,
@@ -106,18 +115,18 @@ def _common(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
     }
 
 
-def _own(recipe: Recipe) -> dict[str, Any]:
+def _own_arguments(recipe: Recipe) -> dict[str, Any]:
     """Return the arguments of one algorithm."""
     batch = recipe.envs * recipe.rollout_steps // recipe.minibatches
     if recipe.algorithm == "sb3-dqn":
         return {
-            "buffer_size": REPLAY,
+            "buffer_size": DQN_BUFFER_SIZE,
             "batch_size": batch,
             "learning_starts": recipe.envs * recipe.rollout_steps,
             "train_freq": 1,
             "gradient_steps": 1,
-            "target_update_interval": TARGET_EVERY,
-            "exploration_fraction": EXPLORING,
+            "target_update_interval": DQN_TARGET_UPDATE,
+            "exploration_fraction": DQN_EXPLORATION,
         }
     on_policy = {"n_steps": recipe.rollout_steps, "gae_lambda": recipe.gae_lambda, "ent_coef": recipe.entropy}
     if recipe.algorithm == "sb3-a2c":

@@ -1,4 +1,4 @@
-"""Numbers that are NaN or infinite: once there is one, learning cannot go on."""
+"""Checks for numbers that are NaN or infinite, with which training cannot continue."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from goalmaze.envs.errors import GoalmazeError
 
 
 class NotFiniteError(GoalmazeError):
-    """Something is NaN or infinite.
+    """A number is NaN or infinite.
 
     Attributes:
-        what: it is.
+        what: the thing that holds the number, such as "the loss".
     """
 
-    def __init__(self, what: str, where: str = "") -> None:
-        super().__init__(f"{what} is not finite{where}")
+    def __init__(self, what: str, detail: str = "") -> None:
+        super().__init__(f"{what} is not finite{detail}")
         self.what = what
 
 

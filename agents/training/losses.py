@@ -8,49 +8,57 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goalmaze.agents.training.rollout_buffer import Batch
+from goalmaze.agents.training.rollout_buffer import Minibatch
 
 
-class Weights(NamedTuple):
-    """What the loss is made of; names as in stable-baselines3.
+class LossWeights(NamedTuple):
+    """Coefficients of the loss.
 
     Attributes:
-        clip: range of the ratio.
-        value_clip: range of the change of the values, or None.
+        clip: clipping range of the probability ratio.
+        value_clip: clipping range of the change of the values; None for no clipping.
         entropy: weight of the entropy bonus.
         value: weight of the value loss.
-        normalise: whether advantages are brought to mean 0 and deviation 1.
+        normalize: whether advantages are normalized to mean 0 and standard deviation 1.
     """
 
     clip: float
     value_clip: float | None
     entropy: float
     value: float
-    normalise: bool
+    normalize: bool
 
 
-FIGURES = ("policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction", "loss")
-"""What `ppo_loss` tells beside the loss, in order; the names of stable-baselines3."""
+METRICS = ("policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction", "loss")
+"""The metrics that `ppo_loss` returns, in order, by the names of stable-baselines3."""
 
 
-def ppo_loss(logits: Tensor, values: Tensor, batch: Batch, weights: Weights) -> tuple[Tensor, Tensor]:
-    """Return the loss, and `FIGURES` [6] without gradient; logits [b, A], values [b], the batch in the same order."""
-    log_all = functional.log_softmax(logits, dim=1)
-    log_chances = log_all.gather(1, batch.actions.unsqueeze(1)).squeeze(1)
+def ppo_loss(logits: Tensor, values: Tensor, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
+    """Return the loss, and `METRICS` [6] without gradient.
+
+    Args:
+        logits: float32 [b, A].
+        values: float32 [b].
+        batch: single steps [b, ...] in the same order.
+        weights: coefficients of the loss.
+    """
+    all_log_probs = functional.log_softmax(logits, dim=1)
+    log_prob = all_log_probs.gather(1, batch.actions.unsqueeze(1)).squeeze(1)
     advantages = batch.advantages
-    if weights.normalise and len(advantages) > 1:
+    if weights.normalize and len(advantages) > 1:
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    log_ratio = log_chances - batch.old_log_chances
+    log_ratio = log_prob - batch.old_log_prob
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - weights.clip, 1 + weights.clip)
     policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
     if weights.value_clip is not None:
         values = batch.old_values + (values - batch.old_values).clamp(-weights.value_clip, weights.value_clip)
     value_loss = functional.mse_loss(values, batch.returns)
-    entropy_loss = (log_all.exp() * log_all).sum(dim=1).mean()
+    entropy_loss = (all_log_probs.exp() * all_log_probs).sum(dim=1).mean()
     loss = policy_loss + weights.entropy * entropy_loss + weights.value * value_loss
     with torch.no_grad():
+        # The low-variance estimator of the KL divergence, http://joschu.net/blog/kl-approx.html
         kl = (ratio - 1 - log_ratio).mean()
-        outside = ((ratio - 1).abs() > weights.clip).float().mean()
-        figures = torch.stack([policy_loss, value_loss, entropy_loss, kl, outside, loss])
-    return loss, figures
+        clip_fraction = ((ratio - 1).abs() > weights.clip).float().mean()
+        metrics = torch.stack([policy_loss, value_loss, entropy_loss, kl, clip_fraction, loss])
+    return loss, metrics

@@ -1,7 +1,7 @@
-"""PPO made lean: stable-baselines3's interface around rollouts that stay tensors on the device.
+"""PPO with stable-baselines3's interface whose rollouts stay tensors on the device.
 
-What is learned is what `stable_baselines3.PPO` learns: the same draws from the same generators, the same minibatches,
-the same loss. What is left out is its work for each environment and its waiting for each figure of each minibatch.
+It learns exactly what `stable_baselines3.PPO` learns: the same random draws, the same minibatches, the same loss. It
+avoids per-environment Python and per-minibatch device synchronisation.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from goalmaze.agents.training.finite import check_finite
-from goalmaze.agents.training.losses import FIGURES, Weights, ppo_loss
-from goalmaze.agents.training.rollout_buffer import Batch, TensorRolloutBuffer
-from goalmaze.agents.training.sb3_environment import Ends, MazeVecEnv
+from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
+from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
+from goalmaze.agents.training.sb3_environment import EpisodeEnds, MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazePolicy, masked_memory
 from goalmaze.envs.errors import GoalmazeError
 
 BOOTSTRAP_BATCH = 4096
+"""Number of last observations in one forward pass."""
 
 
 class TruncatedEpisodes(NamedTuple):
-    """Episodes that ended at step t of a rollout because time was up: what their last value depends on."""
+    """The episodes that the time limit ended at step t of a rollout, with what their last value depends on."""
 
     t: int
-    rows: Any
+    rows: NDArray[np.intp]
     observations: Tensor
     memory: Tensor | None
 
@@ -39,10 +42,16 @@ class TruncatedEpisodes(NamedTuple):
 class TensorPPO(PPO):
     """`stable_baselines3.PPO` for a `MazePolicy` on a `MazeVecEnv`; the network may be recurrent.
 
-    Callbacks, logger, `learn` and `predict` work as ever; a callback finds stable-baselines3's locals at every step.
+    Callbacks, logger, `learn` and `predict` work as in stable-baselines3; a callback receives the same locals.
+
+    Attributes:
+        memory: [B, ...], the memory of a recurrent network; None before the first rollout and without recurrence.
     """
 
     policy: MazePolicy
+    clip_range: Schedule
+    clip_range_vf: Schedule | None
+    ep_info_buffer: deque[dict[str, Any]]
 
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
         super().__init__(policy, env, **{"rollout_buffer_class": TensorRolloutBuffer, **options})
@@ -50,8 +59,13 @@ class TensorPPO(PPO):
 
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:  # noqa: ARG004
-        """Return the environment as it is: the network takes pictures as they are drawn."""
+        """Return the environment without a wrapper: the networks take pictures [h, w, 3] as they are drawn."""
         return cast(VecEnv, env)
+
+    @property
+    def tensor_buffer(self) -> TensorRolloutBuffer:
+        """The rollout buffer, by its own type."""
+        return cast(TensorRolloutBuffer, self.rollout_buffer)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
         """Take T steps in every environment; return False if the callback asked to stop."""
@@ -59,142 +73,151 @@ class TensorPPO(PPO):
             raise GoalmazeError(
                 "algorithm ppo needs an unwrapped MazeVecEnv; use stable-baselines3's PPO for other environments"
             )
-        experience = cast(TensorRolloutBuffer, rollout_buffer)
+        buffer: TensorRolloutBuffer = rollout_buffer
         self.policy.set_training_mode(False)
         if self.policy.recurrent is not None and self.memory is None:
-            self.memory = self.policy.blank(env.num_envs)
+            self.memory = self.policy.initial_memory(env.num_envs)
         callback.on_rollout_start()
-        experience.memory = self.memory
-        rewards = np.empty((experience.steps, experience.envs), np.float32)
-        begins, cut = self._last_episode_starts, []
+        buffer.memory = self.memory
+        rewards = np.empty((buffer.steps, buffer.envs), np.float32)
+        dones, truncated = cast("NDArray[np.bool_]", self._last_episode_starts), []
         for t in range(n_rollout_steps):
-            actions = self._act(experience, t, env, cast(Any, begins)).cpu().numpy()
-            rewards[t], begins, ends = env.advance(actions)
+            actions = self._act(buffer, t, env, dones).cpu().numpy()
+            rewards[t], dones, ends = env.advance(actions)
             self.num_timesteps += env.num_envs
-            self._note(ends)
+            self._record_episodes(ends)
             if ends.truncated.any():
-                cut.append(self._cut_short(t, ends))
-            told = {"actions": actions, "rewards": rewards[t], "dones": begins, "infos": LazyInfos(ends, env.num_envs)}
-            callback.update_locals({**locals(), **told, "n_steps": t, "new_obs": env.observations})
+                truncated.append(self._truncated(t, ends))
+            # Callbacks of stable-baselines3 read the local variables of its own loop.
+            infos = LazyInfos(ends, env.num_envs)
+            sb3_locals = {"actions": actions, "rewards": rewards[t], "dones": dones, "infos": infos, "n_steps": t}
+            callback.update_locals({**locals(), **sb3_locals, "new_obs": env.observations})
             if not callback.on_step():
                 return False
-        self._last_obs, self._last_episode_starts = env.observations.copy(), begins
-        self._finish(experience, env, rewards, cast(Any, begins), cut)
+        self._last_obs, self._last_episode_starts = env.observations.copy(), dones
+        self._finish_rollout(buffer, env, rewards, dones, truncated)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     @torch.no_grad()
-    def _act(self, experience: TensorRolloutBuffer, t: int, env: MazeVecEnv, begins: Any) -> Tensor:
-        """Look, draw actions int64 [B], and write down all that belongs to step t but the reward."""
-        seen = experience.observations[t]
-        seen.copy_(torch.from_numpy(env.observations))
-        experience.begins[t] = torch.from_numpy(begins)
-        logits, values = self._outputs(seen, experience.begins[t])
-        log_all = torch.log_softmax(logits, dim=1)
-        # torch.multinomial draws so too, but checks its argument first, for which a GPU would have to be waited for
-        actions = (log_all.exp() / torch.empty_like(log_all).exponential_(1.0)).argmax(dim=1)
-        experience.actions[t], experience.values[t] = actions, values
-        experience.log_chances[t] = log_all.gather(1, actions.unsqueeze(1)).squeeze(1)
+    def _act(self, buffer: TensorRolloutBuffer, t: int, env: MazeVecEnv, episode_starts: NDArray[np.bool_]) -> Tensor:
+        """Return sampled actions int64 [B], and store everything that belongs to step t except its reward."""
+        observations = buffer.observations[t]
+        observations.copy_(torch.from_numpy(env.observations))
+        buffer.episode_starts[t] = torch.from_numpy(episode_starts)
+        logits, values = self._outputs(observations, buffer.episode_starts[t])
+        log_probs = torch.log_softmax(logits, dim=1)
+        # torch.multinomial samples in this way too, but first checks its argument, which synchronises with a GPU.
+        actions = (log_probs.exp() / torch.empty_like(log_probs).exponential_(1.0)).argmax(dim=1)
+        buffer.actions[t], buffer.values[t] = actions, values
+        buffer.log_probs[t] = log_probs.gather(1, actions.unsqueeze(1)).squeeze(1)
         return actions
 
-    def _outputs(self, seen: Tensor, begins: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and values of what is seen [B, ...], and move the memory on."""
+    def _outputs(self, observations: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and values of observations [B, ...], and update the memory."""
         if self.memory is None:
-            return self.policy.outputs(seen)
-        memory = masked_memory(self.memory, begins, self.policy.blank(len(seen)))
-        logits, values, self.memory = self.policy.advance(seen, memory)
+            return self.policy.outputs(observations)
+        memory = masked_memory(self.memory, episode_starts, self.policy.initial_memory(len(observations)))
+        logits, values, self.memory = self.policy.step(observations, memory)
         return logits, values
 
-    def _cut_short(self, t: int, ends: Ends) -> TruncatedEpisodes:
-        seen = torch.from_numpy(ends.observations[ends.truncated])
+    def _truncated(self, t: int, ends: EpisodeEnds) -> TruncatedEpisodes:
+        observations = torch.from_numpy(ends.observations[ends.truncated])
         rows = ends.rows[ends.truncated]
-        return TruncatedEpisodes(t, rows, seen, None if self.memory is None else self.memory[torch.from_numpy(rows)])
+        memory = None if self.memory is None else self.memory[torch.from_numpy(rows)]
+        return TruncatedEpisodes(t, rows, observations, memory)
 
     @torch.no_grad()
-    def _finish(
-        self, experience: TensorRolloutBuffer, env: MazeVecEnv, rewards: Any, begins: Any, cut: list[TruncatedEpisodes]
+    def _finish_rollout(
+        self,
+        buffer: TensorRolloutBuffer,
+        env: MazeVecEnv,
+        rewards: NDArray[np.float32],
+        dones: NDArray[np.bool_],
+        truncated: list[TruncatedEpisodes],
     ) -> None:
-        """Predict what comes after the last step and after episodes cut short, and estimate the advantages."""
-        if cut:
-            steps = np.concatenate([np.full(len(part.rows), part.t) for part in cut])
-            rows = np.concatenate([part.rows for part in cut])
-            rewards[steps, rows] += self.gamma * self._worth_of_cut(cut).cpu().numpy()
-        experience.rewards.copy_(torch.from_numpy(rewards))
-        begins = torch.from_numpy(begins).to(self.device)
-        seen = torch.from_numpy(env.observations)
+        """Bootstrap the values after the last step and after truncated episodes, and compute the advantages."""
+        if truncated:
+            steps = np.concatenate([np.full(len(part.rows), part.t) for part in truncated])
+            rows = np.concatenate([part.rows for part in truncated])
+            rewards[steps, rows] += self.gamma * self._values_after(truncated).cpu().numpy()
+        buffer.rewards.copy_(torch.from_numpy(rewards))
+        episode_starts = torch.from_numpy(dones).to(self.device)
+        observations = torch.from_numpy(env.observations)
         memory = self.memory
         if memory is not None:
-            memory = masked_memory(memory, begins, self.policy.blank(len(memory)))
-        experience.estimate(self._worth(seen, memory), begins)
-        if experience.observations.is_floating_point():
-            check_finite("an observation", experience.observations)
-        check_finite("the network's output", experience.advantages, experience.log_chances)
+            memory = masked_memory(memory, episode_starts, self.policy.initial_memory(len(memory)))
+        buffer.compute_advantages(self._values(observations, memory), episode_starts)
+        if buffer.observations.is_floating_point():
+            check_finite("an observation", buffer.observations)
+        check_finite("the network's output", buffer.advantages, buffer.log_probs)
 
-    def _worth_of_cut(self, cut: list[TruncatedEpisodes]) -> Tensor:
-        """Return values [E] of what was seen last in all the episodes cut short."""
-        seen = torch.split(torch.cat([part.observations for part in cut]), BOOTSTRAP_BATCH)
+    def _values_after(self, truncated: list[TruncatedEpisodes]) -> Tensor:
+        """Return values [E] of the last observations of all truncated episodes."""
+        observations = torch.split(torch.cat([part.observations for part in truncated]), BOOTSTRAP_BATCH)
         if self.memory is None:
-            return torch.cat([self._worth(some, None) for some in seen])
-        memory = torch.split(torch.cat([cast(Tensor, part.memory) for part in cut]), BOOTSTRAP_BATCH)
-        return torch.cat([self._worth(some, kept) for some, kept in zip(seen, memory, strict=True)])
+            return torch.cat([self._values(part, None) for part in observations])
+        memory = torch.split(torch.cat([cast(Tensor, part.memory) for part in truncated]), BOOTSTRAP_BATCH)
+        return torch.cat([self._values(*parts) for parts in zip(observations, memory, strict=True)])
 
-    def _worth(self, seen: Tensor, memory: Tensor | None) -> Tensor:
-        """Return values [b] of what is seen [b, ...] with a memory that is left as it is."""
-        seen = seen.to(self.device)
-        return self.policy.outputs(seen)[1] if memory is None else self.policy.advance(seen, memory)[1]
+    def _values(self, observations: Tensor, memory: Tensor | None) -> Tensor:
+        """Return values [b] of observations [b, ...]; the memory is not changed."""
+        observations = observations.to(self.device)
+        if memory is None:
+            return self.policy.outputs(observations)[1]
+        return self.policy.step(observations, memory)[1]
 
-    def _note(self, ends: Ends) -> None:
-        """Keep the latest episodes where stable-baselines3 does, for its own log."""
+    def _record_episodes(self, ends: EpisodeEnds) -> None:
+        """Store the latest episodes where stable-baselines3 does, for its own log."""
         latest = range(max(0, len(ends.rows) - self._stats_window_size), len(ends.rows))
-        cast("deque[Any]", self.ep_info_buffer).extend(ends.info(e)["episode"] for e in latest)
+        self.ep_info_buffer.extend(ends.info(e)["episode"] for e in latest)
 
     def train(self) -> None:
         """Update the network on the rollout."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        figures: list[Tensor] = []
-        weights, last_epoch = self._weights(), 0
+        metrics: list[Tensor] = []
+        weights, last_epoch = self._loss_weights(), 0
         for _ in range(self.n_epochs):
-            last_epoch = len(figures)
+            last_epoch = len(metrics)
             for batch in self._minibatches():
-                figures.append(self._update(batch, weights))
-                if self._moved_too_far(figures[-1]):
+                metrics.append(self._update(batch, weights))
+                if self._exceeds_kl_limit(metrics[-1]):
                     break
             self._n_updates += 1
-            if self._moved_too_far(figures[-1]):
+            if self._exceeds_kl_limit(metrics[-1]):
                 break
-        collected = torch.stack(figures).cpu()
-        check_finite("the loss", collected[:, FIGURES.index("loss")])
+        collected = torch.stack(metrics).cpu()
+        check_finite("the loss", collected[:, METRICS.index("loss")])
         check_finite("the gradient", collected[:, -1])
         check_finite("a weight", *self._parameters)
-        self._tell(collected.numpy(), last_epoch, weights)
+        self._log(collected.numpy(), last_epoch, weights)
 
-    def _weights(self) -> Weights:
-        left = self._current_progress_remaining
-        value_clip = None if self.clip_range_vf is None else cast(Any, self.clip_range_vf)(left)
-        clip = cast(Any, self.clip_range)(left)
-        return Weights(clip, value_clip, self.ent_coef, self.vf_coef, self.normalize_advantage)
+    def _loss_weights(self) -> LossWeights:
+        remaining = self._current_progress_remaining
+        value_clip = None if self.clip_range_vf is None else self.clip_range_vf(remaining)
+        clip = self.clip_range(remaining)
+        return LossWeights(clip, value_clip, self.ent_coef, self.vf_coef, self.normalize_advantage)
 
-    def _minibatches(self) -> Iterator[Batch]:
-        experience = cast(TensorRolloutBuffer, self.rollout_buffer)
+    def _minibatches(self) -> Iterator[Minibatch]:
         if self.policy.recurrent is None:
-            return experience.minibatches(self.batch_size)
-        return experience.sequences(self.batch_size // experience.steps)
+            return self.tensor_buffer.minibatches(self.batch_size)
+        return self.tensor_buffer.sequences(self.batch_size // self.tensor_buffer.steps)
 
-    def _update(self, batch: Batch, weights: Weights) -> Tensor:
-        """Take one step of the optimiser unless the policy moved too far; return `FIGURES` and gradient norm [7]."""
-        loss, figures = self.loss(batch, weights)
+    def _update(self, batch: Minibatch, weights: LossWeights) -> Tensor:
+        """Take an optimiser step, unless over the KL limit; return `METRICS` and the norm of the gradient [7]."""
+        loss, metrics = self.loss(batch, weights)
         norm = torch.zeros((), device=self.device)
-        if not self._moved_too_far(figures):
+        if not self._exceeds_kl_limit(metrics):
             self.policy.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(self._parameters, self.max_grad_norm)
             self.policy.optimizer.step()
-        return torch.cat([figures, norm.detach().reshape(1)])
+        return torch.cat([metrics, norm.detach().reshape(1)])
 
-    def loss(self, batch: Batch, weights: Weights) -> tuple[Tensor, Tensor]:
-        """Return the loss on a minibatch, through all its steps where it holds sequences, and `FIGURES` [6]."""
+    def loss(self, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
+        """Return the loss on a minibatch, through time where it holds sequences, and `METRICS` [6]."""
         if batch.memory is None:
             return ppo_loss(*self.policy.outputs(batch.observations), batch, weights)
         logits, values = unrolled(self.policy, batch)
@@ -205,41 +228,42 @@ class TensorPPO(PPO):
         groups = self.policy.optimizer.param_groups
         return [parameter for group in groups for parameter in group["params"]]
 
-    def _moved_too_far(self, figures: Tensor) -> bool:
-        return self.target_kl is not None and float(figures[FIGURES.index("approx_kl")]) > 1.5 * self.target_kl
+    def _exceeds_kl_limit(self, metrics: Tensor) -> bool:
+        return self.target_kl is not None and float(metrics[METRICS.index("approx_kl")]) > 1.5 * self.target_kl
 
-    def _tell(self, figures: Any, last_epoch: int, weights: Weights) -> None:
-        """Log `FIGURES` of all minibatches [N, 7] as stable-baselines3 does."""
-        told = dict(zip(FIGURES, figures.mean(axis=0), strict=False))
-        told["approx_kl"] = figures[last_epoch:, FIGURES.index("approx_kl")].mean()
-        told["loss"] = figures[-1, FIGURES.index("loss")]
-        experience = cast(TensorRolloutBuffer, self.rollout_buffer)
-        left, of = torch.var(experience.returns - experience.values), torch.var(experience.returns)
-        told["explained_variance"] = float(1 - left / of) if float(of) else float("nan")
-        told |= {"n_updates": self._n_updates, "clip_range": weights.clip, "gradient_norm": figures[:, -1].mean()}
-        told |= {} if weights.value_clip is None else {"clip_range_vf": weights.value_clip}
-        for name, figure in told.items():
-            self.logger.record(f"train/{name}", float(figure))
+    def _log(self, metrics: NDArray[np.float32], last_epoch: int, weights: LossWeights) -> None:
+        """Log the metrics of all minibatches [N, 7] under the names of stable-baselines3."""
+        logged: dict[str, Any] = dict(zip(METRICS, metrics.mean(axis=0), strict=False))
+        logged["approx_kl"] = metrics[last_epoch:, METRICS.index("approx_kl")].mean()
+        logged["loss"] = metrics[-1, METRICS.index("loss")]
+        returns = self.tensor_buffer.returns
+        unexplained, variance = torch.var(returns - self.tensor_buffer.values), torch.var(returns)
+        logged["explained_variance"] = 1 - unexplained / variance if variance else float("nan")
+        logged |= {"n_updates": self._n_updates, "clip_range": weights.clip, "gradient_norm": metrics[:, -1].mean()}
+        logged |= {} if weights.value_clip is None else {"clip_range_vf": weights.value_clip}
+        for name, value in logged.items():
+            self.logger.record(f"train/{name}", float(value))
 
 
-def unrolled(policy: MazePolicy, batch: Batch) -> tuple[Tensor, Tensor]:
+def unrolled(policy: MazePolicy, batch: Minibatch) -> tuple[Tensor, Tensor]:
     """Return logits [T, b, A] and values [T, b] of a recurrent network run over sequences [T, b, ...].
 
-    The memory is blank wherever an episode begins, and no gradient passes there.
+    The memory is reset wherever an episode starts, and no gradient passes there.
     """
-    memory, blank = cast(Tensor, batch.memory), policy.blank(batch.begins.shape[1])
-    perceived = policy.perceive(batch.observations.flatten(0, 1))
+    envs = batch.episode_starts.shape[1]
+    memory, initial = cast(Tensor, batch.memory), policy.initial_memory(envs)
+    features = policy.encode(batch.observations.flatten(0, 1))
     outputs = []
-    for seen, begins in zip(torch.split(perceived, batch.begins.shape[1]), batch.begins, strict=True):
-        logits, values, memory = policy.recall(seen, masked_memory(memory, begins, blank))
+    for step_features, starts in zip(torch.split(features, envs), batch.episode_starts, strict=True):
+        logits, values, memory = policy.recur(step_features, masked_memory(memory, starts, initial))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
 
 
 class LazyInfos(Sequence[dict[str, Any]]):
-    """One info for each environment, made when it is looked at."""
+    """One info dictionary for each environment, made when it is read."""
 
-    def __init__(self, ends: Ends, envs: int) -> None:
+    def __init__(self, ends: EpisodeEnds, envs: int) -> None:
         self._ends, self._envs = ends, envs
 
     def __len__(self) -> int:

@@ -1,62 +1,62 @@
-"""What PPO learns from: one rollout as tensors on the device, and the minibatches it is cut into.
+"""The rollout buffer of PPO: one rollout as tensors on the device, and the minibatches that it is split into.
 
-Axes: T steps, B environments, b of them or of their steps in a minibatch.
+Axes: T steps, B environments, b environments or single steps of a minibatch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-KINDS = {np.dtype(np.uint8): torch.uint8, np.dtype(np.float32): torch.float32}
+TORCH_TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.float32): torch.float32}
 
 
-class Batch(NamedTuple):
-    """A minibatch, [b, ...], or [T, b, ...] where whole sequences stay together.
+class Minibatch(NamedTuple):
+    """Single steps [b, ...], or whole sequences [T, b, ...]. Names as in stable-baselines3.
 
     Attributes:
-        observations: what was seen.
-        actions: int64, what was done.
-        old_log_chances: float32, its log-probability then.
-        old_values: float32, the value predicted then.
+        observations: the observations.
+        actions: int64, the actions taken.
+        old_log_prob: float32, their log-probabilities when they were taken.
+        old_values: float32, the values predicted then.
         advantages: float32.
-        returns: float32.
-        begins: bool, whether an episode begins there.
-        memory: [b, ...] before the first step, of a recurrent network.
+        returns: float32, the targets of the values.
+        episode_starts: bool, whether an episode starts there.
+        memory: [b, ...], the memory of a recurrent network before the first step.
     """
 
     observations: Tensor
     actions: Tensor
-    old_log_chances: Tensor
+    old_log_prob: Tensor
     old_values: Tensor
     advantages: Tensor
     returns: Tensor
-    begins: Tensor
+    episode_starts: Tensor
     memory: Tensor | None = None
 
-    def flattened(self) -> Batch:
+    def flattened(self) -> Minibatch:
         """Return sequences [T, b, ...] as single steps [T*b, ...], without memory."""
-        return Batch._make([*(part.flatten(0, 1) for part in self[:-1]), None])
+        return Minibatch(*(tensor.flatten(0, 1) for tensor in self[:-1]))
 
 
 class TensorRolloutBuffer:
-    """One rollout; arguments are those that stable-baselines3 hands a rollout buffer.
+    """One rollout; stable-baselines3's `PPO` makes it with these arguments.
 
     Attributes:
         observations: [T, B, ...].
         actions: int64 [T, B].
-        log_chances: float32 [T, B], of the actions.
-        values: float32 [T, B], as predicted.
+        log_probs: float32 [T, B], log-probabilities of the actions.
+        values: float32 [T, B], predicted values.
         rewards: float32 [T, B].
-        begins: bool [T, B], whether an episode begins there.
+        episode_starts: bool [T, B], whether an episode starts there.
         advantages: float32 [T, B].
-        returns: float32 [T, B], what the values should have been.
-        memory: [B, ...] before the first step, of a recurrent network.
+        returns: float32 [T, B], the targets of the values.
+        memory: [B, ...], the memory of a recurrent network before the first step.
     """
 
     def __init__(
@@ -71,57 +71,64 @@ class TensorRolloutBuffer:
     ) -> None:
         self.steps, self.envs, self.device = buffer_size, n_envs, torch.device(device)
         self.gae_lambda, self.gamma = gae_lambda, gamma
-        kind = KINDS[np.dtype(observation_space.dtype)]
-        self.observations = self._blank(kind, *observation_space.shape)
-        self.actions = self._blank(torch.int64)
-        self.log_chances, self.values, self.rewards = (self._blank(torch.float32) for _ in range(3))
-        self.advantages, self.returns = self._blank(torch.float32), self._blank(torch.float32)
-        self.begins = self._blank(torch.bool)
+        self.observations = self._zeros(TORCH_TYPES[np.dtype(observation_space.dtype)], *observation_space.shape)
+        self.actions = self._zeros(torch.int64)
+        self.log_probs, self.values, self.rewards = (self._zeros(torch.float32) for _ in range(3))
+        self.advantages, self.returns = self._zeros(torch.float32), self._zeros(torch.float32)
+        self.episode_starts = self._zeros(torch.bool)
         self.memory: Tensor | None = None
 
-    def _blank(self, kind: torch.dtype, *shape: int) -> Tensor:
-        return torch.zeros((self.steps, self.envs, *shape), dtype=kind, device=self.device)
+    def _zeros(self, dtype: torch.dtype, *shape: int) -> Tensor:
+        return torch.zeros((self.steps, self.envs, *shape), dtype=dtype, device=self.device)
 
-    def estimate(self, last_values: Tensor, last_begins: Tensor) -> None:
-        """Fill advantages and returns by generalised advantage estimation.
+    def compute_advantages(self, last_values: Tensor, last_episode_starts: Tensor) -> None:
+        """Fill advantages and returns by generalised advantage estimation (Schulman et al., 2016).
 
         Args:
-            last_values: float32 [B], of what is seen after the last step.
-            last_begins: bool [B], whether an episode begins there.
+            last_values: float32 [B], values of the observations after the last step.
+            last_episode_starts: bool [B], whether an episode starts there.
         """
-        following = torch.cat([self.values[1:], last_values.unsqueeze(0)])
-        goes_on = 1.0 - torch.cat([self.begins[1:], last_begins.unsqueeze(0)]).float()
-        surprise = self.rewards + self.gamma * following * goes_on - self.values
-        fading = self.gamma * self.gae_lambda * goes_on
+        next_values = torch.cat([self.values[1:], last_values.unsqueeze(0)])
+        continues = 1.0 - torch.cat([self.episode_starts[1:], last_episode_starts.unsqueeze(0)]).float()
+        td_errors = self.rewards + self.gamma * next_values * continues - self.values
+        decay = self.gamma * self.gae_lambda * continues
         advantage = torch.zeros_like(last_values)
         for t in range(self.steps - 1, -1, -1):
-            advantage = surprise[t] + fading[t] * advantage
+            advantage = td_errors[t] + decay[t] * advantage
             self.advantages[t] = advantage
         torch.add(self.advantages, self.values, out=self.returns)
 
-    def minibatches(self, size: int) -> Iterator[Batch]:
-        """Yield all steps once, `size` [b] at a time, in the order in which stable-baselines3 would."""
-        order = torch.from_numpy(np.random.permutation(self.steps * self.envs))  # noqa: NPY002  its generator
-        places = ((order % self.steps) * self.envs + order // self.steps).to(self.device)
-        flat = [tensor.flatten(0, 1) for tensor in self._parts()]
-        for begin in range(0, len(places), size):
-            rows = places[begin : begin + size]
-            yield Batch._make([*(tensor.index_select(0, rows) for tensor in flat), None])
+    def minibatches(self, size: int) -> Iterator[Minibatch]:
+        """Yield every step once, in minibatches of `size` single steps [b, ...]."""
+        # The same permutation, in the same order of steps, as stable-baselines3's RolloutBuffer.get draws.
+        order = torch.from_numpy(np.random.permutation(self.steps * self.envs))  # noqa: NPY002
+        indices = ((order % self.steps) * self.envs + order // self.steps).to(self.device)
+        flat = [tensor.flatten(0, 1) for tensor in self._tensors()]
+        for start in range(0, len(indices), size):
+            chosen = indices[start : start + size]
+            yield Minibatch(*(tensor.index_select(0, chosen) for tensor in flat))
 
-    def sequences(self, envs: int) -> Iterator[Batch]:
-        """Yield the sequences [T, b, ...] of all environments once, `envs` of them at a time, with their memory."""
-        assert self.memory is not None
+    def sequences(self, envs: int) -> Iterator[Minibatch]:
+        """Yield the sequence of every environment once, in minibatches [T, b, ...] of `envs` environments."""
+        if self.memory is None:
+            raise ValueError("sequences are minibatches of a recurrent network: set memory first")
         order = torch.from_numpy(np.random.permutation(self.envs)).to(self.device)  # noqa: NPY002
-        for begin in range(0, self.envs, envs):
-            rows = order[begin : begin + envs]
-            parts = [tensor.index_select(1, rows) for tensor in self._parts()]
-            yield Batch._make([*parts, self.memory.index_select(0, rows)])
+        for start in range(0, self.envs, envs):
+            chosen = order[start : start + envs]
+            tensors = (tensor.index_select(1, chosen) for tensor in self._tensors())
+            yield Minibatch(*tensors)._replace(memory=self.memory.index_select(0, chosen))
 
-    def _parts(self) -> tuple[Any, ...]:
+    def _tensors(self) -> tuple[Tensor, ...]:
+        """Return the tensors of a minibatch, in the order of its fields."""
         return (
-            *(self.observations, self.actions, self.log_chances, self.values),
-            *(self.advantages, self.returns, self.begins),
+            self.observations,
+            self.actions,
+            self.log_probs,
+            self.values,
+            self.advantages,
+            self.returns,
+            self.episode_starts,
         )
 
     def reset(self) -> None:
-        """Do nothing: what a rollout held is overwritten by the next."""
+        """No-op: the next rollout overwrites everything."""

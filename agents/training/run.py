@@ -1,4 +1,4 @@
-"""From a recipe to a run folder: recipe, log, checkpoints, and the state from which an interrupted run goes on."""
+"""Training runs: from a recipe to a run folder, and from an interrupted run folder to its end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import importlib.util
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,13 @@ SAVE_EVERY_SECONDS = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What training did.
+    """How a training run ended.
 
     Attributes:
         folder: the run folder.
         steps: environment steps taken.
-        seconds: of wall-clock time spent learning.
-        interrupted: whether a person stopped it early.
+        seconds: wall-clock seconds of training.
+        interrupted: whether it was stopped before its last step.
     """
 
     folder: Path
@@ -65,10 +66,10 @@ class TrainingResult:
 
 
 class FinishedError(GoalmazeError):
-    """A run that is to be resumed has taken all its steps.
+    """A run that should be resumed has already taken all its steps.
 
     Attributes:
-        result: what training did.
+        result: how the run ended.
     """
 
     def __init__(self, result: TrainingResult) -> None:
@@ -79,81 +80,81 @@ class FinishedError(GoalmazeError):
 def train(
     recipe: Recipe, folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False
 ) -> TrainingResult:
-    """Train an agent into a new run folder; Ctrl-C ends it early with a checkpoint of what was learned.
+    """Train an agent into a new run folder; Ctrl-C stops it early and saves.
 
     Args:
-        recipe: how to train.
-        folder: to make.
-        save_every: seconds between saves of what a killed run can be resumed from; 0 saves before every rollout.
+        recipe: all settings.
+        folder: the run folder to make.
+        save_every: seconds between saves of the training state; 0 saves before every rollout.
         tensorboard: whether to write TensorBoard's files too.
 
     Raises:
-        GoalmazeError: the folder exists, or the recipe names something unknown; nothing is written then. Or the disk
-            is full, or learning left numbers that are not finite; the last save stands then.
+        GoalmazeError: the folder exists, or the recipe names something unknown; then nothing is written. Or the disk
+            is full, or a number is not finite; then the last save remains.
     """
-    algorithm, resolved = _ready(recipe)
+    algorithm, resolved = _prepare(recipe)
     if recipe.start:
-        _begin_with(algorithm, recipe.start)
-    outputs = _outputs(folder, tensorboard)
-    _make(folder)
+        _load_weights(algorithm, recipe.start)
+    open_outputs = _tensorboard_outputs(folder, tensorboard)
+    _make_folder(folder)
     try:
         write_json(folder / RECIPE, {"recipe": dataclasses.asdict(resolved), "environment": environment()})
     except GoalmazeError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     with locked(folder / RECIPE):
-        return _run(resolved, folder, algorithm, outputs(), save_every, None)
+        return _run(resolved, folder, algorithm, open_outputs(), save_every, None)
 
 
 def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False) -> TrainingResult:
-    """Go on with an interrupted run from its last save; it ends bitwise where an uninterrupted one would.
+    """Continue an interrupted run from its last save; it ends bitwise as it would have without the interruption.
 
-    That holds on the same machine with the same versions; where they differ a line on standard error says so.
+    This holds on the same machine with the same versions; otherwise a line on standard error says what differs.
 
     Raises:
         FinishedError: the run has taken all its steps.
-        GoalmazeError: there is nothing to resume, the run is under way, or its files are damaged.
+        GoalmazeError: there is nothing to resume, another process trains the run, or its files are damaged.
     """
-    recipe, made_in = read_recipe(folder)
-    outputs = _outputs(folder, tensorboard)
+    recipe, original = read_recipe(folder)
+    open_outputs = _tensorboard_outputs(folder, tensorboard)
     with locked(folder / RECIPE):
         remove_temporaries(folder)
         head, arrays = read_state(folder / STATE)
         numbers = head["numbers"]
         if recipe_from(numbers["recipe"]) != recipe:
-            raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; put back what was changed")
-        algorithm, _ = _ready(recipe)
+            raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; undo the change")
+        algorithm, _ = _prepare(recipe)
         restore_state(algorithm, head, arrays)
         progress = RunProgress(**numbers["progress"])
         if algorithm.num_timesteps >= recipe.steps:
             raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
-        _cut(folder / LOG, progress.log_bytes)
-        _tell_differences(made_in)
-        return _run(recipe, folder, algorithm, outputs(), save_every, progress)
+        _truncate_log(folder / LOG, progress.log_bytes)
+        _warn_of_differences(original)
+        return _run(recipe, folder, algorithm, open_outputs(), save_every, progress)
 
 
 def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
-    """Return the recipe of a run folder and the environment it was made in.
+    """Return the recipe of a run folder and the versions and machine that it was started with.
 
     Raises:
-        GoalmazeError: there is none, or it cannot be read.
+        GoalmazeError: there is no recipe, or it cannot be read.
     """
     path = folder / RECIPE
     try:
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         return recipe_from(content["recipe"]), content.get("environment", {})
     except OSError as error:
-        raise GoalmazeError(f"{folder} is no run folder: cannot read {path}: {error.strerror}") from None
+        raise GoalmazeError(f"{folder} is not a run folder: cannot read {path}: {error.strerror}") from None
     except GoalmazeError as error:
         raise GoalmazeError(
             f"recipe {path} does not fit this version of goalmaze: {error}; update goalmaze, or restore the file"
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train anew") from None
+        raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train again") from None
 
 
 def environment() -> dict[str, Any]:
-    """Return the versions and the machine a number was made with."""
+    """Return the versions of the packages and the machine."""
     return {
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS_OF},
@@ -163,8 +164,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _ready(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
-    """Return the algorithm of a recipe, and the recipe with everything named that it left open."""
+def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
+    """Return the algorithm of a recipe, and the recipe with all defaults filled in."""
     keep_large_blocks()
     with extensions_needed(recipe.imports):
         mazes = make_environments(recipe)
@@ -176,28 +177,28 @@ def _ready(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
         parameters=mazes.mazes.family.parameters,
         network_options=dataclasses.asdict(network_of(algorithm).options),
         threads=torch.get_num_threads(),
-        device=algorithm.device.type,  # type: ignore[arg-type]
+        device="cuda" if algorithm.device.type == "cuda" else "cpu",
     )
     return algorithm, resolved
 
 
-def _begin_with(algorithm: BaseAlgorithm, start: str) -> None:
-    """Give the algorithm's network the weights of another agent."""
+def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
+    """Load the weights of another agent into the algorithm's network."""
     network, agent = network_of(algorithm), load_agent(start)
     ours, theirs = ((one.name, one.options, one.shape.mode) for one in (network, agent.network))
     weights = network.state_dict()
-    found = agent.network.state_dict()
-    if ours != theirs or any(found[name].shape != tensor.shape for name, tensor in weights.items()):
+    loaded = agent.network.state_dict()
+    if ours != theirs or any(loaded[name].shape != tensor.shape for name, tensor in weights.items()):
         raise GoalmazeError(
-            f"{start} is a network {theirs[0]} with {theirs[1]} that sees {theirs[2]}, this run trains {ours[0]} with "
-            f"{ours[1]} on {ours[2]}; ask for the same network, or leave --start out"
+            f"{start} is network {theirs[0]} with {theirs[1]} in mode {theirs[2]}, and this run trains {ours[0]} with "
+            f"{ours[1]} in mode {ours[2]}; choose the same network and mode, or leave --start out"
         )
-    network.load_state_dict(found)
+    network.load_state_dict(loaded)
     if isinstance(algorithm, DQN):
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -206,15 +207,15 @@ def _make(folder: Path) -> None:
         raise GoalmazeError(f"cannot make {folder}: {error.strerror}; choose another --out") from None
 
 
-def _outputs(folder: Path, tensorboard: bool) -> Any:
-    """Return a function that opens what the logger writes to; a missing package is found out before anything else."""
+def _tensorboard_outputs(folder: Path, tensorboard: bool) -> Callable[[], list[KVWriter]]:
+    """Return a function that opens the outputs of the logger; refuse at once if TensorBoard is missing."""
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise GoalmazeError("--tensorboard needs TensorBoard; install it with: pip install 'goalmaze[tensorboard]'")
 
-    def opened() -> list[KVWriter]:
+    def open_outputs() -> list[KVWriter]:
         return [TensorBoardOutputFormat(str(folder / TENSORBOARD))] if tensorboard else []
 
-    return opened
+    return open_outputs
 
 
 def _run(
@@ -225,7 +226,7 @@ def _run(
     save_every: float,
     progress: RunProgress | None,
 ) -> TrainingResult:
-    """Learn until the recipe's steps are taken or someone wishes to stop."""
+    """Train until all steps are taken or a stop is requested."""
     algorithm.set_logger(Logger(None, outputs))
     interrupted = False
     with stop_signals() as stop_request:
@@ -235,15 +236,15 @@ def _run(
         except (Stopped, KeyboardInterrupt):
             interrupted = True
         except NotFiniteError as error:
-            raise _explained(error, algorithm, folder, callback.saved_steps) from None
+            raise _with_advice(error, algorithm, folder, callback.saved_steps) from None
         finally:
             callback.close()
             algorithm.logger.close()
     return TrainingResult(folder, callback.saved_steps, callback.progress.seconds, interrupted)
 
 
-def _explained(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
-    """Return the error with the step at which it came and with what is left."""
+def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
+    """Return the error with the step, the last checkpoint and what to change."""
     return NotFiniteError(
         error.what,
         f" at step {algorithm.num_timesteps:,}, so training stopped; the last good checkpoint is {folder / CHECKPOINT} "
@@ -251,22 +252,24 @@ def _explained(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, sa
     )
 
 
-def _cut(log: Path, length: int) -> None:
-    """Cut a log back to its length at the last save."""
+def _truncate_log(log: Path, length: int) -> None:
+    """Truncate a log to its length at the last save."""
     try:
         content = log.read_bytes()
     except OSError as error:
-        raise GoalmazeError(f"cannot read {log}: {error.strerror}; restore it or train anew") from None
+        raise GoalmazeError(f"cannot read {log}: {error.strerror}; restore it or train again") from None
     if len(content) < length:
-        raise GoalmazeError(f"{log} is shorter than at the last save, so lines are lost; restore it or train anew")
+        raise GoalmazeError(f"{log} is shorter than at the last save, so lines are lost; restore it or train again")
     write_atomically(log, content[:length])
 
 
-def _tell_differences(made_in: dict[str, Any]) -> None:
-    """Say on standard error where this environment is not the one the run was begun in."""
-    now, then = environment(), made_in
-    pairs = {name: (then.get(name), now[name]) for name in ("machine", "system", "threads")}
-    pairs |= {name: (then.get("versions", {}).get(name), version) for name, version in now["versions"].items()}
+def _warn_of_differences(original: dict[str, Any]) -> None:
+    """Print to standard error how machine and versions differ from those that the run was started with."""
+    now = environment()
+    pairs = {name: (original.get(name), now[name]) for name in ("machine", "system", "threads")}
+    pairs |= {name: (original.get("versions", {}).get(name), version) for name, version in now["versions"].items()}
     changed = [f"{name} {new} instead of {old}" for name, (old, new) in pairs.items() if old != new]
     if changed:
-        tqdm.write(f"goalmaze: resumed, but not bitwise as it would have been: {', '.join(changed)}", file=sys.stderr)
+        tqdm.write(
+            f"goalmaze: resumed, but not bitwise as without the interruption: {', '.join(changed)}", file=sys.stderr
+        )

@@ -1,4 +1,4 @@
-"""Our vector environment as stable-baselines3 wants it, with the shaping that training may add to the reward."""
+"""Vectorized mazes for stable-baselines3, with the reward shaping of training."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from goalmaze.envs.levels import TRAINING, Family
 from goalmaze.envs.vector import MazeVectorEnv
 
 RECENT_EPISODES = 1000
-BESIDE = "beside."
+"""Number of latest episodes that the log averages over."""
+
+EXTRA = "beside."
+"""Prefix of an engine's extra arrays in a training state."""
 
 Arrays = dict[str, NDArray[Any]]
 
 
-class Ends(NamedTuple):
-    """The E episodes that ended with a step.
+class EpisodeEnds(NamedTuple):
+    """The E episodes that ended with one step.
 
     Attributes:
         rows: int [E], their environments.
-        truncated: bool [E], whether time was up and no more.
+        truncated: bool [E], whether the time limit ended them.
         returns: float64 [E, 2], true and cue return.
-        steps: int32 [E], their lengths.
-        observations: uint8 [E, ...], what was seen last.
+        steps: int32 [E], their lengths in steps.
+        observations: uint8 [E, ...], their last observations.
     """
 
     rows: NDArray[np.intp]
@@ -42,7 +45,7 @@ class Ends(NamedTuple):
     observations: Observations
 
     def info(self, e: int) -> dict[str, Any]:
-        """Return what stable-baselines3 wants told of the e-th of them."""
+        """Return the info dictionary of stable-baselines3 about the e-th of them."""
         true, cue = self.returns[e]
         return {
             "episode": {"r": true, "c": cue, "l": int(self.steps[e])},
@@ -52,47 +55,48 @@ class Ends(NamedTuple):
 
 
 class EpisodeRecord:
-    """What became of the latest episodes.
+    """Statistics of the latest episodes.
 
     Attributes:
-        count: of all episodes that ended.
-        recent: float64 [RECENT_EPISODES, 4], solved, length, true and cue return of the latest, in a ring.
+        count: number of all episodes that ended.
+        recent: float64 [RECENT_EPISODES, 4], a ring buffer of solved, length, true return and cue return.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.recent = np.zeros((RECENT_EPISODES, 4))
 
-    def add(self, ends: Ends) -> None:
-        """Take note of episodes that ended."""
+    def add(self, ends: EpisodeEnds) -> None:
+        """Record episodes that ended."""
         solved = ~ends.truncated & (ends.returns[:, 0] > 0)
-        places = np.arange(self.count, self.count + len(ends.rows)) % RECENT_EPISODES
-        self.recent[places] = np.column_stack([solved, ends.steps, ends.returns])
+        slots = np.arange(self.count, self.count + len(ends.rows)) % RECENT_EPISODES
+        self.recent[slots] = np.column_stack([solved, ends.steps, ends.returns])
         self.count += len(ends.rows)
 
     def means(self) -> NDArray[np.float64]:
-        """Return float64 [4], means over the latest episodes; NaN before any ended."""
-        known = self.recent[: min(self.count, RECENT_EPISODES)]
-        return known.mean(axis=0) if len(known) else np.full(4, np.nan)
+        """Return float64 [4], means over the latest episodes; NaN before the first has ended."""
+        recent = self.recent[: min(self.count, RECENT_EPISODES)]
+        return recent.mean(axis=0) if len(recent) else np.full(4, np.nan)
 
 
 class MazeVecEnv(VecEnv):
-    """A stable-baselines3 `VecEnv` over `MazeVectorEnv`: no Python per environment except where an episode ended.
+    """A stable-baselines3 `VecEnv` over `MazeVectorEnv`. Python runs per environment only where an episode ended.
 
     The info of an episode's last step holds ``episode`` (r: true return, c: cue return, l: length in steps),
     ``terminal_observation`` and ``TimeLimit.truncated``.
 
     Args:
-        family: the world.
+        family: the family of levels.
         num_envs: number B of environments.
-        seed: level seed.
-        shaping: reward per cell by which a step shortens the way to what pays, see `goalmaze.agents.training.shaping`.
-        observation: what agents see, a mode of `goalmaze.envs.observations.views`.
-        options: of that mode.
-        reward: which reward the agent is to learn from, the true one or the cue's.
+        seed: seed of the levels.
+        shaping: reward for each cell of progress, see `goalmaze.agents.training.shaping`.
+        observation: observation mode of `goalmaze.envs.observations.views`.
+        options: options of that mode.
+        reward: the reward to learn from, the true one or the cue's.
 
     Attributes:
-        record: what became of the latest episodes.
+        mazes: the environments.
+        record: statistics of the latest episodes.
     """
 
     def __init__(
@@ -105,121 +109,132 @@ class MazeVecEnv(VecEnv):
         options: Mapping[str, int] | None = None,
         reward: Reward = "true",
     ) -> None:
-        mode: AutoresetMode = AutoresetMode.DISABLED
-        way: dict[str, Any] = dict(options or {})
+        view_options: dict[str, Any] = dict(options or {})
         self.mazes = MazeVectorEnv(
-            family, num_envs, split=TRAINING, autoreset_mode=mode, copy=False, observation=observation, **way
+            family,
+            num_envs,
+            split=TRAINING,
+            autoreset_mode=AutoresetMode.DISABLED,
+            copy=False,
+            observation=observation,
+            **view_options,
         )
         self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
         self.shaping = Shaping(family, num_envs, shaping, reward)
-        self._paid = 0 if reward == "true" else 1
+        self._reward_column = 0 if reward == "true" else 1
         self.record = EpisodeRecord()
         self._first_seed = seed
         self._level_seed: int | None = seed
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
-        self._seen: Observations
+        self._observations: Observations
 
     @property
     def observations(self) -> Observations:
-        """uint8 [B, ...], what the agents see now; the next step changes it in place."""
-        return self._seen
+        """uint8 [B, ...], the present observations; the next step changes them in place."""
+        return self._observations
 
     def reset(self) -> VecEnvObs:
-        """Begin all episodes."""
-        self._seen, _ = self.mazes.reset(seed=self._level_seed)
+        """Start all episodes."""
+        self._observations, _ = self.mazes.reset(seed=self._level_seed)
         self._level_seed = None
         self._returns[:] = 0
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
-        return self._seen.copy()
+        return self._observations.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions int [B] for `step_wait`."""
+        """Store the actions int [B] for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Advance all episodes and begin new ones where one ended."""
+        """Advance all episodes and start new ones where one ended."""
         rewards, done, ends = self.advance(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for e, row in enumerate(ends.rows):
             infos[row] = ends.info(e)
-        return self._seen.copy(), rewards, done, infos
+        return self._observations.copy(), rewards, done, infos
 
-    def advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], Ends]:
-        """Take a step as `step` does; return rewards float32 [B], done bool [B], and the episodes that ended.
+    def advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], EpisodeEnds]:
+        """Do as `step`, without info dictionaries; the new observations are in `observations`.
 
-        What is seen afterwards is in `observations`.
+        Args:
+            actions: int [B].
+
+        Returns:
+            Rewards float32 [B], done bool [B], and the episodes that ended.
         """
         engine = self.mazes.engine
         targets = self.shaping.targets(engine.state)
-        before = self.shaping.left(targets, engine.agent)
-        self._seen, _, terminated, truncated, _ = self.mazes.step(actions)
-        rewards: NDArray[np.float32] = engine.rewards[:, self._paid] + np.float32(self.shaping.scale) * (
-            before - self.shaping.left(targets, engine.agent)
+        before = self.shaping.distance_left(targets, engine.agent)
+        self._observations, _, terminated, truncated, _ = self.mazes.step(actions)
+        rewards: NDArray[np.float32] = engine.rewards[:, self._reward_column] + np.float32(self.shaping.scale) * (
+            before - self.shaping.distance_left(targets, engine.agent)
         ).astype(np.float32)
         self._returns += engine.rewards
         done = terminated | truncated
         rows = np.flatnonzero(done)
-        ends = Ends(rows, truncated[rows], self._returns[rows], engine.steps[rows], self._seen[rows])
+        ends = EpisodeEnds(rows, truncated[rows], self._returns[rows], engine.steps[rows], self._observations[rows])
         if len(rows):
             self.record.add(ends)
-            self._seen, _ = self.mazes.reset(options={"reset_mask": done})
+            self._observations, _ = self.mazes.reset(options={"reset_mask": done})
             self._returns[rows] = 0
             self.shaping.begin(self.mazes.engine.state, rows)
         return rewards, done, ends
 
     def snapshot(self) -> Arrays:
-        """Return a copy of all that `restore` needs to go on from here, episodes under way included."""
-        kept = {name: array.copy() for name, array in self._arrays().items()} | self._beside()
-        return kept | {"episodes": np.array(self.record.count), "level_seed": np.array(self.mazes.level_seed)}
+        """Return a copy of everything that `restore` needs to continue from here, running episodes included."""
+        copies = {name: array.copy() for name, array in self._arrays().items()} | self._extra_arrays()
+        return copies | {"episodes": np.array(self.record.count), "level_seed": np.array(self.mazes.level_seed)}
 
     def restore(self, arrays: Arrays) -> None:
-        """Go on from a `snapshot` of an environment made with the same arguments.
+        """Continue from a `snapshot` of environments that were made with the same arguments.
 
         Raises:
-            GoalmazeError: it is of another family, size, batch, seed or version.
+            GoalmazeError: the snapshot is of another family, size, batch, seed or version.
         """
         self._level_seed = self._first_seed
         self.reset()
-        own, beside = self._arrays(), self._beside()
-        if {*own, *beside, "episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
-            raise GoalmazeError("these environments were kept by another version of goalmaze or with another seed")
+        own, extra = self._arrays(), self._extra_arrays()
+        if {*own, *extra, "episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
+            raise GoalmazeError("the environments were saved by another version of goalmaze or with another seed")
         for name, array in own.items():
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
-                raise GoalmazeError(f"'{name}' of these environments does not fit: {arrays[name].shape}")
+                raise GoalmazeError(
+                    f"array '{name}' of the saved environments has shape {arrays[name].shape}, not {array.shape}"
+                )
             array[...] = arrays[name]
-        self.mazes.engine.restore_extra_arrays({name.removeprefix(BESIDE): arrays[name] for name in beside})
+        self.mazes.engine.restore_extra_arrays({name.removeprefix(EXTRA): arrays[name] for name in extra})
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         self.record.count = int(arrays["episodes"])
-        self._seen = self.mazes.observe()
+        self._observations = self.mazes.observe()
 
-    def _beside(self) -> Arrays:
-        """Return copies of what changes in an engine that is not ours."""
-        return {f"{BESIDE}{name}": array for name, array in self.mazes.engine.extra_arrays().items()}
+    def _extra_arrays(self) -> Arrays:
+        """Return copies of the engine's arrays beside its state."""
+        return {f"{EXTRA}{name}": array for name, array in self.mazes.engine.extra_arrays().items()}
 
     def _arrays(self) -> Arrays:
-        """Return the live arrays in which all is that changes."""
+        """Return the live arrays that hold everything that changes."""
         state = self.mazes.engine.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
         arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
         return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Use `seed` for the levels from the next reset on."""
+        """Set the seed of the levels from the next reset on."""
         self._level_seed = seed
         return [seed] * self.num_envs
 
     def close(self) -> None:
-        """Release nothing: there are no processes or windows."""
+        """No-op: there are no processes or windows."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the batch once for each index."""
         return [getattr(self.mazes, attr_name)] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refuse: the environments of a batch share everything."""
-        raise NotImplementedError("the environments of a batch share their attributes; make a new one")
+        """Raise `NotImplementedError`: the environments of a batch share their attributes."""
+        raise NotImplementedError("the environments of a batch share their attributes: make a new MazeVecEnv")
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
         """Call a method of the batch and return its result once for each index."""
@@ -229,19 +244,24 @@ class MazeVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Return False for each index: nothing is wrapped."""
+        """Return False for each index: the environments have no wrappers."""
         return [False] * len(list(self._get_indices(indices)))
 
 
-def mazes_of(env: VecEnv | None) -> MazeVecEnv:
-    """Return our environment inside those that stable-baselines3 wraps it in."""
+def unwrap(env: VecEnv | None) -> MazeVecEnv:
+    """Return the `MazeVecEnv` inside the wrappers of stable-baselines3.
+
+    Raises:
+        GoalmazeError: there is none.
+    """
     inner = None if env is None else env.unwrapped
-    assert isinstance(inner, MazeVecEnv)
+    if not isinstance(inner, MazeVecEnv):
+        raise GoalmazeError("the algorithm has no MazeVecEnv: make one with make_environments(recipe)")
     return inner
 
 
-def as_seen(env: VecEnv | None, observations: Observations) -> Observations:
-    """Return observations [B, ...] as the algorithm sees them: stable-baselines3 turns pictures, [B, 3, h, w]."""
+def as_algorithm_input(env: VecEnv | None, observations: Observations) -> Observations:
+    """Return observations [B, ...] as the algorithm receives them: stable-baselines3 may transpose pictures."""
     if isinstance(env, VecTransposeImage):
         return cast(Observations, env.transpose_observations(observations))
     return observations

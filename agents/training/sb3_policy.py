@@ -1,4 +1,4 @@
-"""Our networks as stable-baselines3 wants a policy: actor-critic for PPO and A2C, action values for DQN."""
+"""Policies of stable-baselines3 made of the package's networks: actor-critic for PPO and A2C, Q-network for DQN."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.training.finite import check_finite
 
 TEMPERATURE = 0.05
-"""Action values are the logits times this, so that a network trained by DQN acts by softmax(value / TEMPERATURE)."""
+"""Action values are logits times this number, so a network trained by DQN acts by softmax(value / TEMPERATURE)."""
 
 
 class MazePolicy(ActorCriticPolicy):
-    """A stable-baselines3 policy that is one of our networks, without feature extractors of its own.
+    """An actor-critic policy whose only module is one of the package's networks.
 
     Args:
-        network: the network's name.
+        network: name of the network.
         options: its hyperparameters.
-        shape: of what it sees and does.
-        bf16: whether to run it in bfloat16 where autocast thinks it safe.
+        shape: shape of its input and output.
+        bf16: whether to run it in bfloat16, by torch's autocast.
     """
 
     network: Network
@@ -59,37 +59,37 @@ class MazePolicy(ActorCriticPolicy):
 
     @property
     def recurrent(self) -> RecurrentNetwork | None:
-        """The network, if it has a memory."""
+        """The network if it is recurrent, else None."""
         return self.network if isinstance(self.network, RecurrentNetwork) else None
 
     def outputs(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [B, A] and values [B] float32 of observations [B, ...] that begin an episode."""
+        """Return logits [B, A] and values [B] float32 of first observations [B, ...]."""
         with precision(observation.device, self._bf16):
             logits, values = self.network(observation)
         return logits.float(), values.float()
 
-    def advance(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A] and values [B] float32, and the memory [B, ...] after seeing observations [B, ...]."""
-        return self.recall(self.perceive(observation), memory)
+    def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for observations and a memory."""
+        return self.recur(self.encode(observation), memory)
 
-    def perceive(self, observation: Tensor) -> Tensor:
-        """Return what a recurrent network makes of observations [N, ...] before its memory comes in."""
+    def encode(self, observation: Tensor) -> Tensor:
+        """Return the features of observations [N, ...] that depend on no memory, of a recurrent network."""
         with precision(observation.device, self._bf16):
-            return cast(RecurrentNetwork, self.network).perceive(observation)
+            return cast(RecurrentNetwork, self.network).encode(observation)
 
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for what was perceived [B, ...]."""
-        with precision(perceived.device, self._bf16):
-            logits, values, memory = cast(RecurrentNetwork, self.network).recall(perceived, memory)
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for features [B, ...]."""
+        with precision(features.device, self._bf16):
+            logits, values, memory = cast(RecurrentNetwork, self.network).recur(features, memory)
         return logits.float(), values.float(), memory.float()
 
-    def blank(self, batch: int) -> Tensor:
-        """Return the memory [B, ...] of a recurrent network before an episode."""
-        blank = cast(RecurrentNetwork, self.network).blank(batch, self.network.shape.observation)
-        return blank.to(self.device)
+    def initial_memory(self, batch: int) -> Tensor:
+        """Return the memory [B, ...] of a recurrent network at the start of episodes."""
+        memory = cast(RecurrentNetwork, self.network).initial_memory(batch, self.network.shape.observation)
+        return memory.to(self.device)
 
     def _heads(self, observation: PyTorchObs) -> tuple[CategoricalDistribution, Tensor]:
-        logits, values = self.outputs(_as_drawn(cast(Tensor, observation), self.network.shape))
+        logits, values = self.outputs(_in_drawn_order(cast(Tensor, observation), self.network.shape))
         check_finite("the network's output", logits, values)
         distribution = cast(CategoricalDistribution, self.action_dist)
         return distribution.proba_distribution(logits), values.unsqueeze(1)
@@ -120,30 +120,30 @@ class MazePolicy(ActorCriticPolicy):
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
-        """Return actions int [B], and for a recurrent network the state to hand in at the next step.
+        """Return actions int [B], and the state to pass at the next step if the network is recurrent.
 
-        Arguments as in stable-baselines3; a recurrent network without a state begins an episode.
+        Arguments as in stable-baselines3; without a state, all episodes start.
         """
         if self.recurrent is None:
             return super().predict(observation, state, episode_start, deterministic)
         self.set_training_mode(False)
-        seen, many = self.obs_to_tensor(observation)
-        seen = cast(Tensor, seen)
-        memory = self.blank(len(seen))
+        tensor, is_batch = self.obs_to_tensor(observation)
+        observations = cast(Tensor, tensor)
+        memory = self.initial_memory(len(observations))
         if state is not None:
-            begins = np.zeros(len(seen), np.bool_) if episode_start is None else np.asarray(episode_start, np.bool_)
-            memory = masked_memory(
-                torch.from_numpy(state[0]).to(memory), torch.from_numpy(begins).to(seen.device), memory
-            )
+            starts = torch.zeros(len(observations), dtype=torch.bool)
+            if episode_start is not None:
+                starts = torch.from_numpy(np.asarray(episode_start, np.bool_))
+            memory = masked_memory(torch.from_numpy(state[0]).to(memory), starts.to(memory.device), memory)
         with torch.no_grad():
-            logits, _, memory = self.advance(seen, memory)
+            logits, _, memory = self.step(observations, memory)
             distribution = cast(CategoricalDistribution, self.action_dist).proba_distribution(logits)
             actions = distribution.get_actions(deterministic=deterministic).cpu().numpy()
-        return actions if many else actions.squeeze(axis=0), (memory.cpu().numpy(),)
+        return actions if is_batch else actions.squeeze(axis=0), (memory.cpu().numpy(),)
 
 
 class MazeQNetwork(BasePolicy):
-    """What DQN calls a Q-network: one of ours, whose logits times `TEMPERATURE` are the values of the actions."""
+    """The Q-network of DQN: one of the package's networks, whose logits times `TEMPERATURE` are the action values."""
 
     def __init__(self, observation_space: Any, action_space: Any, network: Network, bf16: bool) -> None:
         super().__init__(observation_space, action_space)
@@ -151,9 +151,9 @@ class MazeQNetwork(BasePolicy):
 
     def forward(self, obs: PyTorchObs) -> Tensor:
         """Return action values [B, A] for observations [B, ...]."""
-        seen = _as_drawn(cast(Tensor, obs), self.network.shape)
-        with precision(seen.device, self._bf16):
-            logits: Tensor = self.network(seen)[0]
+        observations = _in_drawn_order(cast(Tensor, obs), self.network.shape)
+        with precision(observations.device, self._bf16):
+            logits: Tensor = self.network(observations)[0]
         check_finite("the network's output", logits)
         return TEMPERATURE * logits.float()
 
@@ -163,7 +163,7 @@ class MazeQNetwork(BasePolicy):
 
 
 class MazeDQNPolicy(DQNPolicy):
-    """The DQN policy whose values are one of our networks; arguments as `MazePolicy`."""
+    """The policy of DQN with a `MazeQNetwork`; arguments as `MazePolicy`."""
 
     def __init__(
         self,
@@ -182,26 +182,26 @@ class MazeDQNPolicy(DQNPolicy):
         super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
 
     def make_q_net(self) -> QNetwork:
-        """Return a network of untrained action values."""
+        """Return a Q-network with fresh weights."""
         values = MazeQNetwork(self.observation_space, self.action_space, self._make(), self._bf16)
         return cast(QNetwork, values.to(self.device))
 
     @property
     def network(self) -> Network:
-        """The network that acts."""
+        """The network of the online (not the target) action values."""
         return cast(MazeQNetwork, self.q_net).network
 
 
 def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextManager[object]:
-    """Return the context in which a network runs in the precision asked for."""
+    """Return the context in which a network runs in bfloat16 or float32."""
     return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
 
 
-def masked_memory(memory: Tensor, begins: Tensor, blank: Tensor) -> Tensor:
-    """Return memory [B, ...], blank where an episode begins, as bool [B] says."""
-    return torch.where(begins.reshape(-1, *[1] * (memory.dim() - 1)), blank, memory)
+def masked_memory(memory: Tensor, episode_starts: Tensor, initial: Tensor) -> Tensor:
+    """Return memory [B, ...], and the initial memory [B, ...] where an episode starts, bool [B]."""
+    return torch.where(episode_starts.reshape(-1, *[1] * (memory.dim() - 1)), initial, memory)
 
 
-def _as_drawn(observation: Tensor, shape: Shape) -> Tensor:
-    """Return observations [B, ...] as the view draws them; stable-baselines3's own algorithms turn pictures."""
+def _in_drawn_order(observation: Tensor, shape: Shape) -> Tensor:
+    """Return observations [B, ...] as the view draws them; stable-baselines3's own algorithms transpose pictures."""
     return observation if tuple(observation.shape[1:]) == shape.observation else observation.permute(0, 2, 3, 1)

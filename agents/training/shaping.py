@@ -1,4 +1,4 @@
-"""What training may add to the reward: a little for every cell by which a step shortens the way to what pays next."""
+"""Reward shaping: a reward for each cell by which a step shortens the path to the nearest object worth reaching."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ COLUMN_OF: dict[Reward, int] = {"true": rules.REWARD, "cue": rules.CUE_REWARD}
 class Shaping:
     """The shaping of a batch of episodes.
 
-    An object is a target while it pays and was not entered. One that takes an item is a target only while the agent
-    holds one; while it holds none, what gives items is. So a step is judged by what pays before it is taken, and
-    nothing can be earned by going in circles.
+    An object with a reward is a target until the agent enters it. An object that takes an item is a target only while
+    the agent holds an item; otherwise the objects that give items are targets. The targets of a step are those before
+    it, so no reward can be earned by walking in circles.
 
     Args:
-        family: the world.
-        batch: episodes B.
+        family: the family of levels.
+        batch: number B of episodes.
         scale: reward per cell.
-        reward: which reward the agent is after.
+        reward: the reward that the agent learns from.
     """
 
     def __init__(self, family: Family, batch: int, scale: float, reward: Reward) -> None:
@@ -39,35 +39,41 @@ class Shaping:
         self._table, self._column = family.table, COLUMN_OF[reward]
         self._gives = self._table[:, rules.GIVES] > 0
         self._needs = self._table[:, rules.NEEDS] > 0
-        worth = self._table[:, self._column] > 0
-        self._slots = np.flatnonzero(worth | (self._gives & (worth & self._needs).any()))
+        rewarded = self._table[:, self._column] > 0
+        self._slots = np.flatnonzero(rewarded | (self._gives & (rewarded & self._needs).any()))
         self._pays = np.zeros((batch, len(family.slots)), np.bool_)
-        self._ways = np.zeros((batch, len(self._slots), family.size**2), np.int32)
+        self._distances = np.zeros((batch, len(self._slots), family.size**2), np.int32)
 
     def begin(self, state: State, rows: NDArray[np.intp]) -> None:
-        """Take note of the levels that begin in `rows`."""
+        """Prepare the levels of the episodes that start in `rows` int [b]."""
         if not self.scale or not len(rows):
             return
         walls = (state.squares[rows] & WALL).astype(np.bool_).reshape(len(rows), self.family.size, self.family.size)
         levels = LevelBatch(walls, state.start[rows], state.placed[rows], self.family)
         self._pays[rows] = paying(self._table, levels.objects, self._column)
         for i, k in enumerate(self._slots):
-            self._ways[rows, i] = distances(levels, levels.objects[:, k])
+            self._distances[rows, i] = distances(levels, levels.objects[:, k])
 
     def targets(self, state: State) -> Bools:
-        """Return bool [B, K], the objects that it would pay to enter next."""
+        """Return bool [B, K], the objects that are targets now."""
         slots = np.arange(len(self.family.slots), dtype=np.uint64)
-        left = (state.entered[:, None] >> slots & np.uint64(1)) == 0
-        pays = self._pays & left
+        # Bit k of `entered` says whether the agent has entered the object in slot k.
+        untouched = (state.entered[:, None] >> slots & np.uint64(1)) == 0
+        pays = self._pays & untouched
         for k in np.flatnonzero(self._table[:, rules.AFTER] >= 0):
-            pays[:, k] &= ~left[:, int(self._table[k, rules.AFTER])]
-        holds = (state.items > 0)[:, None]
-        waits = (pays & self._needs).any(axis=1, keepdims=True) & ~holds
-        gives = self._gives & left & (state.placed != ABSENT)
-        return np.asarray((pays & (holds | ~self._needs)) | (gives & waits))
+            pays[:, k] &= ~untouched[:, int(self._table[k, rules.AFTER])]
+        has_item = (state.items > 0)[:, None]
+        needs_item = (pays & self._needs).any(axis=1, keepdims=True) & ~has_item
+        gives = self._gives & untouched & (state.placed != ABSENT)
+        return np.asarray((pays & (has_item | ~self._needs)) | (gives & needs_item))
 
-    def left(self, targets: Bools, agent: Cells) -> NDArray[np.int32]:
-        """Return int32 [B], the steps from the agents' cells [B] to the nearest target; 0 where there is none."""
-        ways = self._ways[np.arange(len(agent)), :, agent]
-        nearest = np.where(targets[:, self._slots], ways, UNREACHABLE).min(axis=1, initial=UNREACHABLE)
+    def distance_left(self, targets: Bools, agent: Cells) -> NDArray[np.int32]:
+        """Return int32 [B], the distance in steps from the agent to the nearest target; 0 where there is none.
+
+        Args:
+            targets: bool [B, K], from `targets`.
+            agent: int32 [B], the agents' cells.
+        """
+        distance = self._distances[np.arange(len(agent)), :, agent]
+        nearest = np.where(targets[:, self._slots], distance, UNREACHABLE).min(axis=1, initial=UNREACHABLE)
         return np.where(nearest < UNREACHABLE, nearest, 0).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Being asked to stop: the first Ctrl-C, or the signal a cluster sends, is a request; the second Ctrl-C is an order."""
+"""Requests to stop: the first SIGINT (Ctrl-C) or SIGTERM asks training to stop, the second interrupts it at once."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
 
 class StopRequest:
-    """Whether someone wishes training to end.
+    """Whether training was asked to stop.
 
     Attributes:
-        stop: set once somebody does.
+        stop: True once it was.
     """
 
     def __init__(self) -> None:
         self.stop = False
 
-    def hear(self, signal_number: int, frame: Any) -> None:
-        """Take a signal; the second one interrupts at once."""
+    def handle_signal(self, signal_number: int, frame: FrameType | None) -> None:
+        """Record the first signal; raise `KeyboardInterrupt` at the second."""
         if self.stop:
             raise KeyboardInterrupt
         self.stop = True
@@ -28,12 +28,12 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Listen for SIGINT and SIGTERM inside; only a process's main thread can."""
-    stop_request, before = StopRequest(), {}
+    """Handle SIGINT and SIGTERM inside the context, if this is the main thread, which alone can."""
+    request, former = StopRequest(), {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, stop_request.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        former = {number: signal.signal(number, request.handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop_request
+        yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in former.items():
             signal.signal(number, handler)

@@ -132,24 +132,22 @@ class NetworkAlone:
     def rate(self) -> float:
         """Return steps per second, on the observations of the algorithm's latest rollout."""
         algorithm, policy = self._algorithm, self._policy
-        rollout_buffer = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
+        buffer = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
         batches = [
-            batch.observations
-            for _ in range(algorithm.n_epochs)
-            for batch in rollout_buffer.minibatches(algorithm.batch_size)
+            batch.observations for _ in range(algorithm.n_epochs) for batch in buffer.minibatches(algorithm.batch_size)
         ]
         synchronise()
         begun = time.perf_counter()
         with torch.no_grad():
-            for observations in rollout_buffer.observations:
-                policy.outputs(observations)
-        for observations in batches:
-            logits, values = policy.outputs(observations)
+            for seen in buffer.observations:
+                policy.outputs(seen)
+        for seen in batches:
+            logits, values = policy.outputs(seen)
             policy.optimizer.zero_grad()
             torch.autograd.backward([logits, values], _gradients(logits, values))
             policy.optimizer.step()
         synchronise()
-        return rollout_buffer.steps * rollout_buffer.envs / (time.perf_counter() - begun)
+        return buffer.steps * buffer.envs / (time.perf_counter() - begun)
 
 
 def _gradients(logits: Tensor, values: Tensor) -> list[Tensor]:

@@ -143,20 +143,20 @@ WHOLE = oracle.published_state()
     ("state", "message"),
     [
         ({**WHOLE, "gru.gru.weight_ih_l0": torch.zeros(3)}, r"is a recurrent agent \(it has gru.gru.weight_ih_l0\)"),
-        (without(WHOLE, "fc_policy.weight"), r"no published IMPALA agent: it has no tensor 'fc_policy.weight'"),
+        (without(WHOLE, "fc_policy.weight"), r"not a published IMPALA agent: it has no tensor 'fc_policy.weight'"),
         (without(WHOLE, "fc_value.bias"), r"tensor 'fc_value.bias' is nothing, network impala .* needs float32 1"),
         ({**WHOLE, "more.weight": torch.zeros(2)}, r"tensor 'more.weight' is float32 2, .* needs nothing"),
         (
             {**WHOLE, "embedder.fc.weight": WHOLE["embedder.fc.weight"].T},
             r"tensor 'embedder.fc.weight' is float32 2048x256, .* needs float32 256x2048",
         ),
-        ({**WHOLE, "embedder.block1.conv.weight": torch.zeros(20, 3, 3, 3)}, "channels are no multiple of 16"),
+        ({**WHOLE, "embedder.block1.conv.weight": torch.zeros(20, 3, 3, 3)}, "channels are not a multiple of 16"),
         ({**WHOLE, "embedder.block1.conv.weight": torch.zeros(0, 3, 3, 3)}, "Expected `int` >= 1"),
         ({**WHOLE, "embedder.block1.conv.weight": torch.zeros(16, 4, 3, 3)}, "is float32 16x4x3x3"),
         ({**WHOLE, "fc_policy.weight": torch.zeros(10**6, 256)[:, :0]}, "actions is 1000000: choose 1 to 256"),
-        ({**WHOLE, "fc_policy.weight": "weights"}, "'fc_policy.weight' is no ordinary tensor"),
+        ({**WHOLE, "fc_policy.weight": "weights"}, "'fc_policy.weight' is not an ordinary tensor"),
         ({}, "it has no tensor 'fc_policy.weight'"),
-        (None, "'model_state_dict' is no table of tensors"),
+        (None, "'model_state_dict' is not a table of tensors"),
     ],
 )
 def test_another_layout_is_refused_by_name(tmp_path: Path, state: dict[str, Any], message: str) -> None:

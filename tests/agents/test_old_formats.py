@@ -140,7 +140,7 @@ def test_a_state_of_a_future_format_is_refused(tmp_path: Path, monkeypatch: pyte
         patch.setattr(training_state, "FORMAT", 99)
         folder = train(Recipe(parameters={"size": 5}, steps=128, envs=8, threads=1), tmp_path / "run").folder
     answer = refused(folder / STATE, (folder / STATE).read_bytes())
-    assert "is of another version of goalmaze; resume it there, or train anew with goalmaze train --recipe" in answer
+    assert "is of another version of goalmaze; resume it there, or train again with goalmaze train --recipe" in answer
 
 
 def test_a_recipe_of_the_future_is_refused(tmp_path: Path) -> None:

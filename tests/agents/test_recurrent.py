@@ -53,13 +53,13 @@ def test_drc_follows_the_published_equations(family: Family, layers: int, ticks:
     swapped = dict(weights)
     gate = "layer1.gates.weight"
     swapped[gate] = weights[gate][:, [*range(5, 10), *range(5), *range(10, 21)]]
-    memory = network.blank(6, (4, 7, 7))
+    memory = network.initial_memory(6, (4, 7, 7))
     states = [[torch.zeros(6, 5, 7, 7, dtype=torch.float64) for _ in range(layers)] for _ in range(4)]
     differs = 0.0
     for seen in walk(family, 4):
         agent = [int(one[1].flatten().argmax()) for one in seen]
         with torch.inference_mode():
-            logits, _, memory = network.advance(seen, memory)
+            logits, _, memory = network.step(seen, memory)
         expected = oracle.drc(weights, seen, states[0], states[1], ticks, agent)
         torch.testing.assert_close(logits.double(), expected, atol=1e-4, rtol=1e-4)
         wrong = oracle.drc(swapped, seen, states[2], states[3], ticks, agent)
@@ -81,30 +81,30 @@ def test_lstm_is_torchs_lstm_between_readout_and_heads(family: Family) -> None:
         cell.weight_hh.copy_(torch.cat([gates.weight.chunk(4)[g][:, 12:] for g in order]))
         cell.bias_ih.copy_(torch.cat([gates.bias.chunk(4)[g] for g in order]))
         cell.bias_hh.zero_()
-    memory, state = network.blank(6, (4, 7, 7)), (torch.zeros(6, 8), torch.zeros(6, 8))
+    memory, state = network.initial_memory(6, (4, 7, 7)), (torch.zeros(6, 8), torch.zeros(6, 8))
     with torch.inference_mode(), captured(network, ["hidden", "recalled", "kept"]) as latest:
         for seen in walk(family, 5):
-            logits, _, memory = network.advance(seen, memory)
+            logits, _, memory = network.step(seen, memory)
             state = cell(latest["hidden"], state)
             torch.testing.assert_close((latest["recalled"], latest["kept"]), state)
             torch.testing.assert_close(memory, torch.stack(state, 1))
             told = network.get_submodule("policy")(torch.cat([latest["hidden"], state[0]], 1))
             torch.testing.assert_close(logits, told)
-        assert not torch.allclose(memory, network.advance(seen, torch.zeros_like(memory))[2], atol=1e-3)
+        assert not torch.allclose(memory, network.step(seen, torch.zeros_like(memory))[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_looking_once_is_advancing_from_a_blank_memory(family: Family, name: str) -> None:
     network = small(name)
     seen = walk(family, 2)
-    blank = network.blank(6, (4, 7, 7))
+    blank = network.initial_memory(6, (4, 7, 7))
     assert len(blank) == 6
     assert not blank.any()
     with torch.inference_mode():
-        logits, values, memory = network.advance(seen[0], blank)
+        logits, values, memory = network.step(seen[0], blank)
         torch.testing.assert_close(network(seen[0]), (logits, values))
         assert memory.shape == blank.shape
-        assert not torch.allclose(network.advance(seen[1], memory)[0], network(seen[1])[0], atol=1e-3)
+        assert not torch.allclose(network.step(seen[1], memory)[0], network(seen[1])[0], atol=1e-3)
         larger = family.resized(11)
         elsewhere = torch.from_numpy(first_observations(larger.levels(0, np.arange(3))))
         assert network(elsewhere)[0].shape == (3, 4)
@@ -130,13 +130,13 @@ def test_the_memory_of_a_rollout_is_a_hand_kept_one(family: Family, name: str) -
     policy = NetworkPolicy(network)
     levels = family.levels(4, np.arange(8))
     episodes = MazeEngine.from_levels(levels)
-    memories = [network.blank(1, (4, 7, 7)) for _ in range(8)]
+    memories = [network.initial_memory(1, (4, 7, 7)) for _ in range(8)]
     forgetful = 0.0
     for record in stepwise(policy, levels, seed=1):
         seen = torch.from_numpy(episodes.observe().copy())
         for b in np.flatnonzero(record.active):
             with torch.inference_mode():
-                logits, _, memories[b] = network.advance(seen[b : b + 1], memories[b])
+                logits, _, memories[b] = network.step(seen[b : b + 1], memories[b])
                 blank = torch.softmax(network(seen[b : b + 1])[0], 1)[0].numpy()
             probabilities = torch.softmax(logits, 1)[0].numpy()
             np.testing.assert_allclose(record.probabilities[b], probabilities, atol=1e-5)
@@ -204,9 +204,9 @@ def test_it_learns_to_tell_what_only_memory_holds(name: str) -> None:
             first[:, 1, 2, 2] = 1
             later = first.clone()
             first[torch.arange(32), 2, 2, 1 + 2 * told] = 1
-            memory = network.blank(32, (4, 5, 5))
+            memory = network.initial_memory(32, (4, 5, 5))
             for seen in (first, later, later):
-                logits, _, memory = network.advance(seen, torch.zeros_like(memory) if forget else memory)
+                logits, _, memory = network.step(seen, torch.zeros_like(memory) if forget else memory)
             loss = nn.functional.cross_entropy(logits, told)
             optimizer.zero_grad()
             loss.backward()

@@ -289,7 +289,7 @@ def test_a_truncated_state_is_refused_by_name(cut: Path) -> None:
     for length in [0, 1, 7, 8, 9, *np.linspace(10, len(content) - 1, 60).astype(int)]:
         (cut / STATE).write_bytes(content[:length])
         answer = refused(cut)
-        assert f"training state {cut / STATE} is damaged, nothing was resumed; train anew with" in answer
+        assert f"training state {cut / STATE} is damaged, so nothing was resumed; train again with" in answer
 
 
 def test_a_flipped_bit_is_refused_by_name(cut: Path) -> None:
@@ -317,11 +317,11 @@ def test_a_state_of_another_version_is_refused(cut: Path) -> None:
 def test_a_recipe_that_was_changed_or_damaged_is_refused(cut: Path) -> None:
     text = (cut / RECIPE).read_text()
     (cut / RECIPE).write_text(text.replace('"steps": 2048', '"steps": 4096'))
-    assert "is no longer the recipe of the run; put back what was changed" in refused(cut)
+    assert "is no longer the recipe of the run; undo the change" in refused(cut)
     (cut / RECIPE).write_text(text[:50])
     assert f"recipe {cut / RECIPE} is damaged" in refused(cut)
     (cut / RECIPE).unlink()
-    assert f"{cut} is no run folder" in refused(cut)
+    assert f"{cut} is not a run folder" in refused(cut)
 
 
 def test_a_log_that_lost_lines_is_refused_and_one_with_more_is_cut(cut: Path, whole: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_finished_run_and_one_without_state_are_refused(cut: Path, whole: Path
     (cut / STATE).unlink()
     assert "there is no training state" in refused(cut)
     (tmp_path / "empty").mkdir()
-    assert "is no run folder" in refused(tmp_path / "empty")
+    assert "is not a run folder" in refused(tmp_path / "empty")
 
 
 def test_a_run_under_way_is_not_resumed(cut: Path) -> None:
@@ -362,7 +362,7 @@ def test_other_versions_are_told(cut: Path, capsys: pytest.CaptureFixture[str]) 
     (cut / RECIPE).write_text(text.replace(torch.__version__, "0.0.1"))
     resume(cut)
     told = capsys.readouterr().err
-    assert f"resumed, but not bitwise as it would have been: torch {torch.__version__} instead of 0.0.1" in told
+    assert f"resumed, but not bitwise as without the interruption: torch {torch.__version__} instead of 0.0.1" in told
 
 
 def test_asked_to_stop_it_can_be_resumed_as_if_it_had_not_been(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
     shaping.begin(state, np.arange(COUNT))
     targets = shaping.targets(state)
     assert {kind for b in range(COUNT) for k, kind in enumerate(levels.slots) if targets[b, k]} == drawn_to
-    left = shaping.left(targets, levels.start)
+    left = shaping.distance_left(targets, levels.start)
     for b in range(COUNT):
         ways = all_distances(levels.walls[b])[levels.start[b]]
         cells = [cell for kind, cell in zip(levels.slots, levels.objects[b], strict=True) if kind in drawn_to]
@@ -86,7 +86,7 @@ def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:
     lit = levels.cells("lamp") >= 0
     there = np.where(lit, levels.cells("exit"), levels.cells("sign"))
     assert 0 < lit.sum() < COUNT
-    assert (shaping.left(shaping.targets(state), there) == 0).all()
+    assert (shaping.distance_left(shaping.targets(state), there) == 0).all()
 
 
 @pytest.mark.parametrize("name", ["KeysChests", "Monsters", "GreenExit", "FollowLeader"])

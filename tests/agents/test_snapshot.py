@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goalmaze.agents.training.sb3_environment import RECENT_EPISODES, Ends, EpisodeRecord, MazeVecEnv
+from goalmaze.agents.training.sb3_environment import RECENT_EPISODES, EpisodeEnds, EpisodeRecord, MazeVecEnv
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 
@@ -73,7 +73,9 @@ def test_the_record_keeps_the_latest_episodes_in_a_ring() -> None:
     for _ in range(60):
         n = int(choice.integers(0, 60))
         truncated, returns = choice.random(n) < 0.4, choice.random((n, 2)) * (choice.random((n, 1)) < 0.7)
-        ends = Ends(np.arange(n), truncated, returns, choice.integers(1, 50, n, np.int32), np.zeros((n, 1), np.uint8))
+        ends = EpisodeEnds(
+            np.arange(n), truncated, returns, choice.integers(1, 50, n, np.int32), np.zeros((n, 1), np.uint8)
+        )
         record.add(ends)
         every += [
             (float(not t and r[0] > 0), int(length), *r)

@@ -23,7 +23,7 @@ from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.losses import ppo_loss
 from goalmaze.agents.training.ppo import LazyInfos, TensorPPO
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.rollout_buffer import Batch, TensorRolloutBuffer
+from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 
@@ -60,20 +60,20 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-def sb3_buffer(experience: TensorRolloutBuffer, algorithm: PPO) -> RolloutBuffer:
+def sb3_buffer(buffer: TensorRolloutBuffer, algorithm: PPO) -> RolloutBuffer:
     """Return the same rollout in the buffer that stable-baselines3 keeps it in."""
-    buffer = algorithm.rollout_buffer
-    assert isinstance(buffer, RolloutBuffer)
-    for t in range(experience.steps):
-        step = {"obs": experience.observations[t], "reward": experience.rewards[t]}
-        buffer.add(
+    sb3 = algorithm.rollout_buffer
+    assert isinstance(sb3, RolloutBuffer)
+    for t in range(buffer.steps):
+        step = {"obs": buffer.observations[t], "reward": buffer.rewards[t]}
+        sb3.add(
             **{name: tensor.numpy() for name, tensor in step.items()},
-            action=experience.actions[t].numpy()[:, None],
-            episode_start=experience.begins[t].numpy(),
-            value=experience.values[t],
-            log_prob=experience.log_chances[t],
+            action=buffer.actions[t].numpy()[:, None],
+            episode_start=buffer.episode_starts[t].numpy(),
+            value=buffer.values[t],
+            log_prob=buffer.log_probs[t],
         )
-    return buffer
+    return sb3
 
 
 def after_one_rollout(**changes: Any) -> tuple[TensorPPO, TensorRolloutBuffer]:
@@ -83,26 +83,26 @@ def after_one_rollout(**changes: Any) -> tuple[TensorPPO, TensorRolloutBuffer]:
 
 
 def test_advantages_and_minibatches_are_those_of_the_sb3_buffer() -> None:
-    _, experience = after_one_rollout()
+    _, buffer = after_one_rollout()
     sb3 = made(algorithm="sb3-ppo")
-    buffer = sb3_buffer(experience, sb3)
+    expected_buffer = sb3_buffer(buffer, sb3)
     last_values, dones = torch.randn(RECIPE.envs), np.arange(RECIPE.envs) % 3 == 0
-    buffer.compute_returns_and_advantage(last_values, dones)
-    experience.estimate(last_values, torch.from_numpy(dones))
-    np.testing.assert_allclose(experience.advantages, buffer.advantages, atol=1e-6)
-    np.testing.assert_allclose(experience.returns, buffer.returns, atol=1e-6)
-    experience.estimate(last_values, torch.from_numpy(~dones))
-    assert not np.allclose(experience.advantages, buffer.advantages, atol=1e-3)
-    experience.estimate(last_values, torch.from_numpy(dones))
+    expected_buffer.compute_returns_and_advantage(last_values, dones)
+    buffer.compute_advantages(last_values, torch.from_numpy(dones))
+    np.testing.assert_allclose(buffer.advantages, expected_buffer.advantages, atol=1e-6)
+    np.testing.assert_allclose(buffer.returns, expected_buffer.returns, atol=1e-6)
+    buffer.compute_advantages(last_values, torch.from_numpy(~dones))
+    assert not np.allclose(buffer.advantages, expected_buffer.advantages, atol=1e-3)
+    buffer.compute_advantages(last_values, torch.from_numpy(dones))
     np.random.seed(5)  # noqa: NPY002
-    expected = list(buffer.get(60))
+    expected = list(expected_buffer.get(60))
     np.random.seed(5)  # noqa: NPY002
-    ours = list(experience.minibatches(60))
+    ours = list(buffer.minibatches(60))
     assert len(ours) == len(expected) == 4
     for batch, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(batch.observations, other.observations)
         torch.testing.assert_close(batch.actions, other.actions.flatten().long())
-        torch.testing.assert_close(batch.old_log_chances, other.old_log_prob)
+        torch.testing.assert_close(batch.old_log_prob, other.old_log_prob)
         torch.testing.assert_close(batch.old_values, other.old_values)
         torch.testing.assert_close(batch.advantages, other.advantages, atol=1e-6, rtol=0)
         torch.testing.assert_close(batch.returns, other.returns, atol=1e-6, rtol=0)
@@ -112,13 +112,14 @@ def test_advantages_and_minibatches_are_those_of_the_sb3_buffer() -> None:
     "options", [{}, {"clip_range_vf": 0.1}, {"normalize_advantage": 0}, {"vf_coef": 0.9, "target_kl": 1e-4}]
 )
 def test_one_update_on_the_same_rollout_ends_where_sb3_ppo_does(options: dict[str, float]) -> None:
-    algorithm, experience = after_one_rollout(algorithm_options=options)
+    algorithm, buffer = after_one_rollout(algorithm_options=options)
     sb3 = made(algorithm="sb3-ppo", algorithm_options=options)
     start = weights(algorithm)
     network_of(sb3).load_state_dict(start)
     sb3.policy.optimizer.load_state_dict(copy.deepcopy(algorithm.policy.optimizer.state_dict()))
-    buffer = sb3_buffer(experience, sb3)
-    buffer.advantages, buffer.returns = experience.advantages.numpy().copy(), experience.returns.numpy().copy()
+    expected_buffer = sb3_buffer(buffer, sb3)
+    expected_buffer.advantages = buffer.advantages.numpy().copy()
+    expected_buffer.returns = buffer.returns.numpy().copy()
     sb3._n_updates = algorithm._n_updates
     sb3._current_progress_remaining = algorithm._current_progress_remaining = 0.7
     for one in (algorithm, sb3):
@@ -138,16 +139,16 @@ def test_one_update_on_the_same_rollout_ends_where_sb3_ppo_does(options: dict[st
 
 
 def test_gradients_are_those_of_the_sb3_loss() -> None:
-    algorithm, experience = after_one_rollout()
-    batch = next(experience.minibatches(ROLLOUT))
+    algorithm, buffer = after_one_rollout()
+    batch = next(buffer.minibatches(ROLLOUT))
     algorithm.policy.zero_grad()
-    loss, _ = algorithm.loss(batch, algorithm._weights())
+    loss, _ = algorithm.loss(batch, algorithm._loss_weights())
     loss.backward()  # type: ignore[no-untyped-call]
     ours = [cast(Tensor, p.grad).clone() for p in algorithm.policy.parameters()]
     algorithm.policy.zero_grad()
-    values, log_chances, entropy = algorithm.policy.evaluate_actions(batch.observations, batch.actions)
+    values, log_probs, entropy = algorithm.policy.evaluate_actions(batch.observations, batch.actions)
     advantages = (batch.advantages - batch.advantages.mean()) / (batch.advantages.std() + 1e-8)
-    ratio = torch.exp(log_chances - batch.old_log_chances)
+    ratio = torch.exp(log_probs - batch.old_log_prob)
     policy_loss = -torch.min(advantages * ratio, advantages * torch.clamp(ratio, 0.8, 1.2)).mean()
     value_loss = nn.functional.mse_loss(batch.returns, values.flatten())
     expected = policy_loss - RECIPE.entropy * cast(Tensor, entropy).mean() + 0.5 * value_loss
@@ -170,12 +171,12 @@ def test_three_rollouts_from_the_same_seed_end_where_sb3_ppo_does() -> None:
 
 
 def test_actions_are_drawn_as_torch_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    algorithm, experience = after_one_rollout()
+    algorithm, buffer = after_one_rollout()
     env = cast(Any, algorithm.env)
     torch.manual_seed(1)
-    actions = algorithm._act(experience, 0, env, np.zeros(RECIPE.envs, np.bool_))
+    actions = algorithm._act(buffer, 0, env, np.zeros(RECIPE.envs, np.bool_))
     with torch.no_grad():
-        logits, _ = algorithm.policy.outputs(experience.observations[0])
+        logits, _ = algorithm.policy.outputs(buffer.observations[0])
     torch.manual_seed(1)
     expected = torch.distributions.Categorical(logits=logits).sample()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(actions, expected)
@@ -249,7 +250,7 @@ def test_weights_that_are_not_finite_stop_learning(algorithm: str) -> None:
         pupil.learn(4 * ROLLOUT)
 
 
-@pytest.mark.parametrize(("what", "broken"), [("the loss", "returns"), ("the loss", "old_log_chances")])
+@pytest.mark.parametrize(("what", "broken"), [("the loss", "returns"), ("the loss", "old_log_prob")])
 def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     algorithm, _ = after_one_rollout()
     true = TensorRolloutBuffer.minibatches
@@ -265,13 +266,13 @@ def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch:
 
 
 def test_an_observation_that_is_not_finite_is_named() -> None:
-    algorithm, experience = after_one_rollout()
+    algorithm, buffer = after_one_rollout()
     rewards, begins = np.zeros((RECIPE.rollout_steps, RECIPE.envs), np.float32), np.zeros(RECIPE.envs, np.bool_)
-    experience.observations = experience.observations.float()
-    algorithm._finish(experience, cast(Any, algorithm.env), rewards, begins, [])
-    experience.observations[3, 2, 0, 0, 0] = torch.nan
+    buffer.observations = buffer.observations.float()
+    algorithm._finish_rollout(buffer, cast(Any, algorithm.env), rewards, begins, [])
+    buffer.observations[3, 2, 0, 0, 0] = torch.nan
     with pytest.raises(NotFiniteError, match="an observation is not finite"):
-        algorithm._finish(experience, cast(Any, algorithm.env), rewards, begins, [])
+        algorithm._finish_rollout(buffer, cast(Any, algorithm.env), rewards, begins, [])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,11 +293,11 @@ class Echo(RecurrentNetwork):
         self.cell = nn.GRUCell(int(np.prod(shape.observation)), 6)
         self.policy, self.value = nn.Linear(6, shape.actions), nn.Linear(6, 1)
 
-    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(batch, 6)
 
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        memory = self.cell(perceived.flatten(1).float(), memory)
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        memory = self.cell(features.flatten(1).float(), memory)
         return self.policy(memory), self.value(memory).squeeze(1), memory
 
     def sites(self) -> tuple[Site, ...]:
@@ -314,11 +315,11 @@ class Forgetful(RecurrentNetwork):
         super().__init__()
         self.inner, self.shape, self.options = inner, inner.shape, NoOptions()
 
-    def blank(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         return torch.zeros(batch, 1)
 
-    def recall(self, perceived: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return (*self.inner(perceived), memory)
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return (*self.inner(features), memory)
 
     def sites(self) -> tuple[Site, ...]:
         return ()
@@ -348,16 +349,16 @@ def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: py
     torch.manual_seed(RECIPE.seed)
     wrapped._last_obs = None
     wrapped.learn(ROLLOUT)
-    experience, other = plain.rollout_buffer, wrapped.rollout_buffer
-    torch.testing.assert_close(experience.actions, other.actions)
-    torch.testing.assert_close(experience.advantages, other.advantages, atol=1e-5, rtol=0)
+    buffer, other = plain.rollout_buffer, wrapped.rollout_buffer
+    torch.testing.assert_close(buffer.actions, other.actions)
+    torch.testing.assert_close(buffer.advantages, other.advantages, atol=1e-5, rtol=0)
     other.memory = torch.zeros(RECIPE.envs, 1)
     network_of(wrapped).inner.load_state_dict(network_of(plain).state_dict())  # type: ignore[operator, union-attr]
-    whole = next(experience.minibatches(ROLLOUT))
+    whole = next(buffer.minibatches(ROLLOUT))
     sequences = next(other.sequences(RECIPE.envs))
     for algorithm, batch in ((plain, whole), (wrapped, sequences)):
         algorithm.policy.zero_grad()
-        algorithm.loss(batch, algorithm._weights())[0].backward()
+        algorithm.loss(batch, algorithm._loss_weights())[0].backward()
     inner = cast(Any, network_of(wrapped)).inner
     for one, two in zip(network_of(plain).parameters(), inner.parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-5)
@@ -365,39 +366,39 @@ def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: py
 
 def test_the_memory_in_training_is_the_memory_in_acting(echo: TensorPPO) -> None:
     echo.learn(2 * ROLLOUT - 1, callback=lambda found, _: True)
-    experience = cast(TensorRolloutBuffer, echo.rollout_buffer)
-    begins = experience.begins
+    buffer = cast(TensorRolloutBuffer, echo.rollout_buffer)
+    begins = buffer.episode_starts
     assert begins[1:].any()
     assert not begins[0].all()
     # act once more with the weights as they are, then run the sequences as training does
     quiet = ConvertCallback(None)
     quiet.init_callback(echo)
-    echo.collect_rollouts(cast(Any, echo.env), quiet, cast(Any, experience), RECIPE.rollout_steps)
-    batch = next(experience.sequences(RECIPE.envs))
+    echo.collect_rollouts(cast(Any, echo.env), quiet, cast(Any, buffer), RECIPE.rollout_steps)
+    batch = next(buffer.sequences(RECIPE.envs))
     from goalmaze.agents.training.ppo import unrolled
 
     with torch.no_grad():
         logits, values = unrolled(echo.policy, batch)
-        log_chances = torch.log_softmax(logits, 2).gather(2, batch.actions.unsqueeze(2)).squeeze(2)
+        log_probs = torch.log_softmax(logits, 2).gather(2, batch.actions.unsqueeze(2)).squeeze(2)
     torch.testing.assert_close(values, batch.old_values, atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(log_chances, batch.old_log_chances, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(log_probs, batch.old_log_prob, atol=1e-6, rtol=1e-5)
     blanked = batch._replace(memory=torch.zeros_like(cast(Tensor, batch.memory)))
     with torch.no_grad():
         assert not torch.allclose(unrolled(echo.policy, blanked)[1], batch.old_values, atol=1e-6)
-        carried = batch._replace(begins=torch.zeros_like(batch.begins))
+        carried = batch._replace(episode_starts=torch.zeros_like(batch.episode_starts))
         assert not torch.allclose(unrolled(echo.policy, carried)[1], batch.old_values, atol=1e-6)
 
 
-def by_episode(network: Echo, batch: Batch) -> tuple[Tensor, Tensor]:
+def by_episode(network: Echo, batch: Minibatch) -> tuple[Tensor, Tensor]:
     """Run every episode's part of every sequence by itself, from a blank memory or the one kept."""
-    steps, envs = batch.begins.shape
+    steps, envs = batch.episode_starts.shape
     logits = [[torch.zeros(0)] * envs for _ in range(steps)]
     values = [[torch.zeros(0)] * envs for _ in range(steps)]
     for b in range(envs):
         memory = cast(Tensor, batch.memory)[b : b + 1]
-        starts = [0, *(t for t in range(1, steps) if batch.begins[t, b]), steps]
+        starts = [0, *(t for t in range(1, steps) if batch.episode_starts[t, b]), steps]
         for number, (begin, end) in enumerate(itertools.pairwise(starts)):
-            hidden = torch.zeros(1, 6) if number or batch.begins[0, b] else memory
+            hidden = torch.zeros(1, 6) if number or batch.episode_starts[0, b] else memory
             for t in range(begin, end):
                 hidden = network.cell(batch.observations[t, b : b + 1].flatten(1).float(), hidden)
                 logits[t][b], values[t][b] = network.policy(hidden)[0], network.value(hidden)[0, 0]
@@ -412,11 +413,11 @@ def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: TensorP
     batch = next(cast(TensorRolloutBuffer, echo.rollout_buffer).sequences(RECIPE.envs))
     network = cast(Echo, network_of(echo))
     echo.policy.zero_grad()
-    echo.loss(batch, echo._weights())[0].backward()  # type: ignore[no-untyped-call]
+    echo.loss(batch, echo._loss_weights())[0].backward()  # type: ignore[no-untyped-call]
     ours = [cast(Tensor, p.grad).clone() for p in network.parameters()]
     echo.policy.zero_grad()
     logits, values = by_episode(network, batch)
-    loss, _ = ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), echo._weights())
+    loss, _ = ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), echo._loss_weights())
     loss.backward()  # type: ignore[no-untyped-call]
     for one, parameter in zip(ours, network.parameters(), strict=True):
         torch.testing.assert_close(one, cast(Tensor, parameter.grad), rtol=1e-4, atol=1e-6)
@@ -426,13 +427,13 @@ def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: TensorP
 def test_predicting_with_a_memory_is_advancing_by_hand(echo: TensorPPO) -> None:
     network, policy = cast(Echo, network_of(echo)), cast(MazePolicy, echo.policy)
     seen = np.stack([np.asarray(echo.env.reset()) for _ in range(3)])  # type: ignore[union-attr]
-    state, memory = None, network.blank(RECIPE.envs, ())
+    state, memory = None, network.initial_memory(RECIPE.envs, ())
     for t in range(3):
         begins = np.arange(RECIPE.envs) % 2 == t % 2 if t == 2 else np.zeros(RECIPE.envs, np.bool_)
         actions, state = policy.predict(seen[t], state, begins, deterministic=True)
         with torch.no_grad():
             memory = memory * torch.from_numpy(~begins).float()[:, None]
-            logits, _, memory = network.advance(torch.from_numpy(seen[t]), memory)
+            logits, _, memory = network.step(torch.from_numpy(seen[t]), memory)
         np.testing.assert_array_equal(actions, logits.argmax(1))
         assert state is not None
         np.testing.assert_allclose(state[0], memory, atol=1e-6)
@@ -444,29 +445,29 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
     rng = np.random.default_rng(0)
 
     class Recall:
-        """Returns experience of a task of three steps, played by a policy, as the algorithm would keep it."""
+        """Returns buffer of a task of three steps, played by a policy, as the algorithm would keep it."""
 
         def play(self, algorithm: TensorPPO, envs: int) -> tuple[TensorRolloutBuffer, float]:
             box = cast(Any, algorithm.observation_space)
-            experience = TensorRolloutBuffer(3, box, cast(Any, algorithm.action_space), "cpu", 0.95, 0.9, envs)
+            buffer = TensorRolloutBuffer(3, box, cast(Any, algorithm.action_space), "cpu", 0.95, 0.9, envs)
             cues = rng.integers(0, 2, envs)
-            experience.memory = memory = algorithm.policy.blank(envs)
+            buffer.memory = memory = algorithm.policy.initial_memory(envs)
             for t in range(3):
                 seen = np.zeros((envs, *box.shape), np.uint8)
                 if t == 0:
                     seen[np.arange(envs), 0, 0, cues] = 1
-                experience.observations[t] = torch.from_numpy(seen)
-                experience.begins[t] = t == 0
+                buffer.observations[t] = torch.from_numpy(seen)
+                buffer.episode_starts[t] = t == 0
                 with torch.no_grad():
-                    logits, values, memory = algorithm.policy.advance(experience.observations[t], memory)
+                    logits, values, memory = algorithm.policy.step(buffer.observations[t], memory)
                 drawn = torch.distributions.Categorical(logits=logits)  # type: ignore[no-untyped-call]
-                experience.actions[t] = drawn.sample()  # type: ignore[no-untyped-call]
-                experience.log_chances[t] = drawn.log_prob(experience.actions[t])  # type: ignore[no-untyped-call]
-                experience.values[t] = values
-            right = experience.actions[2] == torch.from_numpy(cues)
-            experience.rewards[2] = right.float()
-            experience.estimate(torch.zeros(envs), torch.ones(envs, dtype=torch.bool))
-            return experience, float(right.float().mean())
+                buffer.actions[t] = drawn.sample()  # type: ignore[no-untyped-call]
+                buffer.log_probs[t] = drawn.log_prob(buffer.actions[t])  # type: ignore[no-untyped-call]
+                buffer.values[t] = values
+            right = buffer.actions[2] == torch.from_numpy(cues)
+            buffer.rewards[2] = right.float()
+            buffer.compute_advantages(torch.zeros(envs), torch.ones(envs, dtype=torch.bool))
+            return buffer, float(right.float().mean())
 
     def learned(forget: bool) -> float:
         algorithm = with_network(made(algorithm_options={"n_epochs": 4}), Echo(network_of(made()).shape))
@@ -479,8 +480,8 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
             network.recall = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
         score = 0.0
         for _ in range(60):
-            experience, score = Recall().play(algorithm, 64)
-            algorithm.rollout_buffer, algorithm.batch_size = cast(Any, experience), 3 * 32
+            buffer, score = Recall().play(algorithm, 64)
+            algorithm.rollout_buffer, algorithm.batch_size = cast(Any, buffer), 3 * 32
             algorithm.train()
         return score
 

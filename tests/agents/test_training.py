@@ -22,7 +22,7 @@ import torch
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, due
+from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, is_due
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import RECIPE, TENSORBOARD, train
@@ -112,7 +112,7 @@ def test_what_already_exists_is_refused_and_left_alone(tmp_path: Path, what: str
         ({"family": "GreenExti"}, "unknown family 'GreenExti'"),
         ({"parameters": {"size": 6}}, "size is 6"),
         ({"network": "gird"}, "unknown network 'gird'"),
-        ({"device": "cuda"}, "there is no CUDA device here that torch can use; choose --device cpu or auto"),
+        ({"device": "cuda"}, "torch finds no CUDA device here; choose --device cpu or auto"),
         ({"algorithm": "sb3-ppo", "network": "lstm"}, "lstm is recurrent, algorithm sb3-ppo is not; choose ppo"),
         ({"network": "lstm", "minibatches": 32}, "16 environments do not split into 32 minibatches of whole sequences"),
         ({"observation_options": {"pixel": 2}}, "unknown observation option 'pixel' .did you mean 'pixels'"),
@@ -171,10 +171,10 @@ def test_the_series_has_three_checkpoints_a_decade_and_the_first() -> None:
     for stride in (1, 7, 256, 4096):
         counts = list(range(0, 40 * stride, stride))
         for before, now in itertools.pairwise(counts):
-            assert due(before, now) == any(before < np.ceil(mark - 1e-9) <= now for mark in marks), (before, now)
-    assert due(0, 0)
-    assert not due(4096, 4096)
-    kept = [steps for steps in range(4096, 10_000_000, 4096) if due(steps - 4096, steps)]
+            assert is_due(before, now) == any(before < np.ceil(mark - 1e-9) <= now for mark in marks), (before, now)
+    assert is_due(0, 0)
+    assert not is_due(4096, 4096)
+    kept = [steps for steps in range(4096, 10_000_000, 4096) if is_due(steps - 4096, steps)]
     assert 3 * 3 - 1 <= len([steps for steps in kept if steps >= 10_000]) <= 3 * 3 + 1
 
 
@@ -251,10 +251,10 @@ def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_pat
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"network_options": {"channels": 5, "blocks": 1, "hidden": 8}}, "ask for the same network"),
+        ({"network_options": {"channels": 5, "blocks": 1, "hidden": 8}}, "choose the same network and mode"),
         ({"network": "lstm", "network_options": {}}, "is a network grid with"),
         ({"observation": "partial"}, "that sees planes"),
-        ({"family": "Monsters"}, "ask for the same network"),
+        ({"family": "Monsters"}, "choose the same network and mode"),
         ({"start": "zoo:nobody"}, "unknown zoo agent"),
     ],
 )

@@ -199,7 +199,7 @@ def test_a_damaged_state_fails_its_run_alone(tmp_path: Path, capsys: pytest.Capt
     (root / SECOND / STATE).write_bytes(content)
     answer = complaint(capsys, *sweep_arguments(root), "--workers", "1")
     assert f"1 of 2 runs failed, such as {SECOND}: training state" in answer
-    assert "is damaged, nothing was resumed; train anew with" in answer
+    assert "is damaged, so nothing was resumed; train again with" in answer
 
 
 def test_an_import_is_recorded_as_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
