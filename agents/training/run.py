@@ -190,8 +190,8 @@ def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
     loaded = agent.network.state_dict()
     if ours != theirs or any(loaded[name].shape != tensor.shape for name, tensor in weights.items()):
         raise GoalmazeError(
-            f"{start} is network {theirs[0]} with {theirs[1]} in mode {theirs[2]}, and this run trains {ours[0]} with "
-            f"{ours[1]} in mode {ours[2]}; choose the same network and mode, or leave --start out"
+            f"{start} is a network {theirs[0]} with {theirs[1]} in mode {theirs[2]}, and this run trains {ours[0]} "
+            f"with {ours[1]} in mode {ours[2]}; choose the same network and mode, or leave --start out"
         )
     network.load_state_dict(loaded)
     if isinstance(algorithm, DQN):

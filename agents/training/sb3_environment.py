@@ -201,7 +201,7 @@ class MazeVecEnv(VecEnv):
         for name, array in own.items():
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
                 raise GoalmazeError(
-                    f"array '{name}' of the saved environments has shape {arrays[name].shape}, not {array.shape}"
+                    f"array '{name}' of the saved environments does not fit: {arrays[name].shape}, not {array.shape}"
                 )
             array[...] = arrays[name]
         self.mazes.engine.restore_extra_arrays({name.removeprefix(EXTRA): arrays[name] for name in extra})

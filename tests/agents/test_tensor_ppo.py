@@ -476,8 +476,8 @@ def test_a_recurrent_network_learns_what_only_memory_can_know() -> None:
         algorithm._update_learning_rate = lambda optimizer: None  # type: ignore[method-assign, assignment]
         if forget:
             network = cast(Echo, network_of(algorithm))
-            true = network.recall
-            network.recall = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
+            true = network.recur
+            network.recur = lambda seen, memory: true(seen, torch.zeros_like(memory))  # type: ignore[method-assign]
         score = 0.0
         for _ in range(60):
             buffer, score = Recall().play(algorithm, 64)
