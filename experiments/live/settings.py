@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.probes.steering.registry import FORMER_NAMES
 
 if TYPE_CHECKING:
     from goalmaze.experiments.live.config import SceneConfig
@@ -160,6 +161,8 @@ def read_link(link: str) -> Settings:
         raise GoalmazeError(f"the link has {len(text)} characters: at most {MAX_LINK_LENGTH} are allowed")
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(data, type=Settings)
+        settings = msgspec.json.decode(data, type=Settings)
     except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise GoalmazeError(f"no scene in this link ({error}); copy it again from the page") from None
+    # links of earlier versions hold former names of methods
+    return msgspec.structs.replace(settings, method=FORMER_NAMES.get(settings.method, settings.method))

@@ -217,7 +217,7 @@ def test_old_scenes_open() -> None:
     links = (GOLDEN / "scenes.txt").read_text().split()
     scenes = [read_link(link) for link in links]
     store = AgentStore("zoo:green-exit")
-    numbered, drawn, *others = [store.completed(scene) for scene in scenes]
+    numbered, drawn, *others = [store.complete(scene) for scene in scenes]
     assert (numbered.size, numbered.shift, numbered.seed, numbered.index, numbered.target) == (
         9,
         "moved-sign",
