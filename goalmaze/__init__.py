@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from goalmaze.experiments.api.functions import train as train
     from goalmaze.experiments.common.results import Result as Result
     from goalmaze.experiments.common.tables import Table as Table
+    from goalmaze.experiments.evaluate.comparison import compare as compare
     from goalmaze.experiments.evaluate.evaluation import evaluate as evaluate
+    from goalmaze.experiments.evaluate.goal_inference import infer_goals as infer_goals
+    from goalmaze.experiments.evaluate.grid import grid as grid
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
     from goalmaze.probes.context import FitContext as FitContext
@@ -66,9 +69,12 @@ _HOMES = {
     "SteeringMethod": "probes.steering.base",
     "Table": "experiments.common.tables",
     "Trajectory": "agents.rollout",
+    "compare": "experiments.evaluate.comparison",
     "evaluate": "experiments.evaluate.evaluation",
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",
+    "grid": "experiments.evaluate.grid",
+    "infer_goals": "experiments.evaluate.goal_inference",
     "known_families": "envs.families",
     "known_networks": "agents.networks.registry",
     "load": "experiments.api.functions",
