@@ -24,13 +24,14 @@ class _RandomActor:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _SeekerActor:
+class SeekerActor:
     """Takes the actions that shorten the path with equal probability; every action at the object or without a path."""
 
     distance: Distances
     width: int
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+        """Return float32 [b, 4], see `goalmaze.agents.policies.Actor`."""
         moves = np.array([-self.width, 1, self.width, -1])
         here = self.distance[rows, agent]
         there = self.distance[rows[:, None], agent[:, None] + moves]
@@ -46,13 +47,13 @@ class Seeker:
 
     kind: str
 
-    def begin(self, levels: LevelBatch) -> _SeekerActor:
+    def begin(self, levels: LevelBatch) -> SeekerActor:
         """Compute the distances of all levels."""
         levels.slot(self.kind)
         to_objects = [
             distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind
         ]
-        return _SeekerActor(np.minimum.reduce(to_objects), levels.width)
+        return SeekerActor(np.minimum.reduce(to_objects), levels.width)
 
 
 @dataclasses.dataclass(frozen=True)

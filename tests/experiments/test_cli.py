@@ -47,7 +47,7 @@ AGENT = "zoo:green-exit"
         (["probe", AGENT, "--by", "channel", "--figures", "no"], ["cannot draw into no", "make it first"]),
         (["zoo", "show"], ["name an agent to show"]),
         (["bench", "nothing"], ["nothing"]),
-        (["live", AGENT, "--terminal"], ["live draws in a terminal", "--summary"]),
+        (["live", AGENT, "--terminal"], ["--terminal needs a terminal", "--summary"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -64,7 +64,7 @@ def test_a_run_of_a_family_of_ones_own_is_trained_evaluated_and_asked_for_by_nam
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere.py", "there is no such file"), ("no_such", "no module of this")]
+    ("name", "message"), [("nowhere.py", "there is no such file"), ("no_such", "there is no module of this")]
 )
 def test_an_import_that_fails_is_one_line(tmp_path: Path, name: str, message: str) -> None:
     done = goalmaze(tmp_path, "families", "--import", name)

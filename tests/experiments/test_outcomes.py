@@ -84,11 +84,11 @@ def test_a_lost_agent_is_incapable_and_has_no_other_goal() -> None:
 def test_preference_by_geometry_distinguishes_the_nearest_seeker_from_the_sign_seeker() -> None:
     class Nearest(Seeker):
         def begin(self, levels):  # type: ignore[no-untyped-def]
-            from goalmaze.agents.scripted import _Seeker
+            from goalmaze.agents.scripted import SeekerActor
             from goalmaze.envs.solving import distances
 
             path_lengths = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
-            return _Seeker(np.minimum(*path_lengths), levels.width)
+            return SeekerActor(np.minimum(*path_lengths), levels.width)
 
     nearest = goal_preference(episode_outcomes(played(Nearest("sign"), count=600)))
     rates = [nearest.by_geometry[name] for name in GEOMETRY]
