@@ -13,7 +13,7 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
-from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, move_probabilities
+from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, Steps, move_probabilities
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.actions import PROCGEN_FOUR, group_probabilities
@@ -60,9 +60,11 @@ class Recorder(NetworkPolicy):
         super().__init__(network)
         self.shown: list[tuple[Rows, Observations]] = []
 
-    def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
+    def probabilities(
+        self, rows: Rows, observations: Observations, agent: Cells, steps: Steps | None = None
+    ) -> Probabilities:
         self.shown.append((rows.copy(), observations.copy()))
-        return super().probabilities(rows, observations, agent)
+        return super().probabilities(rows, observations, agent, steps)
 
 
 def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
