@@ -38,4 +38,5 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) $(PROCGEN) build docs/*/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache envs/__pycache__ envs/families/__pycache__ envs/procgen/__pycache__
+	rm -rf $(VENV) $(PROCGEN) build docs/*/generated *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find envs -name __pycache__ -prune -exec rm -rf {} +
