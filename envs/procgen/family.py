@@ -211,7 +211,7 @@ class ProcgenMaze(Family):
         low, high = SEEDS[split]
         if split == TRAINING and self.training_levels:
             high = self.training_levels
-        return [low + _luck(seed, split, int(index)) % (high - low) for index in np.atleast_1d(indices)]
+        return [low + _random_bits(seed, split, int(index)) % (high - low) for index in np.atleast_1d(indices)]
 
     def levels(
         self,
@@ -247,12 +247,12 @@ class ProcgenMaze(Family):
         Chance depends on `level_seed` alone, and a thing that a shift does not move stays where it was.
         """
         if split == TRAINING and shift == NO_SHIFT and self.mixture:
-            parted = _luck(level_seed, MIXTURE_PURPOSE, 0) < self.mixture * 2**64
+            parted = _random_bits(level_seed, MIXTURE_PURPOSE, 0) < self.mixture * 2**64
             shift = self.distinguishing_shift if parted else shift
         maze = _Maze(squares(state), self.size)
         cells = dict.fromkeys(self.slots, ABSENT)
         for r, place in enumerate(self.placements(shift)):
-            bits = _luck(level_seed, place.kind, r)
+            bits = _random_bits(level_seed, place.kind, r)
             if shift == "goal-at" and place.kind == CHEESE:
                 cells[CHEESE] = maze.nearest(self.goal_row, self.goal_column)
             elif place.on is not None:
@@ -267,7 +267,7 @@ class ProcgenMaze(Family):
         objects = np.array([cells[kind] for kind in self.slots], np.int32)
         start = Start(with_goal(state, row - 1, column - 1), maze.walls, maze.agent, objects)
         if split == TRAINING and self.start_anywhere:
-            return self._begun_at(start, maze.cell(0, _luck(level_seed, START_PURPOSE, 0), set(cells.values())))
+            return self._begun_at(start, maze.cell(0, _random_bits(level_seed, START_PURPOSE, 0), set(cells.values())))
         return start
 
     def _begun_at(self, start: Start, cell: int) -> Start:
@@ -318,6 +318,6 @@ class _Maze:
         return int(self._free[(abs(self._rows - row) + abs(self._columns - column)).argmin()])
 
 
-def _luck(*address: object) -> int:
+def _random_bits(*address: object) -> int:
     """Return 64 bits that depend on the address alone."""
     return int.from_bytes(hashlib.blake2b(repr(address).encode(), digest_size=8).digest(), "little")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import html
-import importlib.metadata
 import importlib.util
 import textwrap
 from collections.abc import Sequence
@@ -116,11 +115,6 @@ class Result(abc.ABC):
         if not tables:
             raise GoalmazeError("this result has no table; use --json or .json()")
         return tables
-
-
-def version() -> str:
-    """Return the version of goalmaze that is running."""
-    return importlib.metadata.version("goalmaze")
 
 
 def _laid_out(block: str | Table, width: int | None) -> str:
