@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.live.inspection import fit_heading_probe
 from goalmaze.experiments.live.scene import Scene, edit_refusal
@@ -230,7 +231,7 @@ class AgentStore:
             scene.set_level(level, target)
         return scene
 
-    def menu(self, settings: Settings) -> dict[str, Any]:
+    def menu(self, settings: Settings) -> JsonObject:
         """Return the choices there are with completed settings."""
         agent, family = self.agent(settings.agent), self.family(settings)
         sites = set(usual_sites(agent.network))

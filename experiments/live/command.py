@@ -7,10 +7,10 @@ import logging
 import sys
 import threading
 import webbrowser
-from typing import Any
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live import terminal
@@ -30,7 +30,7 @@ class ServedPage(Result):
 
     address: str
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the address as plain data."""
         return {"address": self.address}
 

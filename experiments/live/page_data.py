@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
 from goalmaze.experiments.live.inspection import Inspection, policy_change
@@ -23,7 +23,7 @@ MAX_CHANNELS = 64
 Floats = NDArray[np.float32]
 
 
-def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> dict[str, Any]:
+def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObject:
     """Return a scene at one moment, with the inspection of each of its agents; arrays are `packed`."""
     level, episodes = scene.level, scene.episodes
     low, high = _channel_ranges([one.maps for one in inspections.values() if one.maps is not None])
@@ -53,9 +53,7 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> dict[str,
     return data
 
 
-def _side(
-    scene: Scene, episode: AgentEpisode, inspection: Inspection, low: ArrayLike, high: ArrayLike
-) -> dict[str, Any]:
+def _side(scene: Scene, episode: AgentEpisode, inspection: Inspection, low: ArrayLike, high: ArrayLike) -> JsonObject:
     """Return one agent's half of a frame; `low` and `high` are the range of each channel."""
     present = episode.engine.present()
     objects = scene_data(present, 0, episode.cell)["objects"]
@@ -95,7 +93,7 @@ def packed(values: ArrayLike) -> str:
     return base64.b64encode(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()).decode()
 
 
-def appearance(family: Family) -> dict[str, Any]:
+def appearance(family: Family) -> JsonObject:
     """Return how the objects of a family look: colours, and shapes as masks of `MASK_PIXELS` a side."""
     return {
         "palette": {name: list(colour) for name, colour in PALETTE.items()},

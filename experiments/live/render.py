@@ -6,7 +6,7 @@ import dataclasses
 import importlib.resources
 import io
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.rendering import WALL_COLOUR, Picture, draw_scene, scene_data
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
@@ -57,7 +58,7 @@ class RenderReport(Result):
     bytes: int
     outcomes: dict[str, str]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return dataclasses.asdict(self)
 
@@ -143,7 +144,7 @@ def _replay(scene: Scene) -> str:
     return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", draw + "\n" + script).replace("/*DATA*/", text)
 
 
-def _difference(first: dict[str, Any], frame: dict[str, Any]) -> dict[str, Any]:
+def _difference(first: JsonObject, frame: JsonObject) -> JsonObject:
     sides = {
         name: {key: value for key, value in side.items() if value != first["sides"][name][key]}
         for name, side in frame["sides"].items()

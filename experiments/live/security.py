@@ -6,14 +6,12 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    # starlette belongs to the extra `live`; `goalmaze live --terminal` runs without it
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = (
@@ -45,7 +43,7 @@ class RequestGuard:
             Host.
     """
 
-    def __init__(self, app: App, token: str, host: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, host: str) -> None:
         self._app, self._token, self._host = app, token.encode(), host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +104,7 @@ def _is_origin_of(origin: str, host: str) -> bool:
 
 
 def _with_headers(send: Send) -> Send:
-    async def sending(message: MutableMapping[str, Any]) -> None:
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", []), *HEADERS]
         await send(message)

@@ -10,20 +10,22 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.render import FORMATS, render_episode
-from goalmaze.experiments.live.security import App, RateLimit, RequestGuard
+from goalmaze.experiments.live.security import RateLimit, RequestGuard
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link
 
@@ -83,7 +85,7 @@ class Client:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _answer(self, kind: str, data: dict[str, Any]) -> None:
+    def _answer(self, kind: str, data: JsonObject) -> None:
         self._outbox[kind] = msgspec.json.encode(data)
         self._answers_sent.clear()
         self._answers_ready.set()
@@ -183,7 +185,7 @@ class Client:
             self._answer("state", {**state, "n": n})
             self._state_sent.set()
 
-    def _menu_and_state(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    def _menu_and_state(self) -> tuple[JsonObject | None, JsonObject]:
         """Return the menu, None where it is the same as before, and the state."""
         assert self._session is not None
         menu_of = (self._session.settings.agent, self._session.settings.family)
@@ -229,7 +231,7 @@ class Server:
             Route("/export/{name}", self._export),
             WebSocketRoute("/ws", self._socket),
         ]
-        self.app: App = RequestGuard(Starlette(routes=routes), self.token, host)
+        self.app: ASGIApp = RequestGuard(Starlette(routes=routes), self.token, host)
 
     async def run_inference(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the copies of the agents that act, which all pages take turns at."""

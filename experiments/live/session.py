@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.ascii import read_ascii, write_ascii
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest, check_target
@@ -176,7 +175,7 @@ class Session:
         # the change itself was remembered too
         del self._past[-2:]
 
-    def menu(self) -> dict[str, Any]:
+    def menu(self) -> JsonObject:
         """Return the choices there are, and how objects are drawn."""
         return {
             "kind": "menu",
@@ -185,7 +184,7 @@ class Session:
             **appearance(self.scene.family),
         }
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """Return all that the page shows now."""
         scene, settings = self.scene, self.settings
         probe = self._store.probe(settings, self.inspected_site)

@@ -9,11 +9,11 @@ import select
 import shutil
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from goalmaze.envs.actions import ANSI_KEYS, LETTER_KEYS, MOVES
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.objects import ObjectType
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
 from goalmaze.experiments.common.results import Result
@@ -60,7 +60,7 @@ class LiveReport(Result):
     method: str
     tally: dict[str, dict[str, int]]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {"agent": self.agent, "site": self.site, "method": self.method, "outcomes": self.tally}
 

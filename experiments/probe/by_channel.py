@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.probe.by_site import gather_splits
@@ -41,7 +41,7 @@ class ChannelResult:
         """The channels, best first."""
         return sorted(range(len(self.rates)), key=lambda channel: -self.rates[channel].value)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the result as plain data."""
         return {
             "site": self.site,
@@ -81,7 +81,7 @@ class ChannelReport(Result):
         """Return the results of one concept, map by map."""
         return [one for one in self.maps if one.target == target]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
             **self.header.json(),

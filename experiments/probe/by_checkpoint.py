@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Unpack
 
 from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
@@ -29,7 +30,7 @@ class CheckpointReport(Result):
     agent: str
     reports: dict[int, ProbeReport]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
             "agent": self.agent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from tqdm import tqdm
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import find_site, map_sites
 from goalmaze.envs.errors import unknown
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.results import Result, ResultHeader
@@ -68,7 +69,7 @@ class SteeredProbe:
     steered: Rate | None
     unsteered: Rate
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the result as plain data."""
         result = self.result
         return {
@@ -128,7 +129,7 @@ class ProbeReport(Result):
         """Return the results of one concept, site by site."""
         return [one for one in self.probes if one.result.concept == target]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {**self.header.json(), "fit_levels": self.fit_levels, "sites": [one.json() for one in self.probes]}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, number
 from goalmaze.experiments.retarget import trials
@@ -55,7 +55,7 @@ class CandidateSummary:
         """The edit's rate of targets reached, divided by that of the reference."""
         return _off_path_rate(self.edit).value / _off_path_rate(self.reference).value
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the comparison as plain data."""
         edit, reference = _off_path_rate(self.edit), _off_path_rate(self.reference)
         return {
@@ -122,7 +122,7 @@ class Benchmark(Result):
         reference = own.find(trials.MOVED_CUE)
         return [CandidateSummary(one, own.find(trials.EDIT, one, EVERY), reference) for one in self.candidates]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the benchmark as plain data, one row for each size, condition and bin of targets."""
         rows = []
         for size in self.sizes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
 
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import find_site, map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
@@ -58,7 +58,7 @@ class Candidate:
         """Return for each maze the edits of the next one."""
         return task.mismatched_edits(self.fitted_edit, self.strength)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return its description as plain data."""
         return {
             "site": self.site,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table
@@ -57,7 +57,7 @@ class Row:
         """The rate of mazes on which the target was reached first."""
         return self.outcomes.overall.other.value
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the row as plain data."""
         return {"condition": self.condition, "site": self.site, "method": self.method} | self.outcomes.json()
 
@@ -84,7 +84,7 @@ class RetargetReport(Result):
             site, method = self.chosen
         return next(r for r in self.rows if (r.condition, r.site, r.method) == (condition, site, method))
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
             **self.header.json(),

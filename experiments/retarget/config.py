@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro.conf
 
@@ -13,7 +13,8 @@ from goalmaze.experiments.common.config import AgentName, EvaluationConfig, opti
 from goalmaze.experiments.common.folders import check_folder
 
 
-def _default(text: str) -> Any:
+def _default(text: str) -> object:
+    """Return the annotation of an option whose default is found out later; help shows `text` in its place."""
     return tyro.conf.arg(help_behavior_hint=f"(default: {text})")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -138,15 +137,14 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, candid
     axes = figure.subplots(len(rows), len(channels), gridspec_kw=grid)
     _heading(figure, f"Activation at {site}: the channels that change most", candidate)
     goal, target = (_pixel(task.levels, int(cells[b]), plain) for cells in (task.goals, task.targets))
-    hollow: dict[str, Any] = {"markersize": 9, "color": "none"}
     for column, channel in enumerate(channels):
         # one colour scale for the three panels of a channel, never of width 0
         most = float(torch.stack([maps[channel] for maps in rows.values()]).abs().max().clamp(min=1e-6))
         for row, (name, maps) in enumerate(rows.items()):
             panel = axes[row, column]
             panel.imshow(maps[channel].numpy(), cmap="RdBu_r", vmin=-most, vmax=most)
-            panel.plot(goal[1], goal[0], "s", markeredgecolor="black", markeredgewidth=1.5, **hollow)
-            panel.plot(target[1], target[0], "o", markeredgecolor=TARGET, markeredgewidth=2, **hollow)
+            for (y, x), marker, colour, edge in ((goal, "s", "black", 1.5), (target, "o", TARGET, 2.0)):
+                panel.plot(x, y, marker, markersize=9, color="none", markeredgecolor=colour, markeredgewidth=edge)
             panel.set_xticks([])
             panel.set_yticks([])
             if row == 0:
@@ -184,7 +182,6 @@ def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, c
     """Draw the arrows [N, 2], in rows and columns, on the cells [N]."""
     x, y = (place * PIXELS + PIXELS / 2 - 0.5 for place in (cells % width, cells // width))
     down, right = arrows.T * 0.85 * PIXELS
-    heads: dict[str, Any] = {"width": 0.011, "headwidth": 3.2, "headlength": 3.5, "headaxislength": 3.2}
     axes.quiver(
         x - right / 2,
         y - down / 2,
@@ -195,7 +192,10 @@ def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, c
         scale_units="xy",
         scale=1,
         zorder=3,
-        **heads,
+        width=0.011,
+        headwidth=3.2,
+        headlength=3.5,
+        headaxislength=3.2,
     )
 
 

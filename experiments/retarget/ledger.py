@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.policies import EditContext
 from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.retarget.candidates import Candidate, fit_candidate
@@ -69,7 +69,7 @@ class Entry:
         """The change of the rate at which it reaches its goal."""
         return self.capability - self.capability_before
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the entry as plain data."""
         return {
             "site": self.site,
@@ -94,7 +94,7 @@ class Ledger(Result):
     entries: tuple[Entry, ...]
     reference: Rate
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the ledger as plain data."""
         return {"moved_cue": number(self.reference.value), "ledger": [entry.json() for entry in self.entries]}
 

@@ -6,8 +6,9 @@ import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,6 +27,13 @@ READS_NOTHING = -0.1
 
 OFFSET = 0.03
 """Distance between the points of two methods at one site, in sites."""
+
+
+class MethodStyle(TypedDict):
+    """How the points of one method are drawn, as keyword arguments of matplotlib."""
+
+    color: str
+    marker: str
 
 
 def draw_ledger(ledger: Ledger, folder: Path) -> list[Path]:
@@ -55,9 +63,9 @@ def scatter(ledger: Ledger) -> Figure:
         ha="center",
         fontsize=10,
     )
-    handles: list[Any] = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
-    hollow: dict[str, Any] = {"marker": "o", "color": "black", "markerfacecolor": "white"}
-    handles.append(Line2D([], [], linestyle="", label="hollow: does not steer", **hollow))
+    handles: list[Artist] = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
+    note = "hollow: does not steer"
+    handles.append(Line2D([], [], linestyle="", label=note, marker="o", color="black", markerfacecolor="white"))
     handles.append(Line2D([], [], color=REFERENCE, label="cue physically moved"))
     handles.append(Line2D([], [], color=GREY, linewidth=6, alpha=0.4, label="unedited, 95 %"))
     _legend(figure, handles)
@@ -100,13 +108,7 @@ def depth_profile(ledger: Ledger) -> Figure:
     return figure
 
 
-def method_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return a colour and a marker for every name; with up to 21 names no two have both in common."""
-    pairs = itertools.cycle([(colour, shape) for shape in SHAPES for colour in COLOURS])
-    return {name: {"color": colour, "marker": shape} for name, (colour, shape) in zip(names, pairs, strict=False)}
-
-
-def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, dict[str, Any]]) -> None:
+def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, MethodStyle]) -> None:
     none = ledger.entries[0].unedited
     axes.axhspan(none.low, none.high, color=GREY, alpha=0.25, linewidth=0)
     axes.axhline(ledger.reference.value, color=REFERENCE, linewidth=1.5)
@@ -129,8 +131,12 @@ def _sites(ledger: Ledger) -> list[str]:
     return list(dict.fromkeys(one.site for one in ledger.entries))
 
 
-def _method_styles(ledger: Ledger) -> dict[str, dict[str, Any]]:
-    return method_styles(list(dict.fromkeys(one.method for one in ledger.entries)))
+def _method_styles(ledger: Ledger) -> dict[str, MethodStyle]:
+    """Return a colour and a marker for every method; of up to 21 methods no two have both in common."""
+    names = list(dict.fromkeys(one.method for one in ledger.entries))
+    # Shapes are the outer loop: the first methods differ in colour, which is seen before the shape.
+    pairs = itertools.cycle([(colour, shape) for shape in SHAPES for colour in COLOURS])
+    return {name: {"color": colour, "marker": shape} for name, (colour, shape) in zip(names, pairs, strict=False)}
 
 
 def _error_bars(entries: Sequence[Entry]) -> list[list[float]]:
@@ -144,7 +150,7 @@ def _titled(figure: Figure, title: str) -> None:
     figure.suptitle(title, fontsize=14, x=0.75 / width, y=1 - 0.15 / height, ha="left", va="top", fontweight="bold")
 
 
-def _legend(figure: Figure, handles: Sequence[Any]) -> None:
+def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
     width = figure.get_size_inches()[0]
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=(1 - 2.4 / width, 0.5), frameon=False, fontsize=9.5

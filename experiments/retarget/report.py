@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.retarget.benchmark import Benchmark
@@ -33,7 +33,7 @@ class SteeringReport(Result):
     ledger: Ledger | None = None
     pictures: tuple[Path, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         data = {**self.header.json(), "fit_levels": self.fit_levels}
         if self.search is not None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, number
 from goalmaze.experiments.retarget.candidates import (
@@ -87,7 +87,7 @@ class Search(Result):
         """Wall-clock time of all rounds."""
         return sum(one.seconds for one in self.rounds)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the search as plain data."""
         rounds = [dataclasses.asdict(one) | {"score": number(one.score)} for one in self.rounds]
         return {"chosen": self.chosen.json(), "seconds": round(self.seconds, 1), "rounds": rounds}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import NEVER, Trajectory, observations_of, rollout
 from goalmaze.envs.cells import Cells
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.tables import number
@@ -65,7 +65,7 @@ class SideEffects:
         """The change of the rate at which it arrives at its goal, under an edit with that goal as target."""
         return self.target_is_goal.arrived - self.unedited.arrived
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the side effects as plain data."""
         return {
             "unedited": self.unedited.json(),

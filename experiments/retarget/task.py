@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
 from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.experiments.common.tables import interval, number
@@ -37,7 +37,7 @@ class TaskOutcomes:
     overall: Outcomes
     off_path: Outcomes
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the outcomes as plain data."""
         return _outcomes_json(self.overall) | {"off_path": _outcomes_json(self.off_path)}
 
@@ -155,7 +155,7 @@ def levels_with_cue_on_goal(family: Family, levels: int, seed: int, split: str) 
     return batch.moved(family.cue, batch.cells(family.goal))
 
 
-def _outcomes_json(one: Outcomes) -> dict[str, Any]:
+def _outcomes_json(one: Outcomes) -> JsonObject:
     return {
         "outcomes": {
             "target": number(one.other.value),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
@@ -74,7 +74,7 @@ class Trial:
         kept = np.ones(len(self.to_goal), np.bool_) if mazes is None else mazes
         return outcomes(self.to_goal[kept], self.to_target[kept])
 
-    def json(self, target_bin: Bin) -> dict[str, Any]:
+    def json(self, target_bin: Bin) -> JsonObject:
         """Return the row of a bin as plain data."""
         mazes = target_bin.mazes
         path = self.path[mazes]
@@ -88,7 +88,7 @@ class Trial:
             "path_probability": number(float(path.mean())) if len(path) else None,
         }
 
-    def rows(self, bins: Sequence[Bin]) -> list[dict[str, Any]]:
+    def rows(self, bins: Sequence[Bin]) -> list[JsonObject]:
         """Return a row for each bin that holds a maze."""
         return [self.json(one) for one in bins if one.name == ALL or one.mazes.any()]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 
 Scores = NDArray[np.float64]
 Statistic = Callable[[Scores], float]
@@ -47,7 +48,7 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the interval as plain data, with None for NaN."""
         ends = {
             name: None if math.isnan(end) else round(end, 4)
@@ -68,7 +69,7 @@ class Profile:
     thresholds: tuple[float, ...]
     rates: tuple[Interval, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the profile as plain data."""
         return {"thresholds": list(self.thresholds), "rates": [rate.json() for rate in self.rates]}
 
