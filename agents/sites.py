@@ -9,19 +9,24 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 
 
 def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
-    """Return a site and the submodule whose output it is.
+    """Return a site and the submodule whose output it is; names of earlier versions are accepted.
 
     Raises:
         GoalmazeError: the network has no site of that name.
     """
+    # Links, reports and edits of earlier versions hold the former names.
+    current = network.former_sites.get(name, name)
     for site in network.sites():
-        if site.name == name:
-            return site, network.get_submodule(site.path or name)
+        if site.name == current:
+            return site, network.get_submodule(site.path or current)
     raise unknown(f"site of network {network.name}", name, [site.name for site in network.sites()])
 
 
 def map_sites(network: Network) -> list[str]:
-    """Return the names of the sites that are maps [B, C, H, W], in order of depth; none in observation mode "crop"."""
+    """Return the names of the sites that are maps [B, C, H, W] of the maze, in order of depth.
+
+    There are none in observation mode "crop", whose maps move with the agent: their squares are not cells of the maze.
+    """
     return [site.name for site in network.sites() if site.is_map and network.shape.mode != "crop"]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View, make_view
 
@@ -101,6 +102,7 @@ class Network(nn.Module, abc.ABC):
         Options: the class of its hyperparameters.
         modes: the observation modes it accepts, the default first.
         variants: the options under which `goalmaze networks` lists it.
+        former_sites: sites that earlier versions named otherwise, former name → name.
         shape: of its input and output.
         options: its hyperparameters.
 
@@ -113,7 +115,8 @@ class Network(nn.Module, abc.ABC):
     name: str
     Options: ClassVar[type[NetworkOptions]]
     modes: ClassVar[tuple[str, ...]] = PLANES
-    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    variants: ClassVar[tuple[JsonObject, ...]] = ({},)
+    former_sites: ClassVar[Mapping[str, str]] = {}
 
     shape: Shape
     options: NetworkOptions

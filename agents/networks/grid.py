@@ -1,7 +1,7 @@
 """The `grid` network: residual 3×3 convolutions at full resolution, read out at the agent's own cell.
 
-The read-out at the agent's cell makes it learn fast: the convolutions only have to compute, for every cell, which way
-to go. With this read-out one network runs on mazes of any size.
+With this read-out the convolutions only have to compute in which direction to go from each cell, the same function
+everywhere, so the network learns fast, and one network runs on mazes of any size.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import Network, NetworkOptions, Shape, Site
+from goalmaze.agents.networks.base import Network, Shape, Site
 from goalmaze.agents.networks.layers import (
-    Depth,
+    EncoderOptions,
     Readout,
-    Width,
-    add_trunk,
-    block_names,
+    add_encoder,
+    encoder_sites,
     initialise,
-    read_out,
-    readout_features,
-    run_trunk,
+    run_encoder,
 )
 from goalmaze.agents.networks.registry import register_network
 
 
 @dataclasses.dataclass(frozen=True)
-class GridOptions(NetworkOptions):
+class GridOptions(EncoderOptions):
     """Hyperparameters.
 
     Attributes:
@@ -37,9 +34,6 @@ class GridOptions(NetworkOptions):
         readout: "cell" reads the last map at the agent's cell; "flat" reads all cells, for one maze size.
     """
 
-    channels: Width = 16
-    blocks: Depth = 8
-    hidden: Width = 64
     readout: Readout = "cell"
 
 
@@ -61,21 +55,16 @@ class GridNetwork(Network):
         super().__init__()
         self.shape = shape
         self.options = options = options or GridOptions()
-        add_trunk(self, shape.planes, options.channels, options.blocks)
-        features = readout_features(options.channels, shape, options.readout)
-        self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
+        add_encoder(self, shape, options, options.readout)
         self.policy = nn.Linear(options.hidden, shape.actions)
         self.value = nn.Linear(options.hidden, 1)
         initialise(self, self.policy, self.value, options.blocks)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for observations [B, C, H, W]."""
-        maps = run_trunk(self, observation, self.options.blocks)
-        hidden = self.hidden(read_out(maps, observation, self.shape, self.options.readout))
+        hidden = run_encoder(self, observation, self.shape, self.options, self.options.readout)
         return self.policy(hidden), self.value(hidden).squeeze(1)
 
     def sites(self) -> tuple[Site, ...]:
         """Return the stem, every block, and the hidden units."""
-        names = ("stem", "stem_relu", *block_names(self.options.blocks))
-        maps = (Site(name, self.options.channels, is_map=True) for name in names)
-        return (*maps, Site("hidden", self.options.hidden, is_map=False))
+        return encoder_sites(self.options)

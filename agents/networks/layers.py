@@ -1,14 +1,15 @@
-"""Parts that several networks share: residual blocks at full resolution, and the read-out at the agent's cell."""
+"""Parts that several networks share: the residual encoder at full resolution, the read-out, the initialisation."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal, cast
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import Shape, agent_cells
+from goalmaze.agents.networks.base import NetworkOptions, Shape, Site, agent_cells
 from goalmaze.envs.errors import GoalmazeError
 
 Width = Annotated[int, msgspec.Meta(ge=1, le=1024)]
@@ -21,8 +22,17 @@ Readout = Literal["cell", "flat"]
 """Where the last map is read out: at the agent's cell, or at all cells, which fixes the maze size."""
 
 
+@dataclasses.dataclass(frozen=True)
+class EncoderOptions(NetworkOptions):
+    """Hyperparameters of the encoder, which a network's own options extend."""
+
+    channels: Width = 16
+    blocks: Depth = 8
+    hidden: Width = 64
+
+
 class Block(nn.Module):
-    """x ← relu(x + conv(x)), at full resolution."""
+    """A residual block at full resolution: x ← relu(x + conv(x))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,7 +49,11 @@ def block_names(blocks: int) -> list[str]:
 
 
 def add_trunk(network: nn.Module, planes: int, channels: int, blocks: int) -> None:
-    """Add the submodules `stem`, `stem_relu` and `block1` … `blockN` to a network."""
+    """Add the submodules `stem`, `stem_relu` and `block1` … `blockN` to a network.
+
+    They belong to the network itself and not to a module of their own: their paths are the names of tensors in
+    checkpoints.
+    """
     network.add_module("stem", nn.Conv2d(planes, channels, 3, padding=1))
     network.add_module("stem_relu", nn.ReLU())
     for name in block_names(blocks):
@@ -54,8 +68,30 @@ def run_trunk(network: nn.Module, observation: Tensor, blocks: int) -> Tensor:
     return x
 
 
+def add_encoder(network: nn.Module, shape: Shape, options: EncoderOptions, readout: Readout) -> None:
+    """Add the trunk and the submodule `hidden`, the hidden units that read it out, to a network."""
+    add_trunk(network, shape.planes, options.channels, options.blocks)
+    features = readout_features(options.channels, shape, readout)
+    network.add_module("hidden", nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU()))
+
+
+def run_encoder(
+    network: nn.Module, observation: Tensor, shape: Shape, options: EncoderOptions, readout: Readout
+) -> Tensor:
+    """Return the hidden units [B, F] for observations [B, C, H, W]."""
+    maps = run_trunk(network, observation, options.blocks)
+    return cast(Tensor, network.get_submodule("hidden")(read_out(maps, observation, shape, readout)))
+
+
+def encoder_sites(options: EncoderOptions) -> tuple[Site, ...]:
+    """Return the sites of the encoder: the stem, every block, and the hidden units."""
+    names = ("stem", "stem_relu", *block_names(options.blocks))
+    maps = (Site(name, options.channels, is_map=True) for name in names)
+    return (*maps, Site("hidden", options.hidden, is_map=False))
+
+
 def readout_features(channels: int, shape: Shape, readout: Readout) -> int:
-    """Return F, the number of features that `read_out` returns for maps of C channels."""
+    """Return F, the number of features that `read_out` returns for maps of `channels` channels."""
     return channels if readout == "cell" else channels * shape.observation[1] * shape.observation[2]
 
 
@@ -66,6 +102,7 @@ def read_out(maps: Tensor, observation: Tensor, shape: Shape, readout: Readout) 
         GoalmazeError: all cells are read, and the maze has another size than the network was made for.
     """
     if readout == "cell":
+        # Advanced indexing with a pair of index tensors picks the channels of one cell in every row: [B, C].
         rows = torch.arange(len(maps), device=maps.device)
         return maps.flatten(2)[rows, :, agent_cells(observation)]
     expected, given = shape.observation[1:], tuple(maps.shape[2:])
@@ -78,14 +115,26 @@ def read_out(maps: Tensor, observation: Tensor, shape: Shape, readout: Readout) 
 
 
 def initialise(network: nn.Module, policy: nn.Linear, value: nn.Linear, blocks: int = 0) -> None:
-    """Initialise with orthogonal weights; small ones for the policy, so that all actions start about equally likely."""
+    """Initialise a network with orthogonal weights and zero biases.
+
+    Args:
+        network: the network, changed in place.
+        policy: its policy head.
+        value: its value head.
+        blocks: number of its residual blocks.
+    """
+    # The blocks and the heads are drawn twice: first here with all other layers, then with a gain of their own. The
+    # first draw advances torch's random generator, so without it every seed would give other weights.
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
+            # sqrt(2) keeps the variance through a ReLU, which sets half of its inputs to zero.
             nn.init.orthogonal_(module.weight, 2**0.5)
             if module.bias is not None:
                 nn.init.constant_(module.bias, 0.0)
     for name in block_names(blocks):
         block = cast(Block, network.get_submodule(name))
+        # The skip connection already passes the signal on; a smaller gain keeps it from growing with depth.
         nn.init.orthogonal_(block.conv.weight, 0.5)
+    # Logits near 0: all actions start about equally likely, so training starts with the most exploration.
     nn.init.orthogonal_(policy.weight, 0.01)
     nn.init.orthogonal_(value.weight, 1.0)

@@ -1,34 +1,32 @@
-"""The `lstm` network: the trunk of `grid`, read out at the agent's cell, into an LSTM.
+"""The `lstm` network: the encoder of `grid`, and an LSTM that reads its hidden units.
 
-Policy and value head receive the output of the LSTM and, beside it, its input. The network therefore learns what needs
-no memory as fast as a network without one.
+Policy and value head read the output of the LSTM and, past it, the hidden units themselves. The network therefore
+learns what needs no memory as fast as a network without one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
+from goalmaze.agents.networks.base import RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.layers import (
-    Depth,
+    EncoderOptions,
     Readout,
     Width,
-    add_trunk,
-    block_names,
+    add_encoder,
+    encoder_sites,
     initialise,
-    read_out,
-    readout_features,
-    run_trunk,
+    run_encoder,
 )
 from goalmaze.agents.networks.registry import register_network
 
 
 @dataclasses.dataclass(frozen=True)
-class LSTMOptions(NetworkOptions):
+class LSTMOptions(EncoderOptions):
     """Hyperparameters.
 
     Attributes:
@@ -39,9 +37,6 @@ class LSTMOptions(NetworkOptions):
         readout: "cell" reads the last map at the agent's cell; "flat" reads all cells, for one maze size.
     """
 
-    channels: Width = 16
-    blocks: Depth = 8
-    hidden: Width = 64
     units: Width = 64
     readout: Readout = "cell"
 
@@ -50,13 +45,15 @@ class LSTMOptions(NetworkOptions):
 class LSTMNetwork(RecurrentNetwork):
     """A recurrent network with one LSTM.
 
-    Its sites are `stem`, `stem_relu`, `block1` … `blockN` and `hidden`, as in `grid`, then `kept` [B, U], the cell
-    state of the LSTM, and `recalled` [B, U], its output. The memory is [B, 2, U], output and cell state.
+    Its sites are `stem`, `stem_relu`, `block1` … `blockN` and `hidden`, as in `grid`, then the states of the LSTM after
+    the step: `cell_state` [B, U] and `hidden_state` [B, U], its output. The memory is [B, 2, U], hidden state and cell
+    state.
     """
 
     name = "lstm"
     Options = LSTMOptions
     variants: ClassVar = ({},)
+    former_sites: ClassVar = {"kept": "cell_state", "recalled": "hidden_state"}
 
     options: LSTMOptions
 
@@ -64,17 +61,17 @@ class LSTMNetwork(RecurrentNetwork):
         super().__init__()
         self.shape = shape
         self.options = options = options or LSTMOptions()
-        add_trunk(self, shape.planes, options.channels, options.blocks)
-        features = readout_features(options.channels, shape, options.readout)
-        self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
+        add_encoder(self, shape, options, options.readout)
         self.gates = nn.Linear(options.hidden + options.units, 4 * options.units)
-        self.recalled = nn.Identity()
-        self.kept = nn.Identity()
+        # The states are results of formulas, not of layers. Identities make submodules of them, which hooks can reach.
+        self.hidden_state = nn.Identity()
+        self.cell_state = nn.Identity()
         self.policy = nn.Linear(options.hidden + options.units, shape.actions)
         self.value = nn.Linear(options.hidden + options.units, 1)
         initialise(self, self.policy, self.value, options.blocks)
+        # Without a ReLU behind the gates, a gain of 1 keeps the variance.
         nn.init.orthogonal_(self.gates.weight, 1.0)
-        # The forget gate starts open.
+        # A forget gate that starts open lets gradients pass through many steps (Jozefowicz et al., 2015).
         nn.init.constant_(self.gates.bias[options.units : 2 * options.units], 1.0)
 
     def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
@@ -83,21 +80,19 @@ class LSTMNetwork(RecurrentNetwork):
 
     def encode(self, observation: Tensor) -> Tensor:
         """Return the hidden units [N, F] of observations [N, C, H, W]."""
-        maps = run_trunk(self, observation, self.options.blocks)
-        return cast(Tensor, self.hidden(read_out(maps, observation, self.shape, self.options.readout)))
+        return run_encoder(self, observation, self.shape, self.options, self.options.readout)
 
     def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
-        recalled, kept = memory.unbind(1)
-        input_gate, forget_gate, output_gate, candidate = self.gates(torch.cat([features, recalled], 1)).chunk(4, dim=1)
-        kept = self.kept(torch.sigmoid(forget_gate) * kept + torch.sigmoid(input_gate) * torch.tanh(candidate))
-        recalled = self.recalled(torch.sigmoid(output_gate) * torch.tanh(kept))
-        both = torch.cat([features, recalled], 1)
-        return self.policy(both), self.value(both).squeeze(1), torch.stack([recalled, kept], 1).to(memory.dtype)
+        hidden, cell = memory.unbind(1)
+        input_gate, forget_gate, output_gate, candidate = self.gates(torch.cat([features, hidden], 1)).chunk(4, dim=1)
+        cell = self.cell_state(torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate))
+        hidden = self.hidden_state(torch.sigmoid(output_gate) * torch.tanh(cell))
+        both = torch.cat([features, hidden], 1)
+        # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
+        return self.policy(both), self.value(both).squeeze(1), torch.stack([hidden, cell], 1).to(memory.dtype)
 
     def sites(self) -> tuple[Site, ...]:
-        """Return the trunk's maps, the hidden units, and cell state and output of the LSTM."""
-        names = ("stem", "stem_relu", *block_names(self.options.blocks))
-        maps = (Site(name, self.options.channels, is_map=True) for name in names)
-        units = (Site(name, self.options.units, is_map=False) for name in ("kept", "recalled"))
-        return (*maps, Site("hidden", self.options.hidden, is_map=False), *units)
+        """Return the encoder's maps and hidden units, and cell state and hidden state of the LSTM."""
+        states = (Site(name, self.options.units, is_map=False) for name in ("cell_state", "hidden_state"))
+        return (*encoder_sites(self.options), *states)

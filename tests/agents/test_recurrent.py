@@ -12,6 +12,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape
 from goalmaze.agents.policies import NetworkPolicy, RecurrentActor
 from goalmaze.agents.rollout import rollout, stepwise
+from goalmaze.agents.sites import find_site
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import Family, concatenate
 from goalmaze.envs.maze_engine import MazeEngine
@@ -82,15 +83,23 @@ def test_lstm_is_torchs_lstm_between_readout_and_heads(family: Family) -> None:
         cell.bias_ih.copy_(torch.cat([gates.bias.chunk(4)[g] for g in order]))
         cell.bias_hh.zero_()
     memory, state = network.initial_memory(6, (4, 7, 7)), (torch.zeros(6, 8), torch.zeros(6, 8))
-    with torch.inference_mode(), captured(network, ["hidden", "recalled", "kept"]) as latest:
+    with torch.inference_mode(), captured(network, ["hidden", "hidden_state", "cell_state"]) as latest:
         for seen in walk(family, 5):
             logits, _, memory = network.step(seen, memory)
             state = cell(latest["hidden"], state)
-            torch.testing.assert_close((latest["recalled"], latest["kept"]), state)
+            torch.testing.assert_close((latest["hidden_state"], latest["cell_state"]), state)
             torch.testing.assert_close(memory, torch.stack(state, 1))
             told = network.get_submodule("policy")(torch.cat([latest["hidden"], state[0]], 1))
             torch.testing.assert_close(logits, told)
         assert not torch.allclose(memory, network.step(seen, torch.zeros_like(memory))[2], atol=1e-3)
+
+
+def test_the_states_of_the_lstm_are_found_under_their_former_names() -> None:
+    network = small("lstm")
+    for former, name in (("kept", "cell_state"), ("recalled", "hidden_state")):
+        site, module = find_site(network, former)
+        assert site.name == name
+        assert module is network.get_submodule(name)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -146,7 +155,7 @@ def test_the_memory_of_a_rollout_is_a_hand_kept_one(family: Family, name: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "site"), [("lstm", "recalled"), ("drc", "tick1_layer2"), ("drc", "tick2_layer1_cell")]
+    ("name", "site"), [("lstm", "hidden_state"), ("drc", "tick1_layer2"), ("drc", "tick2_layer1_cell")]
 )
 def test_an_edit_comes_in_at_every_step_and_on_the_right_level(family: Family, name: str, site: str) -> None:
     network = small(name)

@@ -275,7 +275,7 @@ class Recorder(Edit):
 def networks() -> list[tuple[str, dict[str, int], str]]:
     return [
         ("grid", {"channels": 4, "blocks": 1, "hidden": 8}, "block1"),
-        ("lstm", {"channels": 4, "blocks": 1, "hidden": 8, "units": 8}, "kept"),
+        ("lstm", {"channels": 4, "blocks": 1, "hidden": 8, "units": 8}, "cell_state"),
         ("drc", {"channels": 4, "layers": 1, "ticks": 2, "hidden": 8}, "tick2_layer1"),
     ]
 
