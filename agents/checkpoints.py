@@ -24,11 +24,33 @@ from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.spec import ObservationSpec
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"
 MAX_SIZE = 255
 """The largest maze a checkpoint may be of: what it sees can then be described without much memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredShape:
+    """The shape of a network as files hold it, with the observation spec flattened; fields as in `Shape`."""
+
+    observation: tuple[int, ...]
+    actions: int
+    mode: str = "planes"
+    pixels: int = 8
+    radius: int = 3
+
+    def __post_init__(self) -> None:
+        # Sides and actions are checked while the header is read, the observation spec only by `Header.network_shape`:
+        # a file with an unknown mode is not damaged, it may come from a newer version.
+        Shape(self.observation, self.actions)
+
+    @classmethod
+    def of(cls, shape: Shape) -> StoredShape:
+        """Return a shape as files hold it."""
+        return cls(shape.observation, shape.actions, **dataclasses.asdict(shape.spec))
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,7 +62,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parameters: its parameters, all of them.
         network: name of the network.
         network_options: its hyperparameters, all of them.
-        shape: of what the network sees, with the observation mode, and does.
+        shape: of the network's input and output, with the observation mode.
         steps: environment steps trained for.
         version: of goalmaze, when written.
         digest: of all the other fields and the tensors.
@@ -51,10 +73,16 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any]
     network: str
     network_options: dict[str, Any]
-    shape: Shape
+    shape: StoredShape
     steps: int
     version: str
     digest: str = ""
+
+    @property
+    def network_shape(self) -> Shape:
+        """The shape of the network; `GoalmazeError` where no such observation spec exists."""
+        shape = self.shape
+        return Shape(shape.observation, shape.actions, ObservationSpec(shape.mode, shape.pixels, shape.radius))
 
 
 class _Header1(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +124,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         parameters=family.parameters,
         network=network.name,
         network_options=dataclasses.asdict(network.options),
-        shape=network.shape,
+        shape=StoredShape.of(network.shape),
         steps=steps,
         version=importlib.metadata.version("goalmaze"),
     )
@@ -116,7 +144,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     try:
         header = _migrated(written) if isinstance(written, _Header1) else written
         family = _family(header)
-        network = network_from_tensors(header.network, header.shape, header.network_options, tensors)
+        network = network_from_tensors(header.network, header.network_shape, header.network_options, tensors)
     except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None
@@ -151,7 +179,7 @@ def _family(header: Header) -> Family:
     family = make_family(header.family, header.parameters)
     if family.size > MAX_SIZE:
         raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {MAX_SIZE}")
-    there = tuple(int(side) for side in header.shape.view(family).highest.shape)
+    there = tuple(int(side) for side in header.network_shape.view(family).highest.shape)
     if header.shape.observation != there:
         seen, there_is = ("x".join(map(str, sides)) for sides in (header.shape.observation, there))
         raise GoalmazeError(
@@ -170,7 +198,7 @@ def _migrated(old: _Header1) -> Header:
         parameters=old.parameters,
         network=old.network,
         network_options=old.network_options,
-        shape=Shape((old.planes, size, size), old.actions),
+        shape=StoredShape((old.planes, size, size), old.actions),
         steps=old.steps,
         version=old.version,
         digest=old.digest,

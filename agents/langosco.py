@@ -15,6 +15,7 @@ from goalmaze.agents.checkpoints import network_from_tensors
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.networks.impala import WIDTHS, ImpalaNetwork
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import FRAME_PIXELS
 
 WEIGHTS = "model_state_dict"
@@ -42,7 +43,7 @@ def read_langosco(path: Path) -> ImpalaNetwork:
 
 
 def _shape(tensors: Mapping[str, Tensor]) -> Shape:
-    return Shape((FRAME_PIXELS, FRAME_PIXELS, 3), int(_matrix(tensors, LAST, 2).shape[0]), "rgb64")
+    return Shape((FRAME_PIXELS, FRAME_PIXELS, 3), int(_matrix(tensors, LAST, 2).shape[0]), ObservationSpec("rgb64"))
 
 
 def _scale(tensors: Mapping[str, Tensor]) -> int:

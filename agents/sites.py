@@ -27,7 +27,7 @@ def map_sites(network: Network) -> list[str]:
 
     There are none in observation mode "crop", whose maps move with the agent: their squares are not cells of the maze.
     """
-    return [site.name for site in network.sites() if site.is_map and network.shape.mode != "crop"]
+    return [site.name for site in network.sites() if site.is_map and network.shape.spec.mode != "crop"]
 
 
 def usual_sites(network: Network) -> list[str]:

@@ -15,6 +15,7 @@ from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.registry import resolve_family
 from goalmaze.envs.rendering import Window, frame
@@ -44,7 +45,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     Terminated at the goal; truncated after ``8 * size`` steps.
 
     ## Arguments
-    ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations.views`) with its
+    ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations.spec`) with its
     ``pixels`` or ``radius``, and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
     batch})`` plays the first level of a `LevelBatch` instead of a fresh one.
 
@@ -61,7 +62,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         shift: str = NO_SHIFT,
         split: str = TRAINING,
         render_mode: str | None = None,
-        observation: str = "planes",
+        observation: str | ObservationSpec = "planes",
         pixels: int = 8,
         radius: int = 3,
         **parameters: Any,
@@ -69,7 +70,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render mode", render_mode, RENDER_MODES)
         self.family = resolve_family(family, parameters)
-        self.view = make_view(self.family, observation, pixels, radius)
+        self.view = make_view(self.family, ObservationSpec.of(observation, pixels, radius))
         self.shift = shift
         self.split = split
         self.render_mode = render_mode

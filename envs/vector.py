@@ -15,6 +15,7 @@ from goalmaze.envs.engines import Engine, Observations, engine_class
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.registry import resolve_family
 
@@ -33,9 +34,9 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         split: the split the levels come from.
         autoreset_mode: any of Gymnasium's three; with `DISABLED` reset with ``options={"reset_mask": mask}``.
         render_mode: "rgb_array" or None.
-        observation: the observation mode, one of `goalmaze.envs.observations.views.MODES`.
-        pixels: per cell, in mode "rgb".
-        radius: of the observation around the agent, in cells, in modes "crop" and "partial".
+        observation: the observation mode, one of `goalmaze.envs.observations.spec.MODES`, or the mode with its options.
+        pixels: pixels per cell, where `observation` is the name "rgb".
+        radius: cells visible on each side of the agent, where `observation` is the name "crop" or "partial".
         copy: return copies; otherwise the live arrays, which the next step changes in place.
         parameters: the family's, where `family` is a name.
     """
@@ -54,7 +55,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         split: str = TRAINING,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
-        observation: str = "planes",
+        observation: str | ObservationSpec = "planes",
         pixels: int = 8,
         radius: int = 3,
         copy: bool = True,
@@ -66,10 +67,10 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             raise GoalmazeError(f"num_envs is {num_envs}: choose 1 or more")
         self.family = resolve_family(family, parameters)
         self.family.check_addresses(0, shift, split)
-        modes = self.family.observation_modes
-        if modes is not None and observation not in modes:
-            raise unknown(f"observation mode of {self.family.name}", observation, modes)
-        self.view = make_view(self.family, observation, pixels, radius)
+        spec, modes = ObservationSpec.of(observation, pixels, radius), self.family.observation_modes
+        if modes is not None and spec.mode not in modes:
+            raise unknown(f"observation mode of {self.family.name}", spec.mode, modes)
+        self.view = make_view(self.family, spec)
         self.engine = self._make_engine(num_envs)
         self.num_envs = num_envs
         self.shift = shift

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from goalmaze.envs.levels import LevelBatch as LevelBatch
     from goalmaze.envs.objects import ObjectType as ObjectType
     from goalmaze.envs.objects import Placement as Placement
+    from goalmaze.envs.observations.spec import ObservationSpec as ObservationSpec
     from goalmaze.envs.registry import register_family as register_family
     from goalmaze.experiments.api.agent import Agent as Agent
     from goalmaze.experiments.api.functions import family as family
@@ -63,6 +64,7 @@ _HOMES = {
     "LevelBatch": "envs.levels",
     "Network": "agents.networks.base",
     "ObjectType": "envs.objects",
+    "ObservationSpec": "envs.observations.spec",
     "Placement": "envs.objects",
     "Recipe": "agents.training.recipe",
     "Result": "experiments.common.results",

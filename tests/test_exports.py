@@ -27,6 +27,7 @@ EXPORTED = {
     "LevelBatch",
     "Network",
     "ObjectType",
+    "ObservationSpec",
     "Placement",
     "Recipe",
     "Result",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.spec import DEFAULT_SPEC, ObservationSpec
 from goalmaze.envs.observations.views import View, make_view
 
 PLANES = ("planes", "crop", "partial")
@@ -32,16 +33,12 @@ class Shape:
     Attributes:
         observation: shape of one observation: (C, H, W) for planes, (h, w, 3) for pictures.
         actions: number A of actions.
-        mode: the observation mode, one of `goalmaze.envs.observations.views.MODES`.
-        pixels: pixels per cell, in mode "rgb".
-        radius: cells visible on each side of the agent, in modes "crop" and "partial".
+        spec: the observation mode with its options.
     """
 
     observation: tuple[int, ...]
     actions: int
-    mode: str = "planes"
-    pixels: int = 8
-    radius: int = 3
+    spec: ObservationSpec = DEFAULT_SPEC
 
     def __post_init__(self) -> None:
         sides = self.observation
@@ -56,16 +53,16 @@ class Shape:
     def seeing(cls, view: View, actions: int = 4) -> Shape:
         """Return the shape of a network for the observations of a view."""
         sides = tuple(int(side) for side in view.space.shape)
-        return cls(sides, actions, view.mode, view.pixels, view.radius)
+        return cls(sides, actions, view.spec)
 
     @property
     def planes(self) -> int:
         """C, the number of planes, or of colours in a picture."""
-        return self.observation[-1] if self.mode in PICTURES else self.observation[0]
+        return self.observation[-1] if self.spec.mode in PICTURES else self.observation[0]
 
     def view(self, family: Family) -> View:
         """Return the view that draws the observations in levels of a family, at its size."""
-        return make_view(family, self.mode, self.pixels, self.radius)
+        return make_view(family, self.spec)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape
 from goalmaze.envs.engines import make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import Family
-from goalmaze.envs.observations.views import MODES, View, make_view
+from goalmaze.envs.observations.spec import DEFAULT_SPEC, MODES, ObservationSpec
+from goalmaze.envs.observations.views import View, make_view
 
 DRY_RUN_LEVELS = 2
 
@@ -79,9 +80,7 @@ def wrap_module(
     family: Family,
     *,
     sites: Sequence[str] | Mapping[str, str] | None = None,
-    mode: str = "planes",
-    pixels: int = 8,
-    radius: int = 3,
+    observation: ObservationSpec = DEFAULT_SPEC,
     actions: int = 4,
     dtype: torch.dtype = torch.float32,
     make_untrained: Callable[[], nn.Module] | None = None,
@@ -97,9 +96,7 @@ def wrap_module(
         family: the family whose levels it acts in, at their size.
         sites: the submodules whose outputs are sites, as paths or as a mapping from site name to path. By default every
             submodule that runs once in a forward pass and whose output is one tensor [b, C] or [b, C, H, W].
-        mode: the observation mode.
-        pixels: pixels per cell, in mode "rgb".
-        radius: cells visible on each side of the agent, in modes "crop" and "partial".
+        observation: the observation mode with its options.
         actions: number A of actions: 4, or Procgen's 15.
         dtype: the type to which the observations are converted.
         make_untrained: builds the same module with fresh weights, for probing's baseline of an untrained network. By
@@ -118,7 +115,7 @@ def wrap_module(
         >>> gm.rollout(agent, family.levels(seed=0, count=16)).agent.shape[1]
         16
     """
-    view = make_view(family, mode, pixels, radius)
+    view = make_view(family, observation)
     shape = Shape.seeing(view, actions)
     if any(tensor.device.type != "cpu" for tensor in (*module.parameters(), *module.buffers())):
         raise GoalmazeError(f"module {type(module).__name__} is not on the CPU: call module.cpu() first")
@@ -219,7 +216,7 @@ def _named_sites(
 
 
 def _site(name: str, path: str, output: Tensor, shape: Shape) -> Site:
-    is_map = shape.mode in PLANES and tuple(output.shape[2:]) == shape.observation[1:]
+    is_map = shape.spec.mode in PLANES and tuple(output.shape[2:]) == shape.observation[1:]
     return Site(name, output.shape[1], is_map, f"module.{path}")
 
 

@@ -106,7 +106,7 @@ class ImpalaNetwork(Network):
         super().__init__()
         self.shape = shape
         self.options = options = options or ImpalaOptions()
-        self._sides = shape.observation[:2] if shape.mode in PICTURES else shape.observation[1:]
+        self._sides = shape.observation[:2] if shape.spec.mode in PICTURES else shape.observation[1:]
         self._widths = tuple(width * options.scale for width in WIDTHS)
         height, width = (-(-side // (8 * options.stride)) for side in self._sides)
         self.embedder = Embedder(shape.planes, self._widths, height * width, options.stride)
@@ -133,7 +133,7 @@ class ImpalaNetwork(Network):
 
     def _scaled(self, observation: Tensor) -> Tensor:
         x = observation.float()
-        if self.shape.mode in PICTURES:
+        if self.shape.spec.mode in PICTURES:
             x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * self.options.centred
         if tuple(x.shape[2:]) != self._sides:
             expected, given = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))

@@ -105,10 +105,10 @@ def make_network(name: str, shape: Shape, options: Mapping[str, Any] | None = No
     for option in options or {}:
         if option not in fields:
             raise unknown(f"option of network {name}", option, fields)
-    if shape.mode not in network.modes:
-        others = ", ".join(other for other, one in known_networks().items() if shape.mode in one.modes)
+    if shape.spec.mode not in network.modes:
+        others = ", ".join(other for other, one in known_networks().items() if shape.spec.mode in one.modes)
         raise GoalmazeError(
-            f"network {name} does not accept observation mode '{shape.mode}': choose {', '.join(network.modes)}, "
+            f"network {name} does not accept observation mode '{shape.spec.mode}': choose {', '.join(network.modes)}, "
             f"or one of the networks {others}"
         )
     try:

@@ -17,6 +17,7 @@ from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazeDQNPolicy, MazePolicy
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
+from goalmaze.envs.observations.spec import ObservationSpec
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": TensorPPO, "sb3-ppo": PPO, "sb3-a2c": A2C, "sb3-dqn": DQN}
 
@@ -44,8 +45,7 @@ def make_environments(recipe: Recipe) -> MazeVecEnv:
         recipe.envs,
         recipe.seed,
         recipe.shaping,
-        recipe.observation,
-        recipe.observation_options,
+        ObservationSpec(recipe.observation, **recipe.observation_options),
         recipe.reward,
     )
 

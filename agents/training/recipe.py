@@ -10,6 +10,7 @@ import msgspec
 
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.observations.spec import Mode
 
 OBSERVATION_OPTIONS = ("pixels", "radius")
 
@@ -21,7 +22,7 @@ class Recipe:
     Attributes:
         family: name of the family.
         parameters: the family's parameters; others keep their defaults.
-        observation: observation mode, see `goalmaze.envs.observations.views`.
+        observation: observation mode, see `goalmaze.ObservationSpec`.
         observation_options: options of the mode, such as pixels or radius; others keep their defaults.
         network: name of the network.
         network_options: the network's hyperparameters; others keep their defaults.
@@ -57,7 +58,7 @@ class Recipe:
 
     family: str = "GreenExit"
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
-    observation: Literal["planes", "rgb", "rgb64", "crop", "partial"] = "planes"
+    observation: Mode = "planes"
     observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
     network: str = "grid"
     network_options: dict[str, Any] = dataclasses.field(default_factory=dict)

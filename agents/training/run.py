@@ -185,7 +185,7 @@ def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
 def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
     """Load the weights of another agent into the algorithm's network."""
     network, agent = network_of(algorithm), load_agent(start)
-    ours, theirs = ((one.name, one.options, one.shape.mode) for one in (network, agent.network))
+    ours, theirs = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
     weights = network.state_dict()
     loaded = agent.network.state_dict()
     if ours != theirs or any(loaded[name].shape != tensor.shape for name, tensor in weights.items()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import gymnasium
@@ -16,6 +16,7 @@ from goalmaze.agents.training.shaping import Reward, Shaping
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import TRAINING, Family
+from goalmaze.envs.observations.spec import DEFAULT_SPEC, ObservationSpec
 from goalmaze.envs.vector import MazeVectorEnv
 
 RECENT_EPISODES = 1000
@@ -90,8 +91,7 @@ class MazeVecEnv(VecEnv):
         num_envs: number B of environments.
         seed: seed of the levels.
         shaping: reward for each cell of progress, see `goalmaze.agents.training.shaping`.
-        observation: observation mode of `goalmaze.envs.observations.views`.
-        options: options of that mode.
+        observation: the observation mode with its options.
         reward: the reward to learn from, the true one or the cue's.
 
     Attributes:
@@ -105,11 +105,9 @@ class MazeVecEnv(VecEnv):
         num_envs: int,
         seed: int,
         shaping: float = 0.0,
-        observation: str = "planes",
-        options: Mapping[str, int] | None = None,
+        observation: ObservationSpec = DEFAULT_SPEC,
         reward: Reward = "true",
     ) -> None:
-        view_options: dict[str, Any] = dict(options or {})
         self.mazes = MazeVectorEnv(
             family,
             num_envs,
@@ -117,7 +115,6 @@ class MazeVecEnv(VecEnv):
             autoreset_mode=AutoresetMode.DISABLED,
             copy=False,
             observation=observation,
-            **view_options,
         )
         self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.engine import rules
 from goalmaze.envs.engine.state import State
-from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.raster import (
     UNDRAWN,
@@ -30,35 +30,34 @@ from goalmaze.envs.observations.raster import (
     refresh,
     reveal_all,
 )
+from goalmaze.envs.observations.spec import DEFAULT_SPEC, ObservationSpec
 
 Rows = NDArray[np.int64]
 
-MAX_PIXELS = 16
-MAX_RADIUS = 16
 FRAME_PIXELS = 64
 """Pixels per side in mode "rgb64", as Procgen has them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View(abc.ABC):
-    """What the agents of a family see in one mode.
+    """Draws the observations of a family's agents in one mode; `make_view` makes one.
 
     Attributes:
-        family: the world, at the size that is seen.
-        pixels: pixels per cell, in mode "rgb".
-        radius: how far an agent sees along each axis, in modes "crop" and "partial".
+        mode: the observation mode of the class.
+        family: the family, at the size that is drawn.
+        spec: the mode with its options.
     """
 
     mode: ClassVar[str]
 
     family: Family
-    pixels: int
-    radius: int
+    spec: ObservationSpec
 
     def __post_init__(self) -> None:
-        for name, value, most in (("pixels", self.pixels, MAX_PIXELS), ("radius", self.radius, MAX_RADIUS)):
-            if not 1 <= value <= most:
-                raise GoalmazeError(f"{name} is {value}: choose 1 to {most}")
+        if self.spec.mode != self.mode:
+            raise GoalmazeError(
+                f"{type(self).__name__} draws mode '{self.mode}', not '{self.spec.mode}': use make_view"
+            )
 
     @cached_property
     @abc.abstractmethod
@@ -119,7 +118,7 @@ class View(abc.ABC):
         return np.arange(batch) if rows is None else np.arange(batch)[rows]
 
 
-class Planes(View):
+class PlanesView(View):
     """The planes as they are: uint8 [C, H, W]."""
 
     mode = "planes"
@@ -146,7 +145,7 @@ class Planes(View):
             out[rows] = planes[rows]
 
 
-class Crop(Planes):
+class CropView(PlanesView):
     """The planes around the agent: uint8 [C, 2r+1, 2r+1]; outside of the maze all is wall."""
 
     mode = "crop"
@@ -154,13 +153,13 @@ class Crop(Planes):
     @cached_property
     def highest(self) -> Bytes:
         """uint8 [C, 2r+1, 2r+1], bounds as those of the planes."""
-        return self._bound(2 * self.radius + 1)
+        return self._bound(2 * self.spec.radius + 1)
 
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
-        crop(state.planes, state.width, state.agent, rows, self.radius, out)
+        crop(state.planes, state.width, state.agent, rows, self.spec.radius, out)
 
 
-class Partial(Planes):
+class PartialView(PlanesView):
     """The planes where the agent sees, 0 elsewhere, and a last plane, 1 where it sees: uint8 [C+1, H, W].
 
     An agent sees a square at most `radius` away along each axis, if the straight line between the centres meets no wall
@@ -177,7 +176,7 @@ class Partial(Planes):
     @cached_property
     def sights(self) -> LinesOfSight:
         """The squares that could be seen."""
-        return make_sights(self.radius, self.family.size)
+        return make_sights(self.spec.radius, self.family.size)
 
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
         gives = self.family.table[:, rules.GIVES] > 0
@@ -185,7 +184,7 @@ class Partial(Planes):
         reveal_all(state.planes, state.width, state.agent, state.objects, gives, self.sights, rows, flat)
 
 
-class Colours(View):
+class RgbView(View):
     """A picture with `pixels` pixels per cell: uint8 [H*pixels, W*pixels, 3].
 
     Objects stand over each other in slot order, the agent over all; what stands on one cell shows through the gaps of
@@ -197,7 +196,7 @@ class Colours(View):
     @cached_property
     def edges(self) -> NDArray[np.int32]:
         """int32 [size + 1], the pixel at which each row, or column, of cells begins, and the end of the last."""
-        return np.arange(self.family.size + 1, dtype=np.int32) * np.int32(self.pixels)
+        return np.arange(self.family.size + 1, dtype=np.int32) * np.int32(self.spec.pixels)
 
     @cached_property
     def highest(self) -> Bytes:
@@ -227,7 +226,7 @@ class Colours(View):
         refresh(state.squares, state.objects, state.agent, self.sprites, rows, memory, out.reshape(-1))
 
 
-class Procgen(Colours):
+class Rgb64View(RgbView):
     """A picture as large as Procgen's, uint8 [64, 64, 3], filled by the maze; cells end on whole pixels."""
 
     mode = "rgb64"
@@ -245,17 +244,14 @@ class Procgen(Colours):
         return np.rint(np.arange(self.family.size + 1) * FRAME_PIXELS / self.family.size).astype(np.int32)
 
 
-VIEWS: dict[str, type[View]] = {view.mode: view for view in (Planes, Colours, Procgen, Crop, Partial)}
-MODES = tuple(VIEWS)
-"""The names of the modes."""
+VIEWS: dict[str, type[View]] = {view.mode: view for view in (PlanesView, RgbView, Rgb64View, CropView, PartialView)}
+"""Observation mode → the class that draws it."""
 
 
-def make_view(family: Family, mode: str = "planes", pixels: int = 8, radius: int = 3) -> View:
-    """Return what agents see of a family in one of `MODES`.
+def make_view(family: Family, spec: ObservationSpec = DEFAULT_SPEC) -> View:
+    """Return the view that draws the observations of a family's agents.
 
     Raises:
-        GoalmazeError: there is no such mode, or pixels or radius are out of range.
+        GoalmazeError: the mode does not show mazes of the family's size.
     """
-    if mode not in VIEWS:
-        raise unknown("observation mode", mode, MODES)
-    return VIEWS[mode](family, pixels, radius)
+    return VIEWS[spec.mode](family, spec)

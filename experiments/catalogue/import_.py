@@ -55,7 +55,7 @@ class ImportReport(Result):
             "network_options": dataclasses.asdict(self.network.options),
             "parameters": self.network.parameters_count(),
             "actions": self.network.shape.actions,
-            "observation": self.network.shape.mode,
+            "observation": self.network.shape.spec.mode,
             "family": self.family.name,
             "family_parameters": self.family.parameters,
         }

@@ -15,6 +15,7 @@ from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, S
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.catalogue.config import NetworksConfig
 from goalmaze.experiments.common.assignments import assignments
@@ -132,7 +133,7 @@ def run(config: NetworksConfig) -> NetworksReport:
 
 def describe_network(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
     """Describe an untrained network with some options for the levels of a family."""
-    shape = Shape.seeing(make_view(family, mode))
+    shape = Shape.seeing(make_view(family, ObservationSpec(mode)))
     network = make_meta_network(name, shape, options).eval()
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
     with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as latest:
@@ -163,21 +164,21 @@ def receptive_field(name: str, shape: Shape, options: Mapping[str, Any]) -> int 
     Measured by gradients on random observations: a cell, or pixel, counts where a derivative of the output is not zero.
     Planes have `CANVAS` cells a side.
     """
-    if shape.mode not in PICTURES:
+    if shape.spec.mode not in PICTURES:
         shape = dataclasses.replace(shape, observation=(shape.planes, CANVAS, CANVAS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = make_network(name, shape, options).eval()
         observation = torch.rand(SAMPLES, *shape.observation)
         weights = torch.randn(SAMPLES, shape.actions)
-    if shape.mode not in PICTURES:
+    if shape.spec.mode not in PICTURES:
         # Plane 1 is the agent's: it stands in the middle.
         observation[:, 1] = 0
         observation[:, 1, CANVAS // 2, CANVAS // 2] = 1
     observation.requires_grad_()
     logits, values = network(observation)
     (gradient,) = torch.autograd.grad((logits * weights).sum() + values.sum(), observation)
-    nonzero = gradient.abs().sum(0).sum(2 if shape.mode in PICTURES else 0) > 0
+    nonzero = gradient.abs().sum(0).sum(2 if shape.spec.mode in PICTURES else 0) > 0
     return _side(nonzero)
 
 

@@ -62,7 +62,7 @@ def require_compatible(agent: Agent, family: Family) -> Family:
     """
     if family == agent.family:
         return family
-    if agent.network.shape.mode in PLANES and family.plane_names != agent.family.plane_names:
+    if agent.network.shape.spec.mode in PLANES and family.plane_names != agent.family.plane_names:
         raise GoalmazeError(
             f"{agent.name} cannot act in this {family.name}: it observes planes "
             f"{', '.join(agent.family.plane_names)}, which are not {', '.join(family.plane_names)}; "

@@ -117,7 +117,7 @@ class AgentStore:
             for name in known_families()
             if name != agent.family.name and shape.view(make_family(name)).highest.shape[0] == shape.observation[0]
         ]
-        self._visible_families[agent.name] = [agent.family.name, *(others if shape.mode == "planes" else [])]
+        self._visible_families[agent.name] = [agent.family.name, *(others if shape.spec.mode == "planes" else [])]
         return self._visible_families[agent.name]
 
     def family(self, settings: Settings) -> Family:

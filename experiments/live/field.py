@@ -117,7 +117,7 @@ def surroundings(observations: Observations, cells: Cells) -> Surroundings | Non
 
 def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
     """Return whether a network's policy under an edit can be computed by `policy_field`."""
-    if not isinstance(network, LocalNetwork) or network.shape.mode != "planes":
+    if not isinstance(network, LocalNetwork) or network.shape.spec.mode != "planes":
         return False
     return network.options.readout == "cell" and (edit is None or _is_lasting_addition(edit))
 

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 from goalmaze.agents import checkpoints
-from goalmaze.agents.checkpoints import Header, load_checkpoint, save_checkpoint
+from goalmaze.agents.checkpoints import Header, StoredShape, load_checkpoint, save_checkpoint
 from goalmaze.agents.files import write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
@@ -31,6 +31,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "agents"
@@ -39,7 +40,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "agents"
 
 def seeing(observation: tuple[int, ...], **others: Any) -> dict[str, Any]:
     """Return a shape as plain data."""
-    return dataclasses.asdict(Shape(observation, **{"actions": 4, **others}))
+    return dataclasses.asdict(StoredShape(observation, **{"actions": 4, **others}))
 
 
 @pytest.fixture
@@ -243,11 +244,11 @@ def test_tensors_of_another_type_are_refused(path: Path) -> None:
 def test_every_network_comes_back_knowing_what_it_sees(
     tmp_path: Path, family: Family, name: str, options: dict[str, Any], mode: str
 ) -> None:
-    view = make_view(family, mode, pixels=3, radius=2)
+    view = make_view(family, ObservationSpec(mode, pixels=3, radius=2))
     network = make_network(name, Shape.seeing(view), options).eval()
     save_checkpoint(tmp_path / CHECKPOINT, network, family, 7)
     agent = load_agent(str(tmp_path))
-    assert agent.network.shape == network.shape == agent.header.shape
+    assert agent.network.shape == network.shape == agent.header.network_shape
     assert agent.policy.view(family) == view
     levels = family.levels(0, np.arange(4))
     one, other = (rollout(policy, levels) for policy in (agent.policy, NetworkPolicy(network)))
@@ -260,7 +261,7 @@ def test_a_checkpoint_of_format_1_loads_as_what_it_is(tmp_path: Path) -> None:
     assert document["format"] == 1
     network, family, header = load_checkpoint(path)
     size = document["parameters"]["size"]
-    assert (header.format, header.shape) == (2, Shape((document["planes"], size, size), document["actions"]))
+    assert (header.format, header.network_shape) == (2, Shape((document["planes"], size, size), document["actions"]))
     assert (header.steps, header.version, header.family) == tuple(document[k] for k in ("steps", "version", "family"))
     assert network.options.readout == "cell"
     for tensor, values in network.state_dict().items():
@@ -276,7 +277,7 @@ def test_a_checkpoint_of_format_1_is_checked_as_any_other(tmp_path: Path) -> Non
     document, tensors = old_document()
     path = tmp_path / CHECKPOINT
     save_file(tensors, path, {"goalmaze": json.dumps(document)})
-    assert load_checkpoint(path)[2].shape == Shape((4, 7, 7), 4)
+    assert load_checkpoint(path)[2].network_shape == Shape((4, 7, 7), 4)
     for changes, message in (
         ({"steps": 6}, "is damaged"),
         ({"planes": 5}, "is damaged"),

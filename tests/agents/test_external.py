@@ -24,6 +24,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.levels import Family
 from goalmaze.envs.maze_engine import MazeEngine
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.controls import untrained_above, used_above
 from goalmaze.probes.edits.base import Add, applied
@@ -254,7 +255,7 @@ def test_the_module_receives_the_observations_of_its_mode(family: Family, mode: 
         received.append(observations)
         return torch.zeros(len(observations), 4)
 
-    network = wrap_module(_Returning(answer), family, mode=mode, radius=2, dtype=torch.uint8)
+    network = wrap_module(_Returning(answer), family, observation=ObservationSpec(mode, radius=2), dtype=torch.uint8)
     levels = family.levels(0, np.arange(5))
     NetworkPolicy(network).probabilities(np.arange(5), observations_of(NetworkPolicy(network), levels), levels.start)
     assert received[-1].shape == (5, *shape)

@@ -12,9 +12,10 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.probes.activations import captured
 
-SHAPE = Shape((64, 64, 3), 15, "rgb64")
+SHAPE = Shape((64, 64, 3), 15, ObservationSpec("rgb64"))
 PICTURES = torch.randint(0, 256, (3, 64, 64, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
 
 

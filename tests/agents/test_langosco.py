@@ -23,6 +23,7 @@ from goalmaze.agents.policies import NetworkPolicy, move_probabilities
 from goalmaze.agents.rollout import observations_of, rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.vector import MazeVectorEnv
 from goalmaze.probes.activations import captured
 
@@ -76,7 +77,7 @@ def test_its_sites_hold_what_their_names_say(path: Path) -> None:
 
 def test_a_fresh_one_begins_as_published() -> None:
     torch.manual_seed(0)
-    network = make_network("impala", Shape((64, 64, 3), 15, "rgb64"))
+    network = make_network("impala", Shape((64, 64, 3), 15, ObservationSpec("rgb64")))
     published = oracle.published_state()
     assert {name: tensor.shape for name, tensor in network.state_dict().items()} == {
         name: tensor.shape for name, tensor in published.items()

@@ -18,6 +18,7 @@ from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.envs.maze_engine import MazeEngine
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.activations import captured
 
@@ -164,7 +165,7 @@ def test_a_shape_that_cannot_be_seen_is_named(
     observation: tuple[int, ...], actions: int, mode: str, message: str
 ) -> None:
     with pytest.raises(GoalmazeError, match=message):
-        make_network("grid", Shape(observation, actions, mode))
+        make_network("grid", Shape(observation, actions, ObservationSpec(mode)))
 
 
 def test_a_flat_readout_reads_every_cell_of_one_size_and_refuses_others(family: Family) -> None:
@@ -187,7 +188,7 @@ def test_a_flat_readout_reads_every_cell_of_one_size_and_refuses_others(family: 
 @pytest.mark.parametrize("name", ["grid", "lstm", "drc", "impala"])
 def test_every_network_sees_every_mode_of_planes(family: Family, name: str, mode: str) -> None:
     torch.manual_seed(0)
-    view = make_view(family, mode, radius=2)
+    view = make_view(family, ObservationSpec(mode, radius=2))
     network = make_network(name, Shape.seeing(view), {} if name == "impala" else {"channels": 4}).eval()
     levels = family.levels(0, np.arange(5))
     observation = view.buffer(5)
@@ -217,12 +218,12 @@ def test_a_meta_network_has_all_shapes_and_no_memory() -> None:
 
 @pytest.mark.parametrize(("name", "mode"), [("grid", "crop"), ("impala", "rgb64"), ("impala", "planes")])
 def test_a_network_without_a_value_for_every_square_has_no_maps(family: Family, name: str, mode: str) -> None:
-    network = make_network(name, Shape.seeing(make_view(family, mode)))
+    network = make_network(name, Shape.seeing(make_view(family, ObservationSpec(mode))))
     assert map_sites(network) == []
     first = network.sites()[0].name
     with pytest.raises(GoalmazeError, match=f"site '{first}' is not a map of squares; this network has none"):
         find_map_site(network, first)
-    assert map_sites(make_network("grid", Shape.seeing(make_view(family, "partial"))))[0] == "stem"
+    assert map_sites(make_network("grid", Shape.seeing(make_view(family, ObservationSpec("partial")))))[0] == "stem"
 
 
 def define(name: str, qualname: str) -> type[Network]:

@@ -19,6 +19,7 @@ from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch, concatenate
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.vector import MazeVectorEnv
 
@@ -259,7 +260,7 @@ def test_no_levels_are_refused(family: Family, network: Network) -> None:
 @pytest.mark.parametrize("mode", ["rgb64", "rgb", "crop", "partial"])
 def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family, mode: str) -> None:
     torch.manual_seed(0)
-    shape = Shape.seeing(make_view(family, mode, pixels=3, radius=2))
+    shape = Shape.seeing(make_view(family, ObservationSpec(mode, pixels=3, radius=2)))
     network = make_network("impala", shape)
     torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
     levels = family.levels(2, np.arange(8), "moved-sign")

@@ -10,6 +10,7 @@ import pytest
 from goalmaze.agents.training.sb3_environment import RECENT_EPISODES, EpisodeEnds, EpisodeRecord, MazeVecEnv
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.observations.spec import ObservationSpec
 
 ENVS = 6
 
@@ -27,7 +28,9 @@ def played(mazes: MazeVecEnv, choice: np.random.Generator, steps: int) -> list[A
 
 
 @pytest.mark.parametrize("name", [*known_families()])
-@pytest.mark.parametrize("options", [{}, {"observation": "rgb", "options": {"pixels": 2}}, {"observation": "partial"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"observation": ObservationSpec("rgb", pixels=2)}, {"observation": ObservationSpec("partial")}]
+)
 def test_what_follows_a_snapshot_follows_its_restoration(name: str, options: dict[str, Any]) -> None:
     first, second = made(name, **options), made(name, **options)
     first.reset()

@@ -195,7 +195,7 @@ def test_every_learner_and_view_trains_an_agent_that_can_be_loaded(tmp_path: Pat
     first = load_checkpoint(checkpoint_series(folder)[0])[0].state_dict()
     assert agent.header.steps >= recipe.steps
     assert not equal(first, weights(folder))
-    assert agent.network.shape.mode == recipe.observation
+    assert agent.network.shape.spec.mode == recipe.observation
     levels = agent.family.levels(0, np.arange(8))
     assert rollout(agent.policy, levels).steps.shape == (8,)
 

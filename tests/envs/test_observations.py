@@ -17,7 +17,8 @@ from goalmaze.envs.families.green_exit import GreenExit
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.objects import ObjectType, Placement
-from goalmaze.envs.observations.views import MODES, make_view
+from goalmaze.envs.observations.spec import MODES, ObservationSpec
+from goalmaze.envs.observations.views import VIEWS, PlanesView, make_view
 from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, shape_mask
 
 RED, BLUE = (213, 94, 0), (0, 114, 178)
@@ -123,7 +124,7 @@ def slow_picture(episodes: MazeEngine, b: int, side: int) -> NDArray[np.int64]:
 
 
 def drawn(episodes: MazeEngine, mode: str, **more: int) -> NDArray[np.uint8]:
-    view = make_view(episodes.family, mode, **more)
+    view = make_view(episodes.family, ObservationSpec(mode, **more))
     out = view.buffer(len(episodes))
     view.draw(episodes.state, out)
     assert all(view.space.contains(one) for one in out)
@@ -149,7 +150,7 @@ def test_pictures_are_those_of_the_slow_drawing(world: type[Family], mode: str, 
 def test_redrawing_what_changed_gives_what_drawing_all_gives(world: type[Family], mode: str, pixels: int) -> None:
     family = world(size=9)
     episodes = playing(family, 5)
-    view = make_view(family, mode, pixels)
+    view = make_view(family, ObservationSpec(mode, pixels))
     random = np.random.default_rng(0)
     kept, fresh = view.buffer(5), view.buffer(5)
     memory = view.memory(5)
@@ -172,7 +173,7 @@ def test_redrawing_relies_on_its_memory() -> None:
     """The negative control of the test above: an update that is told all is drawn draws nothing."""
     family = make_family("GreenExit")
     episodes = playing(family, 3)
-    view = make_view(family, "rgb")
+    view = make_view(family, ObservationSpec("rgb"))
     memory = view.memory(3)
     view.update(episodes.state, view.buffer(3), memory)
     blank = view.buffer(3)
@@ -183,7 +184,7 @@ def test_redrawing_relies_on_its_memory() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_drawing_some_rows_leaves_the_others_as_they_were(mode: str) -> None:
     episodes = playing(make_family("GreenExit"), 4)
-    view = make_view(episodes.family, mode)
+    view = make_view(episodes.family, ObservationSpec(mode))
     everything, some = view.buffer(4), view.buffer(4)
     view.draw(episodes.state, everything)
     some[:] = 77
@@ -347,7 +348,7 @@ def test_items_an_agent_holds_are_always_in_sight() -> None:
 
 @pytest.mark.parametrize("pixels", range(1, 17))
 def test_pictures_have_as_many_pixels_as_asked_for(pixels: int) -> None:
-    view = make_view(GreenExit(size=5), "rgb", pixels)
+    view = make_view(GreenExit(size=5), ObservationSpec("rgb", pixels))
     assert view.space.shape == (5 * pixels, 5 * pixels, 3)
     assert view.buffer(2).shape == (2, 5 * pixels, 5 * pixels, 3)
     assert (view.space.dtype, view.buffer(2).dtype) == (np.uint8, np.uint8)
@@ -389,7 +390,7 @@ def test_spaces_hold_what_is_seen_and_no_more(world: type[Family]) -> None:
     family = world(size=7)
     episodes = playing(family, 8)
     random = np.random.default_rng(2)
-    views = [make_view(family, mode) for mode in MODES]
+    views = [make_view(family, ObservationSpec(mode)) for mode in MODES]
     for _ in range(50):
         step(episodes, random)
         for view in views:
@@ -419,21 +420,31 @@ def test_spaces_hold_what_is_seen_and_no_more(world: type[Family]) -> None:
 )
 def test_bad_modes_and_numbers_are_refused_with_the_remedy(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
-        make_view(GreenExit(), **arguments)
+        ObservationSpec(**arguments)
+
+
+def test_every_mode_has_a_view_of_its_own() -> None:
+    assert list(VIEWS) == list(MODES)
+    assert [make_view(GreenExit(), ObservationSpec(mode)).mode for mode in MODES] == list(MODES)
+    spec = ObservationSpec("crop", radius=2)
+    assert ObservationSpec.of(spec) is spec
+    assert ObservationSpec.of("crop", 8, 2) == spec
+    with pytest.raises(GoalmazeError, match=r"^PlanesView draws mode 'planes', not 'crop': use make_view$"):
+        PlanesView(GreenExit(), spec)
 
 
 def test_mazes_too_large_for_procgens_frame_are_refused() -> None:
     with pytest.raises(GoalmazeError, match=r"^mode 'rgb64' shows at most 64 cells a side, not 65: choose mode 'rgb'$"):
-        make_view(GreenExit(size=65), "rgb64")
+        make_view(GreenExit(size=65), ObservationSpec("rgb64"))
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_states_and_arrays_that_do_not_fit_are_refused(mode: str) -> None:
     episodes = playing(GreenExit(size=7), 2)
-    view = make_view(GreenExit(size=9), mode)
+    view = make_view(GreenExit(size=9), ObservationSpec(mode))
     with pytest.raises(GoalmazeError, match=r"7x7 cells.*at size 9: make one with family\.resized\(7\)$"):
         view.draw(episodes.state, view.buffer(2))
-    right = make_view(GreenExit(size=7), mode)
+    right = make_view(GreenExit(size=7), ObservationSpec(mode))
     with pytest.raises(GoalmazeError, match=r"use the array of buffer\(2\)$"):
         right.draw(episodes.state, right.buffer(3))
     with pytest.raises(GoalmazeError, match=r"use the array of buffer\(2\)$"):
@@ -442,7 +453,7 @@ def test_states_and_arrays_that_do_not_fit_are_refused(mode: str) -> None:
 
 def test_memories_of_another_batch_are_refused() -> None:
     episodes = playing(GreenExit(size=7), 2)
-    view = make_view(episodes.family, "rgb")
+    view = make_view(episodes.family, ObservationSpec("rgb"))
     with pytest.raises(GoalmazeError, match=r"^the memory is of 3 pictures: use memory\(2\)$"):
         view.update(episodes.state, view.buffer(2), view.memory(3))
     with pytest.raises(IndexError):

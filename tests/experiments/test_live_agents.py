@@ -22,7 +22,7 @@ SMALL = {"blocks": 1, "channels": 4}
 def open_session(folder: Path, family: str, network: str, options: dict[str, Any]) -> Session:
     """Return a session with an untrained agent."""
     family_ = make_family(family).resized(5)
-    built = make_network(network, Shape.seeing(make_view(family_, "planes")), options)
+    built = make_network(network, Shape.seeing(make_view(family_)), options)
     save_checkpoint(folder / CHECKPOINT, built, family_, 0)
     return Session(AgentStore(str(folder)), Settings(agent=str(folder)))
 

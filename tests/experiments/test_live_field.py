@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from goalmaze.agents.checkpoints import Header
+from goalmaze.agents.checkpoints import Header, StoredShape
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.networks import Shape, make_network
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.families import make_family
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.live import field as fast
 from goalmaze.experiments.live import inspection
@@ -36,13 +37,13 @@ def make_scene(network: str, options: dict[str, Any], size: int = 9, site: str =
     """Return a scene of an untrained agent with a decided policy, and a random pattern as edit."""
     torch.manual_seed(0)
     family = make_family("GreenExit").resized(size)
-    built = make_network(network, Shape.seeing(make_view(family, "planes")), options)
+    built = make_network(network, Shape.seeing(make_view(family)), options)
     with torch.no_grad():
         next(built.get_submodule("policy").parameters()).mul_(300)
     channels = next(s.channels for s in built.sites() if s.name == site)
     arriving, leaving = torch.randn(2, channels, 2 * size - 1, 2 * size - 1)
     pattern = GoalPattern(site, arriving, leaving, rectified=site != "stem")
-    header = Header(1, "GreenExit", {}, network, options, built.shape, 0, "test")
+    header = Header(1, "GreenExit", {}, network, options, StoredShape.of(built.shape), 0, "test")
     return Scene(Agent(built, family, network, header), family, pattern, shift="none", seed=4)
 
 
@@ -107,7 +108,7 @@ def test_edits_other_than_additions_and_networks_with_crops_are_not_local() -> N
     assert fast.is_local(network, edit)
     assert not fast.is_local(network, dataclasses.replace(edit, first_steps=1))
     assert not fast.is_local(network, dataclasses.replace(edit, delta=edit.delta.repeat(2, 1, 1, 1)))
-    cropped = make_network("grid", Shape.seeing(make_view(scene.family, "crop")))
+    cropped = make_network("grid", Shape.seeing(make_view(scene.family, ObservationSpec("crop"))))
     assert not fast.is_local(cropped, None)
 
 

@@ -290,7 +290,7 @@ def test_bad_input_gets_one_line_and_leaves_what_was_there(
 def untrained(folder: Path, family: str) -> str:
     """Make an agent that never learned, on small mazes of a family, and return its name."""
     small = make_family(family, {"size": 7})
-    network = make_network("grid", Shape.seeing(make_view(small, "planes")), {"channels": 4, "blocks": 1, "hidden": 8})
+    network = make_network("grid", Shape.seeing(make_view(small)), {"channels": 4, "blocks": 1, "hidden": 8})
     folder.mkdir()
     save_checkpoint(folder / CHECKPOINT, network, small, 0)
     return str(folder)

@@ -17,6 +17,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
@@ -34,7 +35,7 @@ SITE = "embedder.block2.res1"
 @pytest.fixture(scope="module")
 def policy() -> NetworkPolicy:
     torch.manual_seed(0)
-    network = make_network("impala", Shape((64, 64, 3), 15, "rgb64"))
+    network = make_network("impala", Shape((64, 64, 3), 15, ObservationSpec("rgb64")))
     torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
     return NetworkPolicy(network)
 

@@ -20,6 +20,7 @@ from goalmaze.envs.actions import PROCGEN_FOUR, group_probabilities
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, SIGN, ProcgenLevels
 from goalmaze.envs.procgen.simulator import ProcgenSimulator
@@ -31,7 +32,7 @@ FAMILY = ProcgenMaze(mode="easy", sign=True)
 
 def policy() -> NetworkPolicy:
     torch.manual_seed(0)
-    network = make_network("impala", Shape((64, 64, 3), 15, "rgb64"))
+    network = make_network("impala", Shape((64, 64, 3), 15, ObservationSpec("rgb64")))
     torch.nn.init.orthogonal_(network.get_submodule("fc_policy").weight, 3.0)
     return NetworkPolicy(network)
 
@@ -103,7 +104,9 @@ def test_procgens_groups_give_the_chances_of_the_ways() -> None:
 def test_an_agent_is_judged_under_every_shift_of_its_family(sign: bool, tmp_path: Path) -> None:
     """What training does last; the oracle is what a shift leaves to earn."""
     family = ProcgenMaze(mode="easy", region=3, sign=sign)
-    save_checkpoint(tmp_path / CHECKPOINT, make_network("impala", Shape((64, 64, 3), 4, "rgb64")), family, 0)
+    save_checkpoint(
+        tmp_path / CHECKPOINT, make_network("impala", Shape((64, 64, 3), 4, ObservationSpec("rgb64"))), family, 0
+    )
     found = evaluate_shifts(load_agent(str(tmp_path)), 6)
     assert set(found) == {NO_SHIFT, "goal-anywhere", "no-goal", "goal-at"} | (
         {"moved-sign", "no-sign"} if sign else set()
