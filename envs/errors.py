@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -21,6 +20,9 @@ class GoalmazeError(ValueError):
 
 def unknown(what: str, name: str, known: Iterable[str]) -> GoalmazeError:
     """Return the error for a `name` that is none of the `known` ones, with the closest one suggested."""
+    # Imported here, because every command imports this module and few have an unknown name to report.
+    import difflib
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"

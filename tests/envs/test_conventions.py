@@ -112,6 +112,26 @@ def test_a_fresh_process_knows_the_families_once_the_package_is_imported() -> No
     assert json.loads(said) == [None, False, "MazeEnv", "MazeEnv", "MazeEnv"]
 
 
+@pytest.mark.parametrize(
+    "imports", ["gymnasium, goalmaze.envs", "goalmaze.envs, gymnasium", "goalmaze.envs.vector, gymnasium"]
+)
+def test_the_families_are_registered_whichever_package_is_imported_first(imports: str) -> None:
+    code = f"""
+import inspect
+import {imports}
+env = gymnasium.make("goalmaze/Lava-v0", size=5)
+print(type(env.unwrapped).__name__, "make" in inspect.getsource(gymnasium))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["MazeEnv", "True"]
+
+
+def test_importing_the_package_does_not_import_gymnasium() -> None:
+    code = "import sys, goalmaze.envs; print({'gymnasium', 'numpy'} & sys.modules.keys())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "set()"
+
+
 def test_every_family_is_registered_with_both_entry_points() -> None:
     specs = {name: spec for name, spec in gymnasium.registry.items() if spec.namespace == "goalmaze"}
     procgen = specs.pop("goalmaze/ProcgenMaze-v0")
