@@ -25,7 +25,7 @@ from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.information import TARGET
 from goalmaze.probes.readout.fitting import SquareProbe
-from goalmaze.probes.steering import find_method, steering_methods
+from goalmaze.probes.steering import find_method, fit_method, steering_methods
 from goalmaze.probes.steering.base import SteeringMethod
 
 FIT_LEVELS = 512
@@ -182,7 +182,7 @@ class AgentStore:
             fitted: FittedEdit | SquareProbe | None
             if request.kind == "edit":
                 context = make_fit_context(agent.policy, request.family, FIT_LEVELS, 0)
-                fitted = find_method(request.method).fit(context, request.site)
+                fitted = fit_method(find_method(request.method), context, request.site)
             else:
                 try:
                     fitted = fit_heading_probe(agent, request.family, request.site)
@@ -222,7 +222,7 @@ class AgentStore:
             seed=settings.seed,
             index=settings.index,
             strength=settings.strength,
-            every_step=settings.edit == "every",
+            first_steps=None if settings.edit == "every" else 1,
         )
         if settings.level is not None or settings.target is not None:
             level = scene.level if settings.level is None else settings.level.level(scene.family)

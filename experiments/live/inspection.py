@@ -104,7 +104,8 @@ def inspect_agent(
     views = views or observe(scene, episode)
     policy, probabilities = scene.agent.policy, np.zeros((views.size, 4), np.float32)
     site = site if site in map_sites(policy.network) else None
-    edit = edits[0] if edits else None
+    # `edits` act at this moment, the only one that is inspected, so it does not matter at which others they do.
+    edit = dataclasses.replace(edits[0], first_steps=None) if edits else None
     if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
         local = cast(Add | None, edit)
         probabilities[views.cells] = policy_field(policy.network, views.surroundings, local)

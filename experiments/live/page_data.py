@@ -119,7 +119,7 @@ def edit_description(scene: Scene) -> str:
     if scene.strength == 0:
         return "The strength is 0, so the edit changes nothing and both agents are the same."
     row, column = divmod(scene.target, scene.level.width)
-    steps = "at every step" if scene.every_step else "at the first step only"
+    steps = "at every step" if scene.first_steps is None else "at the first step only"
     strength = "" if scene.strength == 1 else f", with strength {scene.strength:g}"
     return (
         f"The edit at site {scene.fitted_edit.site} moves the {scene.family.goal} in the agent's activations to the "

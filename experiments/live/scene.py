@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
+from goalmaze.agents.policies import EditContext
 from goalmaze.agents.rollout import StepRecord, stepwise
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
-from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.base import Edit, acting, applied, at_first_steps
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets
@@ -68,7 +69,7 @@ class Scene:
         target: the cell the edited agent is sent to.
         fitted_edit: what makes the edits; None where the family cannot be edited and only the unedited agent acts.
         strength: factor on the edits.
-        every_step: whether the edits apply at every step, not only at the first.
+        first_steps: number of first steps of an episode at which the edits act; None for all steps.
         unedited: the episode of the unedited agent.
         edited: the episode of the edited agent; not used where `fitted_edit` is None.
         tally: counts of outcomes by agent, over the episodes that both agents finished.
@@ -84,10 +85,10 @@ class Scene:
         seed: int,
         index: int = 0,
         strength: float = 1.0,
-        every_step: bool = True,
+        first_steps: int | None = None,
     ) -> None:
         self.agent, self.family, self.fitted_edit = agent, family, fitted_edit
-        self.strength, self.every_step = strength, every_step
+        self.strength, self.first_steps = strength, first_steps
         self._shift, self._seed = shift, seed
         self.clear_tally()
         self.show_level(index)
@@ -126,10 +127,12 @@ class Scene:
 
     @property
     def edits(self) -> list[Edit]:
-        """The edits that apply to the edited agent's next step, one for each site."""
-        if self.fitted_edit is None or (self.edited.steps > 0 and not self.every_step):
+        """The edits that act at the edited agent's next step, one for each site."""
+        if self.fitted_edit is None:
             return []
-        return self.fitted_edit.edits(GoalMove.on(self.level, self.target), self.strength)
+        edits = self.fitted_edit.edits(GoalMove.on(self.level, self.target), self.strength)
+        next_step = EditContext(np.zeros(1, np.intp), np.array([self.edited.steps]))
+        return acting(at_first_steps(edits, self.first_steps), next_step)
 
     def step(self) -> None:
         """Let each agent whose episode goes on take one step, the edited agent under the edits."""

@@ -17,7 +17,7 @@ from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.information import uses_only_cells
-from goalmaze.probes.steering import find_method
+from goalmaze.probes.steering import find_method, fit_method
 
 CELL_METHODS = ("cell-means", "cell-table")
 """Methods for sites without squares, tried there where no methods are named."""
@@ -86,20 +86,24 @@ def fit_candidate(context: FitContext, site: str, method: str, strength: float =
         GoalmazeError: there is no such method or site, or the method needs a map of squares and the site is none.
     """
     compatible_pairs(context.policy.network, [site], [method])
-    return Candidate(site, method, find_method(method).fit(context, site), strength)
+    return Candidate(site, method, fit_method(find_method(method), context, site), strength)
 
 
 def named_candidates(
     edits: Iterable[Candidate | FittedEdit], strength: float = 1.0, reserved: Iterable[tuple[str, str]] = ()
 ) -> list[Candidate]:
-    """Return candidates as they are, and fitted edits under the names of their classes.
+    """Return candidates as they are, and fitted edits under the names of the methods that fitted them.
 
-    Names that occur twice at one site, or are `reserved` pairs of site and method, get a number.
+    A fitted edit made by hand has no method and gets the name of its class. A name that occurs twice at one site, or is
+    among the `reserved` pairs of site and method, gets a number.
     """
     candidates: list[Candidate] = []
     used = set(reserved)
     for edit in edits:
-        one = edit if isinstance(edit, Candidate) else Candidate(edit.site, type(edit).__name__, edit, strength)
+        if isinstance(edit, Candidate):
+            one = edit
+        else:
+            one = Candidate(edit.site, edit.method or type(edit).__name__, edit, strength)
         name, number = one.method, 1
         while (one.site, name) in used:
             number += 1

@@ -136,8 +136,8 @@ def retarget(
 
     Args:
         agent: the agent, loaded or made in memory.
-        edits: fitted edits, listed by the names of their classes; candidates, listed by names of your own; or names of
-            methods, fitted at each of `sites`. The methods of `METHODS` where not given.
+        edits: fitted edits, listed by the names of the methods that fitted them; candidates, listed by names of your
+            own; or names of methods, fitted at each of `sites`. The methods of `METHODS` where not given.
         sites: where methods are fitted; all maps of squares where not given, or all sites where there are no maps.
         size: rows and columns of the mazes, in cells; the agent's own where not given.
         levels: number of held-out evaluation mazes.

@@ -16,7 +16,7 @@ from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.experiments.retarget.bins import ALL, Bin
 from goalmaze.experiments.retarget.task import RetargetingTask, TaskOutcomes
-from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.base import Edit, applied, at_first_steps
 from goalmaze.probes.procgen_tools.path_probability import Floats, path_probability
 
 NONE, RANDOM, OTHER_MAZE, MOVED_CUE, MOVED_BOTH = "none", "random", "other-maze", "moved-cue", "moved-both"
@@ -110,7 +110,7 @@ def run_trial(
         levels: what the agent sees instead of the task's levels, where something was physically moved.
     """
     if label.steps == FIRST:
-        edits = [dataclasses.replace(edit, first_steps=1) for edit in edits]
+        edits = at_first_steps(edits, 1)
     observed_levels = task.levels if levels is None else levels
     with applied(policy, edits):
         trajectory = rollout(policy, observed_levels, seed=task.seed, until=task.targets)

@@ -215,6 +215,16 @@ def check_is_map(site: Site) -> None:
         raise GoalmazeError(f"edit at site '{site.name}' writes squares, but the site is no map; choose one that is")
 
 
+def at_first_steps(edits: Sequence[Edit], first_steps: int | None) -> list[Edit]:
+    """Return edits that act at the first steps of every episode only; at all steps where `first_steps` is None."""
+    return [dataclasses.replace(edit, first_steps=first_steps) for edit in edits]
+
+
+def acting(edits: Sequence[Edit], context: EditContext) -> list[Edit]:
+    """Return those of some edits that act in a forward pass, because `applied` refuses an edit that never acts."""
+    return [edit for edit in edits if edit.acts_at(context).any()]
+
+
 @contextmanager
 def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPolicy]:
     """Apply edits, in order, to every forward pass of `policy` inside the context. At its end they are removed.

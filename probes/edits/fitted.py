@@ -17,6 +17,7 @@ class FittedEdit(abc.ABC):
 
     Attributes:
         site: name of the site; of several, joined by +.
+        method: name of the steering method that fitted it; empty where it was made by hand.
 
     Example:
         >>> import goalmaze as gm
@@ -25,9 +26,12 @@ class FittedEdit(abc.ABC):
         >>> levels = agent.family.levels(seed=0, count=2)
         >>> [edit.site for edit in fitted.edits(gm.GoalMove.on(levels, targets=10))]
         ['block1']
+        >>> fitted.method
+        'mean-pattern'
     """
 
     site: str
+    method: str = dataclasses.field(default="", kw_only=True)
 
     @property
     def uses(self) -> Facts:

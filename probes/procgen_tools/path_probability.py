@@ -15,7 +15,7 @@ from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
-from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.base import Edit, acting, applied
 from goalmaze.probes.edits.goal_move import GoalMove
 
 Floats = NDArray[np.float64]
@@ -68,11 +68,10 @@ def probabilities_on(
             if len(part):
                 b, cell = rows[part], at[part]
                 context = EditContext(b, steps[b, cell].astype(np.int64))
-                # `applied` refuses edits that never act, as those of the first steps do on later cells.
-                acting = [edit for edit in edits if edit.acts_at(context).any()]
                 put = levels.take(b).started(cell)
                 observations = observations_of(policy, put)
-                with applied(policy, acting):
+                # Edits of the first steps never act on later cells.
+                with applied(policy, acting(edits, context)):
                     result[b, cell] = policy.probabilities(b, observations, put.start, context.steps)
     return result
 

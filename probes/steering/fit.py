@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.sites import find_site, map_sites
@@ -26,7 +28,8 @@ def fit_edit(
         seed: of everything that the method draws.
 
     Returns:
-        A fitted edit. Its `edits(GoalMove.on(levels, targets))` move the goal in any levels.
+        A fitted edit, which carries the name of its method. Its `edits(GoalMove.on(levels, targets))` move the goal in
+        any levels.
 
     Raises:
         GoalmazeError: there is no such method or site, or the method does not work at the site.
@@ -37,4 +40,9 @@ def fit_edit(
     if not chosen.suits(policy.network, site):
         maps = ", ".join(map_sites(policy.network)) or "this network has none"
         raise GoalmazeError(f"method '{chosen.name}' needs a map of squares, site '{site}' is none; maps: {maps}")
-    return chosen.fit(FitContext(policy, levels, seed), site)
+    return fit_method(chosen, FitContext(policy, levels, seed), site)
+
+
+def fit_method(method: SteeringMethod, context: FitContext, site: str) -> FittedEdit:
+    """Return what a method fits at a site, with the name of the method on it."""
+    return dataclasses.replace(method.fit(context, site), method=method.name)

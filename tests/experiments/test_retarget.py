@@ -201,15 +201,18 @@ def test_fitted_edits_are_evaluated_like_the_method_they_came_from(stem: Candida
     by_name = retarget(agent, "mean-pattern", sites=["stem"], **options)
     by_object = retarget(agent, stem.fitted_edit, **options)
     assert by_name.header.agent == "in memory"
-    assert by_object.chosen == ("stem", "GoalPattern")
+    assert by_object.chosen == ("stem", "mean-pattern")
     assert by_object.row("edit").outcomes == by_name.row("edit").outcomes
     assert by_object.row("edit").outcomes != by_object.row("none").outcomes
     both = retarget(agent, [stem, stem.fitted_edit, "mean-pattern"], sites=["stem"], **options)
     assert [row.method for row in both.rows if row.condition == "edit"] == [
         "mean-pattern-2",
-        "GoalPattern",
+        "mean-pattern-3",
         "mean-pattern",
     ]
+    by_hand = retarget(agent, dataclasses.replace(stem.fitted_edit, method=""), **options)
+    assert by_hand.chosen == ("stem", "GoalPattern")
+    assert by_hand.row("edit").outcomes == by_name.row("edit").outcomes
     assert both.csv().startswith("condition,site,method,target,")
     with pytest.raises(GoalmazeError, match="leave sites out"):
         retarget(agent, stem.fitted_edit, sites=["stem"], **options)

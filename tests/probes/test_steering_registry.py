@@ -56,6 +56,7 @@ def test_fitting_by_name_is_what_the_method_fits(policy: NetworkPolicy, family: 
     assert isinstance(fitted, GoalPattern)
     assert isinstance(own, GoalPattern)
     assert torch.equal(fitted.at_target, own.at_target)
+    assert fitted.method == "mean-pattern"
     with pytest.raises(GoalmazeError, match="method 'mean-pattern' needs a map of squares, site 'hidden' is none"):
         fit_edit(policy, find_method("mean-pattern"), "hidden", context.levels)
     with pytest.raises(GoalmazeError, match="unknown site"):
