@@ -1,18 +1,15 @@
 """A recipe and plans of sweeps that take seconds."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from goalmaze.agents.training.recipe import Recipe
 
+MAZES = {"size": 5}
+NETWORK = {"channels": 4, "blocks": 1, "hidden": 8}
 SMALL_RECIPE = Recipe(
-    parameters={"size": 5},
-    network_options={"channels": 4, "blocks": 1, "hidden": 8},
-    steps=512,
-    envs=16,
-    rollout_steps=16,
-    minibatches=2,
-    epochs=1,
-    threads=1,
+    parameters=MAZES, network_options=NETWORK, steps=512, envs=16, rollout_steps=16, minibatches=2, epochs=1, threads=1
 )
 
 SMALL = """

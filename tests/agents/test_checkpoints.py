@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
+from pickles import LeavesTrace, check_code_is_never_run
 from safetensors.torch import save_file
 
 from goalmaze.agents import checkpoints
@@ -322,25 +323,11 @@ def test_a_missing_checkpoint_says_what_to_name(tmp_path: Path) -> None:
             load_agent(str(name))
 
 
-class Mine:
-    """An object that, unpickled, leaves a trace."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.trace,)
-
-
 def test_a_pickle_under_our_name_is_refused_and_never_run(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / CHECKPOINT
-    for save in (lambda: path.write_bytes(pickle.dumps(Mine(trace))), lambda: torch.save({"w": Mine(trace)}, path)):
-        save()
-        with pytest.raises(GoalmazeError, match="truncated or no safetensors file"):
-            load_checkpoint(path)
-        assert not trace.exists()
-    pickle.loads(pickle.dumps(Mine(trace)))
-    assert trace.exists()
+    code = LeavesTrace(trace)
+    writers = (lambda: path.write_bytes(pickle.dumps(code)), lambda: torch.save({"w": code}, path))
+    check_code_is_never_run(trace, writers, lambda: load_checkpoint(path), "truncated or no safetensors file")
 
 
 @contextmanager

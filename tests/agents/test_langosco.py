@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import networks as oracle
+from pickles import LeavesTrace, check_code_is_never_run
 from torch import Tensor
 
 from goalmaze.agents import langosco
@@ -165,29 +166,16 @@ def test_another_layout_is_refused_by_name(tmp_path: Path, state: dict[str, Any]
         read_langosco(publish(tmp_path / "agent.pth", state))
 
 
-class Mine:
-    """An object that, unpickled, leaves a trace."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.trace,)
-
-
 def test_code_in_a_file_is_never_run(tmp_path: Path) -> None:
     trace, path = tmp_path / "trace", tmp_path / "agent.pth"
-    for save in (
-        lambda: publish(path, oracle.published_state(), note=Mine(trace)),
-        lambda: path.write_bytes(pickle.dumps({"model_state_dict": Mine(trace)})),
-        lambda: torch.save({"model_state_dict": Mine(trace)}, path, _use_new_zipfile_serialization=False),
-    ):
-        save()
-        with pytest.raises(GoalmazeError, match="damaged or holds more than tensors, and was not opened"):
-            read_langosco(path)
-        assert not trace.exists()
-    pickle.loads(pickle.dumps(Mine(trace)))
-    assert trace.exists()
+    code = LeavesTrace(trace)
+    writers = (
+        lambda: publish(path, oracle.published_state(), note=code),
+        lambda: path.write_bytes(pickle.dumps({"model_state_dict": code})),
+        lambda: torch.save({"model_state_dict": code}, path, _use_new_zipfile_serialization=False),
+    )
+    message = "damaged or holds more than tensors, and was not opened"
+    check_code_is_never_run(trace, writers, lambda: read_langosco(path), message)
 
 
 def test_what_is_no_such_file_is_said_in_one_line(path: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -17,24 +19,12 @@ from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 
-RECIPE = Recipe(
-    parameters={"size": 5},
-    network_options={"channels": 16, "blocks": 3, "hidden": 32},
-    steps=16_384,
-    envs=32,
-    rollout_steps=32,
-    minibatches=4,
-    epochs=4,
-    learning_rate=3e-3,
-    discount=0.95,
-    gae_lambda=0.95,
-    clip=0.2,
-    entropy=0.01,
-    gradient_clip=0.5,
-    shaping=0.3,
-    precision="fp32",
-)
-FAMILY = make_family("GreenExit", RECIPE.parameters)
+MAZES = {"size": 5}
+NETWORK = {"channels": 16, "blocks": 3, "hidden": 32}
+ROLLOUTS = Recipe(network_options=NETWORK, steps=16_384, envs=32, rollout_steps=32, minibatches=4, epochs=4)
+LOSS = dataclasses.replace(ROLLOUTS, discount=0.95, gae_lambda=0.95, clip=0.2, entropy=0.01, precision="fp32")
+RECIPE = dataclasses.replace(LOSS, parameters=MAZES, shaping=0.3, learning_rate=3e-3, gradient_clip=0.5)
+FAMILY = make_family("GreenExit", MAZES)
 
 
 def algorithm() -> PPO:

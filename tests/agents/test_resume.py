@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interruption import ending_at_save, has_logged, wait_for
+from plans import SMALL_RECIPE
 
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
@@ -30,17 +32,7 @@ from goalmaze.agents.training.run import RECIPE, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
 from goalmaze.envs.errors import GoalmazeError
 
-SMALL = Recipe(
-    parameters={"size": 5},
-    network_options={"channels": 4, "blocks": 1, "hidden": 8},
-    steps=2048,
-    envs=16,
-    rollout_steps=16,
-    minibatches=2,
-    epochs=1,
-    seed=2,
-    threads=1,
-)
+SMALL = dataclasses.replace(SMALL_RECIPE, steps=2048, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +62,8 @@ class EndedError(Exception):
 
 def interrupted(recipe: Recipe, folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train until the `after`-th save and no further."""
-    true, saves = TrainingCallback.save, []
-
-    def save(self: TrainingCallback) -> None:
-        true(self)
-        saves.append(self.num_timesteps)
-        if len(saves) == after:
-            raise EndedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingCallback, "save", save)
-        with pytest.raises(EndedError):
-            train(recipe, folder, save_every=0)
+    with ending_at_save(after, EndedError, monkeypatch), pytest.raises(EndedError):
+        train(recipe, folder, save_every=0)
 
 
 @pytest.mark.parametrize(
@@ -369,11 +351,7 @@ def test_asked_to_stop_it_can_be_resumed_as_if_it_had_not_been(tmp_path: Path) -
     train(dataclasses.replace(SMALL, steps=4096), tmp_path / "whole")
     folder = tmp_path / "run"
     running = started(folder)
-    until = time.monotonic() + 120
-    while not (folder / LOG).is_file() or len((folder / LOG).read_text().splitlines()) < 3:
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for(lambda: has_logged(folder, 3), running)
     running.send_signal(signal.SIGTERM)
     answer, complaint = running.communicate(timeout=120)
     assert (running.returncode, complaint) == (0, "")

@@ -7,9 +7,20 @@ from oracles.paths import all_distances
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.shaping import Shaping
 from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
 
 COUNT = 60
+
+
+def begun(name: str) -> tuple[LevelBatch, MazeEngine, Shaping]:
+    """Return levels of a family, their episodes, and the shaping towards the true reward at their first step."""
+    family = make_family(name, {"size": 9})
+    levels = family.levels(4, np.arange(COUNT))
+    episodes = MazeEngine.from_levels(levels)
+    shaping = Shaping(family, COUNT, 0.3, "true")
+    shaping.begin(episodes.state, np.arange(COUNT))
+    return levels, episodes, shaping
 
 
 @pytest.mark.parametrize(
@@ -47,11 +58,7 @@ def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
 
 
 def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left() -> None:
-    family = make_family("KeysChests", {"size": 9})
-    levels = family.levels(4, np.arange(COUNT))
-    episodes = MazeEngine.from_levels(levels)
-    shaping = Shaping(family, COUNT, 0.3, "true")
-    shaping.begin(episodes.state, np.arange(COUNT))
+    levels, episodes, shaping = begun("KeysChests")
     object_types = np.array(levels.slots)
     episodes.state.items[:] = 1
     episodes.state.entered[:] = 1  # the first key
@@ -67,26 +74,18 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
 
 
 def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
-    family = make_family("FollowLeader", {"size": 9})
-    levels = family.levels(4, np.arange(COUNT))
-    episodes = MazeEngine.from_levels(levels)
-    shaping = Shaping(family, COUNT, 0.3, "true")
-    shaping.begin(episodes.state, np.arange(COUNT))
+    levels, episodes, shaping = begun("FollowLeader")
     episodes.state.entered[:] = 1
     targets = shaping.targets(episodes.state)
     assert {kind for k, kind in enumerate(levels.slots) if targets[:, k].any()} == {"beacon-2"}
 
 
 def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:
-    family = make_family("Sleeper", {"size": 9})
-    levels = family.levels(4, np.arange(COUNT))
-    state = MazeEngine.from_levels(levels).state
-    shaping = Shaping(family, COUNT, 0.3, "true")
-    shaping.begin(state, np.arange(COUNT))
+    levels, episodes, shaping = begun("Sleeper")
     lit = levels.cells("lamp") >= 0
     there = np.where(lit, levels.cells("exit"), levels.cells("sign"))
     assert 0 < lit.sum() < COUNT
-    assert (shaping.distance_left(shaping.targets(state), there) == 0).all()
+    assert (shaping.distance_left(shaping.targets(episodes.state), there) == 0).all()
 
 
 @pytest.mark.parametrize("name", ["KeysChests", "Monsters", "GreenExit", "FollowLeader"])

@@ -27,15 +27,10 @@ from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuff
 from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 
+MAZES = {"size": 5, "braid": 0.3}
+NETWORK = {"channels": 8, "blocks": 2, "hidden": 16}
 RECIPE = Recipe(
-    steps=10_000,
-    parameters={"size": 5, "braid": 0.3},
-    network_options={"channels": 8, "blocks": 2, "hidden": 16},
-    envs=12,
-    rollout_steps=20,
-    minibatches=4,
-    epochs=2,
-    seed=3,
+    parameters=MAZES, network_options=NETWORK, steps=10_000, envs=12, rollout_steps=20, minibatches=4, epochs=2, seed=3
 )
 ROLLOUT = RECIPE.envs * RECIPE.rollout_steps
 

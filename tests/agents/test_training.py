@@ -11,35 +11,27 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from interruption import has_logged, wait_for
+from plans import SMALL_RECIPE
 
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, is_due
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS
-from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.recipe import recipe_from
 from goalmaze.agents.training.run import RECIPE, TENSORBOARD, train
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 
-SMALL = Recipe(
-    parameters={"size": 5},
-    network_options={"channels": 4, "blocks": 1, "hidden": 8},
-    steps=1024,
-    envs=16,
-    rollout_steps=16,
-    minibatches=2,
-    epochs=1,
-    threads=1,
-)
+SMALL = dataclasses.replace(SMALL_RECIPE, steps=1024)
 
 
 PICTURES = {"network": "impala", "network_options": {}, "observation": "rgb64"}
@@ -149,11 +141,7 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
         text=True,
     )
     try:
-        until = time.monotonic() + 60
-        while not (out / LOG).is_file() or len((out / LOG).read_text().splitlines()) < 4:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_for(lambda: has_logged(out, 4), process)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=60)
     finally:

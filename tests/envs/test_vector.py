@@ -1,6 +1,7 @@
 """The vector environment: Gymnasium's three autoreset modes, judged by rulebooks and by Gymnasium's own."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -36,16 +37,6 @@ def test_make_vec_gives_the_batched_environment(vectorization_mode: str | None) 
     envs.close()
 
 
-def played(rows: list[Rulebook], actions: np.ndarray) -> tuple[np.ndarray, ...]:
-    """One rulebook step a row: true rewards, cue rewards, terminated, truncated."""
-    said = [row.step(int(action)) for row, action in zip(rows, actions, strict=True)]
-    return tuple(np.array(column) for column in zip(*said, strict=True))
-
-
-def seen(rows: list[Rulebook]) -> list[Any]:
-    return [row.observe() for row in rows]
-
-
 class Reference:
     """The three autoreset modes around rulebooks, as Gymnasium describes them."""
 
@@ -53,6 +44,7 @@ class Reference:
         self.seed, self.num_envs = seed, num_envs
         self.family = make_family("GreenExit", SMALL)
         self.episode = [0] * num_envs
+        self.renewed = 0
         self.rows = [self.fresh(e) for e in range(num_envs)]
 
     def fresh(self, e: int) -> Rulebook:
@@ -61,48 +53,74 @@ class Reference:
         return rulebook(self.family, self.family.levels(self.seed, [index], split=TRAINING), 0)
 
     def renew(self, rows: np.ndarray) -> None:
+        self.renewed += int(rows.sum())
         for e in np.flatnonzero(rows):
             self.rows[e] = self.fresh(e)
 
+    def observations(self) -> list[Any]:
+        return [row.observe() for row in self.rows]
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_next_step_mode_resets_in_the_step_after_the_end(seed: int) -> None:
-    envs, reference = MazeVectorEnv(num_envs=6, **SMALL), Reference(seed, 6)
-    random = np.random.default_rng(seed)
-    planes, _ = envs.reset(seed=seed)
-    assert planes.tolist() == seen(reference.rows)
-    over, ends = np.zeros(6, np.bool_), 0
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return true rewards, cue rewards, terminated and truncated, each [B]."""
+        results = [row.step(int(action)) for row, action in zip(self.rows, actions, strict=True)]
+        return tuple(np.array(column) for column in zip(*results, strict=True))
+
+
+@pytest.fixture(params=[0, 1], ids=["seed 0", "seed 1"])
+def reference(request: pytest.FixtureRequest) -> Reference:
+    return Reference(request.param, 6)
+
+
+def random_steps(envs: MazeVectorEnv, reference: Reference) -> Iterator[tuple[np.ndarray, ...]]:
+    """Reset the environments, then step the reference 150 times with random actions; episodes must end.
+
+    Yields:
+        the actions [B], and the reference's true rewards, cue rewards, terminated and truncated, each [B].
+    """
+    random = np.random.default_rng(reference.seed)
+    planes, _ = envs.reset(seed=reference.seed)
+    assert planes.tolist() == reference.observations()
     for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
+        actions = random.integers(4, size=reference.num_envs)
+        yield actions, *reference.step(actions)
+    assert reference.renewed > 20
+
+
+def checked_step(
+    envs: MazeVectorEnv, actions: np.ndarray, reference: Reference, *expected: np.ndarray
+) -> dict[str, Any]:
+    """Step the environments, check them, and return the info.
+
+    Args:
+        envs: the environments.
+        actions: the actions [B].
+        reference: shows the observations expected after the step.
+        expected: true rewards, terminated and truncated, each [B].
+    """
+    planes, *results, info = envs.step(actions)
+    assert planes.tolist() == reference.observations()
+    assert [array.tolist() for array in results] == [array.tolist() for array in expected]
+    return info
+
+
+def test_next_step_mode_resets_in_the_step_after_the_end(reference: Reference) -> None:
+    envs = MazeVectorEnv(num_envs=6, **SMALL)
+    over = np.zeros(6, np.bool_)
+    for actions, true, cue, ended, cut in random_steps(envs, reference):
         reference.renew(over)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == np.where(over, 0, true).tolist()
-        assert info["cue_reward"].tolist() == np.where(over, 0, cue).tolist()
-        assert terminated.tolist() == (ended & ~over).tolist()
-        assert truncated.tolist() == (cut & ~over).tolist()
-        over = terminated | truncated
-        ends += over.sum()
-    assert ends > 20
+        true, cue = np.where(over, 0, true), np.where(over, 0, cue)
+        ended, cut = ended & ~over, cut & ~over
+        info = checked_step(envs, actions, reference, true, ended, cut)
+        assert info["cue_reward"].tolist() == cue.tolist()
+        over = ended | cut
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_same_step_mode_resets_at_once_and_tells_the_end_in_the_info(seed: int) -> None:
+def test_same_step_mode_resets_at_once_and_reports_the_end_in_the_info(reference: Reference) -> None:
     envs = MazeVectorEnv(num_envs=6, autoreset_mode=AutoresetMode.SAME_STEP, **SMALL)
-    reference, ends = Reference(seed, 6), 0
-    random = np.random.default_rng(seed)
-    envs.reset(seed=seed)
-    for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
-        over, last = ended | cut, seen(reference.rows)
+    for actions, true, cue, ended, cut in random_steps(envs, reference):
+        over, last = ended | cut, reference.observations()
         reference.renew(over)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == true.tolist()
-        assert terminated.tolist() == ended.tolist()
-        assert truncated.tolist() == cut.tolist()
+        info = checked_step(envs, actions, reference, true, ended, cut)
         assert ("final_obs" in info) == ("final_info" in info) == over.any()
         if over.any():
             assert info["_final_obs"].tolist() == info["_final_info"].tolist() == over.tolist()
@@ -111,33 +129,20 @@ def test_same_step_mode_resets_at_once_and_tells_the_end_in_the_info(seed: int) 
                 assert info["final_obs"][e] is None or info["final_obs"][e].tolist() == last[e]
             assert info["final_info"]["cue_reward"][over].tolist() == cue[over].tolist()
             assert info["final_info"]["_cue_reward"].tolist() == over.tolist()
-        ends += over.sum()
-    assert ends > 20
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_disabled_mode_resets_the_masked_rows_only(seed: int) -> None:
+def test_disabled_mode_resets_the_masked_rows_only(reference: Reference) -> None:
     envs = MazeVectorEnv(num_envs=6, autoreset_mode=AutoresetMode.DISABLED, **SMALL)
-    reference, ends = Reference(seed, 6), 0
-    random = np.random.default_rng(seed)
-    envs.reset(seed=seed)
-    for _ in range(150):
-        actions = random.integers(4, size=6)
-        true, cue, ended, cut = played(reference.rows, actions)
-        planes, rewards, terminated, truncated, info = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
-        assert rewards.tolist() == true.tolist()
+    for actions, true, cue, ended, cut in random_steps(envs, reference):
+        info = checked_step(envs, actions, reference, true, ended, cut)
         assert info["cue_reward"].tolist() == cue.tolist()
-        assert (terminated.tolist(), truncated.tolist()) == (ended.tolist(), cut.tolist())
         over = ended | cut
         if over.any():
             with pytest.raises(gymnasium.error.ResetNeeded, match=f"environment {over.argmax()} has ended"):
                 envs.step(actions)
             reference.renew(over)
             planes, _ = envs.reset(options={"reset_mask": over})
-            assert planes.tolist() == seen(reference.rows)
-        ends += over.sum()
-    assert ends > 20
+            assert planes.tolist() == reference.observations()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -189,18 +194,18 @@ def test_a_reset_mask_begins_new_episodes_in_its_rows_and_leaves_the_others(mode
         if mask.any():
             reference.renew(mask)
             planes, info = envs.reset(options={"reset_mask": mask})
-            assert planes.tolist() == seen(reference.rows)
+            assert planes.tolist() == reference.observations()
             assert info == {}
             resets += 1
         fresh = over & ~mask & (mode == AutoresetMode.NEXT_STEP)
         actions = random.integers(4, size=6)
-        true, _, ended, cut = played(reference.rows, actions)
+        true, _, ended, cut = reference.step(actions)
         reference.renew(fresh)
         ended, cut = ended & ~fresh, cut & ~fresh
         if mode == AutoresetMode.SAME_STEP:
             reference.renew(ended | cut)
         planes, rewards, terminated, truncated, _ = envs.step(actions)
-        assert planes.tolist() == seen(reference.rows)
+        assert planes.tolist() == reference.observations()
         assert rewards.tolist() == np.where(fresh, 0, true).tolist()
         assert (terminated.tolist(), truncated.tolist()) == (ended.tolist(), cut.tolist())
         over = ended | cut

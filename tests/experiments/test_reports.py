@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
-from complaints import complaint
+from complaints import Refusals, words_of_case
 from matplotlib.path import Path as Outline
 
 from goalmaze.agents.checkpoints import save_checkpoint
@@ -267,24 +267,15 @@ def test_strangers_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([AGENT, "--out", "nowhere/page.html"], ["there is no folder nowhere", "make it first"]),
         ([AGENT, "--out", "folder.html"], ["folder.html", "it is a folder"]),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=words_of_case,
 )
 def test_bad_input_gets_one_line_and_leaves_what_was_there(
-    arguments: list[str],
-    names: list[str],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], names: list[str], refusals: Refusals
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.html").mkdir()
-    (tmp_path / "page.html").write_text("precious")
+    (refusals.folder / "folder.html").mkdir()
+    (refusals.folder / "page.html").write_text("precious")
     out = [] if "--out" in arguments else ["--out", "page.html"]
-    answer = complaint(capsys, "report", *arguments, *out)
-    for name in names:
-        assert name in answer
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.html", "page.html"]
-    assert (tmp_path / "page.html").read_text() == "precious"
+    refusals.check(["report", *arguments, *out], names)
 
 
 def untrained(folder: Path, family: str) -> str:

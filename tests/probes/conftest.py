@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
+from one_map import OneMapNetwork
 from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
-from goalmaze.agents.networks.base import Network, Shape, Site, agent_cells
+from goalmaze.agents.networks.base import Shape, agent_cells
 from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.families import make_family
@@ -18,33 +17,16 @@ from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 
 
-@dataclasses.dataclass(frozen=True)
-class LinearOptions:
-    """Hyperparameters of the linear network: channels, and the side of its convolution."""
-
-    channels: int = 4
-    side: int = 3
-
-
 @register_network
-class LinearNetwork(Network):
-    """One convolution without a ReLU is the site `map`; the logits are its first four channels at the agent's cell."""
+class LinearNetwork(OneMapNetwork):
+    """The logits are the first four channels of the map at the agent's cell."""
 
     name = "linear-for-tests"
-    Options = LinearOptions
-
-    def __init__(self, shape: Shape, options: LinearOptions) -> None:
-        super().__init__()
-        self.shape, self.options = shape, options
-        self.map = nn.Conv2d(shape.planes, options.channels, options.side, padding=options.side // 2)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        held = self.map(observation.float()).flatten(2)
-        own = held[torch.arange(len(held)), :, agent_cells(observation)]
+        activation = self.map(observation.float()).flatten(2)
+        own = activation[torch.arange(len(activation)), :, agent_cells(observation)]
         return own[:, : self.shape.actions], own[:, 0]
-
-    def sites(self) -> tuple[Site, ...]:
-        return (Site("map", self.options.channels, is_map=True),)
 
 
 @pytest.fixture(scope="session")

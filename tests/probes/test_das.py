@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from one_map import OneMapNetwork, OneMapOptions
 from torch import Tensor, nn
 
 from goalmaze.agents.networks import make_network
-from goalmaze.agents.networks.base import Network, Shape, Site
+from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.policies import EditContext, NetworkPolicy
 from goalmaze.agents.rollout import observations_of
@@ -80,30 +81,21 @@ def test_an_interchange_takes_its_coordinates_and_keeps_the_rest() -> None:
     torch.testing.assert_close(interchanged(base, source, planted), source)
 
 
-@dataclasses.dataclass(frozen=True)
-class PlantedOptions:
-    """Its one option has no effect."""
-
-    channels: int = WIDTH
-
-
 @register_network
-class PlantedNetwork(Network):
+class PlantedNetwork(OneMapNetwork):
     """Its map encodes the planes in rotated directions; its logits depend on the goal's direction only."""
 
     name = "planted-for-tests"
-    Options = PlantedOptions
 
-    def __init__(self, shape: Shape, options: PlantedOptions) -> None:
-        super().__init__()
-        self.shape, self.options = shape, options
-        self.map = nn.Conv2d(shape.planes, WIDTH, 1, bias=False)
+    def __init__(self, shape: Shape, options: OneMapOptions) -> None:
+        super().__init__(shape, options)
         self.goal, self.noise = rotation()[:, 0], rotation()[:, 1]
         directions = torch.zeros(WIDTH, shape.planes)
         directions[:, 0], directions[:, 1] = rotation()[:, 2], rotation()[:, 3]
         # The goal shows in the direction that is used and, more strongly, in one that is not.
         directions[:, 2] = self.goal + 3 * self.noise
         self.map.weight.data.copy_(directions[:, :, None, None])
+        nn.init.zeros_(self.map.bias)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         activation = torch.einsum("nchw,c->nhw", self.map(observation.float()), self.goal)
@@ -112,13 +104,12 @@ class PlantedNetwork(Network):
         pulls = [(activation * weight).sum((1, 2)) for weight in (-down, across, down, -across)]
         return torch.stack(pulls, 1), pulls[0]
 
-    def sites(self) -> tuple[Site, ...]:
-        return (Site("map", WIDTH, is_map=True),)
-
 
 @pytest.fixture
 def planted_policy(family: Family) -> NetworkPolicy:
-    return NetworkPolicy(make_network("planted-for-tests", Shape.seeing(make_view(family)), {}))
+    return NetworkPolicy(
+        make_network("planted-for-tests", Shape.seeing(make_view(family)), {"channels": WIDTH, "side": 1})
+    )
 
 
 def found_in(policy: NetworkPolicy, family: Family) -> GoalCoordinates:

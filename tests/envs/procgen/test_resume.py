@@ -7,18 +7,17 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from interruption import ending_at_save, wait_for
 
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run
-from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
@@ -63,16 +62,7 @@ def differing(one: Path, other: Path) -> set[str]:
 
 def interrupted(folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Train until the `after`-th save and no further."""
-    true, saves = TrainingCallback.save, []
-
-    def save(self: TrainingCallback) -> None:
-        true(self)
-        saves.append(self.num_timesteps)
-        if len(saves) == after:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingCallback, "save", save)
+    with ending_at_save(after, KeyboardInterrupt, monkeypatch) as saves:
         assert train(RECIPE, folder, save_every=0).interrupted
     assert 0 < saves[-1] < RECIPE.steps
     return folder
@@ -111,11 +101,7 @@ def test_a_run_killed_while_it_learns_ends_bitwise_the_same(tmp_path: Path, whol
     recipe.write_text(json.dumps(dataclasses.asdict(RECIPE)))
     command = [sys.executable, "-m", "goalmaze.experiments", "train", "--save-every", "0"]
     running = subprocess.Popen([*command, "--recipe", str(recipe), "--out", str(folder)], stderr=subprocess.PIPE)
-    until = time.monotonic() + 300
-    while len(list(folder.glob("checkpoints/step-*"))) < 4:
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    wait_for(lambda: len(list(folder.glob("checkpoints/step-*"))) >= 4, running, seconds=300)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     assert load_checkpoint(folder / CHECKPOINT)[2].steps < RECIPE.steps
