@@ -1,6 +1,7 @@
-"""Checkpoints: weights with all that is needed to use them, in one safetensors file; loading one never runs its code.
+"""Checkpoints: the weights of a network and what is needed to use them, in one safetensors file.
 
-The file's metadata holds one JSON document (`Header`). A digest of header and tensors guards against damage.
+A file holds tensors and, in its metadata, one JSON document (`Header`). Loading a file therefore runs no code from it,
+whoever wrote it. A digest of header and tensors shows whether it is damaged.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import safetensors
@@ -23,13 +23,14 @@ from goalmaze.agents.networks import known_networks, make_meta_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.spec import ObservationSpec
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"
 MAX_SIZE = 255
-"""The largest maze a checkpoint may be of: what it sees can then be described without much memory."""
+"""Largest maze size of a checkpoint's family, so that checking its observations takes little memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,26 +54,36 @@ class StoredShape:
         return cls(shape.observation, shape.actions, **dataclasses.asdict(shape.spec))
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a checkpoint says of itself.
-
-    Attributes:
-        format: version of this layout.
-        family: name of the family trained on.
-        parameters: its parameters, all of them.
-        network: name of the network.
-        network_options: its hyperparameters, all of them.
-        shape: of the network's input and output, with the observation mode.
-        steps: environment steps trained for.
-        version: of goalmaze, when written.
-        digest: of all the other fields and the tensors.
-    """
+class _AnyVersion(msgspec.Struct, frozen=True):
+    """The one field that the headers of all formats have, earlier and later ones."""
 
     format: int
+
+
+class _AnyHeader(_AnyVersion, frozen=True, forbid_unknown_fields=True):
+    """The first fields of formats 1 and 2. The order of fields is part of a format: the digest is over their JSON."""
+
     family: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
     network: str
-    network_options: dict[str, Any]
+    network_options: JsonObject
+
+
+class Header(_AnyHeader, frozen=True, forbid_unknown_fields=True):
+    """The header of a checkpoint, in format 2.
+
+    Attributes:
+        format: version of the format.
+        family: name of the family that the network was trained on.
+        parameters: all parameters of the family.
+        network: name of the network.
+        network_options: all hyperparameters of the network.
+        shape: shape of the network's input and output, with its observation mode.
+        steps: environment steps of training.
+        version: version of goalmaze that wrote the checkpoint.
+        digest: blake2b digest of all other fields and of the tensors.
+    """
+
     shape: StoredShape
     steps: int
     version: str
@@ -80,19 +91,18 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def network_shape(self) -> Shape:
-        """The shape of the network; `GoalmazeError` where no such observation spec exists."""
+        """The shape of the network.
+
+        Raises:
+            GoalmazeError: there is no such observation mode, or its options are out of range.
+        """
         shape = self.shape
         return Shape(shape.observation, shape.actions, ObservationSpec(shape.mode, shape.pixels, shape.radius))
 
 
-class _Header1(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The header of format 1: every network saw `planes` planes of the maze, each cell one square."""
+class _Header1(_AnyHeader, frozen=True, forbid_unknown_fields=True):
+    """The header of format 1, in which every network took `planes` planes of the maze, one value for each cell."""
 
-    format: int
-    family: str
-    parameters: dict[str, Any]
-    network: str
-    network_options: dict[str, Any]
     planes: int
     actions: int
     steps: int
@@ -100,14 +110,14 @@ class _Header1(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str = ""
 
 
-class _Version(msgspec.Struct):
-    """The one field that every version of the header has."""
-
-    format: int
-
-
 def save_checkpoint(path: Path, network: Network, family: Family, steps: int) -> None:
-    """Write a network and the family it was trained on to `path`, whole or not at all.
+    """Write a network and the family it was trained on to a file, atomically.
+
+    Args:
+        path: the file.
+        network: the network.
+        family: the family.
+        steps: environment steps of training.
 
     Raises:
         GoalmazeError: the network is of a class that is not registered, or `path` cannot be written.
@@ -117,6 +127,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
             f"a checkpoint cannot hold network {network.name}, whose class is not a registered Network: save its "
             "state_dict with torch.save"
         )
+    # safetensors refuses tensors with gaps in memory.
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
     header = Header(
         format=FORMAT,
@@ -133,12 +144,13 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
 
 
 def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
-    """Read a network, its world and its header from a file that may come from anyone.
+    """Read a network, in evaluation mode, its family and its header from a file that may come from anyone.
 
     Raises:
-        GoalmazeError: the file is missing, truncated, damaged, not one of ours, or newer than this version.
+        GoalmazeError: the file is missing, truncated, damaged, no checkpoint of goalmaze, or newer than this version.
     """
     written, tensors = _read(path)
+    # The digest is that of the header as it was written, so it is checked before the header is migrated.
     if _digest(written, tensors) != written.digest:
         raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
     try:
@@ -151,46 +163,60 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     return network.eval(), family, header
 
 
-def network_from_tensors(name: str, shape: Shape, options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Network:
-    """Build a network that holds given tensors; nothing large is allocated before they are known to fit.
+def network_from_tensors(
+    name: str, shape: Shape, options: ReadonlyJsonObject, tensors: Mapping[str, Tensor]
+) -> Network:
+    """Build a network that holds given tensors.
+
+    Args:
+        name: name of the network.
+        shape: shape of its input and output.
+        options: its hyperparameters.
+        tensors: its tensors, by their names in the network's `state_dict`.
 
     Raises:
         GoalmazeError: no such network or option, or the tensors are not those of the network.
     """
+    # Without memory at first: a forged header could otherwise claim a network that fills it.
     network = make_meta_network(name, shape, options)
     expected = network.state_dict()
     for tensor in sorted({*expected, *tensors}):
-        wanted, found = (_described(some.get(tensor)) for some in (expected, tensors))
-        if wanted != found:
-            raise GoalmazeError(f"tensor '{tensor}' is {found}, network {name} with its options needs {wanted}")
+        needed, given = (_described(one.get(tensor)) for one in (expected, tensors))
+        if needed != given:
+            raise GoalmazeError(f"tensor '{tensor}' is {given}, network {name} with its options needs {needed}")
     network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return network
 
 
 def _described(tensor: Tensor | None) -> str:
+    """Return a tensor's type and shape, such as "float32 16x4x3x3"."""
     if tensor is None:
         return "nothing"
     return f"{str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape))}"
 
 
 def _family(header: Header) -> Family:
-    """Return the world of a checkpoint, after checking that the network sees what there is to see in it."""
+    """Return the family of a checkpoint, after checking that its observations have the shape that the network takes.
+
+    Raises:
+        GoalmazeError: there is no such family or parameter, its mazes are too large, or the shapes differ.
+    """
     family = make_family(header.family, header.parameters)
     if family.size > MAX_SIZE:
         raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {MAX_SIZE}")
-    there = tuple(int(side) for side in header.network_shape.view(family).highest.shape)
-    if header.shape.observation != there:
-        seen, there_is = ("x".join(map(str, sides)) for sides in (header.shape.observation, there))
+    drawn = tuple(int(side) for side in header.network_shape.view(family).highest.shape)
+    if header.shape.observation != drawn:
+        expected, given = ("x".join(map(str, sides)) for sides in (header.shape.observation, drawn))
         raise GoalmazeError(
-            f"observations of {seen} do not fit family {family.name} at size {family.size}, which shows {there_is} in "
-            f"mode '{header.shape.mode}'"
+            f"observations of {expected} do not fit family {family.name} at size {family.size}, whose observations are "
+            f"{given} in mode '{header.shape.mode}'"
         )
     return family
 
 
 def _migrated(old: _Header1) -> Header:
-    """Return the header of format 2 that says what one of format 1 says; its digest is that of the file."""
+    """Return a header of format 1 in format 2. It keeps the digest of the file, which is over the old header."""
     size = make_family(old.family, old.parameters).size
     return Header(
         format=FORMAT,
@@ -206,6 +232,11 @@ def _migrated(old: _Header1) -> Header:
 
 
 def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
+    """Return the header as it was written, and the tensors.
+
+    Raises:
+        GoalmazeError: the file is missing, truncated, no checkpoint of goalmaze, or of an unknown format.
+    """
     if not path.is_file():
         raise GoalmazeError(f"no checkpoint at {path}; name a run folder or zoo:NAME")
     try:
@@ -217,21 +248,24 @@ def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
     if METADATA_KEY not in metadata:
         raise GoalmazeError(f"{path} is a safetensors file, but not a goalmaze checkpoint; name a run folder")
     try:
-        found = msgspec.json.decode(metadata[METADATA_KEY], type=_Version).format
-        if found not in (1, FORMAT):
+        # The format alone first, so that a newer header is refused as newer and not as damaged.
+        version = msgspec.json.decode(metadata[METADATA_KEY], type=_AnyVersion).format
+        if version not in (1, FORMAT):
             raise GoalmazeError(
-                f"checkpoint {path} has format {found}, this version reads 1 to {FORMAT}; update goalmaze"
+                f"checkpoint {path} has format {version}, this version reads 1 to {FORMAT}; update goalmaze"
             )
-        layout: type[Header | _Header1] = Header if found == FORMAT else _Header1
-        return msgspec.json.decode(metadata[METADATA_KEY], type=layout), tensors
+        header_type: type[Header | _Header1] = Header if version == FORMAT else _Header1
+        return msgspec.json.decode(metadata[METADATA_KEY], type=header_type), tensors
     except msgspec.DecodeError as error:
         raise GoalmazeError(f"checkpoint {path} has a header that cannot be read ({error}); get it again") from None
 
 
 def _digest(header: Header | _Header1, tensors: dict[str, Tensor]) -> str:
+    """Return the digest of a header, without its own digest, and of the tensors with their types and shapes."""
     digest = hashlib.blake2b(msgspec.json.encode(msgspec.structs.replace(header, digest="")), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        # As bytes, since numpy has no bfloat16.
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

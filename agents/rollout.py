@@ -1,7 +1,8 @@
-"""The rollout loop of evaluation, probing, retargeting and the live page: a policy on levels, at once or step by step.
+"""The rollout loop: a policy acts in one episode on each level of a batch, all at once or step by step.
 
-Each random number depends on (seed, row, step) alone. A level's episode is therefore the same whatever the other levels
-of the batch do, and an edited and an unedited agent are compared under equal random numbers.
+Evaluation, probing, retargeting and the live page all use it. Each random number depends on (seed, row, step) alone. A
+level's episode is therefore the same whatever happens in the other rows of the batch, and an edited and an unedited
+agent are compared under common random numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from goalmaze.envs.jit.counter_rng import uniforms
 from goalmaze.envs.levels import Family, LevelBatch
 
 NEVER = 2**28
-"""The step number that stands for "did not happen"."""
+"""The step number of what did not happen; larger than any other."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,9 +32,9 @@ class StepRecord:
         active: bool [B], the episodes that took this step.
         actions: int8 [B], -1 where not active.
         probabilities: float32 [B, A], zero where not active.
-        agent: int32 [B], the cells after the step; an ended episode's agent stays where it was.
+        agent: int32 [B], the agents' cells after the step; the last cell where an episode has ended.
         rewards: float32 [B, 2], true and cue reward; zero where not active.
-        terminated: bool [B], ended by an object, now or before.
+        terminated: bool [B], whether an object has ended the episode, in this step or before.
     """
 
     active: Bools
@@ -46,18 +47,18 @@ class StepRecord:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trajectory:
-    """What happened on a batch of levels.
+    """One episode on each of B levels.
 
     Attributes:
-        levels: the levels, B of them.
-        agent: int32 [T+1, B], cells from the start on; constant after the end of an episode.
+        levels: the B levels.
+        agent: int32 [T+1, B], the agents' cells from the start on; constant after the end of an episode.
         actions: int8 [T, B], -1 after the end.
-        steps: int32 [B], steps taken.
-        terminated: bool [B], whether an object ended the episode; otherwise the time limit did, or it was followed no
-            further.
+        steps: int32 [B], lengths of the episodes in steps.
+        terminated: bool [B], whether an object ended the episode. Otherwise the time limit ended it, or the rollout
+            stopped at `until`.
         returns: float32 [B, 2], true and cue return, not discounted.
         rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
-        action_probabilities: float32 [T, B], the policy's probability of the action it took; 0 after the end.
+        action_probabilities: float32 [T, B], probability that the policy gave the action it took; 0 after the end.
 
     Example:
         >>> import goalmaze as gm
@@ -83,8 +84,9 @@ class Trajectory:
 
     def first_visit(self, cells: Cells) -> Cells:
         """Return int32 [B], the step after which the agent first stood on `cells` [B]; `NEVER` if it did not."""
-        there = (self.agent == cells) & (cells != ABSENT)
-        return np.where(there.any(axis=0), there.argmax(axis=0), NEVER).astype(np.int32)
+        on_cell = (self.agent == cells) & (cells != ABSENT)
+        # argmax returns the first True, and 0 where there is none.
+        return np.where(on_cell.any(axis=0), on_cell.argmax(axis=0), NEVER).astype(np.int32)
 
 
 def stepwise(
@@ -95,23 +97,23 @@ def stepwise(
     greedy: bool = False,
     until: Cells | None = None,
 ) -> Iterator[StepRecord]:
-    """Play one episode on every level and yield each step of the batch until all episodes have ended.
+    """Run one episode on every level, and yield each step of the batch until all episodes have ended.
 
     Args:
-        policy: what acts.
+        policy: the policy that chooses the actions.
         levels: B levels.
-        seed: of the sampled actions.
-        greedy: take the likeliest action instead of sampling.
-        until: int32 [B], cells; an episode stops when its agent arrives there.
+        seed: seed of the sampled actions.
+        greedy: whether to take the most probable action instead of sampling.
+        until: int32 [B], cells; an episode also stops when its agent arrives at its cell.
 
     Raises:
-        GoalmazeError: there are no levels, or the policy has no observations of this family and size.
+        GoalmazeError: there are no levels, or the policy's view cannot draw levels of this family and size.
     """
     batch = len(levels)
     if not batch:
         raise GoalmazeError("there are no levels to play: give at least one")
     engine = make_engine(levels)
-    observe = seen_by(policy, engine)
+    observe = observer(policy, engine)
     actor = policy.begin(levels)
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
@@ -119,15 +121,18 @@ def stepwise(
     step = 0
     while active.any():
         rows = np.flatnonzero(active)
-        given = actor.probabilities(rows, observe()[rows], engine.agent[rows])
+        # Only the rows under way: forward passes get cheaper as episodes end.
+        row_probabilities = actor.probabilities(rows, observe()[rows], engine.agent[rows])
         actions = np.full(batch, -1, np.int8)
-        actions[rows] = given.argmax(axis=1) if greedy else _sample(given, seed, rows, step)
-        probabilities = np.zeros((batch, given.shape[1]), np.float32)
-        probabilities[rows] = given
+        actions[rows] = row_probabilities.argmax(axis=1) if greedy else _sample(row_probabilities, seed, rows, step)
+        probabilities = np.zeros((batch, row_probabilities.shape[1]), np.float32)
+        probabilities[rows] = row_probabilities
         engine.step(actions)
+        # Also rows that stopped at `until` stay where they are, though their episodes go on in the engine.
         agent = np.where(active, engine.agent, agent)
         terminated |= active & engine.terminated
         rewards = np.where(active[:, None], engine.rewards, 0).astype(np.float32)
+        # Copies, because the loop changes these arrays in place and a caller may keep the records.
         yield StepRecord(active.copy(), actions, probabilities, agent.copy(), rewards, terminated.copy())
         active &= ~engine.done
         if until is not None:
@@ -143,9 +148,10 @@ def rollout(
     greedy: bool = False,
     until: Cells | None = None,
 ) -> Trajectory:
-    """Play one episode on every level and return what happened; arguments as `stepwise`."""
+    """Run one episode on every level and return the trajectory; arguments and errors as `stepwise`."""
     records, action_probabilities, every_row = [], [], np.arange(len(levels))
     for record in stepwise(policy, levels, seed=seed, greedy=greedy, until=until):
+        # The action of an ended episode is -1, which picks the last column: a zero.
         action_probabilities.append(np.where(record.active, record.probabilities[every_row, record.actions], 0))
         records.append(record)
     rewards = np.stack([record.rewards for record in records])
@@ -161,25 +167,29 @@ def rollout(
     )
 
 
-def seen_by(policy: Policy, engine: Engine) -> Callable[[], Observations]:
-    """Return a function that gives uint8 [B, ...], what the policy sees of the episodes as they stand."""
+def observer(policy: Policy, engine: Engine) -> Callable[[], Observations]:
+    """Return a function that returns the policy's observations uint8 [B, ...] of an engine's present states.
+
+    The function returns the same buffer at every call.
+    """
     if not isinstance(policy, ObservingPolicy):
         return engine.observe
     view = policy.view(engine.family)
     if view.mode == engine.mode:
         return engine.observe
-    seen, memory = view.buffer(len(engine)), view.memory(len(engine))
+    # The engine draws another mode. `memory` is what is drawn in the buffer now, so that only changes are drawn.
+    observations, memory = view.buffer(len(engine)), view.memory(len(engine))
 
     def observe() -> Observations:
-        view.update(engine.state, seen, memory)
-        return seen
+        view.update(engine.state, observations, memory)
+        return observations
 
     return observe
 
 
 def observations_of(policy: Policy, levels: LevelBatch) -> Observations:
-    """Return uint8 [B, ...], what the policy sees in levels [B] before its first step."""
-    return seen_by(policy, make_engine(levels))()
+    """Return uint8 [B, ...], the policy's observations of B levels before the first step."""
+    return observer(policy, make_engine(levels))()
 
 
 def _sample(probabilities: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:
@@ -187,7 +197,8 @@ def _sample(probabilities: Probabilities, seed: int, rows: NDArray[np.intp], ste
     draws = np.empty(len(rows))
     uniforms(seed, rows, step, draws)
     cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)
-    # Scaling by the last entry allows for probabilities that do not sum to exactly 1 in float32.
+    # Draws are scaled by the last entry, since float32 probabilities do not sum to exactly 1.
     actions: NDArray[np.intp] = (draws[:, None] * cumulative[:, -1:] >= cumulative).sum(axis=1)
-    last: NDArray[np.intp] = np.minimum(actions, probabilities.shape[1] - 1)
-    return last
+    # A product that rounds up to the last entry would otherwise count one action too many.
+    within: NDArray[np.intp] = np.minimum(actions, probabilities.shape[1] - 1)
+    return within

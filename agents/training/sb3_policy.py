@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import gymnasium
@@ -19,22 +19,25 @@ from torch import Tensor
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.training.finite import check_finite
+from goalmaze.envs.json_data import ReadonlyJsonObject
 
 TEMPERATURE = 0.05
 """Action values are logits times this number, so a network trained by DQN acts by softmax(value / TEMPERATURE)."""
 
 
-class MazePolicy(ActorCriticPolicy):
-    """An actor-critic policy whose only module is one of the package's networks.
+class _NetworkPolicy(BasePolicy):
+    """What both policies add to those of stable-baselines3: the network that they build, and its precision.
 
     Args:
+        observation_space: space of one observation.
+        action_space: space of the actions.
+        lr_schedule: learning rate by the fraction of training that remains.
         network: name of the network.
         options: its hyperparameters.
         shape: shape of its input and output.
         bf16: whether to run it in bfloat16, by torch's autocast.
+        sb3: further arguments of the policy in stable-baselines3.
     """
-
-    network: Network
 
     def __init__(
         self,
@@ -43,19 +46,31 @@ class MazePolicy(ActorCriticPolicy):
         lr_schedule: Schedule,
         *,
         network: str,
-        options: Mapping[str, Any],
+        options: ReadonlyJsonObject,
         shape: Shape,
         bf16: bool = False,
         **sb3: Any,
     ) -> None:
-        self._make: Callable[[], Network] = lambda: make_network(network, shape, options)
+        # Before the call of super: the constructors of stable-baselines3 already build the network.
+        self._make_network: Callable[[], Network] = lambda: make_network(network, shape, options)
         self._bf16 = bf16
         super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
 
+
+class MazePolicy(_NetworkPolicy, ActorCriticPolicy):
+    """An actor-critic policy whose only module is one of the package's networks; arguments as `_NetworkPolicy`.
+
+    Attributes:
+        network: the network.
+    """
+
+    network: Network
+
     def _build(self, lr_schedule: Schedule) -> None:
-        self.network = self._make()
-        optimizer_class = cast(Any, self.optimizer_class)
-        self.optimizer = optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.network = self._make_network()
+        make_optimizer: Callable[..., torch.optim.Optimizer] = self.optimizer_class
+        # A schedule takes the fraction of training that remains: 1 at the start.
+        self.optimizer = make_optimizer(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     @property
     def recurrent(self) -> RecurrentNetwork | None:
@@ -66,6 +81,7 @@ class MazePolicy(ActorCriticPolicy):
         """Return logits [B, A] and values [B] float32 of first observations [B, ...]."""
         with precision(observation.device, self._bf16):
             logits, values = self.network(observation)
+        # Losses and samples are computed in float32 even where the network ran in bfloat16.
         return logits.float(), values.float()
 
     def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,6 +108,7 @@ class MazePolicy(ActorCriticPolicy):
         logits, values = self.outputs(_in_drawn_order(cast(Tensor, observation), self.network.shape))
         check_finite("the network's output", logits, values)
         distribution = cast(CategoricalDistribution, self.action_dist)
+        # stable-baselines3 has values [B, 1].
         return distribution.proba_distribution(logits), values.unsqueeze(1)
 
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,14 +132,14 @@ class MazePolicy(ActorCriticPolicy):
 
     def predict(
         self,
-        observation: Any,
-        state: tuple[NDArray[Any], ...] | None = None,
-        episode_start: NDArray[Any] | None = None,
+        observation: NDArray[np.generic] | dict[str, NDArray[np.generic]],
+        state: tuple[NDArray[np.generic], ...] | None = None,
+        episode_start: NDArray[np.generic] | None = None,
         deterministic: bool = False,
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+    ) -> tuple[NDArray[np.generic], tuple[NDArray[np.generic], ...] | None]:
         """Return actions int [B], and the state to pass at the next step if the network is recurrent.
 
-        Arguments as in stable-baselines3; without a state, all episodes start.
+        Arguments as in stable-baselines3. Without a state, all episodes are taken to start.
         """
         if self.recurrent is None:
             return super().predict(observation, state, episode_start, deterministic)
@@ -145,7 +162,9 @@ class MazePolicy(ActorCriticPolicy):
 class MazeQNetwork(BasePolicy):
     """The Q-network of DQN: one of the package's networks, whose logits times `TEMPERATURE` are the action values."""
 
-    def __init__(self, observation_space: Any, action_space: Any, network: Network, bf16: bool) -> None:
+    def __init__(
+        self, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], network: Network, bf16: bool
+    ) -> None:
         super().__init__(observation_space, action_space)
         self.network, self._bf16 = network, bf16
 
@@ -162,28 +181,13 @@ class MazeQNetwork(BasePolicy):
         return values.argmax(dim=1)
 
 
-class MazeDQNPolicy(DQNPolicy):
-    """The policy of DQN with a `MazeQNetwork`; arguments as `MazePolicy`."""
-
-    def __init__(
-        self,
-        observation_space: gymnasium.spaces.Box,
-        action_space: gymnasium.spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        network: str,
-        options: Mapping[str, Any],
-        shape: Shape,
-        bf16: bool = False,
-        **sb3: Any,
-    ) -> None:
-        self._make: Callable[[], Network] = lambda: make_network(network, shape, options)
-        self._bf16 = bf16
-        super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
+class MazeDQNPolicy(_NetworkPolicy, DQNPolicy):
+    """The policy of DQN with a `MazeQNetwork`; arguments as `_NetworkPolicy`."""
 
     def make_q_net(self) -> QNetwork:
         """Return a Q-network with fresh weights."""
-        values = MazeQNetwork(self.observation_space, self.action_space, self._make(), self._bf16)
+        values = MazeQNetwork(self.observation_space, self.action_space, self._make_network(), self._bf16)
+        # No QNetwork, but it has all that DQN calls. A QNetwork would add a feature extractor and layers of its own.
         return cast(QNetwork, values.to(self.device))
 
     @property
@@ -199,6 +203,7 @@ def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextMan
 
 def masked_memory(memory: Tensor, episode_starts: Tensor, initial: Tensor) -> Tensor:
     """Return memory [B, ...], and the initial memory [B, ...] where an episode starts, bool [B]."""
+    # Not a product with a mask: infinities would become NaN. And no gradient passes from an episode to the one before.
     return torch.where(episode_starts.reshape(-1, *[1] * (memory.dim() - 1)), initial, memory)
 
 

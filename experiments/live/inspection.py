@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Observations, Probabilities
-from goalmaze.agents.rollout import observations_of, seen_by
+from goalmaze.agents.rollout import observations_of, observer
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import ABSENT, Cells
 from goalmaze.envs.levels import FITTING, Family, LevelBatch
@@ -72,7 +72,7 @@ def observe(scene: Scene, episode: AgentEpisode) -> Views:
     policy = scene.agent.policy
     level = _current_level(scene.level, episode)
     splayed = level.splayed(AGENT)
-    own = seen_by(policy, episode.engine)()
+    own = observer(policy, episode.engine)()
     elsewhere = observations_of(policy, splayed)
     around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
     agent = np.append(episode.engine.agent, splayed.start).astype(np.int32)
