@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium
 import msgspec
 
+from goalmaze.envs.class_registry import ClassRegistry
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_checks import check_class, check_family
 from goalmaze.envs.family_docs import extend_docstring
 from goalmaze.envs.levels import Family
 from goalmaze.envs.shipped import NAMESPACE
 
-_families: dict[str, type[Family]] = {}
+_families: ClassRegistry[Family] = ClassRegistry(
+    "family", "register_family", Family.__subclasses__, ["goalmaze.envs.families", "goalmaze.envs.procgen.family"]
+)
 
 F = TypeVar("F", bound=type[Family])
 
@@ -48,12 +47,10 @@ def register_family(family: F) -> F:
         (2, 15, 15)
     """
     check_class(family)
-    known = _families.get(family.name)
-    if known is not None and _definition(known) != _definition(family):
-        raise GoalmazeError(f"the family name '{family.name}' is in use by {_definition(known)}: choose another name")
+    _families.check_free(family.name, family)
     check_family(family())
     unregister_family(family.name)
-    _families[family.name] = family
+    _families.add(family.name, family)
     extend_docstring(family)
     gymnasium.register(
         f"{NAMESPACE}/{family.name}-v0",
@@ -66,12 +63,8 @@ def register_family(family: F) -> F:
 
 def unregister_family(name: str) -> None:
     """Remove a family from the registry and from Gymnasium's."""
-    _families.pop(name, None)
+    _families.remove(name)
     gymnasium.registry.pop(f"{NAMESPACE}/{name}-v0", None)
-
-
-def _definition(family: type[Family]) -> str:
-    return f"{family.__module__}.{family.__qualname__}"
 
 
 def known_families() -> dict[str, type[Family]]:
@@ -82,8 +75,7 @@ def known_families() -> dict[str, type[Family]]:
         >>> "GreenExit" in gm.known_families()
         True
     """
-    _import_shipped()
-    return {name: family for name, family in sorted(_families.items()) if family.requires is None}
+    return {name: family for name, family in _families.all().items() if family.requires is None}
 
 
 def can_be_played(name: str) -> bool:
@@ -98,16 +90,7 @@ def family_class(name: str) -> type[Family]:
     Raises:
         GoalmazeError: there is none; the message suggests the closest name.
     """
-    _import_shipped()
-    if name in _families:
-        return _families[name]
-    pending = Family.__subclasses__()
-    while pending:
-        family = pending.pop()
-        if getattr(family, "name", None) == name:
-            raise GoalmazeError(f"the family '{name}' is not registered: put @register_family above its class")
-        pending += family.__subclasses__()
-    raise unknown("family", name, _families)
+    return _families.find(name)
 
 
 def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Family:
@@ -147,12 +130,3 @@ def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Famil
     if parameters:
         raise GoalmazeError(f"{', '.join(parameters)}: this family has its parameters already; give them by its name")
     return family
-
-
-@functools.cache
-def _import_shipped() -> None:
-    """Import the families that ship; each registers itself. Not at import: a family imports this module."""
-    package = __name__.rpartition(".")[0]
-    files = pkgutil.iter_modules([str(Path(__file__).parent / "families")])
-    for module in (*(f"families.{file.name}" for file in files), "procgen.family"):
-        importlib.import_module(f"{package}.{module}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import goalmaze as gm
-from goalmaze.agents.networks import registry as networks
+from goalmaze.agents.networks.registry import unregister_network
 from goalmaze.envs.registry import unregister_family
 from goalmaze.probes.steering.registry import unregister_method
 
@@ -84,8 +84,7 @@ def test_everything_exported_has_an_example_that_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(networks, "_networks", dict(gm.known_networks()))
-    families, methods = set(gm.known_families()), set(gm.steering_methods())
+    families, networks, methods = set(gm.known_families()), set(gm.known_networks()), set(gm.steering_methods())
     examples = examples_of(name, getattr(gm, name))
     assert examples, f"gm.{name} has no example in its docstring"
     for example in examples:
@@ -96,6 +95,8 @@ def test_everything_exported_has_an_example_that_runs(
         assert not report, "".join(report)
     for added in set(gm.known_families()) - families:
         unregister_family(added)
+    for added in set(gm.known_networks()) - networks:
+        unregister_network(added)
     for added in set(gm.steering_methods()) - methods:
         unregister_method(added)
 

@@ -6,20 +6,19 @@ The files of this folder are imported when a network is first looked up; others 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import importlib
-import pkgutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import torch
 
 from goalmaze.agents.networks.base import Network, Shape
+from goalmaze.envs.class_registry import ClassRegistry
 from goalmaze.envs.errors import GoalmazeError, unknown
 
-_networks: dict[str, type[Network]] = {}
+_networks: ClassRegistry[Network] = ClassRegistry(
+    "network", "register_network", Network.__subclasses__, ["goalmaze.agents.networks"]
+)
 
 N = TypeVar("N", bound=type[Network])
 
@@ -48,15 +47,13 @@ def register_network(network: N) -> N:
         >>> "mine" in gm.known_networks()
         True
     """
-    known = _networks.get(network.name)
-    if known is not None and _definition(known) != _definition(network):
-        raise GoalmazeError(f"the network name '{network.name}' is in use by {_definition(known)}: choose another name")
-    _networks[network.name] = network
+    _networks.add(network.name, network)
     return network
 
 
-def _definition(network: type[Network]) -> str:
-    return f"{network.__module__}.{network.__qualname__}"
+def unregister_network(name: str) -> None:
+    """Remove a network from the registry."""
+    _networks.remove(name)
 
 
 def known_networks() -> dict[str, type[Network]]:
@@ -67,8 +64,7 @@ def known_networks() -> dict[str, type[Network]]:
         >>> "grid" in gm.known_networks()
         True
     """
-    _import_all()
-    return dict(sorted(_networks.items()))
+    return _networks.all()
 
 
 def network_class(name: str) -> type[Network]:
@@ -77,16 +73,7 @@ def network_class(name: str) -> type[Network]:
     Raises:
         GoalmazeError: there is none; the message suggests the closest name.
     """
-    networks = known_networks()
-    if name in networks:
-        return networks[name]
-    pending: list[type[Any]] = [Network]
-    while pending:
-        network = pending.pop()
-        if getattr(network, "name", None) == name:
-            raise GoalmazeError(f"the network '{name}' is not registered: put @register_network above its class")
-        pending += network.__subclasses__()
-    raise unknown("network", name, networks)
+    return _networks.find(name)
 
 
 def make_network(name: str, shape: Shape, options: Mapping[str, Any] | None = None) -> Network:
@@ -125,10 +112,3 @@ def make_meta_network(name: str, shape: Shape, options: Mapping[str, Any] | None
     """
     with torch.device("meta"):
         return make_network(name, shape, options)
-
-
-@functools.cache
-def _import_all() -> None:
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"{package}.{module.name}")

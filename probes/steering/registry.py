@@ -5,18 +5,17 @@ The files of this folder are imported when a method is first looked up; others m
 
 from __future__ import annotations
 
-import functools
-import importlib
-import pkgutil
-from pathlib import Path
 from typing import TypeVar
 
-from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.class_registry import ClassRegistry
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.steering.base import SteeringMethod
 
 FORMER_NAMES = {"alignment-search": "das", "sparse-features": "sae"}
 
-_methods: dict[str, type[SteeringMethod]] = {}
+_methods: ClassRegistry[SteeringMethod] = ClassRegistry(
+    "steering method", "register_method", SteeringMethod.__subclasses__, ["goalmaze.probes.steering"]
+)
 
 M = TypeVar("M", bound=type[SteeringMethod])
 
@@ -44,18 +43,13 @@ def register_method(method: M) -> M:
         >>> "half-pattern" in gm.steering_methods()
         True
     """
-    known = _methods.get(method.name)
-    if known is not None and _definition(known) != _definition(method):
-        raise GoalmazeError(
-            f"the steering method name '{method.name}' is in use by {_definition(known)}: choose another name"
-        )
-    _methods[method.name] = method
+    _methods.add(method.name, method)
     return method
 
 
 def unregister_method(name: str) -> None:
     """Remove a steering method from the registry."""
-    _methods.pop(name, None)
+    _methods.remove(name)
 
 
 def steering_methods() -> dict[str, SteeringMethod]:
@@ -66,8 +60,7 @@ def steering_methods() -> dict[str, SteeringMethod]:
         >>> "mean-pattern" in gm.steering_methods()
         True
     """
-    _import_all()
-    return {name: method() for name, method in sorted(_methods.items())}
+    return {name: method() for name, method in _methods.all().items()}
 
 
 def find_method(name: str) -> SteeringMethod:
@@ -76,25 +69,6 @@ def find_method(name: str) -> SteeringMethod:
     Raises:
         GoalmazeError: there is none; the message suggests the closest name.
     """
-    methods = steering_methods()
-    if name in methods:
-        return methods[name]
-    if name in FORMER_NAMES:
+    if name in FORMER_NAMES and name not in _methods.all():
         raise GoalmazeError(f"unknown steering method '{name}' (it is now called '{FORMER_NAMES[name]}')")
-    classes = SteeringMethod.__subclasses__()
-    for method in classes:  # the list grows while it is read
-        if vars(method).get("name") == name:
-            raise GoalmazeError(f"the steering method '{name}' is not registered: put @register_method above its class")
-        classes += method.__subclasses__()
-    raise unknown("steering method", name, methods)
-
-
-def _definition(method: type[SteeringMethod]) -> str:
-    return f"{method.__module__}.{method.__qualname__}"
-
-
-@functools.cache
-def _import_all() -> None:
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"{package}.{module.name}")
+    return _methods.find(name)()

@@ -17,7 +17,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
-from goalmaze.envs.observations.views import MODES
+from goalmaze.envs.observations.spec import MODES
 from goalmaze.envs.registry import register_family
 from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
