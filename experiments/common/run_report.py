@@ -21,7 +21,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     data = json.loads((folder / REPORT).read_text())
     try:
         return current_report(data)
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise ValueError(f"{folder / REPORT} is no report of a run") from None
 
 

@@ -1,4 +1,4 @@
-"""The rules once more, slowly: one level in plain Python, written from the documentation alone."""
+"""A slow second implementation of the rules: one level in plain Python, written from the documentation alone."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FULL = 2**64
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-    """An object of a level: its slot, its kind and where it stands at the start."""
+    """An object of a level: its slot, its type and its cell at the start."""
 
     slot: int
-    kind: ObjectType
+    object_type: ObjectType
     cell: Cell
 
 
-class Luck:
-    """SplitMix64 on Python's integers, as Steele et al. (2014) give it."""
+class SplitMix64:
+    """The random number generator of Steele et al. (2014), on Python's integers."""
 
     def __init__(self, state: int) -> None:
         self.state = state % FULL
@@ -64,19 +64,19 @@ class Rulebook:
         self.agent = self.start
         self.entered: set[int] = set()
         self.at: dict[int, Cell] = {thing.slot: thing.cell for thing in self.things}
-        self.held: list[int] = []
+        self.items: list[int] = []
         self.steps = 0
         self.led: set[int] = set()
-        self.luck = self.seeded_luck()
+        self.rng = self.seeded_rng()
 
-    def seeded_luck(self) -> Luck:
-        """The same on equal start and objects: each in turn is added to what was drawn before."""
+    def seeded_rng(self) -> SplitMix64:
+        """Return a generator seeded by the start and the objects: each cell is added to the number drawn before it."""
         width = len(self.walls[0])
         state = self.start[0] * width + self.start[1]
         for slot in range(self.slots):
             cell = self.at.get(slot)
-            state = Luck(state + (-1 if cell is None else cell[0] * width + cell[1])).draw()
-        return Luck(state)
+            state = SplitMix64(state + (-1 if cell is None else cell[0] * width + cell[1])).draw()
+        return SplitMix64(state)
 
     def moved(self, action: int) -> Cell:
         return self.beside(self.agent, action)
@@ -93,7 +93,7 @@ class Rulebook:
         self.true, self.cue = np.float32(0), np.float32(0)
         ended = False
         for thing in self.things:
-            if thing.slot in self.at and thing.slot not in self.held:
+            if thing.slot in self.at and thing.slot not in self.items:
                 self.at[thing.slot] = self.next_cell(thing)
             if self.at.get(thing.slot) == self.agent and thing.slot not in self.entered and self.has_effect(thing):
                 self.enter(thing)
@@ -101,52 +101,53 @@ class Rulebook:
         return float(self.true), float(self.cue), ended, self.steps >= self.time_limit and not ended
 
     def has_effect(self, thing: Thing) -> bool:
-        return self.in_turn(thing) and self.in_its_hours(thing) and (not thing.kind.needs or len(self.held) > 0)
+        return self.in_turn(thing) and self.fits_lamp(thing) and (not thing.object_type.needs or len(self.items) > 0)
 
     def in_turn(self, thing: Thing) -> bool:
-        before = [other.slot for other in self.things if other.kind.name == thing.kind.after]
-        return thing.kind.after is None or (before[:1] != [] and before[0] in self.entered)
+        before = [other.slot for other in self.things if other.object_type.name == thing.object_type.after]
+        return thing.object_type.after is None or (before[:1] != [] and before[0] in self.entered)
 
-    def in_its_hours(self, thing: Thing) -> bool:
-        lit = any(other.kind.name == thing.kind.lamp and other.slot in self.at for other in self.things)
-        return thing.kind.lamp is None or lit == thing.kind.while_lit
+    def fits_lamp(self, thing: Thing) -> bool:
+        lit = any(other.object_type.name == thing.object_type.lamp and other.slot in self.at for other in self.things)
+        return thing.object_type.lamp is None or lit == thing.object_type.while_lit
 
     def enter(self, thing: Thing) -> None:
-        kind = thing.kind
+        object_type = thing.object_type
         self.entered.add(thing.slot)
-        if kind.needs:
+        if object_type.needs:
             self.use_item()
-        if kind.spares and self.held:
+        if object_type.spares and self.items:
             self.use_item()
         else:
-            self.true += np.float32(kind.reward)
-            self.cue += np.float32(kind.cue_reward)
-        if kind.gives:
-            self.held.append(thing.slot)
-        elif kind.vanishes:
+            self.true += np.float32(object_type.reward)
+            self.cue += np.float32(object_type.cue_reward)
+        if object_type.gives:
+            self.items.append(thing.slot)
+        elif object_type.vanishes:
             del self.at[thing.slot]
 
     def use_item(self) -> None:
-        item = min(self.held)
-        self.held.remove(item)
+        item = min(self.items)
+        self.items.remove(item)
         del self.at[item]
 
     def ends(self, thing: Thing) -> bool:
-        return thing.kind.ends or ((thing.kind.required or thing.kind.gives) and self.nothing_left())
+        object_type = thing.object_type
+        return object_type.ends or ((object_type.required or object_type.gives) and self.nothing_left())
 
     def nothing_left(self) -> bool:
-        items = sum(thing.kind.gives and thing.slot in self.at for thing in self.things)
-        required = [thing for thing in self.things if thing.kind.required]
+        available = sum(thing.object_type.gives and thing.slot in self.at for thing in self.things)
+        required = [thing for thing in self.things if thing.object_type.required]
         open_ = [thing for thing in required if thing.slot not in self.entered]
-        return bool(required) and all(thing.kind.needs and items == 0 for thing in open_)
+        return bool(required) and all(thing.object_type.needs and available == 0 for thing in open_)
 
     def next_cell(self, thing: Thing) -> Cell:
-        at, motion = self.at[thing.slot], thing.kind.motion
+        at, motion = self.at[thing.slot], thing.object_type.motion
         if motion in ("leads", "misleads"):
             return self.led_to(at, backwards=motion == "misleads")
         if motion == "still" or at == self.agent:
             return at
-        return self.beside(at, self.chase(at) if motion == "chases" else self.luck.below(4))
+        return self.beside(at, self.chase(at) if motion == "chases" else self.rng.below(4))
 
     def chase(self, at: Cell) -> int:
         down, right = self.agent[0] - at[0], self.agent[1] - at[1]
@@ -155,8 +156,9 @@ class Rulebook:
         return 1 if right > 0 else 3
 
     def led_to(self, at: Cell, *, backwards: bool) -> Cell:
-        """One step along a shortest way to the next required object; the first of several in the order of actions."""
-        for thing in sorted((t for t in self.things if t.kind.required), key=lambda t: t.slot, reverse=backwards):
+        """One step along a shortest path to the next required object; the first of several in the order of actions."""
+        required = [thing for thing in self.things if thing.object_type.required]
+        for thing in sorted(required, key=lambda thing: thing.slot, reverse=backwards):
             if thing.slot in self.led:
                 continue
             if thing.cell == at:
@@ -165,29 +167,30 @@ class Rulebook:
             far = self.distances(thing.cell)
             if at not in far:
                 return at
-            return next(cell for cell in (self.beside(at, way) for way in MOVES) if far[cell] < far[at])
+            return next(cell for cell in (self.beside(at, action) for action in MOVES) if far[cell] < far[at])
         return at
 
     def distances(self, source: Cell) -> dict[Cell, int]:
         far, edge = {source: 0}, [source]
         while edge:
-            fresh = {self.beside(cell, way) for cell in edge for way in MOVES} - far.keys()
+            fresh = {self.beside(cell, action) for cell in edge for action in MOVES} - far.keys()
             far |= dict.fromkeys(fresh, far[edge[0]] + 1)
             edge = list(fresh)
         return far
 
     def picture(self) -> NDArray[np.uint8]:
-        """Return planes uint8 [C, H, W]: walls, agent, then those the kinds of object show on."""
+        """Return planes uint8 [C, H, W]: walls, the agent, then the planes of the object types."""
         planes = np.zeros((len(self.plane_names), len(self.walls), len(self.walls[0])), np.uint8)
         planes[0] = self.walls
         planes[1][self.agent] = 1
         for thing in self.things:
-            for plane in thing.kind.shows_on:
-                value = self.shown.get(thing.kind.name, 1)
-                if thing.slot in self.held:
+            for plane in thing.object_type.shows_on:
+                value = self.shown.get(thing.object_type.name, 1)
+                if thing.slot in self.items:
                     planes[self.plane_names.index(plane), 0, thing.slot] = value
                 elif thing.slot in self.at:
-                    planes[self.plane_names.index(plane)][... if thing.kind.fills else self.at[thing.slot]] = value
+                    cells = ... if thing.object_type.fills else self.at[thing.slot]
+                    planes[self.plane_names.index(plane)][cells] = value
         return planes
 
     def observe(self) -> list[list[list[int]]]:
@@ -196,22 +199,22 @@ class Rulebook:
         return planes
 
     def twin(self) -> Self:
-        """Return an independent copy of the episode as it stands."""
+        """Return an independent copy of the episode in its current state."""
         twin = copy.copy(self)
-        twin.entered, twin.at, twin.held, twin.led = set(self.entered), dict(self.at), list(self.held), set(self.led)
-        twin.luck = Luck(self.luck.state)
+        twin.entered, twin.at, twin.items, twin.led = set(self.entered), dict(self.at), list(self.items), set(self.led)
+        twin.rng = SplitMix64(self.rng.state)
         return twin
 
     def key(self) -> Hashable:
-        """Return what decides over all that is to come."""
-        held, led = frozenset(self.held), frozenset(self.led)
-        return self.agent, self.steps, frozenset(self.entered), frozenset(self.at.items()), held, led, self.luck.state
+        """Return the state that determines the rest of the episode."""
+        items, led = frozenset(self.items), frozenset(self.led)
+        return self.agent, self.steps, frozenset(self.entered), frozenset(self.at.items()), items, led, self.rng.state
 
 
 def rulebook(family: Family, levels: LevelBatch, b: int, book: type[Rulebook] = Rulebook) -> Rulebook:
     """Return the rulebook of level b of a batch."""
     width = len(levels.walls[b][0])
-    object_types = {kind.name: kind for kind in family.object_types}
+    object_types = {one.name: one for one in family.object_types}
     things = [
         Thing(slot, object_types[name], divmod(cell, width))
         for slot, (name, cell) in enumerate(zip(levels.slots, levels.objects[b].tolist(), strict=True))
