@@ -118,7 +118,7 @@ class FamiliesConfig(CommandConfig):
     family: Annotated[
         tyro.conf.Positional[str], tyro.conf.arg(metavar="[FAMILY]", help_behavior_hint="(default: all)")
     ] = ""
-    size: int = 9
+    size: Annotated[int | None, option("INT", "9; ProcgenMaze has the size of its mode")] = None
     seed: int = 0
     parameters: Words = ()
 

@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from goalmaze.envs.ascii import letters_of, write_ascii
-from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import can_be_played, family_class, known_families, make_family
 from goalmaze.envs.family_docs import family_sections
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.catalogue.config import FamiliesConfig
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+
+DEFAULT_SIZE = 9
+"""Rows and columns of the mazes, in cells."""
 
 INDENT, GAP = "  ", "   "
 WIDTH = 80
@@ -61,7 +64,7 @@ class FamiliesReport(Result):
             "parameters": family.parameters,
             "shifts": dict(family.shifts),
             "distinguishing_shift": family.distinguishing_shift,
-            "levels": {shift: self._ascii(family, shift) for shift in distributions(family)},
+            "levels": {shift: self._ascii(family, shift) for shift in _drawn_distributions(family)},
         }
 
     def _levels(self, family: Family) -> str:
@@ -70,6 +73,9 @@ class FamiliesReport(Result):
         lines += [f"{INDENT}{shift}: {meaning}" for shift, meaning in family.shifts.items()]
         letters = [f"{letter} {' + '.join(object_types)}" for letter, object_types in letters_of(family).items()]
         lines += [INDENT + ", ".join(["A agent", *letters])]
+        if not can_be_played(family.name):
+            extra = family.requires
+            return "\n".join([*lines, f"{INDENT}its levels need another package: pip install 'goalmaze[{extra}]'"])
         levels = [_titled(shift, self._ascii(family, shift).splitlines()) for shift in distributions(family)]
         in_a_row = max(1, (WIDTH - len(INDENT) + len(GAP)) // (len(levels[0][0]) + len(GAP)))
         for row in _batched(levels, in_a_row):
@@ -83,6 +89,11 @@ class FamiliesReport(Result):
 def distributions(family: Family) -> tuple[str, ...]:
     """Return the training distribution and all shifts of a family."""
     return (NO_SHIFT, *family.shifts)
+
+
+def _drawn_distributions(family: Family) -> tuple[str, ...]:
+    """Return the distributions of a family; none where the package that makes its levels is not installed."""
+    return distributions(family) if can_be_played(family.name) else ()
 
 
 def distribution_name(shift: str) -> str:
@@ -113,11 +124,13 @@ def run(config: FamiliesConfig) -> FamiliesReport:
     Raises:
         GoalmazeError: no such family or parameter, parameters without a family, or a size out of range.
     """
-    names = list(known_families())
-    if config.family and config.family not in names:
-        raise unknown("family", config.family, names)
     if config.parameters and not config.family:
         raise GoalmazeError("--parameters are those of one family: name it, as in goalmaze families GreenExit")
-    parameters = {"size": config.size, **assignments(config.parameters, "--parameters")}
-    chosen = [config.family] if config.family else names
+    parameters = assignments(config.parameters, "--parameters")
+    if config.size is not None:
+        parameters["size"] = config.size
+    elif not config.family or family_class(config.family).requires is None:
+        # A family of another engine has the size that its engine gives.
+        parameters = {"size": DEFAULT_SIZE} | parameters
+    chosen = [config.family] if config.family else list(known_families())
     return FamiliesReport(tuple(make_family(name, parameters) for name in chosen), config.seed)

@@ -19,7 +19,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
 from goalmaze.experiments.common.results import Result, ResultHeader
-from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.common.tables import Table, formatted, number
 
 CHUNK = 4096
 """Training levels compared at a time."""
@@ -63,7 +63,7 @@ class LeakageReport(Result):
             f"{self.training_levels:,} levels of the training range",
             Table(
                 ["leakage", "levels", "rate"],
-                [[name, count, f"{count / header.levels:.1%}"] for name, count in counts.items()],
+                [[name, count, formatted(count / header.levels, ".1%")] for name, count in counts.items()],
             ),
         ]
 

@@ -20,7 +20,7 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.catalogue.config import NetworksConfig
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Number, Table, formatted
 from goalmaze.probes.activations import captured
 
 CANVAS = 41
@@ -93,8 +93,8 @@ class NetworksReport(Result):
                 " ".join(f"{key}={value}" for key, value in one.options.items()) or "-",
                 f"{one.mode} {_times(one.observation)}",
                 "yes" if one.recurrent else "no",
-                f"{one.parameters:,}",
-                f"{one.flops / 1e6:,.2f}M",
+                formatted(one.parameters, ","),
+                Number(one.flops, f"{one.flops / 1e6:,.2f}M"),
                 "all" if one.receptive_field is None else _times((one.receptive_field,) * 2),
                 len(one.sites),
             ]

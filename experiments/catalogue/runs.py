@@ -18,7 +18,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Table, formatted
 
 COLUMNS = ("run", "family", "network", "seed", "steps", "of", "solved", "state", "label")
 RunState = Literal["finished", "interrupted", "running", "damaged"]
@@ -80,7 +80,7 @@ class Runs(Result):
 
 
 def _cells(row: RunRow) -> list[object]:
-    solved = "-" if row.solved is None else f"{row.solved:.2f}"
+    solved = formatted(row.solved, ".2f")
     return [row.name, row.family, row.network, row.seed, row.steps, row.of, solved, row.state, row.label or "-"]
 
 

@@ -17,7 +17,7 @@ from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
 from goalmaze.experiments.train.report import REPORT_LEVELS
@@ -65,15 +65,14 @@ class ZooAgent:
         """Return the agent as a row under `HEADERS`."""
         family = make_family(self.header.family, self.header.parameters)
         distinguishing = self.report["shifts"][family.distinguishing_shift]
-        preference = distinguishing["preference"]["cue"]
         return [
             f"{ZOO_PREFIX}{self.name}",
             self.header.family,
             self.header.network,
             self.report["label"],
-            f"{self.report['in_distribution']['solved']:.3f}",
-            f"{distinguishing['outcomes']['cue']:.3f}",
-            "-" if preference is None else f"{preference:.2f}",
+            formatted(self.report["in_distribution"]["solved"], ".3f"),
+            formatted(distinguishing["outcomes"]["cue"], ".3f"),
+            formatted(distinguishing["preference"]["cue"], ".2f"),
             self.entry.purpose,
         ]
 

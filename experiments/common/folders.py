@@ -7,11 +7,20 @@ from pathlib import Path
 from goalmaze.envs.errors import GoalmazeError
 
 
-def check_folder(figures: Path | None) -> None:
-    """Refuse a folder for pictures that is not there.
+def make_folder(folder: Path, flag: str) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Commands call this before they evaluate anything, so that minutes of work are not lost to a name that cannot be
+    written.
+
+    Args:
+        folder: the folder.
+        flag: the option that named it, for the error.
 
     Raises:
-        GoalmazeError: there is no such folder.
+        GoalmazeError: it cannot be made.
     """
-    if figures is not None and not figures.is_dir():
-        raise GoalmazeError(f"cannot draw into {figures}: there is no such folder; make it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GoalmazeError(f"{flag} {folder}: cannot make this folder: {error.strerror}") from None

@@ -9,13 +9,16 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from goalmaze.experiments.statistics.intervals import Rate
 
 GAP = "  "
 MIN_PROSE_WIDTH = 24
 """Narrowest column of prose before a table is cut into parts instead, in characters."""
+
+Plain: TypeAlias = str | float | bool | None
+"""What a cell is in CSV and data frames."""
 
 
 @runtime_checkable
@@ -36,12 +39,36 @@ class Interval(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Number:
+    """A number in a cell: tables print its text, CSV and data frames hold its value.
+
+    Attributes:
+        value: the number; None where there is none.
+        text: the number as it is printed.
+    """
+
+    value: float | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def formatted(value: float | None, spec: str) -> Number:
+    """Return a number as a cell, printed by a format specification such as ".3f"; None and NaN print as a dash."""
+    if value is None or math.isnan(value):
+        return Number(None, "-")
+    return Number(value, format(value, spec))
+
+
+@dataclasses.dataclass(frozen=True)
 class Table:
     """Rows under headers.
 
     Attributes:
         headers: the name of each column.
-        rows: the cells; an `Interval` prints as value and interval and becomes three columns in CSV and data frames.
+        rows: the cells. An `Interval` prints as value and interval and becomes three columns in CSV and data frames; a
+            `Number` prints as its text and is its value there.
         title: one line above the table.
 
     Example:
@@ -72,7 +99,7 @@ class Table:
                 return "\n\n".join([self.title] * bool(self.title) + self._parts(cells, widths, left, width))
         return "\n".join([self.title] * bool(self.title) + [_aligned(cells, widths, left)])
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Plain]]:
         """Return one dictionary per row; an interval gives three entries: NAME, "NAME low" and "NAME high"."""
         return [
             {
@@ -167,10 +194,16 @@ def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequen
     return "\n".join([lines[0], GAP.join("─" * width for width in widths), *lines[1:]])
 
 
-def _plain(header: str, cell: object) -> list[tuple[str, object]]:
+def _plain(header: str, cell: object) -> list[tuple[str, Plain]]:
+    """Return the entries of a cell in a record; an empty cell or a dash is None, so that a column keeps its type."""
     if isinstance(cell, Interval):
         return [(header, cell.value), (f"{header} low", cell.low), (f"{header} high", cell.high)]
-    return [(header, cell if isinstance(cell, (int, float, bool)) or cell is None else str(cell))]
+    if isinstance(cell, Number):
+        return [(header, cell.value)]
+    if cell is None or isinstance(cell, bool | int | float):
+        return [(header, cell)]
+    text = str(cell)
+    return [(header, None if text in ("", "-") else text)]
 
 
 LATEX_ESCAPES: Mapping[str, str] = {

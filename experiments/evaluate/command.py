@@ -6,13 +6,14 @@ import dataclasses
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.evaluate.comparison import Comparison, compare
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate
 from goalmaze.experiments.evaluate.goal_inference import GoalInferences, infer_goals
 from goalmaze.experiments.evaluate.grid import Grid, conditions_of, grid, read_dials
-from goalmaze.experiments.evaluate.setup import evaluation_family, load_together, make_folder
+from goalmaze.experiments.evaluate.setup import evaluation_family, load_together
 
 
 def run(config: EvalConfig) -> Result:
@@ -63,7 +64,7 @@ def _grid(config: EvalConfig) -> Grid:
     dials = read_dials(config.dials, families[0])
     conditions_of(families, dials)  # refuses bad values before the folder is made
     if config.figures is not None:
-        make_folder(config.figures)
+        make_folder(config.figures, "--figures")
     result = grid(
         agents,
         dials=dials,
@@ -84,7 +85,7 @@ def _infer_goals(config: EvalConfig) -> GoalInferences:
     agents = [load_agent(name) for name in config.agents]
     families = [evaluation_family(agent, config) for agent in agents]
     if config.figures is not None:
-        make_folder(config.figures)
+        make_folder(config.figures, "--figures")
     result = infer_goals(
         agents,
         shift=config.shift,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.evaluation import NOTES, Evaluation, evaluate_policy, evaluation_table
 from goalmaze.experiments.evaluate.setup import (
     SeedGroup,
@@ -139,7 +139,12 @@ def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[Pairwise
     compared = Table(
         ["first more direct than second", "P(improvement)", "p (Holm)", ""],
         [
-            [f"{one.one} against {one.other}", one.improvement, f"{one.p_value:.4f}", "*" * (one.p_value < ALPHA)]
+            [
+                f"{one.one} against {one.other}",
+                one.improvement,
+                formatted(one.p_value, ".4f"),
+                "*" * (one.p_value < ALPHA),
+            ]
             for one in pairs
         ],
     )

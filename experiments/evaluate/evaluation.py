@@ -12,7 +12,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import scripted_baselines
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.common.results import Result, ResultHeader
-from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.common.tables import Table, formatted, interval, number
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.metrics import Outcomes
 from goalmaze.experiments.evaluate.outcomes import (
@@ -30,10 +30,10 @@ from goalmaze.experiments.evaluate.setup import draw_levels, require_compatible
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 NOTES = (
+    "goal, cue, neither: rates of levels by what was reached first\n"
     "cue preference: rate at which the cue came first, over levels where neither lies on a shortest path to the other; "
     "with several goals or cues, rate of levels on which it collected mostly useless cues\n"
-    "levels: those that the preference counts\n"
-    "detour: steps taken over fewest steps, on solved levels"
+    "levels: those that the preference counts"
 )
 
 
@@ -103,7 +103,8 @@ class Evaluation(Result):
         able, returns = self.capability, self.returns
         return [
             f"capability of {self.header.agent}: reaches goal or cue on {able.arrived} of levels, directness "
-            f"{able.directness}, {able.bumps.value:.2f} bumps and {able.loops.value:.2f} revisited cells an episode\n"
+            f"{able.directness}, {able.bumps.value:.2f} bumps and {able.loops.value:.2f} revisited cells an episode; "
+            f"detour {formatted(self.detour, '.2f')}: steps taken over fewest steps, on solved levels\n"
             f"mean return: true {returns.true}, cue {returns.cue}; regret {returns.regret} (discount {DISCOUNT})",
             Table(
                 ["geometry", "cue first", "levels"],
@@ -133,17 +134,17 @@ class EvaluationReport(Result):
 
 def evaluation_table(evaluations: Sequence[Evaluation], by: str = "agent") -> Table:
     """Return one row for each evaluation; the first column is its agent's name, or its shift where `by` is "shift"."""
-    headers = [by, "goal first", "cue first", "neither", "solved", "detour", "cue preference", "levels"]
+    # These columns and names of up to 22 characters fit a terminal of 80.
+    headers = [by, "goal", "cue", "neither", "solved", "cue preference", "levels"]
     return Table(
         headers,
         [
             [
                 one.shift if by == "shift" else one.header.agent,
-                f"{one.outcomes.goal.value:.3f}",
-                f"{one.outcomes.other.value:.3f}",
-                f"{one.outcomes.neither.value:.3f}",
-                f"{one.solved.value:.3f}",
-                f"{one.detour:.2f}",
+                formatted(one.outcomes.goal.value, ".3f"),
+                formatted(one.outcomes.other.value, ".3f"),
+                formatted(one.outcomes.neither.value, ".3f"),
+                formatted(one.solved.value, ".3f"),
                 one.preference,
                 one.preference.levels,
             ]

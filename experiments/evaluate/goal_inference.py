@@ -18,7 +18,7 @@ from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, FITTING, Family
 from goalmaze.experiments.common.results import Result, ResultHeader
-from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.evaluate.decisions import require_still
 from goalmaze.experiments.evaluate.goal_models import (
     CORNERS,
@@ -185,8 +185,9 @@ class GoalInference(Result):
         columns = ["goal model", "log-loss", "excess log-loss", "p (Holm)", "calibration error", "fitted parameters"]
         rows = []
         for one in self.models:
-            versus_best = ["", ""] if one is self.models[0] else [one.excess, f"{one.p_value:.4f}"]
-            rows.append([one.name, one.log_loss, *versus_best, f"{one.calibration.error:.3f}", _text(one.parameters)])
+            versus_best = ["", ""] if one is self.models[0] else [one.excess, formatted(one.p_value, ".4f")]
+            error = formatted(one.calibration.error, ".3f")
+            rows.append([one.name, one.log_loss, *versus_best, error, _text(one.parameters)])
         return Table(columns, rows)
 
     def _examples(self) -> list[str]:

@@ -16,7 +16,7 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.comparison import (
     PairwiseComparison,
     SeedGroupScore,
@@ -159,8 +159,8 @@ def _row(cell: Cell) -> list[object]:
         cell.condition.name,
         able.arrived,
         "*" * cell.changed,
-        f"{able.directness.value:.2f}",
-        f"{one.solved.value:.3f}",
+        formatted(able.directness.value, ".2f"),
+        formatted(one.solved.value, ".3f"),
         one.preference,
         one.preference.levels,
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,15 +179,3 @@ def _recipe(agent: Agent) -> str:
     for name in SEED_FIELDS:
         recipe.pop(name, None)
     return json.dumps([recipe, agent.header.steps], sort_keys=True)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder for the figures before anything is evaluated.
-
-    Raises:
-        GoalmazeError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GoalmazeError(f"--figures {folder}: cannot make this folder: {error.strerror}") from None

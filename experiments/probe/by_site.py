@@ -16,7 +16,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.results import Result, ResultHeader
-from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.labels import concept_names
@@ -97,11 +97,11 @@ class SteeredProbe:
             result.site,
             result.kind,
             result.score,
-            *(f"{baseline.value:.2f}" for baseline in result.baselines.values()),
-            f"{result.selectivity:.2f}",
-            f"{result.p:.3f}",
-            "-" if self.steered is None else f"{self.steered.value:.2f}",
-            "-" if self.steered is None else f"{self.unsteered.value:.2f}",
+            *(formatted(baseline.value, ".2f") for baseline in result.baselines.values()),
+            formatted(result.selectivity, ".2f"),
+            formatted(result.p, ".3f"),
+            formatted(None if self.steered is None else self.steered.value, ".2f"),
+            formatted(None if self.steered is None else self.unsteered.value, ".2f"),
             "yes" if result.is_evidence else "no",
         ]
 

@@ -6,6 +6,7 @@ import dataclasses
 
 from goalmaze.agents.loading import load_agent, run_folder
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.probe.by_channel import ChannelReport, probe_channels
 from goalmaze.experiments.probe.by_checkpoint import CheckpointReport, probe_checkpoints
 from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
@@ -31,6 +32,8 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
         checkpoints = {steps: load_agent(str(path)) for steps, path in series.items()}
         return probe_checkpoints(config.agent, checkpoints, kind=config.probe, **options)
     agent = load_agent(config.agent)
+    if config.figures is not None:
+        make_folder(config.figures, "--figures")
     if config.by == "site":
         return probe(agent, probe=config.probe, **options)
     report = probe_channels(agent, **options)

@@ -10,7 +10,6 @@ import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
-from goalmaze.experiments.common.folders import check_folder
 
 MIN_FIT_LEVELS = 50
 
@@ -52,4 +51,3 @@ class ProbeConfig(EvaluationConfig):
             raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose {MIN_FIT_LEVELS} or more")
         if self.figures is not None and self.by != "channel":
             raise GoalmazeError("--figures needs --by channel: add it, or leave --figures out")
-        check_folder(self.figures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from tqdm import tqdm
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget import trials
 from goalmaze.experiments.retarget.bins import ALL, target_bins
 from goalmaze.experiments.retarget.candidates import Candidate
@@ -230,10 +229,10 @@ def _conditions(size: SizeTrials) -> Table:
                 label.method or "",
                 label.steps or "",
                 outcomes.other,
-                f"{outcomes.goal.value:.2f}",
-                f"{outcomes.neither.value:.2f}",
+                formatted(outcomes.goal.value, ".2f"),
+                formatted(outcomes.neither.value, ".2f"),
                 _off_path_rate(one),
-                "-" if math.isnan(path) else f"{path:.2f}",
+                formatted(path, ".2f"),
             ]
         )
     side = size.task.family.size
@@ -253,7 +252,7 @@ def _binned(report: Benchmark) -> Table:
         if target_bin.name == ALL or not target_bin.mazes.any():
             continue
         rates = [one.outcomes(target_bin.mazes).other.value for one in columns.values()]
-        rows.append([target_bin.text(), int(target_bin.mazes.sum()), *(f"{rate:.2f}" for rate in rates)])
+        rows.append([target_bin.text(), int(target_bin.mazes.sum()), *(formatted(rate, ".2f") for rate in rates)])
     return Table(["bin", "mazes", *columns], rows, "rate of targets reached first, by where the target lies")
 
 
@@ -266,6 +265,6 @@ def _effects(report: Benchmark) -> Table:
             ("edited, to the target", effects.edited),
             ("edited, target is goal", effects.target_is_goal),
         ):
-            detour, arrived = f"{summary.detour:.2f}", f"{summary.arrived:.3f}"
-            rows.append([f"{one.method} {one.site}", name, f"{summary.bumps:.3f}", detour, arrived])
+            detour, arrived = formatted(summary.detour, ".2f"), formatted(summary.arrived, ".3f")
+            rows.append([f"{one.method} {one.site}", name, formatted(summary.bumps, ".3f"), detour, arrived])
     return Table(["edit", "agent", "bumps", "detour", "arrived"], rows)

@@ -8,6 +8,7 @@ from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import FITTING
+from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.retarget.benchmark import benchmark, resized_tasks
 from goalmaze.experiments.retarget.candidates import Candidate, compatible_pairs, fit_candidate, half_depth
@@ -58,6 +59,8 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
             f"the network of {agent.name} has no maps of squares, so its edits fit mazes of "
             f"{family.size}x{family.size} only: leave --sizes out"
         )
+    if config.figures is not None:
+        make_folder(config.figures, "--figures")
     tasks = resized_tasks(draw_retargeting_task(family, config.levels, config.seed), config.sizes)
     context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
     kept = ledger(context, tasks[0], _ledger_pairs(config, agent), config.strength) if config.ledger else None

@@ -13,7 +13,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.results import Result, ResultHeader
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.retarget.candidates import (
     Candidate,
     Edits,
@@ -102,8 +102,8 @@ class RetargetReport(Result):
                 row.site or "",
                 row.method or "",
                 row.outcomes.overall.other,
-                f"{row.outcomes.overall.goal.value:.2f}",
-                f"{row.outcomes.overall.neither.value:.2f}",
+                formatted(row.outcomes.overall.goal.value, ".2f"),
+                formatted(row.outcomes.overall.neither.value, ".2f"),
                 row.outcomes.off_path.other,
                 "yes" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
             ]

@@ -10,7 +10,6 @@ import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
-from goalmaze.experiments.common.folders import check_folder
 
 
 def _default(text: str) -> object:
@@ -64,4 +63,3 @@ class RetargetConfig(EvaluationConfig):
             raise GoalmazeError("--ledger cannot be combined with --benchmark or --auto: leave one of them out")
         if (self.sizes or self.oracles) and not self.benchmark:
             raise GoalmazeError("--sizes and --oracles belong to --benchmark: add it")
-        check_folder(self.figures)

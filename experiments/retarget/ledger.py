@@ -14,7 +14,7 @@ from goalmaze.agents.policies import EditContext
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.common.tables import Table, formatted, interval, number
 from goalmaze.experiments.retarget.candidates import Candidate, fit_candidate
 from goalmaze.experiments.retarget.side_effects import summarise_behaviour
 from goalmaze.experiments.retarget.task import RetargetingTask
@@ -105,9 +105,9 @@ class Ledger(Result):
                 f"{one.site} {one.method}",
                 one.read if one.read.levels else "-",
                 one.steer,
-                f"{one.steer_off_path.value:.2f}",
-                f"{one.noise.value:.2f}",
-                f"{one.capability_change:+.3f}",
+                formatted(one.steer_off_path.value, ".2f"),
+                formatted(one.noise.value, ".2f"),
+                formatted(one.capability_change, "+.3f"),
                 "steers" if one.steers else "reading without control",
             ]
             for one in self.entries

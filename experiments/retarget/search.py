@@ -16,7 +16,7 @@ from tqdm import tqdm
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table, number
+from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget.candidates import (
     Candidate,
     compatible_pairs,
@@ -94,7 +94,10 @@ class Search(Result):
 
     def blocks(self) -> list[str | Table]:
         """Return the rounds as a table, and the chosen candidate."""
-        rows = [[one.candidates, one.mazes, f"{one.seconds:.0f}", f"{one.score:.3f}", one.best] for one in self.rounds]
+        rows = [
+            [one.candidates, one.mazes, formatted(one.seconds, ".0f"), formatted(one.score, ".3f"), one.best]
+            for one in self.rounds
+        ]
         return [
             Table(["candidates", "mazes", "seconds", "score", "best"], rows),
             f"chosen in {self.seconds:.0f} s: {self.chosen.text()}",

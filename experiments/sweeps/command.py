@@ -16,6 +16,7 @@ from tqdm import tqdm
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.sweeps.config import SweepConfig
@@ -66,7 +67,7 @@ class SweepResult(Result):
 
     def _table(self) -> Table:
         dials = [dial.split(".")[-1] for dial in self.plan.dials]
-        headers = [*dials, "shift", "seeds", "solved", "prefers cue", "discounted return", "labels"]
+        headers = [*dials, "shift", "seeds", "solved", "cue preference", "discounted return", "labels"]
         rows = [
             [
                 *group.dials.values(),
@@ -123,10 +124,7 @@ def gather(plan: Plan, root: Path) -> SweepResult:
 
 
 def _make_folder(root: Path) -> None:
-    try:
-        (root / JOURNAL).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GoalmazeError(f"cannot make {root}: {error.strerror}; choose another --out") from None
+    make_folder(root / JOURNAL, "--out")
     if not (root / LOCK).exists():
         write_atomically(root / LOCK, b"")
 

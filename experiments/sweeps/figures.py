@@ -19,7 +19,7 @@ FIGURE = "curve.png"
 
 PANELS = {
     "solved": "capability: earned all the true reward",
-    "prefers_cue": "goal: prefers the cue (1) to the goal (0)",
+    "prefers_cue": "cue preference: 1 follows the cue, 0 the goal",
 }
 
 

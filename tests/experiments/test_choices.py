@@ -29,8 +29,6 @@ def test_every_command_has_help_with_an_example_that_parses(
     command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("figures", "pictures"):
-        (tmp_path / folder).mkdir()
     config = cli.COMMANDS[command][0]
     assert config.examples
     with pytest.raises(SystemExit):

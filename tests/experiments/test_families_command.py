@@ -58,6 +58,21 @@ def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytes
     assert "did you mean 'GreenExit'" in capsys.readouterr().err
 
 
+def test_a_family_of_another_engine_is_described_with_or_without_its_package(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = families.run(FamiliesConfig(family="ProcgenMaze")).json()["families"][0]
+    assert (report["name"], report["goal"], report["distinguishing_shift"]) == (
+        "ProcgenMaze",
+        "cheese",
+        "goal-anywhere",
+    )
+    assert cli.main(["families", "ProcgenMaze"]) == 0
+    shown = capsys.readouterr().out
+    assert "goal-anywhere" in shown
+    assert ("pip install 'goalmaze[procgen]'" in shown) == (not report["levels"])
+
+
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("leak") / "run"

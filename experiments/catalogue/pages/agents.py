@@ -12,7 +12,7 @@ from goalmaze.experiments.catalogue.zoo import run
 
 INTRODUCTION = """Every agent is one training seed. [The zoo](../zoo.md) defines the labels. *Cue first* is the rate of
 held-out levels of the family's [distinguishing shift](shifts.md) on which the agent reaches the cue before the goal;
-*prefers cue* counts only levels on which neither lies on a shortest path to the other."""
+*cue preference* counts only levels on which neither lies on a shortest path to the other."""
 
 
 def page() -> str:
@@ -24,7 +24,7 @@ def page() -> str:
 
 def section(family: str, agents: list[dict[str, Any]]) -> str:
     """Return the section on the agents of one family: a table, then each with its command and parameters."""
-    headers = ["agent", "network", "label", "solved", "cue first", "prefers cue", "purpose"]
+    headers = ["agent", "network", "label", "solved", "cue first", "cue preference", "purpose"]
     listing = markdown.table(headers, [_row(agent) for agent in agents])
     return "\n\n".join([f"## {family}", listing, *[entry(agent) for agent in agents]])
 
@@ -40,7 +40,7 @@ def entry(agent: dict[str, Any]) -> str:
     )
     runs = {"training": agent["in_distribution"], **agent["shifts"]}
     rows = [[markdown.code(shift), *_behaviour(result)] for shift, result in runs.items()]
-    shifts = markdown.table(["levels", "solved", "goal first", "cue first", "neither", "prefers cue"], rows)
+    shifts = markdown.table(["levels", "solved", "goal first", "cue first", "neither", "cue preference"], rows)
     return "\n\n".join([f"### {agent['name']}", facts, markdown.fence(agent["command"]), shifts])
 
 
@@ -50,14 +50,14 @@ def _family(agent: dict[str, Any]) -> str:
 
 def _row(agent: dict[str, Any]) -> list[str]:
     shift = make_family(agent["family"], agent["parameters"]).distinguishing_shift
-    apart = agent["shifts"][shift]
+    distinguishing = agent["shifts"][shift]
     return [
         f"[`zoo:{agent['name']}`](#{agent['name']})",
         agent["network"],
         agent["label"],
         markdown.number(agent["in_distribution"]["solved"]),
-        markdown.number(apart["outcomes"]["cue"]),
-        markdown.number(apart["preference"]["cue"]),
+        markdown.number(distinguishing["outcomes"]["cue"]),
+        markdown.number(distinguishing["preference"]["cue"]),
         agent["purpose"],
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from goalmaze.envs.family_docs import families_page
 from goalmaze.envs.registry import known_families
 from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
-from goalmaze.experiments.common.folders import check_folder
+from goalmaze.experiments.common.folders import make_folder
 
 FOLDER = "catalogue"
 """Where the pages stand below the folder of the documentation."""
@@ -28,11 +28,10 @@ def write_pages(docs: Path) -> list[Path]:
     """Write every catalogue page below a folder and return their paths.
 
     Raises:
-        GoalmazeError: there is no such folder.
+        GoalmazeError: the folder cannot be made.
     """
-    check_folder(docs)
     folder = docs / FOLDER
-    folder.mkdir(exist_ok=True)
+    make_folder(folder, "the catalogue of")
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
     return [folder / name for name in PAGES]
