@@ -68,7 +68,7 @@ def placement_arrays(
     for i, placements in enumerate(lists):
         for r, placement in enumerate(placements):
             encoded[i, r] = _encode(placement, slots)
-            probabilities[i, r] = placement.chance
+            probabilities[i, r] = placement.probability
     return encoded, probabilities
 
 

@@ -1,10 +1,10 @@
-"""Families and their levels as data: a frozen batch of mazes with their objects, and the rules they are made by.
+"""Families and their levels as data: the rules of a maze problem, and a frozen batch of mazes with their objects.
 
-A family states *what* its levels are; compiled kernels make and play them, so a new family is one short file. A level
-batch knows its family and a family makes level batches, so both classes stand here.
+A family declares its levels as data; compiled kernels generate and run them, so a new family is one short file. A level
+batch refers to its family and a family makes level batches, so both classes are in this module.
 
-Axes: B levels, H rows, W columns, K object slots. A *cell* is one integer, ``row * W + column``; `ABSENT` (-1)
-stands for an object that is not in the level.
+Axes: B levels, H rows, W columns, K object slots. A *cell* is one integer, ``row * W + column``; `ABSENT` (-1) is the
+cell of an object that is not in the level.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engine.level_generation import LevelDistribution, generate_many
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_arrays import placement_arrays, rule_table
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.level_checks import check_cells, check_standing
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
@@ -30,10 +31,10 @@ from goalmaze.envs.optimal_returns import best_returns
 
 TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
 SPLITS = (TRAINING, FITTING, EVALUATION)
-"""Levels with the same seed and index in different splits are unrelated: what is fitted never meets its judge."""
+"""Levels of different splits are unrelated, so nothing is evaluated on levels that it was trained or fitted on."""
 
 NO_SHIFT = "none"
-"""The name of the training distribution where a shift is asked for."""
+"""The name of the training distribution where a shift is expected."""
 
 MAX_SEED = 2**63 - 1
 MAX_SLOTS = 64
@@ -44,10 +45,10 @@ DEFAULT_LEVELS = 256
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LevelBatch:
-    """A batch of levels: what the mazes are, before any episode starts.
+    """A batch of levels: mazes with objects and the agent's start, before any episode.
 
     Attributes:
-        walls: bool [B, H, W], True where nothing can stand.
+        walls: bool [B, H, W], True at walls.
         start: int32 [B], the agent's first cell.
         objects: int32 [B, K], the cell of the object in each slot, or `ABSENT`.
         family: the family whose rules hold in these levels; its `slots` name the object type in each of the K slots.
@@ -74,6 +75,7 @@ class LevelBatch:
                 f"and objects {objects.shape} [B, {len(self.slots)}]"
             )
         for name, array in (("walls", walls), ("start", start), ("objects", objects)):
+            # A view, so that the caller's own array stays writeable.
             view = array.view()
             view.flags.writeable = False
             object.__setattr__(self, name, view)
@@ -108,7 +110,7 @@ class LevelBatch:
         return int(self.walls.shape[2])
 
     def slot(self, kind: str, which: int = 0) -> int:
-        """Return the index of the `which`-th slot that holds objects of `kind`."""
+        """Return the index of the `which`-th slot that holds objects of type `kind`."""
         slots = [k for k, name in enumerate(self.slots) if name == kind]
         if not slots:
             raise unknown("object", kind, set(self.slots))
@@ -121,7 +123,7 @@ class LevelBatch:
         return self.objects[:, self.slot(kind, which)]
 
     def present(self) -> list[str]:
-        """Return the kinds of object that stand in at least one of the levels."""
+        """Return the object types that occur in at least one of the levels."""
         return [
             k
             for k in dict.fromkeys(self.slots)
@@ -145,7 +147,7 @@ class LevelBatch:
         """
         objects = self.objects.copy()
         objects[:, self.slot(kind, which)] = cells
-        return self._checked(objects=objects)
+        return dataclasses.replace(self, objects=objects).check()
 
     def removed(self, kind: str) -> LevelBatch:
         """Return the levels without any object of `kind`."""
@@ -170,31 +172,30 @@ class LevelBatch:
         """Return the levels with the agent starting at `cells` (int [B] or one cell for all)."""
         start = self.start.copy()
         start[:] = cells
-        return self._checked(start=start)
+        return dataclasses.replace(self, start=start).check()
 
     def splayed(self, what: str) -> LevelBatch:
-        """Return the one level of this batch once for every free cell on which `what` could stand, moved there.
+        """Return the one level of this batch, copied once for every free cell, with `what` moved to that cell.
 
-        What a vector field or a heat map is made from.
+        Vector fields and heat maps are computed on such a batch.
 
         Args:
-            what: "agent", or a kind of object (its first slot).
+            what: "agent", or an object type (its first slot).
 
         Raises:
-            GoalmazeError: the batch holds more than one level, or no such kind.
+            GoalmazeError: the batch holds more than one level, or no such object type.
         """
         if len(self) != 1:
             raise GoalmazeError(f"only one level can be splayed, this batch holds {len(self)}; take([b]) one of them")
         free = self.free()[0].copy()
+        # The agent may not start on any object. An object may share a cell with other types, but not with the agent or
+        # with another object of its own type: all its slots but the first, which is the one that moves.
         others = [k for k, kind in enumerate(self.slots) if what in ("agent", kind)][what != "agent" :]
-        taken = np.append(self.objects[0, others], ABSENT if what == "agent" else self.start[0])
-        free[taken[taken != ABSENT]] = False
+        occupied = np.append(self.objects[0, others], ABSENT if what == "agent" else self.start[0])
+        free[occupied[occupied != ABSENT]] = False
         cells = np.flatnonzero(free)
         many = self.take(np.zeros(len(cells), np.intp))
         return many.started(cells) if what == "agent" else many.moved(what, cells)
-
-    def _checked(self, **changes: Any) -> LevelBatch:
-        return dataclasses.replace(self, **changes).check()
 
     def check(self) -> Self:
         """Return these levels if they follow the rules that every family shares.
@@ -230,23 +231,24 @@ class LevelBatch:
     def hashes(self) -> list[str]:
         """Return one hexadecimal digest per level, equal exactly where walls, start and objects are equal.
 
-        Objects of the same kind are interchangeable, and empty slots do not count: a level keeps its hash in a family
-        with room for more.
+        Objects of one type are interchangeable, and empty slots do not count: a level keeps its hash in a family with
+        more slots.
         """
         names = sorted(set(self.slots))
         order = [k for name in names for k, kind in enumerate(self.slots) if kind == name]
-        things = np.empty((len(self), len(order), 2), np.int64)
+        entries = np.empty((len(self), len(order), 2), np.int64)
         for name in names:
             slots = [k for k, kind in enumerate(self.slots) if kind == name]
-            places = [i for i, k in enumerate(order) if k in slots]
-            things[:, places, 0] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
-            things[:, places, 1] = np.sort(self.objects[:, slots], axis=1)
-        standing = things[:, :, 1] != ABSENT
+            columns = [i for i, k in enumerate(order) if k in slots]
+            # 7 bytes always fit into a signed 64-bit integer. Python's own hash of a string changes from run to run.
+            entries[:, columns, 0] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
+            entries[:, columns, 1] = np.sort(self.objects[:, slots], axis=1)
+        present = entries[:, :, 1] != ABSENT
         head = f"{self.height}x{self.width} ".encode()
         packed = np.packbits(self.walls.reshape(len(self), self.height * self.width), axis=1)
         return [
             hashlib.blake2b(
-                head + packed[b].tobytes() + self.start[b].tobytes() + things[b, standing[b]].tobytes(), digest_size=16
+                head + packed[b].tobytes() + self.start[b].tobytes() + entries[b, present[b]].tobytes(), digest_size=16
             ).hexdigest()
             for b in range(len(self))
         ]
@@ -279,7 +281,7 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
 
 @dataclasses.dataclass(frozen=True)
 class Family(abc.ABC):
-    """One kind of maze problem with its parameters.
+    """A kind of maze problem with its parameters.
 
     A subclass sets its `name`, the names of the object types that are its `goal` and its `cue`, its `shifts` (each with
     a description) and the `distinguishing_shift`, under which goal and cue never share a cell. It gives, as class
@@ -295,7 +297,7 @@ class Family(abc.ABC):
         braid: probability with which a wall between two cells is opened after the maze was carved.
         algorithm: how the maze is carved, one of `goalmaze.envs.mazes.carving.ALGORITHMS`.
         openness: the algorithm's own parameter, where it has one.
-        mixture: share of training levels that are drawn from the parting shift and so tell goal and cue apart.
+        mixture: fraction of training levels that are drawn from the distinguishing shift, where goal and cue differ.
 
     Example:
         >>> import goalmaze as gm
@@ -327,22 +329,26 @@ class Family(abc.ABC):
             raise GoalmazeError(f"size is {self.size}: mazes need an odd size of at least 5")
         if self.algorithm not in ALGORITHMS:
             raise unknown("maze algorithm", self.algorithm, ALGORITHMS)
-        for parameter in ("braid", "openness", "mixture"):
-            self.require_between(parameter, 0, 1)
+        for parameter, (low, high) in {"braid": (0, 1), "openness": (0, 1), "mixture": (0, 1), **self.ranges()}.items():
+            self.require_between(parameter, low, high)
+
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Return the smallest and the largest value of each further parameter of the family that has bounds."""
+        return {}
 
     @property
     @abc.abstractmethod
     def object_types(self) -> tuple[ObjectType, ...]:
-        """The kinds of object, drawn in this order."""
+        """The object types, drawn in this order."""
 
     @property
     @abc.abstractmethod
     def slots(self) -> tuple[str, ...]:
-        """The kind of object in each of the K slots, at most `MAX_SLOTS`; those of items among the first W."""
+        """The object type in each of the K slots, at most `MAX_SLOTS`; items are among the first W slots."""
 
     @property
     def stacked_glyphs(self) -> Mapping[str, tuple[str, ...]]:
-        """The kinds that each further letter stands for where they share a cell."""
+        """Letter → the object types that it stands for where they share a cell."""
         return {}
 
     def require_between(self, parameter: str, low: float, high: float) -> None:
@@ -356,17 +362,17 @@ class Family(abc.ABC):
         """Return the rules that fill a maze under `shift`, one of `shifts` or `NO_SHIFT`."""
 
     def values(self) -> Mapping[str, int]:
-        """Return how strongly each kind shows in its observation planes, 0 to 255; 1 where not mentioned."""
+        """Return the value of each object type in its observation planes, 0 to 255; 1 where not mentioned."""
         return {}
 
     @property
     def time_limit(self) -> int:
-        """Steps after which an episode is cut off."""
+        """Steps after which an episode is truncated."""
         return 8 * self.size
 
     @cached_property
     def plane_names(self) -> tuple[str, ...]:
-        """The C observation planes in order: walls, agent, and those the kinds show on."""
+        """The C observation planes in order: walls, agent, and those of the object types."""
         shown = (plane for kind in self.object_types for plane in kind.shows_on)
         return tuple(dict.fromkeys(["wall", AGENT, *shown]))
 
@@ -376,7 +382,7 @@ class Family(abc.ABC):
         return len(self.plane_names)
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> JsonObject:
         """The family's parameters as plain data."""
         return dataclasses.asdict(self)
 
@@ -393,12 +399,12 @@ class Family(abc.ABC):
 
     @property
     def leader_path_length(self) -> int:
-        """Steps for which the way of a leading object is laid down in advance; 0 where nothing leads."""
+        """Number of steps for which the path of a leading object is planned in advance; 0 where nothing leads."""
         leads = any(kind.motion in ("leads", "misleads") for kind in self.object_types)
         return self.time_limit + 1 if leads else 0
 
     def resized(self, size: int | None) -> Self:
-        """Return the same world with another maze size, or itself where `size` is None."""
+        """Return the same family with another maze size, or itself where `size` is None."""
         return self if size is None else dataclasses.replace(self, size=size)
 
     def check_addresses(self, seed: int, shift: str, split: str) -> None:
@@ -415,9 +421,9 @@ class Family(abc.ABC):
         self.distribution(0, shift)
 
     def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
-        """Return how the levels of a seed are made, for the kernels; arguments as `levels`."""
+        """Return how the levels of a seed are generated, for the kernels; arguments as `levels`."""
         self.check_addresses(seed, shift, split)
-        share = self.mixture if shift == NO_SHIFT else 0.0
+        mixture = self.mixture if shift == NO_SHIFT else 0.0
         lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
         placements, probabilities = placement_arrays(lists, self.slots)
         return LevelDistribution(
@@ -426,7 +432,7 @@ class Family(abc.ABC):
             ALGORITHMS.index(self.algorithm),
             self.openness,
             self.braid,
-            share,
+            mixture,
             placements,
             probabilities,
         )

@@ -1,4 +1,4 @@
-"""Object types and placements: what a family's levels hold, and where it stands."""
+"""Object types and placements: which objects a family's levels hold, and where they are put."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ MOTIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class ObjectType:
-    """A kind of object: how it looks and what follows from standing on it for the first time.
+    """A type of object: how it looks, and what happens when the agent enters its cell for the first time.
 
     Attributes:
-        name: what it is called everywhere.
-        letter: its sign in ASCII pictures.
-        colour: red, green, blue for people, 0 to 255.
-        shape: how it is drawn, a name known to `goalmaze.envs.rendering`.
-        planes: names of the observation planes it shows on, at most two; its own name where not given. Kinds that share
-            a plane look alike there.
-        ends: whether it ends the episode.
-        reward: true reward.
-        cue_reward: what an agent after the cue would count.
-        vanishes: whether it is gone afterwards.
-        gives: whether it is an item that the agent then holds; items held show along the top wall.
-        needs: whether it takes an item, and does nothing without.
+        name: its name in levels, options and results.
+        letter: its letter in ASCII pictures.
+        colour: red, green and blue in pictures, 0 to 255.
+        shape: its shape in pictures, one of `goalmaze.envs.rendering.SHAPES`.
+        planes: names of the observation planes on which it shows, at most two; by default one of its own name. Types
+            that share a plane look alike there.
+        ends: whether entering it ends the episode.
+        reward: true reward of entering it.
+        cue_reward: cue reward of entering it, which counts for an agent that follows the cue.
+        vanishes: whether it disappears once entered.
+        gives: whether it is an item that the agent holds from then on; items held show along the top wall.
+        needs: whether entering it uses up an item, and has no effect without one.
         spares: whether an item held is used up instead of the reward.
         required: whether the episode ends once all required objects are entered, or no item is left for the others.
-        after: the kind of object that must have been entered before, if any; without, entering does nothing.
-        lamp: the kind of lamp on which it depends, if any.
-        while_lit: whether it counts while that lamp is in the level, or while it is not.
+        after: name of the object type that must have been entered before; otherwise entering has no effect.
+        lamp: name of the lamp on which it depends, if any.
+        while_lit: whether it has effects while that lamp is in the level (True), or while it is not (False).
         motion: one of `MOTIONS`.
-        fills: whether it shows on all of its planes instead of on its cell.
+        fills: whether it fills its planes instead of showing on its cell.
 
     Example:
         >>> import goalmaze as gm
@@ -68,30 +68,33 @@ class ObjectType:
 
     @property
     def shows_on(self) -> tuple[str, ...]:
-        """The planes it shows on."""
+        """Names of the observation planes on which it shows."""
         return (self.name,) if self.planes is None else self.planes
 
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """One rule of a level distribution: put this thing there.
+    """One rule of a level distribution: where to put one object, or the agent.
+
+    The rules of a level apply in order, each to what the rules before it have placed.
 
     Attributes:
-        kind: of the object, or "agent".
-        which: number of the slot among those of its kind.
-        on: with probability `chance`, stand on the cell of this thing, placed before. Otherwise, and where `on` is
-            None, on a free cell drawn uniformly among those that nothing placed so far stands on.
-        on_which: number of the slot among those of the kind `on`.
-        chance: how often `on` holds; where `on` is None, how often the thing is in the level at all.
-        region: draw the cell from the free ones among the n x n cells in the top right corner, from more where all of
-            them are walls; other objects, but not the agent, may stand there already. From the whole maze where 0.
-        in_corner: stand on the very cell in that corner, or on the free cell nearest to it.
-        aside_from: draw a free cell that the agent does not have to pass on its way to this thing, placed before, and
-            leave the thing out where there is none. All that was placed before counts as in the way.
+        kind: name of the object type, or "agent".
+        which: number of the slot among those that hold this type.
+        on: name of an object type, or "agent", placed before. The object is put on its cell with `probability`, and
+            otherwise on a free cell. Where None, the object is put on a free cell, drawn uniformly from those without
+            agent or objects.
+        on_which: number of the slot among those that hold the type `on`.
+        probability: of `on`; where `on` is None, the probability that the object is in the level at all.
+        region: where above 0, the cell is drawn from the free cells of the n x n region in the top right corner, or of
+            the smallest larger region that has one; other objects may stand there already, but not the agent.
+        in_corner: put it on the cell in the top right corner, or on the free cell nearest to it.
+        aside_from: name of an object type placed before. The object is put on a free cell that leaves the agent a path
+            to that object around everything placed so far. It is left out where there is no such cell.
 
     Example:
         >>> import goalmaze as gm
-        >>> gm.Placement("sign", on="exit").chance
+        >>> gm.Placement("sign", on="exit").probability
         1.0
     """
 
@@ -99,14 +102,14 @@ class Placement:
     which: int = 0
     on: str | None = None
     on_which: int = 0
-    chance: float = 1.0
+    probability: float = 1.0
     region: int = 0
     in_corner: bool = False
     aside_from: str | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.chance <= 1:
-            raise GoalmazeError(f"chance of the placement of '{self.kind}' is {self.chance}: choose 0 to 1")
+        if not 0 <= self.probability <= 1:
+            raise GoalmazeError(f"probability of the placement of '{self.kind}' is {self.probability}: choose 0 to 1")
 
 
 AGENT = "agent"

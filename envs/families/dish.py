@@ -1,7 +1,7 @@
 """Dish: reach the cheese; in training it lies on a dish.
 
 Why: `jaxgmg`'s cheese on a dish (Abdel Sadek, Farrugia-Roberts et al., "Mitigating Goal Misgeneralization via Minimax
-Regret", 2025), whose agents often go for the dish. Goal and cue are equally salient here: two objects, two planes.
+Regret", 2025), whose agents often pursue the dish. Goal and cue are equally salient here: two objects, two planes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -125,17 +125,23 @@ class ProcgenMaze(Family):
             )
         object.__setattr__(self, "size", width)
         super().__post_init__()
-        self.require_between("region", 1, width - 2)
-        self.require_between("strength", 0, 1)
-        self.require_between("goal_row", 1, width - 2)
-        self.require_between("goal_column", 1, width - 2)
-        self.require_between("training_levels", 0, SEEDS[TRAINING][1])
-        self.require_between("training_limit", 0, TIME_LIMIT)
         if not self.sign:
             object.__setattr__(self, "cue", CORNER)
             object.__setattr__(self, "distinguishing_shift", "goal-anywhere")
             kept = {shift: what for shift, what in self.shifts.items() if shift not in OF_THE_SIGN}
             object.__setattr__(self, "shifts", kept)
+
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Return the smallest and the largest value of each parameter."""
+        inside = (1, self.size - 2)
+        return {
+            "region": inside,
+            "strength": (0, 1),
+            "goal_row": inside,
+            "goal_column": inside,
+            "training_levels": (0, SEEDS[TRAINING][1]),
+            "training_limit": (0, TIME_LIMIT),
+        }
 
     @property
     def object_types(self) -> tuple[ObjectType, ...]:

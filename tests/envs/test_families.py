@@ -84,7 +84,7 @@ def test_a_shift_keeps_maze_and_start_and_changes_the_objects(name: str, shift: 
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_goal_and_cue_always_part_in_the_parting_shift(name: str) -> None:
+def test_goal_and_cue_never_share_a_cell_under_the_distinguishing_shift(name: str) -> None:
     for size, algorithm in itertools.product((5, 9), ALGORITHMS):
         world = make_family(name, {"size": size, "algorithm": algorithm})
         levels = world.levels(2, range(COUNT), world.distinguishing_shift)
@@ -96,26 +96,28 @@ def test_goal_and_cue_always_part_in_the_parting_shift(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ColourShape", "Corner", "Dish", "FollowLeader", "GreenExit", "Pile"])
-def test_goal_and_cue_stand_together_in_training(name: str) -> None:
+def test_goal_and_cue_share_a_cell_in_training(name: str) -> None:
     levels = make_family(name).levels(2, range(COUNT))
     assert np.array_equal(levels.cells(FAMILIES[name].goal), levels.cells(FAMILIES[name].cue))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_mixture_is_the_share_of_training_levels_from_the_parting_shift(name: str, share: float) -> None:
+def test_the_mixture_is_the_fraction_of_training_levels_from_the_distinguishing_shift(
+    name: str, fraction: float
+) -> None:
     count = 2000
-    pure, mixed = make_family(name), make_family(name, {"mixture": share})
-    training, parted = (
+    pure, mixed = make_family(name), make_family(name, {"mixture": fraction})
+    training, shifted = (
         pure.levels(3, range(count)).objects,
         pure.levels(3, range(count), pure.distinguishing_shift).objects,
     )
     levels = mixed.levels(3, range(count))
-    tells = (training != parted).any(axis=1)
-    from_parting = (levels.objects == parted).all(axis=1)
-    assert (from_parting | (levels.objects == training).all(axis=1)).all()
-    bound = 4.5 * np.sqrt(tells.sum() * share * (1 - share))
-    assert abs(int((from_parting & tells).sum()) - tells.sum() * share) <= bound
+    differ = (training != shifted).any(axis=1)
+    from_shift = (levels.objects == shifted).all(axis=1)
+    assert (from_shift | (levels.objects == training).all(axis=1)).all()
+    bound = 4.5 * np.sqrt(differ.sum() * fraction * (1 - fraction))
+    assert abs(int((from_shift & differ).sum()) - differ.sum() * fraction) <= bound
     for shift in pure.shifts:
         assert mixed.levels(3, range(50), shift) == pure.levels(3, range(50), shift)
 

@@ -137,9 +137,9 @@ def test_a_slip_is_named_in_one_line(changes: dict[str, Any], message: str) -> N
     assert "RedDoor" not in known_families()
 
 
-def test_a_placement_of_an_impossible_chance_is_refused() -> None:
-    with pytest.raises(GoalmazeError, match=r"chance of the placement of 'door' is 1\.5: choose 0 to 1"):
-        Placement("door", chance=1.5)
+def test_a_placement_of_an_impossible_probability_is_refused() -> None:
+    with pytest.raises(GoalmazeError, match=r"probability of the placement of 'door' is 1\.5: choose 0 to 1"):
+        Placement("door", probability=1.5)
 
 
 def test_a_class_without_dataclass_or_with_a_parameter_without_default_is_refused() -> None:

@@ -92,7 +92,7 @@ def test_moved_exit_keeps_the_sign_and_parts_the_exit_from_it() -> None:
     assert (shifted.cells("exit") != shifted.cells("sign")).all()
 
 
-def test_goal_and_cue_always_stand_apart_in_the_parting_shift() -> None:
+def test_goal_and_cue_never_share_a_cell_under_the_distinguishing_shift() -> None:
     world = GreenExit()
     training, parted = pair(world.distinguishing_shift)
     assert not (parted.cells(world.goal) == parted.cells(world.cue)).any()
