@@ -1,9 +1,9 @@
-"""From a recipe to a training algorithm: `TensorPPO`, or PPO, A2C and DQN of stable-baselines3, unchanged."""
+"""The training algorithm of a recipe: `TensorPPO`, or PPO, A2C and DQN of stable-baselines3, unchanged."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from stable_baselines3 import A2C, DQN, PPO
@@ -19,6 +19,9 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.observations.spec import ObservationSpec
 
+SB3Arguments: TypeAlias = dict[str, Any]
+"""Keyword arguments of an algorithm of stable-baselines3, whose classes have no common type for them."""
+
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ppo": TensorPPO, "sb3-ppo": PPO, "sb3-a2c": A2C, "sb3-dqn": DQN}
 
 RESERVED = (
@@ -33,8 +36,13 @@ RESERVED = (
 """Arguments of stable-baselines3's algorithms that no option of a recipe may name."""
 
 DQN_BUFFER_SIZE = 50_000
+"""Transitions in the replay buffer."""
+
 DQN_TARGET_UPDATE = 5_000
+"""Environment steps between two copies of the weights to the target network."""
+
 DQN_EXPLORATION = 0.3
+"""Fraction of training in which the rate of random actions falls to its final value."""
 
 
 def make_environments(recipe: Recipe) -> MazeVecEnv:
@@ -54,18 +62,20 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     """Return the algorithm of a recipe on its environments.
 
     Raises:
-        GoalmazeError: the recipe names something unknown, or its settings do not fit together.
+        GoalmazeError: the recipe has an unknown name, or settings that contradict each other.
     """
     _check(recipe)
     algorithm = CLASSES[recipe.algorithm]
+    # In this order, so that the recipe's options replace ours.
     arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
     return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
 
 
 def _check_options(recipe: Recipe) -> None:
-    """Refuse options that an algorithm does not have, and values that are not the numbers it needs."""
+    """Raise `GoalmazeError` for an option that the algorithm does not have, and for a value of another type."""
     # TensorPPO takes the arguments of PPO as **options.
     algorithm = PPO if recipe.algorithm == "ppo" else CLASSES[recipe.algorithm]
+    # Only numbers: classes and functions cannot stand in a recipe, which is JSON.
     defaults = {name: one.default for name, one in inspect.signature(algorithm).parameters.items()}
     numbers = {name: default for name, default in defaults.items() if name not in RESERVED and _is_number(default)}
     for name, value in recipe.algorithm_options.items():
@@ -77,11 +87,12 @@ def _check_options(recipe: Recipe) -> None:
             )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
 def _check(recipe: Recipe) -> None:
+    """Raise `GoalmazeError` if settings of the recipe contradict each other."""
     _check_options(recipe)
     network = network_class(recipe.network)
     if recipe.device == "cuda" and not torch.cuda.is_available():
@@ -97,7 +108,7 @@ def _check(recipe: Recipe) -> None:
         )
 
 
-def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
+def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:
     """Return the arguments that all algorithms share."""
     return {
         "policy_kwargs": {
@@ -115,13 +126,14 @@ def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> dict[str, Any]:
     }
 
 
-def _own_arguments(recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments of one algorithm."""
+def _own_arguments(recipe: Recipe) -> SB3Arguments:
+    """Return the arguments that only the recipe's algorithm has."""
     batch = recipe.envs * recipe.rollout_steps // recipe.minibatches
     if recipe.algorithm == "sb3-dqn":
         return {
             "buffer_size": DQN_BUFFER_SIZE,
             "batch_size": batch,
+            # The first rollout fills the replay buffer by random actions.
             "learning_starts": recipe.envs * recipe.rollout_steps,
             "train_freq": 1,
             "gradient_steps": 1,

@@ -1,12 +1,12 @@
-"""The callback of training: progress bar, log, checkpoints, and the state from which a run resumes."""
+"""The callback of training: progress bar, log, checkpoints, and the training state from which a run resumes."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
@@ -21,7 +21,7 @@ from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import StopRequest
-from goalmaze.agents.training.training_state import STATE, save_state
+from goalmaze.agents.training.training_state import STATE, RunNumbers, save_state
 from goalmaze.envs.errors import GoalmazeError
 
 LOSS_NAMES = (
@@ -30,21 +30,21 @@ LOSS_NAMES = (
     ("value_loss", "loss"),
     ("approx_kl",),
 )
-"""The names under which stable-baselines3's algorithms log the last four columns."""
+"""The names under which stable-baselines3's algorithms log the last four columns of our log."""
 
 
 class Stopped(Exception):  # noqa: N818  not an error
-    """Training stops between two rollouts because a stop was requested."""
+    """Raised between two rollouts to stop training, because a stop was requested."""
 
 
 @dataclasses.dataclass
 class RunProgress:
-    """How far a run has come; saved with the training state.
+    """The progress of a run, saved with its training state.
 
     Attributes:
-        seconds: wall-clock seconds of training.
+        seconds: wall-clock seconds of training, over all its parts.
         line: step count on the last line of the log.
-        kept: step count when the checkpoint schedule was last checked; -1 before.
+        kept: step count when the checkpoint schedule was last checked; -1 before the first time.
         log_bytes: length of the log in bytes.
     """
 
@@ -60,12 +60,12 @@ class TrainingCallback(BaseCallback):
     Args:
         recipe: the recipe of the run.
         folder: the run folder.
-        stop_request: whether to stop.
+        stop_request: whether a stop was requested.
         save_every: seconds between saves; 0 saves before every rollout.
-        progress: how far a resumed run had come; None for a new run.
+        progress: the progress of a resumed run at its last save; None for a new run.
 
     Attributes:
-        progress: how far the run has come.
+        progress: the progress of the run.
         saved_steps: step count of the last save.
     """
 
@@ -81,9 +81,10 @@ class TrainingCallback(BaseCallback):
         self.recipe, self.folder, self.stop_request, self.save_every = recipe, folder, stop_request, save_every
         self.progress, self.saved_steps = progress or RunProgress(), 0
         self._saved_at = time.perf_counter()
+        # As if training had gone on without the interruption, so that seconds add up over the parts of a run.
         self._started_at = self._saved_at - self.progress.seconds
         self._is_new = progress is None
-        self._bar: Any = None
+        self._bar: tqdm | None = None
 
     def _on_step(self) -> bool:
         return True
@@ -100,7 +101,10 @@ class TrainingCallback(BaseCallback):
             self.progress.log_bytes = len(header)
 
     def _on_rollout_start(self) -> None:
-        """Log a rollout, save when it is time, and stop on request. Between rollouts the state is consistent."""
+        """Log the last rollout, save if it is time, and stop on request.
+
+        All this happens between rollouts, where buffers are empty and the saved state is therefore complete.
+        """
         self._check_weights()
         if self.num_timesteps - self.progress.line >= self.recipe.envs * self.recipe.rollout_steps:
             self._write_line()
@@ -119,7 +123,7 @@ class TrainingCallback(BaseCallback):
         self.save()
 
     def _check_weights(self) -> None:
-        """Raise before anything is overwritten if a weight is not finite."""
+        """Raise `NotFiniteError` if a weight is NaN or infinite, before a good checkpoint is overwritten."""
         check_finite("a weight", *network_of(self.model).parameters())
 
     def _write_line(self) -> None:
@@ -135,11 +139,13 @@ class TrainingCallback(BaseCallback):
         self.progress.log_bytes += len(line)
         self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])
-        self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
-        self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
+        if self._bar is not None:
+            self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
+            # The last rollout may go beyond the recipe's steps, the bar may not.
+            self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 
     def _keep_checkpoint(self) -> None:
-        """Keep a checkpoint if the schedule says so."""
+        """Save a checkpoint of its own if the schedule has one for a step since the last rollout."""
         if is_due(max(self.progress.kept, 0), self.num_timesteps) and self.num_timesteps != self.progress.kept:
             path = scheduled_checkpoint_path(self.folder, self.num_timesteps)
             try:
@@ -152,7 +158,8 @@ class TrainingCallback(BaseCallback):
     def save(self) -> None:
         """Save training state and checkpoint, each atomically."""
         self.progress.seconds = time.perf_counter() - self._started_at
-        numbers = {"progress": dataclasses.asdict(self.progress), "recipe": dataclasses.asdict(self.recipe)}
+        numbers: RunNumbers = {"progress": dataclasses.asdict(self.progress), "recipe": dataclasses.asdict(self.recipe)}
+        # The state first. If the process dies between the two, the run still resumes from the newer state.
         save_state(self.folder / STATE, self.model, numbers)
         self._save_checkpoint(self.folder / CHECKPOINT)
         self.saved_steps, self._is_new = self.num_timesteps, False
@@ -168,6 +175,6 @@ class TrainingCallback(BaseCallback):
             self._bar.close()
 
 
-def _first_logged(logged: dict[str, Any], names: tuple[str, ...]) -> float:
-    """Return the first value that is logged under one of the names; NaN if there is none."""
+def _first_logged(logged: Mapping[str, float], names: tuple[str, ...]) -> float:
+    """Return the value that is logged under the first of the names that has one; NaN if none has."""
     return next((float(logged[f"train/{name}"]) for name in names if f"train/{name}" in logged), math.nan)

@@ -1,4 +1,4 @@
-"""The checkpoint schedule: a run keeps its first checkpoint, and then about three for every factor of ten in steps."""
+"""The checkpoint schedule of a run: the untrained network, then three checkpoints for every factor of ten in steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 from pathlib import Path
 
 CHECKPOINTS = "checkpoints"
+"""The folder of scheduled checkpoints in a run folder."""
+
 PER_DECADE = 3
+"""Number of scheduled checkpoints for every factor of ten in steps."""
 
 
 def is_due(before: int, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""`log.csv` of a run folder: one line for each rollout, only ever appended to while training goes on."""
+"""The log of a run folder, `log.csv`: one line for each rollout, appended while training goes on."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ LOG_COLUMNS = (
 
 
 def log_line(cells: Iterable[object]) -> bytes:
-    """Return one line of a log, with its end."""
+    """Return one line of a log, with its line end."""
     text = io.StringIO(newline="")
     csv.writer(text).writerow(cells)
     return text.getvalue().encode()
 
 
 def read_log(folder: Path) -> list[dict[str, str]]:
-    """Return the lines of a run's log, column → text; a last line that is not whole is left out.
+    """Return the lines of a run's log, column → text.
+
+    A last line without its line end is left out: the run may be writing it at this moment.
 
     Raises:
         OSError: there is no log, or it cannot be read.
-        ValueError: it is not text.
-        csv.Error: it is no CSV.
+        ValueError: it is not UTF-8 text.
+        csv.Error: it is not CSV.
     """
     lines = (folder / LOG).read_text().splitlines(keepends=True)
     return list(csv.DictReader(line for line in lines if line.endswith("\n")))

@@ -1,15 +1,15 @@
-"""Recipes and training states that earlier versions wrote, read under their current names.
+"""Migration: recipes and training states of earlier versions under their current names. Imports nothing heavy.
 
-Version 0.1 called the training algorithm of a recipe its learner. Its training states have format 1: they hold such a
-recipe, and some of their arrays and numbers have other names. Imports nothing heavy.
+In version 0.1 the training algorithm of a recipe was its `learner`. Training states of version 0.1 have format 1: they
+hold such a recipe, and some of their arrays and numbers have other names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 
 if TYPE_CHECKING:
     from goalmaze.agents.training.sb3_environment import Arrays
@@ -29,11 +29,11 @@ STATE_ARRAYS = {
 """Array of a training state of format 1 → array of format 2."""
 
 
-def current_recipe(data: Mapping[str, Any]) -> dict[str, Any]:
+def current_recipe(data: ReadonlyJsonObject) -> JsonObject:
     """Return the fields of a recipe under their current names.
 
     Raises:
-        GoalmazeError: a field is given under both names, or `learner` is none that version 0.1 had.
+        GoalmazeError: a field is given under both names, or `learner` has a value that version 0.1 did not have.
     """
     for former, name in RECIPE_FIELDS.items():
         if former in data and name in data:
@@ -49,16 +49,16 @@ def current_recipe(data: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def former_fields(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the renamed fields of a recipe under the names and with the values that version 0.1 gave them."""
+def former_fields(recipe: ReadonlyJsonObject) -> JsonObject:
+    """Return the renamed fields of a recipe under the names and with the values of version 0.1."""
     values = {name: recipe[name] for name in RECIPE_FIELDS.values()}
     former_algorithms = {name: former for former, name in ALGORITHMS.items()}
     values["algorithm"] = former_algorithms[values["algorithm"]]
     return {former: values[name] for former, name in RECIPE_FIELDS.items()}
 
 
-def current_state(head: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
-    """Return head and arrays of a training state of format 1 as format 2 has them."""
+def current_state(head: ReadonlyJsonObject, arrays: Arrays) -> tuple[JsonObject, Arrays]:
+    """Return head and arrays of a training state of format 1 in format 2."""
     numbers = dict(head["numbers"])
     progress, recipe = numbers.pop("place"), current_recipe(numbers.pop("recipe"))
     current = {

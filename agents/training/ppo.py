@@ -1,37 +1,47 @@
-"""PPO with stable-baselines3's interface whose rollouts stay tensors on the device.
+"""PPO (Schulman et al., 2017) with stable-baselines3's interface, whose rollouts stay tensors on the device.
 
-It learns exactly what `stable_baselines3.PPO` learns: the same random draws, the same minibatches, the same loss. It
-avoids per-environment Python and per-minibatch device synchronisation.
+It learns exactly what `stable_baselines3.PPO` learns: the same random draws, the same minibatches, the same loss. It is
+faster because it runs no Python for each environment and does not wait for the device after each minibatch.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast, overload
+from typing import Any, NamedTuple, SupportsFloat, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
 from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
-from goalmaze.agents.training.sb3_environment import EpisodeEnds, MazeVecEnv
+from goalmaze.agents.training.sb3_environment import EpisodeEnds, Info, MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazePolicy, masked_memory
 from goalmaze.envs.errors import GoalmazeError
 
 BOOTSTRAP_BATCH = 4096
 """Number of last observations in one forward pass."""
 
+KL_TOLERANCE = 1.5
+"""Updates stop at this multiple of `target_kl`, as in stable-baselines3."""
+
 
 class TruncatedEpisodes(NamedTuple):
-    """The episodes that the time limit ended at step t of a rollout, with what their last value depends on."""
+    """The E episodes that the time limit ended at one step of a rollout.
+
+    Attributes:
+        t: the step.
+        rows: int [E], their environments.
+        observations: [E, ...], their last observations.
+        memory: [E, ...], the memory of a recurrent network after their last step; None for other networks.
+    """
 
     t: int
     rows: NDArray[np.intp]
@@ -51,33 +61,49 @@ class TensorPPO(PPO):
     policy: MazePolicy
     clip_range: Schedule
     clip_range_vf: Schedule | None
-    ep_info_buffer: deque[dict[str, Any]]
+    ep_info_buffer: deque[dict[str, float]]
 
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
         super().__init__(policy, env, **{"rollout_buffer_class": TensorRolloutBuffer, **options})
         self.memory: Tensor | None = None
 
     @staticmethod
-    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:  # noqa: ARG004
+    def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:  # noqa: ARG004
         """Return the environment without a wrapper: the networks take pictures [h, w, 3] as they are drawn."""
         return cast(VecEnv, env)
 
     @property
     def tensor_buffer(self) -> TensorRolloutBuffer:
-        """The rollout buffer, by its own type."""
+        """The rollout buffer, with its type."""
         return cast(TensorRolloutBuffer, self.rollout_buffer)
 
-    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int) -> bool:
-        """Take T steps in every environment; return False if the callback asked to stop."""
+    def collect_rollouts(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: object, n_rollout_steps: int
+    ) -> bool:
+        """Take T steps in every environment.
+
+        Args:
+            env: the environments, a `MazeVecEnv` without wrappers.
+            callback: called before, in every step of, and after the rollout.
+            rollout_buffer: the `TensorRolloutBuffer` to fill.
+            n_rollout_steps: T.
+
+        Returns:
+            False if the callback stops training.
+
+        Raises:
+            GoalmazeError: the environments are no `MazeVecEnv`, or a number is not finite.
+        """
         if not isinstance(env, MazeVecEnv):
             raise GoalmazeError(
                 "algorithm ppo needs an unwrapped MazeVecEnv; use stable-baselines3's PPO for other environments"
             )
-        buffer: TensorRolloutBuffer = rollout_buffer
+        buffer = cast(TensorRolloutBuffer, rollout_buffer)
         self.policy.set_training_mode(False)
         if self.policy.recurrent is not None and self.memory is None:
             self.memory = self.policy.initial_memory(env.num_envs)
         callback.on_rollout_start()
+        # The memory before the first step: from here the update runs the network again over the whole rollout.
         buffer.memory = self.memory
         rewards = np.empty((buffer.steps, buffer.envs), np.float32)
         dones, truncated = cast("NDArray[np.bool_]", self._last_episode_starts), []
@@ -94,6 +120,7 @@ class TensorPPO(PPO):
             callback.update_locals({**locals(), **sb3_locals, "new_obs": env.observations})
             if not callback.on_step():
                 return False
+        # A copy, since the environments change their observations in place.
         self._last_obs, self._last_episode_starts = env.observations.copy(), dones
         self._finish_rollout(buffer, env, rewards, dones, truncated)
         callback.update_locals(locals())
@@ -108,14 +135,20 @@ class TensorPPO(PPO):
         buffer.episode_starts[t] = torch.from_numpy(episode_starts)
         logits, values = self._outputs(observations, buffer.episode_starts[t])
         log_probs = torch.log_softmax(logits, dim=1)
-        # torch.multinomial samples in this way too, but first checks its argument, which synchronises with a GPU.
+        # argmax(p / e) with exponential e samples from p. torch.multinomial draws the same numbers and samples in the
+        # same way, but first checks its argument, which synchronises with a GPU.
         actions = (log_probs.exp() / torch.empty_like(log_probs).exponential_(1.0)).argmax(dim=1)
         buffer.actions[t], buffer.values[t] = actions, values
         buffer.log_probs[t] = log_probs.gather(1, actions.unsqueeze(1)).squeeze(1)
         return actions
 
     def _outputs(self, observations: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and values of observations [B, ...], and update the memory."""
+        """Return logits [B, A] and values [B] of observations [B, ...], and update the memory.
+
+        Args:
+            observations: [B, ...].
+            episode_starts: bool [B], the environments whose memory starts anew.
+        """
         if self.memory is None:
             return self.policy.outputs(observations)
         memory = masked_memory(self.memory, episode_starts, self.policy.initial_memory(len(observations)))
@@ -123,6 +156,7 @@ class TensorPPO(PPO):
         return logits, values
 
     def _truncated(self, t: int, ends: EpisodeEnds) -> TruncatedEpisodes:
+        """Return the truncated ones among the episodes that ended with step t."""
         observations = torch.from_numpy(ends.observations[ends.truncated])
         rows = ends.rows[ends.truncated]
         memory = None if self.memory is None else self.memory[torch.from_numpy(rows)]
@@ -137,7 +171,17 @@ class TensorPPO(PPO):
         dones: NDArray[np.bool_],
         truncated: list[TruncatedEpisodes],
     ) -> None:
-        """Bootstrap the values after the last step and after truncated episodes, and compute the advantages."""
+        """Bootstrap the values after the last step and after truncated episodes, and compute the advantages.
+
+        Args:
+            buffer: the rollout, filled except for its rewards.
+            env: the environments after the last step.
+            rewards: float32 [T, B], changed in place.
+            dones: bool [B], the episodes that ended with the last step.
+            truncated: the truncated episodes of all steps.
+        """
+        # The time limit is not part of the task, so the return goes on behind it: r + gamma * V(last observation).
+        # In one batch of all steps, which is faster than a forward pass after each.
         if truncated:
             steps = np.concatenate([np.full(len(part.rows), part.t) for part in truncated])
             rows = np.concatenate([part.rows for part in truncated])
@@ -162,24 +206,30 @@ class TensorPPO(PPO):
         return torch.cat([self._values(*parts) for parts in zip(observations, memory, strict=True)])
 
     def _values(self, observations: Tensor, memory: Tensor | None) -> Tensor:
-        """Return values [b] of observations [b, ...]; the memory is not changed."""
+        """Return values [b] of observations [b, ...] and memories [b, ...], without changing the memory in use."""
         observations = observations.to(self.device)
         if memory is None:
             return self.policy.outputs(observations)[1]
         return self.policy.step(observations, memory)[1]
 
     def _record_episodes(self, ends: EpisodeEnds) -> None:
-        """Store the latest episodes where stable-baselines3 does, for its own log."""
+        """Store the latest episodes in the buffer from which stable-baselines3 writes its own log."""
+        # The buffer holds no more than its window, so earlier ones need no dictionary.
         latest = range(max(0, len(ends.rows) - self._stats_window_size), len(ends.rows))
-        self.ep_info_buffer.extend(ends.info(e)["episode"] for e in latest)
+        self.ep_info_buffer.extend(ends.summary(e) for e in latest)
 
     def train(self) -> None:
-        """Update the network on the rollout."""
+        """Update the network on the rollout.
+
+        Raises:
+            NotFiniteError: a loss, a gradient or a weight is NaN or infinite.
+        """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         metrics: list[Tensor] = []
         weights, last_epoch = self._loss_weights(), 0
         for _ in range(self.n_epochs):
+            # stable-baselines3 logs the KL divergence of the last epoch alone.
             last_epoch = len(metrics)
             for batch in self._minibatches():
                 metrics.append(self._update(batch, weights))
@@ -188,6 +238,7 @@ class TensorPPO(PPO):
             self._n_updates += 1
             if self._exceeds_kl_limit(metrics[-1]):
                 break
+        # One transfer for the whole update. Checks after every minibatch would wait for the device each time.
         collected = torch.stack(metrics).cpu()
         check_finite("the loss", collected[:, METRICS.index("loss")])
         check_finite("the gradient", collected[:, -1])
@@ -195,18 +246,24 @@ class TensorPPO(PPO):
         self._log(collected.numpy(), last_epoch, weights)
 
     def _loss_weights(self) -> LossWeights:
+        """Return the coefficients of the loss at this point of training."""
         remaining = self._current_progress_remaining
         value_clip = None if self.clip_range_vf is None else self.clip_range_vf(remaining)
         clip = self.clip_range(remaining)
         return LossWeights(clip, value_clip, self.ent_coef, self.vf_coef, self.normalize_advantage)
 
     def _minibatches(self) -> Iterator[Minibatch]:
+        """Yield the minibatches of one epoch: single steps, or whole sequences for a recurrent network."""
         if self.policy.recurrent is None:
             return self.tensor_buffer.minibatches(self.batch_size)
         return self.tensor_buffer.sequences(self.batch_size // self.tensor_buffer.steps)
 
     def _update(self, batch: Minibatch, weights: LossWeights) -> Tensor:
-        """Take an optimiser step, unless over the KL limit; return `METRICS` and the norm of the gradient [7]."""
+        """Take an optimiser step, unless over the KL limit.
+
+        Returns:
+            float32 [7]: `METRICS`, and the norm of the gradient before clipping.
+        """
         loss, metrics = self.loss(batch, weights)
         norm = torch.zeros((), device=self.device)
         if not self._exceeds_kl_limit(metrics):
@@ -217,7 +274,7 @@ class TensorPPO(PPO):
         return torch.cat([metrics, norm.detach().reshape(1)])
 
     def loss(self, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
-        """Return the loss on a minibatch, through time where it holds sequences, and `METRICS` [6]."""
+        """Return the loss on a minibatch, and `METRICS` [6]; its gradient flows through time if it holds sequences."""
         if batch.memory is None:
             return ppo_loss(*self.policy.outputs(batch.observations), batch, weights)
         logits, values = unrolled(self.policy, batch)
@@ -229,11 +286,14 @@ class TensorPPO(PPO):
         return [parameter for group in groups for parameter in group["params"]]
 
     def _exceeds_kl_limit(self, metrics: Tensor) -> bool:
-        return self.target_kl is not None and float(metrics[METRICS.index("approx_kl")]) > 1.5 * self.target_kl
+        # Without a limit the number is not read, so there is no wait for the device.
+        if self.target_kl is None:
+            return False
+        return float(metrics[METRICS.index("approx_kl")]) > KL_TOLERANCE * self.target_kl
 
     def _log(self, metrics: NDArray[np.float32], last_epoch: int, weights: LossWeights) -> None:
         """Log the metrics of all minibatches [N, 7] under the names of stable-baselines3."""
-        logged: dict[str, Any] = dict(zip(METRICS, metrics.mean(axis=0), strict=False))
+        logged: dict[str, SupportsFloat] = dict(zip(METRICS, metrics.mean(axis=0), strict=False))
         logged["approx_kl"] = metrics[last_epoch:, METRICS.index("approx_kl")].mean()
         logged["loss"] = metrics[-1, METRICS.index("loss")]
         returns = self.tensor_buffer.returns
@@ -246,12 +306,14 @@ class TensorPPO(PPO):
 
 
 def unrolled(policy: MazePolicy, batch: Minibatch) -> tuple[Tensor, Tensor]:
-    """Return logits [T, b, A] and values [T, b] of a recurrent network run over sequences [T, b, ...].
+    """Return logits [T, b, A] and values [T, b] of a recurrent network over sequences [T, b, ...].
 
-    The memory is reset wherever an episode starts, and no gradient passes there.
+    The memory is reset where an episode starts, and no gradient passes there (backpropagation through time, truncated
+    at the start of the rollout).
     """
     envs = batch.episode_starts.shape[1]
     memory, initial = cast(Tensor, batch.memory), policy.initial_memory(envs)
+    # What depends on no memory runs once for all steps; only the recurrent part goes step by step.
     features = policy.encode(batch.observations.flatten(0, 1))
     outputs = []
     for step_features, starts in zip(torch.split(features, envs), batch.episode_starts, strict=True):
@@ -260,8 +322,13 @@ def unrolled(policy: MazePolicy, batch: Minibatch) -> tuple[Tensor, Tensor]:
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
 
 
-class LazyInfos(Sequence[dict[str, Any]]):
-    """One info dictionary for each environment, made when it is read."""
+class LazyInfos(Sequence[Info]):
+    """One info dictionary for each environment, made when it is read: few callbacks read them.
+
+    Args:
+        ends: the episodes that ended with the step.
+        envs: number of environments.
+    """
 
     def __init__(self, ends: EpisodeEnds, envs: int) -> None:
         self._ends, self._envs = ends, envs
@@ -270,12 +337,13 @@ class LazyInfos(Sequence[dict[str, Any]]):
         return self._envs
 
     @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    def __getitem__(self, index: int) -> Info: ...
     @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+    def __getitem__(self, index: slice) -> list[Info]: ...
+    def __getitem__(self, index: int | slice) -> Info | list[Info]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self._envs))]
+        # A range understands negative indices and raises IndexError; `rows` is in ascending order.
         row = range(self._envs)[index]
         e = int(np.searchsorted(self._ends.rows, row))
         return self._ends.info(e) if e < len(self._ends.rows) and self._ends.rows[e] == row else {}

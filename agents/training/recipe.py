@@ -1,15 +1,15 @@
-"""The recipe of a training run: all of its settings as frozen plain data. Imports nothing heavy."""
+"""The recipe of a training run: all of its settings as plain data. Imports nothing heavy, since `--help` needs it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.observations.spec import Mode
 
 OBSERVATION_OPTIONS = ("pixels", "radius")
@@ -26,7 +26,7 @@ class Recipe:
         observation_options: options of the mode, such as pixels or radius; others keep their defaults.
         network: name of the network.
         network_options: the network's hyperparameters; others keep their defaults.
-        start: agent whose weights training starts from, a run folder or ``zoo:NAME``; untrained weights where empty.
+        start: agent whose weights training starts from, a run folder or ``zoo:NAME``; random weights if empty.
         steps: environment steps to train for.
         seed: seed of levels, initial weights and sampled actions.
         envs: number of parallel environments.
@@ -39,16 +39,17 @@ class Recipe:
         clip: clipping range of PPO's probability ratio.
         entropy: weight of the entropy bonus.
         gradient_clip: largest norm of the gradient.
-        reward: which reward the agent learns from, the true reward or the cue's.
-        shaping: reward for each cell by which a step shortens the path to the next object that pays.
+        reward: the reward that the agent learns from, "true" or "cue".
+        shaping: reward for each cell by which a step shortens the path to the nearest object worth reaching, see
+            `goalmaze.agents.training.shaping`.
         threads: number of CPU threads; 0 for all.
         precision: arithmetic of the network, "fp32" or "bf16".
-        device: "cpu", "cuda", or "auto" for cuda where there is one.
+        device: "cpu", "cuda", or "auto" for a CUDA device if there is one.
         algorithm: training algorithm. "ppo" is `goalmaze.agents.training.ppo.TensorPPO`; "sb3-ppo", "sb3-a2c" and
             "sb3-dqn" are those of stable-baselines3, unchanged.
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
-        imports: files or modules of the user's own that were imported for the run, as `--import` named them. They are
-            never imported because a recipe names them.
+        imports: files or modules of the user's own that were imported for the run, as given to `--import`. A recipe
+            records them; loading it does not import them.
 
     Example:
         >>> import goalmaze as gm
@@ -57,11 +58,11 @@ class Recipe:
     """
 
     family: str = "GreenExit"
-    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: JsonObject = dataclasses.field(default_factory=dict)
     observation: Mode = "planes"
     observation_options: dict[str, int] = dataclasses.field(default_factory=dict)
     network: str = "grid"
-    network_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    network_options: JsonObject = dataclasses.field(default_factory=dict)
     start: str = ""
     steps: int = 300_000
     seed: int = 0
@@ -81,7 +82,7 @@ class Recipe:
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     algorithm: Literal["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"] = "ppo"
-    algorithm_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    algorithm_options: JsonObject = dataclasses.field(default_factory=dict)
     imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -100,7 +101,7 @@ class Recipe:
             )
 
 
-def recipe_from(data: Mapping[str, Any]) -> Recipe:
+def recipe_from(data: ReadonlyJsonObject) -> Recipe:
     """Build a recipe from plain data, checking names and types; names of earlier versions are accepted.
 
     Raises:
@@ -114,5 +115,6 @@ def recipe_from(data: Mapping[str, Any]) -> Recipe:
     try:
         return msgspec.convert(data, Recipe)
     except msgspec.ValidationError as error:
+        # msgspec wraps what `__post_init__` raises; its own message is the better one.
         cause = error.__cause__
         raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"recipe: {error}") from None

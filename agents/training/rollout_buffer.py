@@ -1,4 +1,4 @@
-"""The rollout buffer of PPO: one rollout as tensors on the device, and the minibatches that it is split into.
+"""The rollout buffer of PPO: one rollout as tensors on the device, and its minibatches.
 
 Axes: T steps, B environments, b environments or single steps of a minibatch.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 TORCH_TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.float32): torch.float32}
+"""The types that observations may have."""
 
 
 class Minibatch(NamedTuple):
@@ -88,6 +89,10 @@ class TensorRolloutBuffer:
             last_values: float32 [B], values of the observations after the last step.
             last_episode_starts: bool [B], whether an episode starts there.
         """
+        # With c = 1 while the episode goes on and 0 where the next step starts another one:
+        #   delta_t = r_t + gamma * c_t * V_{t+1} - V_t        (TD error)
+        #   A_t = delta_t + gamma * lambda * c_t * A_{t+1}     (equation 16 of the paper, as a recursion)
+        # Truncated episodes also end here; their value after the last step is already part of r_t.
         next_values = torch.cat([self.values[1:], last_values.unsqueeze(0)])
         continues = 1.0 - torch.cat([self.episode_starts[1:], last_episode_starts.unsqueeze(0)]).float()
         td_errors = self.rewards + self.gamma * next_values * continues - self.values
@@ -96,11 +101,13 @@ class TensorRolloutBuffer:
         for t in range(self.steps - 1, -1, -1):
             advantage = td_errors[t] + decay[t] * advantage
             self.advantages[t] = advantage
+        # The targets of TD(lambda): A_t = R_t - V_t.
         torch.add(self.advantages, self.values, out=self.returns)
 
     def minibatches(self, size: int) -> Iterator[Minibatch]:
         """Yield every step once, in minibatches of `size` single steps [b, ...]."""
-        # The same permutation, in the same order of steps, as stable-baselines3's RolloutBuffer.get draws.
+        # The permutation that stable-baselines3's RolloutBuffer.get draws from numpy's global generator. It numbers
+        # steps by environment first, b * T + t; here they lie by time first, t * B + b.
         order = torch.from_numpy(np.random.permutation(self.steps * self.envs))  # noqa: NPY002
         indices = ((order % self.steps) * self.envs + order // self.steps).to(self.device)
         flat = [tensor.flatten(0, 1) for tensor in self._tensors()]
@@ -109,7 +116,11 @@ class TensorRolloutBuffer:
             yield Minibatch(*(tensor.index_select(0, chosen) for tensor in flat))
 
     def sequences(self, envs: int) -> Iterator[Minibatch]:
-        """Yield the sequence of every environment once, in minibatches [T, b, ...] of `envs` environments."""
+        """Yield the sequence of every environment once, in minibatches [T, b, ...] of `envs` environments.
+
+        Raises:
+            ValueError: the buffer has no memory of a recurrent network.
+        """
         if self.memory is None:
             raise ValueError("sequences are minibatches of a recurrent network: set memory first")
         order = torch.from_numpy(np.random.permutation(self.envs)).to(self.device)  # noqa: NPY002

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
@@ -32,6 +31,7 @@ from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE, read_state, restore_state
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import extensions_needed
+from goalmaze.envs.json_data import JsonObject
 
 __all__ = [
     "RECIPE",
@@ -66,7 +66,7 @@ class TrainingResult:
 
 
 class FinishedError(GoalmazeError):
-    """A run that should be resumed has already taken all its steps.
+    """The run to resume has already taken all its steps.
 
     Attributes:
         result: how the run ended.
@@ -80,18 +80,19 @@ class FinishedError(GoalmazeError):
 def train(
     recipe: Recipe, folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False
 ) -> TrainingResult:
-    """Train an agent into a new run folder; Ctrl-C stops it early and saves.
+    """Train an agent into a new run folder. Ctrl-C saves and stops; `resume` then continues.
 
     Args:
         recipe: all settings.
-        folder: the run folder to make.
+        folder: the run folder, which must not exist.
         save_every: seconds between saves of the training state; 0 saves before every rollout.
         tensorboard: whether to write TensorBoard's files too.
 
     Raises:
-        GoalmazeError: the folder exists, or the recipe names something unknown; then nothing is written. Or the disk
-            is full, or a number is not finite; then the last save remains.
+        GoalmazeError: the folder exists, or the recipe has an unknown name; then nothing is written. Or the disk is
+            full, or a number is NaN or infinite; then the last save remains.
     """
+    # Everything that can be wrong with the recipe is found before the folder is made.
     algorithm, resolved = _prepare(recipe)
     if recipe.start:
         _load_weights(algorithm, recipe.start)
@@ -107,9 +108,15 @@ def train(
 
 
 def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False) -> TrainingResult:
-    """Continue an interrupted run from its last save; it ends bitwise as it would have without the interruption.
+    """Continue an interrupted run from its last save.
 
-    This holds on the same machine with the same versions; otherwise a line on standard error says what differs.
+    On the same machine with the same versions it ends bitwise as it would have without the interruption. Otherwise a
+    line on standard error says what differs.
+
+    Args:
+        folder: the run folder.
+        save_every: as in `train`.
+        tensorboard: as in `train`.
 
     Raises:
         FinishedError: the run has taken all its steps.
@@ -128,20 +135,21 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         progress = RunProgress(**numbers["progress"])
         if algorithm.num_timesteps >= recipe.steps:
             raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
+        # Rollouts after the last save are taken again, and so logged again.
         _truncate_log(folder / LOG, progress.log_bytes)
         _warn_of_differences(original)
         return _run(recipe, folder, algorithm, open_outputs(), save_every, progress)
 
 
-def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
-    """Return the recipe of a run folder and the versions and machine that it was started with.
+def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
+    """Return the recipe of a run folder, and the `environment` that the run was started in.
 
     Raises:
         GoalmazeError: there is no recipe, or it cannot be read.
     """
     path = folder / RECIPE
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        content = msgspec.json.decode(path.read_bytes(), type=JsonObject)
         return recipe_from(content["recipe"]), content.get("environment", {})
     except OSError as error:
         raise GoalmazeError(f"{folder} is not a run folder: cannot read {path}: {error.strerror}") from None
@@ -153,8 +161,8 @@ def read_recipe(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train again") from None
 
 
-def environment() -> dict[str, Any]:
-    """Return the versions of the packages and the machine."""
+def environment() -> JsonObject:
+    """Return what results may depend on beside the recipe: versions of packages, machine, system and threads."""
     return {
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in VERSIONS_OF},
@@ -166,6 +174,7 @@ def environment() -> dict[str, Any]:
 
 def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
     """Return the algorithm of a recipe, and the recipe with all defaults filled in."""
+    # Before the first large tensor is made.
     keep_large_blocks()
     with extensions_needed(recipe.imports):
         mazes = make_environments(recipe)
@@ -183,7 +192,11 @@ def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
 
 
 def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
-    """Load the weights of another agent into the algorithm's network."""
+    """Load the weights of another agent into the algorithm's network.
+
+    Raises:
+        GoalmazeError: there is no such agent, or its network is another one.
+    """
     network, agent = network_of(algorithm), load_agent(start)
     ours, theirs = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
     weights = network.state_dict()
@@ -195,6 +208,7 @@ def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
         )
     network.load_state_dict(loaded)
     if isinstance(algorithm, DQN):
+        # DQN copied the random weights to its target network when it was made.
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
 
 
@@ -208,7 +222,13 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tensorboard_outputs(folder: Path, tensorboard: bool) -> Callable[[], list[KVWriter]]:
-    """Return a function that opens the outputs of the logger; refuse at once if TensorBoard is missing."""
+    """Return a function that opens the outputs of the logger.
+
+    It is called once the folder exists, since TensorBoard's writer would make the folder itself.
+
+    Raises:
+        GoalmazeError: TensorBoard is asked for and not installed.
+    """
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise GoalmazeError("--tensorboard needs TensorBoard; install it with: pip install 'goalmaze[tensorboard]'")
 
@@ -226,7 +246,16 @@ def _run(
     save_every: float,
     progress: RunProgress | None,
 ) -> TrainingResult:
-    """Train until all steps are taken or a stop is requested."""
+    """Train until all steps are taken or a stop is requested.
+
+    Args:
+        recipe: the recipe.
+        folder: the run folder.
+        algorithm: the algorithm, at the start of the run or restored.
+        outputs: outputs of its logger.
+        save_every: seconds between saves.
+        progress: the progress of a resumed run; None for a new run.
+    """
     algorithm.set_logger(Logger(None, outputs))
     interrupted = False
     with stop_signals() as stop_request:
@@ -244,7 +273,7 @@ def _run(
 
 
 def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
-    """Return the error with the step, the last checkpoint and what to change."""
+    """Return the error with the step, the last good checkpoint and a remedy in its message."""
     return NotFiniteError(
         error.what,
         f" at step {algorithm.num_timesteps:,}, so training stopped; the last good checkpoint is {folder / CHECKPOINT} "
@@ -253,7 +282,11 @@ def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, 
 
 
 def _truncate_log(log: Path, length: int) -> None:
-    """Truncate a log to its length at the last save."""
+    """Truncate a log to its length in bytes at the last save.
+
+    Raises:
+        GoalmazeError: it cannot be read, or it is shorter.
+    """
     try:
         content = log.read_bytes()
     except OSError as error:
@@ -263,8 +296,8 @@ def _truncate_log(log: Path, length: int) -> None:
     write_atomically(log, content[:length])
 
 
-def _warn_of_differences(original: dict[str, Any]) -> None:
-    """Print to standard error how machine and versions differ from those that the run was started with."""
+def _warn_of_differences(original: JsonObject) -> None:
+    """Print to standard error how this environment differs from the one that the run was started in."""
     now = environment()
     pairs = {name: (original.get(name), now[name]) for name in ("machine", "system", "threads")}
     pairs |= {name: (original.get("versions", {}).get(name), version) for name, version in now["versions"].items()}

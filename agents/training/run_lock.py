@@ -1,4 +1,7 @@
-"""The lock of a run folder, on its recipe: a process that trains keeps it until the process ends, however it ends."""
+"""The lock of a run folder: a lock on its recipe file, which the training process holds until it ends.
+
+The operating system releases it, even where the process is killed. A lock file would stay behind then.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def is_locked(file: Path) -> bool:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock a file and return whether it was free. On Windows there are no such locks, and it always is."""
+    """Lock a file; return False if another process has it locked. On Windows, without such locks, return True."""
     if sys.platform == "win32":
         return True
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import gymnasium
 import numpy as np
@@ -25,7 +25,11 @@ RECENT_EPISODES = 1000
 EXTRA = "beside."
 """Prefix of an engine's extra arrays in a training state."""
 
-Arrays = dict[str, NDArray[Any]]
+Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+"""Arrays of any type by name, as a training state holds them."""
+
+Info: TypeAlias = dict[str, object]
+"""The info dictionary of one environment after a step, in the form of stable-baselines3."""
 
 
 class EpisodeEnds(NamedTuple):
@@ -45,11 +49,15 @@ class EpisodeEnds(NamedTuple):
     steps: NDArray[np.int32]
     observations: Observations
 
-    def info(self, e: int) -> dict[str, Any]:
-        """Return the info dictionary of stable-baselines3 about the e-th of them."""
+    def summary(self, e: int) -> dict[str, float]:
+        """Return true return "r", cue return "c" and length in steps "l" of the e-th episode."""
         true, cue = self.returns[e]
+        return {"r": true, "c": cue, "l": int(self.steps[e])}
+
+    def info(self, e: int) -> Info:
+        """Return the info dictionary of stable-baselines3 about the e-th episode."""
         return {
-            "episode": {"r": true, "c": cue, "l": int(self.steps[e])},
+            "episode": self.summary(e),
             "terminal_observation": self.observations[e],
             "TimeLimit.truncated": bool(self.truncated[e]),
         }
@@ -135,25 +143,26 @@ class MazeVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Start all episodes."""
         self._observations, _ = self.mazes.reset(seed=self._level_seed)
+        # A later reset without a seed goes on to new levels.
         self._level_seed = None
         self._returns[:] = 0
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         return self._observations.copy()
 
-    def step_async(self, actions: NDArray[Any]) -> None:
+    def step_async(self, actions: NDArray[np.int64]) -> None:
         """Store the actions int [B] for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
         """Advance all episodes and start new ones where one ended."""
         rewards, done, ends = self.advance(self._actions)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos: list[Info] = [{} for _ in range(self.num_envs)]
         for e, row in enumerate(ends.rows):
             infos[row] = ends.info(e)
         return self._observations.copy(), rewards, done, infos
 
-    def advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_], EpisodeEnds]:
-        """Do as `step`, without info dictionaries; the new observations are in `observations`.
+    def advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_], EpisodeEnds]:
+        """Take a step as `step` does, without info dictionaries; the new observations are in `observations`.
 
         Args:
             actions: int [B].
@@ -162,15 +171,18 @@ class MazeVecEnv(VecEnv):
             Rewards float32 [B], done bool [B], and the episodes that ended.
         """
         engine = self.mazes.engine
+        # The same targets before and after: an object that is reached in this step still counts as the target.
         targets = self.shaping.targets(engine.state)
         before = self.shaping.distance_left(targets, engine.agent)
         self._observations, _, terminated, truncated, _ = self.mazes.step(actions)
         rewards: NDArray[np.float32] = engine.rewards[:, self._reward_column] + np.float32(self.shaping.scale) * (
             before - self.shaping.distance_left(targets, engine.agent)
         ).astype(np.float32)
+        # Without shaping: the log compares runs whatever their shaping is.
         self._returns += engine.rewards
         done = terminated | truncated
         rows = np.flatnonzero(done)
+        # Indexing with `rows` copies. The last observations must be kept before the reset overwrites them.
         ends = EpisodeEnds(rows, truncated[rows], self._returns[rows], engine.steps[rows], self._observations[rows])
         if len(rows):
             self.record.add(ends)
@@ -190,6 +202,7 @@ class MazeVecEnv(VecEnv):
         Raises:
             GoalmazeError: the snapshot is of another family, size, batch, seed or version.
         """
+        # A reset first: it makes all arrays, which are then filled in place.
         self._level_seed = self._first_seed
         self.reset()
         own, extra = self._arrays(), self._extra_arrays()
@@ -202,23 +215,24 @@ class MazeVecEnv(VecEnv):
                 )
             array[...] = arrays[name]
         self.mazes.engine.restore_extra_arrays({name.removeprefix(EXTRA): arrays[name] for name in extra})
+        # Distances are not in the snapshot: they follow from the levels.
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         self.record.count = int(arrays["episodes"])
         self._observations = self.mazes.observe()
 
     def _extra_arrays(self) -> Arrays:
-        """Return copies of the engine's arrays beside its state."""
+        """Return copies of the arrays that an engine has in addition to its state, such as Procgen's own state."""
         return {f"{EXTRA}{name}": array for name, array in self.mazes.engine.extra_arrays().items()}
 
     def _arrays(self) -> Arrays:
-        """Return the live arrays that hold everything that changes."""
+        """Return the arrays that hold everything that changes in training, not copied."""
         state = self.mazes.engine.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
         arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
         return arrays | {"recent": self.record.recent}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Set the seed of the levels from the next reset on."""
+        """Set the seed of the levels, from the next reset on."""
         self._level_seed = seed
         return [seed] * self.num_envs
 

@@ -1,4 +1,8 @@
-"""Reward shaping: a reward for each cell by which a step shortens the path to the nearest object worth reaching."""
+"""Reward shaping: a reward for each cell by which a step shortens the path to the nearest object worth reaching.
+
+It resembles potential-based shaping (Ng et al., 1999), with the distance to the nearest target as the potential. It has
+no discount, and it pays nothing when the targets change.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,8 @@ class Shaping:
     """The shaping of a batch of episodes.
 
     An object with a reward is a target until the agent enters it. An object that takes an item is a target only while
-    the agent holds an item; otherwise the objects that give items are targets. The targets of a step are those before
-    it, so no reward can be earned by walking in circles.
+    the agent has an item; otherwise the objects that give items are targets. A step is measured by the targets before
+    it, also where it changes them, so walking in circles earns nothing.
 
     Args:
         family: the family of levels.
@@ -40,6 +44,7 @@ class Shaping:
         self._gives = self._table[:, rules.GIVES] > 0
         self._needs = self._table[:, rules.NEEDS] > 0
         rewarded = self._table[:, self._column] > 0
+        # Distances are computed for these slots only. Objects that give items matter if one with a reward takes an item.
         self._slots = np.flatnonzero(rewarded | (self._gives & (rewarded & self._needs).any()))
         self._pays = np.zeros((batch, len(family.slots)), np.bool_)
         self._distances = np.zeros((batch, len(self._slots), family.size**2), np.int32)
@@ -55,11 +60,12 @@ class Shaping:
             self._distances[rows, i] = distances(levels, levels.objects[:, k])
 
     def targets(self, state: State) -> Bools:
-        """Return bool [B, K], the objects that are targets now."""
+        """Return bool [B, K], the objects that are targets in the present states."""
         slots = np.arange(len(self.family.slots), dtype=np.uint64)
         # Bit k of `entered` says whether the agent has entered the object in slot k.
         untouched = (state.entered[:, None] >> slots & np.uint64(1)) == 0
         pays = self._pays & untouched
+        # An object that pays only after another one was entered is no target before.
         for k in np.flatnonzero(self._table[:, rules.AFTER] >= 0):
             pays[:, k] &= ~untouched[:, int(self._table[k, rules.AFTER])]
         has_item = (state.items > 0)[:, None]

@@ -1,4 +1,4 @@
-"""Requests to stop: the first SIGINT (Ctrl-C) or SIGTERM asks training to stop, the second interrupts it at once."""
+"""Stop requests: the first SIGINT (Ctrl-C) or SIGTERM requests a stop after the rollout, the second stops at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether training was asked to stop.
+    """A request to stop training after the rollout under way.
 
     Attributes:
-        stop: True once it was.
+        stop: whether a stop was requested.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Handle SIGINT and SIGTERM inside the context, if this is the main thread, which alone can."""
+    """Yield a stop request that SIGINT and SIGTERM set inside the context.
+
+    Outside the main thread Python allows no signal handlers; the request is then never set.
+    """
     request, former = StopRequest(), {}
     if threading.current_thread() is threading.main_thread():
         former = {number: signal.signal(number, request.handle_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,7 +1,7 @@
-"""The training state: everything that an interrupted run needs to continue bitwise. Loading it runs no code.
+"""The training state: everything that an interrupted run needs to continue bitwise.
 
-The file's metadata holds one JSON document with the numbers that are no arrays. A digest of everything guards against
-damage, and the file is only ever replaced whole.
+One safetensors file holds the arrays and, in its metadata, a JSON document with all other numbers (`StateHead`), so
+loading it runs no code. A digest of both shows whether the file is damaged. The file is replaced atomically.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from pathlib import Path
-from typing import Any, cast
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 import safetensors
@@ -27,24 +27,73 @@ from goalmaze.agents.training.migration import current_state
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_algorithm_input, unwrap
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 
 STATE = "state.safetensors"
 FORMAT = 2
+"""Version of the format that this version writes; `goalmaze.agents.training.migration` reads format 1."""
 METADATA_KEY = "goalmaze_state"
+
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+"""The arrays of stable-baselines3's `ReplayBuffer`."""
+
 SB3_COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls", "exploration_rate")
-"""Attributes of stable-baselines3's algorithms that change in training, without a public name; each has some."""
+"""Attributes of stable-baselines3's algorithms that change in training. Each algorithm has some of them."""
 
 
-def save_state(path: Path, algorithm: BaseAlgorithm, numbers: dict[str, Any]) -> None:
-    """Write the state of an algorithm between two rollouts, with `numbers` of the caller, atomically."""
+class ReplayPosition(TypedDict):
+    """Where the next transition goes in DQN's replay buffer, and whether the buffer has been filled once."""
+
+    pos: int
+    full: bool
+
+
+class GeneratorNumbers(TypedDict):
+    """The states of the random generators, except for their arrays.
+
+    Attributes:
+        numpy: position, has_gauss and gauss of `numpy.random.get_state`.
+        python: version and next_gauss of `random.getstate`.
+        actions: state of the bit generator of the action space.
+    """
+
+    numpy: tuple[int, int, float]
+    python: tuple[int, float | None]
+    actions: JsonObject
+
+
+class AlgorithmNumbers(TypedDict):
+    """The numbers of an algorithm that are not arrays; `counts` holds those of `SB3_COUNTERS` that it has."""
+
+    counts: dict[str, float]
+    generators: GeneratorNumbers
+    replay: NotRequired[ReplayPosition]
+
+
+class RunNumbers(TypedDict):
+    """What the run adds: fields of its `RunProgress` and of its recipe."""
+
+    progress: JsonObject
+    recipe: JsonObject
+
+
+class StateHead(TypedDict):
+    """The JSON document of a training state."""
+
+    format: int
+    algorithm: AlgorithmNumbers
+    numbers: RunNumbers
+
+
+def save_state(path: Path, algorithm: BaseAlgorithm, numbers: RunNumbers) -> None:
+    """Write the state of an algorithm between two rollouts, with the numbers of its run, atomically."""
     arrays, content = _state_of(algorithm)
-    head = {"format": FORMAT, "algorithm": content, "numbers": numbers}
-    head["digest"] = _digest(head, arrays)
-    write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(head)}))
+    head: StateHead = {"format": FORMAT, "algorithm": content, "numbers": numbers}
+    document = {**head, "digest": _digest(head, arrays)}
+    write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(document)}))
 
 
-def read_state(path: Path) -> tuple[dict[str, Any], Arrays]:
+def read_state(path: Path) -> tuple[StateHead, Arrays]:
     """Return the head and the arrays of a state, checked against its digest.
 
     Raises:
@@ -59,6 +108,7 @@ def read_state(path: Path) -> tuple[dict[str, Any], Arrays]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         digest = head.pop("digest")
         intact = digest == _digest(head, arrays)
+    # A damaged file can fail at any of these lines: its metadata may be any text, and any JSON.
     except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
         intact = False
     if not intact:
@@ -67,10 +117,11 @@ def read_state(path: Path) -> tuple[dict[str, Any], Arrays]:
         head, arrays = current_state(head, arrays)
     if head["format"] != FORMAT:
         raise GoalmazeError(f"training state {path} is of another version of goalmaze; resume it there, or {remedy}")
-    return head, arrays
+    # The digest matches, so this version or an earlier one wrote it.
+    return cast(StateHead, head), arrays
 
 
-def restore_state(algorithm: BaseAlgorithm, head: dict[str, Any], arrays: Arrays) -> None:
+def restore_state(algorithm: BaseAlgorithm, head: StateHead, arrays: Arrays) -> None:
     """Restore a saved state into an algorithm that was made from the same recipe.
 
     Raises:
@@ -85,19 +136,22 @@ def restore_state(algorithm: BaseAlgorithm, head: dict[str, Any], arrays: Arrays
         if isinstance(algorithm, TensorPPO) and "memory" in arrays:
             algorithm.memory = torch.from_numpy(arrays["memory"]).to(algorithm.device)
         if isinstance(algorithm, DQN):
-            _restore_replay(cast(ReplayBuffer, algorithm.replay_buffer), content, _without_prefix("replay", arrays))
-        # stable-baselines3 has no public names for what the next rollout starts from.
+            replay = cast(ReplayBuffer, algorithm.replay_buffer)
+            _restore_replay(replay, content["replay"], _without_prefix("replay", arrays))
+        # stable-baselines3 has no public names for what the next rollout starts from. A copy, since the environments
+        # change their observations in place.
         algorithm._last_obs = as_algorithm_input(algorithm.env, mazes.observations.copy())
         algorithm._last_episode_starts = arrays["begins"]
         for name, count in content["counts"].items():
             setattr(algorithm, name, count)
+        # Last, since everything above may draw random numbers.
         _restore_generators(algorithm, content["generators"], _without_prefix("generators", arrays))
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise GoalmazeError(f"the training state does not fit its recipe or this version: {reason}") from None
 
 
-def _state_of(algorithm: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
+def _state_of(algorithm: BaseAlgorithm) -> tuple[Arrays, AlgorithmNumbers]:
     """Return the state of an algorithm as arrays and as plain numbers."""
     mazes = unwrap(algorithm.env)
     generators, numbers = _generators(algorithm)
@@ -109,27 +163,32 @@ def _state_of(algorithm: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
         "begins": np.asarray(algorithm._last_episode_starts),
     }
     counts = {name: getattr(algorithm, name) for name in SB3_COUNTERS if hasattr(algorithm, name)}
-    content: dict[str, Any] = {"counts": counts, "generators": numbers}
+    content: AlgorithmNumbers = {"counts": counts, "generators": numbers}
     if isinstance(algorithm, TensorPPO) and algorithm.memory is not None:
         arrays["memory"] = _as_array(algorithm.memory)
     if isinstance(algorithm, DQN):
         replay = cast(ReplayBuffer, algorithm.replay_buffer)
         content["replay"] = {"pos": replay.pos, "full": replay.full}
+        # Rows that were never filled are left out: the buffer is much larger than a short run.
         filled = replay.buffer_size if replay.full else replay.pos
         arrays |= _prefixed("replay", {name: getattr(replay, name)[:filled] for name in REPLAY_ARRAYS})
+    # safetensors writes the memory of an array as it is, so a transposed one would be read back wrong.
     return {name: np.array(array, order="C") for name, array in arrays.items()}, content
 
 
-def _restore_replay(replay: ReplayBuffer, content: dict[str, Any], arrays: Arrays) -> None:
-    replay.pos, replay.full = content["replay"]["pos"], content["replay"]["full"]
+def _restore_replay(replay: ReplayBuffer, position: ReplayPosition, arrays: Arrays) -> None:
+    replay.pos, replay.full = position["pos"], position["full"]
     for name in REPLAY_ARRAYS:
         getattr(replay, name)[: len(arrays[name])] = arrays[name]
 
 
 def _optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
-    """Return an optimiser's state as "NUMBER.NAME" → array; its learning rate follows from the schedule."""
-    states: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": _as_array(value) for number, of in states.items() for name, value in of.items()}
+    """Return an optimiser's state as "NUMBER.NAME" → array, by the number of the parameter.
+
+    The learning rate is not part of it: it follows from the schedule.
+    """
+    states: dict[int, dict[str, Tensor | float]] = optimizer.state_dict()["state"]
+    return {f"{number}.{name}": _as_array(value) for number, values in states.items() for name, value in values.items()}
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
@@ -140,22 +199,25 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _generators(algorithm: BaseAlgorithm) -> tuple[Arrays, dict[str, Any]]:
+def _generators(algorithm: BaseAlgorithm) -> tuple[Arrays, GeneratorNumbers]:
     """Return the states of all random generators of training, as arrays and as plain numbers."""
-    _, keys, position, has_gauss, gauss = cast(Any, np.random.get_state())  # noqa: NPY002
+    # torch draws initial weights and actions, numpy permutes minibatches and decides when DQN explores, the action
+    # space draws its random actions. Python's generator may be used by a network or family of the user's own.
+    numpy_state = cast("tuple[str, NDArray[np.uint32], int, int, float]", np.random.get_state())  # noqa: NPY002
+    _, keys, position, has_gauss, gauss = numpy_state
     version, words, next_gauss = random.getstate()
     arrays = {"torch": _as_array(torch.get_rng_state()), "numpy": keys, "python": np.array(words, np.uint64)}
     if algorithm.device.type == "cuda":
         arrays["cuda"] = _as_array(torch.cuda.get_rng_state(algorithm.device))
-    numbers = {
-        "numpy": [position, has_gauss, gauss],
-        "python": [version, next_gauss],
+    numbers: GeneratorNumbers = {
+        "numpy": (position, has_gauss, gauss),
+        "python": (version, next_gauss),
         "actions": algorithm.action_space.np_random.bit_generator.state,
     }
     return arrays, numbers
 
 
-def _restore_generators(algorithm: BaseAlgorithm, numbers: dict[str, Any], arrays: Arrays) -> None:
+def _restore_generators(algorithm: BaseAlgorithm, numbers: GeneratorNumbers, arrays: Arrays) -> None:
     torch.set_rng_state(torch.from_numpy(arrays["torch"]))
     if algorithm.device.type == "cuda":
         torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]), algorithm.device)
@@ -165,7 +227,7 @@ def _restore_generators(algorithm: BaseAlgorithm, numbers: dict[str, Any], array
     algorithm.action_space.np_random.bit_generator.state = numbers["actions"]
 
 
-def _as_array(value: Any) -> NDArray[Any]:
+def _as_array(value: Tensor | float) -> NDArray[np.generic]:
     """Return a tensor or number as an array."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
@@ -179,7 +241,8 @@ def _without_prefix(group: str, arrays: Arrays) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _digest(head: dict[str, Any], arrays: Arrays) -> str:
+def _digest(head: object, arrays: Arrays) -> str:
+    """Return the blake2b digest of the head, plain data without its digest, and of the arrays."""
     digest = hashlib.blake2b(json.dumps(head, sort_keys=True).encode(), digest_size=16)
     for name in sorted(arrays):
         array = arrays[name]
