@@ -44,7 +44,7 @@ class Shaping:
         self._gives = self._table[:, rules.GIVES] > 0
         self._needs = self._table[:, rules.NEEDS] > 0
         rewarded = self._table[:, self._column] > 0
-        # Distances are computed for these slots only. Objects that give items matter if one with a reward takes an item.
+        # Only these slots need distances. Objects that give items matter if one with a reward takes an item.
         self._slots = np.flatnonzero(rewarded | (self._gives & (rewarded & self._needs).any()))
         self._pays = np.zeros((batch, len(family.slots)), np.bool_)
         self._distances = np.zeros((batch, len(self._slots), family.size**2), np.int32)
