@@ -12,8 +12,24 @@ from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.activations import level_activations
 
 
+class WithGoals:
+    """The base of what has levels with a goal."""
+
+    levels: LevelBatch
+
+    @property
+    def family(self) -> Family:
+        """The family of the levels."""
+        return self.levels.family
+
+    @property
+    def goals(self) -> Cells:
+        """int32 [B], the cells of the goal."""
+        return self.levels.cells(self.family.goal)
+
+
 @dataclasses.dataclass(frozen=True)
-class FitContext:
+class FitContext(WithGoals):
     """What a steering method may use to fit an edit.
 
     Attributes:
@@ -34,16 +50,6 @@ class FitContext:
     levels: LevelBatch
     seed: int = 0
     effort: float = 1.0
-
-    @property
-    def family(self) -> Family:
-        """The family of the levels."""
-        return self.levels.family
-
-    @property
-    def goals(self) -> Cells:
-        """int32 [B], the cells of the goal."""
-        return self.levels.cells(self.family.goal)
 
     def activations(self, levels: LevelBatch, site: str) -> Tensor:
         """Return float32 [N, C, H, W], or [N, F]: the activation at a site before the first step of N levels."""

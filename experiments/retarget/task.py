@@ -16,7 +16,7 @@ from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
 from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
-from goalmaze.probes.context import FitContext
+from goalmaze.probes.context import FitContext, WithGoals
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.composition import EqualNormNoise
 from goalmaze.probes.edits.fitted import FittedEdit
@@ -43,7 +43,7 @@ class TaskOutcomes:
 
 
 @dataclasses.dataclass(frozen=True)
-class RetargetingTask:
+class RetargetingTask(WithGoals):
     """Mazes in which an agent is to reach a target that nothing in its observation marks.
 
     Attributes:
@@ -57,16 +57,6 @@ class RetargetingTask:
     targets: Cells
     off_path: Bools
     seed: int
-
-    @property
-    def family(self) -> Family:
-        """The family of the levels."""
-        return self.levels.family
-
-    @property
-    def goals(self) -> Cells:
-        """int32 [B], the cells of the goal."""
-        return self.levels.cells(self.family.goal)
 
     @property
     def move(self) -> GoalMove:

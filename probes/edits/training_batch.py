@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,11 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import Distances, distances, pick
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, applied
+from goalmaze.probes.edits.cell_table import CellTable
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.optimisation import descend
+from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.targets import draw_targets, relocate_agents
 
 STAY_RATE = 1 / 8
@@ -31,6 +34,11 @@ STAY_RATE = 1 / 8
 
 FINAL_FRACTION = 0.03
 """Fraction of its initial value to which the learning rate falls."""
+
+
+E = TypeVar("E", bound=FittedEdit)
+TwoSided = TypeVar("TwoSided", GoalPattern, CellTable)
+"""A fitted edit of two tensors: one for the target, one for the goal."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,32 +90,51 @@ def draw_training_batch(
     return TrainingBatch(context.policy, levels, move, observations, torch.from_numpy(optimal_actions(levels, move)))
 
 
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How long a learned edit is trained, and on how much.
+
+    Attributes:
+        updates: number of updates at full effort.
+        batch: levels in a training batch; a new one is drawn at every update.
+        learning_rate: of the first update.
+    """
+
+    updates: int
+    batch: int
+    learning_rate: float
+
+
 def learn_from_optimal_actions(
-    context: FitContext,
-    parameters: Sequence[Tensor],
-    fitted: Callable[[Sequence[Tensor]], Sequence[FittedEdit]],
-    *,
-    size: int,
-    updates: int,
-    learning_rate: float,
-) -> list[Tensor]:
-    """Change parameters until the edits made of them make optimal actions likely, and return them detached.
+    context: FitContext, start: Sequence[Tensor], build: Callable[[Sequence[Tensor]], list[E]], schedule: Schedule
+) -> list[E]:
+    """Return fitted edits, one a site, whose tensors were trained until the edits make optimal actions likely.
 
     Args:
         context: has the policy, the fitting levels, the seed and the effort.
-        parameters: what is learned; each requires its gradient.
-        fitted: from parameters to the fitted edits, one a site.
-        size: levels in a training batch; a new one is drawn at every update.
-        updates: number of updates at full effort.
-        learning_rate: of the first update.
+        start: what is learned, at its values before training.
+        build: from values of these tensors to the fitted edits that have them.
+        schedule: of the training.
     """
     rng = np.random.default_rng(context.seed)
+    parameters = [tensor.clone().requires_grad_() for tensor in start]
 
     def loss() -> Tensor:
-        batch = draw_training_batch(context, rng, size)
-        return batch.loss([edit for one in fitted(parameters) for edit in one.edits(batch.move)])
+        batch = draw_training_batch(context, rng, schedule.batch)
+        # Built anew at every update: patterns are placed when an edit is made, and the gradient passes through that.
+        return batch.loss([edit for one in build(parameters) for edit in one.edits(batch.move)])
 
-    return descend(parameters, loss, context.updates(updates), learning_rate, final_fraction=FINAL_FRACTION)
+    updates = context.updates(schedule.updates)
+    return build(descend(parameters, loss, updates, schedule.learning_rate, final_fraction=FINAL_FRACTION))
+
+
+def learn_target_and_goal(context: FitContext, start: TwoSided, schedule: Schedule) -> TwoSided:
+    """Return a fitted edit with what it adds at the target and subtracts at the goal trained on optimal actions."""
+
+    def build(tensors: Sequence[Tensor]) -> list[TwoSided]:
+        return [dataclasses.replace(start, at_target=tensors[0], at_goal=tensors[1])]
+
+    return learn_from_optimal_actions(context, [start.at_target, start.at_goal], build, schedule)[0]
 
 
 def optimal_actions(levels: LevelBatch, move: GoalMove) -> Bools:

@@ -15,12 +15,12 @@ LOSS_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GlobalProbe:
-    """One linear score for each class or cell.
+class LinearProbe:
+    """A linear function of all features of a site.
 
     Attributes:
-        weights: float32 [D, K].
-        bias: float32 [K].
+        weights: float32 [D, K], or [D] for a single number.
+        bias: float32 [K], or [].
         penalty: selected on validation mazes.
     """
 
@@ -29,35 +29,26 @@ class GlobalProbe:
     penalty: float
 
     def scores(self, activations: Tensor) -> Tensor:
-        """Return float32 [N, K], the scores for activations [N, ...]; the logits of a logistic probe."""
+        """Return float32 [N, K], or [N], for activations [N, ...]; of a logistic probe these are the logits."""
         features = activations.flatten(1)
         check_features("global", len(self.weights), features.shape[1])
         return features @ self.weights + self.bias
+
+
+class GlobalProbe(LinearProbe):
+    """One linear score for each class or cell, by logistic or ridge regression."""
 
     def __call__(self, activations: Tensor) -> Tensor:
         """Return int64 [N], the class or cell of the highest score for activations [N, ...]."""
         return self.scores(activations).argmax(dim=1)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class NumberProbe:
-    """Ridge regression of a number.
-
-    Attributes:
-        weights: float32 [D].
-        bias: the number predicted where all features are 0.
-        penalty: selected on validation mazes.
-    """
-
-    weights: Tensor
-    bias: float
-    penalty: float
+class NumberProbe(LinearProbe):
+    """Ridge regression of a number."""
 
     def __call__(self, activations: Tensor) -> Tensor:
         """Return float32 [N], the number predicted from activations [N, ...]."""
-        features = activations.flatten(1)
-        check_features("number", len(self.weights), features.shape[1])
-        return features @ self.weights + self.bias
+        return self.scores(activations)
 
 
 class GlobalFitter:
@@ -137,7 +128,7 @@ class GlobalFitter:
         fits = self._basis.ridge(numbers.nan_to_num()[:, None], known)
         penalty, weights, bias = min(fits, key=error)
         weights, bias = self._basis.to_features(weights, bias)
-        return NumberProbe(weights[:, 0], float(bias[0]), penalty)
+        return NumberProbe(weights[:, 0], bias[0], penalty)
 
     def _validation_rows(self, known: Tensor) -> Tensor:
         """Return bool [N], the samples that select the penalty, after a check that there are enough labels."""

@@ -10,7 +10,7 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.information import CELLS, Facts
+from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 
 
 class SteeringMethod(abc.ABC):
@@ -46,3 +46,14 @@ class PatternMethod(SteeringMethod):
     @abc.abstractmethod
     def fit(self, context: FitContext, site: str) -> GoalPattern:
         """Fit a pattern at a map of squares."""
+
+
+class WindowMethod(SteeringMethod):
+    """A method whose edits read and write windows around the goal's and the target's square at every step.
+
+    Attributes:
+        side: rows and columns of a window; one convolution spreads a goal over 3x3 squares.
+    """
+
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
+    side: ClassVar[int] = 3

@@ -7,21 +7,17 @@ They start at the mean differences of `cell-means`. The edit uses the two cells;
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar
-
-from torch import Tensor
 
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.cell_table import CellTable, fit_cell_table
-from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
+from goalmaze.probes.edits.training_batch import Schedule, learn_target_and_goal
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.registry import register_method
 
-UPDATES = 600
-BATCH = 512
-LEARNING_RATE = 0.01
+# A batch is four times that of a pattern: each entry of a table learns only from the levels with a target on its cell.
+SCHEDULE = Schedule(updates=600, batch=512, learning_rate=0.01)
 
 
 @register_method
@@ -35,12 +31,4 @@ class CellTableMethod(SteeringMethod):
     def fit(self, context: FitContext, site: str) -> CellTable:
         """Return the trained table."""
         start = dataclasses.replace(fit_cell_table(context, site), uses=self.uses)
-        parameters = [start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()]
-
-        def fitted(tensors: Sequence[Tensor]) -> list[CellTable]:
-            return [dataclasses.replace(start, at_target=tensors[0], at_goal=tensors[1])]
-
-        trained = learn_from_optimal_actions(
-            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
-        )
-        return fitted(trained)[0]
+        return learn_target_and_goal(context, start, SCHEDULE)

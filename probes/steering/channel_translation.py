@@ -22,7 +22,7 @@ from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove, level_move
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import read_window, write_window
-from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.base import WindowMethod
 from goalmaze.probes.steering.registry import register_method
 
 
@@ -80,13 +80,11 @@ class GoalTranslation(FittedSiteEdit):
 
 
 @register_method
-class ChannelTranslationMethod(SteeringMethod):
+class ChannelTranslationMethod(WindowMethod):
     """Swaps the windows of the channels that a goal changes most."""
 
     name = "channel-translation"
-    uses: ClassVar = CELLS | {ACTIVATION}
     count: ClassVar = 8
-    side: ClassVar = 3
 
     def fit(self, context: FitContext, site: str) -> GoalTranslation:
         """Return the channels that a goal changes most on the fitting levels."""

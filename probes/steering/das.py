@@ -26,9 +26,9 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, check_channels, level_values
 from goalmaze.probes.edits.coordinates import Coordinates, GoalCoordinates, fit_goal_coordinates
 from goalmaze.probes.edits.optimisation import descend, imitation_loss
-from goalmaze.probes.information import ACTIVATION, CELLS, EVERYTHING, Facts
+from goalmaze.probes.information import EVERYTHING, Facts
 from goalmaze.probes.squares import read_window, write_window
-from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.base import WindowMethod
 from goalmaze.probes.steering.registry import register_method
 from goalmaze.probes.targets import draw_targets
 
@@ -103,13 +103,11 @@ class Interchange(Edit):
 
 
 @register_method
-class DASMethod(SteeringMethod):
+class DASMethod(WindowMethod):
     """The means of eight learned coordinates with and without a goal, set around target and goal."""
 
     name = "das"
-    uses: ClassVar = CELLS | {ACTIVATION}
     dimensions: ClassVar = 8
-    side: ClassVar = 3
 
     def fit(self, context: FitContext, site: str) -> GoalCoordinates:
         """Search the subspace on the fitting levels."""

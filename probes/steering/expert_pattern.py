@@ -9,22 +9,17 @@ The edit uses the goal's and the target's cell; in training, paths are labels.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar
-
-from torch import Tensor
 
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.patterns import GoalPattern
-from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
+from goalmaze.probes.edits.training_batch import Schedule, learn_target_and_goal
 from goalmaze.probes.information import CELLS, PATH_LABELS
 from goalmaze.probes.steering.base import PatternMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.steering.registry import register_method
 
-UPDATES = 600
-BATCH = 128
-LEARNING_RATE = 0.01
+SCHEDULE = Schedule(updates=600, batch=128, learning_rate=0.01)
 
 
 @register_method
@@ -37,12 +32,4 @@ class ExpertPatternMethod(PatternMethod):
     def fit(self, context: FitContext, site: str) -> GoalPattern:
         """Return the trained pattern."""
         start = dataclasses.replace(MeanPatternMethod().fit(context, site), uses=self.uses)
-        parameters = [start.at_target.clone().requires_grad_(), start.at_goal.clone().requires_grad_()]
-
-        def fitted(tensors: Sequence[Tensor]) -> list[GoalPattern]:
-            return [dataclasses.replace(start, at_target=tensors[0], at_goal=tensors[1])]
-
-        trained = learn_from_optimal_actions(
-            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
-        )
-        return fitted(trained)[0]
+        return learn_target_and_goal(context, start, SCHEDULE)

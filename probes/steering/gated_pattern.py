@@ -24,15 +24,13 @@ from goalmaze.probes.edits.base import AdditiveEdit, check_channels, level_value
 from goalmaze.probes.edits.fitted import FittedSiteEdit, JointEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
-from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
+from goalmaze.probes.edits.training_batch import Schedule, learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.steering.registry import register_method
 
-UPDATES = 600
-BATCH = 128
-LEARNING_RATE = 0.02
+SCHEDULE = Schedule(updates=600, batch=128, learning_rate=0.02)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,22 +110,20 @@ class GatedDeepMethod(SteeringMethod):
 def learn_gated_patterns(context: FitContext, sites: Sequence[str]) -> list[GatedPattern]:
     """Return gated patterns of one or more sites, learned together; the first starts at the mean pattern."""
     # Four tensors a site: the pattern at the target and at the goal, then the gains at both.
-    starts = [MeanPatternMethod().fit(context, site) for site in sites]
-    parameters = []
-    for i, start in enumerate(starts):
-        zeros = torch.zeros_like(start.at_target)
-        patterns = (start.at_target, start.at_goal) if i == 0 else (zeros, zeros)
-        parameters += [value.clone().requires_grad_() for value in (*patterns, zeros, zeros)]
+    means = [MeanPatternMethod().fit(context, site) for site in sites]
+    start: list[Tensor] = []
+    for i, mean in enumerate(means):
+        zeros = torch.zeros_like(mean.at_target)
+        # The maps above already see the effect of the first site's pattern. Adding their own means on top of it would
+        # move the goal several times over, so they start from no change.
+        start += [mean.at_target, mean.at_goal, zeros, zeros] if i == 0 else [zeros] * 4
 
-    def fitted(tensors: Sequence[Tensor]) -> list[GatedPattern]:
+    def build(tensors: Sequence[Tensor]) -> list[GatedPattern]:
         parts = []
-        for i, start in enumerate(starts):
+        for i, mean in enumerate(means):
             at_target, at_goal, *gains = tensors[4 * i : 4 * i + 4]
-            pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
-            parts.append(GatedPattern(start.site, pattern, *gains))
+            pattern = dataclasses.replace(mean, at_target=at_target, at_goal=at_goal)
+            parts.append(GatedPattern(mean.site, pattern, *gains))
         return parts
 
-    trained = learn_from_optimal_actions(
-        context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
-    )
-    return fitted(trained)
+    return learn_from_optimal_actions(context, start, build, SCHEDULE)

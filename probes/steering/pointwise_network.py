@@ -24,16 +24,14 @@ from goalmaze.probes.edits.base import Edit, check_channels, level_values
 from goalmaze.probes.edits.fitted import FittedSiteEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.patterns import GoalPattern, place_pattern
-from goalmaze.probes.edits.training_batch import learn_from_optimal_actions
+from goalmaze.probes.edits.training_batch import Schedule, learn_from_optimal_actions
 from goalmaze.probes.information import ACTIVATION, CELLS, PATH_LABELS, Facts
 from goalmaze.probes.steering.base import SteeringMethod
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.steering.registry import register_method
 
 HIDDEN = 64
-UPDATES = 3000
-BATCH = 128
-LEARNING_RATE = 0.01
+SCHEDULE = Schedule(updates=3000, batch=128, learning_rate=0.01)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,22 +126,18 @@ class PointwiseNetworkMethod(SteeringMethod):
 
     def fit(self, context: FitContext, site: str) -> PointwisePattern:
         """Return the trained patterns and network."""
-        start = MeanPatternMethod().fit(context, site)
-        channels, *window = start.at_target.shape
+        mean = MeanPatternMethod().fit(context, site)
+        channels, *window = mean.at_target.shape
         encoder = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(context.seed)) / channels**0.5
         zeros = torch.zeros(HIDDEN, *window)
         # A decoder of zeros: at first the network adds nothing, and its gradient is not zero.
         weights = (encoder, torch.zeros(channels, HIDDEN), torch.zeros(channels))
-        first = (start.at_target, start.at_goal, zeros, zeros, *weights)
-        parameters = [value.clone().requires_grad_() for value in first]
+        start = (mean.at_target, mean.at_goal, zeros, zeros, *weights)
 
-        def fitted(tensors: Sequence[Tensor]) -> list[PointwisePattern]:
+        def build(tensors: Sequence[Tensor]) -> list[PointwisePattern]:
             at_target, at_goal, position_target, position_goal, *learned = tensors
-            pattern = dataclasses.replace(start, at_target=at_target, at_goal=at_goal)
+            pattern = dataclasses.replace(mean, at_target=at_target, at_goal=at_goal)
             position = GoalPattern(site, position_target, position_goal, rectified=False)
             return [PointwisePattern(site, pattern, position, PointwiseMLP(*learned))]
 
-        trained = learn_from_optimal_actions(
-            context, parameters, fitted, size=BATCH, updates=UPDATES, learning_rate=LEARNING_RATE
-        )
-        return fitted(trained)[0]
+        return learn_from_optimal_actions(context, start, build, SCHEDULE)[0]

@@ -19,9 +19,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.coordinates import Coordinates, GoalCoordinates, fit_goal_coordinates, goal_windows
 from goalmaze.probes.edits.optimisation import descend
-from goalmaze.probes.information import ACTIVATION, CELLS
 from goalmaze.probes.readout.windows import MAX_SAMPLES, windows
-from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.base import WindowMethod
 from goalmaze.probes.steering.registry import register_method
 
 UPDATES = 2000
@@ -131,13 +130,11 @@ class SAEFeatures(Coordinates):
 
 
 @register_method
-class SAEMethod(SteeringMethod):
+class SAEMethod(WindowMethod):
     """The means of sixteen features with and without a goal, set around target and goal."""
 
     name = "sae"
-    uses: ClassVar = CELLS | {ACTIVATION}
     count: ClassVar = 16
-    side: ClassVar = 3
 
     def fit(self, context: FitContext, site: str) -> GoalCoordinates:
         """Train the autoencoder on the fitting levels and choose its features."""

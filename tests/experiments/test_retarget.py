@@ -152,7 +152,7 @@ def test_trained_methods_are_tried_late_at_the_best_sites(context: FitContext, m
     monkeypatch.setattr(search, "FIRST_MAZES", 8)
     monkeypatch.setattr(search, "LAST_MAZES", 16)
     monkeypatch.setattr(search, "TRAINED_SITES", 1)
-    monkeypatch.setattr(expert_pattern, "UPDATES", 8)
+    monkeypatch.setattr(expert_pattern, "SCHEDULE", dataclasses.replace(expert_pattern.SCHEDULE, updates=8))
     selection = draw_retargeting_task(AGENT.family, 16, 1, FITTING)
     result = search.search(context, selection, ["block8", "stem"], ["mean-pattern", "expert-pattern"])
     assert [one.candidates for one in result.rounds] == [18, 6, 1, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_benchmark_search_and_ledger_run_without_maps(
     monkeypatch.setattr(search, "FIRST_MAZES", 8)
     monkeypatch.setattr(search, "LAST_MAZES", 16)
     monkeypatch.setattr(command, "LAST_MAZES", 16)
-    monkeypatch.setattr(cell_table, "UPDATES", 4)
+    monkeypatch.setattr(cell_table, "SCHEDULE", dataclasses.replace(cell_table.SCHEDULE, updates=4))
     sites = (CONV, POOLED, HIDDEN)
     benchmarked = command.run(config(agent, benchmark=True, sites=sites, figures=tmp_path))
     assert isinstance(benchmarked, SteeringReport)
@@ -142,8 +143,8 @@ def test_benchmark_search_and_ledger_run_without_maps(
 def test_usual_methods_are_tried_where_only_sites_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: steering_methods()[name] for name in ("mean-pattern", "cell-means", "unaligned-vector")}
     monkeypatch.setattr(command, "steering_methods", lambda: few)
-    monkeypatch.setattr(expert_pattern, "UPDATES", 2)
-    monkeypatch.setattr(cell_table, "UPDATES", 2)
+    monkeypatch.setattr(expert_pattern, "SCHEDULE", dataclasses.replace(expert_pattern.SCHEDULE, updates=2))
+    monkeypatch.setattr(cell_table, "SCHEDULE", dataclasses.replace(cell_table.SCHEDULE, updates=2))
     with_ledger = command.run(config("zoo:green-exit", ledger=True, sites=("block8", "hidden")))
     assert isinstance(with_ledger, SteeringReport)
     assert with_ledger.ledger is not None

@@ -179,7 +179,7 @@ def test_a_table_is_learned_from_zeros_and_steers_only_through_trained_layers(
         at_goal=torch.zeros(CELLS, CELLS),
     )
     monkeypatch.setattr(cell_table, "fit_cell_table", lambda context, site: blank)
-    monkeypatch.setattr(cell_table, "LEARNING_RATE", 0.05)
+    monkeypatch.setattr(cell_table, "SCHEDULE", dataclasses.replace(cell_table.SCHEDULE, learning_rate=0.05))
     found = find_method("cell-table").fit(fit_context(policy, family, effort=0.2), "features")
     assert isinstance(found, CellTable)
 

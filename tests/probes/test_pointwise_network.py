@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_refused_by_name(found: PointwisePattern) -> None:
 def test_fitting_starts_at_the_mean_pattern_and_repeats(
     policy: NetworkPolicy, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pointwise_network, "UPDATES", 3)
+    monkeypatch.setattr(pointwise_network, "SCHEDULE", dataclasses.replace(pointwise_network.SCHEDULE, updates=3))
     context = FitContext(policy, family.levels(7, np.arange(64), split="fitting"))
     once, again = (PointwiseNetworkMethod().fit(context, "block1") for _ in range(2))
     other = PointwiseNetworkMethod().fit(dataclasses.replace(context, seed=1), "block1")
