@@ -10,7 +10,7 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.probe.by_site import gather_splits
 from goalmaze.experiments.statistics.intervals import Rate, rate
@@ -57,18 +57,14 @@ class ChannelResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class ChannelReport(Result):
+class ChannelReport(FittedResult):
     """The channels of all maps of an agent.
 
     Attributes:
-        header: the agent and the held-out mazes.
-        fit_levels: number of mazes that signs were fitted on.
         maps: the results.
         pictures: the figures drawn.
     """
 
-    header: ResultHeader
-    fit_levels: int
     maps: tuple[ChannelResult, ...]
     pictures: tuple[Path, ...] = ()
 
@@ -84,8 +80,7 @@ class ChannelReport(Result):
     def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
-            **self.header.json(),
-            "fit_levels": self.fit_levels,
+            **self.header_json(),
             "maps": [one.json() for one in self.maps],
             "pictures": [str(path) for path in self.pictures],
         }

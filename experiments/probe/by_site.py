@@ -15,7 +15,7 @@ from goalmaze.envs.errors import unknown
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
-from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
@@ -107,17 +107,13 @@ class SteeredProbe:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProbeReport(Result):
+class ProbeReport(FittedResult):
     """The results of one agent at all sites.
 
     Attributes:
-        header: the agent and the held-out mazes.
-        fit_levels: number of mazes that the probes were fitted on.
         probes: the results, site by site.
     """
 
-    header: ResultHeader
-    fit_levels: int
     probes: tuple[SteeredProbe, ...]
 
     @property
@@ -131,7 +127,7 @@ class ProbeReport(Result):
 
     def json(self) -> JsonObject:
         """Return the report as plain data."""
-        return {**self.header.json(), "fit_levels": self.fit_levels, "sites": [one.json() for one in self.probes]}
+        return {**self.header_json(), "sites": [one.json() for one in self.probes]}
 
     def blocks(self) -> list[str | Table]:
         """Return a heading, a table for each target, and the definitions of the columns."""

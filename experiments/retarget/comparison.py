@@ -12,7 +12,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING
-from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.retarget.candidates import (
     Candidate,
@@ -63,18 +63,14 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class RetargetReport(Result):
+class RetargetReport(FittedResult):
     """All conditions on the same mazes.
 
     Attributes:
-        header: the agent and the held-out mazes.
-        fit_levels: number of mazes the edits were fitted on.
         rows: the conditions.
         chosen: site and method of the edit that did best on fitting mazes; the held-out mazes are not used to select.
     """
 
-    header: ResultHeader
-    fit_levels: int
     rows: tuple[Row, ...]
     chosen: tuple[str, str]
 
@@ -87,8 +83,7 @@ class RetargetReport(Result):
     def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
-            **self.header.json(),
-            "fit_levels": self.fit_levels,
+            **self.header_json(),
             "chosen": {"site": self.chosen[0], "method": self.chosen[1]},
             "rows": [row.json() for row in self.rows],
         }

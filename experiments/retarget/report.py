@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.common.results import Result, ResultHeader
+from goalmaze.experiments.common.results import FittedResult
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.retarget.benchmark import Benchmark
 from goalmaze.experiments.retarget.ledger import Ledger
@@ -14,20 +14,16 @@ from goalmaze.experiments.retarget.search import Search
 
 
 @dataclasses.dataclass(frozen=True)
-class SteeringReport(Result):
+class SteeringReport(FittedResult):
     """The search, benchmark and ledger of one agent, each None where it was not run.
 
     Attributes:
-        header: the agent and the held-out mazes.
-        fit_levels: number of mazes the edits were fitted on.
         search: the search for an edit.
         benchmark: of the edits named, or of the edit that the search chose.
         ledger: of all methods.
         pictures: files that were drawn.
     """
 
-    header: ResultHeader
-    fit_levels: int
     search: Search | None = None
     benchmark: Benchmark | None = None
     ledger: Ledger | None = None
@@ -35,7 +31,7 @@ class SteeringReport(Result):
 
     def json(self) -> JsonObject:
         """Return the report as plain data."""
-        data = {**self.header.json(), "fit_levels": self.fit_levels}
+        data = self.header_json()
         if self.search is not None:
             data["search"] = self.search.json()
         for part in (self.benchmark, self.ledger):

@@ -48,12 +48,17 @@ class PatternMethod(SteeringMethod):
         """Fit a pattern at a map of squares."""
 
 
-class WindowMethod(SteeringMethod):
-    """A method whose edits read and write windows around the goal's and the target's square at every step.
+class ActivationMethod(SteeringMethod):
+    """A method whose edits depend, at every step, on the activation that they change."""
+
+    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
+
+
+class WindowMethod(ActivationMethod):
+    """A method whose edits read and write windows around the goal's and the target's square.
 
     Attributes:
         side: rows and columns of a window; one convolution spreads a goal over 3x3 squares.
     """
 
-    uses: ClassVar[Facts] = CELLS | {ACTIVATION}
     side: ClassVar[int] = 3

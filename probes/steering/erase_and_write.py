@@ -21,7 +21,7 @@ from goalmaze.probes.edits.leace import Erase, Eraser, fit_eraser
 from goalmaze.probes.edits.patterns import place_pattern
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.squares import cell_mask
-from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.base import ActivationMethod
 from goalmaze.probes.steering.registry import register_method
 
 
@@ -50,11 +50,10 @@ class ErasedGoal(FittedSiteEdit):
 
 
 @register_method
-class EraseAndWriteMethod(SteeringMethod):
+class EraseAndWriteMethod(ActivationMethod):
     """The least-squares eraser of "the goal is on this square", and its difference of means."""
 
     name = "erase-and-write"
-    uses: ClassVar = CELLS | {ACTIVATION}
 
     def fit(self, context: FitContext, site: str) -> ErasedGoal:
         """Fit the eraser to all squares of the fitting levels."""

@@ -25,7 +25,7 @@ from goalmaze.probes.edits.goal_move import GoalMove, level_move
 from goalmaze.probes.information import ACTIVATION, CELLS, Facts
 from goalmaze.probes.readout.fitting import SquareFitter
 from goalmaze.probes.squares import cell_mask, read_square, write_square
-from goalmaze.probes.steering.base import SteeringMethod
+from goalmaze.probes.steering.base import ActivationMethod
 from goalmaze.probes.steering.registry import register_method
 
 HALVINGS = 60
@@ -126,11 +126,10 @@ class ProbedGoal(FittedSiteEdit):
 
 
 @register_method
-class MinimalEditMethod(SteeringMethod):
+class MinimalEditMethod(ActivationMethod):
     """Changes two squares as little as a probe for the goal's square needs."""
 
     name = "minimal-edit"
-    uses: ClassVar = CELLS | {ACTIVATION}
 
     def fit(self, context: FitContext, site: str) -> ProbedGoal:
         """Fit the probe on the fitting levels."""
