@@ -1,1 +1,1 @@
-"""Who acts: networks, training, checkpoints, scripted agents, and the one rollout loop."""
+"""Agents: networks, training, checkpoints, scripted baselines, and the one rollout loop."""

@@ -1,4 +1,4 @@
-"""Agents that were published as PyTorch files with Langosco et al. (2022). Reading them runs no code."""
+"""The agents that Langosco et al. (2022) published as PyTorch files. Reading a file runs no code from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,17 +19,23 @@ from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import FRAME_PIXELS
 
 WEIGHTS = "model_state_dict"
+"""The entry of a published file that holds the weights."""
+
 FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"
+"""The first and the last layer, which tell a network's width and its number of actions."""
+
 RECURRENT = "gru."
+"""Prefix of the tensors that only recurrent agents have."""
+
 MAX_FILE_BYTES = 2**30
-"""Largest unpacked size of a file, in bytes; a published agent with its optimiser's state has some tens of millions."""
+"""Largest unpacked size of a file, in bytes; a published agent with its optimiser's state has about 10^7."""
 
 
 def read_langosco(path: Path) -> ImpalaNetwork:
     """Read a feed-forward agent of procgenAISC, such as `maze_I/model_rand_region_5.pth`.
 
     Raises:
-        GoalmazeError: there is no such file, it holds more than tensors, or its tensors are not those of such an agent.
+        GoalmazeError: there is no such file, it holds anything but tensors, or the tensors of another network.
     """
     tensors = _weights(path)
     recurrent = next((name for name in tensors if name.startswith(RECURRENT)), None)
@@ -43,10 +49,12 @@ def read_langosco(path: Path) -> ImpalaNetwork:
 
 
 def _shape(tensors: Mapping[str, Tensor]) -> Shape:
+    """Return the shape of the network's input, which is Procgen's picture, and of its output."""
     return Shape((FRAME_PIXELS, FRAME_PIXELS, 3), int(_matrix(tensors, LAST, 2).shape[0]), ObservationSpec("rgb64"))
 
 
 def _scale(tensors: Mapping[str, Tensor]) -> int:
+    """Return the network's `scale`: 1 or 4 in the published agents."""
     scale, rest = divmod(_matrix(tensors, FIRST, 4).shape[0], WIDTHS[0])
     if rest:
         raise GoalmazeError(f"its first convolution's channels are not a multiple of {WIDTHS[0]}")
@@ -74,10 +82,16 @@ def _weights(path: Path) -> dict[str, Tensor]:
     return {name: tensor.float().contiguous() for name, tensor in weights.items()}
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> object:
+    """Return the content of a PyTorch file, with its tensors on the CPU.
+
+    Raises:
+        GoalmazeError: there is no such file, it is too large, damaged, or holds anything but tensors and plain data.
+    """
     if not path.is_file():
         raise GoalmazeError(f"no file at {path}; name a .pth file of procgenAISC")
     try:
+        # A small zip file can unpack to any size, so the sizes of its parts are added up before it is read.
         size = path.stat().st_size
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as parts:
@@ -86,6 +100,7 @@ def _load(path: Path) -> Any:
             raise GoalmazeError(f"{path} unpacks to {size:,} bytes, more than an agent has ({MAX_FILE_BYTES:,})")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # weights_only refuses every pickled object that could run code.
             return torch.load(path, map_location="cpu", weights_only=True)
     except GoalmazeError:
         raise

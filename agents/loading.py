@@ -1,4 +1,4 @@
-"""Agents: from a run folder, a checkpoint file or ``zoo:NAME``, or from a network in memory."""
+"""Agents: networks with their family, from a run folder, a checkpoint file, ``zoo:NAME`` or memory."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Agent:
     """A network that acts in the levels of a family. It may come from a checkpoint or from memory.
 
     Attributes:
-        network: its weights.
+        network: the network.
         family: the family of levels that it was trained on.
-        name: the name under which results list it; for a loaded agent the name given to `load_agent`.
+        name: the name that results show; for a loaded agent the name given to `load_agent`.
         header: the header of its checkpoint; None for a network that was not loaded.
     """
 
@@ -47,7 +47,7 @@ class Agent:
 
 
 def run_folder(name: str) -> Path:
-    """Return the folder that a name stands for, which need not exist.
+    """Return the run folder of a name, a path or ``zoo:NAME``. A path need not exist.
 
     Raises:
         GoalmazeError: there is no such zoo agent.
@@ -63,13 +63,17 @@ def load_agent(name: str) -> Agent:
     """
     folder = run_folder(name)
     path = folder if folder.is_file() else folder / CHECKPOINT
+    # An agent of the user's own family or network loads only after that was imported; the error then names the file.
     with extensions_needed(_recorded_imports(path.parent)):
         network, family, header = load_checkpoint(path)
     return Agent(network, family, name, header)
 
 
 def _recorded_imports(folder: Path) -> list[str]:
-    """Return the user's files and modules that the recipe of a run folder names; none where it cannot be read."""
+    """Return the user's files and modules that the recipe in a folder names; none if it cannot be read.
+
+    They are used for an error message only. A checkpoint without a recipe is complete.
+    """
     try:
         content = msgspec.json.decode((folder / RECIPE).read_bytes())
         return [str(name) for name in content["recipe"]["imports"]]

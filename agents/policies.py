@@ -1,4 +1,7 @@
-"""Who acts: the two small interfaces between a policy and the rollout loop, and the policy a network gives."""
+"""Policies and actors, the interfaces between what acts and the rollout loop; and the policy of a network.
+
+A policy is the same in all episodes. An actor acts in one batch of episodes, and has what changes during them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
 
 PASS = 512
-"""Levels in one forward pass: the maps of more do not fit a core's cache, which costs a quarter of the speed."""
+"""Observations in one forward pass. The maps of more exceed a CPU core's cache, which makes it a quarter slower."""
 
 Probabilities = NDArray[np.float32]
 Observations = NDArray[np.uint8]
@@ -29,14 +32,14 @@ Steps = NDArray[np.int64]
 
 
 class Actor(Protocol):
-    """Acts in one batch of episodes. It may keep a memory for each of them."""
+    """What acts in one batch of episodes. It may have a memory for each of them."""
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], each action's probability.
+        """Return float32 [b, 4], the probability of each action.
 
         Args:
-            rows: int [b], indices of the b levels whose episodes are under way.
-            observations: uint8 [b, C, H, W], or the shape of the policy's view.
+            rows: int [b], indices of the b levels whose episodes have not ended.
+            observations: uint8 [b, ...], planes [b, C, H, W] or what the policy's view draws.
             agent: int32 [b], the agents' cells.
         """
 
@@ -47,30 +50,30 @@ class Policy(Protocol):
     def begin(self, levels: LevelBatch) -> Actor:
         """Return an actor for one new episode on each level.
 
-        The rollout loop calls this once per rollout. What must not outlast the episodes, such as the hidden state of a
-        recurrent network or the distances to a scripted agent's goal, belongs to the actor and not to the policy. A
+        The rollout loop calls this once per rollout. What belongs to these episodes alone, such as the memory of a
+        recurrent network or the distances to a scripted agent's goal, is part of the actor and not of the policy. A
         policy without such a state may return itself.
 
         Args:
-            levels: B levels; the `rows` that the actor receives later index them.
+            levels: B levels. The `rows` of the actor's methods are indices of them.
         """
 
 
 @runtime_checkable
 class ObservingPolicy(Protocol):
-    """A policy that says what it sees; others see planes."""
+    """A policy with an observation mode of its own. All other policies receive planes."""
 
     def view(self, family: Family) -> View:
-        """Return what draws the observations in levels of a family."""
+        """Return the view that draws its observations in levels of a family."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EditContext:
-    """Which levels a forward pass is about, and where their episodes stand. Edits of activations depend on it.
+    """The levels and steps of the observations in one forward pass. Edits of activations depend on them.
 
     Attributes:
         rows: int [b], the level of each observation, as an index into the batch of levels.
-        steps: int [b], the steps that the agent has taken in each episode; 0 before its first.
+        steps: int [b], the number of steps taken in its episode before.
     """
 
     rows: Rows
@@ -78,11 +81,11 @@ class EditContext:
 
     @classmethod
     def at_start(cls, rows: Rows) -> Self:
-        """Return the context of the first step in the levels `rows` int [b]."""
+        """Return the context of first observations, in the levels `rows` int [b]."""
         return cls(rows, np.zeros(len(rows), np.int64))
 
     def take(self, chosen: Bools) -> Self:
-        """Return the context of the observations that are `chosen`, bool [b]."""
+        """Return the context of those observations that are `chosen`, bool [b]."""
         return dataclasses.replace(self, rows=self.rows[chosen], steps=self.steps[chosen])
 
     def __len__(self) -> int:
@@ -94,7 +97,7 @@ class NetworkPolicy:
 
     Attributes:
         network: the network, in evaluation mode.
-        context: of the forward pass under way; None between passes.
+        context: the context of the forward pass in progress; None between forward passes.
     """
 
     def __init__(self, network: Network) -> None:
@@ -107,22 +110,22 @@ class NetworkPolicy:
         self.context: EditContext | None = None
 
     def begin(self, levels: LevelBatch) -> Actor:
-        """Return an actor that counts the steps of each episode and, for a recurrent network, keeps its memory."""
+        """Return an actor that counts the steps of each episode and has its memory if the network is recurrent."""
         if isinstance(self.network, RecurrentNetwork):
             return RecurrentActor(self, self.network, len(levels))
         return NetworkActor(self, len(levels))
 
     def view(self, family: Family) -> View:
-        """Return what draws the observations that the network was made for, in levels of a family."""
+        """Return the view that draws the network's observations in levels of a family."""
         return self.network.shape.view(family)
 
     def logits(self, rows: Rows, observations: Tensor, steps: Steps | None = None) -> Tensor:
-        """Return float32 [b, A], the network's logits; differentiable.
+        """Return float32 [b, A], the network's logits, with their gradient. A recurrent network starts without memory.
 
         Args:
             rows: int [b], the level of each observation.
             observations: [b, ...].
-            steps: int [b], steps taken before; none where not given. A recurrent network starts without memory.
+            steps: int [b], the number of steps taken before each observation; 0 by default.
         """
         context = EditContext.at_start(rows) if steps is None else EditContext(rows, steps)
         with self.about(context):
@@ -133,14 +136,14 @@ class NetworkPolicy:
         self, rows: Rows, observations: Observations, agent: Cells, steps: Steps | None = None
     ) -> Probabilities:
         """Return float32 [b, 4], the probability of each move; see `logits` and `move_probabilities`."""
-        images, steps = torch.from_numpy(observations), np.zeros(len(rows), np.int64) if steps is None else steps
+        tensor, steps = torch.from_numpy(observations), np.zeros(len(rows), np.int64) if steps is None else steps
         parts = [slice(start, start + PASS) for start in range(0, len(rows), PASS)]
         with torch.inference_mode():
-            return move_probabilities(torch.cat([self.logits(rows[p], images[p], steps[p]) for p in parts]))
+            return move_probabilities(torch.cat([self.logits(rows[p], tensor[p], steps[p]) for p in parts]))
 
     @contextmanager
     def about(self, context: EditContext) -> Iterator[None]:
-        """Set the context of the forward passes made meanwhile."""
+        """Set the context of the forward passes inside the `with` block."""
         self.context = context
         try:
             yield
@@ -156,7 +159,7 @@ class NetworkActor:
         self._steps = np.zeros(batch, np.int64)
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], each action's probability; the episodes `rows` then stand one step further."""
+        """Return float32 [b, 4], the probability of each action, and count a step in the episodes `rows`."""
         result = self._policy.probabilities(rows, observations, agent, self._steps[rows])
         self._steps[rows] += 1
         return result
@@ -166,7 +169,7 @@ class RecurrentActor:
     """A recurrent network that acts in a batch of B episodes, with a memory for each.
 
     Attributes:
-        memory: [B, ...], blank until the first step.
+        memory: [B, ...], the memory of each episode; None before the first step.
     """
 
     def __init__(self, policy: NetworkPolicy, network: RecurrentNetwork, batch: int) -> None:
@@ -175,10 +178,11 @@ class RecurrentActor:
         self.memory: Tensor | None = None
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
-        """Return float32 [b, 4], each action's probability; the episodes `rows` then stand one step further."""
+        """Return float32 [b, 4], the probability of each action; count a step and update the memory in `rows`."""
         with torch.inference_mode(), self._policy.about(EditContext(rows, self._steps[rows])):
             if self.memory is None:
                 self.memory = self._network.initial_memory(len(self._steps), observations.shape[1:])
+            # Only rows whose episodes have not ended take a step; the memory of the others stays as it is.
             index = torch.from_numpy(rows)
             logits, _, memory = self._network.step(torch.from_numpy(observations), self.memory[index])
             self.memory[index] = memory
@@ -189,8 +193,9 @@ class RecurrentActor:
 def move_probabilities(logits: Tensor) -> Probabilities:
     """Return float32 [b, 4], the probabilities of moving up, right, down and left.
 
-    Several of Procgen's actions move in the same direction: their probabilities are summed. Its other actions do not
-    move: the four results are conditional on moving. An agent without memory then takes the same paths in fewer steps.
+    Several of Procgen's 15 actions move in the same direction; their probabilities are added up. Its other actions do
+    not move, and the four results are conditional on moving. An agent without memory takes the same paths then, with
+    the same probabilities, in fewer steps.
 
     Args:
         logits: float32 [b, 4], or [b, 15] over Procgen's actions.

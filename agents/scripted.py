@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from goalmaze.agents.policies import Probabilities, Rows
-from goalmaze.envs.actions import ACTIONS
+from goalmaze.envs.actions import ACTIONS, cell_steps
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.jit.flood import UNREACHABLE
@@ -25,17 +25,24 @@ class _RandomActor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SeekerActor:
-    """Takes the actions that shorten the path with equal probability; every action at the object or without a path."""
+    """Takes with equal probability each action that shortens the path; at the object or without a path, any action.
+
+    Attributes:
+        distance: int [B, H*W], the distance in steps from each cell to the nearest object of the type.
+        width: W, the columns of the maze.
+    """
 
     distance: Distances
     width: int
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         """Return float32 [b, 4], see `goalmaze.agents.policies.Actor`."""
-        moves = np.array([-self.width, 1, self.width, -1])
+        # The border is wall, so no move from the agent's cell leaves the maze or wraps into another row. Walls are
+        # UNREACHABLE, and so never closer.
+        next_cells = agent[:, None] + cell_steps(self.width)
         here = self.distance[rows, agent]
-        there = self.distance[rows[:, None], agent[:, None] + moves]
-        closer = (there < here[:, None]) & (here < UNREACHABLE)[:, None]
+        next_distances = self.distance[rows[:, None], next_cells]
+        closer = (next_distances < here[:, None]) & (here < UNREACHABLE)[:, None]
         closer |= ~closer.any(axis=1, keepdims=True)
         probabilities: Probabilities = (closer / closer.sum(axis=1, keepdims=True)).astype(np.float32)
         return probabilities
@@ -43,12 +50,21 @@ class SeekerActor:
 
 @dataclasses.dataclass(frozen=True)
 class Seeker:
-    """A policy that follows shortest paths to the nearest object of a type."""
+    """A policy that follows shortest paths to the nearest object of a type.
+
+    Attributes:
+        kind: the object type, such as "exit".
+    """
 
     kind: str
 
     def begin(self, levels: LevelBatch) -> SeekerActor:
-        """Compute the distances of all levels."""
+        """Return an actor with the distances in all levels.
+
+        Raises:
+            GoalmazeError: the family has no such object type.
+        """
+        # Only for the error, which suggests the closest name.
         levels.slot(self.kind)
         to_objects = [
             distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind
@@ -61,7 +77,7 @@ class RandomWalker:
     """A policy that takes every action with the same probability."""
 
     def begin(self, levels: LevelBatch) -> _RandomActor:
-        """Return an actor, which depends on nothing in the levels."""
+        """Return an actor; it does not depend on the levels."""
         return _RandomActor()
 
 

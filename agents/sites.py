@@ -1,4 +1,4 @@
-"""Sites by name: the submodule and the shape of each."""
+"""Sites by name: which sites a network has, which of them are maps, and the submodule of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def map_sites(network: Network) -> list[str]:
 
 
 def usual_sites(network: Network) -> list[str]:
-    """Return the names of the sites that are used by default: the maps, or all sites where there are no maps."""
+    """Return the names of the sites that experiments use by default: all maps, or all sites if there is no map."""
     return map_sites(network) or [site.name for site in network.sites()]
 
 

@@ -1,4 +1,4 @@
-"""Networks, one file each; see `registry` for how they are found by name."""
+"""Networks, one in each file; `registry` finds them by name."""
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.registry import known_networks, make_meta_network, make_network, register_network

@@ -1,4 +1,4 @@
-"""The base classes of networks: observations in, action logits and a value out; configuration as plain data."""
+"""The base classes of networks, which map observations to action logits and values, and their configuration."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ PICTURES = ("rgb64", "rgb")
 """Observation modes with pictures uint8 [h, w, 3]."""
 
 MAX_OBSERVATION = 2**22
+"""Largest number of values in one observation. Checkpoints may come from anyone and must not claim huge networks."""
+
 MAX_ACTIONS = 256
+"""Largest number of actions."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The shape of a network's input and output. A network without a fixed maze size also runs on other sizes.
+    """The shape of a network's input and output. Networks that read out one cell run on other maze sizes too.
 
     Attributes:
         observation: shape of one observation: (C, H, W) for planes, (h, w, 3) for pictures.
@@ -51,7 +54,7 @@ class Shape:
 
     @classmethod
     def seeing(cls, view: View, actions: int = 4) -> Shape:
-        """Return the shape of a network for the observations of a view."""
+        """Return the shape of a network that receives the observations of a view."""
         sides = tuple(int(side) for side in view.space.shape)
         return cls(sides, actions, view.spec)
 
@@ -67,14 +70,14 @@ class Shape:
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A named place in a network: the output of one submodule.
+    """A named activation of a network: the output of one submodule.
 
     Attributes:
         name: the name, in most networks also the path of the submodule.
         channels: C of a map [B, C, h, w], or F of features [B, F].
-        is_map: whether the activation has one square for every cell of the maze. The smaller maps of a network that
-            pools or that takes pictures do not count.
-        path: the path of the submodule; empty where it is the name.
+        is_map: whether the activation has one square for every cell of the maze. This is False for the smaller maps of
+            networks that pool, and for maps of pictures.
+        path: the path of the submodule; empty if it equals the name.
     """
 
     name: str
@@ -85,7 +88,7 @@ class Site:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
-    """Hyperparameters of a network; a subclass has one field with a default and a range for each."""
+    """Hyperparameters of a network: in a subclass, one field for each, with its default and range."""
 
 
 class Network(nn.Module, abc.ABC):
@@ -138,7 +141,7 @@ class Network(nn.Module, abc.ABC):
 
 
 class RecurrentNetwork(Network):
-    """A network with a memory: one tensor that it takes at every step and returns updated."""
+    """A network with a memory: one tensor [B, ...] that every step takes and returns updated."""
 
     @abc.abstractmethod
     def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
@@ -150,9 +153,9 @@ class RecurrentNetwork(Network):
         """
 
     def encode(self, observation: Tensor) -> Tensor:
-        """Return features [N, ...] of observations [N, ...] that depend on no memory.
+        """Return features [N, ...] of observations [N, ...], the part of the network that does not use the memory.
 
-        Training computes them for all steps of a sequence at once.
+        Training computes them for all steps of a sequence at once, which is faster than step by step.
         """
         return observation
 

@@ -1,8 +1,8 @@
 """The `drc` network: Deep Repeated ConvLSTM, Guez et al., "An investigation of model-free planning" (ICML 2019).
 
 D layers of ConvLSTM run N times (ticks) at every step. The inputs of a layer are the encoded observation, the hidden
-state of the layer below (the lowest layer takes that of the top layer a tick before), its own hidden state pooled over
-the maze and broadcast to every cell, and a plane that marks the border.
+state of the layer below, its own hidden state, the same pooled over the maze and broadcast to every cell, and a plane
+that marks the border. The lowest layer has the top layer of the tick before as its layer below.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class DRCOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
-        layers: number D of ConvLSTMs.
-        ticks: number N of times that they run at every step.
+        layers: number D of ConvLSTM layers.
+        ticks: number N of times that the layers run at every step.
         channels: channels of the encoding and of every hidden state.
         hidden: hidden units of the read-out.
         readout: "cell" reads the top layer at the agent's cell; "flat" reads all cells as published, for one maze size.
@@ -42,7 +42,11 @@ class DRCOptions(NetworkOptions):
 
 
 class ConvLSTM(nn.Module):
-    """One layer, whose gates are a convolution of the encoding, the states and the border plane."""
+    """One layer: an LSTM in every cell, whose gates are a convolution.
+
+    Args:
+        channels: channels of the encoding and of the states.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -50,7 +54,17 @@ class ConvLSTM(nn.Module):
         self.gates = nn.Conv2d(4 * channels + 1, 4 * channels, 3, padding=1)
 
     def forward(self, encoding: Tensor, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the next cell state and the logits of the output gate, both [B, C, H, W], from four such maps."""
+        """Return the next cell state and the logits of the output gate, both [B, C, H, W].
+
+        The caller computes the hidden state from them, so that an edit of the cell state changes it too.
+
+        Args:
+            encoding: [B, C, H, W], the encoded observation.
+            below: [B, C, H, W], the hidden state of the layer below.
+            hidden: [B, C, H, W], the layer's own hidden state.
+            cell: [B, C, H, W], its cell state.
+        """
+        # "Pool and inject": maximum and mean over the maze, so that one tick carries information across it.
         pooled = self.pool(torch.cat([hidden.amax((2, 3)), hidden.mean((2, 3))], 1))
         injected = pooled[:, :, None, None].expand_as(hidden)
         gates = self.gates(torch.cat([encoding, below, injected, hidden, border_plane(encoding)], 1))
@@ -60,7 +74,7 @@ class ConvLSTM(nn.Module):
 
 @register_network
 class DRCNetwork(RecurrentNetwork):
-    """A recurrent network that computes several times for every step.
+    """A recurrent network that runs its layers several times for every step.
 
     Its sites are `stem`, `stem_relu` (the encoding), and for every tick n and layer d the cell state
     `tickN_layerD_cell` and the hidden state `tickN_layerD`, all maps [B, C, H, W]; then `hidden` [B, F], the read-out.
@@ -91,6 +105,7 @@ class DRCNetwork(RecurrentNetwork):
     def _initialise(self) -> None:
         initialise(self, self.policy, self.value)
         for layer in self._layers():
+            # Gates have no ReLU behind them, so a gain of 1; a forget gate that starts open lets gradients pass.
             nn.init.orthogonal_(layer.pool.weight, 1.0)
             nn.init.xavier_uniform_(layer.gates.weight)
             nn.init.constant_(cast(Tensor, layer.gates.bias).chunk(4)[FORGET], 1.0)
@@ -102,6 +117,7 @@ class DRCNetwork(RecurrentNetwork):
     def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for observations [B, C, H, W], which need no encoding."""
         encoding = run_trunk(self, features, 0)
+        # Lists, which `_run_tick` updates in place: hidden and cell state of each layer.
         states = [list(layer.unbind(1)) for layer in memory.unbind(1)]
         for tick in range(self.options.ticks):
             self._run_tick(f"tick{tick + 1}", encoding, states)
@@ -111,7 +127,7 @@ class DRCNetwork(RecurrentNetwork):
         return self.policy(hidden), self.value(hidden).squeeze(1), new_memory
 
     def _run_tick(self, tick: str, encoding: Tensor, states: list[list[Tensor]]) -> None:
-        """Run every layer once, from the lowest up, and store its hidden and cell state in `states`."""
+        """Run every layer once, from the lowest to the top, and store its hidden and cell state in `states`."""
         below = states[-1][0]
         for number, (layer, state) in enumerate(zip(self._layers(), states, strict=True), start=1):
             cell, output_gate = layer(encoding, below, *state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,15 +19,20 @@ from goalmaze.envs.observations.spec import DEFAULT_SPEC, MODES, ObservationSpec
 from goalmaze.envs.observations.views import View, make_view
 
 DRY_RUN_LEVELS = 2
+"""Levels in the dry run of a module. Two, so that the axis of the batch differs from axes of length 1."""
 
 
 @runtime_checkable
 class _Resettable(Protocol):
+    """A module that can draw its weights anew, as the layers of torch can."""
+
     def reset_parameters(self) -> None: ...
 
 
 class ExternalNetwork(Network):
-    """A user's module as a network; `wrap_module` makes one. It has no memory between steps and cannot be saved.
+    """A network around a module of the user's own; `wrap_module` makes one.
+
+    It has no memory between steps and cannot be saved as a checkpoint.
 
     Attributes:
         module: the user's module, not a copy.
@@ -51,10 +56,10 @@ class ExternalNetwork(Network):
         self._sites, self._make_untrained = tuple(sites), make_untrained
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits [B, A] and values [B] for observations [B, ...]; values are 0 where the module gives none.
+        """Return logits [B, A] and values [B] for observations [B, ...]; values are 0 if the module returns none.
 
         Raises:
-            GoalmazeError: the module returned something else.
+            GoalmazeError: the module returned anything but logits, or logits and values, of these shapes.
         """
         return _checked_output(self.module(observation.to(self.dtype)), len(observation), self.shape.actions, self.name)
 
@@ -103,7 +108,7 @@ def wrap_module(
             default a copy of the module is reset by the `reset_parameters` of its parts.
 
     Raises:
-        GoalmazeError: the module fails on the family's observations, returns another shape, or cannot have such a site.
+        GoalmazeError: the module fails on the family's observations, returns another shape, or a site cannot be read.
 
     Example:
         >>> import torch
@@ -126,15 +131,15 @@ def wrap_module(
 
 @dataclasses.dataclass(eq=False)
 class _Output:
-    """What one submodule returned in the dry run.
+    """The output of one submodule in the dry run.
 
     Attributes:
-        value: its first output.
+        value: its output in its first call.
         version: torch's count of changes in place to `value`, when it was returned.
-        calls: how often the submodule ran.
+        calls: number of calls.
     """
 
-    value: Any
+    value: object
     version: int
     calls: int = 1
 
@@ -147,12 +152,14 @@ class _Output:
             return f"returns a {type(value).__name__}, not one tensor [b, C] or [b, C, H, W]"
         if value.dim() not in (2, 4) or len(value) != DRY_RUN_LEVELS:
             return f"returns shape {tuple(value.shape)} for {DRY_RUN_LEVELS} levels, not [b, C] or [b, C, H, W]"
+        # torch counts changes in place in `_version`. A hook would read the changed values, or edit too early.
         if value._version != self.version:
             return "has its output changed in place by a later operation: use inplace=False there"
         return None
 
 
 def _first_observations(view: View) -> Tensor:
+    """Return the first observations [b, ...] of the levels of the dry run."""
     levels = view.family.levels(0, np.arange(DRY_RUN_LEVELS))
     drawn = view.buffer(len(levels))
     view.draw(make_engine(levels).state, drawn)
@@ -163,7 +170,7 @@ def _dry_run(network: ExternalNetwork, observations: Tensor) -> dict[nn.Module, 
     """Return the output of every submodule that runs, in the order in which they return."""
     outputs: dict[nn.Module, _Output] = {}
 
-    def note(module: nn.Module, _inputs: object, output: Any) -> None:
+    def note(module: nn.Module, _inputs: object, output: object) -> None:
         if module in outputs:
             outputs[module].calls += 1
         else:
@@ -172,7 +179,7 @@ def _dry_run(network: ExternalNetwork, observations: Tensor) -> dict[nn.Module, 
     submodules = [module for module in network.module.modules() if module is not network.module]
     handles = [module.register_forward_hook(note) for module in submodules]
     try:
-        # not inference mode, in which tensors count no changes in place
+        # Not inference mode: its tensors do not count changes in place.
         with torch.no_grad():
             network(observations)
     except GoalmazeError:
@@ -194,11 +201,16 @@ def _named_sites(
     outputs: Mapping[nn.Module, _Output],
     sites: Sequence[str] | Mapping[str, str] | None,
 ) -> tuple[Site, ...]:
-    """Return the sites that the user names, or all that can be sites, in the order of the dry run."""
+    """Return the sites that the user names, or all submodules that can be sites, in the order of the dry run.
+
+    Raises:
+        GoalmazeError: there is no such submodule, or its output cannot be a site.
+    """
     if sites is None:
+        # A submodule that stands under several paths has its first one here; all of them can be named below.
         paths = {one: path for path, one in module.named_modules()}
         chosen = {paths[one]: one for one, output in outputs.items() if output.problem() is None}
-        return tuple(_site(name, name, outputs[one].value, shape) for name, one in chosen.items())
+        return tuple(_site(name, name, outputs[one], shape) for name, one in chosen.items())
     by_path = dict(module.named_modules(remove_duplicate=False))
     named = dict(sites) if isinstance(sites, Mapping) else {path: path for path in sites}
     for name, path in named.items():
@@ -210,18 +222,24 @@ def _named_sites(
             raise GoalmazeError(f"site '{name}' cannot be read: submodule '{path}' {problem}")
     order = list(outputs)
     return tuple(
-        _site(name, path, outputs[by_path[path]].value, shape)
+        _site(name, path, outputs[by_path[path]], shape)
         for name, path in sorted(named.items(), key=lambda one: order.index(by_path[one[1]]))
     )
 
 
-def _site(name: str, path: str, output: Tensor, shape: Shape) -> Site:
-    is_map = shape.spec.mode in PLANES and tuple(output.shape[2:]) == shape.observation[1:]
-    return Site(name, output.shape[1], is_map, f"module.{path}")
+def _site(name: str, path: str, output: _Output, shape: Shape) -> Site:
+    """Return the site of an output without a problem."""
+    tensor = cast(Tensor, output.value)
+    is_map = shape.spec.mode in PLANES and tuple(tensor.shape[2:]) == shape.observation[1:]
+    return Site(name, tensor.shape[1], is_map, f"module.{path}")
 
 
-def _checked_output(output: Any, batch: int, actions: int, name: str) -> tuple[Tensor, Tensor]:
-    """Return logits [B, A] and values [B] of what a module returned."""
+def _checked_output(output: object, batch: int, actions: int, name: str) -> tuple[Tensor, Tensor]:
+    """Return logits [B, A] and values [B] from the output of a module.
+
+    Raises:
+        GoalmazeError: the output has another form.
+    """
     logits, values = output if isinstance(output, tuple | list) and len(output) == 2 else (output, None)
     if not isinstance(logits, Tensor) or not isinstance(values, Tensor | None):
         raise GoalmazeError(
@@ -244,6 +262,11 @@ def _checked_output(output: Any, batch: int, actions: int, name: str) -> tuple[T
 
 
 def _with_fresh_weights(module: nn.Module) -> nn.Module:
+    """Reset the weights of all parts of a module, and return it.
+
+    Raises:
+        GoalmazeError: a part has weights and no `reset_parameters`.
+    """
     for path, part in module.named_modules():
         if isinstance(part, _Resettable):
             part.reset_parameters()

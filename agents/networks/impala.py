@@ -1,7 +1,7 @@
-"""The `impala` network: the large network of Espeholt et al. (2018) as in `procgenAISC`.
+"""The `impala` network: the large residual network of Espeholt et al. (2018), as in `procgenAISC`.
 
-Its weights have the names of the checkpoints published with Langosco et al. (2022), which therefore load unchanged.
-It takes pictures of one size, or planes of one maze size.
+Its tensors have the names and order of the checkpoints published with Langosco et al. (2022), which load unchanged. It
+takes pictures of one size, or planes of one maze size.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from goalmaze.agents.networks.registry import register_network
 from goalmaze.envs.errors import GoalmazeError
 
 COLOURS = 3
+"""Colour channels of a picture."""
+
 HIDDEN = 256
+"""Hidden units behind the convolutions."""
+
 MIDDLE = 0.5
+"""The middle of the range of colours from 0 to 1."""
+
 WIDTHS = (16, 32, 32)
 """Channels of the three blocks at scale 1."""
 
@@ -30,9 +36,9 @@ class ImpalaOptions(NetworkOptions):
 
     Attributes:
         scale: factor on the channels of every block; 1 and 4 in the published agents.
-        stride: stride of the first convolution, 1 in the published agents; 2 halves the sides of every map, and
-            training takes about a third of the time.
-        centred: whether colours are scaled to -0.5 … 0.5 and not, as in the published agents, to 0 … 1. With one
+        stride: stride of the first convolution, 1 in the published agents. A stride of 2 halves the sides of every map
+            and reduces the time of training to about a third.
+        centred: whether colours are scaled to -0.5 … 0.5 instead of 0 … 1, the range of the published agents. With one
             seed on Procgen's pictures, a new network started to learn sooner with it.
     """
 
@@ -42,7 +48,7 @@ class ImpalaOptions(NetworkOptions):
 
 
 class Residual(nn.Module):
-    """x ← x + conv2(relu(conv1(relu(x))))."""
+    """A residual part: x ← x + conv2(relu(conv1(relu(x))))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -55,7 +61,7 @@ class Residual(nn.Module):
 
 
 class Block(nn.Module):
-    """A convolution, a pooling that halves the sides, and two residual parts."""
+    """A convolution, max pooling that halves the sides, and two residual parts."""
 
     def __init__(self, planes: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -70,7 +76,7 @@ class Block(nn.Module):
 
 
 class Embedder(nn.Module):
-    """Three blocks, and hidden units that read the whole last map."""
+    """Three blocks, and hidden units that are fully connected to the last map."""
 
     def __init__(self, planes: int, widths: tuple[int, ...], cells: int, stride: int) -> None:
         super().__init__()
@@ -108,6 +114,7 @@ class ImpalaNetwork(Network):
         self.options = options = options or ImpalaOptions()
         self._sides = shape.observation[:2] if shape.spec.mode in PICTURES else shape.observation[1:]
         self._widths = tuple(width * options.scale for width in WIDTHS)
+        # Three poolings halve the sides, each rounding up: ⌈side / 8s⌉.
         height, width = (-(-side // (8 * options.stride)) for side in self._sides)
         self.embedder = Embedder(shape.planes, self._widths, height * width, options.stride)
         self.fc_policy = nn.Linear(HIDDEN, shape.actions)
@@ -115,6 +122,7 @@ class ImpalaNetwork(Network):
         self._initialise()
 
     def _initialise(self) -> None:
+        """Initialise as procgenAISC does."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -132,8 +140,10 @@ class ImpalaNetwork(Network):
         return self.fc_policy(hidden), self.fc_value(hidden).squeeze(1)
 
     def _scaled(self, observation: Tensor) -> Tensor:
+        """Return planes [B, C, H, W] as they are, or pictures as [B, 3, h, w] with scaled colours."""
         x = observation.float()
         if self.shape.spec.mode in PICTURES:
+            # stable-baselines3's own algorithms have transposed pictures already.
             x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * self.options.centred
         if tuple(x.shape[2:]) != self._sides:
             expected, given = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))

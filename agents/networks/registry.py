@@ -6,8 +6,7 @@ The files of this folder are imported when a network is first looked up; others 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import torch
@@ -15,6 +14,7 @@ import torch
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.class_registry import ClassRegistry
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.json_data import ReadonlyJsonObject
 
 _networks: ClassRegistry[Network] = ClassRegistry(
     "network", "register_network", Network.__subclasses__, ["goalmaze.agents.networks"]
@@ -76,16 +76,17 @@ def network_class(name: str) -> type[Network]:
     return _networks.find(name)
 
 
-def make_network(name: str, shape: Shape, options: Mapping[str, Any] | None = None) -> Network:
+def make_network(name: str, shape: Shape, options: ReadonlyJsonObject | None = None) -> Network:
     """Build an untrained network.
 
     Args:
-        name: of the network.
-        shape: of its input and output.
-        options: hyperparameters that differ from their defaults.
+        name: name of the network.
+        shape: shape of its input and output.
+        options: hyperparameters; others keep their defaults.
 
     Raises:
-        GoalmazeError: no such network or option, an option out of range, or an observation mode it does not accept.
+        GoalmazeError: there is no such network or option, an option is out of range, or the network does not accept the
+            observation mode.
     """
     network = network_class(name)
     fields = [field.name for field in dataclasses.fields(network.Options)]
@@ -104,8 +105,8 @@ def make_network(name: str, shape: Shape, options: Mapping[str, Any] | None = No
         raise GoalmazeError(f"network {name}: {error}") from None
 
 
-def make_meta_network(name: str, shape: Shape, options: Mapping[str, Any] | None = None) -> Network:
-    """Build a network on torch's device "meta": its tensors have shapes and no memory.
+def make_meta_network(name: str, shape: Shape, options: ReadonlyJsonObject | None = None) -> Network:
+    """Build a network on torch's device "meta", on which tensors have shapes but no memory.
 
     Raises:
         GoalmazeError: as `make_network`.

@@ -1,6 +1,6 @@
-"""Small trained agents that ship with the package: one run folder each, and a manifest of what made them.
+"""The zoo: small trained agents that ship with the package, each as a run folder.
 
-`manifest.json` names for every agent the command, what it is there for, its label, and a digest of each of its files.
+`manifest.json` holds for every agent the command that trained it, its purpose, its label, and a digest of each file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MANIFEST = HERE / "manifest.json"
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the manifest says of one agent.
+    """The entry of one agent in the manifest.
 
     Attributes:
-        command: what made it, but for where it was put.
-        purpose: what it is there for.
-        label: what kind of agent it was found to be.
-        seconds: of learning.
-        files: blake2b digest of every file in its folder, by the file's name there.
+        command: the command that trained it, without its output folder.
+        purpose: what the agent is an example of.
+        label: the class of its behaviour in the evaluation, such as "cue-follower".
+        seconds: wall-clock seconds of training.
+        files: blake2b digest of every file in its folder, by the path below the folder.
     """
 
     command: str
@@ -36,13 +36,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def current_label(label: str) -> str:
-    """Return an agent's label in today's words; version 0.1 wrote "exit-follower" whatever the family's goal is."""
+    """Return a label under its current name; in version 0.1 "goal-follower" was "exit-follower" in every family."""
     return "goal-follower" if label == "exit-follower" else label
 
 
 @functools.cache
 def manifest() -> dict[str, Entry]:
-    """Return what the manifest says of every agent, by name."""
+    """Return the entry of every agent in the manifest, by name."""
     entries = msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, Entry])
     return {name: msgspec.structs.replace(entry, label=current_label(entry.label)) for name, entry in entries.items()}
 
@@ -62,7 +62,7 @@ def zoo_folder(name: str) -> Path:
     """Return the run folder of an agent in the zoo.
 
     Raises:
-        GoalmazeError: no such agent.
+        GoalmazeError: there is no such agent.
     """
     if name not in manifest():
         raise unknown("zoo agent", name, zoo_names())
@@ -70,7 +70,7 @@ def zoo_folder(name: str) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the blake2b digest of every file below a folder, by its name there."""
+    """Return the blake2b digest of every file below a folder, by the path below it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
@@ -84,9 +84,9 @@ def check_files(name: str) -> None:
     Raises:
         GoalmazeError: a file is missing, changed, or not in the manifest.
     """
-    wanted, found = manifest()[name].files, digests(zoo_folder(name))
-    wrong = sorted(file for file in wanted.keys() | found.keys() if wanted.get(file) != found.get(file))
+    expected, actual = manifest()[name].files, digests(zoo_folder(name))
+    wrong = sorted(file for file in expected.keys() | actual.keys() if expected.get(file) != actual.get(file))
     if wrong:
         raise GoalmazeError(
-            f"zoo:{name} is not what the manifest says: {', '.join(wrong)} changed, missing or new; install again"
+            f"zoo:{name} differs from its manifest: {', '.join(wrong)} changed, missing or new; install goalmaze again"
         )

@@ -75,7 +75,7 @@ def test_a_changed_file_is_named(copy: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     (copy / "log.csv").write_bytes(b"")
-    check = pytest.raises(GoalmazeError, match=r"zoo:green-exit-early is not what the manifest says: log\.csv changed")
+    check = pytest.raises(GoalmazeError, match=r"zoo:green-exit-early differs from its manifest: log\.csv changed")
     with check:
         check_files(AGENT)
     weights.write_bytes(bytes(data))
