@@ -48,6 +48,7 @@ def read_activations(
     """Return the activations at `sites` for observations uint8 [N, C, H, W], in forward passes of at most `batch`."""
     parts: dict[str, list[Tensor]] = {site: [] for site in sites}
     with torch.inference_mode(), captured(network, sites) as latest:
+        # In parts: the maps of every layer for thousands of observations at once would not fit in memory.
         for part in torch.split(torch.from_numpy(observations), batch):
             network(part)
             for site in sites:

@@ -61,4 +61,5 @@ class FitContext(WithGoals):
 
     def updates(self, usual: int) -> int:
         """Return the number of updates for a method that usually makes `usual`."""
+        # At least one update, so that a trial run of little effort still runs the whole loop.
         return max(1, round(usual * self.effort))

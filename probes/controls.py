@@ -31,8 +31,10 @@ def untrained_above(network: Network, site: str, seed: int) -> Network:
     above = used_above(result, site)
     if not above:
         raise GoalmazeError(f"there is no parameter above site '{site}': choose a site lower down")
+    # The tensors of a state_dict share memory with the parameters, so `copy_` changes the network.
     fresh, weights = network.untrained(seed).state_dict(), result.state_dict()
     for name in above:
+        # A fresh bias is often 0, which no factor scales to a norm.
         scale = weights[name].norm() / fresh[name].norm() if fresh[name].any() else 1.0
         weights[name].copy_(fresh[name] * scale)
     return result.eval()
@@ -45,6 +47,7 @@ def used_above(network: Network, site: str) -> list[str]:
     handles = [one.register_forward_hook(_recorder(order)) for one in network.modules()]
     try:
         with torch.inference_mode():
+            # The order of execution is recorded, because the order of definition says nothing about it.
             network(torch.zeros((1, *network.shape.observation), dtype=torch.uint8))
     finally:
         for handle in handles:

@@ -75,6 +75,8 @@ def label_concepts(names: Sequence[str], policy: Policy, levels: LevelBatch, see
     for name in names:
         if name not in concept_names(family):
             raise unknown("concept", name, concept_names(family))
+    # One rollout for all concepts, so that labels of behaviour describe the same episode. It ends at the cue: what the
+    # agent does afterwards is another pursuit.
     trajectory = rollout(policy, levels, seed=seed, until=levels.cells(family.cue))
     return {name: _label(name, trajectory, levels, seed) for name in names}
 
@@ -100,6 +102,7 @@ def _label(name: str, trajectory: Trajectory, levels: LevelBatch, seed: int) -> 
         return _cells(name, cells)
     if name == PURSUES:
         return Labels(name, "class", torch.from_numpy(pursues.astype(np.int64)), (family.goal, family.cue))
+    # Without a pursued cell there is no distance; NaN keeps the maze out of fits and scores.
     steps = pick(distances(levels, levels.start), cells)
     return Labels(name, "number", torch.from_numpy(np.where(steps < UNREACHABLE, steps, np.nan).astype(np.float32)))
 
@@ -118,6 +121,7 @@ def _pursued(trajectory: Trajectory, levels: LevelBatch) -> tuple[Cells, Cells]:
     to_goal, to_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
     reached = np.minimum(to_goal, to_cue) < NEVER
     cells = np.where(reached, np.where(to_cue < to_goal, cues, goals), ABSENT).astype(np.int32)
+    # On one cell, goal and cue are reached in the same step, so which of them was pursued is undefined.
     separate = reached & (goals != cues)
     return np.where(separate, to_cue < to_goal, -1).astype(np.int32), cells
 
@@ -127,6 +131,7 @@ def _departures(trajectory: Trajectory) -> Tensor:
     levels, steps = trajectory.levels, len(trajectory.actions)
     result = np.full((len(levels), levels.height * levels.width), ABSENT, np.int64)
     rows = np.arange(len(levels))
+    # Written before the departures: where the agent left its last cell once before, that departure counts.
     result[rows, trajectory.agent[-1]] = 1 + len(ACTIONS)
     # From the last step back, so that the first departure overwrites later ones.
     for step in reversed(range(steps)):
@@ -144,6 +149,8 @@ def _objects(levels: LevelBatch) -> Tensor:
         cells, present = levels.objects[:, slot], levels.objects[:, slot] != ABSENT
         label = {family.goal: 1, family.cue: 2}.get(kind, 4)
         before = result[rows[present], cells[present]]
+        # The goal's 1 and the cue's 2 add up to the 3 of both. Of any other pair, the object in the earlier slot
+        # counts.
         both = (before + label == 3) & (before > 0) & (label < 3)
         result[rows[present], cells[present]] = np.where(both, 3, np.where(before == 0, label, before))
     return torch.from_numpy(result)

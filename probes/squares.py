@@ -25,6 +25,7 @@ def cell_mask(cells: Cells, height: int, width: int) -> Tensor:
     """Return bool [B, 1, H, W], True on the cell [B] of each level; False everywhere for `ABSENT`."""
     check_inside(cells, height, width)
     squares = torch.arange(height * width)
+    # `ABSENT` is -1 and equals no square, so its mask is empty.
     own = squares == torch.tensor(cells, dtype=torch.long)[:, None]
     return own.reshape(len(cells), 1, height, width)
 
@@ -65,6 +66,7 @@ def write_window(maps: Tensor, cells: Cells, values: Tensor, side: int) -> Tenso
     padded, index = _window_index(maps, cells, side)
     windows = values.reshape(len(maps), maps.shape[1], side * side)
     written = padded.flatten(2).scatter(2, index, windows).reshape(padded.shape)
+    # Cutting off the margin drops what a window wrote beyond the border.
     inside = written[:, :, side // 2 :, side // 2 :][:, :, : maps.shape[2], : maps.shape[3]]
     return torch.where(torch.from_numpy(cells != ABSENT)[:, None, None, None], inside, maps)
 
@@ -76,6 +78,7 @@ def _window_index(maps: Tensor, cells: Cells, side: int) -> tuple[Tensor, Tensor
     height, width = maps.shape[2:]
     check_inside(cells, height, width)
     squares = torch.tensor(cells, dtype=torch.long).clamp(min=0)
+    # The margin of zeros lets windows at the border be gathered like all others.
     padded = torch.nn.functional.pad(maps, [side // 2] * 4)
     padded_width = width + 2 * (side // 2)
     # The margin makes the window's first square, in padded coordinates, the cell's own row and column.

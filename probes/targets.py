@@ -70,6 +70,7 @@ def _reachable_cells(levels: LevelBatch, avoided: Cells) -> Bools:
     rows = np.arange(len(levels))
     for cells in (*levels.objects.T, avoided):
         present = cells != ABSENT
+        # Entering a goal ends the episode, and other objects act on the agent, so none is a neutral target.
         allowed[rows[present], cells[present]] = False
     return allowed
 
@@ -77,6 +78,8 @@ def _reachable_cells(levels: LevelBatch, avoided: Cells) -> Bools:
 def _random_cells(allowed: Bools, seed: int, step: int) -> Cells:
     """Return int32 [B], a random one of the allowed cells bool [B, H*W] of each level."""
     numbers = np.empty(len(allowed))
+    # Counter-based: a level's number depends on seed, row and step alone, so a longer batch begins with the same
+    # targets.
     uniforms(seed, np.arange(len(allowed)), step, numbers)
     chosen = np.floor(numbers * allowed.sum(axis=1)).astype(np.int64)
     # The chosen allowed cell comes right after all cells whose cumulative count is at most its number.

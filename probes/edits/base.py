@@ -90,8 +90,10 @@ class Edit(abc.ABC):
     def __call__(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return the activation [b, ...] after the edit, of the same shape."""
         acts = self.acts_at(context)
+        # The tensor itself, bit for bit: an interpolation of strength 0 would turn an infinite change into NaN.
         if self.strength == 0 or not acts.any():
             return activation
+        # The usual case needs neither a copy nor an index.
         if acts.all():
             return self.scaled(activation, context)
         result, index = activation.clone(), torch.from_numpy(acts)
@@ -115,6 +117,8 @@ class AdditiveEdit(Edit):
 
     def scaled(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return activation [b, ...] + strength * addition, rectified where the site is."""
+        # Scaled before the ReLU. An interpolation between the unedited and the rectified activation would be another
+        # function wherever the sum is negative.
         result = activation + self.strength * self.addition(activation, context)
         return result.relu() if self.rectified else result
 
@@ -176,6 +180,7 @@ def check_rows(count: int, context: EditContext, site: str) -> None:
     Raises:
         GoalmazeError: the message names the level.
     """
+    # -1 for a forward pass without observations, which fits every edit.
     highest = int(context.rows.max(initial=-1))
     if highest >= count:
         raise GoalmazeError(
@@ -238,6 +243,7 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
         site, module = find_site(policy.network, edit.site)
         edit.check(site)
         modules.append(module)
+    # By number: the same edit may be given twice, and each application must act.
     fired: set[int] = set()
 
     def hook(number: int, edit: Edit) -> Callable[[nn.Module, object, Tensor], Tensor]:
@@ -261,4 +267,5 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
         yield policy
     for number, edit in enumerate(edits):
         if number not in fired:
+            # An error inside the context propagates before this check and is not hidden by it.
             raise GoalmazeError(f"the edit at site '{edit.site}' never fired: no forward pass reached it")

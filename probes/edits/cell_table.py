@@ -57,6 +57,7 @@ class AddCellEntries(AdditiveEdit):
         """Return [b, ...], the entries of the targets minus those of the goals."""
         check_shape(self.at_target.shape[1:], activation, self.site)
         move = level_move(self.move, context, self.site)
+        # One number a level, broadcast over maps and features alike.
         has_goal = torch.from_numpy(move.goals != ABSENT).reshape(-1, *[1] * (activation.dim() - 1))
         subtracted = self.at_goal[torch.from_numpy(move.goals).long().clamp(min=0)] * has_goal
         return self.at_target[torch.from_numpy(move.targets).long()] - subtracted
@@ -119,11 +120,13 @@ def fit_cell_table(context: FitContext, site: str) -> CellTable:
         rows, shape = design[torch.from_numpy(cells).long()], differences.shape[1:]
         product = rows.T @ differences.flatten(1).double()
         gram, moment = gram + rows.T @ rows, product + moment if len(moment) else product
+        # A site is rectified only if no part of the levels has a negative value.
         rectified = rectified and no_negatives
     penalty = torch.full((count,), RIDGE).double()
     # The first columns of the design are those of rows and columns, see `cell_design`.
     penalty[: height + width] *= ROW_COLUMN_RIDGE
     table = (design @ torch.linalg.solve(gram + penalty.diag(), moment)).float().reshape(-1, *shape)
+    # One table for both: what a goal adds on its cell is what the target needs and what the old goal's cell must lose.
     return CellTable(site, table, table, height, width, rectified)
 
 
@@ -136,6 +139,7 @@ def cell_design(height: int, width: int) -> Tensor:
 def goal_placements(context: FitContext) -> Iterator[tuple[FitContext, list[Cells]]]:
     """Yield parts of a fit context, each with `PLACEMENTS` lists of cells [b] to place goal and cue on."""
     rng = np.random.default_rng(context.seed)
+    # Ceiling division gives parts of at most `BATCH` levels, which bounds the memory of their placements.
     for part in np.array_split(np.arange(len(context.levels)), -(-len(context.levels) // BATCH)):
         some = dataclasses.replace(context, levels=context.levels.take(part))
         drawn = [draw_targets(some.levels, int(rng.integers(2**31))) for _ in range(PLACEMENTS - 1)]

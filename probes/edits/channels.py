@@ -88,6 +88,7 @@ class MultiplyChannels(ChannelEdit):
     @property
     def uses(self) -> Facts:
         """The activation, and the target's cell where only that square is edited."""
+        # A product depends on the value that it multiplies.
         return super().uses | {ACTIVATION}
 
     def new_values(self, values: Tensor) -> Tensor:
@@ -116,6 +117,7 @@ def zero_ablation(site: str, channels: Sequence[int]) -> ClampChannels:
 
 def mean_ablation(site: str, channels: Sequence[int], activations: Tensor) -> ClampChannels:
     """Return the edit that sets channels to their means over mazes and squares of activations [N, C, ...]."""
+    # Over squares too: a mean for each square would keep what is typical of its position, such as walls.
     means = activations.transpose(0, 1).flatten(1).mean(dim=1)
     return ClampChannels(site, tuple(channels), values=means[list(channels)])
 
@@ -132,4 +134,5 @@ def goal_channels(differences: Tensor, goals: Cells, count: int) -> tuple[int, .
     # In standard deviations, so that a channel of large values does not win by its scale.
     effect = (differences * own).sum(dim=(0, 2, 3)) / own.sum()
     deviation = differences.std(dim=(0, 2, 3)).clamp(min=1e-6)
+    # A goal may lower a channel, so the sign does not matter.
     return tuple(int(c) for c in (effect / deviation).abs().topk(min(count, len(effect))).indices)

@@ -35,6 +35,7 @@ class SequentialEdits(Edit):
                 f"sequential edits need one site, these have: {', '.join(sites) or 'none'}; "
                 "give the edits of several sites to `applied` as a list"
             )
+        # The site is derived; a frozen dataclass can set it only in this way.
         object.__setattr__(self, "site", self.edits[0].site)
 
     @property
@@ -86,10 +87,13 @@ class EqualNormNoise(Edit):
 
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return the activation [b, ...] with noise; an activation without negative values stays without them."""
+        # Measured on this very activation: many edits depend on it, and strength and ReLU are included.
         norm = (self.edit(activation, context) - activation).flatten(1).norm(dim=1)
         noise = self._noise(activation.shape[1:], context)
         scale = norm / noise.flatten(1).norm(dim=1)
         changed: Tensor = activation + noise * scale.reshape(-1, *[1] * (noise.dim() - 1))
+        # Clipping lowers the norm a little. Negative values, which the site never has, would be a stronger intervention
+        # than the edit.
         return changed.relu() if is_rectified(activation) else changed
 
     def _noise(self, shape: Sequence[int], context: EditContext) -> Tensor:

@@ -120,6 +120,7 @@ def goal_windows(context: FitContext, site: str, side: int) -> tuple[Tensor, Ten
     N counts the levels that have a goal.
     """
     has_goal = context.goals != ABSENT
+    # The same windows of the same mazes twice: what walls and position contribute cancels in the difference.
     with_goal, without_goal = (
         read_window(maps, context.goals, side)[has_goal] for maps in context.activations_with_and_without_goal(site)
     )

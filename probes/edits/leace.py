@@ -46,16 +46,20 @@ def fit_eraser(features: Tensor, concept: Tensor) -> Eraser:
     """
     if len(features) != len(concept) or len(features) < 2:
         raise GoalmazeError(f"{len(features)} activations and {len(concept)} labels do not fit: give two pairs or more")
+    # In double precision: whitening divides by small standard deviations, and what float32 rounds there would remain
+    # readable.
     x, z = features.double(), concept.double().reshape(len(concept), -1)
     mean = x.mean(dim=0)
     x, z = x - mean, z - z.mean(dim=0)
     # The paper's closed form is W^+ P W: W whitens x, P projects orthogonally onto the columns of W Cov(x, z). W is
     # kept in the eigenvectors' coordinates, without those of no variance.
     variances, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    # The lower bound counts all directions as constant where no feature varies; nothing is erased then.
     varies = variances > RANK_TOLERANCE * variances.max().clamp(min=1e-30)
     whiten = vectors[:, varies] * variances[varies].rsqrt()
     unwhiten = vectors[:, varies] * variances[varies].sqrt()
     left, singular, _ = torch.linalg.svd(whiten.T @ (x.T @ z / len(x)), full_matrices=False)
+    # Only directions that covary with the concept are erased; the singular values of others are rounding errors.
     basis = left[:, singular > RANK_TOLERANCE]
     return Eraser(mean.float(), (unwhiten @ basis @ basis.T @ whiten.T).float())
 

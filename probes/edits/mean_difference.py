@@ -32,6 +32,7 @@ class SteeringVector(AdditiveEdit):
 
     def check(self, site: Site) -> None:
         """Refuse a site with another number of channels."""
+        # Before a forward pass only the channels are known; `addition` checks the sides of the maze.
         check_channels(site, len(self.vector))
 
     def addition(self, activation: Tensor, context: EditContext) -> Tensor:

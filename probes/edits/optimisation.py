@@ -34,12 +34,14 @@ def descend(
         learning_rate: of the first update.
         final_fraction: the learning rate falls linearly to this fraction of itself.
     """
+    # Every update allocates tensors of the same large sizes, which the allocator then keeps for the next.
     keep_large_blocks()
     optimiser = torch.optim.Adam(parameters, learning_rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, final_fraction, updates)
     for _ in range(updates):
         value = loss()
         with _deterministic():
+            # Unlike `backward`, `grad` leaves nothing in the gradients of the network's own parameters.
             gradients = torch.autograd.grad(value, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -68,6 +70,7 @@ def imitation_loss(
         reduction: "batchmean" or "sum" over levels.
     """
     rows = np.arange(len(levels))
+    # The teacher is a constant of the loss.
     with torch.inference_mode():
         teacher = policy.logits(rows, _observations(policy, teacher_levels)).log_softmax(dim=1)
     with applied(policy, edits):

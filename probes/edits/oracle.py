@@ -52,6 +52,7 @@ def optimised_edit(
     check_targets(levels, targets)
     activation = level_activations(policy, levels, site)
     delta, rectified = torch.zeros_like(activation).requires_grad_(), is_rectified(activation)
+    # Counts on over all updates, so that every update puts the agents on other cells.
     draws = itertools.count()
 
     def loss() -> Tensor:
@@ -59,9 +60,12 @@ def optimised_edit(
         for draw in itertools.islice(draws, STARTS):
             start = relocate_agents(levels, targets, seed, draw)
             edits = [Add(site, delta, rectified=rectified)]
+            # Summed over levels, not averaged: each level has parameters of its own, and their gradient must not depend
+            # on the number of levels.
             total = total + imitation_loss(policy, start, start.with_goal_and_cue_at(targets), edits, "sum")
         return total / STARTS
 
+    # The scale of activations differs by orders of magnitude between layers. The lower bound is for a constant site.
     rate = LEARNING_RATE * max(float(activation.std()), 1e-6)
     (best,) = descend([delta], loss, updates, rate, final_fraction=1.0)
     return Add(site, best, rectified=rectified, uses=EVERYTHING)

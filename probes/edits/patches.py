@@ -64,6 +64,7 @@ def patch_from(policy: NetworkPolicy, levels: LevelBatch, site: str, channels: S
     Raises:
         GoalmazeError: a level is not valid, for example because its goal lies on a wall.
     """
+    # Checked first: an invalid level, with its goal in a wall, would still give a plausible activation.
     source = level_activations(policy, levels.check(), site)
     return Patch(site, source=source, channels=None if channels is None else tuple(channels))
 

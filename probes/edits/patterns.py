@@ -55,6 +55,7 @@ def place_pattern(pattern: Tensor, cells: Cells, height: int, width: int) -> Ten
         height: H.
         width: W.
     """
+    # `ABSENT` is laid out as cell 0 and zeroed at the end.
     rows, columns = np.divmod(np.maximum(cells, 0), width)
     # Every placement is one H x W window of the padded pattern, so that all levels are one gather.
     windows = _padded(pattern, height, width).unfold(1, height, 1).unfold(2, width, 1)
@@ -80,6 +81,8 @@ def mean_around(maps: Tensor, cells: Cells) -> Tensor:
         window = (slice(height - 1 - row, 2 * height - 1 - row), slice(width - 1 - column, 2 * width - 1 - column))
         total[(slice(None), *window)] += one
         count[window] += 1
+    # Each square is the mean over the mazes that cover it: those of few at the corners of the window, all in its
+    # middle.
     return total / count.clamp(min=1)
 
 

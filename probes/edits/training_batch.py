@@ -79,11 +79,13 @@ def draw_training_batch(
         size: number of levels; all, if there are fewer.
         stay_rate: probability that a level's target is its goal.
     """
+    # Without replacement, so that no maze counts twice in a batch.
     rows = rng.choice(len(context.levels), min(size, len(context.levels)), replace=False)
     levels, seed = context.levels.take(rows), int(rng.integers(2**31))
     goals = levels.cells(context.family.goal)
     stays = (rng.random(len(levels)) < stay_rate) & (goals != ABSENT)
     targets = np.where(stays, goals, draw_targets(levels, seed))
+    # On the path of an episode the edit would learn only from cells that the agent visits; in use, it must work on all.
     levels = relocate_agents(levels, targets, seed)
     move = GoalMove.on(levels, targets)
     observations = torch.from_numpy(observations_of(context.policy, levels).copy())
@@ -141,6 +143,8 @@ def optimal_actions(levels: LevelBatch, move: GoalMove) -> Bools:
     """Return bool [B, 4], the moves that shorten the path from the start to the target; see `distances_to_target`."""
     remaining = distances_to_target(levels, move)
     rows, offsets = np.arange(len(levels)), cell_steps(levels.width)
+    # Borders are closed, so no offset leaves the maze. The distance from a wall is `UNREACHABLE`, which is never
+    # shorter.
     after = np.stack([remaining[rows, levels.start + offset] for offset in offsets], axis=1)
     return np.asarray(after < pick(remaining, levels.start)[:, None])
 
@@ -163,5 +167,6 @@ def distances_to_target(levels: LevelBatch, move: GoalMove) -> Distances:
 def move_log_probabilities(logits: Tensor) -> Tensor:
     """Return float32 [b, 4], the log probability of each move, from logits [b, 4] or those of Procgen [b, 15]."""
     if logits.shape[1] != len(ACTIONS):
+        # Several Procgen actions make the same move, and their probabilities add up.
         logits = torch.stack([logits[:, list(group)].logsumexp(dim=1) for group in PROCGEN_MOVES], dim=1)
     return logits.log_softmax(dim=1)

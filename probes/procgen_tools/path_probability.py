@@ -39,12 +39,15 @@ def path_probability(policy: NetworkPolicy, levels: LevelBatch, move: GoalMove, 
         return np.full(len(levels), np.nan)
     to_target, from_start = distances(levels, move.targets), distances(levels, levels.start)
     length = pick(to_target, levels.start)
+    # A cell lies on a shortest path exactly if its distances from both ends add up to the length. No move starts on the
+    # target.
     on_path = (to_target + from_start == length[:, None]) & (to_target > 0) & (to_target < UNREACHABLE)
     blocked = (move.goals != ABSENT) & (move.goals != move.targets)
     on_path[np.flatnonzero(blocked), move.goals[blocked]] = False
     probabilities = probabilities_on(policy, levels, on_path, from_start, edits)
     # The sum over all shortest paths, by dynamic programming instead of enumeration.
     total = _walk_probability(probabilities, to_target, levels.start, move.targets, levels.width)
+    # The n-th root makes paths of different length comparable. The length is 0 where the agent starts on its target.
     return np.where(length < UNREACHABLE, total ** (1 / np.maximum(length, 1)), 0.0)
 
 
@@ -88,5 +91,7 @@ def _walk_probability(probabilities: Floats, to_target: Cells, start: Cells, tar
         for action, offset in enumerate(cell_steps(width)):
             nearer = to_target[b, cell + offset] == distance - 1
             passed = (reach * probabilities[:, :, action])[b, cell][nearer]
+            # `add.at`, because several cells pass their probability on to the same one, and `+=` would count one of
+            # them.
             np.add.at(reach, (b[nearer], cell[nearer] + offset), passed)
     return reach[rows, targets]

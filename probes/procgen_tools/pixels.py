@@ -67,5 +67,6 @@ def pixel_of(levels: LevelBatch, cells: Cells, side: int, hidden: int = 0) -> ND
     """
     rows, columns = np.divmod(cells, levels.width)
     shown = levels.width - 2 * hidden
+    # Half a cell further is its middle. The clip keeps the middle of hidden border cells inside the activation.
     pixels = (np.stack([rows, columns], axis=1) - hidden + 0.5) * side / shown
     return np.clip(pixels.astype(np.intp), 0, side - 1)

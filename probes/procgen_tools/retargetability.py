@@ -64,6 +64,7 @@ def shortest_path(level: LevelBatch, target: int) -> Path:
         GoalmazeError: the cell cannot be reached.
     """
     remaining = distances(level.take([0]), np.array([target], np.int32))[0]
+    # In the order of actions: `argmax` below takes the first of several that shorten the path.
     offsets = np.array([-level.width, 1, level.width, -1])
     cell, cells, actions = int(level.start[0]), list[int](), list[int]()
     if remaining[cell] >= UNREACHABLE:
@@ -94,6 +95,7 @@ def heat_map(
     paths = [shortest_path(cleared, int(target)) for target in targets]
     scores: list[float] = []
     for first in range(0, len(targets), TARGETS_AT_ONCE):
+        # The paths to several targets share one forward pass, because those of one target are too few to fill it.
         part = slice(first, first + TARGETS_AT_ONCE)
         scores += _scores(policy, cleared, targets[part], paths[part], make_edit, goal_moved)
     return HeatMap(targets, np.array(scores), _off_path(cleared, corner, targets))
@@ -117,6 +119,7 @@ def _scores(
     with applied(policy, [] if make_edit is None else [make_edit(levels, ends)]):
         probabilities = policy.probabilities(rows, observations, levels.start)
     chosen = probabilities[rows, np.concatenate([actions for _, actions in paths])]
+    # The bound keeps the logarithm finite where float32 rounds a probability to 0.
     logs = np.log(np.maximum(chosen.astype(np.float64), 1e-12))
     return [float(np.exp(some.mean())) for some in np.split(logs, np.cumsum(lengths)[:-1])]
 
@@ -169,6 +172,7 @@ class Retargetability:
     def mean(self, condition: str) -> float:
         """Return a condition's mean over all cells."""
         own = [one for one in self.bins if one.condition == condition]
+        # Weighted by cells: the mean over all cells, not over bins.
         return float(np.average([one.mean for one in own], weights=[one.cells for one in own]))
 
 

@@ -38,6 +38,7 @@ def control_labels(types: Tensor, labels: Tensor, seed: int) -> Tensor:
     known = labels[labels >= 0].flatten()
     if not len(known):
         raise GoalmazeError("no label is known, so there is no control task; give labels other than -1")
+    # Drawn from the true labels, so that the most common one is as good a guess in both tasks.
     drawn = known[torch.randint(0, len(known), (int(types.max()) + 1,), generator=rng)]
     return drawn[types]
 
@@ -61,4 +62,5 @@ def permutation_test(
     as_good = sum(
         metric(predicted[torch.randperm(len(predicted), generator=rng)]) >= score for _ in range(permutations)
     )
+    # The observed order is one of the possible permutations, so p is never 0.
     return (1 + as_good) / (1 + permutations)

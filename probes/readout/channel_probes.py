@@ -42,6 +42,7 @@ def fit_channel_probes(maps: Tensor, labels: Tensor, held_out: Tensor, truth: Te
         truth: int64 [M], cells; -1 is ignored.
     """
     by_maximum, by_minimum = (_count_correct(sign * maps, labels) for sign in (1, -1))
+    # Fitted, because a channel may mark a cell by its minimum; a tie goes to the maximum.
     signs = torch.where(by_maximum >= by_minimum, 1.0, -1.0)
     correct = _count_correct(signs[:, None, None] * held_out, truth)
     return ChannelProbes(signs, correct, int((truth >= 0).sum()))
@@ -51,5 +52,6 @@ def _count_correct(maps: Tensor, labels: Tensor) -> Tensor:
     """Return int64 [C], the number of maps in which the labelled square is the channel's only maximum."""
     scores = maps.flatten(2)
     maximum = scores.amax(dim=2)
+    # A rectified channel is often 0 everywhere. Its first square would otherwise count as its prediction.
     unique = (scores == maximum[:, :, None]).sum(dim=2) == 1
     return ((scores.argmax(dim=2) == labels[:, None]) & unique & (labels >= 0)[:, None]).sum(dim=0)

@@ -48,8 +48,10 @@ class Eigenbasis:
 
     def __init__(self, features: Tensor, mazes: Tensor | None = None) -> None:
         self.train = training_rows(torch.arange(len(features)) if mazes is None else mazes)
+        # Mean, scale and axes come from the training mazes alone, so that validation mazes stay unseen.
         train = features[self.train].float()
         self._mean, scale = train.mean(dim=0), train.std(dim=0)
+        # A constant feature is 0 once it is centred; dividing by its deviation would make it NaN.
         self._scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
         self._variances, self._axes = _principal_axes((train - self._mean) / self._scale)
         self.projected = ((features.float() - self._mean) / self._scale) @ self._axes
@@ -67,11 +69,16 @@ class Eigenbasis:
             known: bool [N], the samples that have targets.
         """
         rows, missing = self.train & known, self.train & ~known
+        # In double precision: the correction below subtracts matrices that are nearly equal.
         x, y = self.projected[rows].double(), targets[rows].double()
         x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+        # The eigenvalues are means over all training samples. Over the labelled ones alone, they are larger by `ratio`,
+        # less what the samples without a label contributed.
         ratio, moments = int(self.train.sum()) / len(x), x.T @ (y - y_mean) / len(x)
+        # Centring is one more such row: the covariance is the second moment minus the outer product of the mean.
         left_out = torch.cat([self.projected[missing].double() / len(x) ** 0.5, x_mean[None]])
         for penalty in PENALTIES:
+            # With few labels, the system of n samples is smaller than the correction for all the others.
             if len(left_out) > len(x):
                 weights = _dual_ridge(x - x_mean, y - y_mean, penalty)
             else:
@@ -88,6 +95,7 @@ class Eigenbasis:
         rows = self.train & (labels >= 0)
         x, onehot = self.projected[rows].T, torch.nn.functional.one_hot(labels[rows], classes).T.float()
         with_bias = torch.cat([x, torch.ones(1, x.shape[1])])
+        # The first fit has the strongest penalty, whose solution is close to zero.
         weights = torch.zeros(classes, len(with_bias))
         for penalty in LOGISTIC_PENALTIES:
             # The curvature of a class of probability one half is largest: a fourth of the variance. The bias is free.
@@ -124,10 +132,12 @@ def _principal_axes(x: Tensor) -> tuple[Tensor, Tensor]:
     samples, features = x.shape
     if features <= samples:
         variances, axes = torch.linalg.eigh(x.T @ x / samples)
+        # Rounding can make the smallest eigenvalues negative.
         return variances.clamp(min=0), axes
     # With fewer samples than features, the smaller matrix of inner products has the same eigenvalues.
     variances, vectors = torch.linalg.eigh(x @ x.T / samples)
     kept = variances > MIN_VARIANCE * variances[-1]
+    # For a unit eigenvector u of x xᵀ / n with eigenvalue v, xᵀ u / sqrt(n v) is a unit eigenvector of xᵀ x / n.
     return variances[kept], x.T @ (vectors[:, kept] / (samples * variances[kept]).sqrt())
 
 

@@ -53,6 +53,8 @@ class SquareFitter:
     """
 
     def __init__(self, activations: Tensor) -> None:
+        # Scaled by channel, so that one penalty means the same for all. The lower bound is for channels that are
+        # constant.
         self._scale = activations.std(dim=(0, 2, 3)).clamp(min=1e-6)
         self._features = (activations / self._scale[:, None, None]).flatten(2).transpose(1, 2).contiguous()
 
@@ -72,6 +74,7 @@ class SquareFitter:
         features = self._features if known.all() else self._features[known]
         cells = labels[known]
         if start is None:
+            # The solution for a few mazes is close to that for all and costs a fraction of the time.
             first = slice(FIRST_MAZES)
             initial = fit_conditional_logit(features[first], cells[first], penalty, torch.zeros_like(self._scale))
         else:
@@ -103,6 +106,7 @@ def fit_conditional_logit(features: Tensor, labels: Tensor, penalty: float, star
 
     def newton_step(weights: Tensor, probabilities: Tensor) -> tuple[Tensor, float]:
         expected = torch.bmm(probabilities[:, None], features)[:, 0]
+        # The gradient of a conditional logit: expected minus observed features.
         gradient = (expected.mean(dim=0) - observed + 2 * penalty * weights).double()
         step = torch.linalg.solve(_hessian(features, probabilities, expected, penalty), gradient)
         return step.float(), float(gradient @ step)
@@ -115,6 +119,7 @@ def _hessian(features: Tensor, probabilities: Tensor, expected: Tensor, penalty:
     channels = features.shape[2]
     count = min(len(features), max(MIN_FOR_CURVATURE, MAZES_TIMES_CHANNELS // channels))
     some, weighted = features[:count], features[:count] * probabilities[:count, :, None]
+    # The covariance of the features under the model: E[x xᵀ] - E[x] E[x]ᵀ in each maze, summed over mazes.
     moments = some.reshape(-1, channels).T @ weighted.reshape(-1, channels) - expected[:count].T @ expected[:count]
     return moments.double() / count + 2 * penalty * torch.eye(channels, dtype=torch.float64)
 

@@ -79,12 +79,14 @@ class GlobalFitter:
         """
         known = labels >= 0
         validation = self._validation_rows(known)
+        # `one_hot` refuses -1. The rows that become cell 0 are not in `known`, so no fit uses them.
         onehot = torch.nn.functional.one_hot(labels.clamp(min=0), cells).float()
         x, truth = self._basis.projected[validation], labels[validation]
 
         def correct(fit: LinearFit) -> int:
             return int(((x @ fit[1] + fit[2]).argmax(dim=1) == truth).sum())
 
+        # Of equal accuracies `max` keeps the first, the one of the weakest penalty.
         return self._global_probe(max(self._basis.ridge(onehot, known), key=correct))
 
     def fit_classes(self, labels: Tensor, classes: int) -> GlobalProbe:
@@ -102,6 +104,8 @@ class GlobalFitter:
         best: tuple[float, LinearFit] | None = None
         for fit in self._basis.logistic(labels, classes):
             loss = float(torch.nn.functional.cross_entropy(x @ fit[1] + fit[2], truth))
+            # From strong to weak penalties, the validation loss falls and then rises; further fits would be slower and
+            # worse.
             if best is not None and loss > best[0] + LOSS_TOLERANCE:
                 break
             if best is None or loss < best[0]:
@@ -126,6 +130,7 @@ class GlobalFitter:
             return float(((x @ fit[1] + fit[2])[:, 0] - truth).square().mean())
 
         fits = self._basis.ridge(numbers.nan_to_num()[:, None], known)
+        # Fits come one at a time and only the best is kept.
         penalty, weights, bias = min(fits, key=error)
         weights, bias = self._basis.to_features(weights, bias)
         return NumberProbe(weights[:, 0], bias[0], penalty)

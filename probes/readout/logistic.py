@@ -71,11 +71,13 @@ class LogisticLoss:
         return damped_newton(weights, self.value, newton_step)
 
     def _lbfgs(self, weights: Tensor, scales: Tensor) -> Tensor:
+        # L-BFGS starts from a multiple of the identity as its Hessian. In these units that is nearly right.
         scaled = (weights / scales).requires_grad_()
         optimiser = torch.optim.LBFGS(
             [scaled], max_iter=LBFGS_STEPS, tolerance_grad=1e-4, tolerance_change=1e-7, line_search_fn="strong_wolfe"
         )
 
+        # The gradient is known in closed form, so autograd is not needed.
         @torch.no_grad()
         def loss() -> Tensor:
             value, probabilities = self.value(scaled * scales)
@@ -87,8 +89,10 @@ class LogisticLoss:
 
     def _hessian(self, probabilities: Tensor) -> Tensor:
         """Return float64 [K*R, K*R], the Hessian of the loss, estimated from some of the samples."""
+        # Every n-th sample, because those of one maze follow each other and are alike.
         some = slice(None, None, max(1, self.features.shape[1] // SAMPLES_FOR_CURVATURE))
         features, probabilities = self.features[:, some], probabilities[:, some]
+        # The Hessian of softmax regression: (diag(p) - p pᵀ) times x xᵀ, averaged over samples.
         weighted = (probabilities[:, None] * features).flatten(0, 1)
         diagonal = (weighted @ features.T).view(len(probabilities), len(features), -1)
         blocks: Tensor = torch.block_diag(*diagonal)  # type: ignore[no-untyped-call]
@@ -116,9 +120,11 @@ def damped_newton(
         if decrement < DECREMENT:
             break
         fraction, trial = 1.0, loss_at(weights - step)
+        # At least a small part of the decrease that the gradient predicts.
         while trial[0] > loss - 1e-4 * fraction * decrement and fraction > MIN_STEP:
             fraction /= 2
             trial = loss_at(weights - fraction * step)
+        # What is left to gain is smaller than the rounding of the loss.
         if trial[0] >= loss:
             break
         weights, (loss, probabilities) = weights - fraction * step, trial

@@ -46,6 +46,7 @@ class ProbeFitter:
 
     def __init__(self, activations: Tensor, levels: LevelBatch, seed: int) -> None:
         self._activations, self._cells = activations, levels.height * levels.width
+        # Made when first needed: an eigenbasis of all features is the most expensive, and probes of squares do without.
         self._global_fitter = functools.cache(lambda: GlobalFitter(activations))
         self._class_fitter = functools.cache(lambda side: SquareClassFitter(activations, side, seed))
         self._cell_fitter = functools.cache(

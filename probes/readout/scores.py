@@ -79,6 +79,7 @@ class ScoreCounts:
         # ms instead of the 31 ms of scipy.stats.bootstrap.
         multiplicities = _multiplicities(len(self.numerator), seed)
         scores = _mean_ratio(multiplicities @ self.numerator, multiplicities @ self.denominator)
+        # A resample without a labelled maze has no score.
         low, high = np.percentile(scores[~np.isnan(scores)], [2.5, 97.5])
         return float(low), float(high)
 
@@ -121,6 +122,7 @@ def explained_variance_counts(predicted: Tensor, truth: Tensor, mean: float) -> 
         mean: of the numbers fitted to, which is the best prediction without activations.
     """
     kept = ~truth.isnan()
+    # A maze without a number gets the mean and so adds 0 to both sums.
     numbers = torch.where(kept, truth, torch.full_like(truth, mean)).double()
     total = (numbers - mean).square()
     residual = torch.where(kept, (predicted.double() - numbers).square(), torch.zeros_like(numbers))
@@ -148,6 +150,7 @@ def macro_f1_metric(truth: Tensor, classes: int) -> Callable[[Tensor], float]:
     return score
 
 
+# All scores on the same mazes use the same resamples.
 @functools.lru_cache(maxsize=4)
 def _multiplicities(mazes: int, seed: int) -> NDArray[np.float64]:
     """Return float64 [RESAMPLES, mazes], how often each maze is drawn."""

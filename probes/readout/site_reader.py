@@ -140,6 +140,7 @@ class SiteReader:
             score_counts(labels, predicted, truth).estimate(seed),
             observation=self._observation_score(concept, kind),
             untrained=score(untrained, self._evaluation.untrained[site], labels.values, truth),
+            # Another seed for the held-out labels, so that the two permutations are independent.
             shuffled=score(trained, held_out, shuffle_labels(labels.values, seed), shuffle_labels(truth, seed + 1)),
             majority=score_counts(labels, _majority(labels, truth), truth).estimate(seed),
             control=score(trained, held_out, control_fit, control_truth),
@@ -150,6 +151,7 @@ class SiteReader:
     def _observation_score(self, concept: str, kind: ProbeKind) -> Estimate:
         """Return the score of a probe of the observation, which is the same for every site."""
         kind = kind if _is_map(self._fit.observations, self._fit.levels) else "global"
+        # Held during the fit too: another thread that needs the same score waits for it instead of fitting it again.
         with self._observation_lock:
             if (concept, kind) not in self._observation_scores:
                 labels, truth = self._fit.labels[concept], self._evaluation.labels[concept].values

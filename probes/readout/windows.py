@@ -86,8 +86,10 @@ class SquareClassFitter:
 
     def __init__(self, maps: Tensor, side: int = 1, seed: int = 0) -> None:
         squares = maps.shape[2] * maps.shape[3]
+        # Whole mazes: with single squares, those of one maze would lie on both sides of the validation split.
         mazes = min(len(maps), max(1, MAX_SAMPLES // squares))
         rng = torch.Generator().manual_seed(seed)
+        # Sorted, because the fitter takes the last mazes in order for validation.
         self._drawn = torch.randperm(len(maps), generator=rng)[:mazes].sort().values
         self._kernel_shape = (maps.shape[1], side, side)
         samples = windows(maps[self._drawn], side).flatten(2).transpose(1, 2).flatten(0, 1)
@@ -121,8 +123,10 @@ class WindowCellFitter:
         train_labels, truth = labels[: self._train], labels[self._train :]
         probe, best = None, None
         for penalty in CELL_PENALTIES:
+            # Each penalty starts from the solution of the one before, which is close.
             probe = self._fitter.fit(train_labels, penalty, probe)
             correct = count_correct(probe, self._validation, truth)[0]
+            # A tie goes to the stronger penalty, which comes first.
             if best is None or correct > best[0]:
                 best = correct, WindowCellProbe(probe.direction.reshape(self._kernel_shape), penalty)
         assert best is not None

@@ -47,6 +47,7 @@ def aligned_vector(context: FitContext, site: str, side: int = 1) -> GoalPattern
     has_goal = context.goals != ABSENT
     if not has_goal.any():
         raise GoalmazeError("no fitting level has a goal: an aligned vector needs levels that do")
+    # A level without a goal has no window; `read_window` gives undefined numbers for it.
     windows = read_window(present - absent, context.goals, side)[has_goal]
     pattern = windows.mean(dim=0).reshape(-1, side, side)
     return GoalPattern(site, pattern, pattern, is_rectified(present))

@@ -43,6 +43,7 @@ class GoalClamp(FittedSiteEdit):
         return SequentialEdits(
             tuple(
                 ClampChannels(self.site, self.channels, values=values, cells=cells, strength=strength)
+                # The target comes last: where it is the goal's own square, its values count.
                 for cells, values in ((move.goals, self.absent), (move.targets, self.present))
             )
         )

@@ -53,7 +53,9 @@ class SwapWindows(Edit):
         maps = activation[:, channels]
         at_goal, at_target = (read_window(maps, cells, self.side) for cells in (move.goals, move.targets))
         swapped = write_window(maps, move.goals, at_target, self.side)
+        # The target's window is written last: where the two overlap, what was at the goal counts.
         swapped = write_window(swapped, move.targets, at_goal, self.side)
+        # Without a goal, what was read around it is undefined and must not reach the target.
         has_goal = torch.from_numpy(move.goals != ABSENT)[:, None, None, None]
         result = activation.clone()
         result[:, channels] = torch.where(has_goal, swapped, maps)

@@ -135,6 +135,7 @@ def search_goal_subspace(
 
     def loss(basis: Tensor) -> Tensor:
         rows = rng.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
+        # New mazes and targets at every update: the subspace must fit all of them.
         batch = dataclasses.replace(context, levels=context.levels.take(rows))
         return interchange_loss(batch, site, basis, draw_targets(batch.levels, int(rng.integers(2**31))), side)
 

@@ -42,6 +42,7 @@ class LearnedPatternMethod(PatternMethod):
         def loss() -> Tensor:
             rows = rng.choice(len(context.levels), min(BATCH, len(context.levels)), replace=False)
             levels = context.levels.take(rows)
+            # New targets at every update: the pattern has to work for any cell.
             targets = draw_targets(levels, int(rng.integers(2**31)))
             edits = pattern.edits(GoalMove.on(levels, targets))
             return imitation_loss(context.policy, levels, levels.with_goal_and_cue_at(targets), edits)

@@ -80,6 +80,7 @@ class MinimalEdit(Edit):
 
         By the Karush-Kuhn-Tucker conditions both go equally far, but the target at least as far as the bar needs.
         """
+        # The target must at least lead the squares that are not edited, whatever happens to the goal.
         lift = _least_step(lambda step: self._score(target, step) >= bar, bar)
 
         def leads(step: Tensor) -> Tensor:
@@ -91,6 +92,8 @@ class MinimalEdit(Edit):
 
     def _moved(self, values: Tensor, step: Tensor) -> Tensor:
         moved = values + step[:, None] * self.direction
+        # A step of 0 returns the very values; the ReLU would change negative ones of an activation unlike those fitted
+        # on.
         return torch.where((step != 0)[:, None], moved.relu() if self.rectified else moved, values)
 
     def _score(self, values: Tensor, step: Tensor) -> Tensor:

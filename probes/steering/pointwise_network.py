@@ -128,6 +128,7 @@ class PointwiseNetworkMethod(SteeringMethod):
         """Return the trained patterns and network."""
         mean = MeanPatternMethod().fit(context, site)
         channels, *window = mean.at_target.shape
+        # Divided by the square root of the inputs, so that a hidden unit has about the variance of a channel.
         encoder = torch.randn(HIDDEN, channels, generator=torch.Generator().manual_seed(context.seed)) / channels**0.5
         zeros = torch.zeros(HIDDEN, *window)
         # A decoder of zeros: at first the network adds nothing, and its gradient is not zero.
@@ -137,6 +138,7 @@ class PointwiseNetworkMethod(SteeringMethod):
         def build(tensors: Sequence[Tensor]) -> list[PointwisePattern]:
             at_target, at_goal, position_target, position_goal, *learned = tensors
             pattern = dataclasses.replace(mean, at_target=at_target, at_goal=at_goal)
+            # A pattern that is placed like the one that is added, but never rectified: it is no activation.
             position = GoalPattern(site, position_target, position_goal, rectified=False)
             return [PointwisePattern(site, pattern, position, PointwiseMLP(*learned))]
 

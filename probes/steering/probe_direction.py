@@ -42,5 +42,6 @@ def direction_pattern(site: str, direction: Tensor, maps: Tensor, cells: Tensor)
     scores = torch.einsum("nchw,c->nhw", maps, direction).flatten(1)
     present = scores.gather(1, cells[:, None]).mean()
     absent = (scores.sum() - scores.gather(1, cells[:, None]).sum()) / (scores.numel() - len(cells))
+    # Adding a multiple m of direction d raises the score by m |d|²; m is the gap between the scores divided by |d|².
     pattern = (direction * (present - absent) / direction.square().sum())[:, None, None]
     return GoalPattern(site, pattern, pattern, is_rectified(maps))

@@ -85,10 +85,13 @@ def train_autoencoder(
             "and samples [N, C]"
         )
     generator = torch.Generator().manual_seed(seed)
+    # One scale for all numbers of a window: `SPARSITY` then means the same at every site, and channels keep their
+    # relative size in the error.
     centre, scale = samples.mean(dim=0), samples.std(dim=0).mean().clamp(min=1e-6)
     x = (samples - centre) / scale
     # Features start at random samples, so that none is dead from the beginning.
     start = normalize(x[torch.randint(0, len(x), (features,), generator=generator)], dim=1)
+    # The noise separates features that start at the same sample.
     decoder = (start + 0.01 * torch.randn(start.shape, generator=generator)).requires_grad_()
     encoder, bias = start.T.clone().requires_grad_(), torch.zeros(features, requires_grad=True)
 
@@ -100,6 +103,7 @@ def train_autoencoder(
         return (activity @ rows - batch).square().sum(dim=1).mean() + sparsity * activity.sum(dim=1).mean()
 
     trained = descend([encoder, bias, decoder], loss, updates, LEARNING_RATE)
+    # Scale and centre are folded in, so that the autoencoder takes activations as they are.
     return Autoencoder(trained[0] / scale, trained[1], normalize(trained[2], dim=1) * scale, centre)
 
 
