@@ -1,8 +1,9 @@
-"""Put the tables of sweeps into a page: ``python -m goalmaze.experiments.sweeps.page docs/reproduced.md SWEEPS``.
+"""Put the tables of sweeps into their pages: ``python -m goalmaze.experiments.sweeps.page docs SWEEPS``.
 
-The text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced by the number of finished runs of the sweep in
-the folder SWEEPS/NAME and by its table, as ``goalmaze sweep NAME --out SWEEPS/NAME --gather --markdown`` prints it. Its
-figure goes to ``pictures/reproduced-NAME.png`` beside the page. A sweep without finished runs changes nothing.
+In every page of the folder docs/reproduced, the text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced
+by the number of finished runs of the sweep in the folder SWEEPS/NAME and by its table, as ``goalmaze sweep NAME --out
+SWEEPS/NAME --gather --markdown`` prints it. Its figure goes to ``docs/pictures/reproduced-NAME.png``. A sweep without
+finished runs changes nothing.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ def fill_page(page: str, sweeps: Path, pictures: Path) -> str:
 
 
 def main() -> None:
-    """Fill the page that the command line names."""
+    """Fill the pages of the folder that the command line names."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("page", type=Path)
+    arguments.add_argument("docs", type=Path, help="the folder of the documentation")
     arguments.add_argument("sweeps", type=Path, help="the folder that holds the folders of the sweeps")
     chosen = arguments.parse_args()
-    text = fill_page(chosen.page.read_text(), chosen.sweeps, chosen.page.parent / "pictures")
-    write_atomically(chosen.page, text.encode())
+    for page in sorted((chosen.docs / "reproduced").glob("*.md")):
+        text = fill_page(page.read_text(), chosen.sweeps, chosen.docs / "pictures")
+        write_atomically(page, text.encode())
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from plans import SMALL, write_plan
 
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.experiments import cli
+from goalmaze.experiments.sweeps import page as page_module
 from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps.figures import sweep_figure
 from goalmaze.experiments.sweeps.jobs import LOCK
-from goalmaze.experiments.sweeps.page import fill_page
 from goalmaze.experiments.sweeps.plan import read_plan
 from goalmaze.experiments.sweeps.results import MEASURES, group_by_seed, mean_over_seeds
 
@@ -108,19 +108,26 @@ def test_tables_are_for_people_and_for_pages(swept: Path, capsys: pytest.Capture
     assert len({line.count("|") for line in lines}) == 1
 
 
-def test_a_page_is_filled_in_and_left_alone_where_nothing_is_finished(
+def test_pages_are_filled_and_stay_the_same_where_no_run_is_finished(
     swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(plan_module, "SHIPPED", swept)
     (swept / "other.toml").write_text(SMALL)
     (tmp_path / "plan").symlink_to(swept / "out")
     page = "before\n<!-- sweep plan -->\nold\n<!-- end -->\n<!-- sweep other -->\nnothing\n<!-- end -->\nafter\n"
-    page_with_table = fill_page(page, tmp_path, tmp_path / "pictures")
+    page_with_table = page_module.fill_page(page, tmp_path, tmp_path / "pictures")
     assert cli.main(["sweep", "plan", "--out", str(swept / "out"), "--gather", "--markdown"]) == 0
     rows = capsys.readouterr().out.strip()
     assert page_with_table == page.replace("\nold\n", f"\n\n4 of 4 runs are finished.\n\n{rows}\n\n")
-    assert fill_page(page_with_table, tmp_path, tmp_path / "pictures") == page_with_table
+    assert page_module.fill_page(page_with_table, tmp_path, tmp_path / "pictures") == page_with_table
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["reproduced-plan.png"]
+    docs = tmp_path / "docs"
+    (docs / "reproduced").mkdir(parents=True)
+    (docs / "reproduced" / "one.md").write_text(page)
+    monkeypatch.setattr(sys, "argv", ["page", str(docs), str(tmp_path)])
+    page_module.main()
+    assert (docs / "reproduced" / "one.md").read_text() == page_with_table
+    assert (docs / "pictures" / "reproduced-plan.png").is_file()
 
 
 def test_the_picture_draws_means_along_the_first_dial(tmp_path: Path) -> None:
