@@ -27,7 +27,7 @@ from goalmaze.agents.training.migration import current_state
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_algorithm_input, unwrap
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 
 STATE = "state.safetensors"
 FORMAT = 2
@@ -59,7 +59,7 @@ class GeneratorNumbers(TypedDict):
 
     numpy: tuple[int, int, float]
     python: tuple[int, float | None]
-    actions: JsonObject
+    actions: ReadonlyJsonObject
 
 
 class AlgorithmNumbers(TypedDict):
@@ -221,7 +221,8 @@ def _restore_generators(algorithm: BaseAlgorithm, numbers: GeneratorNumbers, arr
     torch.set_rng_state(torch.from_numpy(arrays["torch"]))
     if algorithm.device.type == "cuda":
         torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]), algorithm.device)
-    np.random.set_state(("MT19937", arrays["numpy"], *numbers["numpy"]))  # noqa: NPY002
+    keys = arrays["numpy"].astype(np.uint32, copy=False)
+    np.random.set_state(("MT19937", keys, *numbers["numpy"]))  # noqa: NPY002
     version, next_gauss = numbers["python"]
     random.setstate((version, tuple(int(word) for word in arrays["python"]), next_gauss))
     algorithm.action_space.np_random.bit_generator.state = numbers["actions"]
