@@ -20,6 +20,8 @@ from goalmaze.experiments import cli
 
 PAGES = [str(path.relative_to(ROOT)) for path in pages()]
 NEEDS_PROCGEN = "docs/procgen.md"
+"""A page whose Python needs Procgen; tests/envs/procgen/test_docs.py runs it in the environment that has Procgen."""
+
 WITH_PYTHON = [page for page in PAGES if blocks((ROOT / page).read_text(), "python") and page != NEEDS_PROCGEN]
 
 
@@ -49,6 +51,13 @@ def test_every_snippet_runs(page: str, tmp_path: Path, monkeypatch: pytest.Monke
     names = {"__name__": "snippet"}
     for code in found:
         exec(compile(code, page, "exec"), names)
+
+
+def test_snippets_that_need_procgen_are_python() -> None:
+    found = snippets(NEEDS_PROCGEN)
+    assert len(found) >= 3
+    for code in found:
+        compile(code, NEEDS_PROCGEN, "exec")
 
 
 def family_of_the_readme() -> str:
