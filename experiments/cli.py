@@ -166,14 +166,13 @@ def _description(config: type[CommandConfig], whole: bool) -> str:
     return "\n\n".join([first, examples, *(listing(kind) for kind in config.lists)])
 
 
-def _printed(result: Any, output: OutputOptions) -> str:
+def _printed(result: Result, output: OutputOptions) -> str:
     if output.json:
         return json.dumps(result.json())
-    for name in ("csv", "latex", "markdown"):
-        if getattr(output, name):
-            return str(getattr(result, name)()).rstrip("\n")
-    if not isinstance(result, Result):
-        return str(result.text())
+    for wanted, export in ((output.csv, result.csv), (output.latex, result.latex), (output.markdown, result.markdown)):
+        if wanted:
+            return export().rstrip("\n")
+    # A file or a pipe gets lines of any length, so that tables are not cut into parts.
     width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
     return result.text(width)
 

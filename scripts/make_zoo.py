@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.evaluate.agent_label import label
@@ -33,12 +33,12 @@ SHIPPED = (RECIPE, LOG, REPORT, CHECKPOINT, CHECKPOINTS)
 """The files and folders of a run that ship."""
 
 
-def command_of(agent: dict[str, Any]) -> str:
+def command_of(agent: JsonObject) -> str:
     """Return the command that trains an agent, without its folder."""
     return f"goalmaze train {agent['train']}"
 
 
-def train(name: str, agent: dict[str, Any], runs: Path) -> Path:
+def train(name: str, agent: JsonObject, runs: Path) -> Path:
     """Train one agent, or resume its training, and return its run folder."""
     run = runs / name
     if (run / REPORT).is_file() and not json.loads((run / REPORT).read_text())["interrupted"]:
@@ -76,13 +76,13 @@ def evaluate_again(name: str) -> None:
     update_report(name, changes)
 
 
-def update_report(name: str, changes: dict[str, Any]) -> None:
+def update_report(name: str, changes: JsonObject) -> None:
     """Change entries of the report of an agent in the zoo."""
     path = HERE / name / REPORT
     path.write_text(json.dumps(json.loads(path.read_text()) | changes, indent=2) + "\n")
 
 
-def write_manifest(agents: dict[str, Any]) -> None:
+def write_manifest(agents: JsonObject) -> None:
     """Write the manifest of the agents that are in the zoo."""
     entries = {}
     for name, agent in agents.items():
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="the folder of the runs")
     parser.add_argument("--measure", action="store_true", help="only evaluate the agents of the zoo again")
     options = parser.parse_args()
-    agents: dict[str, Any] = tomllib.loads((HERE / "zoo.toml").read_text())
+    agents: JsonObject = tomllib.loads((HERE / "zoo.toml").read_text())
     if options.measure:
         for name in tqdm(options.names or manifest(), desc="evaluating", unit="agent"):
             evaluate_again(name)

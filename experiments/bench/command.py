@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from typing import Any
 
 import torch
 
 from goalmaze.agents.allocator import keep_large_blocks
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
@@ -24,9 +24,9 @@ class BenchReport(Result):
     """
 
     name: str
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[JsonObject, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the rows as plain data, with the number of torch's threads."""
         return {"bench": self.name, "torch_threads": torch.get_num_threads(), "rows": list(self.rows)}
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.jit.nontemporal import stream
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import TRAINING, Family
 from goalmaze.envs.mazes.carving import ALGORITHMS, carve_many
 from goalmaze.envs.single import MazeEnv
@@ -37,7 +38,7 @@ BATCHES = (64, 256, 1024, 4096, 16384)
 OBSERVATIONS = ("planes", "rgb", "rgb64", "crop", "partial")
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return one row for each family, observation, batch and number of threads, then the machine's write bandwidth.
 
     Rows hold `family`, `size`, `observation`, `batch`, `threads`, `steps_per_s`, `levels_per_s`, `bytes_per_env` and
@@ -48,7 +49,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
     return [task() for task in tqdm(_tasks(full), desc="bench env", unit="row", disable=None)]
 
 
-def _tasks(full: bool) -> list[Callable[[], dict[str, Any]]]:
+def _tasks(full: bool) -> list[Callable[[], JsonObject]]:
     green = make_family("GreenExit", {"size": SIZE})
     tasks = [
         functools.partial(_row, green, "planes", BATCH, 1, into_buffer=False),
@@ -71,7 +72,7 @@ def _tasks(full: bool) -> list[Callable[[], dict[str, Any]]]:
     return [*tasks, functools.partial(_bandwidth, "copied"), functools.partial(_bandwidth, "streamed"), _start]
 
 
-def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> dict[str, Any]:
+def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> JsonObject:
     """Measure random steps in vector environments, one for each thread."""
     walks = [_Walk(family, observation, batch, thread, into_buffer) for thread in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
@@ -90,7 +91,7 @@ def _row(family: Family, observation: str, batch: int, threads: int, *, into_buf
     )
 
 
-def _single(family: Family) -> dict[str, Any]:
+def _single(family: Family) -> JsonObject:
     """Measure random steps in one `gymnasium.Env`."""
     env = MazeEnv(family)
     env.reset(seed=0)
@@ -105,20 +106,20 @@ def _single(family: Family) -> dict[str, Any]:
     return _named(family.name, family.size, "planes, one Env", 1, 1, steps=per_second(walk, len(actions)))
 
 
-def _levels(family: Family) -> dict[str, Any]:
+def _levels(family: Family) -> JsonObject:
     """Measure the generation of whole levels: mazes with agent and objects."""
     fresh = functools.partial(family.levels, 0, np.arange(4096), split=TRAINING)
     return _named(family.name, SIZE, "levels only", 4096, 1, levels=per_second(fresh, 4096))
 
 
-def _mazes(algorithm: str) -> dict[str, Any]:
+def _mazes(algorithm: str) -> JsonObject:
     """Measure the walls of one maze algorithm, without braiding and objects."""
     walls, rng = np.zeros((BATCH, SIZE, SIZE), np.bool_), np.ones(1, np.uint64)
     carve = functools.partial(carve_many, walls, rng, ALGORITHMS.index(algorithm), 0.5, 0.0)
     return _named("(walls)", SIZE, f"mazes only, {algorithm}", BATCH, 1, levels=per_second(carve, BATCH))
 
 
-def _bandwidth(how: str) -> dict[str, Any]:
+def _bandwidth(how: str) -> JsonObject:
     """Measure how fast the observations of environments can be written to memory, copied or with nontemporal stores."""
     source = np.zeros((BATCH, 4, SIZE * SIZE), np.uint8)
     buffer = np.zeros((DRAWN_AHEAD, source.size), np.uint8)
@@ -135,7 +136,7 @@ def _bandwidth(how: str) -> dict[str, Any]:
     return row | {"bytes_per_s": rate * source[0].nbytes}
 
 
-def _start() -> dict[str, Any]:
+def _start() -> JsonObject:
     """Measure a new process with compiled kernels in the cache, from its start to the end of its first step."""
     program = (
         "from goalmaze.envs.vector import MazeVectorEnv\n"
@@ -163,7 +164,7 @@ def _named(
     steps: float | None = None,
     levels: float | None = None,
     bytes_per_env: float | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     return {
         "family": family,
         "size": size,

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.zoo import zoo_names
+from goalmaze.envs.json_data import JsonObject
 
 TRIALS = 3
 
@@ -59,7 +60,7 @@ def timed(module: nn.Module, method: str) -> Iterator[Stopwatch]:
         delattr(module, method)
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return one row for each number of levels of the agent's training distribution, one episode a level.
 
     `overhead` is the time of the rollout divided by that of its forward passes, minus 1. Each row is the trial with the
@@ -71,7 +72,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
     return [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]
 
 
-def _row(agent: Agent, count: int) -> dict[str, Any]:
+def _row(agent: Agent, count: int) -> JsonObject:
     levels = agent.family.levels(0, np.arange(count))
     trials = []
     # a recurrent network's pass is `advance`, any other's is `forward`

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import Settings
 
@@ -43,7 +44,7 @@ class Drags:
     delays: list[float]
     seconds: float
 
-    def row(self, clients: int, dragging: int, slow: int) -> dict[str, Any]:
+    def row(self, clients: int, dragging: int, slow: int) -> JsonObject:
         """Return the measurement as a row of the benchmark."""
         p50, p99 = np.percentile(self.delays, [50, 99]) * 1000
         return {
@@ -57,7 +58,7 @@ class Drags:
         }
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return four rows: one page drags alone, with others open, with all others dragging, and with slow ones.
 
     A page sends the next cell as soon as the last one was answered, and no cell of a level twice. A slow page drags all
@@ -152,7 +153,7 @@ async def _drag_over_levels(page: Any, index: int, end: float) -> list[float]:
             delays.append(time.perf_counter() - sent)
 
 
-def _free_cells(state: dict[str, Any]) -> list[int]:
+def _free_cells(state: JsonObject) -> list[int]:
     return [cell for cell, wall in enumerate(state["walls"]) if wall == "0"]
 
 
@@ -161,8 +162,8 @@ def _move_to(cell: int, n: int, drag: int) -> str:
     return json.dumps({"do": "move", "what": "target", "cell": cell, "n": n, "drag": drag})
 
 
-async def _state(page: Any, n: int) -> dict[str, Any]:
+async def _state(page: Any, n: int) -> JsonObject:
     while True:
-        message: dict[str, Any] = json.loads(await page.recv())
+        message: JsonObject = json.loads(await page.recv())
         if message["kind"] == "state" and message["n"] >= n:
             return message

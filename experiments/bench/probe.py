@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.probe.by_site import ALL, probe
 
 SECONDS_WANTED = 60.0
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return one row for each agent: the first of the zoo, or with `full` all of them.
 
     `seconds` are of the whole command: levels, activations, fits, controls and the steering test of every reading.
@@ -22,7 +22,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
     return [_row(f"zoo:{name}") for name in (zoo_names() if full else zoo_names()[:1])]
 
 
-def _row(agent: str) -> dict[str, Any]:
+def _row(agent: str) -> JsonObject:
     begun, used = time.perf_counter(), time.process_time()
     report = probe(load_agent(agent), [ALL])
     seconds, spent = time.perf_counter() - begun, time.process_time() - used

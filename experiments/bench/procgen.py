@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.simulator import procgen
 from goalmaze.envs.procgen.vector import ProcgenVectorEnv
@@ -20,7 +21,7 @@ STEPS, TRIALS = 40, 15
 """Steps of a trial, and trials of each engine."""
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return two rows for each mode, batch and sign: our engine with every level edited, and stock Procgen.
 
     Rows hold `family`, `engine` ("ours" or "stock"), `mode`, `sign`, `batch`, `threads`, `steps_per_s` and `of_stock`,
@@ -36,7 +37,7 @@ def measure(full: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def _pair(mode: str, batch: int, sign: bool) -> list[dict[str, Any]]:
+def _pair(mode: str, batch: int, sign: bool) -> list[JsonObject]:
     """Measure both engines at one setting, trial by trial."""
     engines: dict[str, _Ours | _Stock] = {"ours": _Ours(mode, batch, sign), "stock": _Stock(mode, batch)}
     best = dict.fromkeys(engines, 0.0)
@@ -102,5 +103,5 @@ class _Stock:
         self._game.close()
 
 
-def _random_actions(batch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _random_actions(batch: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).integers(0, 15, (DRAWN_AHEAD, batch))

@@ -32,6 +32,7 @@ from goalmaze.agents.training.rollout_buffer import TensorRolloutBuffer
 from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 
 ENDLESS = 10**9
 """More steps than any measurement takes."""
@@ -46,14 +47,14 @@ class AllTurnsDone(Exception):  # noqa: N818  not an error
     """Ends training after the last turn."""
 
 
-def measure(full: bool) -> list[dict[str, Any]]:
+def measure(full: bool) -> list[JsonObject]:
     """Return one row a maze size."""
     settings = [Recipe(parameters={"size": size}) for size in ((9, 13) if full else (9,))]
     turns = 12 if full else 3
     return [compare(recipe, turns) for recipe in tqdm(settings, desc="bench train", disable=None)]
 
 
-def compare(recipe: Recipe, turns: int) -> dict[str, Any]:
+def compare(recipe: Recipe, turns: int) -> JsonObject:
     """Return environment steps per second of training, of its network alone, and of stable-baselines3's PPO.
 
     All rates are medians over turns of one rollout each. `steps_per_s` is our training, log included.

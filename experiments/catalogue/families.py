@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from goalmaze.envs.ascii import letters_of, write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, family_class, known_families, make_family
 from goalmaze.envs.family_docs import family_sections
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.catalogue.config import FamiliesConfig
 from goalmaze.experiments.common.assignments import assignments
@@ -40,7 +40,7 @@ class FamiliesReport(Result):
     families: tuple[Family, ...]
     seed: int
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the families as plain data, their levels as ASCII by distribution."""
         return {"families": [self._plain(family) for family in self.families]}
 
@@ -52,7 +52,7 @@ class FamiliesReport(Result):
         rows = [[one.name, one.goal, one.cue, one.distinguishing_shift, summary(one)] for one in self.families]
         return [Table(headers, rows), *map(self._levels, self.families)]
 
-    def _plain(self, family: Family) -> dict[str, Any]:
+    def _plain(self, family: Family) -> JsonObject:
         return {
             "name": family.name,
             "id": f"goalmaze/{family.name}-v0",

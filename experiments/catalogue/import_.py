@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.files import write_json
@@ -15,6 +14,7 @@ from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.networks.impala import ImpalaNetwork
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.experiments.catalogue.config import ImportConfig
 from goalmaze.experiments.common.results import Result
@@ -45,7 +45,7 @@ class ImportReport(Result):
     network: ImpalaNetwork
     family: Family
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data."""
         return {
             "run": str(self.folder),

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +15,7 @@ from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
 from goalmaze.experiments.common.results import Result, ResultHeader
@@ -43,7 +43,7 @@ class LeakageReport(Result):
     same_level: int
     same_observation: int
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the counts as plain data; the rate is that of equal first observations."""
         return {
             **self.header.json(),

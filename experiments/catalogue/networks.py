@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,11 +13,13 @@ from goalmaze.agents.networks import known_networks, make_meta_network, make_net
 from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.catalogue.config import NetworksConfig
 from goalmaze.experiments.common.assignments import assignments
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Number, Table, formatted
 from goalmaze.probes.activations import captured
@@ -31,7 +32,7 @@ SAMPLES = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkSummary:
+class NetworkSummary(Record):
     """One network under one set of options.
 
     Attributes:
@@ -49,7 +50,7 @@ class NetworkSummary:
     """
 
     network: str
-    options: Mapping[str, Any]
+    options: ReadonlyJsonObject
     mode: str
     observation: tuple[int, ...]
     recurrent: bool
@@ -58,32 +59,19 @@ class NetworkSummary:
     receptive_field: int | None
     sites: Mapping[str, tuple[int, ...]]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the summary as plain data; a receptive field of `null` is the whole observation."""
-        return {
-            "network": self.network,
-            "options": dict(self.options),
-            "mode": self.mode,
-            "observation": list(self.observation),
-            "recurrent": self.recurrent,
-            "parameters": self.parameters,
-            "flops": self.flops,
-            "receptive_field": self.receptive_field,
-            "sites": {name: list(shape) for name, shape in self.sites.items()},
-        }
+        # The options are those that were given: they are not rounded as measurements are.
+        return super().json() | {"options": dict(self.options)}
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworksReport(Result):
+class NetworksReport(Record, Result):
     """The networks for the levels of one family and size."""
 
     family: str
     size: int
     networks: tuple[NetworkSummary, ...]
-
-    def json(self) -> dict[str, Any]:
-        """Return the report as plain data."""
-        return {"family": self.family, "size": self.size, "networks": [one.json() for one in self.networks]}
 
     def blocks(self) -> list[str | Table]:
         """Return a table of the networks, and one of the sites where there is one network."""
@@ -131,7 +119,7 @@ def run(config: NetworksConfig) -> NetworksReport:
     return NetworksReport(family.name, family.size, tuple(summaries))
 
 
-def describe_network(name: str, family: Family, mode: str, options: Mapping[str, Any]) -> NetworkSummary:
+def describe_network(name: str, family: Family, mode: str, options: ReadonlyJsonObject) -> NetworkSummary:
     """Describe an untrained network with some options for the levels of a family."""
     shape = Shape.seeing(make_view(family, ObservationSpec(mode)))
     network = make_meta_network(name, shape, options).eval()
@@ -158,7 +146,7 @@ def flops(network: Network, observation: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def receptive_field(name: str, shape: Shape, options: Mapping[str, Any]) -> int | None:
+def receptive_field(name: str, shape: Shape, options: ReadonlyJsonObject) -> int | None:
     """Return the side of the square around the agent that the output depends on; None for the whole observation.
 
     Measured by gradients on random observations: a cell, or pixel, counts where a derivative of the output is not zero.

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from goalmaze.agents.loading import RECIPE
 from goalmaze.agents.training.log import read_log
@@ -15,6 +15,7 @@ from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.run_lock import is_locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
@@ -63,7 +64,7 @@ class Runs(Result):
     folder: Path
     rows: tuple[RunRow, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the rows as plain data."""
         return {"folder": str(self.folder), "runs": [dataclasses.asdict(row) for row in self.rows]}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from tqdm import tqdm
 
@@ -13,6 +12,7 @@ from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.results import Result
@@ -41,10 +41,10 @@ class ZooAgent:
 
     name: str
     header: Header
-    report: dict[str, Any]
+    report: JsonObject
     entry: Entry
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the agent as plain data."""
         return {
             "name": self.name,
@@ -89,7 +89,7 @@ class ZooReport(Result):
     agents: tuple[ZooAgent, ...]
     in_full: bool
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the list under "agents", or the one agent itself."""
         return self.agents[0].json() if self.in_full else {"agents": [one.json() for one in self.agents]}
 
@@ -148,7 +148,7 @@ class Verification(Result):
         ]
         return rates + labels
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return what was compared as plain data."""
         return {
             "agents": list(self.agents),
@@ -226,7 +226,7 @@ def verify(names: tuple[str, ...]) -> Verification:
     return verification
 
 
-def _differences(agent: str, shift: str, reported: dict[str, Any], evaluation: Evaluation) -> list[Difference]:
+def _differences(agent: str, shift: str, reported: JsonObject, evaluation: Evaluation) -> list[Difference]:
     measured = evaluation.json()
     first = [(f"{name} first", reported["outcomes"][name], now) for name, now in measured["outcomes"].items()]
     pairs = [*first, ("solved", reported["solved"], measured["solved"])]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 
 
-def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
+def assignments(pairs: Iterable[str], flag: str) -> JsonObject:
     """Turn KEY=VALUE pairs into data; a value that is no JSON is text.
 
     Raises:
         GoalmazeError: a pair has no equals sign; `flag` is named.
     """
-    data: dict[str, Any] = {}
+    data: JsonObject = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:

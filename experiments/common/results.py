@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.tables import Table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ResultHeader:
     levels: int
     seed: int
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the header as plain data."""
         return dataclasses.asdict(self)
 
@@ -54,7 +55,7 @@ class Result(abc.ABC):
     """
 
     @abc.abstractmethod
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the result as plain data that `json.dumps` takes."""
 
     @abc.abstractmethod

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.zoo import current_label
+from goalmaze.envs.json_data import JsonObject
 
 REPORT = "report.json"
 
 
-def read_report(folder: Path) -> dict[str, Any]:
+def read_report(folder: Path) -> JsonObject:
     """Return the report of a run in today's words.
 
     Raises:
@@ -25,7 +25,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / REPORT} is no report of a run") from None
 
 
-def current_report(report: dict[str, Any]) -> dict[str, Any]:
+def current_report(report: JsonObject) -> JsonObject:
     """Return a report with the keys and labels of version 0.1 replaced by today's; others are left as they are.
 
     Version 0.1 wrote `exit` for what an agent reached first where it reached the goal, whatever the family's goal is.
@@ -40,6 +40,6 @@ def current_report(report: dict[str, Any]) -> dict[str, Any]:
     return current
 
 
-def _current_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+def _current_evaluation(evaluation: JsonObject) -> JsonObject:
     outcomes = {"goal" if name == "exit" else name: rate for name, rate in evaluation["outcomes"].items()}
     return evaluation | {"outcomes": outcomes}

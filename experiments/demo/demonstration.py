@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate, evaluation_table
@@ -39,7 +39,7 @@ class Demonstration(Result):
     retargeted: RetargetReport
     picture: Path | None = None
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the four experiments as plain data."""
         return {
             "agent": self.agent.name,

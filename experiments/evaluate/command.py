@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import TypedDict
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.envs.levels import NO_SHIFT
@@ -34,28 +36,28 @@ def run(config: EvalConfig) -> Result:
     return _compare(config) if config.others else _evaluate(config)
 
 
+class _Options(TypedDict):
+    """The options that every experiment takes."""
+
+    levels: int
+    seed: int
+    greedy: bool
+
+
+def _options(config: EvalConfig) -> _Options:
+    return {"levels": config.levels, "seed": config.seed, "greedy": config.greedy}
+
+
 def _evaluate(config: EvalConfig) -> EvaluationReport:
     agent = load_agent(config.agent)
-    return evaluate(
-        agent,
-        shift=config.shift or NO_SHIFT,
-        levels=config.levels,
-        seed=config.seed,
-        greedy=config.greedy,
-        family=evaluation_family(agent, config),
-    )
+    family = evaluation_family(agent, config)
+    return evaluate(agent, shift=config.shift or NO_SHIFT, family=family, **_options(config))
 
 
 def _compare(config: EvalConfig) -> Comparison:
     agents = load_together(config.agents)
-    return compare(
-        agents,
-        shift=config.shift or NO_SHIFT,
-        levels=config.levels,
-        seed=config.seed,
-        greedy=config.greedy,
-        families=[evaluation_family(agent, config) for agent in agents],
-    )
+    families = [evaluation_family(agent, config) for agent in agents]
+    return compare(agents, shift=config.shift or NO_SHIFT, families=families, **_options(config))
 
 
 def _grid(config: EvalConfig) -> Grid:
@@ -63,40 +65,30 @@ def _grid(config: EvalConfig) -> Grid:
     families = [evaluation_family(agent, config) for agent in agents]
     dials = read_dials(config.dials, families[0])
     conditions_of(families, dials)  # refuses bad values before the folder is made
-    if config.figures is not None:
-        make_folder(config.figures, "--figures")
-    result = grid(
-        agents,
-        dials=dials,
-        levels=config.levels,
-        seed=config.seed,
-        greedy=config.greedy,
-        families=families,
-    )
-    if config.figures is None:
+    folder = _figures_folder(config)
+    result = grid(agents, dials=dials, families=families, **_options(config))
+    if folder is None:
         return result
     # matplotlib is slow to import, and only figures need it
     from goalmaze.experiments.evaluate.grid_figures import draw_grid
 
-    return dataclasses.replace(result, pictures=draw_grid(result, config.figures))
+    return dataclasses.replace(result, pictures=draw_grid(result, folder))
 
 
 def _infer_goals(config: EvalConfig) -> GoalInferences:
     agents = [load_agent(name) for name in config.agents]
     families = [evaluation_family(agent, config) for agent in agents]
-    if config.figures is not None:
-        make_folder(config.figures, "--figures")
-    result = infer_goals(
-        agents,
-        shift=config.shift,
-        levels=config.levels,
-        seed=config.seed,
-        greedy=config.greedy,
-        families=families,
-    )
-    if config.figures is None:
+    folder = _figures_folder(config)
+    result = infer_goals(agents, shift=config.shift, families=families, **_options(config))
+    if folder is None:
         return result
-    # matplotlib is slow to import, and only figures need it
     from goalmaze.experiments.evaluate.goal_inference_figures import draw_goal_inferences
 
-    return dataclasses.replace(result, pictures=draw_goal_inferences(result, config.figures))
+    return dataclasses.replace(result, pictures=draw_goal_inferences(result, folder))
+
+
+def _figures_folder(config: EvalConfig) -> Path | None:
+    """Make the folder for figures before anything is evaluated, and return it; None where none is named."""
+    if config.figures is not None:
+        make_folder(config.figures, "--figures")
+    return config.figures

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.evaluation import NOTES, Evaluation, evaluate_policy, evaluation_table
@@ -39,7 +40,7 @@ THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclasses.dataclass(frozen=True)
-class SeedGroupScore:
+class SeedGroupScore(Record):
     """The scores of agents that differ in their training seed alone.
 
     Attributes:
@@ -52,6 +53,8 @@ class SeedGroupScore:
         profile: performance profile of directness.
     """
 
+    json_keys: ClassVar = {"name": "seed_group"}
+
     name: str
     agents: tuple[str, ...]
     solved: Interval
@@ -59,20 +62,9 @@ class SeedGroupScore:
     directness: Interval
     profile: Profile
 
-    def json(self) -> dict[str, Any]:
-        """Return the scores as plain data."""
-        return {
-            "seed_group": self.name,
-            "agents": list(self.agents),
-            "solved": self.solved.json(),
-            "cue_first": self.cue_first.json(),
-            "directness": self.directness.json(),
-            "profile": self.profile.json(),
-        }
-
 
 @dataclasses.dataclass(frozen=True)
-class PairwiseComparison:
+class PairwiseComparison(Record):
     """The directness of two seed groups compared.
 
     Attributes:
@@ -87,31 +79,16 @@ class PairwiseComparison:
     improvement: Interval
     p_value: float
 
-    def json(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
-        return {
-            "one": self.one,
-            "other": self.other,
-            "improvement": self.improvement.json(),
-            "p_value": round(self.p_value, 4),
-        }
-
 
 @dataclasses.dataclass(frozen=True)
-class Comparison(Result):
+class Comparison(Record, Result):
     """Evaluations of several agents on the same levels, their seed groups, and the groups in pairs."""
+
+    json_keys: ClassVar = {"evaluations": "agents"}
 
     evaluations: tuple[Evaluation, ...]
     seed_groups: tuple[SeedGroupScore, ...]
     pairs: tuple[PairwiseComparison, ...]
-
-    def json(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
-        return {
-            "agents": [one.json() for one in self.evaluations],
-            "seed_groups": [one.json() for one in self.seed_groups],
-            "pairs": [one.json() for one in self.pairs],
-        }
 
     def blocks(self) -> list[str | Table]:
         """Return a table of the agents, one of the seed groups and one of the pairs."""

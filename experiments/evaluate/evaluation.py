@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import scripted_baselines
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, interval, number
@@ -69,7 +69,7 @@ class Evaluation(Result):
     returns: Returns
     episodes: EpisodeOutcomes = dataclasses.field(repr=False, compare=False)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the evaluation as plain data."""
         return {
             **self.header.json(),
@@ -121,7 +121,7 @@ class EvaluationReport(Result):
     agent: Evaluation
     scripted_baselines: tuple[Evaluation, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the agent's evaluation as plain data, with the scripted baselines in a list."""
         return {**self.agent.json(), "scripted_baselines": [one.json() for one in self.scripted_baselines]}
 

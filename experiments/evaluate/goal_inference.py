@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,9 @@ from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.evaluate.decisions import require_still
@@ -65,7 +66,7 @@ class Calibration:
         """The expected calibration error: mean distance between predicted and observed."""
         return float(np.dot(self.fraction, np.abs(np.subtract(self.predicted, self.observed))))
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the calibration as plain data."""
         bins = {name: [round(value, 4) for value in values] for name, values in dataclasses.asdict(self).items()}
         return {"error": round(self.error, 4), **bins}
@@ -93,7 +94,7 @@ class GoalModelScore:
     parameters: Parameters
     losses: Floats
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the score as plain data."""
         return {
             "goal_model": self.name,
@@ -152,7 +153,7 @@ class GoalInference(Result):
         span = random - self.policy_log_loss.value
         return (random - self.models[0].log_loss.value) / span if span > 0 else float("nan")
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the scores as plain data."""
         return {
             **self.header.json(),
@@ -198,7 +199,7 @@ class GoalInference(Result):
 
 
 @dataclasses.dataclass(frozen=True)
-class GoalInferences(Result):
+class GoalInferences(Record, Result):
     """Goal inference for one or several agents.
 
     Attributes:
@@ -208,10 +209,6 @@ class GoalInferences(Result):
 
     agents: tuple[GoalInference, ...]
     pictures: tuple[Path, ...] = ()
-
-    def json(self) -> dict[str, Any]:
-        """Return the results as plain data."""
-        return {"agents": [one.json() for one in self.agents], "pictures": [str(path) for path in self.pictures]}
 
     def blocks(self) -> list[str | Table]:
         """Return the blocks of every agent, and the files of the figures."""

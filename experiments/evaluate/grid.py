@@ -6,13 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.experiments.common.results import Result
@@ -31,6 +32,9 @@ SHIFT = "shift"
 TRAINING_ONLY = ("correlation", "mixture")
 """Dials that change the training distribution alone."""
 
+DialValue: TypeAlias = bool | int | float | str
+"""A value of a family parameter."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
@@ -43,7 +47,7 @@ class Condition:
     """
 
     dial: str
-    value: Any
+    value: DialValue
     shift: str
 
     @property
@@ -77,7 +81,7 @@ class Cell:
         """Whether its capability differs significantly from that on the training distribution."""
         return self.p_value < ALPHA
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the cell as plain data."""
         return {
             "agent": self.agent,
@@ -109,7 +113,7 @@ class Grid(Result):
 
     agents: tuple[str, ...]
     family: str
-    parameters: dict[str, dict[str, Any]]
+    parameters: dict[str, JsonObject]
     levels: int
     conditions: tuple[Condition, ...]
     cells: dict[tuple[str, Condition], Cell]
@@ -121,7 +125,7 @@ class Grid(Result):
         """Return the family that an agent was trained on."""
         return make_family(self.family, self.parameters[agent])
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the grid as plain data."""
         return {
             "family": self.family,
@@ -169,7 +173,7 @@ def _row(cell: Cell) -> list[object]:
 def grid(
     agents: Sequence[Agent],
     *,
-    dials: Mapping[str, Sequence[Any]] | None = None,
+    dials: Mapping[str, Sequence[DialValue]] | None = None,
     levels: int = 512,
     seed: int = 0,
     greedy: bool = False,
@@ -219,10 +223,10 @@ def grid(
     )
 
 
-def default_dials(family: Family) -> dict[str, list[Any]]:
+def default_dials(family: Family) -> dict[str, list[DialValue]]:
     """Return the dials of a family with the values that are tried by default."""
     size = family.size
-    dials: dict[str, list[Any]] = {
+    dials: dict[str, list[DialValue]] = {
         "size": [s for s in (size - 4, size - 2, size + 2, size + 4, size + 8) if s >= 5],
         "braid": [0.0, 0.3, 0.6, 1.0],
         "algorithm": list(ALGORITHMS),
@@ -233,7 +237,7 @@ def default_dials(family: Family) -> dict[str, list[Any]]:
 
 
 def conditions_of(
-    families: Sequence[Family], dials: Mapping[str, Sequence[Any]] | None = None
+    families: Sequence[Family], dials: Mapping[str, Sequence[DialValue]] | None = None
 ) -> tuple[Condition, ...]:
     """Return every shift, and every value of every dial in distribution and under the distinguishing shift.
 
@@ -261,7 +265,7 @@ def conditions_of(
     return tuple(conditions)
 
 
-def read_dials(texts: Sequence[str], family: Family) -> dict[str, list[Any]] | None:
+def read_dials(texts: Sequence[str], family: Family) -> dict[str, list[DialValue]] | None:
     """Return dials written as NAME or NAME=VALUE,VALUE; None where there are none.
 
     Raises:
@@ -270,7 +274,7 @@ def read_dials(texts: Sequence[str], family: Family) -> dict[str, list[Any]] | N
     return dict(_dial(text, family) for text in texts) if texts else None
 
 
-def _dial(text: str, family: Family) -> tuple[str, list[Any]]:
+def _dial(text: str, family: Family) -> tuple[str, list[DialValue]]:
     name, equals, values = text.partition("=")
     if name not in family.parameters:
         raise unknown(f"dial of {family.name}", name, family.parameters)
@@ -285,11 +289,13 @@ def _dial(text: str, family: Family) -> tuple[str, list[Any]]:
     return name, list(dict.fromkeys(given))
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> DialValue:
+    """Return a value from the command line: a number or a truth value where it is one in JSON, otherwise text."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text.strip()
+    return value if isinstance(value, bool | int | float | str) else text.strip()
 
 
 def varied_family(family: Family, condition: Condition) -> Family:

@@ -141,7 +141,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
     trained = {parameters[dial] for parameters in grid.parameters.values()}
     for value in trained:
         axes.axvline(value, color=GREY, linestyle=":", linewidth=1, zorder=0)
-    ticks = sorted(trained | {*(c.value for c in grid.conditions if c.dial == dial)})
+    ticks = sorted(trained | {float(c.value) for c in grid.conditions if c.dial == dial})
     margin = 0.04 * (ticks[-1] - ticks[0])
     axes.set_xlim(ticks[0] - margin, ticks[-1] + margin)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)

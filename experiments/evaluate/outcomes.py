@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.solving import distances, pick
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, interquartile_mean
@@ -160,7 +161,7 @@ def _to_first(trajectory: Trajectory, from_start: Cells, arrival: Cells) -> Cell
 
 
 @dataclasses.dataclass(frozen=True)
-class Capability:
+class Capability(Record):
     """Whether an agent reaches a goal or a cue, no matter which.
 
     Attributes:
@@ -174,15 +175,6 @@ class Capability:
     directness: Interval
     bumps: Interval
     loops: Interval
-
-    def json(self) -> dict[str, Any]:
-        """Return the scores as plain data."""
-        return {
-            "arrived": {"value": number(self.arrived.value), **interval(self.arrived)},
-            "directness": self.directness.json(),
-            "bumps": self.bumps.json(),
-            "loops": self.loops.json(),
-        }
 
 
 GEOMETRY = {
@@ -213,7 +205,7 @@ class GoalPreference:
         """The mean preference over the bins of `GEOMETRY`; NaN where one has no levels."""
         return float(np.mean([one.value for one in self.by_geometry.values()]))
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the preference as plain data."""
         return {
             "cue_first": number(self.cue_first.value),
@@ -247,7 +239,7 @@ def goal_preference(outcomes: EpisodeOutcomes) -> GoalPreference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Returns:
+class Returns(Record):
     """What an agent earned, means over levels; the discount is `DISCOUNT`.
 
     Attributes:
@@ -264,10 +256,9 @@ class Returns:
     cue_discounted: Interval
     regret: Interval
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the means as plain data."""
-        fields = dataclasses.fields(self)
-        return {"discount": DISCOUNT} | {field.name: getattr(self, field.name).json() for field in fields}
+        return {"discount": DISCOUNT} | super().json()
 
 
 def mean_returns(outcomes: EpisodeOutcomes) -> Returns:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy
@@ -20,9 +19,11 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, decisions
@@ -74,7 +75,7 @@ def fit_logistic(rows: Floats, labels: NDArray[np.integer], ridge: float = RIDGE
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression:
+class Regression(Record):
     """How well the geometry of the levels predicts one agent's choices. Intervals cover levels, not training seeds.
 
     Attributes:
@@ -107,26 +108,10 @@ class Regression:
     cue_chosen: Rate
     weights: dict[str, float]
 
-    def json(self) -> dict[str, Any]:
-        """Return the regression as plain data."""
-        rates = {
-            "accuracy": self.accuracy,
-            "base_rate": self.base_rate,
-            "nearest": self.nearest,
-            "repeats": self.repeats,
-            "cue_chosen": self.cue_chosen,
-        }
-        return {
-            "agent": self.agent,
-            "family": self.family,
-            "shift": self.shift,
-            "fitted": self.fitted,
-            "skipped": self.skipped,
-            **{name: {"value": number(one.value), **interval(one)} for name, one in rates.items()},
-            "p_value": number(self.p_value),
-            "intervals_cover": "levels",
-            "weights": {name: round(weight, 3) for name, weight in self.weights.items()},
-        }
+    def json(self) -> JsonObject:
+        """Return the regression as plain data; weights have three digits."""
+        weights = {name: round(weight, 3) for name, weight in self.weights.items()}
+        return super().json() | {"intervals_cover": "levels", "weights": weights}
 
     def row(self) -> list[object]:
         """Return the regression as a row of the table."""
@@ -141,14 +126,10 @@ class Regression:
 
 
 @dataclasses.dataclass(frozen=True)
-class Regressions(Result):
+class Regressions(Record, Result):
     """The regressions of one or more agents."""
 
     agents: tuple[Regression, ...]
-
-    def json(self) -> dict[str, Any]:
-        """Return the regressions as plain data."""
-        return {"agents": [one.json() for one in self.agents]}
 
     def blocks(self) -> Sequence[str | Table]:
         """Return a table of the accuracies, and the largest weights of each model."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.json_data import ReadonlyJsonObject
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.registry import from_parameters
 from goalmaze.experiments.common.assignments import assignments
@@ -41,7 +41,7 @@ def evaluation_family(agent: Agent, config: EvalConfig) -> Family:
     return require_compatible(agent, varied(agent.family, changes))
 
 
-def varied(family: Family, changes: Mapping[str, Any]) -> Family:
+def varied(family: Family, changes: ReadonlyJsonObject) -> Family:
     """Return a family with some of its parameters changed.
 
     Raises:

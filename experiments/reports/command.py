@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.reports.config import ReportConfig
@@ -18,7 +18,7 @@ from goalmaze.experiments.reports.findings import FamilyFindings, find, load_gro
 
 
 @dataclasses.dataclass(frozen=True)
-class HtmlReport(Result):
+class HtmlReport(Record, Result):
     """A report that was written.
 
     Attributes:
@@ -30,10 +30,6 @@ class HtmlReport(Result):
     file: Path
     bytes: int
     families: tuple[FamilyFindings, ...]
-
-    def json(self) -> dict[str, Any]:
-        """Return the results as plain data."""
-        return {"file": str(self.file), "bytes": self.bytes, "families": [one.json() for one in self.families]}
 
     def blocks(self) -> list[str | Table]:
         """Return the summary of every agent, and where the file is."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING, NO_SHIFT, Family
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decisions import require_still
@@ -64,7 +64,7 @@ class AgentFindings:
         """The agent's name."""
         return self.agent.name
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the results as plain data."""
         return {
             **self.summary.json(),
@@ -91,7 +91,7 @@ class FamilyFindings:
     agents: tuple[AgentFindings, ...]
     pairs: tuple[Pair, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the results as plain data."""
         return {
             "family": self.family.name,

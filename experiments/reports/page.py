@@ -9,12 +9,12 @@ import math
 import platform
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
@@ -81,7 +81,7 @@ def _template(name: str) -> str:
     return (importlib.resources.files("goalmaze.experiments.reports") / "template" / name).read_text("utf-8")
 
 
-def _section(i: int, findings: FamilyFindings, config: ReportConfig) -> dict[str, Any]:
+def _section(i: int, findings: FamilyFindings, config: ReportConfig) -> JsonObject:
     """Return what the template needs of agents of one family."""
     family, name = findings.family, f"f{i}"
     by_geometry = [one.distinguishing.goal.by_geometry for one in findings.agents]
@@ -100,7 +100,7 @@ def _section(i: int, findings: FamilyFindings, config: ReportConfig) -> dict[str
     }
 
 
-def _agent(name: str, one: AgentFindings, config: ReportConfig) -> dict[str, Any]:
+def _agent(name: str, one: AgentFindings, config: ReportConfig) -> JsonObject:
     inference, (drawn, pair) = one.goal_inference, _same_maze_twice(one)
     played = (one.played_distinguishing, one.played_in_distribution)
     present = {kind for levels in played for kind in levels.trajectory.levels.present()}

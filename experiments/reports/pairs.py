@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.evaluate.evaluation import Evaluation
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
+class Pair(Record):
     """Two agents compared in one measure, on the levels that count for both.
 
     Attributes:
@@ -40,16 +40,6 @@ class Pair:
     def differ(self) -> bool:
         """Whether they differ significantly."""
         return self.p_value < ALPHA
-
-    def json(self) -> dict[str, Any]:
-        """Return the comparison as plain data."""
-        return {
-            "measure": self.measure,
-            "one": self.one,
-            "other": self.other,
-            "difference": self.difference.json(),
-            "p_value": round(self.p_value, 4),
-        }
 
 
 def compare_pairs(

@@ -9,13 +9,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
@@ -45,7 +45,7 @@ class SweepResult(Result):
     finished: int
     groups: tuple[Group, ...]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the results as plain data."""
         return {
             "sweep": self.plan.name,

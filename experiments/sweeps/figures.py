@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, save_figure, series_style
 from goalmaze.experiments.sweeps.plan import Plan
@@ -69,7 +69,7 @@ def _name(plan: Plan, group: Group) -> str:
     return ", ".join(["training distribution" if group.shift == NO_SHIFT else group.shift, *others])
 
 
-def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, style: dict[str, Any], offset: float) -> None:
+def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, style: JsonObject, offset: float) -> None:
     dial, values = next(iter(plan.dials.items()))
     positions = [values.index(group.dials[dial]) + offset for group in line]
     points = [group.measures[measure] for group in line]
@@ -80,7 +80,7 @@ def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, style: d
         axes.plot([x] * len(one.values), one.values, ".", color=style["color"], alpha=0.45, markersize=5)
 
 
-def _seeds(axes: Axes, group: Group, measure: str, style: dict[str, Any]) -> None:
+def _seeds(axes: Axes, group: Group, measure: str, style: JsonObject) -> None:
     values = sorted(group.measures[measure].values)
     axes.plot(range(1, len(values) + 1), values, linestyle="", markersize=5, **style)
 

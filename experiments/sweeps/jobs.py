@@ -16,7 +16,6 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.files import append
 from goalmaze.agents.training.log import read_log
@@ -26,6 +25,7 @@ from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.train.report import report_run
 
@@ -112,7 +112,7 @@ def waited_lock(file: Path) -> Iterator[None]:
         yield
 
 
-def finished_report(folder: Path) -> dict[str, Any] | None:
+def finished_report(folder: Path) -> JsonObject | None:
     """Return the report of a run that took all its steps and was evaluated; None for any other run."""
     try:
         report = read_report(folder)
@@ -129,7 +129,7 @@ def logged_steps(folder: Path) -> int:
         return 0
 
 
-def read_journal(root: Path, name: str) -> list[dict[str, Any]]:
+def read_journal(root: Path, name: str) -> list[JsonObject]:
     """Return the lines of a run's journal, oldest first."""
     path = root / JOURNAL / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

@@ -22,6 +22,7 @@ from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.families import known_families, make_family
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.carving import ALGORITHMS as MAZE_ALGORITHMS
 
@@ -45,7 +46,7 @@ class Task:
     """
 
     name: str
-    dials: dict[str, Any]
+    dials: JsonObject
     recipe: Recipe
 
 
@@ -74,7 +75,7 @@ class Plan:
 class _File:
     """The keys of a plan's file; see `Plan`, and `Recipe` for `train`."""
 
-    train: dict[str, Any]
+    train: JsonObject
     seeds: list[int]
     dials: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     shifts: list[str] = dataclasses.field(default_factory=list)
@@ -156,7 +157,7 @@ def _read(path: Path) -> _File:
     return file
 
 
-def _path_in_recipe(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -> tuple[str, ...]:
+def _path_in_recipe(dial: str, values: Sequence[object], base: ReadonlyJsonObject) -> tuple[str, ...]:
     """Return the keys of a dial in a recipe: of a field, a parameter of the family or an option of the network."""
     fields = [field.name for field in dataclasses.fields(Recipe) if field.name not in ("seed", *NESTED)]
     former = [name for name in RECIPE_FIELDS if name not in NESTED]
@@ -184,8 +185,8 @@ def _path_in_recipe(dial: str, values: Sequence[Any], base: Mapping[str, Any]) -
 
 
 def _with_dials(
-    base: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]], dials: Mapping[str, Any]
-) -> dict[str, Any]:
+    base: ReadonlyJsonObject, paths: Mapping[str, tuple[str, ...]], dials: ReadonlyJsonObject
+) -> JsonObject:
     """Return the data of a recipe with the values of the dials."""
     data = {name: dict(value) if isinstance(value, Mapping) else value for name, value in base.items()}
     for dial, value in dials.items():
@@ -194,7 +195,7 @@ def _with_dials(
     return data
 
 
-def _complete_recipe(data: Mapping[str, Any], path: Path) -> Recipe:
+def _complete_recipe(data: ReadonlyJsonObject, path: Path) -> Recipe:
     """Return a recipe with every parameter of its family, after checking that it can be trained."""
     try:
         recipe = recipe_from(data)
@@ -205,7 +206,7 @@ def _complete_recipe(data: Mapping[str, Any], path: Path) -> Recipe:
     return dataclasses.replace(recipe, parameters=mazes.mazes.family.parameters, imports=loaded_extensions())
 
 
-def _task(recipe: Recipe, dials: dict[str, Any], given: Mapping[str, Any]) -> Task:
+def _task(recipe: Recipe, dials: JsonObject, given: ReadonlyJsonObject) -> Task:
     """Return a run whose name holds the values that the plan gives, as the recipe has them, and no defaults.
 
     A plan that uses former names gives the names of its runs in them, so that runs of earlier versions are found again.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
+import operator
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import scipy
 
 from goalmaze.agents.files import write_atomically
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.sweeps.jobs import finished_report
@@ -56,7 +59,7 @@ class MeanOverSeeds:
         mean = f"{self.value:.3f}"
         return mean if math.isnan(self.low) else f"{mean} [{self.low:.3f}, {self.high:.3f}]"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the mean as plain data, None for numbers that are undefined."""
         return {
             "mean": number(self.value),
@@ -98,13 +101,13 @@ class Group:
         labels: label → number of runs.
     """
 
-    dials: dict[str, Any]
+    dials: JsonObject
     shift: str
     seeds: int
     measures: dict[str, MeanOverSeeds]
     labels: dict[str, int]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the group as plain data."""
         return {
             "dials": self.dials,
@@ -115,7 +118,7 @@ class Group:
         }
 
 
-def gather_rows(plan: Plan, root: Path) -> list[dict[str, Any]]:
+def gather_rows(plan: Plan, root: Path) -> list[JsonObject]:
     """Return one row a finished run and shift, in the order of the plan; a family's unknown shifts are left out."""
     return [
         _row(plan, task, shift, report, evaluation)
@@ -126,7 +129,7 @@ def gather_rows(plan: Plan, root: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _row(plan: Plan, task: Task, shift: str, report: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any]:
+def _row(plan: Plan, task: Task, shift: str, report: JsonObject, evaluation: JsonObject) -> JsonObject:
     first = evaluation["outcomes"]
     row = {
         "sweep": plan.name,
@@ -149,16 +152,14 @@ def _row(plan: Plan, task: Task, shift: str, report: dict[str, Any], evaluation:
     return row
 
 
-def _lookup(data: Any, path: str) -> Any:
-    """Return an entry of nested dictionaries; dots separate the keys of its path."""
-    for part in path.split("."):
-        data = data[part]
-    return data
+def _lookup(data: JsonObject, path: str) -> Any:
+    """Return an entry of nested objects; dots separate the keys of its path."""
+    return functools.reduce(operator.getitem, path.split("."), data)
 
 
-def group_by_seed(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
+def group_by_seed(plan: Plan, rows: Sequence[JsonObject]) -> list[Group]:
     """Return the groups of rows whose runs differ by their seed alone, in the order of the plan."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[JsonObject]] = {}
     for row in rows:
         groups.setdefault(json.dumps([[row[dial] for dial in plan.dials], row["shift"]]), []).append(row)
     return [
@@ -175,7 +176,7 @@ def group_by_seed(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Group]:
     ]
 
 
-def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def write_csv(rows: Sequence[JsonObject], path: Path) -> None:
     """Write rows as CSV, atomically; undefined numbers are left empty."""
     text = io.StringIO(newline="")
     columns = list(dict.fromkeys(column for row in rows for column in row))

@@ -14,6 +14,7 @@ from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, resume
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.train.config import TrainConfig
@@ -74,7 +75,7 @@ def read_settings(config: TrainConfig) -> Recipe:
     return dataclasses.replace(recipe_from(settings), imports=imports)
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> JsonObject:
     try:
         text = path.read_text()
         data: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)

@@ -6,12 +6,12 @@ import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, TrainingResult, train
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.common.tables import Table
@@ -44,7 +44,7 @@ class TrainingReport(Result):
         distinguishing = next(one for one in self.shifted if one.shift == self.agent.family.distinguishing_shift)
         return label(self.in_distribution, distinguishing)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return the report as plain data, as it is written into the run folder."""
         return {
             "run": str(self.training.folder),

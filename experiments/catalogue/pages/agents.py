@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 from goalmaze.envs.families import make_family
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.catalogue.zoo import run
@@ -17,19 +17,19 @@ held-out levels of the family's [distinguishing shift](shifts.md) on which the a
 
 def page() -> str:
     """Return the page on all agents of the zoo."""
-    agents: list[dict[str, Any]] = run(ZooConfig(action="list")).json()["agents"]
+    agents: list[JsonObject] = run(ZooConfig(action="list")).json()["agents"]
     groups = itertools.groupby(sorted(agents, key=_family), _family)
     return markdown.page("Zoo agents", INTRODUCTION, *[section(family, list(group)) for family, group in groups])
 
 
-def section(family: str, agents: list[dict[str, Any]]) -> str:
+def section(family: str, agents: list[JsonObject]) -> str:
     """Return the section on the agents of one family: a table, then each with its command and parameters."""
     headers = ["agent", "network", "label", "solved", "cue first", "cue preference", "purpose"]
     listing = markdown.table(headers, [_row(agent) for agent in agents])
     return "\n\n".join([f"## {family}", listing, *[entry(agent) for agent in agents]])
 
 
-def entry(agent: dict[str, Any]) -> str:
+def entry(agent: JsonObject) -> str:
     """Return the entry on one agent: how it was made, and its behaviour under every shift."""
     family = make_family(agent["family"])
     changed = {name: value for name, value in agent["parameters"].items() if family.parameters.get(name) != value}
@@ -44,11 +44,11 @@ def entry(agent: dict[str, Any]) -> str:
     return "\n\n".join([f"### {agent['name']}", facts, markdown.fence(agent["command"]), shifts])
 
 
-def _family(agent: dict[str, Any]) -> str:
+def _family(agent: JsonObject) -> str:
     return str(agent["family"])
 
 
-def _row(agent: dict[str, Any]) -> list[str]:
+def _row(agent: JsonObject) -> list[str]:
     shift = make_family(agent["family"], agent["parameters"]).distinguishing_shift
     distinguishing = agent["shifts"][shift]
     return [
@@ -62,7 +62,7 @@ def _row(agent: dict[str, Any]) -> list[str]:
     ]
 
 
-def _behaviour(result: dict[str, Any]) -> list[str]:
+def _behaviour(result: JsonObject) -> list[str]:
     first = result["outcomes"]
     values = (result["solved"], first["goal"], first["cue"], first["neither"], result["preference"]["cue"])
     return [markdown.number(value) for value in values]

@@ -7,7 +7,8 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any
+
+from goalmaze.envs.json_data import JsonObject
 
 COMMAND = "python -m goalmaze.experiments.catalogue.pages docs/"
 
@@ -70,7 +71,7 @@ def attributes(kind: type) -> dict[str, str]:
     return entries | {name: meaning for name, meaning in properties.items() if not name.startswith("_")}
 
 
-def functions(module: ModuleType) -> dict[str, Any]:
+def functions(module: ModuleType) -> JsonObject:
     """Return the public functions that a module defines, in the order of the file."""
     return {
         name: value
