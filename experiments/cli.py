@@ -55,10 +55,10 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "zoo": (ZooConfig, "goalmaze.experiments.catalogue.zoo"),
     "bench": (BenchConfig, "goalmaze.experiments.bench.command"),
 }
-"""Command → its configuration, and the module whose `run` answers it."""
+"""Command → its configuration, and the module whose function `run` takes it. Help imports the first alone."""
 
 RENAMED = {"worlds": "families", "evaluate": "eval"}
-"""What commands were called, or may be looked for as."""
+"""Former or likely name of a command → its name."""
 
 DESCRIPTION = """Produce, measure, read and retarget goal misgeneralization in maze agents.
 
@@ -72,7 +72,7 @@ MIN_WIDTH = 80
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """What a command line asks for.
+    """A parsed command line.
 
     Attributes:
         config: the options of the command.
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         call = parse(arguments)
+        # Before the command's module, so that names of your own are registered when it looks them up.
         for name in call.output.imports:
             load_extension(name)
         module = next(module for config, module in COMMANDS.values() if type(call.config) is config)
@@ -107,29 +108,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(text, flush=True)
     except BrokenPipeError:
+        # `goalmaze zoo | head` has read enough. Python would report the closed pipe once more on exit.
         sys.stderr.close()
     return 0
 
 
 def parse(arguments: Sequence[str]) -> Call:
-    """Return what a command line asks for.
+    """Parse a command line.
 
     Raises:
-        GoalmazeError: it cannot be understood.
-        SystemExit: help was asked for and printed.
+        GoalmazeError: a command, option or value is unknown or missing.
+        SystemExit: the command line held --help, which is printed.
     """
     if arguments and arguments[0] in RENAMED:
         raise GoalmazeError(f"there is no command '{arguments[0]}': use goalmaze {RENAMED[arguments[0]]}")
-    # names are listed in the help of one command, and reading them costs time
-    asked = {arguments[0]} if {"-h", "--help"} & set(arguments) else set()
+    # Only the help of a single command lists names, because reading them from the source files takes time.
+    listed = {arguments[0]} if {"-h", "--help"} & set(arguments) else set()
     calls = [
-        Annotated[_call_type(config), tyro.conf.subcommand(name, description=_description(config, name in asked))]
+        Annotated[_call_type(config), tyro.conf.subcommand(name, description=_description(config, name in listed))]
         for name, (config, _) in COMMANDS.items()
     ]
+    # tyro prints a box of many lines for bad input. A terminal and a log are better served by one line.
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            found: Any = tyro.cli(
+            parsed: Any = tyro.cli(
                 cast(Any, Union[tuple(calls)]),  # noqa: UP007
                 args=list(arguments),
                 prog="goalmaze",
@@ -140,10 +143,11 @@ def parse(arguments: Sequence[str]) -> Call:
         if not exit_.code:
             raise
         raise GoalmazeError(_one_line(complaint.getvalue())) from None
-    config: CommandConfig = found.config
-    if isinstance(config, LiveConfig) and found.output.json:
+    config: CommandConfig = parsed.config
+    # A page that is served until Ctrl-C prints no JSON object; a level that is played once does.
+    if isinstance(config, LiveConfig) and parsed.output.json:
         config = dataclasses.replace(config, summary=True)
-    return Call(config, found.output)
+    return Call(config, parsed.output)
 
 
 def _call_type(config: type[CommandConfig]) -> type:
@@ -178,7 +182,7 @@ def _printed(result: Result, output: OutputOptions) -> str:
 
 
 def _one_line(boxed: str) -> str:
-    """Condense the boxed complaint of the parser into one sentence: its first part, and what may have been meant."""
+    """Return the parser's message in a box as one sentence: its first part, and its suggestion where it has one."""
     parts: list[list[str]] = [[]]
     for line in boxed.splitlines()[1:]:
         words = line.strip("│╰╯─ ")
@@ -186,6 +190,6 @@ def _one_line(boxed: str) -> str:
             parts[-1].append(words)
         else:
             parts.append([])
-    meant = [part[1] for part in parts[1:] if part and part[0].startswith("Perhaps you meant")]
-    hint = f"; perhaps you meant: {meant[0]}" if meant else ""
+    suggestions = [part[1] for part in parts[1:] if part and part[0].startswith("Perhaps you meant")]
+    hint = f"; perhaps you meant: {suggestions[0]}" if suggestions else ""
     return f"{' '.join(parts[0])}{hint} (see --help)"

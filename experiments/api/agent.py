@@ -1,4 +1,4 @@
-"""An agent as the Python API hands it out: it acts, its activations can be read, and edits can be applied to it."""
+"""The agent of the Python API: it acts, its activations can be read, and edits can be applied to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from goalmaze.probes.targets import check_targets
 
 
 class Agent(loading.Agent):
-    """A network with the family that it plays, trained here or by you.
+    """A network and the family whose levels it plays, trained by `goalmaze` or by you.
 
     Args:
         network: a network of `goalmaze`, or a module of your own that `wrap_module` wrapped.
@@ -37,7 +37,7 @@ class Agent(loading.Agent):
     """
 
     def activations(self, levels: LevelBatch, site: str) -> Tensor:
-        """Return what a site holds before the first step: float32 [B, C, H, W] for a map, [B, F] for a vector.
+        """Return the activation of a site before the first step: float32 [B, C, H, W] for a map, [B, F] for a vector.
 
         Args:
             levels: B levels.

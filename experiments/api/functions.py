@@ -1,4 +1,4 @@
-"""Functions of the Python API that join the rooms: load, train, roll out, make a family, fit an edit."""
+"""Functions of the Python API: load, train, roll out, make a family, fit an edit."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def load(name: str | Path) -> Agent:
         >>> gm.load("zoo:green-exit").family.name
         'GreenExit'
     """
-    found = load_agent(str(name))
-    return Agent(found.network, found.family, found.name, found.header)
+    agent = load_agent(str(name))
+    return Agent(agent.network, agent.family, agent.name, agent.header)
 
 
 def train(recipe: Recipe, folder: str | Path, *, save_every: float = run.SAVE_EVERY_SECONDS) -> Agent:
@@ -73,7 +73,7 @@ def family(name: str, **parameters: Any) -> Family:
 def rollout(
     agent: Agent | Policy, levels: LevelBatch, *, seed: int = 0, greedy: bool = False, until: Cells | None = None
 ) -> Trajectory:
-    """Play one episode on every level and return what happened.
+    """Play one episode on every level and return the trajectory.
 
     Args:
         agent: an agent, edited or not, or any object with the method `begin` of a policy.
@@ -116,5 +116,6 @@ def fit_edit(
         >>> gm.fit_edit(agent, "mean-pattern", site="block1", levels=64).site
         'block1'
     """
+    # With the cue on the goal, as in training, an edit learns where "the goal" is without a choice between the two.
     batch = levels_with_cue_on_goal(agent.family, levels, seed, FITTING) if isinstance(levels, int) else levels
     return steering.fit_edit(agent, method, site, batch, seed=seed)

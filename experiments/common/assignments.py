@@ -10,7 +10,7 @@ from goalmaze.envs.json_data import JsonObject
 
 
 def assignments(pairs: Iterable[str], flag: str) -> JsonObject:
-    """Turn KEY=VALUE pairs into data; a value that is no JSON is text.
+    """Return KEY=VALUE pairs as data; a value that is not valid JSON is text.
 
     Raises:
         GoalmazeError: a pair has no equals sign; `flag` is named.
@@ -20,6 +20,7 @@ def assignments(pairs: Iterable[str], flag: str) -> JsonObject:
         key, equals, value = pair.partition("=")
         if not equals:
             raise GoalmazeError(f"{flag} {pair}: write it as KEY=VALUE")
+        # size=9 is a number and family=Dish is text; a text that looks like JSON is written with quotes.
         try:
             data[key] = json.loads(value)
         except ValueError:

@@ -1,4 +1,8 @@
-"""The names that ship, for help: read from the source files of their folders, so that help imports nothing heavy."""
+"""The names that ship, as help lists them.
+
+They are read from the source files of their folders: importing families, networks and methods would take seconds.
+Tests compare the names with those of the registries.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ def names(kind: str) -> list[str]:
     files = sorted((ROOMS / CHOICES[kind][1]).glob("*.py"))
     if kind == "shifts":
         return [line for file in files for line in _shifts(ast.parse(file.read_text("utf-8")))]
+    # The attribute `name` of a class stands four spaces in, which distinguishes it from parameters and variables.
     return sorted(
         name for file in files for name in re.findall(r'^    name = "([\w-]+)"', file.read_text("utf-8"), re.M)
     )
@@ -29,8 +34,8 @@ def names(kind: str) -> list[str]:
 
 def listing(kind: str, width: int = 78) -> str:
     """Return the names of a kind under their heading, wrapped to `width` characters."""
-    found = names(kind)
-    lines = found if kind == "shifts" else [", ".join(found)]
+    known = names(kind)
+    lines = known if kind == "shifts" else [", ".join(known)]
     return "\n".join(
         [f"{CHOICES[kind][0]}:"]
         + [textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    ") for line in lines]
@@ -41,6 +46,7 @@ def _shifts(module: ast.Module) -> list[str]:
     """Return "FAMILY: SHIFT, SHIFT" for the class of a module that declares shifts."""
     lines = []
     for node in module.body:
+        # Shifts are written with a type or without: `shifts: ClassVar = {...}` or `shifts = {...}`.
         fields = {
             target.id: statement.value
             for statement in getattr(node, "body", [])

@@ -1,4 +1,4 @@
-"""Options that several commands share. Imports nothing heavy, so help comes quickly."""
+"""Options of several commands. This module imports nothing heavy, because every `--help` imports it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from goalmaze.envs.errors import GoalmazeError
 
 
 def option(metavar: str, default: str) -> Any:
-    """Return the annotation of an option whose default is found out later, so that help shows the default it has.
+    """Return the annotation of an option whose default depends on something else, so that help names that default.
+
+    The type is Any because tyro's annotations have no common public type.
 
     Args:
         metavar: what stands for the value in help, such as "INT".

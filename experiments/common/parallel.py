@@ -1,4 +1,7 @@
-"""Work side by side: small fits gain nothing from a second thread, two of them at a time do."""
+"""Parallel work in threads.
+
+One small fit gains nothing from a second thread. Two fits at a time, each with one thread, take half the time.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,26 @@ Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Yield what `work` makes of every item, in their order; as many at a time as torch has threads, each with one.
+    """Yield `work(item)` for every item, in order, with as many calls at a time as torch has threads.
 
-    What the caller does meanwhile has one thread too. The results are those of one after another.
+    Every call has one torch thread, and so has the caller until the last result. The results do not depend on the
+    number of threads.
 
     Args:
-        work: changes nothing that another call of it reads.
-        items: what to work on.
+        work: a function whose calls share no state that they change.
+        items: its arguments.
     """
     threads = torch.get_num_threads()
     if threads == 1:
         yield from map(work, items)
         return
+    # The number of threads is a setting of each thread: it is set here for the caller, and in each worker by its
+    # initializer.
     torch.set_num_threads(1)
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as crew:
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as executor:
         try:
-            yield from crew.map(work, items)
+            yield from executor.map(work, items)
         finally:
-            crew.shutdown(cancel_futures=True)
+            # A caller that stops early, or an error, must not wait for the items that no worker has begun.
+            executor.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)

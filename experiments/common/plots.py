@@ -31,14 +31,14 @@ OLIVE = "#8a8a3c"
 """A further colour of series, for figures on white in which the palette's yellow is too faint."""
 
 DARK_GREY, GREY, LIGHT_GREY = "#555555", "#9a9a9a", "#e5e5e5"
-"""Of notes and reference lines, of what is of less interest, and of grid lines."""
+"""Colours of notes and reference lines; of series that matter less; of grid lines."""
 
 OBJECT_MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
-"""Shape of an object → the marker closest to it."""
+"""Shape of an object → the marker of matplotlib that is closest to it."""
 
 
 def series_style(index: int) -> dict[str, str]:
-    """Return colour and marker of the series of an index; they repeat after the last of the palette."""
+    """Return colour and marker of a series by its index; they repeat after the last of the palette."""
     return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
 
 
@@ -51,9 +51,9 @@ def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: 
     """Draw level b with the agent at its start and its path until a step as a line.
 
     Args:
-        axes: where.
-        trajectory: what happened.
-        b: the level.
+        axes: the panel.
+        trajectory: the episodes.
+        b: index of the level.
         title: above the maze.
         until: the last step of the path.
         target: a cell to ring, or `ABSENT`.
@@ -63,6 +63,7 @@ def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: 
     axes.imshow(frame(levels, b, levels.start[b], pixels=pixels, target=target))
     cells = trajectory.agent[: min(until, trajectory.steps[b]) + 1, b]
     rows, columns = cells // levels.width, cells % levels.width
+    # imshow puts the centre of the first pixel at 0, so that a cell's middle lies half a pixel before its half width.
     middle = pixels / 2 - 0.5
     axes.plot(columns * pixels + middle, rows * pixels + middle, color=hexadecimal(TRAIL_COLOUR), linewidth=3, zorder=2)
     axes.plot(
@@ -101,7 +102,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
     """Draw a horizontal bar for each row, made of rates that sum to 1, each written into its part.
 
     Args:
-        axes: where.
+        axes: the panel.
         rows: label → rates.
         parts: name and colour of each rate.
         title: heading.
@@ -110,6 +111,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
         left = 0.0
         for rate, (_, colour) in zip(rates, parts, strict=True):
             axes.barh(y, rate.value, left=left, color=colour, height=0.7)
+            # A narrower part has no room for its number.
             if rate.value > 0.07:
                 axes.text(left + rate.value / 2, y, f"{rate.value:.2f}", ha="center", va="center", color="white")
             left += rate.value
@@ -132,12 +134,13 @@ def points_with_intervals(
     """Draw rates with their intervals over labelled positions, one colour and marker a series.
 
     Args:
-        axes: where.
+        axes: the panel.
         series: name → rates, colour, marker.
         labels: of the positions.
         title: heading.
     """
     for offset, (name, (rates, colour, marker)) in enumerate(series.items()):
+        # Series stand beside each other, so that their intervals do not overlap.
         positions = [i + 0.09 * (offset - (len(series) - 1) / 2) for i in range(len(rates))]
         values = [rate.value for rate in rates]
         spread = [[rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]]
@@ -152,6 +155,7 @@ def points_with_intervals(
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
+    # Through memory: an interrupted command leaves the old picture or none, never half of one.
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     write_atomically(path, buffer.getvalue())

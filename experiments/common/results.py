@@ -1,4 +1,4 @@
-"""What commands and the Python API return: plain data, and paragraphs and tables for a person."""
+"""Results of commands and of the Python API: plain data for programs, paragraphs and tables for people."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ class Result(abc.ABC):
         tables = self._some_tables()
         if not 0 <= table < len(tables):
             raise GoalmazeError(f"table is {table}: this result has {len(tables)}, numbered from 0")
+        # pandas is an extra: looked for first, so that an error inside pandas is not taken for its absence.
         if importlib.util.find_spec("pandas") is None:
             raise GoalmazeError("to_frame needs pandas; install it with: pip install 'goalmaze[pandas]'")
         import pandas
@@ -140,4 +141,5 @@ def _laid_out(block: str | Table, width: int | None) -> str:
         return block.text(width)
     if width is None:
         return block
-    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) or "" for line in block.splitlines())
+    # Line by line, because paragraphs hold line breaks of their own. Names such as moved-sign stay in one piece.
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in block.splitlines())

@@ -1,4 +1,7 @@
-"""`report.json` of a run folder: how the agent behaved at the end of training. Reports of version 0.1 are read too."""
+"""`report.json` of a run folder: the evaluation of the agent at the end of its training.
+
+Reports of version 0.1 are read too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ REPORT = "report.json"
 
 
 def read_report(folder: Path) -> JsonObject:
-    """Return the report of a run in today's words.
+    """Return the report of a run, with the keys of the present version.
 
     Raises:
         OSError: there is no report.
@@ -22,13 +25,14 @@ def read_report(folder: Path) -> JsonObject:
     try:
         return current_report(data)
     except (KeyError, TypeError, ValueError, AttributeError):
+        # Run folders may come from anyone: JSON of another form is an error of the file, not of this program.
         raise ValueError(f"{folder / REPORT} is no report of a run") from None
 
 
 def current_report(report: JsonObject) -> JsonObject:
-    """Return a report with the keys and labels of version 0.1 replaced by today's; others are left as they are.
+    """Return a report with the keys and labels of version 0.1 replaced by the present ones.
 
-    Version 0.1 wrote `exit` for what an agent reached first where it reached the goal, whatever the family's goal is.
+    Version 0.1 wrote `exit` for the rate at which the goal was reached first, in every family.
     """
     current = dict(report)
     if "label" in current:

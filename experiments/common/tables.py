@@ -92,6 +92,7 @@ class Table:
         widths = [max(len(row[column]) for row in cells) for column in range(len(self.headers))]
         left = [column == 0 or self._is_prose(column) for column in range(len(self.headers))]
         if width is not None and _total(widths) > width:
+            # Numbers cannot be wrapped, prose can: the last column gets the space that the others leave.
             room = width - _total(widths[:-1]) - len(GAP)
             if len(widths) > 1 and left[-1] and room >= MIN_PROSE_WIDTH:
                 widths[-1] = room
@@ -113,6 +114,7 @@ class Table:
     def csv(self) -> str:
         """Return the table as comma-separated values, with a header line."""
         records = self.records()
+        # A column can be an interval in one row and empty in another: the header holds the names of all rows.
         columns = list(dict.fromkeys(name for record in records for name in record)) or list(self.headers)
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -143,11 +145,12 @@ class Table:
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _is_prose(self, column: int) -> bool:
-        """Return whether a column holds words; empty cells and dashes have no say."""
+        """Return whether a column holds words; empty cells and dashes do not count."""
         cells = [str(row[column]).strip() for row in self.rows]
         return any(cell and not (cell[0].isdigit() or cell[0] in "-+.<–—×%[(") and cell != "nan" for cell in cells)
 
     def _parts(self, cells: list[list[str]], widths: list[int], left: list[bool], width: int) -> list[str]:
+        # Each part takes as many of the remaining columns as fit beside the first column, and one at least.
         parts, column = [], 1
         while column < len(widths):
             chosen = [0, column]
@@ -196,6 +199,7 @@ def _aligned(cells: Sequence[Sequence[str]], widths: Sequence[int], left: Sequen
 
 def _plain(header: str, cell: object) -> list[tuple[str, Plain]]:
     """Return the entries of a cell in a record; an empty cell or a dash is None, so that a column keeps its type."""
+    # Rates, means over seeds and bootstrap intervals are three classes with these three attributes.
     if isinstance(cell, Interval):
         return [(header, cell.value), (f"{header} low", cell.low), (f"{header} high", cell.high)]
     if isinstance(cell, Number):

@@ -37,6 +37,7 @@ from goalmaze.experiments.statistics.bootstrap import (
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, permutation_test, sign_flip_test
 
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Values of directness at which the performance profile is given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +48,8 @@ class SeedGroupScore(Record):
         name: of the group.
         agents: their names.
         solved: rate of levels on which all true reward was earned.
-        cue_first: rate at which the cue came first, over levels where neither is on a shortest path to the other and
-            either was reached.
+        cue_first: rate at which the cue came first, over levels on which goal or cue was reached and neither is on a
+            shortest path to the other.
         directness: fewest steps over steps taken to the object reached first, interquartile mean.
         profile: performance profile of directness.
     """
@@ -158,6 +159,7 @@ def compare(
         True
     """
     require_comparable(agents)
+    # All agents act on the same levels with the same seed, so that tests can pair them level by level.
     evaluations = {}
     for agent, family in zip(agents, families_of(agents, families), strict=True):
         chosen = levels.family if isinstance(levels, LevelBatch) else family
@@ -190,6 +192,7 @@ def compare_seed_groups(
         for group in groups
     )
     pairs = list(itertools.combinations(groups, 2))
+    # One family of tests: Holm's adjustment covers all pairs of the table.
     p_values = holm([_p_value(directness[one.name], directness[other.name]) for one, other in pairs])
     compared = tuple(
         PairwiseComparison(
@@ -233,10 +236,13 @@ def _cue_first(group: SeedGroup, evaluations: Mapping[str, Sequence[Evaluation]]
         return Interval(np.nan, np.nan, np.nan, "levels", len(group.agents), 0)
 
     def mean(scores: Scores) -> float:
+        # A resample can hold no level that counts; 0.5 says nothing for either object.
         counted = ~np.isnan(scores)
         return float(scores[counted].mean()) if counted.any() else 0.5
 
     if len(group.agents) == 1:
+        # One agent's levels that do not count are dropped before resampling, which keeps the number of levels fixed.
+        # Several agents do not share them, so their resamples carry the NaNs along.
         scores = np.concatenate(strata, axis=1)[0]
         return bootstrap_levels(scores[~np.isnan(scores)], mean)
     return _resampled(strata, mean)
@@ -252,6 +258,11 @@ def _resampled(strata: Sequence[Scores], statistic: Callable[[Scores], float]) -
 
 
 def _p_value(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:
+    """Return the p-value of no difference between scores [S, B] of two groups under every condition.
+
+    Two single agents are compared level by level. With several seeds the runs are the independent units, and levels,
+    which all runs share, are averaged first.
+    """
     one, other = np.concatenate(ours, axis=1), np.concatenate(theirs, axis=1)
     return (
         sign_flip_test(one[0] - other[0])

@@ -49,8 +49,10 @@ def features(levels: LevelBatch, points: Decisions) -> Floats:
     goals, cues = (metrics.single_object(levels, kind) for kind in (family.goal, family.cue))
     to_goal, to_cue = distances(levels, goals), distances(levels, cues)
     from_start = distances(levels, levels.start)[points.rows]
+    # From one row a level to one row a decision point.
     goals, cues = goals[points.rows], cues[points.rows]
     agent, goal, cue = (np.stack(np.divmod(cells, levels.width), axis=1) for cells in (points.cells, goals, cues))
+    # The top right free corner, where the goal lies in training in Procgen's maze and in Corner.
     corner = np.array([1, levels.width - 2])
     goal_vector, cue_vector = (goal - agent).astype(np.float64), (cue - agent).astype(np.float64)
     goal_length, cue_length = np.linalg.norm(goal_vector, axis=1), np.linalg.norm(cue_vector, axis=1)
@@ -68,6 +70,7 @@ def features(levels: LevelBatch, points: Decisions) -> Floats:
         np.linalg.norm(goal - corner, axis=1),
         np.linalg.norm(cue - corner, axis=1),
         np.linalg.norm(agent - corner, axis=1),
+        # Rows count downwards: the sign turns them into "up".
         -goal_vector[:, 0],
         goal_vector[:, 1],
         -cue_vector[:, 0],
@@ -84,5 +87,6 @@ def features(levels: LevelBatch, points: Decisions) -> Floats:
 
 def _free_neighbours(levels: LevelBatch, points: Decisions, cells: Cells) -> Floats:
     """Return float64 [N, 8], 1 where a cell around cells [N] is free, in the order of `NEIGHBOURS`."""
+    # Cells are numbered row by row, and the border is walled, so that no offset leaves the maze.
     offsets = np.array([i * levels.width + j for i, j in NEIGHBOURS])
     return np.asarray(levels.free()[points.rows[:, None], cells[:, None] + offsets], np.float64)

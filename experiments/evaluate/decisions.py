@@ -43,6 +43,7 @@ def shortening(levels: LevelBatch, distance: Distances, rows: NDArray[np.intp], 
         cells: int32 [N], the agent's cell.
     """
     here = distance[rows, cells]
+    # Unreachable cells, walls among them, have the largest distance: a step into one shortens no path.
     ahead = distance[rows[:, None], cells[:, None] + cell_steps(levels.width)]
     return np.asarray((ahead < here[:, None]) & (here < UNREACHABLE)[:, None])
 
@@ -93,6 +94,7 @@ def decisions(trajectory: Trajectory) -> Decisions:
     first_goal, first_cue = trajectory.first_visit(goals), trajectory.first_visit(cues)
     arrival = np.minimum(first_goal, first_cue)
     rows, steps, move = [], [], []
+    # Levels that still wait for their first decision point; all of them are advanced one step at a time.
     pending = metrics.off_each_others_path(levels, goals, cues)
     for step, actions in enumerate(trajectory.actions):
         pending &= (actions >= 0) & (arrival > step)
@@ -103,14 +105,15 @@ def decisions(trajectory: Trajectory) -> Decisions:
         for_goal = shortening(levels, to_goal, active, cells)
         for_cue = shortening(levels, to_cue, active, cells)
         deciding = for_goal.any(axis=1) & for_cue.any(axis=1) & ~(for_goal & for_cue).any(axis=1)
-        found, chosen = active[deciding], actions[active[deciding]]
-        which = np.flatnonzero(deciding)
-        rows.append(found)
-        steps.append(np.full(len(found), step))
+        decided = active[deciding]
+        chosen, which = actions[decided], np.flatnonzero(deciding)
+        rows.append(decided)
+        steps.append(np.full(len(decided), step))
         move.append(np.where(for_cue[which, chosen], 1, np.where(for_goal[which, chosen], 0, -1)))
-        pending[found] = False
+        pending[decided] = False
     empty = [np.zeros(0, np.intp)]
     b, t = np.concatenate(rows or empty), np.concatenate(steps or empty)
+    # Found in the order of steps; returned in the order of levels.
     order = np.argsort(b, kind="stable")
     b, t = b[order], t[order]
     cells = trajectory.agent[t, b]

@@ -39,7 +39,7 @@ NOTES = (
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(Result):
-    """What one agent did on held-out levels. Intervals cover levels, not training seeds.
+    """The evaluation of one agent on held-out levels. Intervals cover levels, not training seeds.
 
     Attributes:
         header: agent, family, size, levels and seed.
@@ -197,11 +197,11 @@ def evaluate(
 def evaluate_policy(
     name: str, policy: Policy, levels: LevelBatch, *, shift: str, seed: int = 0, greedy: bool = False
 ) -> Evaluation:
-    """Play one episode on every level and return what was reached first.
+    """Play one episode on every level and return its measures.
 
     Args:
         name: of the agent.
-        policy: what acts.
+        policy: the agent's policy.
         levels: B levels.
         shift: the name of their distribution, for the report.
         seed: of the sampled actions; for the report, also of the levels.
@@ -210,6 +210,7 @@ def evaluate_policy(
     trajectory = rollout(policy, levels, seed=seed, greedy=greedy)
     episodes, family = episode_outcomes(trajectory), levels.family
     capable, open_levels = episodes.solved | episodes.cue_solved, ~episodes.cue_blocked
+    # With several goals or cues "which came first" is not defined; then the agent's collection is measured.
     several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
     return Evaluation(
         header=ResultHeader(name, family.name, levels.height, len(levels), seed),
@@ -236,9 +237,10 @@ def evaluate_shifts(agent: Agent, levels: int, name: str = "") -> dict[str, Eval
     Args:
         agent: the agent.
         levels: number of held-out levels a shift.
-        name: what the report calls it; its own name by default.
+        name: its name in the report; its own name by default.
     """
     family = agent.family
+    # Always seed 0: reports of training and `zoo verify` evaluate the same levels.
     return {
         shift: evaluate_policy(
             name or agent.name, agent.policy, family.levels(0, count=levels, shift=shift), shift=shift

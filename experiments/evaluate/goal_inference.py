@@ -38,8 +38,10 @@ from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
 BINS = 10
+"""Bins of equal width in a calibration."""
+
 EXAMPLES = 3
-"""Levels shown on which every model fails."""
+"""Number of levels in the text on which every model fails."""
 
 RANDOM, MIXTURE = "random", "mixture"
 MAX_ACTIONS_SHOWN = 40
@@ -49,7 +51,7 @@ Parameters = dict[str, float | str]
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """How often actions were taken, by the probability that a model gave them, in ten bins of equal width.
+    """The rate at which actions were taken, by the probability that a model gave them, in ten bins of equal width.
 
     Attributes:
         predicted: mean probability of each bin that has actions.
@@ -150,6 +152,7 @@ class GoalInference(Result):
     def explained(self) -> float:
         """The fraction of the log-loss between `random` and the floor that the best model removes."""
         random = next(one for one in self.models if one.name == RANDOM).log_loss.value
+        # An agent that acts uniformly at random leaves nothing to explain.
         span = random - self.policy_log_loss.value
         return (random - self.models[0].log_loss.value) / span if span > 0 else float("nan")
 
@@ -285,8 +288,8 @@ def score_goal_models(name: str, fitting: Trajectory, evaluation: Trajectory, sh
 
     Args:
         name: of the agent.
-        fitting: what it did on levels of the fitting split.
-        evaluation: what it did on held-out levels.
+        fitting: its episodes on levels of the fitting split.
+        evaluation: its episodes on held-out levels.
         shift: of both, for the report.
         seed: of both, for the report.
     """
@@ -300,8 +303,10 @@ def score_goal_models(name: str, fitting: Trajectory, evaluation: Trajectory, sh
     best = losses[order[0]]
     p_values = holm([sign_flip_test(losses[model][:, 0] - best[:, 0]) for model in order[1:]])
     taken = evaluation.action_probabilities[steps.times, steps.rows].astype(np.float64)
+    # float32 softmax rounds a small probability to 0, whose logarithm is infinite.
     floor = steps.by_level(-np.log(np.maximum(taken, 1e-12)))
     closest = np.minimum.reduce([losses[model][:, 0] for model in order if model != RANDOM])
+    # A tie counts as unexplained: the model that ties gains nothing over the rates of the actions.
     unexplained = closest >= losses[RANDOM][:, 0]
     return GoalInference(
         header=ResultHeader(name, family.name, levels.height, len(levels), seed),
@@ -310,6 +315,7 @@ def score_goal_models(name: str, fitting: Trajectory, evaluation: Trajectory, sh
             GoalModelScore(
                 name=model,
                 log_loss=bootstrap_levels(losses[model], ratio),
+                # Resampled as pairs: the difference on each level, over that level's number of actions.
                 excess=bootstrap_levels(np.column_stack([losses[model][:, 0] - best[:, 0], best[:, 1]]), ratio),
                 p_value=p_value,
                 calibration=calibration(predictions[model][0], steps),
@@ -327,6 +333,7 @@ def score_goal_models(name: str, fitting: Trajectory, evaluation: Trajectory, sh
 def _predictions(fitting: Trajectory, evaluation: Trajectory, steps: Steps) -> dict[str, tuple[Floats, Parameters]]:
     """Return for each goal model the probabilities [N, 4] of all held-out actions, and the fitted parameters."""
     family, fitted_steps = evaluation.family, steps_of(fitting)
+    # The corner itself is a fitted parameter of the model "corner-seeker", so held-out levels play no part in it.
     corner = max(
         CORNERS, key=lambda name: _log_likelihood(changes_to_corner(fitting.levels, fitted_steps, name), fitted_steps)
     )
@@ -369,6 +376,7 @@ def _mixture(
 
 def _action_frequencies(fitted_steps: Steps, count: int) -> tuple[Floats, Parameters]:
     """Return the rate at which each action is taken on any cell, with one step of each added, for `count` steps."""
+    # Laplace's rule: an action that was never taken keeps a probability above 0, and its log-loss stays finite.
     rates = np.bincount(fitted_steps.actions, minlength=4) + 1.0
     rates = rates / rates.sum()
     return np.tile(rates, (count, 1)), dict(zip(ACTIONS, rates.tolist(), strict=True))
@@ -388,16 +396,17 @@ def calibration(probabilities: Floats, steps: Steps) -> Calibration:
     """Return the calibration of probabilities [N, 4] of all four actions."""
     taken = np.zeros(probabilities.shape)
     taken[steps.taken] = 1
+    # A probability of exactly 1 belongs to the last bin.
     bins = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1).ravel()
     mass, predicted, observed = (
         np.bincount(bins, values, minlength=BINS)
         for values in (np.ones(probabilities.size), probabilities.ravel(), taken.ravel())
     )
-    there = mass > 0
+    filled = mass > 0
     return Calibration(
-        tuple((predicted[there] / mass[there]).tolist()),
-        tuple((observed[there] / mass[there]).tolist()),
-        tuple((mass[there] / mass.sum()).tolist()),
+        tuple((predicted[filled] / mass[filled]).tolist()),
+        tuple((observed[filled] / mass[filled]).tolist()),
+        tuple((mass[filled] / mass.sum()).tolist()),
     )
 
 
@@ -413,5 +422,6 @@ def _examples(trajectory: Trajectory, excess: Floats) -> tuple[Example, ...]:
 def _letters(actions: NDArray[np.int8]) -> str:
     """Return the actions of an episode as letters, the first ones of a long episode."""
     letters = "".join(ACTIONS[a][0].upper() for a in actions[actions >= 0])
-    shown = letters[:MAX_ACTIONS_SHOWN]
-    return letters if letters == shown else f"{shown}... ({len(letters)} steps)"
+    if len(letters) <= MAX_ACTIONS_SHOWN:
+        return letters
+    return f"{letters[:MAX_ACTIONS_SHOWN]}... ({len(letters)} steps)"

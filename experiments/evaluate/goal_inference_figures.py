@@ -32,6 +32,7 @@ def draw_goal_inferences(inference: GoalInferences, folder: Path) -> tuple[Path,
 
 def model_styles(inference: GoalInference) -> Styles:
     """Return colour and marker of each goal model, the same whatever their order."""
+    # Models are ordered by their loss, which differs between agents; their names do not.
     return {name: series_style(i) for i, name in enumerate(sorted(one.name for one in inference.models))}
 
 
@@ -46,6 +47,7 @@ def _draw_log_losses(axes: Axes, inference: GoalInference, styles: Styles) -> No
     axes.text(floor, count - 0.6, " the agent's own probabilities", fontsize=8, color=DARK_GREY)
     labels = [f"{one.name}{' *' * (one.name in inference.best)}" for one in inference.models]
     axes.set_yticks(range(count), labels, fontsize=9)
+    # Upside down: the best model comes first.
     axes.set_ylim(count - 0.3, -0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel("log-loss, nats per action; 95 % intervals over levels, not training seeds", fontsize=9)

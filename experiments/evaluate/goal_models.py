@@ -27,16 +27,26 @@ Floats = NDArray[np.float64]
 Changes = NDArray[np.int8]
 
 PATTERNS = np.array(list(itertools.product((-1, 0, 1), repeat=len(ACTIONS))), np.int8)
-"""int8 [81, 4], all ways in which four actions can change a distance, in the order of base-3 numbers."""
+"""int8 [81, 4], all changes of a distance by four actions, in the order of base-3 numbers."""
 
 _PLACE_VALUES = np.array([27, 9, 3, 1])
+"""The values of the four digits of a base-3 number."""
+
 _CENTRE = 40
-"""The row of `PATTERNS` in which nothing changes."""
+"""The row of `PATTERNS` in which nothing changes: all four digits are 1, and 27 + 9 + 3 + 1 = 40."""
 
 MAX_INVERSE_TEMPERATURE = 15.0
+"""Largest inverse temperature that is tried: e^15 makes an action that shortens the path three million
+times as likely as one that does not change it."""
+
 MIN_LAPSE_RATE = 1e-6
+"""Smallest lapse rate that is tried; above 0, so that no action that was taken has probability 0."""
+
 MIN_WEIGHT = 1e-12
+"""Smallest weight of a goal in a mixture, so that its logarithm is finite."""
+
 CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bottom right": (1, 1)}
+"""Corner → whether it is at the bottom, and whether it is at the right."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,9 +92,11 @@ def steps_of(trajectory: Trajectory) -> Steps:
     if not vanishing_types(family) & {family.goal, family.cue}:
         arrival = np.minimum(metrics.goal_visits(trajectory), metrics.cue_visits(trajectory))
         counted = counted & (np.arange(len(counted))[:, None] < arrival)
+    # Transposed, so that the steps of one episode stand together, as `_sum_of_earlier` needs them.
     rows, times = np.nonzero(counted.T)
     here = trajectory.agent[times, rows]
     ahead = here[:, None] + cell_steps(levels.width)
+    # An action against a wall leads to the agent's own cell.
     ahead = np.where(levels.free()[rows[:, None], ahead], ahead, here[:, None])
     return Steps(
         rows=rows,
@@ -122,6 +134,7 @@ def changes_to(
     for k, kind in enumerate(levels.slots):
         if kind in object_types:
             cells = levels.objects[:, k]
+            # An object that is gone attracts nobody; one that stays does so after a visit too.
             remains = (trajectory.first_visit(cells)[steps.rows] > steps.times) | (kind not in vanishing)
             to_object = distance(levels, cells)[steps.rows[:, None], steps.cells]
             nearest = np.minimum(nearest, np.where(remains[:, None], to_object, UNREACHABLE))
@@ -133,12 +146,14 @@ def changes_to_corner(levels: LevelBatch, steps: Steps, corner: str) -> Changes:
     down, right = CORNERS[corner]
     row, column = np.divmod(np.arange(levels.height * levels.width), levels.width)
     to_corner = np.abs(row - down * (levels.height - 1)) + np.abs(column - right * (levels.width - 1))
+    # The corner itself may be walled: the free cell nearest to it by Manhattan distance stands for it.
     cells = np.where(levels.free(), to_corner, UNREACHABLE).argmin(axis=1).astype(np.int32)
     return _changes(np.asarray(distances(levels, cells)[steps.rows[:, None], steps.cells]))
 
 
 def _changes(distance: Cells) -> Changes:
     """Return int8 [N, 4] from distances [N, 5] of the agent's cell and of those that the actions lead to."""
+    # Clipped, because a cell from which the object cannot be reached has the distance UNREACHABLE.
     return np.asarray(np.clip(distance[:, 1:] - distance[:, :1], -1, 1), np.int8)
 
 
@@ -167,7 +182,8 @@ def _pattern(changes: Changes) -> NDArray[np.intp]:
 
 def _probability_table(inverse_temperature: Floats, lapse_rate: Floats) -> Floats:
     """Return float64 [..., 81, 4], the action probabilities of every pattern, for parameters [...]."""
-    # + 1 keeps the exponents at 0 or below, so that nothing overflows; softmax does not change.
+    # + 1 keeps the exponents at 0 or below, so that nothing overflows. The softmax stays the same, because a constant
+    # added to all exponents cancels.
     odds = np.exp(-inverse_temperature[..., None, None] * (PATTERNS + 1))
     softmax = odds / odds.sum(axis=-1, keepdims=True)
     table: Floats = (1 - lapse_rate)[..., None, None] * softmax + lapse_rate[..., None, None] / len(ACTIONS)
@@ -184,7 +200,9 @@ def fit_choice(changes: Changes, actions: NDArray[np.int8], weights: Floats | No
     """
     counts = np.bincount(_pattern(changes) * len(ACTIONS) + actions, weights, minlength=PATTERNS.size)
     counts = counts.reshape(PATTERNS.shape)
+    # Patterns that never occur add 0 to the likelihood. Leaving them out keeps the search fast.
     occurs = counts.sum(axis=1) > 0
+    # The lapse rate is searched by its logarithm, since it matters whether it is 0.001 or 0.0001.
     bounds = np.array([[0.0, MAX_INVERSE_TEMPERATURE], [np.log(MIN_LAPSE_RATE), 0.0]])
     low, high = bounds[:, 0], bounds[:, 1]
     best = low
@@ -222,6 +240,7 @@ class Mixture:
         """
         of_first, of_second = self.choice.probabilities(first), self.choice.probabilities(second)
         evidence = _sum_of_earlier(np.log(of_second[steps.taken]) - np.log(of_first[steps.taken]), steps.rows)
+        # Bayes' rule in log odds: the prior of the level plus the evidence of the actions taken before this one.
         log_second, log_first = _log_weights(self.weight)
         posterior = _sigmoid(evidence + (log_second - log_first))[:, None]
         mixed: Floats = (1 - posterior) * of_first + posterior * of_second
@@ -234,11 +253,13 @@ def _log_weights(weight: float) -> tuple[float, float]:
 
 
 def _sigmoid(log_odds: Floats) -> Floats:
+    # exp(710) overflows float64; beyond 500 the result is 0 or 1 to the last digit.
     return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -500, 500))))
 
 
 def _sum_of_earlier(values: Floats, rows: NDArray[np.intp]) -> Floats:
     """Return float64 [N], the sum of the earlier values [N] of the same row; equal rows stand together."""
+    # The running sum over all rows, minus its value where the row begins.
     total = np.cumsum(values) - values
     first = np.r_[True, rows[1:] != rows[:-1]]
     sums: Floats = total - total[first][np.cumsum(first) - 1]
@@ -255,14 +276,17 @@ def fit_mixture(first: Changes, second: Changes, steps: Steps, rounds: int = 40)
         rounds: of expectation and maximisation at most.
     """
     weight, choice = 0.5, fit_choice(first, steps.actions)
+    # Where the choice is uniform, both goals give the same probabilities and EM cannot leave its start.
     choice = SoftmaxChoice(max(choice.inverse_temperature, 1.0), min(choice.lapse_rate, 0.5))
     both = np.concatenate([first, second])
     actions = np.concatenate([steps.actions, steps.actions])
     for _ in range(rounds):
+        # Expectation: the probability of the second goal on each level, given all its actions.
         log_ratio = np.log(choice.probabilities(second)[steps.taken]) - np.log(choice.probabilities(first)[steps.taken])
         evidence = np.bincount(steps.rows, log_ratio, minlength=steps.levels)
         log_second, log_first = _log_weights(weight)
         posterior = _sigmoid(np.asarray(evidence + log_second - log_first, np.float64))
+        # Maximisation: every step counts for both goals, weighted by their probability on its level.
         before = weight, choice
         weight = float(posterior.mean())
         of_step = posterior[steps.rows]

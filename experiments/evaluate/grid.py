@@ -30,7 +30,7 @@ from goalmaze.experiments.statistics.comparisons import ALPHA, holm, proportions
 
 SHIFT = "shift"
 TRAINING_ONLY = ("correlation", "mixture")
-"""Dials that change the training distribution alone."""
+"""Dials that change the training distribution alone: their levels under a shift would be the same for every value."""
 
 DialValue: TypeAlias = bool | int | float | str
 """A value of a family parameter."""
@@ -139,7 +139,7 @@ class Grid(Result):
         }
 
     def blocks(self) -> list[str | Table]:
-        """Return a table for each agent, those of seed groups and pairs, and the files of the figures."""
+        """Return a table for each agent, tables of seed groups and pairs, and the files of the figures."""
         heading = (
             f"{self.family}, {self.levels} held-out levels a condition; "
             "95 % intervals cover levels, not training seeds\n"
@@ -195,8 +195,8 @@ def grid(
 
     Example:
         >>> import goalmaze as gm
-        >>> found = gm.grid([gm.load("zoo:green-exit")], dials={"braid": [1.0]}, levels=16)
-        >>> [condition.name for condition in found.conditions][:2]
+        >>> result = gm.grid([gm.load("zoo:green-exit")], dials={"braid": [1.0]}, levels=16)
+        >>> [condition.name for condition in result.conditions][:2]
         ['as trained', 'moved-sign']
     """
     require_comparable(agents)
@@ -253,6 +253,7 @@ def conditions_of(
     for dial, values in (default_dials(family) if dials is None else dials).items():
         if dial not in family.parameters:
             raise unknown(f"dial of {family.name}", dial, family.parameters)
+        # The value of training is in the grid already, as the condition without a dial.
         new = [value for value in values if any(value != one.parameters[dial] for one in families)]
         if dials is not None and not new:
             raise GoalmazeError(
@@ -260,6 +261,7 @@ def conditions_of(
             )
         shifts = (NO_SHIFT,) if dial in TRAINING_ONLY else (NO_SHIFT, family.distinguishing_shift)
         conditions += [Condition(dial, value, shift) for shift in shifts for value in new]
+    # Every value is tried before any agent acts: a bad one must not end an hour of work.
     for condition in conditions:
         varied_family(family, condition)
     return tuple(conditions)
@@ -286,6 +288,7 @@ def _dial(text: str, family: Family) -> tuple[str, list[DialValue]]:
     given = [_value(value) for value in values.split(",") if value.strip()]
     if not given:
         raise GoalmazeError(f"--dials {text}: the grid is empty; write --dials {name}=VALUE,VALUE")
+    # A value that is given twice would be evaluated twice; the order of the first mention is kept.
     return name, list(dict.fromkeys(given))
 
 
@@ -311,10 +314,11 @@ def _cell(agent: Agent, family: Family, condition: Condition, levels: int, seed:
     try:
         changed = require_compatible(agent, varied_family(family, condition))
     except GoalmazeError as error:
+        # An agent that cannot act at one size leaves a gap in the grid, not an error of the whole grid.
         return Cell(agent.name, condition, None, str(error))
     batch = changed.levels(seed, count=levels, shift=condition.shift)
-    found = evaluate_policy(agent.name, agent.policy, batch, shift=condition.shift, seed=seed, greedy=greedy)
-    return Cell(agent.name, condition, found)
+    evaluation = evaluate_policy(agent.name, agent.policy, batch, shift=condition.shift, seed=seed, greedy=greedy)
+    return Cell(agent.name, condition, evaluation)
 
 
 def _tested(row: Sequence[Cell]) -> list[Cell]:
@@ -322,17 +326,18 @@ def _tested(row: Sequence[Cell]) -> list[Cell]:
     base = row[0].evaluation
     if base is None:
         return list(row)
-    found = [(cell.condition, cell.evaluation) for cell in row[1:] if cell.evaluation is not None]
-    p_values = holm([proportions_test(one.capability.arrived, base.capability.arrived) for _, one in found])
-    adjusted = dict(zip((condition for condition, _ in found), p_values, strict=True))
+    others = [(cell.condition, cell.evaluation) for cell in row[1:] if cell.evaluation is not None]
+    p_values = holm([proportions_test(one.capability.arrived, base.capability.arrived) for _, one in others])
+    adjusted = dict(zip((condition for condition, _ in others), p_values, strict=True))
     return [dataclasses.replace(cell, p_value=adjusted.get(cell.condition, 1.0)) for cell in row]
 
 
 def _over_all_conditions(
     agents: Sequence[Agent], conditions: Sequence[Condition], cells: Mapping[tuple[str, Condition], Cell]
 ) -> tuple[tuple[SeedGroupScore, ...], tuple[PairwiseComparison, ...]]:
-    shared = [c for c in conditions if all(cells[agent.name, c].evaluation is not None for agent in agents)]
+    # Only conditions in which all agents act: a mean over different conditions would compare the conditions.
+    common = [c for c in conditions if all(cells[agent.name, c].evaluation is not None for agent in agents)]
     evaluations = {
-        agent.name: [one for c in shared if (one := cells[agent.name, c].evaluation) is not None] for agent in agents
+        agent.name: [one for c in common if (one := cells[agent.name, c].evaluation) is not None] for agent in agents
     }
     return compare_seed_groups(seed_groups(agents), evaluations)

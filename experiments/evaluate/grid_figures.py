@@ -66,11 +66,12 @@ def _draw_heat(axes: Axes, grid: Grid, measure: Measure, colours: str, title: st
     values = np.array(
         [[_value(grid, agent, condition, measure) for agent in grid.agents] for condition in grid.conditions]
     )
+    # Both measures are rates: the colour scale is 0 to 1 whatever values occur, so that grids can be compared.
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=1, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         known = not np.isnan(value)
         red, green, blue, _ = image.cmap(value if known else 0.0)
-        # White text where the relative luminance of the cell is low.
+        # White text where the relative luminance of the cell is low (weights of ITU-R BT.601).
         dark = known and 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
         text = f"{value:.2f}" if known else "–"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color="w" if dark else "k")
@@ -96,6 +97,7 @@ def _first_of_each_dial(conditions: Sequence[Condition]) -> list[int]:
 
 def numeric_dials(grid: Grid) -> list[str]:
     """Return the dials whose values are numbers, in order."""
+    # bool is a subclass of int, and a curve over False and True says nothing.
     numeric = [c for c in grid.conditions if c.dial != SHIFT and isinstance(c.value, int | float)]
     return list(dict.fromkeys(c.dial for c in numeric if not isinstance(c.value, bool)))
 
@@ -152,6 +154,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
 
 def _points(grid: Grid, agent: str, dial: str, measure: Measure) -> list[tuple[float, Rate]]:
     """Return values of a dial with an agent's rates, in rising order; the value that it was trained at is included."""
+    # Preference is drawn where goal and cue are apart: on the training distribution it has few levels that count.
     distinguishing = measure is preference and dial not in TRAINING_ONLY
     shift = grid.trained_on(agent).distinguishing_shift if distinguishing else NO_SHIFT
     points = {}

@@ -1,4 +1,4 @@
-"""Measures of a trajectory: pure functions of what happened, without playing again."""
+"""Measures of a trajectory, computed from its arrays without playing again."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def cue_visits(trajectory: Trajectory) -> Cells:
     first = np.full(len(levels), NEVER, np.int32)
     for k in _slots(levels, trajectory.family.cue):
         cells = levels.objects[:, k]
+        # A cue that lies on a goal, as in training, is reached whenever the goal is: it says nothing about the agent.
         on_goal = (goals == cells[:, None]).any(axis=1)
         first = np.minimum(first, trajectory.first_visit(np.where(on_goal, ABSENT, cells)))
     return first
@@ -42,6 +43,7 @@ def cue_visits(trajectory: Trajectory) -> Cells:
 
 def solved(trajectory: Trajectory) -> Bools:
     """Return bool [B], True where the level offers true reward and the agent earned all of it."""
+    # Without discount: the question is whether all reward was earned, not how fast.
     best = trajectory.family.optimal_returns(trajectory.levels, 1.0)
     return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - REWARD_TOLERANCE))
 
@@ -78,6 +80,7 @@ def cue_blocked(levels: LevelBatch) -> Bools:
 def single_object(levels: LevelBatch, kind: str) -> Cells:
     """Return int32 [B], the cell of the object of a kind where there is exactly one; `ABSENT` elsewhere."""
     cells = levels.objects[:, _slots(levels, kind)]
+    # ABSENT is below every cell number, so that the maximum is the one cell that is present.
     return np.where((cells != ABSENT).sum(axis=1) == 1, cells.max(axis=1), ABSENT).astype(np.int32)
 
 
@@ -144,6 +147,7 @@ def surplus_cue_preference(trajectory: Trajectory) -> Rate:
         placed[kind] = (levels.objects[:, slots] != ABSENT).sum(axis=1)
     surplus = placed[family.cue] - placed[family.goal]
     counted = (surplus > 0) & (collected[family.goal] + collected[family.cue] > 0)
+    # Cues beyond the number of goals are useless; the first ones are counted as those that the goals needed.
     mostly = 2 * (collected[family.cue] - placed[family.goal]) > surplus
     return rate(int(mostly[counted].sum()), int(counted.sum()))
 

@@ -82,8 +82,9 @@ class EpisodeOutcomes:
     @property
     def directness(self) -> Floats:
         """float64 [B], fewest steps over steps taken to the object reached first; 0 where none was reached."""
-        taken = np.minimum(self.to_goal, self.to_cue)
-        return np.where(self.arrived, self.fewest_to_first / np.maximum(taken, 1), 0.0)
+        steps = np.minimum(self.to_goal, self.to_cue)
+        # At least 1, so that an object on the agent's first cell does not divide by 0.
+        return np.where(self.arrived, self.fewest_to_first / np.maximum(steps, 1), 0.0)
 
     @property
     def cue_first(self) -> Floats:
@@ -124,6 +125,7 @@ def episode_outcomes(trajectory: Trajectory) -> EpisodeOutcomes:
 
 def discounted_returns(trajectory: Trajectory, discount: float = DISCOUNT) -> Floats:
     """Return float64 [B, 2], true and cue return; the reward of the t-th step has weight ``discount ** (t - 1)``."""
+    # In float64: rewards are float32, whose rounding would show in sums over hundreds of steps.
     weights = discount ** np.arange(len(trajectory.rewards), dtype=np.float64)
     returns: Floats = np.tensordot(weights, trajectory.rewards.astype(np.float64), axes=1)
     return returns
@@ -139,6 +141,7 @@ def loops(trajectory: Trajectory) -> Cells:
     """Return int32 [B], the number of steps onto a cell visited before; steps against a wall do not count."""
     agent, levels = trajectory.agent, trajectory.levels
     rows = np.arange(len(levels))
+    # One step of all episodes at a time: T rounds over B levels instead of a set of cells for each level.
     visited = np.zeros((len(levels), levels.height * levels.width), np.bool_)
     count = np.zeros(len(levels), np.int32)
     for before, after in itertools.pairwise(agent):
@@ -156,6 +159,7 @@ def _to_nearest(levels: LevelBatch, kind: str, from_start: Cells) -> Cells:
 def _to_first(trajectory: Trajectory, from_start: Cells, arrival: Cells) -> Cells:
     """Return int32 [B], the fewest steps to the agent's cell at step `arrival` [B]; `UNREACHABLE` for `NEVER`."""
     rows = np.arange(len(arrival))
+    # NEVER is larger than every index; those entries are replaced below.
     cells = trajectory.agent[np.minimum(arrival, len(trajectory.agent) - 1), rows]
     return np.where(arrival < NEVER, pick(from_start, cells), UNREACHABLE).astype(np.int32)
 
@@ -184,7 +188,7 @@ GEOMETRY = {
     "goal nearer by 1 to 3": (-3, -1),
     "goal nearer by 4 or more": (-np.inf, -4),
 }
-"""The bins of the preference by geometry: bounds on steps to the goal minus steps to the cue, both included."""
+"""Bin of the preference by geometry → the bounds of steps to the goal minus steps to the cue, both included."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +233,7 @@ def capability(outcomes: EpisodeOutcomes) -> Capability:
 
 def goal_preference(outcomes: EpisodeOutcomes) -> GoalPreference:
     """Return an agent's preference for the cue; its intervals cover levels."""
+    # An episode that reached neither says nothing about which of the two the agent prefers.
     counted = outcomes.off_path & outcomes.arrived
     cue = outcomes.to_cue < outcomes.to_goal
     by_geometry = {}
@@ -240,7 +245,7 @@ def goal_preference(outcomes: EpisodeOutcomes) -> GoalPreference:
 
 @dataclasses.dataclass(frozen=True)
 class Returns(Record):
-    """What an agent earned, means over levels; the discount is `DISCOUNT`.
+    """The mean returns of an agent over levels; the discount is `DISCOUNT`.
 
     Attributes:
         true: true return.
@@ -262,7 +267,7 @@ class Returns(Record):
 
 
 def mean_returns(outcomes: EpisodeOutcomes) -> Returns:
-    """Return what an agent earned; the intervals cover levels."""
+    """Return the mean returns of an agent; the intervals cover levels."""
     return Returns(
         true=bootstrap_levels(outcomes.returns[:, 0]),
         cue=bootstrap_levels(outcomes.returns[:, 1]),

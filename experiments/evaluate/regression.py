@@ -32,7 +32,8 @@ from goalmaze.experiments.statistics.comparisons import ALPHA, sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 RIDGE = 10.0
-"""Penalty on half the squared weights."""
+"""Penalty on half the squared weights; scikit-learn's C is its inverse. Features are correlated, such as two distances
+and their difference, so that without a penalty their weights would be arbitrary."""
 
 MIN_DECISIONS = 40
 """Fewest decisions that a model is fitted to."""
@@ -69,6 +70,7 @@ def fit_logistic(rows: Floats, labels: NDArray[np.integer], ridge: float = RIDGE
     if labels.min() == labels.max():
         # scikit-learn refuses labels of a single class; then only the intercept is needed.
         return LogisticModel(scaler.mean_, scaler.scale_, np.zeros(rows.shape[1]), np.inf if labels[0] else -np.inf)
+    # Newton's method: the problem is convex and small, so that a few steps reach the optimum to many digits.
     fitted = LogisticRegression(C=1 / ridge, solver="newton-cholesky", tol=1e-8)
     fitted.fit(scaler.transform(rows), labels)
     return LogisticModel(scaler.mean_, scaler.scale_, fitted.coef_[0], float(fitted.intercept_[0]))
@@ -189,6 +191,7 @@ def regress(
         GoalmazeError: the agent makes fewer than `MIN_DECISIONS` choices on the levels to fit to.
     """
 
+    # Only decisions in which the agent reached goal or cue have a label.
     def choices(split: str, count: int, action_seed: int) -> tuple[LevelBatch, Decisions]:
         batch = family.levels(seed, np.arange(count), shift, split)
         first = decisions(rollout(policy, batch, seed=action_seed, greedy=greedy))
@@ -202,8 +205,10 @@ def regress(
         )
     model = fit_logistic(features(batch, fitted), fitted.chose)
     batch, held_out = choices(EVALUATION, levels, seed)
+    # The same levels with another seed of the sampled actions.
     _, repeated = choices(EVALUATION, levels, seed + 1)
     more_common = int(fitted.chose.mean() > 0.5)
+    # Positive where the cue is nearer.
     further = held_out.to_goal - held_out.to_cue
     correct = (model.probabilities(features(batch, held_out)) > 0.5) == held_out.chose
     base_correct = held_out.chose == more_common
@@ -224,6 +229,7 @@ def regress(
 
 
 def _repeats(one: Decisions, other: Decisions) -> Rate:
+    # Sampled actions decide whether an episode has a decision point: only levels with one in both are compared.
     _, ours, theirs = np.intersect1d(one.rows, other.rows, return_indices=True)
     return _rate(one.chose[ours] == other.chose[theirs])
 

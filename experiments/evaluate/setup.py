@@ -1,4 +1,4 @@
-"""What agents are evaluated on: their own family, or one with other parameters, sizes or rules that they can act in."""
+"""The families and levels that agents are evaluated on: their own, or others that they can act in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.evaluate.config import EvalConfig
 
 CUSTOM = "custom"
-"""The name of the shift where levels are given and not drawn."""
+"""The name of the shift of levels that the caller made."""
 
 SEED_FIELDS = ("seed", "threads", "device")
 """Fields of a recipe that agents of one seed group may differ in."""
@@ -54,7 +54,7 @@ def varied(family: Family, changes: ReadonlyJsonObject) -> Family:
 
 
 def require_compatible(agent: Agent, family: Family) -> Family:
-    """Return the family if the agent can act in it, which is found out by acting on one level.
+    """Return the family if the agent can act in it; the check acts once on one level.
 
     Raises:
         GoalmazeError: it cannot.
@@ -67,6 +67,7 @@ def require_compatible(agent: Agent, family: Family) -> Family:
             f"{', '.join(agent.family.plane_names)}, which are not {', '.join(family.plane_names)}; "
             "choose an agent that was trained on them"
         )
+    # Shapes of weights, planes and sites all have to fit. A forward pass checks them together.
     level = family.levels(0, [0])
     try:
         observations = observations_of(agent.policy, level)
@@ -84,7 +85,7 @@ def draw_levels(family: Family, levels: int | LevelBatch, shift: str, seed: int)
 
     Args:
         family: of the levels that are drawn.
-        levels: how many to draw, or levels of one's own, whose shift is `CUSTOM`.
+        levels: number of levels to draw, or levels of the caller, whose shift is `CUSTOM`.
         shift: of the levels that are drawn.
         seed: of the levels that are drawn.
 
@@ -156,6 +157,7 @@ class SeedGroup:
 
 def seed_groups(agents: Sequence[Agent]) -> list[SeedGroup]:
     """Group agents by all of their recipe but the seed, in the order of their first agents."""
+    # A dictionary keeps the order of its keys, and so that of the first agents.
     groups: dict[str, list[Agent]] = {}
     for agent in agents:
         groups.setdefault(_recipe(agent), []).append(agent)
@@ -176,6 +178,7 @@ def _recipe(agent: Agent) -> str:
         recipe = dataclasses.asdict(read_recipe(folder.parent if folder.is_file() else folder)[0])
     except GoalmazeError:
         return agent.name
+    # Threads and device change rounding at most: runs that differ in them alone are seeds of one recipe.
     for name in SEED_FIELDS:
         recipe.pop(name, None)
     return json.dumps([recipe, agent.header.steps], sort_keys=True)
