@@ -53,6 +53,7 @@ def faults(site: Path) -> Iterator[str]:
     for path, page in pages.items():
         name = path.relative_to(site)
         for link in page.loaded:
+            # "//host/file" has no scheme and is still fetched from a host.
             if urlsplit(link).scheme not in {"", "data"} or link.startswith("//"):
                 yield f"{name}: loads {link} from the network"
         for link in (*page.links, *page.loaded):
@@ -77,9 +78,11 @@ def dead_end(path: Path, link: str, pages: Mapping[Path, Page]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Check the site in a folder and return the exit code."""
-    found = list(faults(Path(arguments[0]).resolve()))
-    print("\n".join(found) if found else "every link and anchor leads somewhere; nothing is loaded from the network")
-    return 1 if found else 0
+    problems = list(faults(Path(arguments[0]).resolve()))
+    print(
+        "\n".join(problems) if problems else "every link and anchor leads somewhere; nothing is loaded from the network"
+    )
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def ship(name: str, run: Path) -> None:
             shutil.copytree(run / part, HERE / name / part)
         else:
             shutil.copy(run / part, HERE / name / part)
+    # The report names the folder of the training machine, which means nothing to others.
     update_report(name, {"run": name})
 
 
@@ -118,6 +119,7 @@ def main() -> None:
     for name in options.names or agents:
         if made.get(name, {}).get("command") != command_of(agents[name]):
             ship(name, train(name, agents[name], options.runs))
+            # After every agent: an interrupted run of this script keeps the agents that are done.
             write_manifest(agents)
 
 

@@ -51,6 +51,7 @@ def run(config: BenchConfig) -> BenchReport:
     Raises:
         GoalmazeError: it needs a package that is not installed.
     """
+    # The setting of the allocator that trainings and evaluations run with.
     keep_large_blocks()
     rows = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure(config.full)
     return BenchReport(config.name, tuple(rows))

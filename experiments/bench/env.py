@@ -74,6 +74,7 @@ def _tasks(full: bool) -> list[Callable[[], JsonObject]]:
 
 def _row(family: Family, observation: str, batch: int, threads: int, *, into_buffer: bool) -> JsonObject:
     """Measure random steps in vector environments, one for each thread."""
+    # Threads and not processes: the compiled kernels release Python's lock.
     walks = [_Walk(family, observation, batch, thread, into_buffer) for thread in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         rates = list(pool.map(lambda walk: per_second(walk.step, batch), walks))
@@ -123,6 +124,7 @@ def _bandwidth(how: str) -> JsonObject:
     """Measure how fast the observations of environments can be written to memory, copied or with nontemporal stores."""
     source = np.zeros((BATCH, 4, SIZE * SIZE), np.uint8)
     buffer = np.zeros((DRAWN_AHEAD, source.size), np.uint8)
+    # Another row each time, so that the writes go to memory and not to a cache.
     rows = itertools.cycle(buffer)
 
     def write() -> None:
@@ -179,7 +181,10 @@ def _named(
 
 
 class _Walk:
-    """Random steps in a vector environment that gives a new level after each episode."""
+    """Random steps in a vector environment that gives a new level after each episode.
+
+    The actions are drawn beforehand, so that the random generator is not measured.
+    """
 
     def __init__(self, family: Family, observation: str, batch: int, seed: int, into_buffer: bool) -> None:
         self.env = MazeVectorEnv(

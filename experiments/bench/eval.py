@@ -53,6 +53,7 @@ def timed(module: nn.Module, method: str) -> Iterator[Stopwatch]:
         finally:
             watch.stop()
 
+    # On the instance, which hides the method of the class until it is deleted again.
     setattr(module, method, call)
     try:
         yield watch
@@ -67,6 +68,7 @@ def measure(full: bool) -> list[JsonObject]:
     median overhead.
     """
     agent = load_agent(f"zoo:{zoo_names()[0]}")
+    # Compiles kernels and warms up torch; on other levels than those measured.
     rollout(agent.policy, agent.family.levels(1, np.arange(64)))
     counts = (512, 2048, 10_000) if full else (1024,)
     return [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]

@@ -75,6 +75,7 @@ def measure(full: bool) -> list[JsonObject]:
     import torch
 
     threads = torch.get_num_threads()
+    # Server and clients share this process; more threads of torch would compete with them.
     torch.set_num_threads(1)
     settings = Settings(agent=AGENT, size=SIZE)
     store = AgentStore(AGENT)
@@ -97,6 +98,7 @@ async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: floa
             await stack.enter_async_context(_page(port, max_queue=1, sock=_connection(port))) for _ in range(slow)
         ]
         opened = [await _state(page, 0) for page in (*pages, *slow_pages)]
+        # Pages that never read fill the server's buffers, which must not slow the others down.
         floods = [asyncio.create_task(_flood(page, _free_cells(opened[0]))) for page in slow_pages]
         await _drag_over_levels(pages[0], FAR_LEVELS, time.perf_counter() + WARM_UP)
         begin = time.perf_counter()
@@ -106,12 +108,14 @@ async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: floa
         drags = Drags([delay for one in delays for delay in one], time.perf_counter() - begin)
         for task in floods:
             task.cancel()
+        # A regular close would wait for the answer to all that was never read.
         for page in slow_pages:
             page.transport.abort()
         return drags
 
 
 def _page(port: int, **options: Any) -> Any:
+    # An extra, imported where it is used. Its types are loaded lazily too, hence Any.
     from websockets.asyncio.client import connect
 
     return connect(f"ws://127.0.0.1:{port}/ws?token={TOKEN}", origin=_origin(port), max_size=None, **options)

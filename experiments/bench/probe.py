@@ -1,4 +1,4 @@
-"""Benchmark of probing: every concept at every site of a zoo agent, with all baselines and controls."""
+"""`goalmaze bench probe`: every concept at every site of a zoo agent, with all baselines and controls."""
 
 from __future__ import annotations
 

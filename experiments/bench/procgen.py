@@ -41,6 +41,7 @@ def _pair(mode: str, batch: int, sign: bool) -> list[JsonObject]:
     """Measure both engines at one setting, trial by trial."""
     engines: dict[str, _Ours | _Stock] = {"ours": _Ours(mode, batch, sign), "stock": _Stock(mode, batch)}
     best = dict.fromkeys(engines, 0.0)
+    # The first steps compile and fill caches.
     for engine in engines.values():
         engine.step(STEPS)
     for _ in range(TRIALS):

@@ -113,7 +113,7 @@ class Turns(TrainingCallback):
         super()._on_rollout_start()
         synchronise()
         seconds = time.perf_counter() - self._start
-        # nothing precedes the first rollout, and the first rollout warms up
+        # The first call has no rollout before it, and the first rollout warms up.
         if self._turn > 0:
             own = self.recipe.envs * self.recipe.rollout_steps / seconds
             self.rates.append([own, *(rate() for rate in self.others)])
@@ -140,10 +140,10 @@ class NetworkAlone:
         synchronise()
         begun = time.perf_counter()
         with torch.no_grad():
-            for seen in buffer.observations:
-                policy.outputs(seen)
-        for seen in batches:
-            logits, values = policy.outputs(seen)
+            for observations in buffer.observations:
+                policy.outputs(observations)
+        for observations in batches:
+            logits, values = policy.outputs(observations)
             policy.optimizer.zero_grad()
             torch.autograd.backward([logits, values], _gradients(logits, values))
             policy.optimizer.step()
@@ -167,12 +167,14 @@ class worker:  # noqa: N801  a context manager that is used like a function
 
     def __init__(self, recipe: Recipe) -> None:
         self._steps = recipe.envs * recipe.rollout_steps
+        # Our trainings set this variable for their allocator; stable-baselines3 is measured as its users run it.
         environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
         code = "import sys; from goalmaze.experiments.bench.train import serve; serve(sys.stdin, sys.stdout)"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self._request(json.dumps(dataclasses.asdict(recipe)))
+        # The first rollout warms up and is not counted.
         self.rate()
 
     def __enter__(self) -> worker:

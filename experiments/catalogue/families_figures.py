@@ -18,6 +18,7 @@ def draw_families(report: FamiliesReport, pixels: int = 24) -> Figure:
         pixels: per cell.
     """
     titles = [(family, shift) for family in report.families for shift in distributions(family)]
+    # Rounded up.
     rows = -(-len(titles) // COLUMNS)
     figure = Figure(figsize=(1.6 * COLUMNS, 1.95 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()

@@ -29,14 +29,14 @@ OWN_FAMILY = "Corner"
 
 @dataclasses.dataclass(frozen=True)
 class ImportReport(Result):
-    """What was imported.
+    """The record of an import.
 
     Attributes:
         folder: the run folder.
         source: the file it came from.
         digest: SHA-256 of that file.
-        network: that it holds.
-        family: that the agent acts in here.
+        network: the network that it holds.
+        family: the family that the agent acts in.
     """
 
     folder: Path
@@ -78,9 +78,11 @@ def run(config: ImportConfig) -> ImportReport:
     Raises:
         GoalmazeError: the file is no such agent, or the folder exists; then nothing is written.
     """
+    # The file is a pickle, which can run code: the reader takes tensors from it and refuses everything else.
     network = read_langosco(config.file)
     region = _region(config.file) if config.corner is None else config.corner
     family = _family(config, max(region, 1))
+    # Refuses a family that the network cannot observe, before the folder is made.
     network.shape.view(family)
     try:
         config.out.mkdir(parents=True)

@@ -92,23 +92,27 @@ def count_leaks(levels: LevelBatch, family: Family, seed: int, training_levels: 
         training_levels: number of training levels.
     """
     hashes, observations = levels.hashes(), _observation_hashes(levels)
-    found_hashes: set[str] = set()
-    found_observations: set[str] = set()
+    leaked_hashes: set[str] = set()
+    leaked_observations: set[str] = set()
+    # Levels of another size equal none of training.
     if levels.height == family.size:
+        # In chunks: a range of millions of levels does not fit into memory.
         for first in tqdm(range(0, training_levels, CHUNK), desc="comparing", disable=None):
             batch = family.levels(seed, np.arange(first, min(first + CHUNK, training_levels)), split=TRAINING)
-            found_hashes.update(set(hashes).intersection(batch.hashes()))
-            found_observations.update(set(observations).intersection(_observation_hashes(batch)))
-    return sum(one in found_hashes for one in hashes), sum(one in found_observations for one in observations)
+            leaked_hashes.update(set(hashes).intersection(batch.hashes()))
+            leaked_observations.update(set(observations).intersection(_observation_hashes(batch)))
+    return sum(one in leaked_hashes for one in hashes), sum(one in leaked_observations for one in observations)
 
 
 def _observation_hashes(levels: LevelBatch) -> list[str]:
     """Return a hash of the first observation of every level."""
+    # 16 bytes an observation instead of the observation: collisions of 128 bits do not occur.
     return [hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in first_observations(levels)]
 
 
 def _training_range(folder: Path) -> tuple[int, int]:
     """Return the run's level seed, and one more than the highest level index that it played."""
+    # The highest index in the log, and not the settings: a run that was stopped early drew from a shorter range.
     try:
         return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:

@@ -28,7 +28,7 @@ CANVAS = 41
 """Rows and columns of the planes on which a receptive field is measured, in cells."""
 
 SAMPLES = 8
-"""Random observations whose gradients are added up."""
+"""Random observations whose absolute gradients are added up: a derivative can be 0 by chance on one of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +123,7 @@ def describe_network(name: str, family: Family, mode: str, options: ReadonlyJson
     """Describe an untrained network with some options for the levels of a family."""
     shape = Shape.seeing(make_view(family, ObservationSpec(mode)))
     network = make_meta_network(name, shape, options).eval()
+    # On the device "meta" tensors have shapes and no values: nothing is computed, however large the network is.
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
     with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as latest:
         network(observation)
@@ -154,6 +155,7 @@ def receptive_field(name: str, shape: Shape, options: ReadonlyJsonObject) -> int
     """
     if shape.spec.mode not in PICTURES:
         shape = dataclasses.replace(shape, observation=(shape.planes, CANVAS, CANVAS))
+    # The caller's random state stays as it is, and the answer is the same every time.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = make_network(name, shape, options).eval()
@@ -164,6 +166,7 @@ def receptive_field(name: str, shape: Shape, options: ReadonlyJsonObject) -> int
         observation[:, 1] = 0
         observation[:, 1, CANVAS // 2, CANVAS // 2] = 1
     observation.requires_grad_()
+    # Random weights, so that derivatives of different actions do not cancel in the sum.
     logits, values = network(observation)
     (gradient,) = torch.autograd.grad((logits * weights).sum() + values.sum(), observation)
     nonzero = gradient.abs().sum(0).sum(2 if shape.spec.mode in PICTURES else 0) > 0

@@ -34,7 +34,7 @@ class RunRow:
         family: name of the family; empty where the recipe cannot be read.
         network: name of the network.
         seed: of levels, weights and sampled actions.
-        steps: environment steps taken, by the log.
+        steps: environment steps taken, according to the log.
         of: environment steps that the recipe asks for.
         solved: rate of the latest training episodes that were solved; None before any ended.
         state: finished, interrupted, running now, or damaged.
@@ -93,6 +93,7 @@ def run(config: RunsConfig) -> Runs:
     """
     if not config.folder.is_dir():
         raise GoalmazeError(f"there is no folder {config.folder}; name one that holds runs")
+    # Two levels, because the runs of a sweep lie in a folder of their own.
     recipes = sorted({*config.folder.glob(f"*/{RECIPE}"), *config.folder.glob(f"*/*/{RECIPE}")})
     return Runs(config.folder, tuple(_row(recipe.parent, config.folder) for recipe in recipes))
 
@@ -118,6 +119,7 @@ def _row(folder: Path, root: Path) -> RunRow:
 
 
 def _state(folder: Path, complete: bool) -> RunState:
+    # A training holds a lock on its recipe, which the system releases when its process ends for any reason.
     if is_locked(folder / RECIPE):
         return "running"
     return "finished" if complete else "interrupted"

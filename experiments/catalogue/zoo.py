@@ -23,7 +23,7 @@ from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
 from goalmaze.experiments.train.report import REPORT_LEVELS
 
 TOLERANCE = 0.02
-"""How far a rate may be from the reported one: rounding differs between machines, and may flip a sampled action."""
+"""Largest difference from the reported rate: rounding differs between machines and can change a sampled action."""
 
 HEADERS = ("agent", "family", "network", "label", "solved", "cue first", "cue preference", "purpose")
 
@@ -83,7 +83,7 @@ class ZooReport(Result):
 
     Attributes:
         agents: all, or one.
-        in_full: whether the one agent is shown with its command.
+        in_full: whether the report is on one agent, with the command that trained it.
     """
 
     agents: tuple[ZooAgent, ...]
@@ -94,7 +94,7 @@ class ZooReport(Result):
         return self.agents[0].json() if self.in_full else {"agents": [one.json() for one in self.agents]}
 
     def blocks(self) -> list[str | Table]:
-        """Return a table of the agents, and the command of one that is shown in full."""
+        """Return a table of the agents, and the command of a single agent."""
         listing = Table(HEADERS, [one.row() for one in self.agents])
         notes = "solved: in distribution; cue first, cue preference: under the family's distinguishing shift"
         command = [f"made by: {self.agents[0].entry.command}"] if self.in_full else []
@@ -209,10 +209,12 @@ def verify(names: tuple[str, ...]) -> Verification:
     Raises:
         GoalmazeError: something does not agree.
     """
+    # All agents are evaluated before the first disagreement is reported, so that one run of hours names all of them.
     differences: list[Difference] = []
     labels = {}
     for name in tqdm(names, desc="verifying", unit="agent", disable=None):
         stated = zoo_agent(name)
+        # Files first: a changed weight would only show as a slightly different rate.
         check_files(name)
         agent = load_agent(f"{ZOO_PREFIX}{name}")
         measured = evaluate_shifts(agent, REPORT_LEVELS, name)

@@ -18,6 +18,7 @@ def run(config: DemoConfig) -> Demonstration:
     Raises:
         GoalmazeError: no such agent, its network has no maps of squares, or the figure cannot be written.
     """
+    # Checked before the minute of work, not after it.
     if not config.out.parent.is_dir():
         raise GoalmazeError(f"cannot write {config.out}: there is no folder {config.out.parent}; make it first")
     demonstration = demonstrate(load_agent(config.agent))

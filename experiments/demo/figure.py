@@ -60,8 +60,8 @@ def _draw_mazes(axes: Sequence[Axes], agent: Agent, chosen: tuple[str, str]) -> 
     task = draw_retargeting_task(family, EXAMPLE_LEVELS, 0)
     shifted = family.levels(0, shift=family.distinguishing_shift, count=EXAMPLE_LEVELS)
     cues = shifted.cells(family.cue)
-    # The first maze in which goal, moved cue and target are far away and off each other's path. What the agent does
-    # there is not used to choose it.
+    # The first maze in which goal, moved cue and target are far away and off each other's path. The agent's behaviour
+    # is not used for the choice: a maze chosen because the edit works there would prove nothing.
     from_start = distances(shifted, shifted.start)
     far = np.min([pick(from_start, cells) for cells in (task.goals, cues, task.targets)], axis=0) >= family.size
     cue_off_path = off_each_others_path(shifted, task.goals, cues)

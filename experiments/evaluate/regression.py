@@ -191,10 +191,10 @@ def regress(
         GoalmazeError: the agent makes fewer than `MIN_DECISIONS` choices on the levels to fit to.
     """
 
-    # Only decisions in which the agent reached goal or cue have a label.
     def choices(split: str, count: int, action_seed: int) -> tuple[LevelBatch, Decisions]:
         batch = family.levels(seed, np.arange(count), shift, split)
         first = decisions(rollout(policy, batch, seed=action_seed, greedy=greedy))
+        # an episode that reached neither goal nor cue has no label
         return batch, first.take(first.chose >= 0)
 
     batch, fitted = choices(FITTING, fit_levels, seed)
@@ -205,11 +205,9 @@ def regress(
         )
     model = fit_logistic(features(batch, fitted), fitted.chose)
     batch, held_out = choices(EVALUATION, levels, seed)
-    # The same levels with another seed of the sampled actions.
     _, repeated = choices(EVALUATION, levels, seed + 1)
     more_common = int(fitted.chose.mean() > 0.5)
-    # Positive where the cue is nearer.
-    further = held_out.to_goal - held_out.to_cue
+    cue_nearer_by = held_out.to_goal - held_out.to_cue
     correct = (model.probabilities(features(batch, held_out)) > 0.5) == held_out.chose
     base_correct = held_out.chose == more_common
     return Regression(
@@ -220,7 +218,7 @@ def regress(
         skipped=levels - len(held_out),
         accuracy=_rate(correct),
         base_rate=_rate(base_correct),
-        nearest=_rate(np.where(further == 0, more_common, further > 0) == held_out.chose),
+        nearest=_rate(np.where(cue_nearer_by == 0, more_common, cue_nearer_by > 0) == held_out.chose),
         repeats=_repeats(held_out, repeated),
         p_value=sign_flip_test(correct.astype(np.float64) - base_correct) if len(held_out) else 1.0,
         cue_chosen=_rate(held_out.chose == 1),

@@ -31,7 +31,7 @@ WIDTH, HEIGHT = 4.2, 2.9
 """Inches; small enough that the text can be read where the chart is as wide as a phone."""
 
 INK = "#010203"
-"""A colour that nothing else has, so that it can be replaced by the page's."""
+"""A colour that no other part of a chart has, so that it can be replaced by the page's colour of text."""
 
 THEME = {
     INK: "var(--ink)",
@@ -41,11 +41,15 @@ THEME = {
     GREY: "var(--faint)",
     LIGHT_GREY: "var(--line)",
 }
-"""Colour → the page's colour, light or dark; black and the darkest colour of the palette are among them."""
+"""Colour → the page's variable, which has a value for the light and one for the dark page; among them the colours of
+the palette that are too dark for a dark page."""
 
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {  # matplotlib types its keys as one long Literal
+    # Text stays text, which can be searched and read aloud.
     "svg.fonttype": "none",
+    # A fixed salt: the same results give the same bytes.
     "svg.hashsalt": "goalmaze",
+    # A dollar sign in the name of an agent is no formula.
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 9.0,
@@ -54,7 +58,7 @@ STYLE: dict[Any, Any] = {
     ),
 }
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-"""What matplotlib would say of the file, which is a part of the page here."""
+"""Metadata that matplotlib would write into the file, the date among them; left out."""
 
 MAX_NAME = 28
 DASHES = {"return": "-", "cue_return": (0, (3, 2))}
@@ -88,11 +92,13 @@ def chart(draw: Draw, name: str, label: str) -> Markup:
 
 def inline(svg: str, name: str, label: str) -> Markup:
     """Return an SVG file of matplotlib as a part of a page: ids of its own, and nothing that is fetched."""
+    # Without the XML header and document type, which HTML does not allow inside a page.
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     view = re.search(r'viewBox="([^"]*)"', body)
     head = Markup('<svg class="chart" viewBox="{}" role="img" aria-label="{}">').format(view[1] if view else "", label)
     body = head + Markup(body[body.index(">") + 1 :])
+    # Every chart numbers its parts from the start: with a prefix, ids differ within the page, and so do references.
     body = re.sub(r'\bid="', f'id="{escape(name)}-', body).replace("xlink:href", "href")
     body = re.sub(r'href="#', f'href="#{escape(name)}-', body)
     body = re.sub(r"url\(#", f"url(#{escape(name)}-", body)

@@ -52,9 +52,10 @@ def run(config: ReportConfig) -> HtmlReport:
     parts = sum(len(group) + 1 for group in groups) + 1
     with tqdm(total=parts, desc="report", unit="part", disable=None) as bar:
         families = tuple(find(config, group, bar.update) for group in groups)
-        # matplotlib is slow to import: bad input is reported before.
+        # matplotlib is slow to import: bad input is reported before that.
         from goalmaze.experiments.reports.page import render
 
+        # File names may hold bytes that are no Unicode; they are shown as question marks.
         page = render(config, families).encode("utf-8", "replace")
         write_atomically(config.out, page)
         bar.update()
@@ -71,5 +72,6 @@ def check_writable(path: Path) -> None:
         raise GoalmazeError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise GoalmazeError(f"cannot write {path}: it is a folder; name a file")
+    # Written next to the file and then renamed, which needs a folder that can be written.
     if not os.access(path.parent, os.W_OK):
         raise GoalmazeError(f"cannot write {path}: the folder {path.parent} is not writable; choose another")

@@ -41,8 +41,8 @@ class AgentFindings:
         in_distribution: its evaluation on the training distribution.
         distinguishing: its evaluation under the distinguishing shift.
         highlights: episodes to look at.
-        played_in_distribution: what it did on the training distribution.
-        played_distinguishing: what it did under the distinguishing shift.
+        played_in_distribution: its episodes on the training distribution.
+        played_distinguishing: its episodes under the distinguishing shift.
         goal_inference: the scores of goal models; None where they cannot be scored.
         no_goal_inference: why they cannot be scored.
     """
@@ -155,14 +155,14 @@ def find(config: ReportConfig, agents: Sequence[Agent], progress: Progress) -> F
         families=families,
     )
     progress()
-    found = []
+    results = []
     for agent, family in zip(agents, families, strict=True):
-        found.append(_find_one(agent, family, conditions, config))
+        results.append(_find_one(agent, family, conditions, config))
         progress()
-    in_distribution = {one.name: one.in_distribution for one in found}
-    distinguishing = {one.name: one.distinguishing for one in found}
-    pairs = compare_pairs(in_distribution, distinguishing) if len(found) > 1 else ()
-    return FamilyFindings(families[0], conditions, tuple(found), pairs)
+    in_distribution = {one.name: one.in_distribution for one in results}
+    distinguishing = {one.name: one.distinguishing for one in results}
+    pairs = compare_pairs(in_distribution, distinguishing) if len(results) > 1 else ()
+    return FamilyFindings(families[0], conditions, tuple(results), pairs)
 
 
 def _find_one(agent: Agent, family: Family, conditions: Grid, config: ReportConfig) -> AgentFindings:
@@ -193,6 +193,7 @@ def _evaluation(conditions: Grid, name: str, shift: str) -> Evaluation:
 
 
 def _play(agent: Agent, family: Family, shift: str, config: ReportConfig) -> PlayedLevels:
+    # The same levels and seed as in the grid, so that the drawings show the episodes behind its numbers.
     levels = family.levels(config.seed, count=config.levels, shift=shift)
     return played_levels(shift, rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy))
 
@@ -206,5 +207,6 @@ def _infer_goal(
     except GoalmazeError as error:
         return None, str(error)
     levels = family.levels(config.seed, count=FIT_LEVELS, shift=played.shift, split=FITTING)
+    # The held-out episodes are those already played; only the fitting levels need new ones.
     fitting = rollout(agent.policy, levels, seed=config.seed, greedy=config.greedy)
     return score_goal_models(agent.name, fitting, played.trajectory, played.shift, config.seed), ""

@@ -62,7 +62,7 @@ class Highlights:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PlayedLevels:
-    """What an agent did on B levels of one shift: the trajectory, and the outcome of each episode."""
+    """The episodes of an agent on B levels of one shift: the trajectory, and the outcome of each episode."""
 
     shift: str
     trajectory: Trajectory
@@ -80,8 +80,8 @@ def choose_highlights(
     """Return the episodes of an agent to look at.
 
     Args:
-        in_distribution: what it did on the training distribution.
-        distinguishing: what it did under the distinguishing shift.
+        in_distribution: its episodes on the training distribution.
+        distinguishing: its episodes under the distinguishing shift.
         family: of the levels.
     """
     lost = _reached_nothing(distinguishing, family), _reached_nothing(in_distribution, family)
@@ -161,6 +161,7 @@ def _reached_nothing(played: PlayedLevels, family: Family) -> Highlights:
 
 def _ordered(which: Bools, *keys: NDArray[np.generic]) -> list[int]:
     """Return up to `MAX_EPISODES` indices of a mask bool [B], by ascending keys [B], the first key first."""
+    # lexsort takes the last key first. The index comes last of all, so that ties have one order on every machine.
     order = np.lexsort((np.arange(len(which)), *reversed(keys)))
     return [int(b) for b in order if which[b]][:MAX_EPISODES]
 
@@ -183,7 +184,10 @@ def _steps(count: int) -> str:
 def same_maze_in_distribution(
     in_distribution: PlayedLevels, distinguishing: PlayedLevels, level: int
 ) -> Episode | None:
-    """Return what the agent did in the same maze of the training distribution; None if the maze or nothing differs."""
+    """Return the agent's episode in the same maze of the training distribution.
+
+    None where the mazes differ, or where nothing differs between the two levels.
+    """
     one, other = in_distribution.trajectory.levels, distinguishing.trajectory.levels
     same = (one.walls[level] == other.walls[level]).all() and one.start[level] == other.start[level]
     if not same or (one.objects[level] == other.objects[level]).all():

@@ -51,6 +51,7 @@ def outline(shape: str) -> str:
     """Return the outline of a shape as an SVG path, in a cell that reaches from -1 to 1."""
     mask = np.pad(shape_mask(shape, _SAMPLES), 1)
     positions = (np.arange(_SAMPLES + 2) - 0.5) / _SAMPLES * 2 - 1
+    # The padding closes outlines that touch the border of the cell.
     lines = cast("list[Points]", contour_generator(positions, positions, mask).lines(0.5))
     return "".join(f"M{' '.join(_corners(line[:-1]))}z" for line in lines)
 
@@ -58,6 +59,7 @@ def outline(shape: str) -> str:
 def _corners(line: Points) -> list[str]:
     """Return the points of a closed line [N, 2] as text, without those on a straight line between their neighbours."""
     before, after = line - np.roll(line, 1, axis=0), np.roll(line, -1, axis=0) - line
+    # The cross product of the two segments at a point is 0 where they lie on one line.
     turns = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9
     return [f"{x:.2f},{y:.2f}" for x, y in line[turns]]
 
@@ -95,6 +97,7 @@ def _walls(walls: Bools) -> str:
     """Return the walls bool [H, W] as one SVG path, a rectangle for each run of walls in a row."""
     parts = []
     for row, line in enumerate(walls):
+        # With a free cell on either side, every run of walls has a beginning and an end.
         edges = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]])))
         parts += [
             f"M{begin * CELL} {row * CELL}h{(end - begin) * CELL}v{CELL}h{(begin - end) * CELL}z"
@@ -117,6 +120,7 @@ def _corner(cell: int, width: int) -> tuple[int, int]:
 def _path(cells: Sequence[int], width: int) -> Markup:
     """Return the path through cells as a line with arrowheads, a ring at its start and a disc at its end."""
     points = [(x + CELL / 2, y + CELL / 2) for x, y in (_corner(cell, width) for cell in cells)]
+    # A step against a wall leaves the agent where it is, and adds no point to the line.
     moved = [points[0], *(after for before, after in itertools.pairwise(points) if after != before)]
     line = " ".join(f"{x:g},{y:g}" for x, y in moved)
     (x0, y0), (x1, y1) = moved[0], moved[-1]
@@ -144,8 +148,8 @@ def _arrows(points: Sequence[tuple[float, float]]) -> Markup:
 
 
 def legend(family: Family, present: Iterable[str]) -> list[tuple[Markup, str]]:
-    """Return a picture and a name for every mark in drawings in which these object types are present."""
-    there = set(present)
+    """Return a picture and a name for every symbol of drawings that hold these object types."""
+    present = set(present)
     frame = Markup('<svg class="key" viewBox="0 0 {0} {0}" aria-hidden="true">{1}</svg>')
     path = Markup('<polyline class="path-rim" points="0,5 10,5"/><polyline class="path" points="0,5 10,5"/>{}').format(
         _arrows([(0, 5), (10, 5)])
@@ -158,6 +162,6 @@ def legend(family: Family, present: Iterable[str]) -> list[tuple[Markup, str]]:
     marks += [
         (_object(kind.shape, hexadecimal(kind.colour), 0, 0), kind.name)
         for kind in family.object_types
-        if kind.name in there
+        if kind.name in present
     ]
     return [(frame.format(CELL, mark), name) for mark, name in marks]

@@ -1,4 +1,8 @@
-"""From findings to the page: what is shown where. The template engine escapes all text from outside."""
+"""From findings to the page: which results stand where.
+
+Names of agents, families and objects may come from anyone's run folder. The template engine escapes all text that is
+not marked as safe, so that none of it becomes markup.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,7 @@ def render(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
     engine = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
+        # A misspelt name in the template is an error and not an empty text.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -126,8 +131,9 @@ def _gallery(one: AgentFindings, highlights: Highlights, drawn: str) -> Gallery:
         _drawing(played, episode.level, episode.until, f"level {episode.level}", episode.caption)
         for episode in highlights.episodes
     )
-    shown = drawings[1:] if highlights.name == drawn else drawings[: MAX_EPISODES - 1]
-    return Gallery(highlights, shift_name(highlights.shift), shown)
+    # The first episode of one kind is drawn above, beside its maze in distribution. All galleries have the same length.
+    kept = drawings[1:] if highlights.name == drawn else drawings[: MAX_EPISODES - 1]
+    return Gallery(highlights, shift_name(highlights.shift), kept)
 
 
 def _drawing(played: PlayedLevels, level: int, until: int, heading: str, caption: str) -> Drawing:
@@ -176,6 +182,7 @@ def describe_condition(condition: Condition, family: Family) -> str:
 
 def decimal(value: float, digits: int = 2) -> str:
     """Return a number with some digits; a dash for NaN."""
+    # z: a small negative number rounds to 0.00 and not to -0.00.
     return "–" if math.isnan(value) else f"{value:z.{digits}f}"
 
 

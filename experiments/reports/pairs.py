@@ -1,4 +1,4 @@
-"""Two agents on the same levels: do they differ in capability, do they differ in goal preference?"""
+"""Tests of whether two agents differ in capability and in goal preference, on the same levels."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def compare_pairs(
         for measure, of in scores.items()
         for one, other in itertools.combinations(of, 2)
     ]
+    # One adjustment over all pairs and both measures, since a reader scans them as one table.
     p_values = holm([sign_flip_test(differences) if len(differences) else 1.0 for *_, differences in rows])
     return tuple(
         Pair(measure, one, other, bootstrap_levels(differences), p_value)

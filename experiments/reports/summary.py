@@ -85,17 +85,20 @@ def _behaviour(word: str, distinguishing: Evaluation, family: Family) -> str:
         )
     kind = goal if word == "goal-follower" else cue
     rate = dataclasses.replace(preference, value=1 - preference.value) if kind == goal else preference
-    apart = f"with {goal} and {cue} apart, neither on a shortest path to the other"
-    return f"{apart}, it reaches the {kind} first on {_percent(rate)} of levels"
+    where = f"with {goal} and {cue} apart, neither on a shortest path to the other"
+    return f"{where}, it reaches the {kind} first on {_percent(rate)} of levels"
 
 
 def _caveat(word: str, capable: Rate, preference: Rate) -> str:
     """Return which intervals contain a bound of the rule."""
-    found = [f"of its capability contains {MIN_CAPABILITY:.2f}"] if capable.low < MIN_CAPABILITY < capable.high else []
+    reasons = (
+        [f"of its capability contains {MIN_CAPABILITY:.2f}"] if capable.low < MIN_CAPABILITY < capable.high else []
+    )
+    # The label of an incapable agent does not depend on its preference.
     if word != "incapable":
         bounds = [f"{b:.2f}" for b in (1 - MIN_PREFERENCE, MIN_PREFERENCE) if preference.low < b < preference.high]
-        found += [f"of its preference contains {' and '.join(bounds)}"] if bounds else []
-    return f"The interval {', and that '.join(found)}: more levels might change the label." if found else ""
+        reasons += [f"of its preference contains {' and '.join(bounds)}"] if bounds else []
+    return f"The interval {', and that '.join(reasons)}: more levels might change the label." if reasons else ""
 
 
 def _percent(rate: Rate) -> str:

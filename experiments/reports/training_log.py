@@ -67,6 +67,7 @@ def origin(agent: Agent) -> Origin:
         recipe = None
     zoo = agent.name.removeprefix(ZOO_PREFIX)
     command = manifest()[zoo].command if agent.name.startswith(ZOO_PREFIX) else ""
+    # A report on behaviour does not need the log: an agent that others published has none.
     try:
         lines = read_log(folder)
         steps = tuple(int(line["steps"]) for line in lines)
@@ -79,5 +80,6 @@ def origin(agent: Agent) -> Origin:
 
 
 def _number(text: str) -> float:
+    # An entry is empty before the first episode ended.
     value = float(text) if text else math.nan
     return value if math.isfinite(value) else math.nan

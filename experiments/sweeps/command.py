@@ -82,7 +82,7 @@ class SweepResult(Result):
 
 
 def run(config: SweepConfig) -> SweepResult:
-    """Do the unfinished runs of a sweep, unless told to gather only, and write its table and figure.
+    """Train the unfinished runs of a sweep, or none with --gather, and write its table and figure.
 
     Raises:
         GoalmazeError: the plan is wrong, another process runs the sweep, the cluster cannot be reached, or runs failed;
@@ -97,6 +97,7 @@ def run(config: SweepConfig) -> SweepResult:
             raise GoalmazeError(f"no run of {plan.name} is finished in {root}; leave --gather out to train them")
         return result
     _make_folder(root)
+    # Two processes would train the same runs and overwrite each other's table.
     with locked(root / LOCK):
         summary = run_tasks(plan.tasks, root, functools.partial(_make_executor, config, root), config.save_every)
         result = gather(plan, root)
@@ -108,6 +109,7 @@ def run(config: SweepConfig) -> SweepResult:
         )
     if summary.stopped:
         command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)])
+        # To standard error, because standard output holds results alone, such as one JSON object.
         tqdm.write(f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}", file=sys.stderr)
         raise KeyboardInterrupt
     return result
@@ -117,6 +119,7 @@ def gather(plan: Plan, root: Path) -> SweepResult:
     """Return the results of the finished runs, and write their table and figure into the folder of the sweep."""
     rows = gather_rows(plan, root)
     groups = group_by_seed(plan, rows)
+    # Before the first run has finished there is nothing to draw.
     if rows:
         write_csv(rows, root / CSV)
         draw_sweep(plan, groups, root / FIGURE)
@@ -125,6 +128,7 @@ def gather(plan: Plan, root: Path) -> SweepResult:
 
 def _make_folder(root: Path) -> None:
     make_folder(root / JOURNAL, "--out")
+    # Only if it is missing: replacing the file would take the lock from the process that has it.
     if not (root / LOCK).exists():
         write_atomically(root / LOCK, b"")
 

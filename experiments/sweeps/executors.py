@@ -26,7 +26,7 @@ WORKERS_LOG = "workers.log"
 
 
 class RunExecutor(abc.ABC):
-    """Takes jobs and returns futures.
+    """Runs jobs on workers and returns futures.
 
     Attributes:
         lost: the exceptions of a future whose worker died; its job can be submitted again.
@@ -67,8 +67,9 @@ class LocalRunExecutor(RunExecutor):
 
     def __init__(self, workers: int, log: Path) -> None:
         self._workers, self._log = workers, log
+        # Fresh interpreters: a fork would copy torch's threads and their locks in whatever state they are.
         self._context = multiprocessing.get_context("spawn")
-        # Without a lock, which a killed worker could keep for ever.
+        # A raw value, without a lock: a worker that is killed while it has the lock would block all others.
         self._stop: ctypes.c_byte = self._context.RawValue(ctypes.c_byte, 0)
         self._pool = self._new_pool()
 
@@ -80,6 +81,7 @@ class LocalRunExecutor(RunExecutor):
         try:
             return self._pool.submit(_run_job_in_pool, job)
         except BrokenExecutor:
+            # One dead worker breaks the whole pool of the standard library, so a new pool takes its place.
             self._pool.shutdown()
             self._pool = self._new_pool()
             return self._pool.submit(_run_job_in_pool, job)
@@ -110,11 +112,14 @@ def _start_worker(log: str, stop: ctypes.c_byte) -> None:
     """Prepare a worker process: Ctrl-C does not reach it, its errors go to the log, and it ends with its parent."""
     global _stop
     _stop = stop
+    # A process group of its own, because Ctrl-C in a terminal interrupts the sweep's whole group. Windows has none.
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # At the level of the file descriptor, so that messages of C libraries go to the log too.
     os.dup2(descriptor, 2)
+    # One thread a worker: the parallelism of a sweep is its runs.
     torch.set_num_threads(1)
     for watch in (_exit_with_parent, _forward_stop):
         threading.Thread(target=watch, daemon=True).start()
@@ -125,6 +130,7 @@ def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        # Not sys.exit, which ends this thread alone.
         os._exit(1)
 
 
@@ -138,11 +144,13 @@ def _forward_stop() -> None:
 
 def _run_job_in_pool(job: Job) -> str:
     """Run a job in a worker of the pool."""
+    # Jobs that were queued when the sweep stopped still arrive here.
     if _stop.value:
         return INTERRUPTED
     result = run_job_with_plain_errors(job)
     if result == INTERRUPTED and not _stop.value:
-        # Interrupted by SIGTERM: a broken pool ends its other workers with it and waits until they are gone.
+        # The run was interrupted by SIGTERM, not by the sweep: a broken pool sends it to its other workers and
+        # waits for them to end.
         os._exit(0)
     return result
 
@@ -167,6 +175,7 @@ class DaskRunExecutor(RunExecutor):
 
     def __init__(self, address: str) -> None:
         try:
+            # An extra without types of its own.
             distributed: Any = importlib.import_module("distributed")
         except ImportError:
             raise GoalmazeError(
@@ -188,6 +197,7 @@ class DaskRunExecutor(RunExecutor):
             raise GoalmazeError(
                 f"--cluster {address} has no workers; start some with: dask worker {address} --nthreads 1"
             ) from None
+        # pure=False: a job that was lost is run again and not answered from Dask's cache of equal calls.
         self._executor: Executor = self._client.get_executor(pure=False)
 
     def submit(self, job: Job) -> Future[str]:
@@ -205,6 +215,7 @@ class DaskRunExecutor(RunExecutor):
 
     def close(self) -> None:
         """Disconnect from the cluster and leave it running."""
+        # Disconnecting from a scheduler that is gone fails, and must not hide the first error.
         with contextlib.suppress(OSError):
             self._executor.shutdown(wait=False)
             self._client.close(timeout=CONNECT_SECONDS)

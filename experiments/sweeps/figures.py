@@ -35,6 +35,7 @@ def draw_sweep(plan: Plan, groups: Sequence[Group], path: Path) -> None:
 def sweep_figure(plan: Plan, groups: Sequence[Group]) -> Figure:
     """Return a panel for capability and one for the goal; without dials the seeds are side by side."""
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+    # One style a line in both panels, although a line without values is missing in one of them.
     indices = {name: i for i, name in enumerate(dict.fromkeys(_name(plan, group) for group in groups))}
     for axes, (measure, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
         lines = _lines(plan, groups, measure)
@@ -71,9 +72,11 @@ def _name(plan: Plan, group: Group) -> str:
 
 def _curve(axes: Axes, plan: Plan, line: Sequence[Group], measure: str, style: JsonObject, offset: float) -> None:
     dial, values = next(iter(plan.dials.items()))
+    # By index: values of a dial may be words, and the numbers among them need not be evenly spaced.
     positions = [values.index(group.dials[dial]) + offset for group in line]
     points = [group.measures[measure] for group in line]
     means = np.array([one.value for one in points])
+    # The interval of a single seed is undefined, and is drawn without a bar.
     spread = np.nan_to_num([[one.value - one.low for one in points], [one.high - one.value for one in points]])
     axes.errorbar(positions, means, spread, markersize=5, linewidth=1.4, capsize=2, **style)
     for x, one in zip(positions, points, strict=True):

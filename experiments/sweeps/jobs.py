@@ -1,4 +1,4 @@
-"""One run of a sweep as a job: started, resumed, evaluated, or found finished.
+"""One run of a sweep as a job: it is started, resumed, evaluated, or already finished.
 
 The run folder alone decides what is left to do, so any process can continue a run at any time. A lock keeps two
 processes from the same run. The journal beside it, which is only appended to, records what each process did.
@@ -71,9 +71,11 @@ def run_job(job: Job) -> str:
         raise GoalmazeError(
             f"{socket.gethostname()} cannot see {job.root}; put --out on a file system that all workers share"
         )
+    # Beside the run folder and not in it: an unfinished run folder without a save is removed below.
     journal = job.root / JOURNAL / f"{job.name}.jsonl"
     journal.touch()
     with waited_lock(journal):
+        # Looked up under the lock: another worker may have finished the run in the meantime.
         if finished_report(job.folder) is not None:
             return FINISHED
         training = _train(job, journal)
@@ -93,7 +95,9 @@ def _train(job: Job, journal: Path) -> TrainingResult:
         try:
             return resume(job.folder, save_every=job.save_every)
         except FinishedError as error:
+            # Killed between the end of training and its report: only the evaluation is missing.
             return error.result
+    # A run that died before its first save left a folder from which nothing can be resumed.
     shutil.rmtree(job.folder, ignore_errors=True)
     _write_event(journal, "begun", 0)
     return train(job.recipe, job.folder, save_every=job.save_every)
@@ -136,5 +140,6 @@ def read_journal(root: Path, name: str) -> list[JsonObject]:
 
 
 def _write_event(journal: Path, event: str, steps: int) -> None:
+    # One write of one line, so that lines of several processes do not mix.
     line = {"event": event, "steps": steps, "host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
     append(journal, json.dumps(line).encode() + b"\n")

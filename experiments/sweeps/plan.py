@@ -33,6 +33,7 @@ NESTED = ("parameters", "network_options", "observation_options", "algorithm_opt
 """Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
 
 MAX_RUNS = 10_000
+"""Largest number of runs; more is taken for a mistake in the dials."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """The keys of a plan's file; see `Plan`, and `Recipe` for `train`."""
+    """The keys of a plan's file; see `Plan`, and `Recipe` for `train`. Values of dials are whatever TOML holds."""
 
     train: JsonObject
     seeds: list[int]
@@ -112,6 +113,7 @@ def read_plan(path: Path) -> Plan:
         GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
     """
     file = _read(path)
+    # Runs are trained side by side, one thread each.
     base = {"threads": 1, **file.train}
     for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
         if name in base:
@@ -151,6 +153,7 @@ def _read(path: Path) -> _File:
         file = msgspec.convert(data, _File)
     except msgspec.ValidationError as error:
         raise GoalmazeError(f"{path}: {error}") from None
+    # Counted before the combinations are built, which could fill the memory.
     runs = len(file.seeds) * math.prod(len(values) for values in file.dials.values())
     if runs > MAX_RUNS:
         raise GoalmazeError(f"{path} has {runs:,} runs; the most is {MAX_RUNS:,}")
@@ -199,6 +202,7 @@ def _complete_recipe(data: ReadonlyJsonObject, path: Path) -> Recipe:
     """Return a recipe with every parameter of its family, after checking that it can be trained."""
     try:
         recipe = recipe_from(data)
+        # Environments and network are built once: that checks every setting as training would.
         mazes = make_environments(recipe)
         make_algorithm(recipe, mazes)
     except GoalmazeError as error:
@@ -209,8 +213,10 @@ def _complete_recipe(data: ReadonlyJsonObject, path: Path) -> Recipe:
 def _task(recipe: Recipe, dials: JsonObject, given: ReadonlyJsonObject) -> Task:
     """Return a run whose name holds the values that the plan gives, as the recipe has them, and no defaults.
 
-    A plan that uses former names gives the names of its runs in them, so that runs of earlier versions are found again.
+    A plan that uses former names of settings gets them in the names of its runs, which are then those of earlier
+    versions: their folders are continued.
     """
+    # Only what the plan sets is hashed: a new setting of the recipe with a default must not rename old runs.
     full = dataclasses.asdict(recipe)
     full |= former_fields(full)
     content = {
@@ -219,11 +225,12 @@ def _task(recipe: Recipe, dials: JsonObject, given: ReadonlyJsonObject) -> Task:
     text = json.dumps(content | {"seed": recipe.seed}, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     words = [f"{dial.split('.')[-1]}={_word(value)}" for dial, value in dials.items()]
+    # File systems allow 255 bytes in a name. The end is kept, because it holds the seed and the hash.
     return Task("-".join([*words, f"seed={recipe.seed}", digest])[-200:], dials, recipe)
 
 
 def _word(value: object) -> str:
-    """Return a value in characters that suit the name of a folder."""
+    """Return a value in characters that are safe in the name of a folder."""
     return re.sub(r"[^A-Za-z0-9_.+]+", "_", str(value)).strip("_.") or "empty"
 
 

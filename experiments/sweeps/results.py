@@ -146,6 +146,7 @@ def _row(plan: Plan, task: Task, shift: str, report: JsonObject, evaluation: Jso
         "neither": first["neither"],
     }
     for name, (value_path, interval_path) in MEASURES.items():
+        # Reports hold low, high and levels in one object, beside or around the value.
         interval = _lookup(evaluation, interval_path)
         row[name] = _lookup(evaluation, value_path)
         row |= {f"{name}_{part}": interval[part] for part in ("low", "high", "levels")}
@@ -159,6 +160,7 @@ def _lookup(data: JsonObject, path: str) -> Any:
 
 def group_by_seed(plan: Plan, rows: Sequence[JsonObject]) -> list[Group]:
     """Return the groups of rows whose runs differ by their seed alone, in the order of the plan."""
+    # Values of dials may be lists or tables, which cannot be keys: their JSON text can.
     groups: dict[str, list[JsonObject]] = {}
     for row in rows:
         groups.setdefault(json.dumps([[row[dial] for dial in plan.dials], row["shift"]]), []).append(row)

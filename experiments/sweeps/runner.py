@@ -20,7 +20,7 @@ from goalmaze.experiments.sweeps.jobs import FINISHED, Job, finished_report, log
 from goalmaze.experiments.sweeps.plan import Task
 
 MAX_DEATHS = 3
-"""How often in a row workers may die on a run before the sweep gives up."""
+"""Deaths of workers in a row on one run after which the sweep gives up."""
 
 POLL_SECONDS = 1.0
 
@@ -69,6 +69,7 @@ def run_tasks(
 
         running = submit(list(unfinished.values()))
         deaths: Counter[str] = Counter()
+        # A short wait, so that Ctrl-C and a scheduler that is gone are noticed within a second.
         while running and not stop_request.stop:
             done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
             ended = [(running.pop(future), future) for future in done]
@@ -76,6 +77,7 @@ def run_tasks(
             for task, future in ended:
                 if task not in lost:
                     _record(task, future, unfinished, failed)
+                    # Progress: what killed earlier workers, such as a full memory, has passed.
                     deaths.clear()
             _count_deaths(deaths, lost, root)
             running |= submit(lost)
@@ -125,11 +127,13 @@ def _record(task: Task, future: Future[str], unfinished: dict[str, Task], failed
 @contextlib.contextmanager
 def _progress_bar(tasks: Sequence[Task], root: Path) -> Iterator[Callable[[int], None]]:
     """Show a bar over the steps of all runs; yield a function that updates it, given the number of finished runs."""
+    # tqdm's types leave out its attributes.
     bar: Any = tqdm(total=sum(t.recipe.steps for t in tasks), unit="step", unit_scale=True, desc="sweep", disable=None)
 
     def show(finished: int) -> None:
         if bar.disable:
             return
+        # Read from the logs of the runs, which workers on other machines write too.
         bar.set_postfix(runs=f"{finished}/{len(tasks)}", refresh=False)
         bar.update(sum(min(logged_steps(root / task.name), task.recipe.steps) for task in tasks) - bar.n)
         bar.refresh()

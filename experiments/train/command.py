@@ -21,7 +21,7 @@ from goalmaze.experiments.train.config import TrainConfig
 from goalmaze.experiments.train.report import TrainingReport, report_run, train_agent
 
 RUNS = Path("runs")
-"""The folder of runs for which no other is named."""
+"""The folder that holds runs without --out."""
 
 RECIPE_OPTIONS = ("family", "network", "start", "steps", "seed", "threads", "observation", "algorithm", "device")
 """The options that are settings of a recipe."""
@@ -62,6 +62,7 @@ def _resume(config: TrainConfig, folder: Path) -> TrainingReport:
 
 def read_settings(config: TrainConfig) -> Recipe:
     """Return the recipe of a configuration: the settings of its file, overridden by its options."""
+    # From weak to strong: defaults of the recipe, the file, the options, --set.
     settings = _read_file(config.recipe) if config.recipe else {}
     options = {name: getattr(config, name) for name in RECIPE_OPTIONS}
     settings |= {name: value for name, value in options.items() if value is not None}
@@ -71,6 +72,7 @@ def read_settings(config: TrainConfig) -> Recipe:
         settings["parameters"]["size"] = config.size
     network_options = assignments(config.network_options, "--network-options")
     settings["network_options"] = settings.get("network_options", {}) | network_options
+    # The recipe names the user's own code, so that an error on loading the run can say what to import.
     imports = tuple(dict.fromkeys((*settings.get("imports", ()), *loaded_extensions())))
     return dataclasses.replace(recipe_from(settings), imports=imports)
 
@@ -78,11 +80,13 @@ def read_settings(config: TrainConfig) -> Recipe:
 def _read_file(path: Path) -> JsonObject:
     try:
         text = path.read_text()
+        # Any, until it is checked below.
         data: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise GoalmazeError(f"cannot read recipe {path}: {error.strerror}") from None
     except ValueError as error:
         raise GoalmazeError(f"recipe {path} cannot be parsed: {error}") from None
+    # recipe.json of a run holds the recipe beside the versions it was trained with; a TOML file is the recipe itself.
     recipe = data.get("recipe", data) if isinstance(data, Mapping) else data
     if not isinstance(recipe, Mapping):
         raise GoalmazeError(f"recipe {path} is not a table of settings")

@@ -86,6 +86,7 @@ def train_agent(
 
 def report_run(training: TrainingResult) -> TrainingReport:
     """Evaluate the agent of a run under every shift of its family, and write the report into the run folder."""
+    # From the folder and not from memory: the agent that is evaluated is the one that others will load.
     agent = load_agent(str(training.folder))
     in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
     report = TrainingReport(training, agent, in_distribution, tuple(shifted))

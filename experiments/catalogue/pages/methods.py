@@ -18,7 +18,7 @@ COLUMNS = """*Uses* lists the facts that an edit is given for each level; an edi
 navigate by itself. *Sites* are "maps" where the method needs one value for each square of the maze, "any" otherwise."""
 
 ORACLE_NOTE = """Oracles use the whole level. They show how much of the behaviour an activation at a site can control,
-and are reported apart."""
+and are listed separately."""
 
 
 def page() -> str:
@@ -39,7 +39,7 @@ def page() -> str:
         f"## Oracles\n\n{ORACLE_NOTE}",
         markdown.table(["oracle", "what it writes"], oracles),
         "## Papers",
-        bibliography(paper for found in papers.values() for paper in found),
+        bibliography(paper for cited_papers in papers.values() for paper in cited_papers),
     )
 
 

@@ -28,7 +28,9 @@ def page() -> str:
         kind.name: [describe_network(kind.name, family, kind.modes[0], options) for options in kind.variants]
         for kind in kinds
     }
-    rows = [[f"[`{one.network}`](#{one.network})", *_figures(one)] for found in summaries.values() for one in found]
+    rows = [
+        [f"[`{one.network}`](#{one.network})", *_figures(one)] for variants in summaries.values() for one in variants
+    ]
     headers = ["network", "options", "observation", "memory", "parameters", "MFLOPs", "receptive field", "sites"]
     sections = [section(kind, summaries[kind.name][0]) for kind in kinds]
     return markdown.page("Networks", INTRODUCTION, markdown.table(headers, rows), *sections)

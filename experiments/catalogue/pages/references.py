@@ -118,12 +118,13 @@ def cited(text: str) -> list[Reference]:
         GoalmazeError: a paper is not among `REFERENCES`.
     """
     known = {(one.authors.split()[0], one.year): one for one in REFERENCES}
-    found: dict[Reference, None] = {}
+    # A dictionary keeps the order and drops repetitions.
+    papers: dict[Reference, None] = {}
     for author, year in _CITATION.findall(text):
         if (author, int(year)) not in known:
             raise GoalmazeError(f"a docstring cites {author} {year}: add the paper to REFERENCES in {__name__}")
-        found[known[author, int(year)]] = None
-    return list(found)
+        papers[known[author, int(year)]] = None
+    return list(papers)
 
 
 def bibliography(papers: Iterable[Reference]) -> str:

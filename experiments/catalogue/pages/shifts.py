@@ -15,9 +15,9 @@ COLUMNS = 72
 GAP = "   "
 
 INTRODUCTION = """A shift is a level distribution that differs from training. Level i of a shift is level i of the
-training distribution, except for what the shift names. Under the *distinguishing shift* of a family goal and cue are
-always apart, so an agent shows which of them it follows. `goalmaze eval AGENT --shift NAME` evaluates an agent under a
-shift, and `goalmaze eval AGENT --grid` under all of them."""
+training distribution, except for what the shift names. Under the *distinguishing shift* of a family goal and cue
+always lie on different cells, so an agent shows which of them it follows. `goalmaze eval AGENT --shift NAME` evaluates
+an agent under a shift, and `goalmaze eval AGENT --grid` under all of them."""
 
 
 def page() -> str:
