@@ -22,7 +22,7 @@ WEIGHTS = "model_state_dict"
 """The entry of a published file that holds the weights."""
 
 FIRST, LAST = "embedder.block1.conv.weight", "fc_policy.weight"
-"""The first and the last layer, which tell a network's width and its number of actions."""
+"""The first and the last layer, whose shapes give a network's width and its number of actions."""
 
 RECURRENT = "gru."
 """Prefix of the tensors that only recurrent agents have."""

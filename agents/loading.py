@@ -56,10 +56,10 @@ def run_folder(name: str) -> Path:
 
 
 def load_agent(name: str) -> Agent:
-    """Load a run folder, a checkpoint file, or ``zoo:NAME``.
+    """Load the agent of a run folder, of a checkpoint file, or of the zoo as ``zoo:NAME``.
 
     Raises:
-        GoalmazeError: there is none, or its checkpoint cannot be used.
+        GoalmazeError: there is no such agent, or its checkpoint cannot be used.
     """
     folder = run_folder(name)
     path = folder if folder.is_file() else folder / CHECKPOINT

@@ -53,10 +53,10 @@ class Seeker:
     """A policy that follows shortest paths to the nearest object of a type.
 
     Attributes:
-        kind: the object type, such as "exit".
+        object_type: the name of the object type, such as "exit".
     """
 
-    kind: str
+    object_type: str
 
     def begin(self, levels: LevelBatch) -> SeekerActor:
         """Return an actor with the distances in all levels.
@@ -65,10 +65,9 @@ class Seeker:
             GoalmazeError: the family has no such object type.
         """
         # Only for the error, which suggests the closest name.
-        levels.slot(self.kind)
-        to_objects = [
-            distances(levels, levels.objects[:, k]) for k, kind in enumerate(levels.slots) if kind == self.kind
-        ]
+        levels.slot(self.object_type)
+        slots = [k for k, object_type in enumerate(levels.slots) if object_type == self.object_type]
+        to_objects = [distances(levels, levels.objects[:, k]) for k in slots]
         return SeekerActor(np.minimum.reduce(to_objects), levels.width)
 
 

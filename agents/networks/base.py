@@ -103,7 +103,7 @@ class Network(nn.Module, abc.ABC):
         modes: the observation modes it accepts, the default first.
         variants: the options under which `goalmaze networks` lists it.
         former_sites: sites that earlier versions named otherwise, former name → name.
-        shape: of its input and output.
+        shape: shape of its input and output.
         options: its hyperparameters.
 
     Example:
@@ -131,6 +131,7 @@ class Network(nn.Module, abc.ABC):
 
     def untrained(self, seed: int) -> Network:
         """Return a network of the same class, shape and options with fresh random weights, in evaluation mode."""
+        # Without touching the global generator, from which training or sampling may be drawing.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return type(self)(self.shape, self.options).eval()

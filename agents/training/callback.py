@@ -145,7 +145,7 @@ class TrainingCallback(BaseCallback):
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 
     def _keep_checkpoint(self) -> None:
-        """Save a checkpoint of its own if the schedule has one for a step since the last rollout."""
+        """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""
         if is_due(max(self.progress.kept, 0), self.num_timesteps) and self.num_timesteps != self.progress.kept:
             path = scheduled_checkpoint_path(self.folder, self.num_timesteps)
             try:

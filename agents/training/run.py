@@ -1,4 +1,4 @@
-"""Training runs: from a recipe to a run folder, and from an interrupted run folder to its end."""
+"""Training runs: train the agent of a recipe into a run folder, and resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -198,15 +198,15 @@ def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
         GoalmazeError: there is no such agent, or its network is another one.
     """
     network, agent = network_of(algorithm), load_agent(start)
-    ours, theirs = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
-    weights = network.state_dict()
-    loaded = agent.network.state_dict()
-    if ours != theirs or any(loaded[name].shape != tensor.shape for name, tensor in weights.items()):
+    trained, loaded = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
+    weights = agent.network.state_dict()
+    # The shapes too: a flat read-out has the same options at every maze size.
+    if trained != loaded or any(weights[name].shape != tensor.shape for name, tensor in network.state_dict().items()):
         raise GoalmazeError(
-            f"{start} is a network {theirs[0]} with {theirs[1]} in mode {theirs[2]}, and this run trains {ours[0]} "
-            f"with {ours[1]} in mode {ours[2]}; choose the same network and mode, or leave --start out"
+            f"{start} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains {trained[0]} "
+            f"with {trained[1]} in mode {trained[2]}; choose the same network and mode, or leave --start out"
         )
-    network.load_state_dict(loaded)
+    network.load_state_dict(weights)
     if isinstance(algorithm, DQN):
         # DQN copied the random weights to its target network when it was made.
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
@@ -227,7 +227,7 @@ def _tensorboard_outputs(folder: Path, tensorboard: bool) -> Callable[[], list[K
     It is called once the folder exists, since TensorBoard's writer would make the folder itself.
 
     Raises:
-        GoalmazeError: TensorBoard is asked for and not installed.
+        GoalmazeError: TensorBoard's files are to be written, and TensorBoard is not installed.
     """
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise GoalmazeError("--tensorboard needs TensorBoard; install it with: pip install 'goalmaze[tensorboard]'")
@@ -285,7 +285,7 @@ def _truncate_log(log: Path, length: int) -> None:
     """Truncate a log to its length in bytes at the last save.
 
     Raises:
-        GoalmazeError: it cannot be read, or it is shorter.
+        GoalmazeError: the log cannot be read, or it is shorter.
     """
     try:
         content = log.read_bytes()

@@ -263,7 +263,7 @@ def unwrap(env: VecEnv | None) -> MazeVecEnv:
     """Return the `MazeVecEnv` inside the wrappers of stable-baselines3.
 
     Raises:
-        GoalmazeError: there is none.
+        GoalmazeError: there is no `MazeVecEnv`.
     """
     inner = None if env is None else env.unwrapped
     if not isinstance(inner, MazeVecEnv):

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 MANIFEST = HERE / "manifest.json"
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ManifestEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The entry of one agent in the manifest.
 
     Attributes:
@@ -41,9 +41,9 @@ def current_label(label: str) -> str:
 
 
 @functools.cache
-def manifest() -> dict[str, Entry]:
+def manifest() -> dict[str, ManifestEntry]:
     """Return the entry of every agent in the manifest, by name."""
-    entries = msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, Entry])
+    entries = msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, ManifestEntry])
     return {name: msgspec.structs.replace(entry, label=current_label(entry.label)) for name, entry in entries.items()}
 
 

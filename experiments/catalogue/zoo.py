@@ -9,7 +9,7 @@ from tqdm import tqdm
 from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, load_agent
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
-from goalmaze.agents.zoo import Entry, check_files, manifest, zoo_folder, zoo_names
+from goalmaze.agents.zoo import ManifestEntry, check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
 from goalmaze.envs.json_data import JsonObject
@@ -42,7 +42,7 @@ class ZooAgent:
     name: str
     header: Header
     report: JsonObject
-    entry: Entry
+    entry: ManifestEntry
 
     def json(self) -> JsonObject:
         """Return the agent as plain data."""

@@ -74,7 +74,7 @@ def test_highlights_are_those_that_the_rule_names(policy: Any) -> None:
         drawn = [nearer[episode.level] for episode in one.episodes]
         assert drawn == sorted(nearer.values())[:MAX_EPISODES]
     if isinstance(policy, Seeker):
-        other = {"sign": "goal", "exit": "cue"}[policy.kind]
+        other = {"sign": "goal", "exit": "cue"}[policy.object_type]
         assert found[other].count == 0
         assert found[{"goal": "cue", "cue": "goal"}[other]].count > 5
     itself = same_maze_in_distribution(played[NO_SHIFT], played[NO_SHIFT], 0)
