@@ -1,6 +1,7 @@
-"""Policies and actors, the interfaces between what acts and the rollout loop; and the policy of a network.
+"""Policies and actors, which choose the actions in the rollout loop; and the policy of a network.
 
-A policy is the same in all episodes. An actor acts in one batch of episodes, and has what changes during them.
+A policy is the same in all episodes. An actor acts in one batch of episodes and holds what changes during them, such as
+a memory.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Steps = NDArray[np.int64]
 
 
 class Actor(Protocol):
-    """What acts in one batch of episodes. It may have a memory for each of them."""
+    """The part of a policy that acts in one batch of episodes. It may have a memory for each of them."""
 
     def probabilities(self, rows: Rows, observations: Observations, agent: Cells) -> Probabilities:
         """Return float32 [b, 4], the probability of each action.
@@ -73,7 +74,7 @@ class EditContext:
 
     Attributes:
         rows: int [b], the level of each observation, as an index into the batch of levels.
-        steps: int [b], the number of steps taken in its episode before.
+        steps: int [b], the number of steps in the episode before each observation; 0 for a first observation.
     """
 
     rows: Rows

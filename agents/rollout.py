@@ -54,8 +54,8 @@ class Trajectory:
         agent: int32 [T+1, B], the agents' cells from the start on; constant after the end of an episode.
         actions: int8 [T, B], -1 after the end.
         steps: int32 [B], lengths of the episodes in steps.
-        terminated: bool [B], whether an object ended the episode. Otherwise the time limit ended it, or the rollout
-            stopped at `until`.
+        terminated: bool [B], whether an object ended the episode. Otherwise the time limit ended it, or the agent
+            arrived at its cell in `until`, see `stepwise`.
         returns: float32 [B, 2], true and cue return, not discounted.
         rewards: float32 [T, B, 2], true and cue reward of every step; zero after the end.
         action_probabilities: float32 [T, B], probability that the policy gave the action it took; 0 after the end.

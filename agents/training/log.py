@@ -34,7 +34,7 @@ def log_line(cells: Iterable[object]) -> bytes:
 def read_log(folder: Path) -> list[dict[str, str]]:
     """Return the lines of a run's log, column → text.
 
-    A last line without its line end is left out: the run may be writing it at this moment.
+    A last line without its line end is left out, since the run may be writing it at this moment.
 
     Raises:
         OSError: there is no log, or it cannot be read.

@@ -55,7 +55,7 @@ class TensorPPO(PPO):
     Callbacks, logger, `learn` and `predict` work as in stable-baselines3; a callback receives the same locals.
 
     Attributes:
-        memory: [B, ...], the memory of a recurrent network; None before the first rollout and without recurrence.
+        memory: [B, ...], the memory of a recurrent network; None before the first rollout and for other networks.
     """
 
     policy: MazePolicy
@@ -323,7 +323,7 @@ def unrolled(policy: MazePolicy, batch: Minibatch) -> tuple[Tensor, Tensor]:
 
 
 class LazyInfos(Sequence[Info]):
-    """One info dictionary for each environment, made when it is read: few callbacks read them.
+    """One info dictionary for each environment, made when it is read, since few callbacks read any.
 
     Args:
         ends: the episodes that ended with the step.

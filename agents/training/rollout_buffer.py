@@ -25,7 +25,7 @@ class Minibatch(NamedTuple):
         actions: int64, the actions taken.
         old_log_prob: float32, their log-probabilities when they were taken.
         old_values: float32, the values predicted then.
-        advantages: float32.
+        advantages: float32, the estimated advantages.
         returns: float32, the targets of the values.
         episode_starts: bool, whether an episode starts there.
         memory: [b, ...], the memory of a recurrent network before the first step.
@@ -49,13 +49,13 @@ class TensorRolloutBuffer:
     """One rollout; stable-baselines3's `PPO` makes it with these arguments.
 
     Attributes:
-        observations: [T, B, ...].
-        actions: int64 [T, B].
+        observations: [T, B, ...], uint8 or float32.
+        actions: int64 [T, B], the actions taken.
         log_probs: float32 [T, B], log-probabilities of the actions.
         values: float32 [T, B], predicted values.
-        rewards: float32 [T, B].
+        rewards: float32 [T, B], with the value after the last step added where the time limit ended the episode.
         episode_starts: bool [T, B], whether an episode starts there.
-        advantages: float32 [T, B].
+        advantages: float32 [T, B], filled by `compute_advantages`.
         returns: float32 [T, B], the targets of the values.
         memory: [B, ...], the memory of a recurrent network before the first step.
     """
