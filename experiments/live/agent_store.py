@@ -1,4 +1,4 @@
-"""What all pages share: the listed agents, and the edits and probes fitted for them, each fitted once."""
+"""The listed agents, and the edits and probes fitted for them. All pages use one store, so each is fitted once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_FITS = 64
 
 @dataclasses.dataclass(frozen=True)
 class FitRequest:
-    """An edit or a probe that must be fitted before it can be shown.
+    """An edit or a probe that is to be fitted.
 
     Attributes:
         kind: what is to be fitted.
@@ -67,8 +67,8 @@ class FitRequest:
 class AgentStore:
     """Agents, and the edits and probes fitted for them.
 
-    Every agent is loaded twice: hooks of a fit must not run in the forward passes of a page, so one copy acts while
-    edits and probes are fitted on the other.
+    Every agent is loaded twice. One copy acts, and edits and probes are fitted on the other, because the hooks of a fit
+    must not run in the forward passes of a page.
 
     Args:
         agent: the name of an agent that is listed even where it is neither in the zoo nor among the runs.
@@ -79,12 +79,14 @@ class AgentStore:
     """
 
     def __init__(self, agent: str, runs: Path | None = None) -> None:
+        # `fromkeys` removes the second mention of an agent of the zoo and keeps the order.
         self.names = list(dict.fromkeys([agent, *(ZOO_PREFIX + name for name in manifest()), *_runs_in(runs)]))
         self._acting: dict[str, Agent] = {}
         self._fitting: dict[str, Agent] = {}
         self._visible_families: dict[str, list[str]] = {}
         self._families: dict[tuple[str, str, int], Family] = {}
         self._fits: dict[FitRequest, FittedEdit | SquareProbe | None] = {}
+        # One fit at a time, because fits of one agent share its network and hooks.
         self._lock = threading.Lock()
 
     def descriptions(self) -> dict[str, str]:
@@ -112,6 +114,7 @@ class AgentStore:
         if agent.name in self._visible_families:
             return self._visible_families[agent.name]
         shape = agent.network.shape
+        # A network fits a family if its planes are as many; what they show may still be foreign to it.
         others = [
             name
             for name in known_families()
@@ -141,7 +144,7 @@ class AgentStore:
         return family
 
     def complete(self, settings: Settings) -> Settings:
-        """Return settings in which only level and target may be left open.
+        """Return settings with every default filled in, except for the level and the target.
 
         Raises:
             GoalmazeError: something named in them does not exist or does not fit the rest.
@@ -185,9 +188,11 @@ class AgentStore:
                 fitted = fit_method(find_method(request.method), context, request.site)
             else:
                 try:
+                    # An agent that never arrives gives no labels. None is stored, so that it is not fitted again.
                     fitted = fit_heading_probe(agent, request.family, request.site)
                 except GoalmazeError:
                     fitted = None
+            # Dictionaries keep the order of insertion, so the oldest fit goes first.
             while len(self._fits) >= MAX_FITS:
                 self._fits.pop(next(iter(self._fits)))
             self._fits[request] = fitted
@@ -200,6 +205,7 @@ class AgentStore:
         if request not in self._fits:
             self.fit(request)
         fitted = self._fits[request]
+        # The kind of a request decides what is fitted, so an edit request never holds a probe.
         assert not isinstance(fitted, SquareProbe)
         return fitted
 
@@ -232,7 +238,7 @@ class AgentStore:
         return scene
 
     def menu(self, settings: Settings) -> JsonObject:
-        """Return the choices there are with completed settings."""
+        """Return the names that a page can choose from, as plain data, for completed settings."""
         agent, family = self.agent(settings.agent), self.family(settings)
         sites = set(usual_sites(agent.network))
         return {
@@ -252,10 +258,10 @@ class AgentStore:
 
 
 def check_target(level: LevelBatch, cell: int) -> None:
-    """Refuse a target in a wall or outside the maze of a level, a batch of 1.
+    """Check that a target is a free cell of a level, a batch of 1.
 
     Raises:
-        GoalmazeError: always in that case.
+        GoalmazeError: the cell is a wall or outside the maze.
     """
     walls = level.walls[0].ravel()
     if cell >= len(walls) or walls[cell]:
@@ -268,7 +274,7 @@ def _targeted_methods() -> dict[str, SteeringMethod]:
 
 
 def _offered_methods(network: Network) -> list[str]:
-    """Return the names of those that can be tried at a usual site of a network."""
+    """Return the names of the methods that send the agent to a cell and work at a usual site of a network."""
     sites = usual_sites(network)
     return [name for name, method in _targeted_methods().items() if any(method.suits(network, site) for site in sites)]
 

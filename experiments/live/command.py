@@ -1,4 +1,4 @@
-"""`goalmaze live`: serves the page; with --terminal draws in the terminal, with --summary plays one level unseen."""
+"""`goalmaze live`: serves the page, draws in the terminal (--terminal) or plays one level undrawn (--summary)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ServedPage(Result):
         return {"address": self.address}
 
     def blocks(self) -> list[str | Table]:
-        """Return one word."""
+        """Return a note that the server has stopped."""
         return ["stopped"]
 
 
@@ -50,7 +50,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
         return terminal.run(config)
     settings = settings_of(config)
     store = AgentStore(config.agent, config.runs)
-    # refuses bad settings before the server starts
+    # Invalid settings are refused before the server starts.
     store.complete(settings)
     try:
         from goalmaze.experiments.live.server import Server
@@ -61,6 +61,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
         ) from None
     import torch
 
+    # One forward pass of a small maze is over before a second thread has started.
     torch.set_num_threads(1)
     keep_large_blocks()
     listener = listen(config.host, config.port)
@@ -74,13 +75,15 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
         )
     print(f"goalmaze live at {address}\nCtrl-C stops it.", flush=True)
     if not config.no_browser:
-        # after the server has begun to listen, and without keeping the process alive
+        # After the server has begun to listen; a daemon, so that the timer does not keep the process alive.
         opener = threading.Timer(0.5, webbrowser.open, [address])
         opener.daemon = True
         opener.start()
+    # Keeps uvicorn's messages about connections that Ctrl-C interrupts out of the terminal.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     uvicorn_server(server).run(sockets=[listener])
     server.close()
+    # The token is a secret of this launch and must not end up in a result that is saved.
     return ServedPage(address.partition("?")[0])
 
 

@@ -87,7 +87,7 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Observations with the agent in each of N cells, taken apart.
+    """Observations with the agent in each of N cells, split into what they share and what differs.
 
     Attributes:
         windows: the windows around the cells.
@@ -101,12 +101,12 @@ class Surroundings:
 
 
 def surroundings(observations: Observations, cells: Cells) -> Surroundings | None:
-    """Take observations uint8 [N, C, H, W] with the agent in N cells apart; None where they differ elsewhere too."""
+    """Split observations uint8 [N, C, H, W] with the agent in N cells; None where they differ elsewhere too."""
     if len(cells) < 2 or observations.ndim != 4:
         return None
     everyone, (rows, columns) = np.arange(len(cells)), np.divmod(cells, observations.shape[3])
     centres, background = observations[everyone, :, rows, columns], observations[0].copy()
-    # the first observation without its agent, whose cell is taken from the second
+    # The first observation without its agent: the agent's cell is copied from the second, where it stands elsewhere.
     background[:, rows[0], columns[0]] = observations[1][:, rows[0], columns[0]]
     rebuilt = np.repeat(background[None], len(cells), axis=0)
     rebuilt[everyone, :, rows, columns] = centres
@@ -157,6 +157,7 @@ def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None)
     """Return float32 [N, C, 1, 1], the trunk's last map at each of the cells with the agent there."""
     background = torch.from_numpy(around.background)[None].float()
     near, windows = torch.from_numpy(around.centres).float(), around.windows
+    # Each convolution needs one square more than the window it fills: radius + 1 goes in, radius comes out.
     for name, radius in zip(_names(network), _radii(network.options.blocks), strict=True):
         module = network.get_submodule(name)
         if name == "stem_relu":
@@ -166,6 +167,7 @@ def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None)
             background = _convolved(module, background, padding=1)
         if edit is not None and edit.site == name:
             background = edit(background, ONE_LEVEL)
+            # The windows are N levels to the edit, each with its own part of the delta.
             near_edit = dataclasses.replace(edit, delta=windows.gather(edit.delta, radius))
             near = near_edit(near, EditContext.at_start(np.arange(len(near))))
         if radius:
@@ -177,6 +179,7 @@ def _last_squares(network: LocalNetwork, around: Surroundings, edit: Add | None)
 def _without_trunk(network: LocalNetwork) -> LocalNetwork:
     """Return a network that takes the trunk's last map [N, C, 1, 1] instead of an observation; weights are shared."""
     heads = copy.copy(network)
+    # A shallow copy shares all weights; only the first layers are replaced, in a dictionary of its own.
     heads._modules = {**network._modules, "stem": nn.Identity(), "stem_relu": nn.Identity()}
     heads.options = dataclasses.replace(network.options, blocks=0)
     return heads
@@ -189,6 +192,7 @@ def _names(network: LocalNetwork) -> tuple[str, ...]:
 def _radii(blocks: int) -> Iterator[int]:
     """Yield the radius of the windows after the stem, its rectifier, and every block."""
     for layer in (1, *range(1, blocks + 2)):
+        # Grows with what differs from the background and shrinks with what the last square still depends on.
         yield min(layer, blocks + 1 - layer)
 
 

@@ -1,4 +1,4 @@
-"""One agent at one moment of a scene: its policy in every cell, the activation of a site, and a probe's reading."""
+"""One agent at one moment of a scene: its policy in every cell, the activation of a site, and a probe of its goal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Views:
         cells: int32 [N], the free cells.
         agent: int32 [1 + N], the agent's own cell, then all of `cells`.
         observations: uint8 [1 + N, ...], the observation with the agent in each of them.
-        surroundings: the N observations taken apart for `policy_field`, None where that is not possible.
+        surroundings: the N observations split for `policy_field`; None where they cannot be.
     """
 
     size: int
@@ -99,13 +99,14 @@ def inspect_agent(
         site: the map to read; nothing is read where it is None or no map.
         edits: to apply.
         probe: of that site, for where the agent is heading.
-        views: the agent's observations, where they are known already.
+        views: the agent's observations, where they have been made already.
     """
     views = views or observe(scene, episode)
     policy, probabilities = scene.agent.policy, np.zeros((views.size, 4), np.float32)
     site = site if site in map_sites(policy.network) else None
     # `edits` act at this moment, the only one that is inspected, so it does not matter at which others they do.
     edit = dataclasses.replace(edits[0], first_steps=None) if edits else None
+    # The fast path computes one edit of one site.
     if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
         local = cast(Add | None, edit)
         probabilities[views.cells] = policy_field(policy.network, views.surroundings, local)
@@ -122,7 +123,8 @@ def inspect_agent(
 def _forward(
     scene: Scene, site: str | None, edits: Sequence[Edit], views: Views
 ) -> tuple[Probabilities, torch.Tensor | None]:
-    """Return float32 [1 + N, 4], the policy on all observations, and the map [C, H, W] of a site in the own cell."""
+    """Return float32 [1 + N, 4], the policy on all observations, and the map [C, H, W] of a site with the agent in its
+    present cell."""
     policy = scene.agent.policy
     with ExitStack() as stack:
         stack.enter_context(applied(policy, edits))
@@ -142,7 +144,8 @@ def policy_change(before: Inspection, after: Inspection) -> Floats:
 def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> SquareProbe:
     """Return a probe for the cell an agent is heading to, read square by square from a map.
 
-    It is fitted under the distinguishing shift, where goal and cue are apart, and on mazes that the page never shows.
+    It is fitted under the distinguishing shift, where goal and cue are on different cells, and on mazes that the page
+    never shows.
 
     Raises:
         GoalmazeError: the agent reaches goal or cue on too few mazes.

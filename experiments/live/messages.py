@@ -17,7 +17,8 @@ class BaseMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The fields of all messages.
 
     Attributes:
-        n: the number the page gave the message; a state carries the number of the last message it takes into account.
+        n: the number the page gave the message; a state carries the number of the last message that was
+            handled before it.
         drag: the number of a drag, 0 for none; the changes of one drag are undone together.
     """
 
@@ -89,6 +90,7 @@ def read_message(data: str | bytes) -> Message:
         raise GoalmazeError(f"the message has {len(data)} characters: at most {MAX_MESSAGE_BYTES} are allowed")
     try:
         return _decoder.decode(data)
+    # Deeply nested JSON raises a RecursionError, which would end the connection without a message.
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise GoalmazeError(f"message not understood: {error}") from None
 

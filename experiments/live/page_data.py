@@ -30,6 +30,7 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObjec
     data = {
         "height": level.height,
         "width": level.width,
+        # One character a cell is half the size of a JSON list.
         "walls": (level.walls[0] + np.uint8(ord("0"))).tobytes().decode(),
         "start": int(level.start[0]),
         "target": scene.target if "edited" in episodes else -1,
@@ -47,6 +48,7 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObjec
     }
     if "edited" in inspections:
         change = policy_change(inspections["unedited"], inspections["edited"])
+        # Walls have no policy; counted, they would dilute the mean change.
         standable = inspections["unedited"].probabilities.any(axis=1)
         data["changed"] = packed(change)
         data["mean_change"] = round(float(change[standable].mean()), 3) if standable.any() else 0.0
@@ -71,10 +73,11 @@ def _side(scene: Scene, episode: AgentEpisode, inspection: Inspection, low: Arra
         "probabilities": packed(inspection.probabilities),
     }
     if inspection.maps is not None:
+        # A channel that is constant in both agents has no span to divide by.
         span = np.maximum(np.asarray(high) - np.asarray(low), 1e-9)[:, None, None]
         side["maps"] = packed((inspection.maps[:MAX_CHANNELS] - np.asarray(low)[:, None, None]) / span)
     if inspection.reading is not None:
-        # the square root keeps small probabilities visible in 8 bits
+        # The square root keeps small probabilities visible in 8 bits.
         side["reading"] = packed(np.sqrt(inspection.reading))
         side["heading"] = int(inspection.reading.argmax())
     return side

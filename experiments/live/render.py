@@ -33,7 +33,7 @@ FORMATS = {"html": "text/html", "gif": "image/gif", "mp4": "video/mp4", "png": "
 
 FRAMES_PER_SECOND = 6
 LAST_FRAMES = 8
-"""Repetitions of the last frame, so that the end can be seen before a film starts again."""
+"""Repetitions of the last frame, because films repeat and the end would pass too quickly."""
 
 BOARD_PIXELS = 416
 HEADING, MARGIN = 56, 16
@@ -106,6 +106,7 @@ def render_episode(store: AgentStore, settings: Settings, extension: str, *, for
         GoalmazeError: the scene is invalid, or the package that writes the file is not installed.
     """
     scene = store.scene(store.complete(settings))
+    # The scene was made with the acting copy; restarting begins its episodes on the other one.
     if for_fitting:
         scene.agent = store.agent(settings.agent, for_fitting=True)
         scene.restart()
@@ -139,7 +140,7 @@ def _replay(scene: Scene) -> str:
     html, style, draw, script = (
         (files / name).read_text("utf-8") for name in ("replay.html", "style.css", "draw.js", "replay.js")
     )
-    # "<" is escaped, so that no text in the data can end the script element
+    # "<" is escaped, so that no text in the data can end the script element.
     text = msgspec.json.encode(data).decode().replace("<", "\\u003c")
     return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", draw + "\n" + script).replace("/*DATA*/", text)
 
@@ -167,7 +168,7 @@ def _frame(scene: Scene) -> Picture:
     side = scene.level.width * pixels
     width = MARGIN + len(boards) * (side + MARGIN)
     height = HEADING + side + MARGIN + 40
-    # video codecs need even sides
+    # Video codecs need even sides.
     paper = Image.new("RGB", (width + width % 2, height + height % 2), PAPER)
     draw, font, small_font = ImageDraw.Draw(paper), ImageFont.load_default(18), ImageFont.load_default(13)
     for number, (name, board) in enumerate(boards.items()):
@@ -214,6 +215,7 @@ def _arrow(draw: ImageDraw, cell: int, width: int, pixels: int, probabilities: F
     """Draw the mean move of probabilities float32 [4] in a cell; `width` is that of the maze."""
     down, right = (float(sum(p * move for p, move in zip(probabilities, moves, strict=True))) for moves in MOVES.T)
     length = float(np.hypot(right, down))
+    # An arrow shorter than a pixel is noise.
     if length < 0.05:
         return
     row, column = divmod(cell, width)

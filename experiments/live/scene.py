@@ -139,7 +139,7 @@ class Scene:
         if self.finished:
             return
         self._advance(self.unedited)
-        # made before the step: an edit of the first step must apply to it
+        # Made before the unedited agent moves, so that both act on the level as it is now.
         edits = self.edits
         if self.fitted_edit is not None and self.edited.outcome == WALKING:
             with applied(self.agent.policy, edits):

@@ -55,7 +55,7 @@ class RequestGuard:
         if reason is None:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            # a websocket can be closed only after its connect event was received
+            # A websocket can be closed only after its connect event was received.
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
         else:
@@ -77,7 +77,7 @@ class RequestGuard:
         needed = scope["type"] == "websocket"
         if len(origins) > 1 or (needed and not origins) or (origins and not _is_origin_of(origins[0], hosts[0])):
             return "wrong Origin; open the address that was printed"
-        # compared in constant time, so that a token cannot be guessed letter by letter
+        # Compared in constant time, so that a token cannot be guessed letter by letter.
         tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode("latin-1", "replace"), self._token):
             return "wrong or missing token; open the address that was printed at this launch"
@@ -127,6 +127,7 @@ class RateLimit:
     def spend(self) -> bool:
         """Return whether one more message is allowed now."""
         now = time.monotonic()
+        # Refilled by the time that has passed, not by a timer.
         self._left = min(self._burst, self._left + (now - self._last) * self._rate)
         self._last = now
         if self._left < 1:

@@ -1,4 +1,4 @@
-"""The server of the page: every page has its own scene, and one thread runs the forward passes of all pages in turn."""
+"""The server of the page. Every page has its own scene; one thread runs the forward passes of all pages in turn."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def page_file(name: str) -> str:
 class Client:
     """One connected page.
 
-    Its messages wait in a queue, where the last of a drag replaces the ones before. Its answers do not queue: no
-    message is handled and no state is made until the page has taken the previous answers. So a slow page costs no
+    Its messages wait in a queue, where a newer move of one drag replaces the older one. Its answers do not queue: no
+    message is handled and no state is made until the previous answers were sent. A slow page therefore costs no
     computation and delays no other page.
     """
 
@@ -73,6 +73,7 @@ class Client:
     async def serve(self) -> None:
         """Serve the page until it disconnects."""
         loops = (self._receive, self._handle_all, self._show_states, self._send, self._fit_probes)
+        # Any loop may end the connection: receiving when the page leaves, sending when it no longer answers.
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -83,9 +84,11 @@ class Client:
         finally:
             for task in tasks:
                 task.cancel()
+            # Waits until the cancelled loops have ended, so that none uses the socket after it was closed.
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _answer(self, kind: str, data: JsonObject) -> None:
+        # One answer of each kind: a newer state replaces one that was not sent yet.
         self._outbox[kind] = msgspec.json.encode(data)
         self._answers_sent.clear()
         self._answers_ready.set()
@@ -99,6 +102,7 @@ class Client:
             packet = await self._socket.receive()
             if packet["type"] == "websocket.disconnect":
                 return
+            # Checked before the message is parsed, because parsing is what a flood would cost.
             if not rate_limit.spend():
                 self._answer_error(f"too fast: at most {RATE:.0f} messages a second; this one was ignored")
                 continue
@@ -126,7 +130,7 @@ class Client:
             await self._received.wait()
 
     async def _open(self) -> None:
-        """Open the scene in the page's link, or that of the command where the link holds none."""
+        """Open the scene in the page's link; without a link, the scene of the command."""
         link = self._socket.query_params.get("scene", "")
         try:
             settings = read_link(link) if link else self._server.settings
@@ -173,10 +177,11 @@ class Client:
                 self._scene_changed.set()
 
     async def _show_states(self) -> None:
-        """Send the state whenever it has changed and the page has taken the previous answers."""
+        """Send the state whenever it has changed and the previous answers were sent."""
         while True:
             await self._scene_changed.wait()
             await self._answers_sent.wait()
+            # Cleared before the state is made: a change that comes meanwhile sets it again and is sent next.
             self._scene_changed.clear()
             n = self._handled
             menu, state = await self._server.run_inference(self._menu_and_state)
@@ -197,7 +202,7 @@ class Client:
         while True:
             await self._answers_ready.wait()
             self._answers_ready.clear()
-            # a page needs the menu before the first state
+            # A page needs the menu before the first state.
             for kind in ("menu", "busy", "state", "error"):
                 if kind in self._outbox:
                     await self._socket.send_text(self._outbox.pop(kind).decode())
@@ -242,6 +247,7 @@ class Server:
         return await _run(self._fits, function, *args, **kwargs)
 
     async def _page(self, request: Request) -> Response:
+        # A new nonce for each answer: only the scripts of this very page run, even if text were injected into it.
         nonce = secrets.token_urlsafe(16)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -259,6 +265,7 @@ class Server:
             return PlainTextResponse(f"choose one of {', '.join(FORMATS)}", 404)
         try:
             settings = read_link(request.query_params.get("scene", ""))
+            # On the other thread and the other copy of the agent, so that an export does not stop the page.
             data = await self.run_fit(render_episode, self.store, settings, extension, for_fitting=True)
         except GoalmazeError as error:
             return PlainTextResponse(str(error), 400)
@@ -267,6 +274,7 @@ class Server:
 
     async def _socket(self, socket: WebSocket) -> None:
         if len(self.clients) >= MAX_CLIENTS:
+            # 1013 is the code for "try again later".
             await socket.close(1013, f"{MAX_CLIENTS} pages are open already; close one")
             return
         await socket.accept()

@@ -1,4 +1,4 @@
-"""Serving the page over the network, in one way for the command, the benchmark and the tests."""
+"""Serving the page over the network; the command, the benchmark and the tests all use these functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def uvicorn_server(server: Server) -> uvicorn.Server:
             server.app,
             ws="websockets-sansio",
             ws_max_size=MAX_FRAME_BYTES,
-            # compressing a state of 12 kB takes longer than sending it to a page on this machine
+            # Compressing a state of 12 kB takes longer than sending it to a page on this machine.
             ws_per_message_deflate=False,
             log_config=None,
             access_log=False,
@@ -58,9 +58,11 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         GoalmazeError: none is free, or this machine does not have the address.
     """
+    # Only an IPv6 address holds colons.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for tried in range(port, min(port + PORTS_TRIED, 65536)):
         listener = socket.socket(family, socket.SOCK_STREAM)
+        # A port stays reserved for a minute after its server was stopped, unless its reuse is allowed.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, tried))

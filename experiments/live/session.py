@@ -1,4 +1,4 @@
-"""One page's scene: it handles messages, each completely or not at all, and keeps what is needed to undo them."""
+"""The scene of one page. It handles each message completely or not at all, and keeps what undoing it needs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Session:
         return self._store.missing_probe(self.settings, self.inspected_site)
 
     def handle(self, message: messages.Message) -> None:
-        """Do what a message asks for.
+        """Apply a message to the scene.
 
         Raises:
             GoalmazeError: it cannot be done; nothing has changed then.
@@ -70,6 +70,7 @@ class Session:
         elif isinstance(message, messages.Move):
             self._move(message)
         elif isinstance(message, messages.Wall):
+            # Made first: if it is refused, nothing has been remembered for undo.
             level = with_wall(self.scene.level, message.cell, message.up, self.scene.target)
             self._remember(message.drag)
             self.scene.set_level(level, self.scene.target)
@@ -96,6 +97,7 @@ class Session:
             self._remember(message.drag)
             scene.target = message.cell
             self.settings = msgspec.structs.replace(self.settings, target=message.cell)
+            # A finished agent would not walk to the new target.
             if scene.finished:
                 scene.restart()
             return
@@ -133,13 +135,15 @@ class Session:
             self.settings,
             size=family.size,
             level=DrawnLevel.of(level),
+            # Every level has a free cell, so the last of them is always a target.
             target=target if fits else int(np.flatnonzero(level.free()[0])[-1]),
         )
 
     def _change_to(self, settings: Settings, drag: int) -> None:
-        """Change to other completed settings; the counts stay where they still mean the same."""
+        """Change to other completed settings. The counts of outcomes stay where only level or target change."""
         site = self._next_inspected_site(settings)
         scene = self._store.scene(settings)
+        # Everything that can fail comes before the first assignment, so that a refused change leaves the scene whole.
         self._check_observable(scene, settings, site)
         self._remember(drag)
         if _counted_settings(settings) == _counted_settings(self.settings):
@@ -162,6 +166,7 @@ class Session:
 
     def _remember(self, drag: int) -> None:
         """Keep the current settings for `_undo`, once for all changes of a drag."""
+        # A drag sends many moves; undo goes back to before the first of them.
         if drag and self._past and self._past[-1][1] == drag:
             return
         self._past.append((self.settings, drag))
@@ -172,11 +177,11 @@ class Session:
             raise GoalmazeError("there is nothing to undo")
         settings = self._past[-1][0]
         self._change_to(settings, 0)
-        # the change itself was remembered too
+        # `_change_to` has remembered the present settings too, and an undo is not to be undone.
         del self._past[-2:]
 
     def menu(self) -> JsonObject:
-        """Return the choices there are, and how objects are drawn."""
+        """Return the names that the page can choose from, and how objects are drawn."""
         return {
             "kind": "menu",
             **self._store.menu(self.settings),
@@ -202,14 +207,14 @@ class Session:
         }
 
     def _text(self) -> str:
-        """Return the level as text, written once for each level."""
+        """Return the level as text; it is written once for each level."""
         level = self.scene.level
         if self._level_text[0] is not level:
             self._level_text = (level, _ascii(level))
         return self._level_text[1]
 
     def _inspection(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Inspection:
-        """Return the inspection of one agent, from memory where nothing that it depends on has changed."""
+        """Return the inspection of one agent; the earlier one where nothing that it depends on has changed."""
         scene, episode = self.scene, self.scene.episodes[name]
         moment = (id(scene.level), id(episode.engine), episode.steps)
         # Keys hold ids of objects. The objects are kept beside each value, so that no other object gets the same id.

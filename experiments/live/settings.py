@@ -108,6 +108,7 @@ def settings_of(config: SceneConfig) -> Settings:
     try:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)
     except msgspec.ValidationError as error:
+        # The option is called --level; `index` is the name in links.
         text = str(error).replace("$.index", "$.level")
         raise GoalmazeError(f"the scene is invalid: {text}; choose another value") from None
 
@@ -137,6 +138,7 @@ def changed(settings: Settings, change: Change) -> Settings:
     """Return settings after a change. A new agent resets the family, and a new family resets the level."""
     values = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     if values.get("agent", settings.agent) != settings.agent:
+        # Values of the change itself come last and win over what is reset.
         values = {"family": "", "size": None, "shift": NO_SHIFT, "site": "", **values}
     if values.get("family", settings.family) != settings.family:
         values = {"shift": NO_SHIFT, **values}
@@ -160,9 +162,10 @@ def read_link(link: str) -> Settings:
     if len(text) > MAX_LINK_LENGTH:
         raise GoalmazeError(f"the link has {len(text)} characters: at most {MAX_LINK_LENGTH} are allowed")
     try:
+        # `write_link` cuts the padding off, because = has a meaning of its own in addresses.
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         settings = msgspec.json.decode(data, type=Settings)
     except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise GoalmazeError(f"no scene in this link ({error}); copy it again from the page") from None
-    # links of earlier versions hold former names of methods
+    # Links of earlier versions hold former names of methods.
     return msgspec.structs.replace(settings, method=FORMER_NAMES.get(settings.method, settings.method))

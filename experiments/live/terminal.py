@@ -74,7 +74,7 @@ class LiveReport(Result):
 
 
 def run(config: LiveConfig) -> LiveReport:
-    """Show a scene until the person quits; with --summary, play one level without showing it.
+    """Show a scene until q is pressed; with --summary, play one level without drawing it.
 
     Raises:
         GoalmazeError: no such agent, shift, site or method; or there is no terminal to draw in.
@@ -134,6 +134,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     needed = len(episodes) * width + len(GAP) * (len(episodes) - 1)
     if needed > columns:
         raise GoalmazeError(f"the terminal has {columns} columns; {len(episodes)} mazes of size {width} need {needed}")
+    # Characters are about twice as high as wide, so two make a square, where the terminal is wide enough.
     cell_width = 2 if needed + len(episodes) * width <= columns else 1
     boards = [_board(scene, episode, cell_width, target=name == "edited") for name, episode in episodes.items()]
     tally = "; ".join(
@@ -178,7 +179,7 @@ def _board(scene: Scene, episode: AgentEpisode, cell_width: int, *, target: bool
     for name, cell in zip(level.slots, level.objects[0].tolist(), strict=True):
         if cell == ABSENT:
             continue
-        # of two objects on one cell both are drawn where a cell has two columns
+        # Of two objects on one cell, both are drawn where a cell has two columns.
         below = glyphs[cell][0] if cell in glyphs and cell not in episode.trail and cell_width > 1 else ""
         glyphs[cell] = (below + _glyph(object_types[name]), object_types[name].colour)
     if target:
@@ -215,6 +216,7 @@ def _raw_terminal() -> Iterator[None]:
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setraw(sys.stdin)
+        # The alternate screen, without a cursor: at the end, the terminal shows again what it showed before.
         print("\x1b[?1049h\x1b[?25l", end="", flush=True)
         yield
     finally:
@@ -228,7 +230,8 @@ def _read_key(timeout: float | None) -> str | None:
     if not select.select([keyboard], [], [], timeout)[0]:
         return None
     key = os.read(keyboard, 1).decode(errors="replace")
-    # an arrow key sends escape and two more bytes at once; a lone escape sends nothing more
+    # An arrow key sends escape and two more bytes at once; the escape key sends nothing more.
     if key == "\x1b" and select.select([keyboard], [], [], 0.02)[0]:
         return ARROWS.get(os.read(keyboard, 2).decode(errors="replace"), "")
+    # No byte means that the input was closed; waiting for more would never end.
     return key or "q"

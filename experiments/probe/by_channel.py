@@ -39,6 +39,7 @@ class ChannelResult:
     @property
     def best(self) -> list[int]:
         """The channels, best first."""
+        # `sorted` is stable, so equal rates stay in the order of the channels.
         return sorted(range(len(self.rates)), key=lambda channel: -self.rates[channel].value)
 
     def json(self) -> JsonObject:

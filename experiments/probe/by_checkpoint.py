@@ -39,6 +39,7 @@ class CheckpointReport(Result):
 
     def blocks(self) -> list[str | Table]:
         """Return a heading and, for each target, a table with a row for each checkpoint and a column for each site."""
+        # Every checkpoint is probed with the same options, so the first gives targets and sites of all.
         first = next(iter(self.reports.values()))
         tables = []
         for target in first.targets:

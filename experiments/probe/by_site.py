@@ -194,10 +194,13 @@ def probe(
     """
     fit, evaluation = gather_splits(agent, targets, sites, size=size, levels=levels, fit_levels=fit_levels, seed=seed)
     family = agent.family.resized(size)
+    # Steering is tested where goal and cue lie on one cell, as in training: the probe's direction is then the only
+    # other sign of a goal.
     task = draw_retargeting_task(family, levels, seed)
     unsteered = task.evaluate(agent.policy).overall.other
     reader, results = SiteReader(fit, evaluation, seed), []
     names = list(fit.trained)
+    # Sites are independent; results come back in the order of the sites.
     by_site = side_by_side(lambda site: _read_site(site, agent, probe, fit, reader), names)
     for at_site in tqdm(by_site, total=len(names), desc="probing", unit="site", leave=False, disable=None):
         for result in at_site:
@@ -225,8 +228,10 @@ def gather_splits(
     family = agent.family.resized(size)
     chosen_sites = list(sites) or list(agent.sites)
     chosen_targets = list(targets) or target_names(family)
+    # "all" is no concept, so a family cannot give it another meaning by accident.
     if chosen_targets == [ALL]:
         chosen_targets = concept_names(family)
+    # Names are checked before anything is computed: reading activations takes most of the time.
     for site in chosen_sites:
         find_site(agent.network, site)
     for target in chosen_targets:
@@ -245,6 +250,7 @@ def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, re
     is_map = site in map_sites(agent.network)
     concepts_by_kind: dict[ProbeKind, list[str]] = {}
     for concept, labels in fit.labels.items():
+        # Concepts of one kind of probe are read together, because their fits share an eigenbasis.
         kind = suitable_probe_kind(labels.label_type, preferred, is_map=is_map)
         if kind is not None:
             concepts_by_kind.setdefault(kind, []).append(concept)
@@ -253,9 +259,11 @@ def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, re
 
 def _steered(agent: Agent, result: ProbeResult, fit: ProbeData, task: RetargetingTask) -> Rate | None:
     """Return how often writing a probe's direction steers the agent; None where the probe has no direction."""
+    # Only a probe with one direction for all squares can be written on a single square.
     if not isinstance(result.probe, SquareProbe):
         return None
     maps, labels = fit.trained[result.site], fit.labels[result.concept].values
+    # A maze without a label has no square whose score could be compared.
     known = labels >= 0
     pattern = direction_pattern(result.site, result.probe.direction, maps[known], labels[known])
     return task.evaluate(agent.policy, task.edits(pattern)).overall.other

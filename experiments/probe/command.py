@@ -29,6 +29,7 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
     }
     if config.by == "checkpoint":
         series = checkpoint_series(run_folder(config.agent))
+        # A run keeps few checkpoints of small networks, so all are loaded at once.
         checkpoints = {steps: load_agent(str(path)) for steps, path in series.items()}
         return probe_checkpoints(config.agent, checkpoints, kind=config.probe, **options)
     agent = load_agent(config.agent)
@@ -39,7 +40,7 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
     report = probe_channels(agent, **options)
     if config.figures is None:
         return report
-    # matplotlib is slow to import, and only figures need it
+    # matplotlib is slow to import, and only figures need it.
     from goalmaze.experiments.probe.by_channel_figures import draw_channels
 
     return dataclasses.replace(report, pictures=tuple(draw_channels(report, config.figures)))

@@ -41,13 +41,16 @@ class CandidateSummary:
     @property
     def beats(self) -> bool:
         """Whether the edit's 95 % interval lies above that of the reference."""
+        # Intervals that do not overlap: stricter than the paired test below, and readable from the table.
         return _off_path_rate(self.edit).low > _off_path_rate(self.reference).high
 
     @property
     def p(self) -> float:
         """The p-value of a paired sign-flip test: both were evaluated on the same mazes and random numbers."""
-        clear = self.edit.off_path
-        return sign_flip_test(self.edit.reached_target[clear].astype(np.float64) - self.reference.reached_target[clear])
+        off_path = self.edit.off_path
+        return sign_flip_test(
+            self.edit.reached_target[off_path].astype(np.float64) - self.reference.reached_target[off_path]
+        )
 
     @property
     def ratio(self) -> float:
@@ -117,9 +120,9 @@ class Benchmark(Result):
 
     def summary(self) -> list[CandidateSummary]:
         """Return each candidate beside the moved cue, at the size the edits were fitted at."""
-        own = self.sizes[0]
-        reference = own.find(trials.MOVED_CUE)
-        return [CandidateSummary(one, own.find(trials.EDIT, one, EVERY), reference) for one in self.candidates]
+        fitted_size = self.sizes[0]
+        reference = fitted_size.find(trials.MOVED_CUE)
+        return [CandidateSummary(one, fitted_size.find(trials.EDIT, one, EVERY), reference) for one in self.candidates]
 
     def json(self) -> JsonObject:
         """Return the benchmark as plain data, one row for each size, condition and bin of targets."""
@@ -168,6 +171,8 @@ def benchmark(
             one.edits(task.take_first(1))
     sizes = []
     for number_, task in enumerate(tasks):
+        # Controls, single-step edits and oracles run at the first size only: they explain the edits, while other sizes
+        # test whether they transfer.
         work = _trials(policy, task, candidates, fitted_size=number_ == 0, oracles=oracles and number_ == 0)
         done = tqdm(work, desc=f"benchmark {task.family.size}x{task.family.size}", unit="trial", disable=None)
         sizes.append(SizeTrials(task, tuple(done)))
@@ -193,6 +198,7 @@ def _trials(
         if fitted_size:
             yield run_trial(TrialLabel(trials.EDIT, one.site, one.method, FIRST), task, policy, edits)
             yield from _controls(policy, task, one)
+    # One oracle a site, whatever the number of methods there.
     for site in dict.fromkeys(one.site for one in candidates) if oracles else ():
         for name, make in ORACLES.items():
             yield run_trial(TrialLabel(trials.ORACLE, site, name, EVERY), task, policy, [make(policy, task, site)])
@@ -207,6 +213,7 @@ def _controls(policy: NetworkPolicy, task: RetargetingTask, one: Candidate) -> I
     edits = one.edits(task)
     yield run_trial(label(trials.RANDOM), task, policy, one.noise_edits(task))
     yield run_trial(label(trials.OTHER_MAZE), task, policy, one.mismatched_edits(task))
+    # Above the last of several sites, because all edited layers must stay as they are.
     last_site = edits[-1].site
     untrained = NetworkPolicy(untrained_above(policy.network, last_site, task.seed))
     yield run_trial(label(trials.UNTRAINED), task, untrained, edits)
@@ -244,11 +251,12 @@ def _conditions(size: SizeTrials) -> Table:
 
 
 def _binned(report: Benchmark) -> Table:
-    own = report.sizes[0]
-    columns = {name: own.find(name) for name in (trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH)}
-    columns |= {f"{one.method} {one.site}": own.find(trials.EDIT, one, EVERY) for one in report.candidates}
+    fitted_size = report.sizes[0]
+    columns = {name: fitted_size.find(name) for name in (trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH)}
+    # The summary by bins compares whole edits, so edits of the first step only are left out.
+    columns |= {f"{one.method} {one.site}": fitted_size.find(trials.EDIT, one, EVERY) for one in report.candidates}
     rows = []
-    for target_bin in target_bins(own.task):
+    for target_bin in target_bins(fitted_size.task):
         if target_bin.name == ALL or not target_bin.mazes.any():
             continue
         rates = [one.outcomes(target_bin.mazes).other.value for one in columns.values()]

@@ -55,6 +55,7 @@ def target_bins(task: RetargetingTask) -> list[Bin]:
         (OFF_PATH, off_path_distances(task), OFF_PATHS),
     ):
         for low, end in zip(edges, (*edges[1:], None), strict=True):
+            # `UNREACHABLE` as the upper end of the last bin leaves out targets without a path.
             inside = (steps >= low) & (steps < (UNREACHABLE if end is None else end))
             bins.append(Bin(name, low, None if end is None else end - 1, inside))
     return bins
@@ -69,7 +70,7 @@ def off_path_distances(task: RetargetingTask) -> Cells:
     """Return int32 [B], steps from the target to the nearest cell on a shortest path from the start to the goal."""
     levels = task.levels
     from_start, to_goal = distances(levels, levels.start), distances(levels, task.goals)
-    # a cell lies on a shortest path exactly if its distances from both ends add up to the distance of the ends
+    # A cell lies on a shortest path exactly if its distances from both ends add up to the distance of the ends.
     on_path = (from_start + to_goal == pick(from_start, task.goals)[:, None]) & (to_goal < UNREACHABLE)
     off = np.where(on_path, distances(levels, task.targets), UNREACHABLE)
     nearest: Cells = off.min(axis=1)

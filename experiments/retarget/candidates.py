@@ -98,6 +98,7 @@ def named_candidates(
     among the `reserved` pairs of site and method, gets a number.
     """
     candidates: list[Candidate] = []
+    # Methods named in the call keep their own names, so given edits of the same name are numbered.
     used = set(reserved)
     for edit in edits:
         if isinstance(edit, Candidate):
@@ -122,7 +123,9 @@ def with_largest_channels(candidate: Candidate, count: int) -> Candidate:
     pattern = candidate.fitted_edit
     if not isinstance(pattern, GoalPattern):
         raise GoalmazeError(f"{candidate.text()} has no pattern whose channels could be chosen")
+    # Both patterns count: a channel may matter only where the goal is removed.
     norm = pattern.at_target.flatten(1).norm(dim=1) + pattern.at_goal.flatten(1).norm(dim=1)
+    # In ascending order, so that equal choices are listed equally.
     kept = sorted(int(c) for c in norm.topk(min(count, len(norm))).indices)
     mask = torch.zeros(len(norm), 1, 1)
     mask[kept] = 1
@@ -155,6 +158,7 @@ def compatible_pairs(
     tried = sites or ([site.name for site in network.sites()] if every_site else usual_sites(network))
     pairs = []
     for site in tried:
+        # Usual methods are chosen site by site, because a pattern needs a map and a table does not.
         here = named or [find_method(name) for name in (usual if site in maps else CELL_METHODS)]
         pairs += [(site, method.name) for method in here if method.suits(network, site)]
     _check_all_used(pairs, sites, methods, maps)

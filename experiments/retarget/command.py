@@ -26,7 +26,7 @@ BENCHMARKED = ("mean-pattern", "expert-pattern")
 
 
 def run(config: RetargetConfig) -> RetargetReport | SteeringReport:
-    """Run the plain comparison of sites and methods, or what else the options ask for.
+    """Run the comparison of sites and methods, or the benchmark, the search or the ledger that the options select.
 
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
@@ -47,11 +47,12 @@ def run(config: RetargetConfig) -> RetargetReport | SteeringReport:
 
 
 def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
-    """Run the search, the benchmark or the ledger and draw the figures, as the options ask.
+    """Run the search, the benchmark or the ledger that the options select, and draw the figures.
 
     Raises:
         GoalmazeError: no such site or method, or a site that a method does not fit.
     """
+    # Everything that can be refused is checked before the first fit, which takes minutes.
     family = agent.family.resized(config.size)
     compatible_pairs(agent.network, config.sites, config.methods, BENCHMARKED)
     if config.sizes and not map_sites(agent.network):
@@ -67,6 +68,7 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
     searched = _search(config, context) if config.auto else None
     candidates: list[Candidate] = []
     if searched is not None:
+        # The search used fitting mazes only, so its best edit is benchmarked like one that was named.
         candidates = [searched.chosen]
     elif config.benchmark or not config.ledger:
         candidates = _named_candidates(config, agent, context)
@@ -84,9 +86,9 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
 
 
 def _search(config: RetargetConfig, context: FitContext) -> Search:
-    # another seed than that of the fitting mazes, so that candidates are compared on mazes they were not fitted on
+    # Another seed than that of the fitting mazes, so that candidates are compared on mazes they were not fitted on.
     selection = draw_retargeting_task(context.family, LAST_MAZES, config.seed + 1, FITTING)
-    # only an edit of squares can be written at other sizes
+    # Only an edit of squares can be written at other sizes.
     sites = config.sites or (map_sites(context.policy.network) if config.sizes else ())
     return search(context, selection, sites, config.methods)
 
@@ -110,7 +112,7 @@ def _draw(
     agent: Agent, task: RetargetingTask, candidates: list[Candidate], kept: Ledger | None, folder: Path
 ) -> tuple[Path, ...]:
     """Draw the first candidate and the ledger, where there are any, and return the files."""
-    # matplotlib is loaded only where something is drawn
+    # matplotlib is slow to import, so it is loaded only where something is drawn.
     from goalmaze.experiments.retarget.figures import draw_edit
     from goalmaze.experiments.retarget.ledger_figures import draw_ledger
 

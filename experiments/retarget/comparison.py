@@ -152,6 +152,7 @@ def retarget(
     """
     family, policy = agent.family.resized(size), agent.policy
     jobs = _jobs(agent, edits, sites, strength)
+    # Fitting, selection and evaluation mazes: the first two share the fitting split, the third is another split.
     context = make_fit_context(policy, family, fit_levels, seed)
     task = draw_retargeting_task(family, levels, seed)
     selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed, FITTING)
@@ -162,10 +163,11 @@ def retarget(
     scores: dict[tuple[str, str], float] = {}
     for job in tqdm(jobs, desc="retargeting", unit="edit", disable=None):
         one = job if isinstance(job, Candidate) else fit_candidate(context, job[0], job[1], strength)
-        # with a single edit there is nothing to select
+        # With a single edit there is nothing to select.
         scores[one.site, one.method] = _target_rate(selection, policy, one) if len(jobs) > 1 else 0.0
         for condition, condition_edits in ((EDIT, one.edits(task)), (RANDOM, one.noise_edits(task))):
             rows.append(Row(condition, one.site, one.method, task.evaluate(policy, condition_edits)))
+    # Of equal scores the first wins, so the order of sites and methods decides.
     chosen = max(scores, key=lambda edit: scores[edit])
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
     return RetargetReport(header, fit_levels, tuple(rows), chosen)
@@ -175,6 +177,7 @@ def _jobs(
     agent: Agent, edits: Edits | Sequence[Edits], sites: Sequence[str], strength: float
 ) -> list[Candidate | tuple[str, str]]:
     """Return the candidates given, and the pairs of site and method that are still to be fitted."""
+    # A string is a sequence too, and would otherwise be read letter by letter.
     given = [edits] if isinstance(edits, str) or not isinstance(edits, Sequence) else edits
     methods = [edit for edit in given if isinstance(edit, str)]
     fitted = [edit for edit in given if not isinstance(edit, str)]

@@ -52,6 +52,8 @@ def draw_edit(policy: NetworkPolicy, task: RetargetingTask, candidate: Candidate
 
 def example_mazes(task: RetargetingTask) -> NDArray[np.intp]:
     """Return the rows of all mazes, best examples first: the target far away and far off the path to the goal."""
+    # The smaller of the two must be large, so that neither a near target nor one beside the usual path comes first.
+    # Mazes whose goal is in the way get 0 and come last; the sort is stable.
     steps = np.minimum(target_distances(task), off_path_distances(task))
     return np.argsort(-steps * task.off_path, kind="stable")
 
@@ -59,6 +61,7 @@ def example_mazes(task: RetargetingTask) -> NDArray[np.intp]:
 def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, candidate: Candidate) -> Figure:
     """Return maze b three times: the vector field of the unedited agent, of the edited one, and their difference."""
     one = task.with_targets(task.levels.take([b]), task.targets[[b]])
+    # A task of this one maze: its edits have a single row, which applies on every cell.
     before, after = vector_field(policy, one.levels), vector_field(policy, one.levels, candidate.edits(one))
     figure = Figure(figsize=(12.6, 5.0))
     axes = figure.subplots(1, 3, gridspec_kw={"left": 0.02, "right": 0.98, "top": 0.8, "bottom": 0.09, "wspace": 0.06})
@@ -70,9 +73,9 @@ def vector_fields(policy: NetworkPolicy, task: RetargetingTask, b: int, candidat
     ):
         _maze(panel, task, b, title)
         _arrows(panel, before.cells, arrows, task.levels.width, colour)
-    marks = [Line2D([], [], linestyle="", marker="o", markersize=10, color="none", markeredgecolor=TARGET)]
+    handles = [Line2D([], [], linestyle="", marker="o", markersize=10, color="none", markeredgecolor=TARGET)]
     figure.legend(
-        handles=marks, labels=["target of the edit: nothing in the maze marks it"], loc="lower center", frameon=False
+        handles=handles, labels=["target of the edit: nothing in the maze marks it"], loc="lower center", frameon=False
     )
     return figure
 
@@ -103,6 +106,7 @@ def heat_maps(policy: NetworkPolicy, task: RetargetingTask, mazes: NDArray[np.in
 def _heat_panel(axes: Axes, task: RetargetingTask, b: int, cells: NDArray[np.intp], path: Floats) -> AxesImage:
     """Draw maze b with the path probabilities [N] of its cells [N] over it."""
     height, width = task.levels.height, task.levels.width
+    # NaN is not drawn, so walls, objects and the agent stay visible.
     heat = np.full(height * width, np.nan)
     heat[cells] = path
     _maze(axes, task, b, "", target=False)
@@ -114,6 +118,7 @@ def _heat_panel(axes: Axes, task: RetargetingTask, b: int, cells: NDArray[np.int
 def every_target(task: RetargetingTask, b: int) -> tuple[RetargetingTask, NDArray[np.intp]]:
     """Return a task with maze b once for each target, and these cells [N]: all free ones without object or agent."""
     levels = task.levels
+    # The same cells as targets are drawn from: reachable, without object or agent.
     reached = distances(levels, levels.start)[b] < UNREACHABLE
     reached[levels.objects[b][levels.objects[b] >= 0]] = False
     reached[levels.start[b]] = False
@@ -130,15 +135,15 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, candid
         "edited": _activation(policy, task.levels, b, site, edits),
         "goal moved": _activation(policy, task.levels_with_goal_moved(), b, site),
     }
-    plain, edited, _ = rows.values()
-    channels = (edited - plain).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN].tolist()
+    unedited, edited, _ = rows.values()
+    channels = (edited - unedited).flatten(1).norm(dim=1).argsort(descending=True)[:CHANNELS_SHOWN].tolist()
     figure = Figure(figsize=(1.55 * len(channels) + 0.9, 6.2))
     grid = {"left": 0.07, "right": 0.99, "top": 0.82, "bottom": 0.02, "wspace": 0.06, "hspace": 0.06}
     axes = figure.subplots(len(rows), len(channels), gridspec_kw=grid)
     _heading(figure, f"Activation at {site}: the channels that change most", candidate)
-    goal, target = (_pixel(task.levels, int(cells[b]), plain) for cells in (task.goals, task.targets))
+    goal, target = (_pixel(task.levels, int(cells[b]), unedited) for cells in (task.goals, task.targets))
     for column, channel in enumerate(channels):
-        # one colour scale for the three panels of a channel, never of width 0
+        # One colour scale for the three panels of a channel, never of width 0.
         most = float(torch.stack([maps[channel] for maps in rows.values()]).abs().max().clamp(min=1e-6))
         for row, (name, maps) in enumerate(rows.items()):
             panel = axes[row, column]
@@ -167,6 +172,7 @@ def _pixel(levels: LevelBatch, cell: int, maps: Tensor) -> tuple[float, float]:
     """Return row and column of the middle of a cell in maps [C, h, w], which may have other sides than the maze."""
     row, column = divmod(cell, levels.width)
     height, width = maps.shape[1:]
+    # matplotlib puts the middle of the first pixel at 0, so half a pixel is subtracted.
     return (row + 0.5) * height / levels.height - 0.5, (column + 0.5) * width / levels.width - 0.5
 
 
@@ -180,9 +186,11 @@ def _maze(axes: Axes, task: RetargetingTask, b: int, title: str, *, target: bool
 
 def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, colour: str) -> None:
     """Draw the arrows [N, 2], in rows and columns, on the cells [N]."""
-    x, y = (place * PIXELS + PIXELS / 2 - 0.5 for place in (cells % width, cells // width))
+    # The middle of a cell, in the pixels of the picture below the arrows.
+    x, y = (index * PIXELS + PIXELS / 2 - 0.5 for index in (cells % width, cells // width))
     down, right = arrows.T * 0.85 * PIXELS
     axes.quiver(
+        # Centred on the cell: an arrow that starts there would look like one of the next cell.
         x - right / 2,
         y - down / 2,
         right,
@@ -201,7 +209,7 @@ def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, c
 
 def _heading(figure: Figure, title: str, candidate: Candidate) -> None:
     figure.suptitle(title, fontsize=14, x=0.02, ha="left", fontweight="bold")
-    shown = "all" if candidate.channels is None else len(candidate.channels)
+    count = "all" if candidate.channels is None else len(candidate.channels)
     height = figure.get_size_inches()[1]
-    note = f"{candidate.method} at {candidate.fitted_edit.site}, {shown} channels, strength {candidate.strength:g}"
+    note = f"{candidate.method} at {candidate.fitted_edit.site}, {count} channels, strength {candidate.strength:g}"
     figure.text(0.02, 1 - 0.58 / height, note, fontsize=10, color=DARK_GREY)

@@ -142,6 +142,7 @@ def ledger(
     unedited = task.evaluate(policy).overall.other
     reference = task.with_cue_moved().evaluate(policy).overall.other
     to_goal = task.with_goals_as_targets()
+    # Capability is measured with the goal itself as target, where an ideal edit changes nothing.
     before = summarise_behaviour(to_goal.rollout(policy), to_goal.levels, to_goal.goals).arrived
     entries = []
     for site, method in tqdm(pairs, desc="ledger", unit="entry", disable=None):
@@ -175,9 +176,11 @@ def read_score(context: FitContext, task: RetargetingTask, one: Candidate) -> Ra
     first = task.take_first(READ_MAZES)
     sides = first.levels.height, first.levels.width
     scores = cell_scores(one, context.activations(first.levels, one.site), sides)
+    # An edit that ignores the activation gives all cells the same score, and `argmax` would read cell 0.
     if bool((scores.amax(dim=1) == scores.amin(dim=1)).all()):
         return rate(0, 0)
     free = torch.from_numpy(first.levels.free())
+    # A goal is never in a wall, so walls are no answer.
     read = scores.masked_fill(~free, -torch.inf).argmax(dim=1).numpy()
     return rate(int((read == first.goals).sum()), len(read))
 
@@ -194,6 +197,7 @@ def cell_scores(one: Candidate, activation: Tensor, sides: tuple[int, int]) -> T
         sides: H and W of the mazes.
     """
     batch, cells = len(activation), sides[0] * sides[1]
+    # The mean over mazes is common to all cells and would favour the entries that resemble it.
     centred = activation - activation.mean(dim=0)
     scores = torch.empty(batch, cells)
     for cell in range(cells):
@@ -202,6 +206,7 @@ def cell_scores(one: Candidate, activation: Tensor, sides: tuple[int, int]) -> T
             # |x|^2 - |x - a|^2 = 2 (x.a - |a|^2 / 2)
             scores[:, cell] = (centred * added).flatten(1).sum(dim=1) - 0.5 * added.square().sum()
         else:
+            # Without a goal cell the edit only writes, so its change says how far the cell is from looking like a goal.
             target, no_goal = np.full(batch, cell, np.int32), np.full(batch, ABSENT, np.int32)
             edit = one.fitted_edit.edits(GoalMove(no_goal, target, *sides))[0]
             change = edit(activation, EditContext.at_start(np.arange(batch))) - activation

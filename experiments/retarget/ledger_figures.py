@@ -51,6 +51,7 @@ def scatter(ledger: Ledger) -> Figure:
     figure.subplots_adjust(0.75 / width, 0.6 / height, 1 - 2.45 / width, 1 - 0.95 / height, 0.1, 0.3)
     _titled(figure, "Reading beside steering: a method that reads the goal need not move it")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    # Panels without a site are hidden; they fill the last row.
     for panel, site in itertools.zip_longest(panels, sites):
         panel.set_visible(site is not None)
         _panel(panel, ledger, site, styles)
@@ -81,16 +82,18 @@ def depth_profile(ledger: Ledger) -> Figure:
     _titled(figure, "How deep can the goal be rewritten?")
     axes = figure.subplots()
     for method, style in styles.items():
-        own: dict[str, Entry] = {one.site: one for one in ledger.entries if one.method == method}
-        values = [one.steer.value for one in own.values()]
-        places = [float(sites.index(site)) for site in own]
+        by_site: dict[str, Entry] = {one.site: one for one in ledger.entries if one.method == method}
+        values = [one.steer.value for one in by_site.values()]
+        positions = [float(sites.index(site)) for site in by_site]
         if method not in steering:
-            axes.plot(places, values, color=GREY, linewidth=0.8, zorder=1)
+            axes.plot(positions, values, color=GREY, linewidth=0.8, zorder=1)
             continue
+        # Points of several methods at one site lie beside each other, centred on the site, so that error bars do not
+        # overlap.
         shift = OFFSET * (steering.index(method) - (len(steering) - 1) / 2)
-        shifted = [place + shift for place in places]
+        shifted = [position + shift for position in positions]
         axes.errorbar(
-            shifted, values, _error_bars(list(own.values())), linewidth=1.2, elinewidth=0.7, label=method, **style
+            shifted, values, _error_bars(list(by_site.values())), linewidth=1.2, elinewidth=0.7, label=method, **style
         )
     axes.axhline(ledger.reference.value, color=REFERENCE, linewidth=1.5, label="cue physically moved")
     axes.axhline(ledger.entries[0].unedited.value, color="black", linestyle="--", linewidth=1, label="unedited")
@@ -121,6 +124,7 @@ def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, MethodStyle]
                 read, one.steer.value, _error_bars([one]), markersize=8, elinewidth=0.8, markerfacecolor=face, **style
             )
     axes.set_title(site, fontsize=11, loc="left")
+    # The left end leaves room for methods that read nothing, at `READS_NOTHING`.
     axes.set_xlim(-0.17, 1.07)
     axes.set_ylim(0, 1.02)
     axes.set_xticks([READS_NOTHING, 0.25, 0.5, 0.75, 1], ["nothing", "0.25", "0.5", "0.75", "1"], fontsize=9)

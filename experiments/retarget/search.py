@@ -119,6 +119,7 @@ def search(
         GoalmazeError: there is no such site or method, or they do not go together.
     """
     pairs = compatible_pairs(context.policy.network, sites, methods, (*CLOSED_FORM, *USUAL_TRAINED), every_site=True)
+    # Training costs minutes a candidate, so the cheap methods first show which sites are worth it.
     trained = [pair for pair in pairs if pair[1] in TRAINED]
     rounds = _Rounds(context.policy, selection)
     mazes, candidates = FIRST_MAZES, _variants(context, [pair for pair in pairs if pair not in trained])
@@ -126,14 +127,17 @@ def search(
         candidates = rounds.ranked(mazes, candidates)
     while len(candidates) > FINALISTS:
         mazes *= 2
+        # Twice the mazes for a third of the candidates: each round costs less than the one before.
         candidates = rounds.ranked(mazes, candidates[: max(FINALISTS, len(candidates) // 3)])
     if trained:
         best_sites = _best_sites(candidates, trained)
+        # A short training ranks methods well enough; only the best two are trained longer.
         short = dataclasses.replace(context, effort=context.effort * SHORT_EFFORT)
         tried = [fit_candidate(short, site, method) for site, method in trained if site in best_sites]
         best_trained = rounds.ranked(mazes, tried)[:2]
         full = dataclasses.replace(context, effort=context.effort * FULL_EFFORT)
         candidates = candidates[:2] + [fit_candidate(full, one.site, one.method) for one in best_trained]
+    # The last round scores by sampled episodes, the measure of the evaluation, and not by path probability.
     candidates = rounds.ranked(LAST_MAZES, candidates, sampled=True)
     return Search(candidates[0], tuple(rounds.done))
 
@@ -150,6 +154,7 @@ def score(policy: NetworkPolicy, task: RetargetingTask, one: Candidate, sampled:
     """
     edits = one.edits(task)
     if not sampled:
+        # Where the goal is in the way, every path over it ends there, which no edit can change.
         path = path_probability(policy, task.levels, task.move, edits)[task.off_path]
         if len(path) and not np.isnan(path).any():
             return float(path.mean())
@@ -178,6 +183,7 @@ class _Rounds:
         task = self._selection.take_first(mazes)
         progress = tqdm(candidates, desc=f"round {len(self.done) + 1}", unit="edit", disable=None)
         scores = [score(self._policy, task, one, sampled) for one in progress]
+        # Stable, so that of equal candidates the earlier stays ahead.
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
         now = time.perf_counter()
         best = candidates[order[0]].text()
@@ -189,6 +195,7 @@ class _Rounds:
 def _best_sites(candidates: Sequence[Candidate], trained: Sequence[tuple[str, str]]) -> list[str]:
     """Return the best sites at which a trained method can be tried; all of them where no candidates remain."""
     possible = {site for site, _ in trained}
+    # Candidates come best first, so `fromkeys` keeps each site at the place of its best candidate.
     ranked = [site for site in dict.fromkeys(one.site for one in candidates) if site in possible]
     return ranked[:TRAINED_SITES] or list(possible)
 
@@ -201,6 +208,7 @@ def _variants(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Can
         variants = [fitted]
         if isinstance(fitted.fitted_edit, GoalPattern):
             width = len(fitted.fitted_edit.at_target)
+            # At least one channel, for sites with very few.
             counts = [max(1, round(fraction * width)) for fraction in CHANNEL_FRACTIONS]
             variants += [with_largest_channels(fitted, count) for count in counts]
         candidates += [dataclasses.replace(variant, strength=s) for variant in variants for s in STRENGTHS]

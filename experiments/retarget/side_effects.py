@@ -87,6 +87,7 @@ def side_effects(
     to_goal = task.with_goals_as_targets()
     goal_edits = to_goal.edits(fitted_edit, strength)
     target_is_goal = to_goal.rollout(policy, goal_edits)
+    # Run last, after every edit was attached and removed: this is the test that nothing of them remains.
     after = task.rollout(policy)
     return SideEffects(
         summarise_behaviour(before, task.levels, task.goals),
@@ -101,13 +102,14 @@ def side_effects(
 def summarise_behaviour(trajectory: Trajectory, levels: LevelBatch, ends: Cells) -> BehaviourSummary:
     """Return how an agent moved on its path to the cells `ends` int32 [B]."""
     arrival, needed = trajectory.first_visit(ends), pick(distances(levels, levels.start), ends)
+    # Steps after the arrival, or after the end of the episode, are no part of the path to it.
     acted = (trajectory.actions >= 0) & (np.arange(len(trajectory.actions))[:, None] < arrival)
-    stood = (trajectory.agent[1:] == trajectory.agent[:-1]) & acted
+    bumped = (trajectory.agent[1:] == trajectory.agent[:-1]) & acted
     arrived = arrival < NEVER
-    # an agent that starts on its end needs no step
+    # An agent that starts on its end needs no step.
     ratios = arrival[arrived] / np.maximum(needed[arrived], 1)
     detour = float(ratios.mean()) if arrived.any() else float("nan")
-    return BehaviourSummary(float(stood.sum() / acted.sum()), detour, float(arrived.mean()))
+    return BehaviourSummary(float(bumped.sum() / acted.sum()), detour, float(arrived.mean()))
 
 
 def identical(one: Trajectory, other: Trajectory) -> bool:
@@ -131,9 +133,10 @@ def _same_moves(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajec
     steps, rows = np.nonzero(trajectory.actions >= 0)
     if isinstance(policy.network, RecurrentNetwork):
         steps, rows = steps[steps == 0], rows[steps == 0]
+    # Both agents are compared on the states of the unedited one; along its own path the edited one would see others.
     visited = task.levels.take(rows).started(trajectory.agent[steps, rows])
     observations = observations_of(policy, visited)
-    plain = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
+    unedited = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
     with applied(policy, edits):
         edited = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
-    return float((plain == edited).mean())
+    return float((unedited == edited).mean())

@@ -73,6 +73,7 @@ class RetargetingTask(WithGoals):
 
     def mismatched_edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
         """Return a control: for each maze the edits of the next maze, whose goal and target are other cells."""
+        # Rolled by one maze: targets and goals keep their distribution and lose their relation to the maze.
         move = GoalMove(np.roll(self.goals, -1), np.roll(self.targets, -1), self.levels.height, self.levels.width)
         return fitted_edit.edits(move, strength)
 
@@ -98,6 +99,7 @@ class RetargetingTask(WithGoals):
 
     def with_goals_as_targets(self) -> RetargetingTask:
         """Return the task whose target is the goal itself, so that an edit should change nothing."""
+        # The goal lies at the end of every path to itself, so no maze counts as off its path.
         return dataclasses.replace(self, targets=self.goals, off_path=np.zeros(len(self.levels), np.bool_))
 
     def rollout(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> Trajectory:
@@ -108,7 +110,9 @@ class RetargetingTask(WithGoals):
     def evaluate(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> TaskOutcomes:
         """Return whether the agent reaches the target or the goal first under the edits."""
         with applied(policy, edits):
+            # An episode stops at the target: what the agent does after it has no part in which was reached first.
             trajectory = rollout(policy, self.levels, seed=self.seed, until=self.targets)
+        # Where target and goal are one cell, both are visited in the same step, which `outcomes` counts for the goal.
         to_goal, to_target = trajectory.first_visit(self.goals), trajectory.first_visit(self.targets)
         return TaskOutcomes(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
 
@@ -121,6 +125,7 @@ def draw_retargeting_task(family: Family, levels: int, seed: int, split: str = E
     """
     batch = levels_with_cue_on_goal(family, levels, seed, split)
     targets = draw_targets(batch, seed)
+    # `with_targets` computes which goals are off the path; the ones stand in until then.
     return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed).with_targets(batch, targets)
 
 
@@ -142,6 +147,7 @@ def levels_with_cue_on_goal(family: Family, levels: int, seed: int, split: str) 
     if levels < 1:
         raise GoalmazeError(f"the number of levels is {levels}: choose 1 or more")
     batch = family.levels(seed, np.arange(levels), split=split)
+    # Also where a family's mixture separates them in some mazes: fitting must not depend on its rate.
     return batch.moved(family.cue, batch.cells(family.goal))
 
 

@@ -71,6 +71,7 @@ class Trial:
 
     def outcomes(self, mazes: Bools | None = None) -> Outcomes:
         """Return what was reached first, on some mazes bool [B] or on all."""
+        # A mask for all mazes too, so that both cases are one expression.
         kept = np.ones(len(self.to_goal), np.bool_) if mazes is None else mazes
         return outcomes(self.to_goal[kept], self.to_target[kept])
 
@@ -114,6 +115,7 @@ def run_trial(
     observed_levels = task.levels if levels is None else levels
     with applied(policy, edits):
         trajectory = rollout(policy, observed_levels, seed=task.seed, until=task.targets)
+    # The goal blocks the path where the task has it, also where the agent sees it moved.
     path = path_probability(policy, observed_levels, task.move, edits)
     return Trial(
         label,

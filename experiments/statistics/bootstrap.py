@@ -92,6 +92,7 @@ def interquartile_mean(scores: Scores) -> float:
     """
     # scipy.stats.trim_mean takes 0.31 ms instead of 0.013 ms, and a bootstrap calls this a thousand times.
     ordered = np.sort(scores, axis=None)
+    # In units of whole scores, as `scipy.stats.trim_mean`; the exact definition would weight the two outermost scores.
     cut = len(ordered) // 4
     return float(ordered[cut : len(ordered) - cut].mean())
 
@@ -132,16 +133,21 @@ def bootstrap_seeds_and_levels(
     if seeds < 2 or any(len(scores) != seeds for scores in strata):
         raise GoalmazeError(
             f"{seeds} training seeds: an interval over seeds needs 2 or more, the same in every condition; "
-            "name more agents, or ask for one over levels"
+            "name more agents, or use an interval over levels"
         )
     # Written out: scipy.stats.bootstrap resamples one axis and cannot cross two.
     rng = np.random.default_rng(seed)
     samples = []
     for _ in range(resamples):
+        # The same agents in every stratum: an agent that is good in one condition tends to be good in others.
         rows = rng.integers(seeds, size=seeds)
         drawn = [scores[rows][:, rng.integers(scores.shape[1], size=scores.shape[1])] for scores in strata]
         samples.append(statistic(np.concatenate(drawn, axis=1)))
+    # The statistic of the scores themselves; the mean over resamples would be biased for statistics that are not
+    # linear.
     value = statistic(np.concatenate(strata, axis=1))
+    # A bootstrap with S seeds underestimates the variance by the factor (S - 1) / S and ignores that few
+    # seeds leave few degrees of freedom; both are corrected here.
     quantile = float(scipy.stats.t.ppf(0.975, seeds - 1))
     half_width = quantile * float(np.std(samples)) * math.sqrt(seeds / (seeds - 1))
     levels = sum(scores.shape[1] for scores in strata)
@@ -161,6 +167,7 @@ def performance_profile(scores: Scores, thresholds: Sequence[float], *, seed: in
             interval = bootstrap_levels(above[0], seed=seed)
         else:
             interval = bootstrap_seeds_and_levels([above], seed=seed)
+        # A symmetric interval can leave [0, 1], a rate cannot.
         rates.append(dataclasses.replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high)))
     return Profile(tuple(float(threshold) for threshold in thresholds), tuple(rates))
 
@@ -171,6 +178,7 @@ def probability_of_superiority(ours: Scores, theirs: Scores) -> float:
     # thousand times.
     ordered = np.sort(theirs, axis=None)
     ours = np.ravel(ours)
+    # Left counts the scores that are lower, right those that are lower or equal; the mean of both counts ties half.
     below = np.searchsorted(ordered, ours, "left") + np.searchsorted(ordered, ours, "right")
     return float(below.mean() / (2 * len(ordered)))
 
@@ -191,6 +199,7 @@ def probability_of_improvement(
         the scores of single levels are compared.
     """
     rng = np.random.default_rng(seed)
+    # With one run on each side the comparison of runs is 0 or 1, which has no distribution.
     single = all(len(ours) == len(theirs) == 1 for ours, theirs in pairs)
 
     def probability(groups: Sequence[tuple[Scores, Scores]]) -> float:
@@ -199,6 +208,7 @@ def probability_of_improvement(
 
     samples = []
     for _ in range(resamples):
+        # The two groups were trained independently, so their seeds are drawn independently; the levels are shared.
         rows, other_rows = (rng.integers(len(group), size=len(group)) for group in pairs[0])
         drawn = []
         for ours, theirs in pairs:

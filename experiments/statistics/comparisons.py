@@ -18,6 +18,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm-adjusted p-values, which control the family-wise error rate (Holm, 1979)."""
     # Written out: scipy has only the corrections of the false discovery rate, and statsmodels is no dependency.
     order = np.argsort(p_values, kind="stable")
+    # The i-th smallest of n p-values is multiplied by n - i + 1. The running maximum keeps the adjusted ones in order.
     scaled = np.array(p_values)[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty(len(p_values))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
@@ -32,6 +33,7 @@ def proportions_test(one: Rate, other: Rate) -> float:
     successes = np.array([round(rate.value * rate.levels) if rate.levels else 0 for rate in (one, other)])
     levels = np.array([one.levels, other.levels])
     counts = np.column_stack([successes, levels - successes])
+    # A row or column of zeros has an expected count of 0, by which the statistic would be divided.
     if not levels.all() or not counts.sum(axis=0).all():
         return 1.0
     return float(scipy.stats.chi2_contingency(counts, correction=False).pvalue)
@@ -47,10 +49,12 @@ def sign_flip_test(differences: NDArray[np.float64], *, seed: int = 0, resamples
     rng = np.random.default_rng(seed)
     observed = abs(differences.sum())
     extreme = 0
+    # In blocks, because one matrix of all signs would take 10,000 numbers a level.
     for _ in range(0, resamples, 500):
         signs = rng.integers(0, 2, size=(500, len(differences))) * 2 - 1
         # The sums are compared with a tolerance, because their order of addition differs.
         extreme += int((np.abs(signs @ differences) >= observed * (1 - 1e-12)).sum())
+    # The observed signs are one of the possible assignments, so p is never 0.
     return (extreme + 1) / (resamples + 1)
 
 
@@ -68,4 +72,5 @@ def permutation_test(
     observed = abs(ours.mean() - theirs.mean())
     permuted = rng.permuted(np.tile(pooled, (resamples, 1)), axis=1)
     gaps = np.abs(permuted[:, : len(ours)].mean(axis=1) - permuted[:, len(ours) :].mean(axis=1))
+    # A tolerance, because the same runs in another order have a sum that differs by rounding.
     return (int((gaps >= observed - 1e-12).sum()) + 1) / (resamples + 1)

@@ -39,5 +39,6 @@ def rate(successes: int, levels: int) -> Rate:
     correction = Z_95**2 / levels
     centre = (value + correction / 2) / (1 + correction)
     half_width = Z_95 / (1 + correction) * math.sqrt(value * (1 - value) / levels + correction / (4 * levels))
+    # Rounding can push an end beyond [0, 1], or past a rate of exactly 0 or 1.
     low, high = max(0.0, centre - half_width), min(1.0, centre + half_width)
     return Rate(value, min(value, low), max(value, high), levels)

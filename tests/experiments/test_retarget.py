@@ -225,7 +225,6 @@ def test_fitted_edits_are_evaluated_like_the_method_they_came_from(stem: Candida
     [
         ({"sizes": (11,)}, "--sizes and --oracles belong to --benchmark"),
         ({"ledger": True, "auto": True}, "--ledger cannot be combined"),
-        ({"figures": Path("no/such/folder")}, "there is no such folder"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(wrong: dict[str, object], complaint: str) -> None:
