@@ -131,6 +131,7 @@ class NetworkPolicy:
         context = EditContext.at_start(rows) if steps is None else EditContext(rows, steps)
         with self.about(context):
             logits, _ = self.network(observations)
+        # float32 also for a network in half precision, whose softmax would be coarse.
         return cast(Tensor, logits.float())
 
     def probabilities(
@@ -138,6 +139,7 @@ class NetworkPolicy:
     ) -> Probabilities:
         """Return float32 [b, 4], the probability of each move; see `logits` and `move_probabilities`."""
         tensor, steps = torch.from_numpy(observations), np.zeros(len(rows), np.int64) if steps is None else steps
+        # In slices, so that the activations between two layers stay in the cache.
         parts = [slice(start, start + PASS) for start in range(0, len(rows), PASS)]
         with torch.inference_mode():
             return move_probabilities(torch.cat([self.logits(rows[p], tensor[p], steps[p]) for p in parts]))

@@ -124,6 +124,7 @@ def wrap_module(
     shape = Shape.seeing(view, actions)
     if any(tensor.device.type != "cpu" for tensor in (*module.parameters(), *module.buffers())):
         raise GoalmazeError(f"module {type(module).__name__} is not on the CPU: call module.cpu() first")
+    # Without sites at first: which submodules can be sites is known only after the dry run.
     network = ExternalNetwork(module, shape, (), dtype, make_untrained).eval()
     outputs = _dry_run(network, _first_observations(view))
     return ExternalNetwork(module, shape, _named_sites(module, shape, outputs, sites), dtype, make_untrained).eval()

@@ -63,6 +63,7 @@ class GridNetwork(Network):
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for observations [B, C, H, W]."""
         hidden = run_encoder(self, observation, self.shape, self.options, self.options.readout)
+        # [B, 1] → [B]: a value of shape [B, 1] minus returns [B] would silently broadcast to [B, B].
         return self.policy(hidden), self.value(hidden).squeeze(1)
 
     def sites(self) -> tuple[Site, ...]:

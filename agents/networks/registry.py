@@ -99,6 +99,7 @@ def make_network(name: str, shape: Shape, options: ReadonlyJsonObject | None = N
             f"network {name} does not accept observation mode '{shape.spec.mode}': choose {', '.join(network.modes)}, "
             f"or one of the networks {others}"
         )
+    # Options may come from a file or the command line; msgspec checks their types and ranges.
     try:
         return network(shape, msgspec.convert(dict(options or {}), network.Options))
     except msgspec.ValidationError as error:

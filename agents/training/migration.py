@@ -61,6 +61,7 @@ def current_state(head: ReadonlyJsonObject, arrays: Arrays) -> tuple[JsonObject,
     """Return head and arrays of a training state of format 1 in format 2."""
     numbers = dict(head["numbers"])
     progress, recipe = numbers.pop("place"), current_recipe(numbers.pop("recipe"))
+    # A literal 2 and not the current format: a later format needs a migration of its own from 2.
     current = {
         "format": 2,
         "algorithm": head["learner"],

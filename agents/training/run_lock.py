@@ -39,6 +39,7 @@ def _lock(descriptor: int) -> bool:
     """Lock a file; return False if another process has it locked. On Windows, without such locks, return True."""
     if sys.platform == "win32":
         return True
+    # Without LOCK_NB the call would wait for the other run to end.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -38,5 +38,6 @@ def stop_signals() -> Iterator[StopRequest]:
     try:
         yield request
     finally:
+        # Back to the handlers of before: a caller in Python, such as a notebook, has its own.
         for number, handler in former.items():
             signal.signal(number, handler)

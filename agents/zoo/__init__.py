@@ -86,6 +86,7 @@ def check_files(name: str) -> None:
     """
     expected, actual = manifest()[name].files, digests(zoo_folder(name))
     wrong = sorted(file for file in expected.keys() | actual.keys() if expected.get(file) != actual.get(file))
+    # Both directions: an additional file, such as another checkpoint, can change results too.
     if wrong:
         raise GoalmazeError(
             f"zoo:{name} differs from its manifest: {', '.join(wrong)} changed, missing or new; install goalmaze again"
