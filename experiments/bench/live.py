@@ -9,7 +9,7 @@ import json
 import socket
 import time
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.settings import Settings
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection, connect
 
 AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4
 SECONDS = {False: 5.0, True: 20.0}
@@ -94,9 +97,7 @@ def measure(full: bool) -> list[JsonObject]:
 async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: float) -> Drags:
     async with AsyncExitStack() as stack:
         pages = [await stack.enter_async_context(_page(port)) for _ in range(clients - slow)]
-        slow_pages = [
-            await stack.enter_async_context(_page(port, max_queue=1, sock=_connection(port))) for _ in range(slow)
-        ]
+        slow_pages = [await stack.enter_async_context(_page(port, _connection(port))) for _ in range(slow)]
         opened = [await _state(page, 0) for page in (*pages, *slow_pages)]
         # Pages that never read fill the server's buffers, which must not slow the others down.
         floods = [asyncio.create_task(_flood(page, _free_cells(opened[0]))) for page in slow_pages]
@@ -114,11 +115,16 @@ async def _drag(port: int, clients: int, dragging: int, slow: int, seconds: floa
         return drags
 
 
-def _page(port: int, **options: Any) -> Any:
-    # An extra, imported where it is used. Its types are loaded lazily too, hence Any.
+def _page(port: int, slow: socket.socket | None = None) -> connect:
+    """Open a page; a slow one over a connection of its own, with room for a single message."""
+    # An extra, imported where it is used.
     from websockets.asyncio.client import connect
+    from websockets.typing import Origin
 
-    return connect(f"ws://127.0.0.1:{port}/ws?token={TOKEN}", origin=_origin(port), max_size=None, **options)
+    address, origin = f"ws://127.0.0.1:{port}/ws?token={TOKEN}", Origin(f"http://127.0.0.1:{port}")
+    if slow is None:
+        return connect(address, origin=origin, max_size=None)
+    return connect(address, origin=origin, max_size=None, max_queue=1, sock=slow)
 
 
 def _connection(port: int) -> socket.socket:
@@ -130,18 +136,14 @@ def _connection(port: int) -> socket.socket:
     return raw
 
 
-async def _flood(page: Any, cells: list[int]) -> None:
+async def _flood(page: ClientConnection, cells: list[int]) -> None:
     """Drag over cells again and again without reading."""
     for n, cell in enumerate(itertools.cycle(cells), start=1):
         await page.send(_move_to(cell, n, 1 + n // len(cells)))
         await asyncio.sleep(SLOW_PAUSE)
 
 
-def _origin(port: int) -> Any:
-    return f"http://127.0.0.1:{port}"
-
-
-async def _drag_over_levels(page: Any, index: int, end: float) -> list[float]:
+async def _drag_over_levels(page: ClientConnection, index: int, end: float) -> list[float]:
     """Drag the target over every free cell of one level after another until a time, and return the delays."""
     delays: list[float] = []
     n = 0
@@ -166,7 +168,7 @@ def _move_to(cell: int, n: int, drag: int) -> str:
     return json.dumps({"do": "move", "what": "target", "cell": cell, "n": n, "drag": drag})
 
 
-async def _state(page: Any, n: int) -> JsonObject:
+async def _state(page: ClientConnection, n: int) -> JsonObject:
     while True:
         message: JsonObject = json.loads(await page.recv())
         if message["kind"] == "state" and message["n"] >= n:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 import torch
@@ -40,7 +40,8 @@ ENDLESS = 10**9
 SB3_ROLLOUT = 2048
 """Steps in a rollout of stable-baselines3's PPO by default, here divided among the environments."""
 
-SB3_DEFAULTS = {"algorithm": "sb3-ppo", "epochs": 10, "minibatches": SB3_ROLLOUT // 64}
+SB3_EPOCHS, SB3_MINIBATCH = 10, 64
+"""Its default epochs of an update, and steps in a minibatch."""
 
 
 class AllTurnsDone(Exception):  # noqa: N818  not an error
@@ -68,8 +69,13 @@ def compare(recipe: Recipe, turns: int) -> JsonObject:
         turns: rollouts to time, after one that warms up.
     """
     recipe = dataclasses.replace(recipe, steps=ENDLESS, threads=torch.get_num_threads())
-    by_default_recipe = dataclasses.replace(recipe, rollout_steps=SB3_ROLLOUT // recipe.envs, **cast(Any, SB3_DEFAULTS))
     same = dataclasses.replace(recipe, algorithm="sb3-ppo")
+    by_default_recipe = dataclasses.replace(
+        same,
+        rollout_steps=SB3_ROLLOUT // recipe.envs,
+        epochs=SB3_EPOCHS,
+        minibatches=SB3_ROLLOUT // SB3_MINIBATCH,
+    )
     with tempfile.TemporaryDirectory() as folder, worker(by_default_recipe) as by_default, worker(same) as by_recipe:
         algorithm = make_algorithm(recipe, make_environments(recipe))
         assert isinstance(algorithm, TensorPPO)

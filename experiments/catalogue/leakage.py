@@ -18,6 +18,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
 
@@ -26,7 +27,7 @@ CHUNK = 4096
 
 
 @dataclasses.dataclass(frozen=True)
-class LeakageReport(Result):
+class LeakageReport(Record, Result):
     """The number of evaluation levels that occur in training.
 
     Attributes:
@@ -45,14 +46,7 @@ class LeakageReport(Result):
 
     def json(self) -> JsonObject:
         """Return the counts as plain data; the rate is that of equal first observations."""
-        return {
-            **self.header.json(),
-            "shift": self.shift,
-            "training_levels": self.training_levels,
-            "same_level": self.same_level,
-            "same_observation": self.same_observation,
-            "rate": number(self.same_observation / self.header.levels),
-        }
+        return super().json() | {"rate": number(self.same_observation / self.header.levels)}
 
     def blocks(self) -> list[str | Table]:
         """Return the counts and their rates."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.statistics.intervals import Rate
 
@@ -24,16 +25,26 @@ class HasJson(Protocol):
 class Record:
     """A dataclass that is one JSON object: its fields in order, under their names.
 
+    The entries of a `ResultHeader` stand beside the other fields, not in an object of their own.
+
     Attributes:
         json_keys: field → its key, where that is not the name of the field.
+        json_omits: fields that are left out, such as arrays with a row for each level.
     """
 
     json_keys: ClassVar[Mapping[str, str]] = {}
+    json_omits: ClassVar[tuple[str, ...]] = ()
 
     def json(self) -> JsonObject:
         """Return the fields as plain data; see `plain`."""
-        names = [field.name for field in dataclasses.fields(self)]
-        return {self.json_keys.get(name, name): plain(getattr(self, name)) for name in names}
+        data: JsonObject = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, ResultHeader):
+                data |= value.json()
+            elif field.name not in self.json_omits:
+                data[self.json_keys.get(field.name, field.name)] = plain(value)
+        return data
 
 
 def plain(value: object) -> object:

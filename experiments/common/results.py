@@ -131,7 +131,7 @@ class FittedResult(Result):
     header: ResultHeader
     fit_levels: int
 
-    def header_json(self) -> dict[str, Any]:
+    def header_json(self) -> JsonObject:
         """Return header and number of fitting levels as plain data, with which the data of the result begins."""
         return {**self.header.json(), "fit_levels": self.fit_levels}
 

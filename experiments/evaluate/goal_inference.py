@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ Parameters = dict[str, float | str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Calibration:
+class Calibration(Record):
     """The rate at which actions were taken, by the probability that a model gave them, in ten bins of equal width.
 
     Attributes:
@@ -70,12 +71,11 @@ class Calibration:
 
     def json(self) -> JsonObject:
         """Return the calibration as plain data."""
-        bins = {name: [round(value, 4) for value in values] for name, values in dataclasses.asdict(self).items()}
-        return {"error": round(self.error, 4), **bins}
+        return {"error": number(self.error)} | super().json()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GoalModelScore:
+class GoalModelScore(Record):
     """The score of one goal model on held-out levels; intervals cover levels, not training seeds.
 
     Attributes:
@@ -88,6 +88,9 @@ class GoalModelScore:
         losses: float64 [B, 2], the sum of nats and the number of actions on each level.
     """
 
+    json_keys: ClassVar = {"name": "goal_model", "excess": "excess_log_loss"}
+    json_omits: ClassVar = ("losses",)
+
     name: str
     log_loss: Interval
     excess: Interval
@@ -96,20 +99,9 @@ class GoalModelScore:
     parameters: Parameters
     losses: Floats
 
-    def json(self) -> JsonObject:
-        """Return the score as plain data."""
-        return {
-            "goal_model": self.name,
-            "log_loss": self.log_loss.json(),
-            "excess_log_loss": self.excess.json(),
-            "p_value": round(self.p_value, 4),
-            "calibration": self.calibration.json(),
-            "parameters": {k: round(v, 4) if isinstance(v, float) else v for k, v in self.parameters.items()},
-        }
-
 
 @dataclasses.dataclass(frozen=True)
-class Example:
+class Example(Record):
     """A level on which no goal model predicts the agent.
 
     Attributes:
@@ -124,7 +116,7 @@ class Example:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GoalInference(Result):
+class GoalInference(Record, Result):
     """The scores of all goal models of one agent.
 
     Attributes:
@@ -135,6 +127,8 @@ class GoalInference(Result):
         unexplained: rate of levels on which no model predicts better than `random`.
         examples: the unexplained levels on which the best model exceeds the floor most.
     """
+
+    json_keys: ClassVar = {"models": "goal_models"}
 
     header: ResultHeader
     shift: str
@@ -158,16 +152,7 @@ class GoalInference(Result):
 
     def json(self) -> JsonObject:
         """Return the scores as plain data."""
-        return {
-            **self.header.json(),
-            "shift": self.shift,
-            "best": self.best,
-            "explained": number(self.explained),
-            "policy_log_loss": self.policy_log_loss.json(),
-            "goal_models": [one.json() for one in self.models],
-            "unexplained": self.unexplained.json(),
-            "examples": [dataclasses.asdict(one) for one in self.examples],
-        }
+        return super().json() | {"best": self.best, "explained": number(self.explained)}
 
     def blocks(self) -> list[str | Table]:
         """Return the best model, a table of all, and the levels on which every model fails."""

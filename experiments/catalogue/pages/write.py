@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.family_docs import families_page
 from goalmaze.envs.registry import known_families
 from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
-from goalmaze.experiments.common.folders import make_folder
 
 FOLDER = "catalogue"
 """Where the pages stand below the folder of the documentation."""
@@ -28,10 +28,13 @@ def write_pages(docs: Path) -> list[Path]:
     """Write every catalogue page below a folder and return their paths.
 
     Raises:
-        GoalmazeError: the folder cannot be made.
+        GoalmazeError: there is no such folder.
     """
+    # A mistyped folder must not become a second place for the pages.
+    if not docs.is_dir():
+        raise GoalmazeError(f"cannot write pages into {docs}: there is no such folder")
     folder = docs / FOLDER
-    make_folder(folder, "the catalogue of")
+    folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
     return [folder / name for name in PAGES]
