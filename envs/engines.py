@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import pkgutil
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from goalmaze.envs.levels import Family, LevelBatch
 
 Observations = NDArray[np.uint8]
 Actions = NDArray[np.integer] | np.integer | int
+Arrays = dict[str, NDArray[np.generic]]
 
 
 class Engine(abc.ABC):
@@ -146,11 +147,11 @@ class Engine(abc.ABC):
         """Return one RGB picture uint8 [h, w, 3] for each episode, for people."""
 
     @abc.abstractmethod
-    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+    def extra_arrays(self) -> Arrays:
         """Return copies of the arrays that a resumed run needs beside `state` and `next_levels`."""
 
     @abc.abstractmethod
-    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def restore_extra_arrays(self, arrays: Arrays) -> None:
         """Go on from what `extra_arrays` returned, after `state` was restored."""
 
     @abc.abstractmethod

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engine.level_generation import LevelDistribution
-from goalmaze.envs.engines import Engine, Observations
+from goalmaze.envs.engines import Arrays, Engine, Observations
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import frame
 
@@ -30,9 +28,10 @@ class MazeEngine(Engine):
         batch, planes, cells = self.state.planes.shape
         return self.state.planes.reshape(batch, planes, cells // self.state.width, self.state.width)
 
-    def __setstate__(self, attributes: dict[str, Any]) -> None:
+    def __setstate__(self, attributes: dict[str, object]) -> None:
         self.__dict__.update(attributes)
-        self._planes = self._shaped_planes()  # unpickled, the view would be an array of its own
+        # Pickle copies a view as an array of its own, which steps would no longer change.
+        self._planes = self._shaped_planes()
 
     def use_levels(self, seed: int, shift: str, split: str) -> None:
         """Take fresh levels from these addresses; see `Engine.use_levels`."""
@@ -60,11 +59,11 @@ class MazeEngine(Engine):
         levels = self.present()
         return tuple(frame(levels, b, self.agent[b]) for b in range(len(self)))
 
-    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+    def extra_arrays(self) -> Arrays:
         """Return nothing: `state` and `next_levels` hold everything."""
         return {}
 
-    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def restore_extra_arrays(self, arrays: Arrays) -> None:
         """Do nothing: there are no such arrays."""
 
     def close(self) -> None:

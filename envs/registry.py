@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import gymnasium
 import msgspec
@@ -93,7 +93,7 @@ def family_class(name: str) -> type[Family]:
     return _families.find(name)
 
 
-def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Family:
+def make_family(name: str, parameters: Mapping[str, object] | None = None) -> Family:
     """Build the family called `name` with the given parameters.
 
     Raises:
@@ -102,7 +102,7 @@ def make_family(name: str, parameters: Mapping[str, Any] | None = None) -> Famil
     return from_parameters(family_class(name), parameters or {})
 
 
-def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Family:
+def from_parameters(family: type[Family], parameters: Mapping[str, object]) -> Family:
     """Build a family from plain data, checking names and types.
 
     Raises:
@@ -119,7 +119,7 @@ def from_parameters(family: type[Family], parameters: Mapping[str, Any]) -> Fami
         raise cause if isinstance(cause, GoalmazeError) else GoalmazeError(f"{family.name}: {error}") from None
 
 
-def resolve_family(family: str | Family, parameters: Mapping[str, Any]) -> Family:
+def resolve_family(family: str | Family, parameters: Mapping[str, object]) -> Family:
     """Return a family given by name and parameters, or the family itself.
 
     Raises:

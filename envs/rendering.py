@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import LevelBatch
+
+if TYPE_CHECKING:
+    import pygame
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float64]
@@ -200,10 +204,10 @@ def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colo
 def scene_data(
     levels: LevelBatch,
     b: int,
-    agent: int | np.integer[Any],
-    target: int | np.integer[Any] = ABSENT,
+    agent: int | np.integer,
+    target: int | np.integer = ABSENT,
     trail: Sequence[int] = (),
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return what a picture of level b shows, as plain data that JSON can hold; `frame` draws it, and so can a page.
 
     Cells are integers and colours are [red, green, blue]. Objects stand in the order in which they are drawn, over the
@@ -236,7 +240,7 @@ def scene_data(
 def frame(
     levels: LevelBatch,
     b: int,
-    agent: int | np.integer[Any],
+    agent: int | np.integer,
     *,
     pixels: int = 32,
     target: int = ABSENT,
@@ -249,7 +253,6 @@ def frame(
     Args:
         levels: the batch.
         b: which of its levels.
-        family: whose kinds give colours and shapes.
         agent: the agent's cell.
         pixels: pixels per cell.
         target: a cell to ring, or `ABSENT`.
@@ -258,7 +261,7 @@ def frame(
     return draw_scene(scene_data(levels, b, agent, target, trail), pixels)
 
 
-def draw_scene(scene: dict[str, Any], pixels: int = 32) -> Picture:
+def draw_scene(scene: ReadonlyJsonObject, pixels: int = 32) -> Picture:
     """Return uint8 [H*pixels, W*pixels, 3], the picture of what `scene_data` describes."""
     walls = np.array(scene["walls"], np.bool_).repeat(pixels, axis=0).repeat(pixels, axis=1)
     width, palette = scene["size"][1], scene["palette"]
@@ -292,7 +295,7 @@ class Window:
         self._pygame = pygame
         self._title = title
         self._rate = frames_per_second
-        self._surface: Any = None
+        self._surface: pygame.Surface | None = None
         self._clock = pygame.time.Clock()
 
     def show(self, picture: Picture) -> None:

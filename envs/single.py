@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from goalmaze.envs.ascii import check_reachable, write_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -24,7 +23,7 @@ RENDER_MODES = ("ansi", "rgb_array", "human")
 ONLY_ROW = np.zeros(1, np.intp)
 
 
-class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
+class MazeEnv(gymnasium.Env[Observations, np.int64]):
     """A maze in which to reach the goal.
 
     ## Description
@@ -53,7 +52,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 8}  # noqa: RUF012
+    metadata: Info = {"render_modes": list(RENDER_MODES), "render_fps": 8}  # noqa: RUF012
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         observation: str | ObservationSpec = "planes",
         pixels: int = 8,
         radius: int = 3,
-        **parameters: Any,
+        **parameters: object,
     ) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render mode", render_mode, RENDER_MODES)
@@ -82,9 +81,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._level_seed: int | None = None
         self._window: Window | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observations, Info]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
         if seed is not None or self._level_seed is None:
@@ -118,7 +115,7 @@ class MazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
             )
         return check_reachable(levels.take([0]))
 
-    def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, Info]:
         """Walk one cell."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before the first step")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -11,8 +10,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from goalmaze.envs.cells import Bools
 from goalmaze.envs.engines import Engine, Observations, engine_class
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -20,7 +21,7 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.registry import resolve_family
 
 
-class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
+class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generic]]):
     """A batch of environments of one family, with fresh levels for every episode.
 
     Level number ``n * num_envs + e`` of the seed is played by environment e in its n-th episode, so the levels do not
@@ -41,7 +42,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         parameters: the family's, where `family` is a name.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012
+    metadata: Info = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
@@ -59,7 +60,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         pixels: int = 8,
         radius: int = 3,
         copy: bool = True,
-        **parameters: Any,
+        **parameters: object,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
@@ -93,8 +94,8 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         return engine_class(self.family)(self.family, num_envs)
 
     def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
+        self, *, seed: int | Sequence[int | None] | None = None, options: Info | None = None
+    ) -> tuple[Observations, Info]:
         """Begin new episodes everywhere, or where ``options["reset_mask"]`` bool [B] is True.
 
         Args:
@@ -123,16 +124,14 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self.engine.renew(np.flatnonzero(mask))
         return self._out(self.observe()), {}
 
-    def step(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    def step(self, actions: NDArray[np.int64]) -> tuple[Observations, NDArray[np.float32], Bools, Bools, Info]:
         """Advance every environment by one of `actions` int [B]."""
         results = self._step(actions)
         return self._out(self.observe()), *results
 
     def step_into(
         self, actions: NDArray[np.int64], out: Observations
-    ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    ) -> tuple[Observations, NDArray[np.float32], Bools, Bools, Info]:
         """Do as `step`, and write the observations to `out` uint8 [B, ...], a part of a larger buffer.
 
         They are written past the caches, and returned as `out`: the fastest way to fill a rollout buffer that is read
@@ -147,7 +146,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         stream(self.observe(), out)
         return out, reward, terminated, truncated, info
 
-    def _step(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+    def _step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], Bools, Bools, Info]:
         """Step without observing; return rewards, ends and info."""
         if self.level_seed is None:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
@@ -174,7 +173,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self.view.update(self.engine.state, self._drawn, self._memory)
         return self._drawn
 
-    def _renew_at_once(self, done: NDArray[np.bool_], cue_reward: NDArray[Any]) -> dict[str, Any]:
+    def _renew_at_once(self, done: Bools, cue_reward: NDArray[np.float32]) -> Info:
         """Begin new episodes where one has ended, and return Gymnasium's info about those that ended."""
         observations = self.observe()
         last = np.full(self.num_envs, None, dtype=object)
@@ -195,13 +194,13 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         memory = self._memory
         return self.engine.nbytes + (0 if self._drawn is None else self._drawn.nbytes + memory.nbytes)
 
-    def _out(self, array: NDArray[Any]) -> NDArray[Any]:
+    def _out(self, array: Observations) -> Observations:
         return array.copy() if self.copy else array
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Return one RGB picture uint8 [h, w, 3] for each environment, or None without a render mode."""
         return None if self.render_mode is None else self.engine.pictures()
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **kwargs: object) -> None:
         """Close the engine."""
         self.engine.close()

@@ -8,7 +8,6 @@ and each call passes the address of that table alone.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 from numba import carray, cfunc, types
@@ -112,7 +111,7 @@ class BoundKernel:
         self._actions = np.zeros(batch, np.int64)
         self._entries = np.zeros(_ENTRIES, np.int64)
         # The table holds bare addresses, so the arrays behind them must be kept alive here.
-        self._arrays: list[NDArray[Any]] = [*state[1:], table, self._actions]
+        self._arrays: list[NDArray[np.generic]] = [*state[1:], table, self._actions]
         cells, planes, path_length = state.squares.shape[1], state.planes.shape[1], state.leader_paths.shape[1]
         function = _step
         if distribution is not None and next_levels is not None:
@@ -127,7 +126,7 @@ class BoundKernel:
         self._function.argtypes = [ctypes.c_void_p]
         self._address = ctypes.c_void_p(self._entries.ctypes.data)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[BoundKernel], tuple[object, ...]]:
         return BoundKernel, self._arguments
 
     def __call__(self, actions: NDArray[np.integer] | np.integer | int) -> None:

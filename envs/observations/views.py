@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -33,6 +33,8 @@ from goalmaze.envs.observations.raster import (
 from goalmaze.envs.observations.spec import DEFAULT_SPEC, ObservationSpec
 
 Rows = NDArray[np.int64]
+Selection = NDArray[np.integer] | NDArray[np.bool_]
+"""Rows of a batch: indices int [b], or a mask bool [B]."""
 
 FRAME_PIXELS = 64
 """Pixels per side in mode "rgb64", as Procgen has them."""
@@ -65,7 +67,7 @@ class View(abc.ABC):
         """uint8, the largest value at each place of one observation."""
 
     @cached_property
-    def space(self) -> gymnasium.spaces.Box:
+    def space(self) -> gymnasium.spaces.Box[np.uint8]:
         """The space of one observation, uint8."""
         return gymnasium.spaces.Box(0, self.highest, self.highest.shape, np.uint8)
 
@@ -81,7 +83,7 @@ class View(abc.ABC):
         """Return what `update` is to keep beside one array of observations that was not drawn yet."""
         return Memory(np.empty((batch, 0), np.uint8), np.empty((batch, 0), np.int32))
 
-    def draw(self, state: State, out: Bytes, rows: NDArray[Any] | None = None) -> None:
+    def draw(self, state: State, out: Bytes, rows: Selection | None = None) -> None:
         """Draw what the agents see into `out` uint8 [B, ...].
 
         Args:
@@ -94,7 +96,7 @@ class View(abc.ABC):
         """
         self._draw(state, out, self._checked(state, out, rows))
 
-    def update(self, state: State, out: Bytes, memory: Memory, rows: NDArray[Any] | None = None) -> None:
+    def update(self, state: State, out: Bytes, memory: Memory, rows: Selection | None = None) -> None:
         """Make `out` what `draw` would make it, drawing only what changed since the last update where that saves time.
 
         Args:
@@ -105,7 +107,7 @@ class View(abc.ABC):
         """
         self.draw(state, out, rows)
 
-    def _checked(self, state: State, out: Bytes, rows: NDArray[Any] | None) -> Rows:
+    def _checked(self, state: State, out: Bytes, rows: Selection | None) -> Rows:
         family, (batch, cells) = self.family, state.squares.shape
         shown = (state.planes.shape[1], cells, state.width, state.objects.shape[1])
         if shown != (family.planes, family.size**2, family.size, len(family.slots)):
@@ -216,7 +218,7 @@ class RgbView(View):
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
         self._refresh(state, out, self.memory(len(out)), rows)
 
-    def update(self, state: State, out: Bytes, memory: Memory, rows: NDArray[Any] | None = None) -> None:
+    def update(self, state: State, out: Bytes, memory: Memory, rows: Selection | None = None) -> None:
         """Draw the cells that changed; arguments as `View.update`."""
         if len(memory.cells) != len(out):
             raise GoalmazeError(f"the memory is of {len(memory.cells)} pictures: use memory({len(out)})")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAZE = "maze"
 VERSION, END = 0, 0xCAFECAFE
@@ -264,14 +267,13 @@ def pack(state: MazeState) -> bytes:
     return b"".join(parts)
 
 
-def _layout(section: type[Any]) -> struct.Struct:
+def _layout(section: type[DataclassInstance]) -> struct.Struct:
     """Return how the numbers of a section lie one behind the other."""
     return struct.Struct("=" + "".join("f" if field.type == "float" else "i" for field in dataclasses.fields(section)))
 
 
-LAYOUTS: dict[type[Any], struct.Struct] = {
-    section: _layout(section) for section in (Options, Game, Progress, Entity, Motion, Window)
-}
+SECTIONS: tuple[type[DataclassInstance], ...] = (Options, Game, Progress, Entity, Motion, Window)
+LAYOUTS = {section: _layout(section) for section in SECTIONS}
 
 
 def _section(section: Section) -> bytes:

@@ -6,14 +6,14 @@ A test holds both to the same rewards and ends.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.actions import PROCGEN_FOUR, PROCGEN_STAY, PROCGEN_TO_ACTION
 from goalmaze.envs.engine.bound_kernel import BoundKernel
-from goalmaze.envs.engines import Actions, Engine
+from goalmaze.envs.engines import Actions, Arrays, Engine
 from goalmaze.envs.levels import TRAINING, LevelBatch
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
@@ -166,7 +166,7 @@ class ProcgenEngine(Engine):
         """Return one RGB picture uint8 [512, 512, 3] for each episode, for people."""
         return tuple(map(enlarged, self.frames))
 
-    def extra_arrays(self) -> dict[str, NDArray[Any]]:
+    def extra_arrays(self) -> Arrays:
         """Return Procgen's own states, uint8 [B, bytes], and a copy of the frames."""
         states = np.zeros((len(self), MAX_STATE_BYTES), np.uint8)
         for row in range(len(self)):
@@ -174,13 +174,13 @@ class ProcgenEngine(Engine):
             states[row, : len(state)] = np.frombuffer(state, np.uint8)
         return {"procgen": states, "frames": self.frames.copy()}
 
-    def restore_extra_arrays(self, arrays: dict[str, NDArray[Any]]) -> None:
+    def restore_extra_arrays(self, arrays: Arrays) -> None:
         """Let Procgen go on from what `extra_arrays` returned, after `state` was restored."""
         for row, state in enumerate(arrays["procgen"]):
             self.simulator.put(row, state.tobytes())
         self._over = self.done.copy()
         self.following.clear()
-        self.frames = arrays["frames"].copy()
+        self.frames = arrays["frames"].astype(np.uint8)
 
     def close(self) -> None:
         """End Procgen's threads and free its memory."""

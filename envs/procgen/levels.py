@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
@@ -117,7 +116,7 @@ def from_states(states: Sequence[bytes], family: Family) -> ProcgenLevels:
     return ProcgenLevels(walls, np.array(start, np.int32), objects, family, tuple(states))
 
 
-def framed(grid: np.ndarray[Any, np.dtype[np.int32]]) -> Bools:
+def framed(grid: NDArray[np.int32]) -> Bools:
     """Return bool [world + 2, world + 2], the walls of a grid with one more ring of wall around it."""
     return np.pad(grid == WALL, 1, constant_values=True)
 

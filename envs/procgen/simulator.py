@@ -8,7 +8,7 @@ import importlib
 import io
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ END_EPISODE = -1
 Frames = NDArray[np.uint8]
 
 
-def procgen() -> Any:
+def procgen() -> ModuleType:
     """Return Procgen's module, without its greetings.
 
     Raises:

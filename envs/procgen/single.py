@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_GROUPS, PROCGEN_OWN
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.procgen.engine import ProcgenEngine, enlarged
 from goalmaze.envs.procgen.family import ProcgenMaze
@@ -21,7 +20,7 @@ from goalmaze.envs.procgen.vector import resolve_procgen_family
 ONLY_ROW = np.zeros(1, np.intp)
 
 
-class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
+class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
     """Procgen's maze with its cheese where we want it.
 
     ## Description
@@ -50,7 +49,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
     v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    metadata: Info = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         shift: str = NO_SHIFT,
         split: str = TRAINING,
         render_mode: str | None = None,
-        **parameters: Any,
+        **parameters: object,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
@@ -73,7 +72,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         self._begun = False
         self._level_seed: int | None = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frames, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Frames, Info]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
         if seed is not None or self._level_seed is None:
@@ -99,7 +98,7 @@ class ProcgenMazeEnv(gymnasium.Env[NDArray[Any], np.int64]):
         check_reachable(one)
         return one
 
-    def step(self, action: np.int64 | int) -> tuple[Frames, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64 | int) -> tuple[Frames, float, bool, bool, Info]:
         """Take one of Procgen's actions."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before the first step")

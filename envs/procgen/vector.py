@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from gymnasium.vector import AutoresetMode
 
@@ -18,7 +18,7 @@ NUMBERS = {PROCGEN_ACTIONS: PROCGEN_OWN, len(ACTIONS): PROCGEN_FOUR}
 """Number A of an agent's actions → Procgen's number of each."""
 
 
-def resolve_procgen_family(family: str | Family, parameters: dict[str, Any]) -> ProcgenMaze:
+def resolve_procgen_family(family: str | Family, parameters: Mapping[str, object]) -> ProcgenMaze:
     """Return the family given by name and parameters, or the family itself.
 
     Raises:
@@ -67,7 +67,7 @@ class ProcgenVectorEnv(MazeVectorEnv):
         actions: int = PROCGEN_ACTIONS,
         threads: int = 0,
         copy: bool = True,
-        **parameters: Any,
+        **parameters: object,
     ) -> None:
         if actions not in NUMBERS:
             raise GoalmazeError(
