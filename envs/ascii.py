@@ -1,7 +1,7 @@
-"""Levels as pictures in text, written and read: ``#`` wall, ``.`` floor, ``A`` the agent, a letter for each object.
+"""Levels as text, written and read: ``#`` wall, ``.`` floor, ``A`` the agent, a letter for each object.
 
-Two objects on one cell share a letter of the family's own (in GreenExit ``E`` is the exit, ``S`` the sign and ``G`` the
-exit under its sign). Levels of a batch are separated by blank lines.
+Objects on one cell share a letter that the family declares (in GreenExit ``E`` is the exit, ``S`` the sign and ``G``
+the exit under its sign). Levels of a batch are separated by blank lines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def read_ascii(text: str, family: Family) -> LevelBatch:
 
     Raises:
         GoalmazeError: a picture is not rectangular, holds an unknown letter, has no agent or two, more objects of a
-            kind than the family knows, an open border, or an exit that cannot be reached; the message names the
+            type than the family has, an open border, or a goal that cannot be reached; the message names the
             level, line and column (lines are counted within the whole text, both from 1).
     """
     levels = [_read_one(lines, first, b, family) for b, (first, lines) in enumerate(_pictures(text))]
@@ -52,7 +52,7 @@ def check_reachable(levels: LevelBatch) -> LevelBatch:
 
 
 def letters_of(family: Family) -> dict[str, tuple[str, ...]]:
-    """Return each letter a picture of this family may hold, with the kinds of object standing there."""
+    """Return each letter of this family's pictures, with the object types on that cell."""
     return {kind.letter: (kind.name,) for kind in family.object_types} | dict(family.stacked_glyphs)
 
 

@@ -88,15 +88,16 @@ class Engine(abc.ABC):
     @property
     def nbytes(self) -> int:
         """Bytes of memory that all episodes take."""
+        # The first field is the number `width`.
         return int(sum(array.nbytes for array in self.state[1:]))
 
     def levels(self) -> LevelBatch:
-        """Return a copy of the levels that are played, as they were at the start."""
+        """Return a copy of the present levels, as they were at the start of the episodes."""
         state = self.state
         return LevelBatch(state.walls, state.start.copy(), state.placed.copy(), self.family)
 
     def present(self) -> LevelBatch:
-        """Return the levels with every object where it is now: moved, held along the top wall, or gone."""
+        """Return the levels with every object on its present cell: moved, held along the top wall, or absent."""
         return dataclasses.replace(self.levels(), objects=self.objects.copy())
 
     def begin(self, rows: NDArray[np.intp], levels: LevelBatch | None = None) -> None:
@@ -144,7 +145,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def pictures(self) -> tuple[NDArray[np.uint8], ...]:
-        """Return one RGB picture uint8 [h, w, 3] for each episode, for people."""
+        """Return one RGB picture uint8 [h, w, 3] for each episode, for display."""
 
     @abc.abstractmethod
     def extra_arrays(self) -> Arrays:
@@ -152,11 +153,11 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def restore_extra_arrays(self, arrays: Arrays) -> None:
-        """Go on from what `extra_arrays` returned, after `state` was restored."""
+        """Restore what `extra_arrays` returned, after `state` was restored."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Free what the engine holds beside arrays."""
+        """Release all resources other than arrays."""
 
 
 def engine_class(family: Family) -> type[Engine]:

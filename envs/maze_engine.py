@@ -1,4 +1,4 @@
-"""The engine of the mazes that goalmaze carves: compiled kernels make the levels, step the episodes and draw planes."""
+"""The engine of goalmaze's own mazes: compiled kernels generate levels, step episodes and draw planes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from goalmaze.envs.rendering import frame
 
 
 class MazeEngine(Engine):
-    """B episodes in our own mazes; arguments and attributes as `Engine`."""
+    """B episodes in goalmaze's own mazes; arguments and attributes as `Engine`."""
 
     mode = "planes"
 
@@ -55,16 +55,16 @@ class MazeEngine(Engine):
         return self._planes
 
     def pictures(self) -> tuple[NDArray[np.uint8], ...]:
-        """Return one RGB picture uint8 [h, w, 3] for each episode, for people."""
+        """Return one RGB picture uint8 [h, w, 3] for each episode, for display."""
         levels = self.present()
         return tuple(frame(levels, b, self.agent[b]) for b in range(len(self)))
 
     def extra_arrays(self) -> Arrays:
-        """Return nothing: `state` and `next_levels` hold everything."""
+        """Return {}: `state` and `next_levels` hold everything."""
         return {}
 
     def restore_extra_arrays(self, arrays: Arrays) -> None:
-        """Do nothing: there are no such arrays."""
+        """No-op: there are no such arrays."""
 
     def close(self) -> None:
-        """Do nothing: the engine holds arrays alone."""
+        """No-op: the engine holds only arrays."""

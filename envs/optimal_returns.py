@@ -1,4 +1,4 @@
-"""Optimal returns: the best sum of true rewards that an agent who knows the rules can have on a level."""
+"""Optimal returns: the largest sum of true rewards that is possible on a level."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from goalmaze.envs.jit.flood import flood
 from goalmaze.envs.level_checks import LevelArrays
 
 MAX_PRIZES = 12
-"""Objects that the search for the best order can cope with in one level."""
+"""The largest number of objects per level that the search for the best order can handle."""
 
 
 def best_returns(
     levels: LevelArrays, table: NDArray[np.float32], time_limit: int, discount: float
 ) -> NDArray[np.float64]:
-    """Return float64 [B], the best sum of true rewards that an agent who knows the rules can have on each level.
+    """Return float64 [B], the largest sum of true rewards that is possible on each level.
 
-    Exact where nothing moves: every order of entering what pays, or what is needed for it, is searched, along shortest
-    ways around all that ends the episode, within the time limit. Where objects that cost reward move, it is an upper
-    bound: what could be had if none of them ever touched the agent.
+    It is exact where nothing moves: the search covers every order of the objects that give a reward, or that are needed
+    for one, along shortest paths around all objects that end the episode, within the time limit. Where objects that
+    cost reward move, it is an upper bound: the return if none of them ever reached the agent.
 
     Args:
         levels: B levels.
         table: float32 [K, COLUMNS], the rules, see `goalmaze.envs.engine.rules`.
-        time_limit: steps after which an episode is cut off.
+        time_limit: steps after which an episode is truncated.
         discount: a reward at the t-th step counts ``discount ** (t - 1)`` times.
 
     Raises:
-        GoalmazeError: a level holds more than `MAX_PRIZES` objects that matter.
+        GoalmazeError: a level holds more than `MAX_PRIZES` such objects.
     """
     prizes = _prizes(table, levels.objects)
     most = int(prizes.sum(axis=1).max(initial=0))
@@ -46,12 +46,12 @@ def best_returns(
 
 
 def paying(table: NDArray[np.float32], objects: Cells, column: int = rules.REWARD) -> Bools:
-    """Return bool [B, K], True for objects [B, K] in the level that pay, by the reward in a column of the rules."""
+    """Return bool [B, K], True for objects [B, K] in the level with a positive reward in a column of the rules."""
     return np.asarray(acting(table, objects) & (table[:, column] > 0))
 
 
 def _prizes(table: NDArray[np.float32], objects: Cells) -> Bools:
-    """Return bool [B, K], True for objects that pay, or give what objects that pay need."""
+    """Return bool [B, K], True for objects that give a reward, or an item that such objects need."""
     works = acting(table, objects)
     pays = paying(table, objects)
     wanted = (pays & (table[:, rules.NEEDS] > 0)).any(axis=1, keepdims=True)
@@ -59,7 +59,7 @@ def _prizes(table: NDArray[np.float32], objects: Cells) -> Bools:
 
 
 def acting(table: NDArray[np.float32], objects: Cells) -> Bools:
-    """Return bool [B, K], True for objects that are in the level and do not wait for its lamp to be otherwise."""
+    """Return bool [B, K], True for objects that are in the level and have effects with its lamp as it is."""
     works = objects >= 0
     for k, row in enumerate(table):
         lamp = int(row[rules.LAMP])
@@ -82,15 +82,15 @@ def _best_returns(
     """Fill `best` float64 [B]; prizes bool [B, K] are the objects to be entered in the best order."""
     for b in range(best.shape[0]):
         slots = np.flatnonzero(prizes[b])
-        ways = _ways(walls[b], start[b], objects[b], table, slots)
-        best[b] = _best_order(ways, table, slots, time_limit, discount)
+        paths = _lengths(walls[b], start[b], objects[b], table, slots)
+        best[b] = _best_order(paths, table, slots, time_limit, discount)
 
 
 @compiled
-def _ways(walls: np.ndarray, start: int, objects: np.ndarray, table: np.ndarray, slots: np.ndarray) -> np.ndarray:
+def _lengths(walls: np.ndarray, start: int, objects: np.ndarray, table: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """Return int32 [n + 1, n], the steps to each of n slots from each other and, last, from the start."""
     n = slots.shape[0]
-    ways = np.empty((n + 1, n), np.int32)
+    paths = np.empty((n + 1, n), np.int32)
     distance = np.empty(walls.size, np.int32)
     queue = np.empty(walls.size, np.int32)
     for i in range(n):
@@ -103,11 +103,12 @@ def _ways(walls: np.ndarray, start: int, objects: np.ndarray, table: np.ndarray,
                 and _ends(table, objects, k)
             ):
                 blocked[objects[k] // walls.shape[1], objects[k] % walls.shape[1]] = True
+        # Distances are symmetric, so one search from each object gives the paths to it from everywhere.
         flood(blocked, objects[slots[i]], distance, queue)
         for j in range(n):
-            ways[j, i] = distance[objects[slots[j]]]
-        ways[n, i] = distance[start]
-    return ways
+            paths[j, i] = distance[objects[slots[j]]]
+        paths[n, i] = distance[start]
+    return paths
 
 
 @compiled
@@ -118,29 +119,32 @@ def _ends(table: np.ndarray, objects: np.ndarray, k: int) -> bool:
 
 
 @compiled
-def _best_order(ways: np.ndarray, table: np.ndarray, slots: np.ndarray, time_limit: int, discount: float) -> float:
+def _best_order(paths: np.ndarray, table: np.ndarray, slots: np.ndarray, time_limit: int, discount: float) -> float:
     """Return the best return over all orders, by dynamic programming over (slots entered, the last of them, time)."""
     n = slots.shape[0]
+    # Held and Karp's algorithm (1962) with time as a third coordinate, since discounting and the limit depend on it.
+    # -1 marks states that cannot be reached.
     worth = np.full((2**n, n, time_limit + 1), -1.0)
     best = 0.0
     for done in range(2**n):
         for last in range(n + 1):
             if (last == n) != (done == 0) or (last < n and not done >> last & 1):
                 continue
+            # Nothing follows an object that ends the episode.
             if last < n and table[slots[last], rules.ENDS] > 0:
                 continue
             for then in range(n):
                 if done >> then & 1 or not _may_enter(table, slots, done, then):
                     continue
                 reward = table[slots[then], rules.REWARD]
-                way = ways[last, then]
-                for time in range(time_limit + 1 - way):
+                length = paths[last, then]
+                for time in range(time_limit + 1 - length):
                     value = worth[done, last, time] if last < n else (0.0 if time == 0 else -1.0)
                     if value < 0:
                         continue
-                    value += reward * discount ** (time + way - 1)
+                    value += reward * discount ** (time + length - 1)
                     now = done | 1 << then
-                    worth[now, then, time + way] = max(worth[now, then, time + way], value)
+                    worth[now, then, time + length] = max(worth[now, then, time + length], value)
                     best = max(best, value)
     return best
 
@@ -148,6 +152,7 @@ def _best_order(ways: np.ndarray, table: np.ndarray, slots: np.ndarray, time_lim
 @compiled
 def _may_enter(table: np.ndarray, slots: np.ndarray, done: int, then: int) -> bool:
     """Return whether prize `then` has an effect once the prizes in the bits of `done` were entered."""
+    # An object that must come before is struck out when it is among those entered.
     before = int(table[slots[then], rules.AFTER])
     items = 0
     for i in range(slots.shape[0]):

@@ -1,6 +1,6 @@
-"""One look for people: levels as RGB pictures of any size, drawn from shapes, colour-blind safe, no window opened.
+"""Levels as RGB pictures of any size for people, drawn from shapes in colours that colour-blind people can tell apart.
 
-Colours are Okabe and Ito's (2008); every kind of object differs from the others in shape as well as in colour.
+The palette is that of Okabe and Ito (2008); object types differ in shape as well as in colour.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PALETTE = {
 }
 AGENT_SHAPE = "disc"
 LAMP_CELL = 0
-"""Where a lamp shows, which fills its planes and has no place of its own."""
+"""The cell on which a lamp shows, which fills its planes and has no cell of its own."""
 
 
 Coordinates = NDArray[np.float64]
@@ -146,16 +146,16 @@ SHAPES: dict[str, Inside] = {
     "tile": lambda x, y: _box(x, y, -0.9, -0.9, 0.9, 0.9),
     "triangle": _polygon((0, -0.75), (0.8, 0.65), (-0.8, 0.65)),
 }
-"""What lies inside each shape, in a cell that reaches from -1 to 1, x to the right and y down."""
+"""Name → the inside of the shape, in a cell that reaches from -1 to 1, x to the right and y down."""
 
 _PIXEL_SAMPLES, _CELL_SAMPLES = 4, 32
-"""Least samples per pixel and per cell and axis, for smooth edges."""
+"""Smallest number of samples along each axis, per pixel and per cell, for smooth edges."""
 
 _RIM = 0.1
-"""Width of the dark rim that lets light colours stand out from the floor, on the scale of `SHAPES`."""
+"""Width of the dark rim that separates light colours from the floor, on the scale of `SHAPES`."""
 
 _FINE = 8
-"""Pixels per cell from which on rims and lines between cells are drawn."""
+"""Fewest pixels per cell at which rims and lines between cells are drawn."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -175,15 +175,18 @@ def shape_mask(shape: str, pixels: int, width: int | None = None, rim: bool = Fa
         raise unknown("shape", shape, SHAPES)
     width = pixels if width is None else width
     (y, rows), (x, columns) = _samples(pixels), _samples(width)
-    ways = [(0.0, 0.0), *_star_corners(8, _RIM, _RIM)] if rim else [(0.0, 0.0)]
-    inside = np.any([SHAPES[shape](x[None, :] - right, y[:, None] - down) for right, down in ways], axis=0)
+    # The rim is the union of the shape moved a little in sixteen directions.
+    offsets = [(0.0, 0.0), *_star_corners(8, _RIM, _RIM)] if rim else [(0.0, 0.0)]
+    inside = np.any([SHAPES[shape](x[None, :] - right, y[:, None] - down) for right, down in offsets], axis=0)
     cover: Mask = inside.reshape(pixels, rows, width, columns).mean(axis=(1, 3))
+    # The cache returns the same array to every caller.
     cover.flags.writeable = False
     return cover
 
 
 def _samples(pixels: int) -> tuple[Coordinates, int]:
-    """Return coordinates float [pixels * n] at which a cell is looked at along one axis, and n."""
+    """Return float [pixels * n], the coordinates of the samples along one axis of a cell, and n."""
+    # Rounded up, so that a cell has enough samples; these lie in the middle of equal parts of each pixel.
     each = max(_PIXEL_SAMPLES, -(-_CELL_SAMPLES // pixels))
     return (np.arange(pixels * each) + 0.5) / (pixels * each) * 2 - 1, each
 
@@ -208,11 +211,10 @@ def scene_data(
     target: int | np.integer = ABSENT,
     trail: Sequence[int] = (),
 ) -> JsonObject:
-    """Return what a picture of level b shows, as plain data that JSON can hold; `frame` draws it, and so can a page.
+    """Return the content of a picture of level b as JSON data, which `draw_scene` and web pages draw.
 
-    Cells are integers and colours are [red, green, blue]. Objects stand in the order in which they are drawn, over the
-    trail and under the target's ring and the agent. A lamp, which has no place of its own, shows in the top left
-    corner. Arguments as `frame`.
+    Cells are integers and colours are [red, green, blue]. Objects are in the order in which they are drawn, over the
+    trail and under the target's ring and the agent. A lamp shows in the top left corner. Arguments as `frame`.
     """
     family = levels.family
     object_types = {kind.name: kind for kind in family.object_types}
@@ -256,7 +258,7 @@ def frame(
         agent: the agent's cell.
         pixels: pixels per cell.
         target: a cell to ring, or `ABSENT`.
-        trail: cells walked before, marked by dots.
+        trail: earlier cells of the agent, marked by dots.
     """
     return draw_scene(scene_data(levels, b, agent, target, trail), pixels)
 
@@ -273,8 +275,8 @@ def draw_scene(scene: ReadonlyJsonObject, pixels: int = 32) -> Picture:
         picture[lines & ~walls] = palette["grid"]
     for cell in scene["trail"]:
         paint(picture, cell, width, pixels, "dot", palette["trail"])
-    for thing in scene["objects"]:
-        paint(picture, thing["cell"], width, pixels, thing["shape"], thing["colour"])
+    for one in scene["objects"]:
+        paint(picture, one["cell"], width, pixels, one["shape"], one["colour"])
     paint(picture, scene["target"], width, pixels, "ring", palette["target"])
     paint(picture, scene["agent"], width, pixels, AGENT_SHAPE, palette["agent"])
     return picture
@@ -304,6 +306,7 @@ class Window:
             self._pygame.display.init()
             self._pygame.display.set_caption(self._title)
             self._surface = self._pygame.display.set_mode(picture.shape[1::-1])
+        # pygame indexes pictures by x first.
         self._pygame.surfarray.blit_array(self._surface, picture.swapaxes(0, 1))
         self._pygame.event.pump()
         self._pygame.display.flip()

@@ -1,4 +1,4 @@
-"""One maze as a Gymnasium `Env`, to be made, watched and played."""
+"""One maze as a Gymnasium `Env`."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
     """A maze in which to reach the goal.
 
     ## Description
-    An agent walks through a maze. What else stands in it, and what ends an episode, is the family's affair: ask for
-    ``help`` of the family, or see ``docs/catalogue/families.md``. In `GreenExit` an exit ends it, and a green sign
-    hangs over the exit in training.
+    An agent walks through a maze. The family determines the objects in it and what ends an episode: see ``help`` of the
+    family, or ``docs/catalogue/families.md``. In `GreenExit` an exit ends the episode, and a green sign hangs over the
+    exit in training.
 
     ## Actions
     `Discrete(4)`: 0 up, 1 right, 2 down, 3 left. Walking into a wall changes nothing.
 
     ## Observations
-    uint8 [C, H, W]: planes for walls, the agent and each kind of object.
+    uint8 [C, H, W]: planes for walls, the agent and each object type.
 
     ## Reward
-    1 for reaching the goal. ``info["cue_reward"]`` is what an agent after the cue would have earned.
+    1 for reaching the goal. ``info["cue_reward"]`` is the reward of an agent that follows the cue.
 
     ## Episode end
     Terminated at the goal; truncated after ``8 * size`` steps.
@@ -46,7 +46,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
     ## Arguments
     ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations.spec`) with its
     ``pixels`` or ``radius``, and the family's parameters (``size``, ``braid``, …). ``reset(options={"levels":
-    batch})`` plays the first level of a `LevelBatch` instead of a fresh one.
+    batch})`` begins an episode on the first level of a `LevelBatch` instead of a fresh one.
 
     ## Version history
     v0: first version.
@@ -74,7 +74,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         self.split = split
         self.render_mode = render_mode
         self.observation_space = self.view.space
-        self._seen = self.view.buffer(1)
+        self._drawn = self.view.buffer(1)
         self.action_space = gymnasium.spaces.Discrete(4)
         self.engine = MazeEngine(self.family, 1)
         self._begun = False
@@ -101,8 +101,8 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         if self.view.mode == "planes":
             planes: Observations = self.engine.observe()[0].copy()
             return planes
-        self.view.draw(self.engine.state, self._seen)
-        return self._seen[0].copy()  # type: ignore[no-any-return]
+        self.view.draw(self.engine.state, self._drawn)
+        return self._drawn[0].copy()  # type: ignore[no-any-return]
 
     def _given_level(self, levels: LevelBatch) -> LevelBatch:
         if (levels.height, levels.width) != (
@@ -129,12 +129,12 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         return self._observe(), item(0), engine.terminated.item(), engine.truncated.item(), {"cue_reward": item(1)}
 
     def render(self) -> NDArray[np.uint8] | str | None:
-        """Return the picture its render mode asks for: text, uint8 [h, w, 3], or a window and None."""
+        """Return text or uint8 [h, w, 3], by the render mode; in mode "human" show it in a window and return None."""
         if self.render_mode is None:
             return None
         level = self.engine.present()
         if self.render_mode == "ansi":
-            return write_ascii(_as_seen(level, int(self.engine.agent[0])))
+            return write_ascii(_as_displayed(level, int(self.engine.agent[0])))
         picture = frame(level, 0, int(self.engine.agent[0]))
         if self.render_mode == "rgb_array":
             return picture
@@ -143,7 +143,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         return None
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
-        """Return the arrow keys' codes and the actions they mean, for `gymnasium.utils.play`."""
+        """Return the codes of the arrow keys with their actions, for `gymnasium.utils.play`."""
         return {(key,): action for action, key in enumerate(SDL_KEYS)}
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
             self._window = None
 
 
-def _as_seen(level: LevelBatch, agent: int) -> LevelBatch:
-    """Return the level as it stands mid-episode: the agent hides what it stands on."""
+def _as_displayed(level: LevelBatch, agent: int) -> LevelBatch:
+    """Return the level in the middle of an episode, without the objects that the agent hides."""
     objects = np.where(level.objects == agent, ABSENT, level.objects)
     return LevelBatch(level.walls, np.array([agent]), objects, level.family)

@@ -1,4 +1,4 @@
-"""Shortest paths: distances, who lies on whose way, and the best that could have been had.
+"""Shortest paths: distances from cells, and cells that lie on a shortest path.
 
 Distances are in steps. `UNREACHABLE` is larger than any real distance and small enough to be added to itself.
 """
@@ -27,7 +27,7 @@ def distances(levels: LevelBatch, sources: Cells) -> Distances:
     """Return int32 [B, H*W], the steps from `sources` [B] to every cell by breadth-first search.
 
     Walls and cells that cannot be reached, and all cells of a level whose source is absent, are `UNREACHABLE`.
-    Distances are symmetric, so this is also the way *to* the source. Cost: one visit per cell.
+    Distances are symmetric, so these are also the steps *to* the source. Cost: one visit per cell.
     """
     cells = levels.height * levels.width
     distance = np.empty((len(levels), cells), np.int32)
@@ -37,6 +37,7 @@ def distances(levels: LevelBatch, sources: Cells) -> Distances:
 
 def pick(distance: Distances, cells: Cells) -> Distances:
     """Return int32 [B], the entry of `distance` [B, H*W] at `cells` [B]; `UNREACHABLE` where a cell is absent."""
+    # The index -1 of an absent cell would select the last cell, so it is replaced before the look-up.
     rows = np.arange(len(distance))
     return np.where(cells >= 0, distance[rows, np.maximum(cells, 0)], UNREACHABLE).astype(np.int32)
 
@@ -48,6 +49,7 @@ def lies_on_shortest_path(levels: LevelBatch, sources: Cells, targets: Cells, ce
     """
     from_source = distances(levels, sources)
     to_target = distances(levels, targets)
+    # A cell lies on a shortest path exactly if its distances to both ends add up to the length of the path.
     whole = pick(from_source, targets)
     through = pick(from_source, cells) + pick(to_target, cells)
     return np.asarray((through == whole) & (whole < UNREACHABLE))

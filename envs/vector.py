@@ -1,4 +1,4 @@
-"""Many mazes at once as a Gymnasium `VectorEnv`, stepped by one compiled call."""
+"""A batch of mazes as a Gymnasium `VectorEnv`, stepped by one compiled call."""
 
 from __future__ import annotations
 
@@ -116,6 +116,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
                 raise GoalmazeError("the first reset begins every environment: leave reset_mask out")
             if seed is not None:
                 raise GoalmazeError("a seed begins every environment anew: give a seed or a reset_mask, not both")
+        # Only a given seed starts a new sequence of levels; without one, the episodes go on through the old sequence.
         if seed is not None:
             super().reset(seed=seed)
         if seed is not None or self.level_seed is None:
@@ -132,10 +133,9 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
     def step_into(
         self, actions: NDArray[np.int64], out: Observations
     ) -> tuple[Observations, NDArray[np.float32], Bools, Bools, Info]:
-        """Do as `step`, and write the observations to `out` uint8 [B, ...], a part of a larger buffer.
+        """Step like `step`, and write the observations to `out` uint8 [B, ...], a part of a larger buffer.
 
-        They are written past the caches, and returned as `out`: the fastest way to fill a rollout buffer that is read
-        much later.
+        The stores bypass the caches: this is the fastest way to fill a rollout buffer that is read much later.
 
         Raises:
             GoalmazeError: `out` has another shape or type than a batch of observations, or is not contiguous.
@@ -159,6 +159,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         else:
             engine.step(actions)
         rewards, terminated, truncated = engine.rewards, engine.terminated, engine.truncated
+        # In mode SAME_STEP the new episodes clear these arrays below, before the caller reads them.
         if self.copy or mode is AutoresetMode.SAME_STEP:
             rewards, terminated, truncated = rewards.copy(), terminated.copy(), truncated.copy()
         info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
@@ -178,6 +179,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         observations = self.observe()
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(done):
+            # A copy: the new episode is drawn into the same memory.
             last[row] = observations[row].copy()
         self.engine.renew(np.flatnonzero(done))
         final_info = {"cue_reward": np.where(done, cue_reward, 0.0), "_cue_reward": done}
@@ -190,7 +192,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that all environments take: episodes, and the observations drawn of them."""
+        """Bytes of memory of all environments: episodes and observations."""
         memory = self._memory
         return self.engine.nbytes + (0 if self._drawn is None else self._drawn.nbytes + memory.nbytes)
 

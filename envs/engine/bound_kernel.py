@@ -32,6 +32,7 @@ _SEED, _SPLIT, _ALGORITHM, _PLACEMENT_COUNT = range(28, 32)
 _ENTRIES = 32
 
 
+# Every array is written out, since numba needs the type of each view when it compiles.
 @compiled
 def _state(t: np.ndarray) -> State:
     """Return the `State` of arrays at the addresses in the table."""
@@ -66,6 +67,7 @@ def _step(table: ctypes.c_void_p) -> None:
 @cfunc(types.void(types.CPointer(types.int64)), cache=True, error_model="numpy")
 def _play(table: ctypes.c_void_p) -> None:
     t = carray(table, (_ENTRIES,))
+    # The table holds integers, so the three floats of the distribution are in an array of their own.
     maze_numbers = carray(pointer(t[_MAZE_NUMBERS], np.float64), (3,))
     distribution = LevelDistribution(
         t[_SEED],
@@ -122,14 +124,17 @@ class BoundKernel:
             function = _play
         self._entries[: len(self._arrays)] = [array.ctypes.data for array in self._arrays]
         self._entries[_BATCH:_SEED] = batch, state.width, cells, slots, planes, path_length, time_limit
+        # A cfunc that is called itself runs its Python source; its attribute `ctypes` runs the machine code.
         self._function = function.ctypes
         self._function.argtypes = [ctypes.c_void_p]
         self._address = ctypes.c_void_p(self._entries.ctypes.data)
 
+    # Addresses mean nothing in another process: a copy is bound anew, to its own arrays.
     def __reduce__(self) -> tuple[type[BoundKernel], tuple[object, ...]]:
         return BoundKernel, self._arguments
 
     def __call__(self, actions: NDArray[np.integer] | np.integer | int) -> None:
         """Step by `actions` int [B], or by the same action everywhere."""
+        # Copied, since the table holds the address of this array; it also converts the type and repeats one action.
         self._actions[...] = actions
         self._function(self._address)

@@ -45,6 +45,7 @@ from goalmaze.envs.jit.counter_rng import below, draw
 def step(state: State, table: np.ndarray, time_limit: int, actions: np.ndarray) -> None:
     """Step every episode by one of `actions` int [B]; an action outside 0 to 3 stays. `state` changes in place."""
     _count_step(state, time_limit)
+    # Read from the rules once per call, not once per environment.
     first_mover = _first_mover(table)
     for b in range(actions.shape[0]):
         _move(state, table, b, actions[b], first_mover)
@@ -72,6 +73,7 @@ def play(
     _count_step(state, time_limit)
     first_mover = _first_mover(table)
     ended = state.ended
+    # One array for all environments: `inlined` functions cannot allocate.
     rng = np.empty(1, np.uint64)
     for b in range(actions.shape[0]):
         if ended[b]:
@@ -90,6 +92,7 @@ def _count_step(state: State, time_limit: int) -> None:
         state.ended[b] = state.terminated[b] | state.truncated[b]
         state.terminated[b] = False
         state.steps[b] += 1
+        # Decided before the rules are applied; `_apply_objects` takes it back where the step also terminates.
         state.truncated[b] = state.steps[b] >= time_limit
 
 
@@ -97,12 +100,14 @@ def _count_step(state: State, time_limit: int) -> None:
 def _move(state: State, table: np.ndarray, b: int, action: int, first_mover: int) -> None:
     """Move one agent, then the objects that move, and apply the effects of the objects it stands on."""
     cell = state.agent[b]
-    # Sums of comparisons in place of branches: an action out of range adds nothing, and nothing is mispredicted.
+    # Sums of comparisons instead of branches: actions are random to the processor, so branches would be mispredicted.
+    # An action out of range adds nothing. The border is wall, so no cell ahead is ever outside the arrays.
     ahead = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
     there = cell if state.squares[b, ahead] & WALL else ahead
     state.planes[b, AGENT_PLANE, cell] = 0
     state.planes[b, AGENT_PLANE, there] = 1
     state.agent[b] = there
+    # Most steps end on a square where no object has ever been, in a family where none moves: they are done here.
     marked = state.squares[b, there] & MARK
     if marked or first_mover < table.shape[0]:
         _apply_objects(state, table, b, there, 0 if marked else first_mover)
@@ -115,14 +120,17 @@ def _apply_objects(state: State, table: np.ndarray, b: int, there: int, first: i
     for k in range(first, table.shape[0]):
         at = state.objects[b, k]
         motion = int(table[k, MOTION])
+        # A chasing or wandering object that shares the agent's cell has met it and stays; a leader walks on.
         if motion != STILL and at >= 0 and (motion >= LEADS or at != there):
             target = _next_cell(state, b, motion, at, there)
             if target != at:
                 _put(state, table, b, k, target)
                 at = target
+        # An effect happens once for each object: bit k of `entered` is the record of it.
         if at == there and not state.entered[b] >> np.uint64(k) & np.uint64(1):
             ended |= _enter(state, table, b, k)
     state.terminated[b] = ended
+    # Gymnasium: an episode that the rules end is not truncated as well.
     state.truncated[b] &= not ended
 
 
@@ -152,8 +160,10 @@ def _renew(
     state: State, table: np.ndarray, b: int, distribution: LevelDistribution, next_levels: np.ndarray, rng: np.ndarray
 ) -> None:
     """Put a fresh level into environment b and lay it out; `rng` uint64 [1] is scratch."""
+    # The maze is carved right into `squares`, which holds bytes: True is 1, the bit `WALL`.
     walls = state.squares[b].reshape((-1, state.width))
     generate(distribution, next_levels[b], walls, state.start[b : b + 1], state.placed[b], rng)
+    # Environment b plays the levels b, b + B, b + 2B and so on, however long its episodes last.
     next_levels[b] += state.agent.shape[0]
     _lay_out(state, table, b)
 
@@ -172,6 +182,7 @@ def _lay_out(state: State, table: np.ndarray, b: int) -> None:
     squares, planes = state.squares[b], state.planes[b]
     planes[:] = 0
     for cell in range(squares.shape[0]):
+        # This clears the marks of the episode before.
         squares[cell] &= WALL
         planes[WALL_PLANE, cell] = squares[cell]
     planes[AGENT_PLANE, state.start[b]] = 1
@@ -182,7 +193,8 @@ def _lay_out(state: State, table: np.ndarray, b: int) -> None:
             squares[at] |= MARK
             _show(state, table, b, k, at)
     if _first_mover(table) < table.shape[0]:
-        # The stream depends on the level alone, so equal levels are played alike in any row.
+        # The stream depends on the level alone, so equal levels have equal episodes in any row. Sum and scrambling
+        # alternate: without the scrambling, levels with equal sums of cells would share a stream.
         state.streams[b] = state.start[b]
         for k in range(table.shape[0]):
             state.streams[b] += np.uint64(state.placed[b, k])
@@ -207,6 +219,7 @@ def _enter(state: State, table: np.ndarray, b: int, k: int) -> bool:
     lamp = int(table[k, LAMP])
     if lamp >= 0 and (state.objects[b, lamp] >= 0) != (table[k, WHILE_LIT] > 0):
         return False
+    # The order of these tests is part of the rules: without its precondition, an object uses up no item.
     if table[k, NEEDS] > 0:
         if state.items[b] == 0:
             return False
@@ -219,6 +232,7 @@ def _enter(state: State, table: np.ndarray, b: int, k: int) -> bool:
         state.rewards[b, 1] += table[k, CUE_REWARD]
     if table[k, GIVES] > 0:
         state.items[b] += 1
+        # Cell k is the k-th square of the top wall, where an observation shows the item of slot k as held.
         _put(state, table, b, k, k)
     elif table[k, VANISHES] > 0:
         _put(state, table, b, k, -1)
@@ -243,6 +257,7 @@ def _nothing_left(state: State, table: np.ndarray, b: int) -> bool:
     """
     items = state.items[b]
     for k in range(table.shape[0]):
+        # Cell k means held and -1 gone, so only an item that still lies in the maze is above k.
         if table[k, GIVES] > 0 and state.objects[b, k] > k:
             items += 1
     any_required = False
@@ -259,6 +274,7 @@ def _nothing_left(state: State, table: np.ndarray, b: int) -> bool:
 def _next_cell(state: State, b: int, motion: int, cell: int, agent: int) -> int:
     """Return the next cell of a moving object, from its cell and the agent's."""
     if motion >= LEADS:
+        # Planned in advance: the path depends on the level alone. The last cell repeats after the path's end.
         return state.leader_paths[b, min(state.steps[b], state.leader_paths.shape[1] - 1)]
     action = _towards(cell, agent, state.width) if motion == CHASES else below(state.streams[b : b + 1], 4)
     ahead = cell + (action == RIGHT) - (action == LEFT) + state.width * ((action == DOWN) - (action == UP))
@@ -285,6 +301,7 @@ def _put(state: State, table: np.ndarray, b: int, k: int, cell: int) -> None:
     """Move slot k's object to another cell, or out of the level, and redraw what it uncovers."""
     previous = state.objects[b, k]
     state.objects[b, k] = cell
+    # Clearing the cell may erase other objects that share it and a plane, so those are drawn again below.
     for column in (PLANE, SECOND_PLANE):
         plane = int(table[k, column])
         if plane >= 0:

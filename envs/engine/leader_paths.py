@@ -23,10 +23,13 @@ def plan_leader_paths(state: State, table: np.ndarray, b: int) -> None:
     Of several shortest paths it takes the one whose first differing step comes first in the order of the actions.
     """
     width = np.uint64(state.width)
-    margin = width // _WORD + _ONE  # empty words on either side, so that shifts by one row need no bounds
+    # Empty words on either side, so that shifts by one row need no check of bounds.
+    margin = width // _WORD + _ONE
     words = np.uint64(state.squares.shape[1] - 1) // _WORD + _ONE
     free = np.zeros(words + margin + margin, np.uint64)
+    # A shortest path has fewer steps than there are squares; the last row is scratch.
     waves = np.empty((state.squares.shape[1] + 1, free.size), np.uint64)
+    # Allocated here, in a function that may allocate, and handed to one that is inlined and may not.
     _plan(state, table, b, width, margin, free, waves)
 
 
@@ -56,12 +59,14 @@ def _plan(
             k = i if motion == LEADS else slots - 1 - i
             if table[k, REQUIRED] == 0 or state.placed[b, k] < 0:
                 continue
+            # From the target towards the leader, so that the waves can be followed downhill.
             distance = _flood(free, width, margin, np.uint64(state.placed[b, k]), cell, waves)
             while distance > 0 and filled + 1 < length:
                 distance -= 1
                 cell = _step_into(waves, distance, margin, cell, width)
                 filled += 1
                 state.leader_paths[b, filled] = cell
+            # The target is out of reach, or the time limit cuts the path: the leader stops there.
             if distance != 0:
                 break
         for t in range(filled + 1, length):
@@ -108,12 +113,14 @@ def _flood(
         any_new = _ZERO
         for i in range(margin, size - margin):
             here = waves[distance, i]
+            # `last` is 63, the shift that moves the outermost bit of a word to the other end of its neighbour.
             # Steps to the right and left carry a bit over from the neighbouring word, steps down and up a whole row.
             spread = here << _ONE | here >> _ONE | waves[distance, i - _ONE] >> last | waves[distance, i + _ONE] << last
             spread |= waves[distance, i - far] << near | waves[distance, i - far - _ONE] >> rest
             spread |= waves[distance, i + far] >> near | waves[distance, i + far + _ONE] << rest
             new = spread & waves[new_squares, i]
             waves[grown, i] = new
+            # Each square is in one wave only, the one of its distance.
             waves[new_squares, i] &= ~new
             any_new |= new
         for i in range(margin):

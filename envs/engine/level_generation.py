@@ -16,16 +16,16 @@ from goalmaze.envs.jit.flood import UNREACHABLE, flood
 from goalmaze.envs.mazes.carving import carve
 
 WALLS_STREAM, MIXTURE_STREAM, FIRST_PLACEMENT_STREAM = 0, 1, 2
-"""Purposes of the random streams of an address.
+"""Purposes of the random streams of an address: `FIRST_PLACEMENT_STREAM` + r is that of the r-th placement.
 
 Every placement has a stream of its own, so that a shift keeps all that its list of placements has in common with the
 training distribution's.
 """
 
 ANYWHERE, ON, CORNER, TOP_RIGHT, ASIDE = range(5)
-"""The kinds of placement: on a free cell without agent or objects; on the cell of another thing; on a free cell of the
-n x n region in the top right corner, without the agent; on the free cell nearest to that corner; on a free cell that
-leaves the agent a path to another thing. A thing is the agent's start or an object."""
+"""The kinds of placement: on a free cell without agent or objects; on the cell of its host; on a free cell of the n x n
+region in the top right corner, without the agent; on the free cell nearest to that corner; on a free cell that leaves
+the agent a path to its host. Subject and host are the agent's start or an object."""
 
 
 class LevelDistribution(NamedTuple):
@@ -38,10 +38,10 @@ class LevelDistribution(NamedTuple):
         openness: the algorithm's parameter.
         braid: probability with which a wall between cells is opened afterwards.
         mixture: fraction of levels that are filled by the second list of placements instead of the first.
-        placements: int64 [2, R, 4], columns subject, kind, host, region. Subject and host are 0 for the agent's start
-            and k + 1 for slot k; a subject of -1 is no placement.
-        probabilities: float64 [2, R]. For `ON`, the probability to stand on the host's cell, where the thing is
-            otherwise put `ANYWHERE`; for every other kind, the probability to be in the level at all.
+        placements: int64 [2, R, 4], columns subject, kind, host, region. List 1 is that of the mixture. Subject
+            and host are 0 for the agent's start and k + 1 for slot k; a subject of -1 is no placement.
+        probabilities: float64 [2, R]. For `ON`, the probability of the host's cell, with
+            `ANYWHERE` otherwise; for every other kind, the probability that the subject is in the level at all.
     """
 
     seed: int
@@ -60,7 +60,7 @@ RANDOM_TRIALS = 64
 """Cells that are tried at random before all cells are searched."""
 
 ASIDE_TRIALS = 32
-"""Cells that are tried before a thing that must leave a path open is left out."""
+"""Cells that are tried before an object that must leave a path open is left out."""
 
 
 @inlined
@@ -79,6 +79,7 @@ def generate(
     level = address(distribution.seed, distribution.split, index)
     rng[0] = stream_for(level, WALLS_STREAM)
     carve(walls, rng, distribution.algorithm, distribution.openness, distribution.braid)
+    # The mixture has a stream of its own: a level has the same maze with and without it.
     which = 0
     if distribution.mixture > 0:
         rng[0] = stream_for(level, MIXTURE_STREAM)
@@ -103,6 +104,7 @@ def generate(
             cell = start[0] if host == 0 else objects[host - 1]
         else:
             cell = _free_cell(squares, width, start, objects, rng, width - 2)
+        # After the cell was drawn: a level that holds the object has it on the same cell at any probability.
         if kind != ON and probability < 1 and uniform(rng) >= probability:
             cell = -1
         if subject == 0:
@@ -113,7 +115,7 @@ def generate(
 
 @inlined
 def _top_right(squares: np.ndarray, width: int) -> int:
-    """Return the free cell of `squares` bool [H*W] nearest to the top right corner."""
+    """Return the free cell of `squares` bool [H*W] nearest to the top right corner, by the larger of two distances."""
     for side in range(1, width - 1):
         for row in range(1, side + 1):
             for column in range(width - 2, width - 2 - side, -1):
@@ -126,6 +128,7 @@ def _top_right(squares: np.ndarray, width: int) -> int:
 def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.ndarray, region: int) -> int:
     """Return a uniform free cell of the smallest region in the top right corner, n x n at least, that has one."""
     for side in range(region, width - 1):
+        # An empty array in place of the objects: this placement may share a cell with them.
         cell = _free_cell(squares, width, start, start[:0], rng, side)
         if cell >= 0:
             return cell
@@ -135,6 +138,7 @@ def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.nda
 @compiled
 def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, target: int) -> int:
     """Return a free cell that leaves the agent a path to `target` around everything placed so far, or -1."""
+    # A copy: objects count as walls for the path, but must not become walls of the level.
     blocked = walls.copy()
     squares = blocked.reshape(-1)
     for k in range(objects.shape[0]):
@@ -162,13 +166,17 @@ def _free_cell(
 
     It is one of the `side` x `side` squares in the top right corner of `squares` bool [H*W], True where a wall is.
     """
+    # Rows of the region begin at row 1, and its last column is width - 2: the border is outside.
     corner = width + width - 1 - side
+    # Rejection sampling is uniform, and mostly a third or more of the squares are free.
     for _ in range(RANDOM_TRIALS):
+        # One draw gives both coordinates, from its upper and its lower 32 bits.
         bits = draw(rng)
         cell = corner + scale(bits >> _S32, side) * width + scale(bits & _LOW_32, side)
         if not squares[cell] and _empty(cell, start, objects):
             return cell
-    # Few cells are free: one pass over all of them, which keeps the n-th with probability 1/n, is uniform too.
+    # Few cells are free. Reservoir sampling (Vitter, 1985) in one pass: the n-th free cell replaces the choice with
+    # probability 1/n, so each of them is equally likely in the end.
     count, chosen = 0, -1
     for pick in range(side * side):
         cell = corner + pick // side * width + pick % side
@@ -182,6 +190,7 @@ def _free_cell(
 @inlined
 def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
     """Return whether neither the agent nor an object stands on a cell."""
+    # No early exit: a loop without branches can be vectorised.
     free = start[0] != cell
     for k in range(objects.shape[0]):
         free &= objects[k] != cell

@@ -31,7 +31,7 @@ from __future__ import annotations
 - `VANISHES`: 1 where the object disappears once entered.
 - `GIVES`: 1 where it is an item that the agent holds from then on.
 - `NEEDS`: 1 where entering it uses up an item, and has no effect without one.
-- `SPARES`: 1 where an item held is used up instead of the reward.
+- `SPARES`: 1 where entering it with an item uses up the item instead of giving the reward.
 - `AFTER`: the slot that must have been entered before, or -1.
 - `LAMP`, `WHILE_LIT`: the slot of a lamp on which it depends, or -1; 1 where the lamp must be lit, 0 where it must not.
 - `REQUIRED`: 1 where the episode ends once all required objects are entered or out of reach.

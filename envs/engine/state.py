@@ -69,6 +69,7 @@ class State(NamedTuple):
 
 def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int, leader_path_length: int) -> State:
     """Return the arrays of B episodes without levels, none of them begun."""
+    # int32 holds every cell and halves the memory that a step touches; `entered` needs all 64 bits, one for each slot.
     cells = height * width
     return State(
         width=width,
@@ -86,5 +87,6 @@ def blank_state(*, batch: int, height: int, width: int, slots: int, planes: int,
         ended=np.zeros(batch, np.bool_),
         planes=np.zeros((batch, planes, cells), np.uint8),
         leader_paths=np.zeros((batch, leader_path_length), np.int32),
+        # Any values will do: streams are set when an episode begins, and read only where objects move.
         streams=np.arange(batch, dtype=np.uint64),
     )

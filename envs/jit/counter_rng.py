@@ -16,6 +16,8 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31, _S32, _S11 = (np.uint64(s) for s in (27, 30, 31, 32, 11))
 
 
+# The constants are those of the published SplitMix64: an odd number close to 2**64 divided by the golden ratio, and the
+# multipliers of Stafford's 13th variant of MurmurHash3's finaliser. Sums and products wrap around at 2**64 on purpose.
 @inlined
 def mix(x: np.uint64) -> np.uint64:
     """Scramble 64 bits so that neighbouring inputs give unrelated outputs."""
@@ -27,6 +29,7 @@ def mix(x: np.uint64) -> np.uint64:
 @inlined
 def address(seed: int, split: int, index: int) -> np.uint64:
     """Return three integers mixed into one address, from which `stream_for` makes streams."""
+    # Mixed after each integer: (1, 2) and (2, 1) give unrelated addresses, which a sum would not.
     state = mix(np.uint64(seed) + _GOLDEN)
     state = mix(state + np.uint64(split) + _GOLDEN)
     return mix(state + np.uint64(index) + _GOLDEN)
@@ -54,6 +57,7 @@ def draw(rng: np.ndarray) -> np.uint64:
 @inlined
 def scale(bits: np.uint64, bound: int) -> int:
     """Return an integer in [0, bound) from 32 random bits, by a multiplication in place of a slower remainder."""
+    # Lemire (2019): the upper half of a 64-bit product. Its bias is below bound / 2**32.
     return np.int64(bits * np.uint64(bound) >> _S32)  # type: ignore[return-value]
 
 
@@ -78,5 +82,6 @@ def uniforms(seed: int, rows: np.ndarray, step: int, out: np.ndarray) -> None:
     """Fill `out` [b] with one number in [0, 1) for each row, fixed by (seed, row, step) whatever the batch."""
     rng = np.empty(1, np.uint64)
     for i in range(rows.shape[0]):
+        # A stream for each number, so that no episode's actions depend on which others are still running.
         rng[0] = stream(seed, ROW_SPLIT, rows[i], step)
         out[i] = uniform(rng)

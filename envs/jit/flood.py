@@ -18,6 +18,7 @@ def flood(walls: np.ndarray, source: int, distance: np.ndarray, queue: np.ndarra
     distance[:] = UNREACHABLE
     if source < 0:
         return
+    # The caller gives the queue: thousands of mazes are searched without an allocation.
     distance[source] = 0
     queue[0] = source
     head, tail = 0, 1
@@ -28,6 +29,7 @@ def flood(walls: np.ndarray, source: int, distance: np.ndarray, queue: np.ndarra
         for action in range(4):
             r = row + (action == DOWN) - (action == UP)
             c = column + (action == RIGHT) - (action == LEFT)
+            # Bounds are tested, because a level that was not checked may have an open border.
             if r < 0 or c < 0 or r >= height or c >= width or walls[r, c]:
                 continue
             if distance[r * width + c] == UNREACHABLE:

@@ -20,6 +20,7 @@ from goalmaze.envs.mazes.wilson import wilson
 ALGORITHMS = ("depth-first", "kruskal", "prim", "wilson", "percolation", "open-room")
 """Names of the algorithms; `carve` takes the index of a name."""
 
+# The index of each name in `ALGORITHMS`; depth-first, the default, is the remaining branch.
 _KRUSKAL, _PRIM, _WILSON, _PERCOLATION, _OPEN_ROOM = range(1, 6)
 
 
@@ -46,6 +47,7 @@ def carve(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, b
         open_room(walls)
     else:
         depth_first(walls, rng)
+    # Braiding draws from the same stream, after the algorithm, so a maze without it is the same up to here.
     if braiding > 0.0:
         braid(walls, rng, braiding)
 

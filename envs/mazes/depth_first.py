@@ -27,6 +27,7 @@ _WIDEST = 30
 
 def _leaps(width: int) -> np.ndarray:
     """Return uint64 [DIGITS * OPTIONS], what leads from a position to the next one: see `_in_registers`."""
+    # Rows of bits are one longer than rows of cells, for the empty bit. Adding a negative leap wraps around on purpose.
     bits, squares = cell_steps(width // 2 + 1).astype(np.int64), 2 * cell_steps(width).astype(np.int64)
     return (squares * WORD + bits)[NTH_DIRECTION].view(np.uint64)
 
@@ -38,6 +39,7 @@ _LEAPS = np.array([_leaps(width) for width in range(2 * _WIDEST + 2)])
 def depth_first(walls: np.ndarray, rng: np.ndarray) -> None:
     """Carve `walls` bool [H, W]; `rng` uint64 [1] is the random stream."""
     rows, columns = walls.shape[0] // 2, walls.shape[1] // 2
+    # An empty row above and an empty bit after every row must fit into the word too.
     if (rows + 1) * (columns + 1) <= WORD and columns <= _WIDEST:
         _in_registers(walls, rng)
     else:
@@ -55,6 +57,7 @@ def _in_registers(walls: np.ndarray, rng: np.ndarray) -> None:
     depth = _ZERO
     squares[:] = True
     new = _ZERO
+    # A bit for every cell of a row, row after row; the bits between rows stay 0, so no step crosses the border.
     for r in range(walls.shape[0] // 2):
         new |= ((_ONE << columns) - _ONE) << (np.uint64(r + 1) * stride)
     row, column = _random_cell(rows, columns, rng)
@@ -110,10 +113,12 @@ def _in_arrays(walls: np.ndarray, rng: np.ndarray) -> None:
     row, column = _random_cell(rows, columns, rng)
     here = (_TWO * row + _ONE) * width + _TWO * column + _ONE
     squares[here] = False
+    # Counting cells ends the walk as soon as the last one is reached, without the way back.
     remaining = trail.size - 1
     bits, digits = _ZERO, 0
     while remaining > 0:
         options = neighbours(squares, here, width)
+        # One cell back at a time: the new cells do not fit into one word here.
         if options == _ZERO:
             depth -= _ONE
             here = trail[depth]

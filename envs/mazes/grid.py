@@ -18,6 +18,7 @@ OPTIONS = 2 ** len(ACTIONS)
 DIGITS = 12
 """A digit from 0 to 11 chooses among 1, 2, 3 or 4 directions with exactly equal probabilities."""
 
+# 12 is the least common multiple of 1, 2, 3 and 4. The empty set stands for direction 0: it is never looked up.
 _DIRECTIONS = [[d for d in range(len(ACTIONS)) if options >> d & 1] or [0] for options in range(OPTIONS)]
 NTH_DIRECTION = np.array(
     [directions[digit * len(directions) // DIGITS] for digit in range(DIGITS) for directions in _DIRECTIONS]
@@ -39,6 +40,7 @@ def neighbours(flags: np.ndarray, cell: np.uint64, width: np.uint64) -> np.uint6
 
     `flags` bool [H*W] is false in the leftmost and the rightmost column, where a step across the border ends.
     """
+    # min and max instead of branches, which the processor would mispredict.
     # Steps across the upper and lower border are cut to squares of the border, which are never flagged.
     up, down = max(cell, _TWO * width) - _TWO * width, min(cell + _TWO * width, np.uint64(flags.size - 1))
     return (
@@ -86,6 +88,8 @@ def squares_between(walls: np.ndarray) -> np.ndarray:
     codes = np.empty((height // 2) * (width // 2 - 1) + (height // 2 - 1) * (width // 2), np.int64)
     count = 0
     for row in range(1, height - 1):
+        # An odd row has its cells at odd columns and walls between them at even ones; an even row has walls between the
+        # cells above and below it, at odd columns.
         for column in range(1 + row % 2, width - 1, 2):
             codes[count] = 2 * (row * width + column) + row % 2
             count += 1

@@ -15,7 +15,9 @@ def kruskal(walls: np.ndarray, rng: np.ndarray) -> None:
     separate_cells(walls)
     squares, width = walls.reshape(-1), walls.shape[1]
     untried = squares_between(walls)
+    # Union-find: a square points to another one of its region, and the representative to itself.
     regions = np.arange(squares.size)
+    # A spanning tree of n cells has n - 1 edges; the walls after the last one need not be drawn.
     tries = untried.size
     remaining = count_cells(walls) - 1
     while remaining > 0:

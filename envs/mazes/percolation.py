@@ -27,6 +27,7 @@ def percolation(walls: np.ndarray, rng: np.ndarray, openness: float) -> None:
     regions = np.empty(squares.size, np.int64)
     fewest = min(MIN_FREE, count_cells(walls) + squares_between(walls).size)
     largest, size = _find_regions(walls, regions)
+    # A tiny maze may have fewer than `MIN_FREE` squares in all, so the bound is the smaller of the two.
     while size < fewest:
         braid(walls, rng, 0.125)
         largest, size = _find_regions(walls, regions)
@@ -45,6 +46,7 @@ def _find_regions(walls: np.ndarray, regions: np.ndarray) -> tuple[int, int]:
         if not squares[square] and regions[square] == 0:
             count += 1
             size = _fill_region(squares, width, regions, square, count, queue)
+            # Strictly larger: of regions of equal size the first one is kept.
             if size > most:
                 largest, most = count, size
     return largest, most
@@ -61,6 +63,7 @@ def _fill_region(
     while done < count:
         here = queue[done]
         done += 1
+        # No check of bounds: the border is wall.
         for step in (-width, -1, 1, width):
             if not squares[here + step] and regions[here + step] == 0:
                 regions[here + step] = region

@@ -35,10 +35,12 @@ def prim(walls: np.ndarray, rng: np.ndarray) -> None:
     size = 0
     here = _random_cell(walls, rng)
     new[here] = False
+    # Each turn adds one cell to the maze; the last one needs no frontier and is opened after the loop.
     for _ in range(frontier.size - 1):
         squares[here] = False
         reached[here] = True
         size = _extend(frontier, size, new, here, width)
+        # Drawing without replacement: the last cell of the frontier takes the place of the one drawn.
         pick = below(rng, size)
         here = frontier[pick]
         size -= 1
@@ -55,6 +57,7 @@ def _random_cell(walls: np.ndarray, rng: np.ndarray) -> np.uint64:
 @compiled
 def _random_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uint64:
     """Return a step in one of the directions whose bits are set; their probabilities differ by 2**-32."""
+    # 32 bits times 12, without the lowest 32 bits of the product: a digit from 0 to 11.
     nth = ((draw(rng) >> _S32) * _DIGITS >> _S32) * _OPTIONS + options
     return direction_step(NTH_DIRECTION[nth], width)
 
@@ -66,6 +69,7 @@ def _extend(frontier: np.ndarray, size: int, new: np.ndarray, here: np.uint64, w
     for direction in range(4):
         if options >> np.uint64(direction) & _ONE:
             there = here + _TWO * direction_step(direction, width)
+            # Not new any more, so that no cell is on the frontier twice.
             new[there] = False
             frontier[size] = there
             size += 1

@@ -28,6 +28,7 @@ def wilson(walls: np.ndarray, rng: np.ndarray) -> None:
             while squares[here]:
                 last_step[here] = _exact_step(neighbours(inside, here, width), width, rng)
                 here += _TWO * last_step[here]
+            # Follow the last step out of each cell from the start: that is the walk without its loops.
             here = start
             while squares[here]:
                 squares[here] = False
@@ -38,6 +39,8 @@ def wilson(walls: np.ndarray, rng: np.ndarray) -> None:
 @compiled
 def _exact_step(options: np.uint64, width: np.uint64, rng: np.ndarray) -> np.uint64:
     """Return a step in one of the directions whose bits are set, with exactly equal probabilities."""
+    # Rejection: a direction out of the maze is drawn again, so the rest are exactly equally likely:
+    # without that, spanning trees would not be.
     direction = draw(rng) >> _S62
     while options >> direction & _ONE == _ZERO:
         direction = draw(rng) >> _S62

@@ -1,1 +1,1 @@
-"""What agents see: observation modes and the rasteriser behind the picture modes."""
+"""Observations: the specification, the view of each mode, and the rasteriser behind them."""

@@ -1,6 +1,6 @@
-"""What agents see: one frozen description for each mode, which draws into an array the caller holds.
+"""Views: one class for each observation mode, which draws observations into arrays of the caller.
 
-Axes: B environments, C planes, H, W, K object slots.
+Axes: B environments, C planes, H rows, W columns, h and w pixels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Selection = NDArray[np.integer] | NDArray[np.bool_]
 """Rows of a batch: indices int [b], or a mask bool [B]."""
 
 FRAME_PIXELS = 64
-"""Pixels per side in mode "rgb64", as Procgen has them."""
+"""Pixels per side of a picture in mode "rgb64", as in Procgen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class View(abc.ABC):
     @cached_property
     @abc.abstractmethod
     def highest(self) -> Bytes:
-        """uint8, the largest value at each place of one observation."""
+        """uint8, the largest possible value of each entry of one observation."""
 
     @cached_property
     def space(self) -> gymnasium.spaces.Box[np.uint8]:
@@ -73,18 +73,18 @@ class View(abc.ABC):
 
     @abc.abstractmethod
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
-        """Draw the observations of `rows`; shapes were checked."""
+        """Draw the observations of `rows`, after all shapes were checked."""
 
     def buffer(self, batch: int) -> Bytes:
-        """Return an array uint8 [B, ...] that holds a batch of observations, not drawn yet."""
+        """Return zeros uint8 [B, ...], the array for a batch of observations."""
         return np.zeros((batch, *self.highest.shape), np.uint8)
 
     def memory(self, batch: int) -> Memory:
-        """Return what `update` is to keep beside one array of observations that was not drawn yet."""
+        """Return the memory that `update` needs for one array of observations that was not drawn yet."""
         return Memory(np.empty((batch, 0), np.uint8), np.empty((batch, 0), np.int32))
 
     def draw(self, state: State, out: Bytes, rows: Selection | None = None) -> None:
-        """Draw what the agents see into `out` uint8 [B, ...].
+        """Draw the observations into `out` uint8 [B, ...].
 
         Args:
             state: of the B episodes.
@@ -97,11 +97,11 @@ class View(abc.ABC):
         self._draw(state, out, self._checked(state, out, rows))
 
     def update(self, state: State, out: Bytes, memory: Memory, rows: Selection | None = None) -> None:
-        """Make `out` what `draw` would make it, drawing only what changed since the last update where that saves time.
+        """Draw the observations into `out`, in modes with pictures only the cells that changed since the last update.
 
         Args:
-            state: of the B episodes; anything may have happened to it meanwhile.
-            out: the array drawn by the updates before, and by nothing else.
+            state: of the B episodes; it may have changed in any way since the last update.
+            out: the array that earlier updates with this memory drew; nothing else may have changed it.
             memory: of that array, from `memory`.
             rows: as `draw`.
         """
@@ -109,10 +109,11 @@ class View(abc.ABC):
 
     def _checked(self, state: State, out: Bytes, rows: Selection | None) -> Rows:
         family, (batch, cells) = self.family, state.squares.shape
-        shown = (state.planes.shape[1], cells, state.width, state.objects.shape[1])
-        if shown != (family.planes, family.size**2, family.size, len(family.slots)):
+        # Compiled code checks no bounds, so a state of another shape is refused here.
+        found = (state.planes.shape[1], cells, state.width, state.objects.shape[1])
+        if found != (family.planes, family.size**2, family.size, len(family.slots)):
             raise GoalmazeError(
-                f"the state has {shown[0]} planes, {cells // state.width}x{state.width} cells and {shown[3]} objects, "
+                f"the state has {found[0]} planes, {cells // state.width}x{state.width} cells and {found[3]} objects, "
                 f"the view is of {family.name} at size {family.size}: make one with family.resized({state.width})"
             )
         if out.shape != (batch, *self.highest.shape) or out.dtype != np.uint8 or not out.flags.c_contiguous:
@@ -127,7 +128,7 @@ class PlanesView(View):
 
     @cached_property
     def highest(self) -> Bytes:
-        """uint8 [C, H, W], each plane's bound is how strongly its things show at most."""
+        """uint8 [C, H, W], the largest value of any object type on each plane."""
         return self._bound(self.family.size)
 
     def _bound(self, side: int) -> Bytes:
@@ -136,11 +137,12 @@ class PlanesView(View):
             [values.get(kind.name, 1) for kind in self.family.object_types if plane in kind.shows_on]
             for plane in self.family.plane_names
         ]
-        strongest = np.array([max(found, default=1) for found in strengths], np.uint8)
+        strongest = np.array([max(plane, default=1) for plane in strengths], np.uint8)
         return np.broadcast_to(strongest[:, None, None], (len(strengths), side, side))
 
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
         planes = state.planes.reshape(out.shape)
+        # The usual case: one copy of everything, without indices.
         if len(rows) == len(out):
             np.copyto(out, planes)
         else:
@@ -148,7 +150,7 @@ class PlanesView(View):
 
 
 class CropView(PlanesView):
-    """The planes around the agent: uint8 [C, 2r+1, 2r+1]; outside of the maze all is wall."""
+    """The planes around the agent: uint8 [C, 2r+1, 2r+1]; squares outside of the maze are walls."""
 
     mode = "crop"
 
@@ -162,10 +164,11 @@ class CropView(PlanesView):
 
 
 class PartialView(PlanesView):
-    """The planes where the agent sees, 0 elsewhere, and a last plane, 1 where it sees: uint8 [C+1, H, W].
+    """The planes at visible squares, 0 elsewhere, and a last plane that is 1 at visible squares: uint8 [C+1, H, W].
 
-    An agent sees a square at most `radius` away along each axis, if the straight line between the centres meets no wall
-    before. A line exactly between two squares is stopped where both are walls. Items an agent holds it always sees.
+    A square is visible if it is at most `radius` cells away along each axis and the straight line from the agent's
+    centre to its centre crosses no wall before. A line exactly between two squares is blocked where both are walls.
+    Items that the agent holds are always visible.
     """
 
     mode = "partial"
@@ -177,7 +180,7 @@ class PartialView(PlanesView):
 
     @cached_property
     def sights(self) -> LinesOfSight:
-        """The squares that could be seen."""
+        """The squares within the radius, with their lines of sight."""
         return make_sights(self.spec.radius, self.family.size)
 
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
@@ -189,8 +192,7 @@ class PartialView(PlanesView):
 class RgbView(View):
     """A picture with `pixels` pixels per cell: uint8 [H*pixels, W*pixels, 3].
 
-    Objects stand over each other in slot order, the agent over all; what stands on one cell shows through the gaps of
-    what stands over it.
+    Objects on one cell are drawn in slot order, then the agent; the lower ones show through the gaps of the upper ones.
     """
 
     mode = "rgb"
@@ -207,15 +209,16 @@ class RgbView(View):
 
     @cached_property
     def sprites(self) -> Sprites:
-        """The cells from which pictures are put together."""
+        """The cells, drawn in advance, from which pictures are composed."""
         return make_sprites(self.family, self.edges)
 
     def memory(self, batch: int) -> Memory:
-        """Return a memory of nothing drawn; arguments as `View.memory`."""
+        """Return the memory of an array on which nothing was drawn; arguments as `View.memory`."""
         size, slots = self.family.size, len(self.family.slots)
         return Memory(np.full((batch, size * size), UNDRAWN, np.uint8), np.full((batch, slots + 1), -1, np.int32))
 
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
+        # A memory of nothing drawn makes every cell differ, so all of them are drawn.
         self._refresh(state, out, self.memory(len(out)), rows)
 
     def update(self, state: State, out: Bytes, memory: Memory, rows: Selection | None = None) -> None:
@@ -229,7 +232,7 @@ class RgbView(View):
 
 
 class Rgb64View(RgbView):
-    """A picture as large as Procgen's, uint8 [64, 64, 3], filled by the maze; cells end on whole pixels."""
+    """A picture of Procgen's size, uint8 [64, 64, 3], which the maze fills; cells begin and end at whole pixels."""
 
     mode = "rgb64"
 

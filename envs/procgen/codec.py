@@ -1,7 +1,7 @@
-"""The state of Procgen's maze as bytes and as data, the same both ways to the last bit.
+"""Codec of Procgen's maze states: bytes to data and back, without the loss of a bit.
 
-Everything is native-endian: int32, float32, and strings as a length and ASCII. Sections of plain numbers are read in
-the order in which their dataclass lists them.
+A state is native-endian: int32, float32, and strings as a length and ASCII. Sections of plain numbers are read in the
+order in which their dataclass lists them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAZE = "maze"
 VERSION, END = 0, 0xCAFECAFE
 GOAL, WALL, SPACE = 2, 51, 100
-"""What a square of the grid holds."""
+"""Values of a square of the grid."""
 
 MOUSE = 0
 """Index of the agent among the entities."""
@@ -31,7 +31,7 @@ MAX_TEXT_LENGTH, MAX_ENTITIES, MAX_WORLD = 2**16, 2**12, 2**8
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the environment was made with."""
+    """The options that the environment was made with."""
 
     paint_vel_info: int
     use_generated_assets: int
@@ -68,7 +68,7 @@ class Generator:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where the episode stands."""
+    """The progress of the episode."""
 
     reward: float
     done: int
@@ -89,7 +89,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Entity:
-    """A thing that is not part of the grid; the mouse is the first. Its place is (column + .5, row from below + .5)."""
+    """An entity outside of the grid; the mouse is the first. (x, y) is (column + 0.5, row from below + 0.5)."""
 
     x: float
     y: float
@@ -166,33 +166,33 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MazeState:
-    """All that Procgen keeps of a maze and an episode in it.
+    """The complete state of a maze and of the episode in it.
 
     Attributes:
-        options: what the environment was made with.
+        options: of the environment.
         game: which game this is, and its range of level seeds.
-        seeds: what level seeds are drawn from.
-        luck: what the level and the steps draw from.
-        progress: where the episode stands.
+        seed_generator: what level seeds are drawn from.
+        level_generator: what the level and the steps draw from.
+        progress: of the episode.
         grid_size: squares of the grid.
         entities: the mouse, and nothing else in a maze.
         motion: background and movement.
-        assets: what generated pictures draw from.
-        window: what the frame shows.
+        asset_generator: what generated pictures draw from.
+        window: the part of the world that the frame shows.
         grid: int32 [world, world], row 0 at the top (in the bytes it is at the bottom).
-        maze_dim: rows and columns of the maze, walls around it not counted.
+        maze_dim: rows and columns of the maze, without the walls around it.
         world_dim: rows and columns of the world in whose middle it lies.
     """
 
     options: Options
     game: Game
-    seeds: Generator
-    luck: Generator
+    seed_generator: Generator
+    level_generator: Generator
     progress: Progress
     grid_size: int
     entities: tuple[Entity, ...]
     motion: Motion
-    assets: Generator
+    asset_generator: Generator
     window: Window
     grid: NDArray[np.int32]
     maze_dim: int
@@ -209,10 +209,10 @@ Section = TypeVar("Section", Options, Game, Progress, Entity, Motion, Window)
 
 
 def parse(state: bytes) -> MazeState:
-    """Return what the bytes of a state say.
+    """Return the state that bytes hold.
 
     Raises:
-        GoalmazeError: they are no state of Procgen's maze; the message says where they stop being one.
+        GoalmazeError: the bytes are no state of Procgen's maze; the message names the first wrong byte.
     """
     reader = _Reader(state)
     reader.expect(VERSION, "version")
@@ -222,18 +222,19 @@ def parse(state: bytes) -> MazeState:
     found = MazeState(
         options=reader.section(Options),
         game=reader.section(Game),
-        seeds=reader.generator(),
-        luck=reader.generator(),
+        seed_generator=reader.generator(),
+        level_generator=reader.generator(),
         progress=reader.section(Progress),
         grid_size=reader.integer(),
         entities=tuple(reader.section(Entity) for _ in range(reader.count(MAX_ENTITIES, "entities"))),
         motion=reader.section(Motion),
-        assets=reader.generator(),
+        asset_generator=reader.generator(),
         window=reader.section(Window),
         grid=reader.grid(),
         maze_dim=reader.integer(),
         world_dim=reader.integer(),
     )
+    # Procgen writes the mark as an unsigned number; read as int32 it is negative.
     reader.expect(END - 2**32, "end mark")
     reader.finish()
     if found.grid.shape != (found.world_dim, found.world_dim) or not found.entities:
@@ -246,19 +247,20 @@ def parse(state: bytes) -> MazeState:
 
 def pack(state: MazeState) -> bytes:
     """Return the bytes that `parse` reads back to an equal state."""
+    # In the bytes, row 0 is at the bottom.
     grid = np.ascontiguousarray(state.grid[::-1], np.int32)
     parts = [
         _integers(VERSION),
         _text(MAZE),
         _section(state.options),
         _section(state.game),
-        _generator(state.seeds),
-        _generator(state.luck),
+        _generator(state.seed_generator),
+        _generator(state.level_generator),
         _section(state.progress),
         _integers(state.grid_size, len(state.entities)),
         *(_section(entity) for entity in state.entities),
         _section(state.motion),
-        _generator(state.assets),
+        _generator(state.asset_generator),
         _section(state.window),
         _integers(grid.shape[1], grid.shape[0], grid.size),
         grid.tobytes(),
@@ -268,7 +270,8 @@ def pack(state: MazeState) -> bytes:
 
 
 def _layout(section: type[DataclassInstance]) -> struct.Struct:
-    """Return how the numbers of a section lie one behind the other."""
+    """Return the layout of a section: its numbers in order, without padding."""
+    # Annotations are strings here, by the future import at the top of this file.
     return struct.Struct("=" + "".join("f" if field.type == "float" else "i" for field in dataclasses.fields(section)))
 
 
@@ -307,16 +310,17 @@ class _Reader:
         return int(number)
 
     def count(self, most: int, what: str) -> int:
+        # Counts are checked before anything is allocated: a state may come from anyone.
         number = self.integer()
         if not 0 <= number <= most:
             raise GoalmazeError(f"the state names {number} {what} before byte {self._at}: it is damaged, take another")
         return number
 
     def text(self) -> str:
-        taken = self._take(self.count(MAX_TEXT_LENGTH, "characters"), "text")
-        if not taken.isascii():
+        characters = self._take(self.count(MAX_TEXT_LENGTH, "characters"), "text")
+        if not characters.isascii():
             raise GoalmazeError(f"the state has no text before byte {self._at}: it is damaged, take another")
-        return taken.decode("ascii")
+        return characters.decode("ascii")
 
     def generator(self) -> Generator:
         return Generator(self.integer(), self.text())
@@ -339,8 +343,8 @@ class _Reader:
             raise GoalmazeError(f"the state goes on after its end mark at byte {self._at}: take another")
 
     def _take(self, count: int, what: str) -> bytes:
-        taken = self._state[self._at : self._at + count]
-        if len(taken) != count:
+        part = self._state[self._at : self._at + count]
+        if len(part) != count:
             raise GoalmazeError(f"the state ends within its {what} at byte {len(self._state)}: give the whole of it")
         self._at += count
-        return taken
+        return part

@@ -1,4 +1,4 @@
-"""The green sign: a square of light over a cell of Procgen's frame, drawn after Procgen has drawn the rest."""
+"""The green sign: a tint over a cell, drawn into the frames of Procgen."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def draw_signs(
         colour: float64 [3].
     """
     pixels = frames.shape[1]
+    # Pixels per cell; not a whole number, so cells begin and end within pixels.
     unit = pixels / (CENTRED_CELLS if centred else width - 2)
     for b in range(frames.shape[0]):
         if sign[b] == ABSENT:
@@ -47,6 +48,7 @@ def draw_signs(
         for y in range(max(0, int(np.floor(top))), min(pixels, int(np.ceil(top + unit)))):
             tall = min(y + 1.0, top + unit) - max(float(y), top)
             for x in range(max(0, int(np.floor(left))), min(pixels, int(np.ceil(left + unit)))):
-                share = strength * tall * (min(x + 1.0, left + unit) - max(float(x), left))
+                opacity = strength * tall * (min(x + 1.0, left + unit) - max(float(x), left))
+                # Adding 0.5 rounds: the conversion to uint8 cuts off.
                 for c in range(3):
-                    frames[b, y, x, c] = np.uint8(frames[b, y, x, c] * (1 - share) + colour[c] * share + 0.5)
+                    frames[b, y, x, c] = np.uint8(frames[b, y, x, c] * (1 - opacity) + colour[c] * opacity + 0.5)

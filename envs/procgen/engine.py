@@ -1,6 +1,6 @@
 """The engine of Procgen's mazes: `ProcgenSimulator` draws the frames, our kernels keep positions and rewards.
 
-A test holds both to the same rewards and ends.
+A test compares rewards and ends of both.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ PICTURE_SCALE = 8
 class ProcgenEngine(Engine):
     """B episodes in Procgen's mazes. Arrays change in place.
 
-    An edit costs no level of its own: each state names the one seed from which Procgen makes its next level, so what
-    Procgen puts in the place of an ended episode is already the level wanted, and only its cheese is moved.
+    An edit needs no extra level: each state names the one seed from which Procgen makes its next level. What Procgen
+    begins where an episode ended is therefore already the right level, and only its cheese is moved.
 
-    The observation of an ended episode is the one before its last step, since Procgen draws nothing after it, until
-    another episode begins in its row.
+    The observation of an ended episode is the one before its last step, until another episode begins in its row:
+    Procgen draws no frame after the last step.
 
     Args:
         family: the family whose rules hold.
         batch: number B of episodes; none of them begins before `begin` or `renew`.
         numbers: int32 [A], Procgen's action for each of the A actions of an agent; any other action stays.
-        threads: of Procgen's beside the calling one.
+        threads: number of Procgen's threads beside the calling one.
 
     Attributes:
         frames: uint8 [B, 64, 64, 3], the observations.
-        following: row → the state of the level that Procgen has gone on to, where an episode ended.
+        following: row → the state of the level that Procgen has begun, where an episode ended.
     """
 
     mode = "rgb64"

@@ -1,8 +1,8 @@
 """ProcgenMaze: reach the cheese in Procgen's own maze; in training it lies in the top right of the maze.
 
-Why: maze I of Langosco et al., "Goal Misgeneralization in Deep Reinforcement Learning" (ICML 2022), and the maze of the
-studies of its agents, on the published package: every new level is edited before it is played. With a green sign over
-the cheese, it is GreenExit's question in Procgen's pictures.
+Why: maze I of Langosco et al., "Goal Misgeneralization in Deep Reinforcement Learning" (ICML 2022), and of the studies
+of its agents, on the published package: every new level is edited before its episode. With a green sign over the cheese
+it asks the question of GreenExit in Procgen's pictures.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ SEEDS = {
     FITTING: (2**30, 2**30 + 2**29),
     EVALUATION: (2**30 + 2**29, MAX_SEEDS),
 }
-"""Split → the range of Procgen's level seeds that is its own."""
+"""Split → its range of Procgen's level seeds; the ranges do not overlap."""
 
-OF_THE_SIGN = ("moved-sign", "no-sign")
-"""The shifts that there are only with a sign."""
+SIGN_SHIFTS = ("moved-sign", "no-sign")
+"""The shifts that exist only with a sign."""
 
 MIXTURE_PURPOSE, START_PURPOSE = "mixture", "start"
 
 
 class Start(NamedTuple):
-    """A level about to be played.
+    """A level before its episode begins.
 
     Attributes:
-        state: of Procgen, edited.
+        state: the edited state of Procgen.
         walls: bool [H*W].
         agent: the mouse's cell.
         objects: int32 [K].
@@ -71,7 +71,7 @@ class Start(NamedTuple):
 class ProcgenMaze(Family):
     """Procgen's maze with a cheese and either a green sign or the corner as its cue.
 
-    The fields of the mazes that goalmaze carves itself (`braid`, `algorithm`, `openness`) say nothing here.
+    The parameters of mazes that goalmaze generates (`braid`, `algorithm`, `openness`) have no effect here.
 
     Attributes:
         size: rows and columns of a level, given by the mode: 17, 27 or 33; 0 for that.
@@ -79,14 +79,14 @@ class ProcgenMaze(Family):
         region: rows and columns of the region in the top right of the maze where the cheese lies in training; where
             none of its cells is free, the smallest larger one that has one.
         sign: whether there is a green sign, over the cheese in training; otherwise the cue is the corner.
-        strength: how strongly the sign tints its cell, 0 to 1.
-        goal_row: where the shift "goal-at" puts the cheese, counted in cells of the level from the top, or on the
-            nearest free cell.
+        strength: opacity of the sign over its cell, 0 to 1.
+        goal_row: row of the level, from the top, where the shift "goal-at" puts the cheese; the nearest free cell is
+            used.
         goal_column: its column.
-        training_levels: how many of Procgen's level seeds training draws from, from 0 up; 0 for all of its range.
-        training_limit: steps after which an episode of training is cut off; 0 for Procgen's own limit. An agent that is
-            lost spends those on one maze, so fewer show it more mazes in the same time.
-        start_anywhere: whether an episode of training begins on any cell where nothing lies, not at the bottom left.
+        training_levels: number of Procgen's level seeds, from 0 up, that training draws from; 0 for the whole range.
+        training_limit: steps after which an episode of training is truncated; 0 for Procgen's own limit. A lower limit
+            shows an untrained agent more mazes in the same number of steps.
+        start_anywhere: whether an episode of training begins on a random empty cell instead of the bottom left.
     """
 
     name = "ProcgenMaze"
@@ -123,13 +123,15 @@ class ProcgenMaze(Family):
             raise GoalmazeError(
                 f"size is {self.size}: levels of Procgen's mode '{self.mode}' have {width}; leave it out"
             )
+        # The dataclass is frozen; this completes a field before anybody can read it.
         object.__setattr__(self, "size", width)
         super().__post_init__()
         if not self.sign:
+            # Without a sign the cue is the corner. These class attributes are then shadowed on this instance alone.
             object.__setattr__(self, "cue", CORNER)
             object.__setattr__(self, "distinguishing_shift", "goal-anywhere")
-            kept = {shift: what for shift, what in self.shifts.items() if shift not in OF_THE_SIGN}
-            object.__setattr__(self, "shifts", kept)
+            shifts = {shift: what for shift, what in self.shifts.items() if shift not in SIGN_SHIFTS}
+            object.__setattr__(self, "shifts", shifts)
 
     def ranges(self) -> Mapping[str, tuple[float, float]]:
         """Return the smallest and the largest value of each parameter."""
@@ -165,34 +167,35 @@ class ProcgenMaze(Family):
 
     @property
     def time_limit(self) -> int:
-        """Steps after which Procgen cuts an episode off."""
+        """Steps after which Procgen truncates an episode."""
         return TIME_LIMIT
 
     def limit_in(self, split: str) -> int:
-        """Return the steps after which an episode on a level of a split is cut off."""
+        """Return the steps after which an episode on a level of a split is truncated."""
         return self.training_limit or TIME_LIMIT if split == TRAINING else TIME_LIMIT
 
     def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules of the training distribution (`NO_SHIFT`) or of a named shift, for a level of Procgen."""
+        # "no-goal" keeps the cheese's rule: the sign hangs where it would lie, and the cheese is removed afterwards.
         near, anywhere = Placement(CHEESE, region=self.region), Placement(CHEESE)
-        with_it = Placement(self.cue, on=CHEESE) if self.sign else Placement(CORNER, in_corner=True)
+        with_cheese = Placement(self.cue, on=CHEESE) if self.sign else Placement(CORNER, in_corner=True)
         rules = {
-            NO_SHIFT: (near, with_it),
-            "goal-anywhere": (anywhere, with_it),
+            NO_SHIFT: (near, with_cheese),
+            "goal-anywhere": (anywhere, with_cheese),
             "moved-sign": (near, Placement(SIGN)),
             "no-sign": (near,),
-            "no-goal": (near, with_it),
-            "goal-at": (anywhere, with_it),
+            "no-goal": (near, with_cheese),
+            "goal-at": (anywhere, with_cheese),
         }
         if shift not in rules:
             raise unknown("shift", shift, rules)
-        if shift in OF_THE_SIGN and not self.sign:
+        if shift in SIGN_SHIFTS and not self.sign:
             raise GoalmazeError(f"shift '{shift}' needs a sign: make the family with sign=True")
         return rules[shift]
 
     @property
     def centred(self) -> bool:
-        """Whether the frame shows what is around the mouse, and not the whole maze."""
+        """Whether the frame shows the cells around the mouse instead of the whole maze."""
         return self.mode == "memory"
 
     def check_addresses(self, seed: int, shift: str, split: str) -> None:
@@ -205,8 +208,8 @@ class ProcgenMaze(Family):
         self.placements(shift)
 
     def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
-        """Refuse: Procgen carves these mazes itself."""
-        raise GoalmazeError(f"{self.name} is carved by Procgen: use goalmaze.envs.procgen.vector.ProcgenVectorEnv")
+        """Refuse: Procgen generates these mazes."""
+        raise GoalmazeError(f"{self.name} is generated by Procgen: use goalmaze.envs.procgen.vector.ProcgenVectorEnv")
 
     def level_seeds(self, seed: int, indices: ArrayLike, split: str = EVALUATION) -> list[int]:
         """Return Procgen's level seeds at the addresses (seed, index) of a split; arguments as `levels`."""
@@ -248,68 +251,75 @@ class ProcgenMaze(Family):
         return ProcgenLevels(walls, agents, objects, self, tuple(start.state for start in starts))
 
     def edited(self, state: bytes, level_seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> Start:
-        """Return the level that begins in a state of Procgen's making, with cheese and cue where a shift puts them.
+        """Return the level of a new state of Procgen, with cheese and cue where a shift puts them.
 
-        Chance depends on `level_seed` alone, and a thing that a shift does not move stays where it was.
+        Random choices depend on `level_seed` alone, and an object that a shift does not move keeps its cell.
         """
         if split == TRAINING and shift == NO_SHIFT and self.mixture:
-            parted = _random_bits(level_seed, MIXTURE_PURPOSE, 0) < self.mixture * 2**64
-            shift = self.distinguishing_shift if parted else shift
-        maze = _Maze(squares(state), self.size)
+            shifted = _random_bits(level_seed, MIXTURE_PURPOSE, 0) < self.mixture * 2**64
+            shift = self.distinguishing_shift if shifted else shift
+        maze = _FreeCells(squares(state), self.size)
         cells = dict.fromkeys(self.slots, ABSENT)
-        for r, place in enumerate(self.placements(shift)):
-            bits = _random_bits(level_seed, place.kind, r)
-            if shift == "goal-at" and place.kind == CHEESE:
+        for r, placement in enumerate(self.placements(shift)):
+            bits = _random_bits(level_seed, placement.kind, r)
+            if shift == "goal-at" and placement.kind == CHEESE:
                 cells[CHEESE] = maze.nearest(self.goal_row, self.goal_column)
-            elif place.on is not None:
-                cells[place.kind] = cells[place.on]
-            elif place.in_corner:
-                cells[place.kind] = maze.corner()
+            elif placement.on is not None:
+                cells[placement.kind] = cells[placement.on]
+            elif placement.in_corner:
+                cells[placement.kind] = maze.corner()
             else:
-                cells[place.kind] = maze.cell(place.region, bits, set(cells.values()))
+                cells[placement.kind] = maze.cell(placement.region, bits, set(cells.values()))
         if shift == "no-goal":
             cells[CHEESE] = ABSENT
         row, column = divmod(cells[CHEESE], self.size) if cells[CHEESE] != ABSENT else (0, 0)
         objects = np.array([cells[kind] for kind in self.slots], np.int32)
+        # The world lacks the level's outermost ring of walls; the row -1 removes the goal.
         start = Start(with_goal(state, row - 1, column - 1), maze.walls, maze.agent, objects)
         if split == TRAINING and self.start_anywhere:
-            return self._begun_at(start, maze.cell(0, _random_bits(level_seed, START_PURPOSE, 0), set(cells.values())))
+            bits = _random_bits(level_seed, START_PURPOSE, 0)
+            return self._started_at(start, maze.cell(0, bits, set(cells.values())))
         return start
 
-    def _begun_at(self, start: Start, cell: int) -> Start:
-        """Return a level that begins with the mouse on a cell, or as it is where there is none."""
+    def _started_at(self, start: Start, cell: int) -> Start:
+        """Return the level with the mouse on a cell; unchanged where the cell is `ABSENT`."""
         if cell == ABSENT:
             return start
         state = pack(placed(parse(start.state), *divmod(cell, self.size)))
         return start._replace(state=state, agent=cell)
 
 
-class _Maze:
-    """The free cells of a level at its start, without the mouse's.
+class _FreeCells:
+    """The free cells of a level at its start, except the mouse's.
 
     Attributes:
         walls: bool [H*W].
         agent: the mouse's cell, at the bottom left.
     """
 
-    def __init__(self, found: Squares, width: int) -> None:
-        self.walls = framed(found.grid).reshape(-1)
+    def __init__(self, grid: Squares, width: int) -> None:
+        self.walls = framed(grid.grid).reshape(-1)
         self._width = width
-        self._top, self._right = found.top + 1, found.margin + found.maze_dim
-        self.agent = (found.top + found.maze_dim) * width + found.margin + 1
+        self._top, self._right = grid.top + 1, grid.margin + grid.maze_dim
+        self.agent = (grid.top + grid.maze_dim) * width + grid.margin + 1
         free = np.flatnonzero(~self.walls)
         self._free = free[free != self.agent]
         self._rows, self._columns = self._free // width, self._free % width
 
-    def cell(self, region: int, bits: int, taken: set[int]) -> int:
-        """Return the free cell that `bits` choose in the top right region that has one, the whole maze where 0."""
+    def cell(self, region: int, bits: int, occupied: set[int]) -> int:
+        """Return the free cell that `bits` choose, in the smallest region of the top right that has one.
+
+        Regions grow from `region` rows and columns; 0 stands for the whole maze.
+        """
         side = region or self._width
-        untaken = np.isin(self._free, list(taken), invert=True) if taken - {ABSENT} else np.ones(len(self._free), bool)
+        empty = (
+            np.isin(self._free, list(occupied), invert=True) if occupied - {ABSENT} else np.ones(len(self._free), bool)
+        )
         while side <= self._width:
-            near = untaken & (self._rows < self._top + side) & (self._columns > self._right - side)
-            found = self._free[near]
-            if len(found):
-                return int(found[bits % len(found)])
+            near = empty & (self._rows < self._top + side) & (self._columns > self._right - side)
+            cells = self._free[near]
+            if len(cells):
+                return int(cells[bits % len(cells)])
             side += 1
         return ABSENT
 
@@ -326,4 +336,5 @@ class _Maze:
 
 def _random_bits(*address: object) -> int:
     """Return 64 bits that depend on the address alone."""
+    # A hash of text, since addresses hold names too; Python's `hash` of a string changes from run to run.
     return int.from_bytes(hashlib.blake2b(repr(address).encode(), digest_size=8).digest(), "little")

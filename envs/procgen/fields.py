@@ -1,4 +1,4 @@
-"""What the studies of Procgen's maze look at: the top right corner, the way there, and where the ways part."""
+"""Quantities from studies of Procgen's maze: the top right corner, the path to it, and the decision square."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def corners(levels: ProcgenLevels) -> Cells:
 
 
 def decision_squares(levels: ProcgenLevels) -> Cells:
-    """Return int32 [B], the last cell that the ways from the mouse to the cheese and to the top right corner share.
+    """Return int32 [B], the last cell that the shortest paths to the cheese and to the top right corner share.
 
-    It is `ABSENT` where there is no cheese, where it cannot be reached, and where one of the two lies on the way to the
-    other, so that nothing is decided. A cell counts as on a way if it lies on a shortest one.
+    Both paths begin at the mouse. It is `ABSENT` where there is no cheese, where it cannot be reached, and where one of
+    the two targets lies on the path to the other, so that there is no decision.
     """
     goal, corner = levels.cells(CHEESE), corners(levels)
     away = distances(levels, levels.start)
     to_goal, to_corner = distances(levels, goal), distances(levels, corner)
+    # A cell lies on a shortest path if its distances to both ends add up to the length of the path.
     both = (away + to_goal == pick(away, goal)[:, None]) & (away + to_corner == pick(away, corner)[:, None])
     both &= away < UNREACHABLE
     last = np.where(both, away, -1).argmax(axis=1).astype(np.int32)
@@ -38,9 +39,9 @@ def decision_squares(levels: ProcgenLevels) -> Cells:
 
 
 def opened(levels: ProcgenLevels) -> ProcgenLevels:
-    """Return the levels with a way dug from the maze's top right corner up, and then right, to the world's own corner.
+    """Return the levels with a path from the maze's top right corner up, and then right, to the corner of the world.
 
-    What the top-right vector is the difference of. A maze that fills its world stays as it was.
+    The top-right vector is the difference that this path makes. A maze that fills its world does not change.
     """
     walls = levels.walls.copy()
     for b, cell in enumerate(corners(levels)):

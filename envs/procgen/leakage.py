@@ -1,4 +1,4 @@
-"""Procgen's levels repeat between ranges of seeds: how many do, and levels to judge by that training never met."""
+"""Leakage: Procgen's levels repeat between ranges of seeds. Counts of repeated levels, and levels without them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, TRAINING
@@ -18,14 +19,14 @@ CHUNK = 512
 
 
 @dataclasses.dataclass(frozen=True)
-class Met:
-    """What training can meet, as digests.
+class TrainingDigests:
+    """Digests of all levels that can occur in training.
 
     Attributes:
-        levels: how many level seeds it draws from.
-        frames: of the first frames.
-        edited: of mazes with start, cheese and cue.
-        mazes: of mazes with start alone.
+        levels: number of level seeds that training draws from.
+        frames: digests of the first frames.
+        edited: digests of walls, start, cheese and cue.
+        mazes: digests of walls and start alone.
     """
 
     levels: int
@@ -36,14 +37,14 @@ class Met:
 
 @dataclasses.dataclass(frozen=True)
 class Leakage:
-    """How many levels training can have met.
+    """Number of levels that can also occur in training.
 
     Attributes:
-        levels: how many were looked at.
-        training_levels: how many level seeds training draws from.
-        same_frame: begin with a frame that a training level begins with.
-        same_level: have walls, start, cheese and cue of a training level.
-        same_maze: have walls and start of a training level, in whatever colours.
+        levels: number of levels examined.
+        training_levels: number of level seeds that training draws from.
+        same_frame: number of levels with the first frame of a training level.
+        same_level: number of levels with walls, start, cheese and cue of a training level.
+        same_maze: number of levels with walls and start of a training level, in any colours.
     """
 
     levels: int
@@ -55,12 +56,12 @@ class Leakage:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Levels to judge by.
+    """Levels that cannot occur in training.
 
     Attributes:
-        levels: whose first frame, or maze, no training level has.
-        level_seeds: Procgen's.
-        leakage: among all that were looked at to find them.
+        levels: the levels.
+        level_seeds: their level seeds in Procgen.
+        leakage: counts over all levels that were examined to find them.
     """
 
     levels: ProcgenLevels
@@ -68,14 +69,14 @@ class HeldOut:
     leakage: Leakage
 
 
-def met_in_training(family: ProcgenMaze) -> Met:
-    """Return what training on the family's `training_levels` can meet.
+def training_digests(family: ProcgenMaze) -> TrainingDigests:
+    """Return the digests of the family's `training_levels`.
 
     Raises:
-        GoalmazeError: they are not limited, so that they cannot all be looked at.
+        GoalmazeError: the number of training levels is not limited, so they cannot all be examined.
     """
     if not family.training_levels:
-        raise GoalmazeError("training draws from 2^30 levels: make the family with training_levels, to look at them")
+        raise GoalmazeError("training draws from 2^30 levels: make the family with training_levels, to examine them")
     frames, edited, mazes = set[str](), set[str](), set[str]()
     for first in range(0, family.training_levels, CHUNK):
         seeds = range(first, min(first + CHUNK, family.training_levels))
@@ -83,67 +84,68 @@ def met_in_training(family: ProcgenMaze) -> Met:
         frames |= set(_frames(levels))
         edited |= set(levels.hashes())
         mazes |= set(_mazes(levels))
-    return Met(family.training_levels, frozenset(frames), frozenset(edited), frozenset(mazes))
+    return TrainingDigests(family.training_levels, frozenset(frames), frozenset(edited), frozenset(mazes))
 
 
-def leakage(levels: ProcgenLevels, met: Met) -> Leakage:
-    """Return how many levels of the family training can have met."""
+def leakage(levels: ProcgenLevels, training: TrainingDigests) -> Leakage:
+    """Return how many of the levels can also occur in training."""
     return Leakage(
         len(levels),
-        met.levels,
-        sum(one in met.frames for one in _frames(levels)),
-        sum(one in met.edited for one in levels.hashes()),
-        sum(one in met.mazes for one in _mazes(levels)),
+        training.levels,
+        sum(one in training.frames for one in _frames(levels)),
+        sum(one in training.edited for one in levels.hashes()),
+        sum(one in training.mazes for one in _mazes(levels)),
     )
 
 
 def held_out(
     family: ProcgenMaze,
     count: int,
-    met: Met,
+    training: TrainingDigests,
     *,
     seed: int = 0,
     shift: str = NO_SHIFT,
     split: str = EVALUATION,
-    mazes_too: bool = False,
+    exclude_mazes: bool = False,
 ) -> HeldOut:
-    """Return `count` levels of a split that training never met.
+    """Return `count` levels of a split that cannot occur in training.
 
     Args:
-        family: the world.
-        count: how many.
-        met: what training met.
-        seed: of the addresses, which are gone through from index 0 up.
-        shift: of the levels.
-        split: of the levels.
-        mazes_too: leave out mazes that training met in other colours or with the cheese elsewhere as well. Small mazes
-            are few, so this leaves large ones.
+        family: the family.
+        count: number of levels to return.
+        training: the digests of its training levels.
+        seed: seed of the addresses, whose indices are examined from 0 up.
+        shift: shift of the levels.
+        split: split of the levels.
+        exclude_mazes: whether to exclude levels with the maze of a training level in other colours, or with the cheese
+            on another cell. Small mazes repeat most, so mainly large ones are left.
 
     Raises:
         GoalmazeError: too few levels are left.
     """
-    kept, seeds, seen = list[ProcgenLevels](), list[int](), list[Leakage]()
+    kept, seeds, counts = list[ProcgenLevels](), list[int](), list[Leakage]()
+    # A family that can hardly give new levels must end with an error, not run for ever.
     limit, first = 100 * count + CHUNK, 0
     while len(seeds) < count:
         if first >= limit:
-            raise GoalmazeError(f"of {limit} levels only {len(seeds)} are not met in training: ask for fewer")
+            raise GoalmazeError(f"of {limit} levels only {len(seeds)} do not occur in training: ask for fewer")
         part = family.level_seeds(seed, np.arange(first, first + min(CHUNK, 2 * count)), split)
         levels = family.levels_from_seeds(part, shift, split)
-        unmet = np.array([frame not in met.frames for frame in _frames(levels)])
-        unmet &= np.array([level not in met.edited for level in levels.hashes()])
-        if mazes_too:
-            unmet &= np.array([maze not in met.mazes for maze in _mazes(levels)])
-        chosen = np.flatnonzero(unmet)[: count - len(seeds)]
+        unseen = np.array([frame not in training.frames for frame in _frames(levels)])
+        unseen &= np.array([level not in training.edited for level in levels.hashes()])
+        if exclude_mazes:
+            unseen &= np.array([maze not in training.mazes for maze in _mazes(levels)])
+        chosen = np.flatnonzero(unseen)[: count - len(seeds)]
         kept.append(levels.take(chosen))
         seeds += [part[b] for b in chosen]
-        seen.append(leakage(levels, met))
+        counts.append(leakage(levels, training))
         first += len(part)
     total = Leakage(
-        sum(one.levels for one in seen),
-        met.levels,
-        sum(one.same_frame for one in seen),
-        sum(one.same_level for one in seen),
-        sum(one.same_maze for one in seen),
+        sum(one.levels for one in counts),
+        training.levels,
+        sum(one.same_frame for one in counts),
+        sum(one.same_level for one in counts),
+        sum(one.same_maze for one in counts),
     )
     return HeldOut(joined(kept), tuple(seeds), total)
 
@@ -164,7 +166,5 @@ def _frames(levels: ProcgenLevels) -> list[str]:
 
 
 def _mazes(levels: ProcgenLevels) -> list[str]:
-    bare = levels
-    for kind in levels.slots:
-        bare = bare.removed(kind)  # type: ignore[assignment]
-    return bare.hashes()
+    nothing = np.full_like(levels.objects, ABSENT)
+    return dataclasses.replace(levels, objects=nothing).hashes()

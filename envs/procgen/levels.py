@@ -1,4 +1,4 @@
-"""Procgen's mazes as levels: the `LevelBatch` of every other world, each with the state it was read from.
+"""Procgen's mazes as levels: a `LevelBatch` in which each level has the state of Procgen that it was read from.
 
 A level is two cells wider than Procgen's world, so that a closed wall runs around it; row 0 is at the top.
 """
@@ -25,12 +25,12 @@ CHEESE, SIGN, CORNER = "cheese", "sign", "corner"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ProcgenLevels(LevelBatch):
-    """A batch of Procgen's levels; equal to others where walls, start and objects are.
+    """A batch of Procgen's levels; batches are equal where walls, start and objects are.
 
     Every edit of a `LevelBatch` works on it: `moved`, `removed`, `started`, `splayed`; and `walled`.
 
     Attributes:
-        templates: B states from which all comes that is not walls, start and objects: colours, time, chance.
+        templates: B states, which give everything but walls, start and objects: colours, time, random generators.
     """
 
     templates: tuple[bytes, ...]
@@ -72,28 +72,29 @@ class ProcgenLevels(LevelBatch):
         return self
 
     def states(self) -> list[bytes]:
-        """Return the B states of Procgen in which mazes, mouse and cheese are as these levels say."""
+        """Return the B states of Procgen with the mazes, mice and cheese of these levels."""
         return [self._state(b) for b in range(len(self))]
 
     def _state(self, b: int) -> bytes:
-        found = parse(self.templates[b])
+        template = parse(self.templates[b])
         grid = np.where(self.walls[b, 1:-1, 1:-1], WALL, SPACE).astype(np.int32)
         cheese = int(self.cells(CHEESE)[b])
         if cheese != ABSENT:
             row, column = divmod(cheese, self.width)
             grid[row - 1, column - 1] = GOAL
-        return pack(placed(dataclasses.replace(found, grid=grid), *divmod(int(self.start[b]), self.width)))
+        return pack(placed(dataclasses.replace(template, grid=grid), *divmod(int(self.start[b]), self.width)))
 
 
 def placed(state: MazeState, row: int, column: int) -> MazeState:
     """Return the state with the mouse in the middle of a cell of the level."""
+    # Procgen counts rows of its world from below, and the level has one more ring of walls than the world.
     mouse = dataclasses.replace(state.entities[MOUSE], x=column - 0.5, y=state.world_dim - row + 0.5)
     others = state.entities[MOUSE + 1 :]
     return dataclasses.replace(state, entities=(mouse, *others))
 
 
 def from_states(states: Sequence[bytes], family: Family) -> ProcgenLevels:
-    """Return what states of one mode say, as levels of a family; slots other than the cheese's are empty.
+    """Return states of one mode as levels of a family; slots other than the cheese's are empty.
 
     Raises:
         GoalmazeError: a state is damaged, of another size than the first, or has two goals.
@@ -131,7 +132,7 @@ def cell_of(where: Bools) -> int:
 
 
 def with_states(levels: LevelBatch, templates: Sequence[bytes]) -> ProcgenLevels:
-    """Return levels, such as those read from a picture, as Procgen's, each in the colours of a template.
+    """Return levels, such as those read from text, as Procgen's, each in the colours of a template.
 
     Raises:
         GoalmazeError: the templates are of another size or number.
@@ -151,7 +152,7 @@ def in_stock_colours(levels: LevelBatch, mode: str) -> ProcgenLevels:
 
 
 def mazes(levels: ProcgenLevels) -> tuple[Cells, Cells, Cells]:
-    """Return int32 [B] each: the first row, the first column and the size of the maze amid each level's walls."""
+    """Return int32 [B] each: the first row, the first column and the size of the maze inside each level's walls."""
     found = [squares(state) for state in levels.templates]
     return (
         np.array([one.top + 1 for one in found], np.int32),

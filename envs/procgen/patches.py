@@ -1,4 +1,4 @@
-"""Reading and changing the few bytes of a state that matter at every new level, without parsing the whole of it.
+"""Reads and changes the few bytes of a state that matter at every new level, without parsing all of it.
 
 The range of level seeds lies at a fixed distance from the start of a state, the grid from its end.
 """
@@ -45,13 +45,15 @@ class Squares(NamedTuple):
 def squares(state: bytes | bytearray) -> Squares:
     """Return the grid of a state."""
     maze_dim, world = struct.unpack_from("=2i", state, len(state) - AFTER_GRID)
+    # In the bytes, row 0 is at the bottom; reversing makes a view, through which `with_goal` writes.
     flat = np.frombuffer(state, np.int32, world * world, len(state) - AFTER_GRID - 4 * world * world)
     return Squares(flat.reshape(world, world)[::-1], maze_dim)
 
 
 def followed_by(state: bytes | bytearray, level_seed: int) -> bytes:
-    """Return the state with the seed of the level that Procgen will go on to when this one ends."""
+    """Return the state with the seed of the level that Procgen begins when this one ends."""
     changed = bytearray(state)
+    # A range of one seed leaves Procgen no choice.
     struct.pack_into("=2i", changed, SEEDS_AT, level_seed, level_seed + 1)
     return bytes(changed)
 

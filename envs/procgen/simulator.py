@@ -1,4 +1,4 @@
-"""Procgen's own maze, many at once: stepped by Procgen, states in and out. The only module that loads `procgen`."""
+"""A batch of mazes that Procgen runs, with access to their states. The only module that imports `procgen`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Frames = NDArray[np.uint8]
 
 
 def procgen() -> ModuleType:
-    """Return Procgen's module, without its greetings.
+    """Return the module `procgen.env`, without the warnings and messages of its import.
 
     Raises:
         GoalmazeError: it is not installed.
@@ -64,15 +64,15 @@ def world_of(mode: str) -> int:
 
 
 class ProcgenSimulator:
-    """B mazes under way in Procgen. Where one ends, Procgen puts the next level in its place at once.
+    """B mazes in Procgen. Where an episode ends, Procgen begins the next level in the same step.
 
     Args:
-        count: B.
+        count: number B of mazes.
         mode: one of `WORLDS`.
-        threads: that step mazes beside this one; 0 to step them here.
+        threads: number of threads that step mazes; 0 to step them in the calling thread.
 
     Attributes:
-        frames: uint8 [B, 64, 64, 3], what is seen now; `step` and `look` put a new array here.
+        frames: uint8 [B, 64, 64, 3], the present frames; `step` and `look` replace the array.
     """
 
     def __init__(self, count: int, mode: str, threads: int = 0) -> None:
@@ -85,19 +85,20 @@ class ProcgenSimulator:
         self.look()
 
     def step(self, actions: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Act everywhere; return rewards float32 [B], and bool [B] where the level ended and a new one began."""
+        """Step all mazes; return rewards float32 [B], and bool [B], True where a new level began."""
         self._game.act(actions)
-        rewards, seen, first = self._game.observe()
-        self.frames = seen["rgb"]
+        rewards, observations, first = self._game.observe()
+        self.frames = observations["rgb"]
         return rewards, first
 
     def look(self) -> Frames:
-        """Return the frames as they are now, those of states just put included."""
+        """Return the present frames, also of states that `put` has just set."""
         self.frames = self._game.observe()[1]["rgb"]
         return self.frames
 
     def fresh(self, rows: NDArray[np.intp]) -> Frames:
-        """Return uint8 [b, 64, 64, 3], a copy of what is seen in some rows, whose states were just put."""
+        """Return uint8 [b, 64, 64, 3], a copy of the frames of rows whose states were just set."""
+        # Indexing an array with rows copies: Procgen draws its next frames into the same memory.
         drawn: Frames = self._game._ob["rgb"][rows]
         return drawn
 
@@ -107,7 +108,7 @@ class ProcgenSimulator:
         return bytes(self._game._ffi.buffer(self._buffer, length))
 
     def put(self, row: int, state: bytes) -> None:
-        """Let one maze go on from a state."""
+        """Set the state of one maze."""
         self._game.call_c_func("set_state", row, state, len(state))
 
     def close(self) -> None:
@@ -117,13 +118,13 @@ class ProcgenSimulator:
 
 @functools.cache
 def _builder(mode: str) -> tuple[ProcgenSimulator, bytes]:
-    """Return where levels of a mode are built, and the state to build from: equal bytes whatever was built before."""
+    """Return the simulator that builds levels of a mode, and its first state, from which every level is built."""
     simulator = ProcgenSimulator(BUILT_AT_ONCE, mode)
     return simulator, simulator.state(0)
 
 
 def build(mode: str, level_seeds: Sequence[int]) -> list[bytes]:
-    """Return the states in which Procgen's levels with these seeds begin, as Procgen makes them.
+    """Return the first states of Procgen's levels with these seeds, before any edit.
 
     Raises:
         GoalmazeError: there is no such mode, or a seed lies outside Procgen's range.
@@ -136,6 +137,7 @@ def build(mode: str, level_seeds: Sequence[int]) -> list[bytes]:
     states: list[bytes] = []
     for first in range(0, len(level_seeds), BUILT_AT_ONCE):
         part = level_seeds[first : first + BUILT_AT_ONCE]
+        # Always from the same state: what a level draws at random must not depend on the levels built before.
         for row, seed in enumerate(part):
             simulator.put(row, followed_by(blank, int(seed)))
         simulator.step(np.full(simulator.count, END_EPISODE, np.int32))
@@ -144,7 +146,7 @@ def build(mode: str, level_seeds: Sequence[int]) -> list[bytes]:
 
 
 def frames_of(mode: str, states: Iterable[bytes]) -> Frames:
-    """Return uint8 [B, 64, 64, 3], what Procgen shows in these states."""
+    """Return uint8 [B, 64, 64, 3], Procgen's frames of these states."""
     simulator, states = _builder(mode)[0], list(states)
     parts = [np.empty((0, FRAME, FRAME, 3), np.uint8)]
     for first in range(0, len(states), BUILT_AT_ONCE):

@@ -14,7 +14,7 @@ from goalmaze.envs.procgen import codec
 from goalmaze.envs.procgen.codec import GOAL, SPACE, WALL, pack, parse
 from goalmaze.envs.procgen.simulator import WORLDS, ProcgenSimulator, build
 
-SECTIONS = ("options", "game", "progress", "motion", "window", "seeds", "luck", "assets")
+SECTIONS = ("options", "game", "progress", "motion", "window", "seed_generator", "level_generator", "asset_generator")
 
 
 def test_a_thousand_states_come_back_bit_for_bit(walked: dict[str, list[bytes]]) -> None:
