@@ -1,1 +1,1 @@
-"""Reading and writing activations: what a network holds, and what follows when it is changed."""
+"""Reading and writing activations: what a network represents, and how its behaviour changes when that is edited."""

@@ -1,4 +1,4 @@
-"""What a steering method may use to fit an edit: a policy and fitting levels."""
+"""The fit context: a policy and fitting levels, which are all that a steering method may use to fit an edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control of a network that is untrained above a site: an edit that steers it too does the navigating itself."""
+"""The control of a network that is untrained above a site: an edit that steers even that network navigates itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Squares of maps: reading and writing what a map holds on, or around, one cell of each level."""
+"""Squares of maps: reading and writing the activation on one cell of each level, or in a window around it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cell_mask(cells: Cells, height: int, width: int) -> Tensor:
 
 
 def read_square(maps: Tensor, cells: Cells) -> Tensor:
-    """Return [B, C], what maps [B, C, H, W] hold on the cell [B] of each level; undefined for `ABSENT`."""
+    """Return [B, C], the activation of maps [B, C, H, W] on the cell [B] of each level; undefined for `ABSENT`."""
     check_inside(cells, maps.shape[2], maps.shape[3])
     squares = torch.tensor(cells, dtype=torch.long).clamp(min=0)
     return maps.flatten(2).gather(2, squares[:, None, None].expand(-1, maps.shape[1], 1)).squeeze(2)
@@ -44,7 +44,7 @@ def write_square(maps: Tensor, cells: Cells, values: Tensor) -> Tensor:
 
 
 def read_window(maps: Tensor, cells: Cells, side: int) -> Tensor:
-    """Return [B, C*side*side], what maps hold in the window around the cell of each level.
+    """Return [B, C*side*side], the activation of maps in the window around the cell of each level.
 
     Args:
         maps: [B, C, H, W].
@@ -72,7 +72,7 @@ def write_window(maps: Tensor, cells: Cells, values: Tensor, side: int) -> Tenso
 
 
 def _window_index(maps: Tensor, cells: Cells, side: int) -> tuple[Tensor, Tensor]:
-    """Return maps with a margin, and int64 [B, C, side*side], where each level's window lies in their flat squares."""
+    """Return maps with a margin of zeros, and int64 [B, C, side*side], the indices of each window's squares in them."""
     if side < 1 or side % 2 == 0:
         raise GoalmazeError(f"a window of {side}x{side} has no square in its middle: choose 1, 3 or another odd side")
     height, width = maps.shape[2:]

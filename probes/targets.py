@@ -1,4 +1,4 @@
-"""Target cells: to predict by probes, and to retarget agents to."""
+"""Target cells, which probes predict and to which edits send agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of activations: their base class, and the one way to apply them to a policy."""
+"""Edits of activations: their base class, and `applied`, which attaches them to the policy of a network."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class AdditiveEdit(Edit):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Add(AdditiveEdit):
-    """Adds a tensor of its own to each level's activation.
+    """Adds to each level's activation the tensor of that level.
 
     Attributes:
         delta: float32 [B, ...], what to add in each level of the batch.
@@ -150,11 +150,11 @@ def level_values(values: Tensor, activation: Tensor, context: EditContext, site:
     Args:
         values: [B, ...], those of the whole batch of levels.
         activation: [b, ...], the activation that they are to be combined with.
-        context: says which level each of the b rows is about.
+        context: gives the level of each of the b observations.
         site: of the edit, for the message.
 
     Raises:
-        GoalmazeError: the batch has fewer levels than are being played, or the shapes differ.
+        GoalmazeError: the edit was made for fewer levels than are being played, or the shapes differ.
     """
     check_rows(len(values), context, site)
     check_shape(values.shape[1:], activation, site)

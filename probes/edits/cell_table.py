@@ -25,10 +25,14 @@ PLACEMENTS = 8
 """Cells of each maze on which the goal is placed; one of them is its own."""
 
 RIDGE = 0.1
-"""Penalty on the entry of a single cell, in observations: so many outweigh the guess from its row and column."""
+"""Ridge penalty on the entry of a single cell, in units of observations.
+
+A single observation of a goal on a cell counts ten times as much as what its row and column predict. A cell that was
+never observed gets the prediction alone.
+"""
 
 ROW_COLUMN_RIDGE = 1e-3
-"""Factor on the penalty of rows and columns: what they can explain is not left to single cells."""
+"""Factor on the penalty of rows and columns. Much less penalised, they explain all they can before single cells do."""
 
 BATCH = 256
 

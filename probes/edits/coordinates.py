@@ -1,4 +1,4 @@
-"""Edits that set a few coordinates of windows around goal and target to their values with and without a goal."""
+"""Edits that set a few coordinates of two windows: around the target as with a goal, around the goal as without."""
 
 from __future__ import annotations
 

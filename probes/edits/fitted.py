@@ -13,7 +13,7 @@ from goalmaze.probes.information import CELLS, NOTHING, Facts
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FittedEdit(abc.ABC):
-    """What a steering method found, at one site or at several.
+    """What a steering method has fitted, at one site or at several.
 
     Attributes:
         site: name of the site; of several, joined by +.
@@ -45,7 +45,7 @@ class FittedEdit(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FittedSiteEdit(FittedEdit):
-    """What a steering method found at one site."""
+    """What a steering method has fitted at one site."""
 
     @abc.abstractmethod
     def edit(self, move: GoalMove, strength: float = 1.0) -> Edit:

@@ -1,5 +1,8 @@
-"""An oracle: activations optimised by gradient for each maze by itself. They depend on its walls, so they are no edit
-from two cells, but an upper bound of what an edit at the site can do."""
+"""An oracle: activations that are optimised by gradient descent for each maze by itself.
+
+They depend on the walls of the maze, so they are more than an edit that uses two cells. They estimate an upper bound of
+what an edit at the site can do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Goal patterns: what "the goal is here" adds to a map, laid around the goal's square and around the target's."""
+"""Goal patterns: the activation that a goal adds around its square, which can be placed around any other square."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def place_pattern(pattern: Tensor, cells: Cells, height: int, width: int) -> Ten
     rows, columns = np.divmod(np.maximum(cells, 0), width)
     # Every placement is one H x W window of the padded pattern, so that all levels are one gather.
     windows = _padded(pattern, height, width).unfold(1, height, 1).unfold(2, width, 1)
-    laid = windows[:, torch.from_numpy(height - 1 - rows), torch.from_numpy(width - 1 - columns)].transpose(0, 1)
+    placed = windows[:, torch.from_numpy(height - 1 - rows), torch.from_numpy(width - 1 - columns)].transpose(0, 1)
     if (cells == ABSENT).any():
-        laid = laid * torch.from_numpy(cells != ABSENT)[:, None, None, None]
-    return laid
+        placed = placed * torch.from_numpy(cells != ABSENT)[:, None, None, None]
+    return placed
 
 
 def mean_around(maps: Tensor, cells: Cells) -> Tensor:
@@ -73,13 +73,13 @@ def mean_around(maps: Tensor, cells: Cells) -> Tensor:
     _, channels, height, width = maps.shape
     total = torch.zeros(channels, 2 * height - 1, 2 * width - 1)
     count = torch.zeros(2 * height - 1, 2 * width - 1)
-    for one, cell in zip(maps, cells.tolist(), strict=True):
+    for level_map, cell in zip(maps, cells.tolist(), strict=True):
         if cell == ABSENT:
             continue
         row, column = divmod(cell, width)
         # Where this map lies in the result when its cell is in the middle.
         window = (slice(height - 1 - row, 2 * height - 1 - row), slice(width - 1 - column, 2 * width - 1 - column))
-        total[(slice(None), *window)] += one
+        total[(slice(None), *window)] += level_map
         count[window] += 1
     # Each square is the mean over the mazes that cover it: those of few at the corners of the window, all in its
     # middle.

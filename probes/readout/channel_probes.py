@@ -1,4 +1,4 @@
-"""Single channels as probes: how often each channel of a map by itself names a cell."""
+"""Single channels as probes: how often the maximum or minimum of one channel lies on the cell to predict."""
 
 from __future__ import annotations
 

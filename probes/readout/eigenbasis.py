@@ -28,8 +28,8 @@ LinearFit = tuple[float, Tensor, Tensor]
 class Eigenbasis:
     """Standardised features projected on the eigenvectors of their covariance.
 
-    On these axes a ridge fit divides by one number for each axis, and the curvature of a logistic loss is known well
-    enough for a descent of few steps.
+    On these axes the covariance is diagonal. A ridge fit is then one division for each axis, and the curvature of a
+    logistic loss is nearly diagonal, so that its minimisation takes few steps.
 
     Args:
         features: [N, D], one row for each sample.

@@ -1,4 +1,4 @@
-"""Probes of one cell among the squares of a maze, and what all probes check."""
+"""Probes that choose one square of a maze as the cell, and checks that all probes share."""
 
 from __future__ import annotations
 

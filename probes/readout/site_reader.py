@@ -1,4 +1,4 @@
-"""How well probes predict concepts at sites, beside every baseline that the score must exceed."""
+"""Scores of probes at the sites of a network, with the baselines that a score must exceed to be evidence."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`channel-translation`: the goal's own activation is moved: goal channels swap two windows of a map.
+"""`channel-translation`: moves the activation that the goal itself has made, by swapping two windows of a map.
 
-What the channels that a goal changes most hold in the 3x3 window around the goal is swapped with what they hold around
-the target. Closed form. The edit uses the goal's and the target's cell and the activation.
+In the channels that a goal changes most, the 3x3 window around the goal is swapped with the one around the target.
+Closed form. The edit uses the goal's and the target's cell and the activation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from goalmaze.probes.steering.registry import register_method
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SwapWindows(Edit):
-    """Swaps what channels hold in the windows around the goal and the target of each level.
+    """Swaps the values of channels in the windows around the goal and the target of each level.
 
     Attributes:
         channels: channel numbers.

@@ -1,8 +1,8 @@
 """`expert-pattern`: a pattern learned until optimal actions towards the target are likely.
 
 Two patterns [C, 2H-1, 2W-1] as in the learned pattern, with another loss: minus the log probability that the edited
-agent, on a random cell, takes an action that shortens the path to the target, around the true goal where there is a
-path around it. Imitation of an agent that sees the goal moved can at best equal that agent; this loss can do better.
+agent, on a random cell, takes an action that shortens the path to the target. Where there is a path around the true
+goal, only such paths count. Imitation can at best equal the agent that sees the goal moved; this loss can do better.
 The edit uses the goal's and the target's cell; in training, paths are labels.
 """
 

@@ -19,7 +19,7 @@ from goalmaze.probes.steering.registry import register_method
 
 @register_method
 class ProbeDirectionMethod(PatternMethod):
-    """The direction of a probe for the goal's square, as long as the goal makes it."""
+    """The direction of a probe for the goal's square, scaled to the length that the goal has along it."""
 
     name = "probe-direction"
 
