@@ -37,7 +37,7 @@ class BenchReport(Result):
 
 
 def _rounded(value: object) -> object:
-    """Return a number with three significant digits, or whole from 100 on."""
+    """Return a number rounded to three significant digits, or to a whole number from 100 on."""
     if value is None:
         return "-"
     if isinstance(value, float):

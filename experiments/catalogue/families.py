@@ -25,7 +25,7 @@ WIDTH = 80
 """Characters in a line of levels at most, unless one level is wider."""
 
 MIN_LEVEL_WIDTH = 22
-"""Characters that a level takes at least, so that its title fits above it."""
+"""Smallest width of a drawn level in characters, so that its title fits above it."""
 
 
 @dataclasses.dataclass(frozen=True)

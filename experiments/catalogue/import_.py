@@ -21,7 +21,7 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 
 RECORD = "import.json"
-"""The file of a run folder that says where its agent came from."""
+"""The file of a run folder that records the source of its agent."""
 
 OWN_FAMILY = "Corner"
 """The family of this package that is closest to Procgen's maze."""

@@ -105,7 +105,7 @@ def _observation_hashes(levels: LevelBatch) -> list[str]:
 
 
 def _training_range(folder: Path) -> tuple[int, int]:
-    """Return the run's level seed, and one more than the highest level index that it played."""
+    """Return the seed of a run's training levels, and the number of levels from index 0 that training drew from."""
     # The highest index in the log, and not the settings: a run that was stopped early drew from a shorter range.
     try:
         return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))

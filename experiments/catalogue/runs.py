@@ -1,4 +1,4 @@
-"""`goalmaze runs`: the runs of a folder, how far each came and whether it can be resumed."""
+"""`goalmaze runs`: the runs of a folder, the steps each has taken, and whether it can be resumed."""
 
 from __future__ import annotations
 

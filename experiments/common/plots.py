@@ -154,7 +154,7 @@ def points_with_intervals(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, atomically."""
     # Through memory: an interrupted command leaves the old picture or none, never half of one.
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 def require_still(family: Family) -> None:
-    """Refuse families whose goal or cue moves: there is no fixed shortest path to it.
+    """Refuse a family whose goal or cue moves, because there is no fixed shortest path to it.
 
     Raises:
         GoalmazeError: naming what moves.

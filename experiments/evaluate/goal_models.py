@@ -220,7 +220,7 @@ def fit_choice(changes: Changes, actions: NDArray[np.int8], weights: Floats | No
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """A mixture over levels of two goals: on each level the agent has one of them, for the whole episode.
+    """A mixture of two goals over levels: the agent has one of them for the whole episode on a level.
 
     Attributes:
         weight: of the second goal: the fraction of levels on which the agent has it.

@@ -91,7 +91,7 @@ def chart(draw: Draw, name: str, label: str) -> Markup:
 
 
 def inline(svg: str, name: str, label: str) -> Markup:
-    """Return an SVG file of matplotlib as a part of a page: ids of its own, and nothing that is fetched."""
+    """Return an SVG file of matplotlib as a part of a page, with unique ids and without references to other files."""
     # Without the XML header and document type, which HTML does not allow inside a page.
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)

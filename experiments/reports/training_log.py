@@ -47,12 +47,12 @@ class Origin:
 
     @property
     def reward(self) -> str:
-        """The reward that it learned from, or `UNKNOWN`."""
+        """The reward that it was trained on, or `UNKNOWN`."""
         return UNKNOWN if self.recipe is None else f"{self.recipe.reward} reward"
 
 
 def origin(agent: Agent) -> Origin:
-    """Return how an agent was made, as far as its run folder says.
+    """Return how an agent was made, from its run folder.
 
     Raises:
         GoalmazeError: the agent was not loaded from a checkpoint.

@@ -95,6 +95,7 @@ class LocalRunExecutor(RunExecutor):
         try:
             self._pool.shutdown(cancel_futures=True)
         except KeyboardInterrupt:
+            # shutdown waits for saves, which take seconds; the person does not want to wait for them.
             for process in multiprocessing.active_children():
                 process.kill()
             raise

@@ -145,6 +145,7 @@ def _read(path: Path) -> _File:
         raise GoalmazeError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise GoalmazeError(f"{path} is not valid TOML: {error}") from None
+    # msgspec ignores unknown keys, but a misspelt one must not silently change an experiment.
     known = [field.name for field in dataclasses.fields(_File)]
     for name in data:
         if name not in known:
@@ -211,7 +212,7 @@ def _complete_recipe(data: ReadonlyJsonObject, path: Path) -> Recipe:
 
 
 def _task(recipe: Recipe, dials: JsonObject, given: ReadonlyJsonObject) -> Task:
-    """Return a run whose name holds the values that the plan gives, as the recipe has them, and no defaults.
+    """Return a run. Its name is a hash of the settings that the plan gives, without defaults, after dials and seed.
 
     A plan that uses former names of settings gets them in the names of its runs, which are then those of earlier
     versions: their folders are continued.

@@ -64,7 +64,7 @@ def sentence(documented: object) -> str:
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """Return what the docstring of a class says of each attribute, and the first sentence of each property."""
+    """Return the meaning of each attribute from the docstring of a class, and the first sentence of each property."""
     _, _, section = (inspect.getdoc(kind) or "").partition("\nAttributes:\n")
     entries = {name: " ".join(meaning.split()) for name, meaning in _ENTRY.findall(section.split("\n\n")[0])}
     properties = {name: sentence(value) for name, value in vars(kind).items() if isinstance(value, property)}
