@@ -172,7 +172,7 @@ def test_a_network_for_other_planes_than_the_family_has_is_refused(path: Path, f
 
 
 @pytest.mark.parametrize("more", [{}, {"new_field": 1}])
-def test_a_newer_format_says_update(path: Path, more: dict[str, Any]) -> None:
+def test_a_newer_format_is_refused_with_the_advice_to_update(path: Path, more: dict[str, Any]) -> None:
     document, tensors = parts(path)
     rewrite(path, {**document, "format": 3, **more}, tensors, seal=False)
     with pytest.raises(GoalmazeError, match=r"has format 3, this version reads 1 to 2; update goalmaze"):
@@ -213,7 +213,7 @@ def no_more_memory_than(more: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def test_a_giant_is_refused_before_memory_is_asked_for(path: Path) -> None:
+def test_a_giant_is_refused_before_memory_is_allocated(path: Path) -> None:
     document, tensors = parts(path)
     giant = {"channels": 1024, "blocks": 64, "hidden": 1024}
     rewrite(path, {**document, "network_options": giant}, tensors)
@@ -317,7 +317,7 @@ def test_a_foreign_safetensors_file_is_named_as_such(tmp_path: Path, metadata: d
         load_checkpoint(tmp_path / "w.safetensors")
 
 
-def test_a_missing_checkpoint_says_what_to_name(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_refused_with_what_to_name(tmp_path: Path) -> None:
     for name in (tmp_path, tmp_path / "no" / "folder"):
         with pytest.raises(GoalmazeError, match=r"no checkpoint at .*; name a run folder or zoo:NAME"):
             load_agent(str(name))
@@ -371,7 +371,7 @@ def test_a_write_cut_short_leaves_the_old_file_and_nothing_else(
     assert path.read_bytes() == b"new"
 
 
-def test_what_stands_in_the_way_of_writing_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "nowhere" / "x", tmp_path / "file" / "x", tmp_path / "folder"):

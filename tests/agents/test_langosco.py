@@ -71,8 +71,8 @@ def test_its_sites_hold_what_their_names_say(path: Path) -> None:
         assert latest[site.name].shape[:2] == (5, site.channels)
         if site.name in sides:
             assert latest[site.name].shape[2:] == (sides[site.name],) * 2
-    told = latest["embedder.hidden"] @ weights["fc_policy.weight"].T + weights["fc_policy.bias"]
-    torch.testing.assert_close(told, logits, rtol=1e-4, atol=1e-4)
+    expected = latest["embedder.hidden"] @ weights["fc_policy.weight"].T + weights["fc_policy.bias"]
+    torch.testing.assert_close(expected, logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(latest["embedder.relu"], latest["embedder.block3.res2"].relu())
 
 
@@ -178,7 +178,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path) -> None:
     check_code_is_never_run(trace, writers, lambda: read_langosco(path), message)
 
 
-def test_what_is_no_such_file_is_said_in_one_line(path: Path, tmp_path: Path) -> None:
+def test_other_files_are_refused_in_one_line(path: Path, tmp_path: Path) -> None:
     whole = path.read_bytes()
     other = tmp_path / "other.pth"
     for content in (b"", b"hello", whole[:100], whole[: len(whole) // 2], whole[:-30]):

@@ -161,7 +161,7 @@ def test_the_address_book_finds_sites_and_names_mistakes(network: Network) -> No
         ((64, 64, 3), 4, "rgb64", r"network grid does not accept observation mode 'rgb64': choose planes, .* impala"),
     ],
 )
-def test_a_shape_that_cannot_be_seen_is_named(
+def test_an_unsupported_observation_shape_is_named(
     observation: tuple[int, ...], actions: int, mode: str, message: str
 ) -> None:
     with pytest.raises(GoalmazeError, match=message):

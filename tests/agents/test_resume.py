@@ -338,16 +338,18 @@ def test_what_a_killed_process_left_is_cleared_away(cut: Path) -> None:
     assert [file.name for file in cut.iterdir() if file.name.startswith(".")] == [".mine"]
 
 
-def test_other_versions_are_told(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_versions_are_reported(cut: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (cut / RECIPE).read_text()
     assert torch.__version__ in text
     (cut / RECIPE).write_text(text.replace(torch.__version__, "0.0.1"))
     resume(cut)
-    told = capsys.readouterr().err
-    assert f"resumed, but not bitwise as without the interruption: torch {torch.__version__} instead of 0.0.1" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"resumed, but not bitwise as without the interruption: torch {torch.__version__} instead of 0.0.1" in printed
+    )
 
 
-def test_asked_to_stop_it_can_be_resumed_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_run_stopped_by_a_signal_resumes_to_the_uninterrupted_result(tmp_path: Path) -> None:
     train(dataclasses.replace(SMALL, steps=4096), tmp_path / "whole")
     folder = tmp_path / "run"
     running = started(folder)

@@ -44,14 +44,14 @@ def same(one: Trajectory, other: Trajectory, rows: int) -> bool:
 
 
 @pytest.mark.parametrize("shift", ["none", "moved-sign", "two-signs"])
-def test_the_exit_seeker_takes_exactly_the_shortest_way(family: Family, shift: str) -> None:
+def test_the_exit_seeker_walks_exactly_the_shortest_path(family: Family, shift: str) -> None:
     levels = family.levels(1, np.arange(40), shift)
     trajectory = rollout(Seeker("exit"), levels)
     np.testing.assert_array_equal(trajectory.steps, ways(levels, levels.start, levels.cells("exit")))
     assert trajectory.terminated.all()
 
 
-def test_the_sign_seeker_takes_the_shortest_way_unless_the_exit_lies_on_it(family: Family) -> None:
+def test_the_sign_seeker_walks_the_shortest_path_unless_the_exit_lies_on_it(family: Family) -> None:
     levels = family.levels(2, np.arange(60), "moved-sign")
     exits, signs = levels.cells("exit"), levels.cells("sign")
     visit = rollout(Seeker("sign"), levels).first_visit(signs)
@@ -104,7 +104,7 @@ def test_a_seeker_of_nothing_known_is_refused(family: Family) -> None:
         Seeker("exti").begin(family.levels(0, [0]))
 
 
-def test_the_yardsticks_are_what_their_names_say(family: Family) -> None:
+def test_scripted_baselines_behave_as_their_names_say(family: Family) -> None:
     assert scripted_baselines(family) == {
         "exit-seeker": Seeker("exit"),
         "sign-seeker": Seeker("sign"),
@@ -142,19 +142,19 @@ def test_a_level_fares_the_same_in_other_company(family: Family, network: Networ
         assert same(alone, in_company, 12)
 
 
-def test_other_luck_leads_elsewhere(family: Family) -> None:
+def test_another_seed_gives_another_trajectory(family: Family) -> None:
     levels = family.levels(6, np.arange(30))
     one = rollout(RandomWalker(), levels, seed=3)
     assert same(one, rollout(RandomWalker(), levels, seed=3), 30)
     assert not same(one, rollout(RandomWalker(), levels, seed=4), 30)
 
 
-def test_identical_levels_in_one_batch_have_luck_of_their_own(family: Family) -> None:
+def test_identical_levels_in_one_batch_have_independent_draws(family: Family) -> None:
     levels = family.levels(6, [0]).removed("exit").take(np.zeros(30, np.int64))
     assert np.unique(rollout(RandomWalker(), levels).actions, axis=1).shape == (family.time_limit, 30)
 
 
-def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, network: Network) -> None:
+def test_greedy_takes_the_likeliest_action_whatever_the_seed(family: Family, network: Network) -> None:
     levels = family.levels(7, np.arange(30))
     policy = NetworkPolicy(network)
     for record in stepwise(policy, levels, greedy=True):
@@ -165,7 +165,7 @@ def test_greedy_takes_the_likeliest_action_and_needs_no_luck(family: Family, net
     assert not same(one, rollout(policy, levels, seed=0), 30)
 
 
-def test_sampling_follows_the_probabilities_told(family: Family, network: Network) -> None:
+def test_sampling_follows_the_returned_probabilities(family: Family, network: Network) -> None:
     levels = family.levels(8, np.arange(400))
     expected, seen = np.zeros(4), np.zeros(4)
     for record in stepwise(NetworkPolicy(network), levels):
@@ -258,7 +258,7 @@ def test_no_levels_are_refused(family: Family, network: Network) -> None:
 
 
 @pytest.mark.parametrize("mode", ["rgb64", "rgb", "crop", "partial"])
-def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family, mode: str) -> None:
+def test_a_policy_gets_observations_of_its_own_mode_at_every_step(family: Family, mode: str) -> None:
     torch.manual_seed(0)
     shape = Shape.seeing(make_view(family, ObservationSpec(mode, pixels=3, radius=2)))
     network = make_network("impala", shape)
@@ -281,15 +281,15 @@ def test_a_policy_is_shown_the_mode_it_was_made_for_at_every_step(family: Family
     assert not np.array_equal(shown[0], shown[1][: len(shown[0])])
 
 
-def test_rewards_and_chances_are_those_of_each_step(family: Family, network: Network) -> None:
+def test_rewards_and_probabilities_are_those_of_each_step(family: Family, network: Network) -> None:
     levels = family.levels(12, np.arange(30), "moved-sign")
     policy = NetworkPolicy(network)
     trajectory = rollout(policy, levels, seed=2)
     for step, record in enumerate(stepwise(policy, levels, seed=2)):
         np.testing.assert_array_equal(trajectory.rewards[step], record.rewards)
         for b in range(len(levels)):
-            told = record.probabilities[b, record.actions[b]] if record.active[b] else 0
-            assert trajectory.action_probabilities[step, b] == told
+            probability = record.probabilities[b, record.actions[b]] if record.active[b] else 0
+            assert trajectory.action_probabilities[step, b] == probability
     np.testing.assert_array_equal(trajectory.rewards.sum(axis=0), trajectory.returns)
     assert ((trajectory.action_probabilities > 0) == (trajectory.actions >= 0)).all()
     assert 0 < trajectory.action_probabilities[trajectory.actions >= 0].min() < 1

@@ -53,7 +53,7 @@ def test_draws_are_independent_of_those_of_other_steps_and_seeds(other: dict[str
     assert stats.chi2_contingency(same).pvalue < 1e-6
 
 
-def test_draws_depend_on_the_row_number_and_not_on_its_place_in_the_batch() -> None:
+def test_draws_depend_on_the_row_number_and_not_on_its_position_in_the_batch() -> None:
     table = np.full((len(ROWS), 4), 0.25, np.float32)
     picked = np.random.default_rng(0).permutation(ROWS)[:500]
     np.testing.assert_array_equal(_sample(table[:500], 0, picked, 0), _sample(table, 0, ROWS, 0)[picked])

@@ -73,7 +73,7 @@ def test_a_batch_does_what_its_mazes_do_one_by_one(small: Family, shaping: float
     assert min(ends.values()) > 5
 
 
-def test_shaping_adds_up_to_the_way_that_was_shortened(small: Family) -> None:
+def test_shaping_sums_to_the_decrease_of_the_distance(small: Family) -> None:
     plain, shaped = MazeVecEnv(small, ENVS, SEED), MazeVecEnv(small, ENVS, SEED, 0.5)
     plain.reset()
     shaped.reset()
@@ -99,7 +99,7 @@ def test_a_second_reset_gives_the_next_levels_and_a_seed_the_first_again(small: 
     np.testing.assert_array_equal(batch.reset(), first)
 
 
-def test_what_a_batch_shares_can_be_asked_for_but_not_set(small: Family) -> None:
+def test_common_attributes_can_be_read_but_not_set(small: Family) -> None:
     batch = MazeVecEnv(small, ENVS, SEED)
     assert batch.get_attr("family", [0, 2]) == [small, small]
     assert batch.env_is_wrapped(MazeEnv) == [False] * ENVS  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def begun(name: str) -> tuple[LevelBatch, MazeEngine, Shaping]:
         ("Sleeper", "lit", "cue", set()),
     ],
 )
-def test_at_first_the_way_that_counts_is_the_way_to_the_nearest_that_pays(
+def test_at_first_the_shaped_distance_is_that_to_the_nearest_object_that_pays(
     name: str, shift: str, reward: str, drawn_to: set[str]
 ) -> None:
     family = make_family(name, {"size": 9})
@@ -89,7 +89,7 @@ def test_in_the_dark_a_sleeper_is_drawn_to_the_sign_in_the_same_batch() -> None:
 
 
 @pytest.mark.parametrize("name", ["KeysChests", "Monsters", "GreenExit", "FollowLeader"])
-def test_no_episode_earns_more_than_the_ways_it_walked(name: str) -> None:
+def test_no_episode_earns_more_shaping_than_the_steps_it_walked(name: str) -> None:
     family = make_family(name, {"size": 7})
     mazes = MazeVecEnv(family, 50, 1, 0.5)
     mazes.reset()

@@ -188,7 +188,7 @@ def test_every_learner_and_view_trains_an_agent_that_can_be_loaded(tmp_path: Pat
     assert rollout(agent.policy, levels).steps.shape == (8,)
 
 
-def test_tensorboard_says_what_to_install_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tensorboard_is_reported_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else true(name, *rest)
@@ -198,21 +198,21 @@ def test_tensorboard_says_what_to_install_where_it_is_missing(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_is_told_what_the_log_is_told(tmp_path: Path) -> None:
+def test_tensorboard_gets_the_numbers_of_the_log(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder = train(SMALL, tmp_path / "run", tensorboard=True).folder
     events = EventAccumulator(str(folder / TENSORBOARD))
     events.Reload()
-    told = {event.step: event.value for event in events.Scalars("rollout/solved")}
+    logged = {event.step: event.value for event in events.Scalars("rollout/solved")}
     with (folder / LOG).open() as file:
         rows = {int(row["steps"]): float(row["solved"]) for row in csv.DictReader(file)}
-    assert len(told) >= 2
-    assert all(value == pytest.approx(rows[step - 256], abs=1e-4) for step, value in told.items())
+    assert len(logged) >= 2
+    assert all(value == pytest.approx(rows[step - 256], abs=1e-4) for step, value in logged.items())
 
 
-def test_the_second_wish_to_stop_is_an_order() -> None:
+def test_the_second_stop_request_ends_at_once() -> None:
     with stop_signals() as stop_request:
         assert not stop_request.stop
         os.kill(os.getpid(), signal.SIGINT)
@@ -224,7 +224,7 @@ def test_the_second_wish_to_stop_is_an_order() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sb3-dqn"])
-def test_a_run_can_begin_with_the_weights_of_an_agent_from_smaller_mazes(tmp_path: Path, algorithm: Any) -> None:
+def test_a_run_can_start_from_the_weights_of_an_agent_of_smaller_mazes(tmp_path: Path, algorithm: Any) -> None:
     train(SMALL, tmp_path / "small")
     larger = dataclasses.replace(
         SMALL, parameters={"size": 7}, algorithm=algorithm, start=str(tmp_path / "small"), seed=5, steps=256

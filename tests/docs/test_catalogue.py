@@ -78,7 +78,7 @@ def test_every_field_of_a_result_is_documented(kind: type) -> None:
     assert fields <= set(markdown.attributes(kind))
 
 
-def test_docstrings_are_taken_apart() -> None:
+def test_docstrings_are_split_into_sections() -> None:
     class Documented:
         """Does one thing, as Mini et al. (2023) did. Then another.
 

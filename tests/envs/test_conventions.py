@@ -107,7 +107,7 @@ print(json.dumps([*before, by_module, made("goalmaze/Lava-v0"), made("goalmaze/D
 """
 
 
-def test_a_fresh_process_knows_the_families_once_the_package_is_imported() -> None:
+def test_importing_the_package_registers_the_families_in_a_fresh_process() -> None:
     said = subprocess.run([sys.executable, "-c", UNREGISTERED], capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == [None, False, "MazeEnv", "MazeEnv", "MazeEnv"]
 

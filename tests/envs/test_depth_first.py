@@ -16,7 +16,7 @@ def carved(how: str, rows: int, columns: int, seed: int) -> tuple[list[list[bool
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 30), st.integers(0, 2**64 - 1))
-def test_both_ways_carve_the_same_maze_with_the_same_luck(rows: int, columns: int, seed: int) -> None:
+def test_both_implementations_carve_the_same_maze_from_one_seed(rows: int, columns: int, seed: int) -> None:
     rows = min(rows, WORD // (columns + 1) - 1)
     assert carved("_in_registers", rows, columns, seed) == carved("_in_arrays", rows, columns, seed)
     assert carved("depth_first", rows, columns, seed) == carved("_in_arrays", rows, columns, seed)

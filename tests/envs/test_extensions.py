@@ -45,7 +45,9 @@ def test_a_module_is_imported_by_its_name() -> None:
         ("import not_there_at_all\n", r"--import .*: ModuleNotFoundError: No module named 'not_there_at_all'"),
     ],
 )
-def test_what_fails_is_said_in_one_line_and_leaves_no_module(tmp_path: Path, content: str | None, message: str) -> None:
+def test_a_failing_import_is_reported_in_one_line_and_leaves_no_module(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
     path, before = tmp_path / "mine.py", set(sys.modules)
     if content is not None:
         path.write_text(content)

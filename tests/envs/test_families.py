@@ -167,7 +167,7 @@ def test_what_differs_between_kinds_shows(name: str) -> None:
         assert (looks[one] == looks[other]) == alike, (one, other)
 
 
-def test_shapes_and_numbers_tell_apart_what_looks_alike_without_them() -> None:
+def test_shapes_and_numbers_distinguish_objects_that_look_alike_without_them() -> None:
     for world in (make_family("GreenExit", {"shapes": True, "size": 5}), FollowLeader(size=5, numbered=True)):
         bare = read_ascii("#####\n#A..#\n#.#.#\n#...#\n#####", world)
         seen = [kind.name for kind in world.object_types if kind.shows_on and kind.name != "misleader"]
@@ -256,7 +256,7 @@ def test_keys_and_chests_change_numbers(few: int, many: int) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from((5, 7, 9, 13)), st.sampled_from((0.0, 0.5)), st.sampled_from(ALGORITHMS))
-def test_lava_leaves_a_way_and_is_never_seen_in_training(seed: int, size: int, braid: float, algorithm: str) -> None:
+def test_lava_leaves_a_path_and_never_occurs_in_training(seed: int, size: int, braid: float, algorithm: str) -> None:
     world = Lava(size=size, braid=braid, algorithm=algorithm)
     assert (cells_of(world.levels(seed, range(10)), "lava") == ABSENT).all()
     levels = world.levels(seed, range(10), "lava")
@@ -267,7 +267,7 @@ def test_lava_leaves_a_way_and_is_never_seen_in_training(seed: int, size: int, b
         assert np.isfinite(all_distances(walls)[levels.start[b], levels.cells("flag")[b]])
 
 
-def test_lava_often_lies_on_the_shortest_way() -> None:
+def test_lava_often_lies_on_the_shortest_path() -> None:
     world = Lava()
     dry, wet = (world.optimal_returns(world.levels(0, range(COUNT), shift), 0.9) for shift in (NO_SHIFT, "lava"))
     assert (wet <= dry).all()
@@ -306,7 +306,7 @@ def test_the_pile_lies_under_the_cheese_apart_or_in_two(dishes: int, stay: int) 
 
 
 @pytest.mark.parametrize("lit", [0.0, 0.5, 0.9, 1.0])
-def test_the_lamp_is_lit_as_often_as_asked_and_moves_nothing(lit: float) -> None:
+def test_the_lamp_is_lit_at_its_rate_and_moves_nothing(lit: float) -> None:
     world = Sleeper(lit=lit)
     levels = world.levels(0, range(5000))
     burning = levels.cells("lamp") != ABSENT

@@ -159,7 +159,7 @@ def test_percolation_leaves_one_region_that_is_large_enough(
         assert is_connected(walls)
 
 
-def test_percolation_opens_its_share_of_the_walls_independently() -> None:
+def test_percolation_opens_its_fraction_of_the_walls_independently() -> None:
     walls = carved("percolation", 3, 2000, 15, 0.9)
     whole = walls[~walls[:, 1::2, 1::2].any(axis=(1, 2))]
     assert len(whole) > 1800
@@ -189,7 +189,7 @@ def test_percolation_keeps_a_largest_region_or_opens_more(openness: float) -> No
 
 @pytest.mark.parametrize("probability", [0.05, 0.15, 0.5])
 @pytest.mark.parametrize("algorithm", [*TREES, "percolation"])
-def test_braiding_opens_its_share_of_the_walls_between_free_cells(algorithm: str, probability: float) -> None:
+def test_braiding_opens_its_fraction_of_the_walls_between_free_cells(algorithm: str, probability: float) -> None:
     plain, braided = (carved(algorithm, 4, 300, 15, braiding=braiding) for braiding in (0.0, probability))
     free_sides = np.zeros_like(plain)
     free_sides[:, 1:-1:2, 2:-1:2] = ~(plain[:, 1:-1:2, 1:-2:2] | plain[:, 1:-1:2, 3::2])

@@ -183,7 +183,7 @@ def test_a_family_is_made_from_its_own_parameters_again() -> None:
     assert (world.planes, world.time_limit) == (8, 56)
 
 
-def test_apples_take_the_signs_place_and_look_green() -> None:
+def test_apples_replace_the_sign_and_are_green() -> None:
     training, shifted = pair("apples", GreenExit(apples=2))
     assert shifted.removed("apple") == training.removed("sign")
     apples = np.stack([shifted.cells("apple", 0), shifted.cells("apple", 1)])

@@ -56,7 +56,7 @@ def test_pictures_round_trip(levels: LevelBatch) -> None:
     assert again.take(one_of_each) == levels.take(one_of_each)
 
 
-def test_a_picture_says_where_everything_stands() -> None:
+def test_a_picture_gives_the_cell_of_every_object() -> None:
     level = room()
     assert (level.height, level.width) == (7, 9)
     assert level.start.tolist() == [1 * 9 + 1]
@@ -218,7 +218,7 @@ def test_hashes_agree_with_a_plain_comparison_across_families_with_other_numbers
     assert 60 < len(set(hashed)) <= 120
 
 
-def test_hashes_tell_mazes_of_other_shapes_and_kinds_apart() -> None:
+def test_hashes_differ_for_mazes_of_other_shapes_and_families() -> None:
     wide = LevelBatch(np.ones((1, 3, 5)), np.array([6]), np.array([[7]]), Slots(("exit",)))
     high = LevelBatch(np.ones((1, 5, 3)), np.array([6]), np.array([[7]]), Slots(("exit",)))
     sign = LevelBatch(np.ones((1, 3, 5)), np.array([6]), np.array([[7]]), Slots(("sign",)))
@@ -286,7 +286,7 @@ def test_an_exit_behind_its_sign_that_cannot_be_reached_is_refused_by_level() ->
     assert check_reachable(levels.removed("exit")) == levels.removed("exit")
 
 
-def test_a_cell_on_a_wall_is_refused_by_level_and_place() -> None:
+def test_a_cell_on_a_wall_is_refused_by_level_and_cell() -> None:
     cells = np.full(20, 12)
     cells[17] = 2 * 9 + 4
     with refusal("level 17: exit (2, 4) lies on a wall; choose a free cell"):
@@ -309,7 +309,7 @@ def test_an_agent_cannot_be_absent_but_an_object_can() -> None:
     assert room().moved("sign", ABSENT) == room().removed("sign")
 
 
-def test_things_in_one_another_are_refused_by_level_and_place() -> None:
+def test_overlapping_objects_are_refused_by_level_and_cell() -> None:
     with refusal("level 1: sign (1, 1) lies on the agent's start; move one"):
         room(2).moved("sign", [12, 10])
     with refusal("level 0: exit (3, 4) lies on the agent's start; move one"):
@@ -319,7 +319,7 @@ def test_things_in_one_another_are_refused_by_level_and_place() -> None:
     assert room().moved("sign", 31).cells("exit") == room().moved("sign", 31).cells("sign")
 
 
-def test_an_open_border_is_refused_by_level_and_place() -> None:
+def test_an_open_border_is_refused_by_level_and_cell() -> None:
     walls = room(2).walls.copy()
     walls[1, 6, 3] = False
     with refusal("level 1: the border is open at (6, 3); put a wall there"):
@@ -390,7 +390,7 @@ def test_no_episode_begins_on_a_level_that_would_lead_out_of_the_maze() -> None:
     assert len(MazeEngine.from_levels(levels)) == 20
 
 
-def test_levels_are_asked_for_by_indices_or_by_a_count() -> None:
+def test_levels_are_drawn_by_indices_or_by_a_count() -> None:
     family = make_family("GreenExit", {"size": 5})
     assert family.levels(3, count=4) == family.levels(3, [0, 1, 2, 3])
     assert family.levels() == family.levels(0, count=256)

@@ -1,4 +1,4 @@
-"""What is told of the families is so: every sentence of the manual is held against what an environment does."""
+"""Every sentence of the families' documentation is true of what an environment does."""
 
 import inspect
 import pydoc
@@ -41,7 +41,7 @@ def entered(family: Family, kind: str) -> tuple[float, float, bool]:
     return float(episodes.rewards[0, 0]), float(episodes.rewards[0, 1]), bool(episodes.terminated[0])
 
 
-def told(effects: str, which: str) -> float:
+def documented(effects: str, which: str) -> float:
     found = re.search(rf"{which} reward ([+-][\d.]+)", effects)
     return float(found[1]) if found else 0.0
 
@@ -58,8 +58,8 @@ def test_what_follows_from_an_object_is_what_follows(name: str) -> None:
             continue
         true, cue, ended = entered(family, kind.name)
         conditional = re.search(r"counts only after|is lit|takes an item", effects) is not None
-        assert true == pytest.approx(0.0 if conditional else told(effects, "true"), abs=1e-3), title
-        assert cue == pytest.approx(0.0 if conditional else told(effects, "cue"), abs=1e-3), title
+        assert true == pytest.approx(0.0 if conditional else documented(effects, "true"), abs=1e-3), title
+        assert cue == pytest.approx(0.0 if conditional else documented(effects, "cue"), abs=1e-3), title
         if not conditional and "required" not in effects:
             assert ended == ("the episode ends" in effects), title
 
@@ -83,7 +83,7 @@ def test_sections_agree_with_the_registered_environment(name: str) -> None:
         assert f"- `{shift}`: {what}" in told_of["Description"]
 
 
-def test_truncation_comes_when_it_is_said_to() -> None:
+def test_truncation_comes_at_the_documented_step() -> None:
     said = re.search(
         r"truncated after (\d+) steps", sections(family_sections(make_family("GreenExit", {"size": 5})))["Episode end"]
     )

@@ -273,7 +273,7 @@ IN_SIGHT = """
 """
 
 
-def test_what_is_seen_of_a_maze_drawn_by_hand() -> None:
+def test_observations_of_a_maze_drawn_by_hand() -> None:
     family = GreenExit(size=9)
     episodes = MazeEngine.from_levels(read_ascii(VISTA.strip(), family))
     wall, agent, *_, seen = drawn(episodes, "partial", radius=16)[0]
@@ -347,7 +347,7 @@ def test_items_an_agent_holds_are_always_in_sight() -> None:
 
 
 @pytest.mark.parametrize("pixels", range(1, 17))
-def test_pictures_have_as_many_pixels_as_asked_for(pixels: int) -> None:
+def test_pictures_have_the_requested_number_of_pixels(pixels: int) -> None:
     view = make_view(GreenExit(size=5), ObservationSpec("rgb", pixels))
     assert view.space.shape == (5 * pixels, 5 * pixels, 3)
     assert view.buffer(2).shape == (2, 5 * pixels, 5 * pixels, 3)
@@ -375,7 +375,7 @@ def alone(family: Family, name: str, pixels: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("pixels", [1, 2, 3, 4, 8, 16])
 @pytest.mark.parametrize("world", WORLDS)
-def test_kinds_look_different_where_the_planes_tell_them_apart_and_only_there(world: type[Family], pixels: int) -> None:
+def test_object_types_look_different_exactly_where_their_planes_differ(world: type[Family], pixels: int) -> None:
     family = world(size=5)
     looks: dict[bytes, set[Any]] = {}
     for name in dict.fromkeys(family.slots):
@@ -386,7 +386,7 @@ def test_kinds_look_different_where_the_planes_tell_them_apart_and_only_there(wo
 
 
 @pytest.mark.parametrize("world", WORLDS)
-def test_spaces_hold_what_is_seen_and_no_more(world: type[Family]) -> None:
+def test_spaces_hold_the_observations_and_no_more(world: type[Family]) -> None:
     family = world(size=7)
     episodes = playing(family, 8)
     random = np.random.default_rng(2)

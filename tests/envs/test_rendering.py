@@ -1,4 +1,4 @@
-"""Frames have the right size, and everything in them can be seen and told apart, without colours too."""
+"""Frames have the right size, and their objects are visible and differ, without colours too."""
 
 import dataclasses
 import itertools
@@ -95,7 +95,7 @@ def on_floor(look: Look, pixels: int) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("pixels", [8, 16, 32])
 @pytest.mark.parametrize("family", known_families())
-def test_shapes_can_be_told_apart_without_colours_and_colours_of_a_shape_with_them(family: str, pixels: int) -> None:
+def test_shapes_differ_without_colours_and_colours_of_a_shape_differ(family: str, pixels: int) -> None:
     luminance = np.array([0.2126, 0.7152, 0.0722])
     for a, b in itertools.combinations(looks(make_family(family)), 2):
         difference = np.abs(on_floor(a, pixels) - on_floor(b, pixels))
@@ -126,7 +126,7 @@ def gap(blindness: str, a: tuple[int, int, int], b: tuple[int, int, int]) -> flo
 
 
 @pytest.mark.parametrize("blindness", DICHROMACY)
-def test_colours_of_one_shape_can_be_told_apart_by_the_colour_blind(blindness: str) -> None:
+def test_colours_of_one_shape_differ_for_the_colour_blind(blindness: str) -> None:
     pairs = [
         (a.colour, b.colour)
         for name in known_families()
@@ -258,19 +258,19 @@ def test_shared_masks_cannot_be_spoilt() -> None:
 def test_scenes_are_plain_data_from_which_frames_are_drawn() -> None:
     levels, family = hall()
     scene = scene_data(levels, 0, np.int32(FAR), target=EXIT, trail=(EMPTY, START))
-    told = json.loads(json.dumps(scene))
-    assert told == scene
-    assert told["size"] == [5, 7]
-    assert [row.count(1) for row in told["walls"]] == [7, 2, 2, 2, 7]
+    restored = json.loads(json.dumps(scene))
+    assert restored == scene
+    assert restored["size"] == [5, 7]
+    assert [row.count(1) for row in restored["walls"]] == [7, 2, 2, 2, 7]
     exit_, sign = family.object_types[:2]
-    assert told["objects"] == [
+    assert restored["objects"] == [
         {"kind": "exit", "shape": exit_.shape, "colour": list(exit_.colour), "cell": EXIT},
         {"kind": "sign", "shape": sign.shape, "colour": list(sign.colour), "cell": SIGN},
     ]
-    assert (told["agent"], told["target"], told["trail"]) == (FAR, EXIT, [EMPTY, START])
-    assert np.array_equal(draw_scene(told, 9), drawn_at(FAR, 9, target=EXIT, trail=(EMPTY, START)))
-    told["palette"]["agent"] = [0, 0, 0]
-    assert changed_cells(draw_scene(told, 9), draw_scene(scene, 9), 9) == {FAR}
+    assert (restored["agent"], restored["target"], restored["trail"]) == (FAR, EXIT, [EMPTY, START])
+    assert np.array_equal(draw_scene(restored, 9), drawn_at(FAR, 9, target=EXIT, trail=(EMPTY, START)))
+    restored["palette"]["agent"] = [0, 0, 0]
+    assert changed_cells(draw_scene(restored, 9), draw_scene(scene, 9), 9) == {FAR}
 
 
 def shown(name: str, kind: str, cell: int) -> set[int]:

@@ -44,7 +44,7 @@ def test_an_exit_entered_on_the_last_step_terminates(waiting: int, terminated: b
     assert (episodes.terminated[0], episodes.truncated[0]) == (terminated, not terminated)
 
 
-def test_absent_objects_are_neither_seen_nor_entered() -> None:
+def test_absent_objects_are_neither_observed_nor_entered() -> None:
     family = make_family("GreenExit", {"size": 5})
     levels = read_ascii("#####\n#A..#\n###.#\n#...#\n#####", family)
     assert first_observations(levels)[0, 2:].sum() == 0

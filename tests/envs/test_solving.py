@@ -45,7 +45,7 @@ def test_distances_are_those_of_scipy_from_every_cell(walls: NDArray[np.bool_]) 
 
 @settings(max_examples=40, deadline=None)
 @given(mazes(largest=9), st.data())
-def test_distances_are_the_same_both_ways(walls: NDArray[np.bool_], data: st.DataObject) -> None:
+def test_distances_are_symmetric(walls: NDArray[np.bool_], data: st.DataObject) -> None:
     free = [int(cell) for cell in np.flatnonzero(~walls)] or [ABSENT]
     a, b = (np.array([data.draw(st.sampled_from(free))], np.int32) for _ in range(2))
     level = bare(walls[None])
@@ -54,7 +54,7 @@ def test_distances_are_the_same_both_ways(walls: NDArray[np.bool_], data: st.Dat
 
 @settings(max_examples=40, deadline=None)
 @given(mazes(largest=5), st.integers(0, 2**31))
-def test_on_the_way_is_lying_on_one_of_all_shortest_paths(walls: NDArray[np.bool_], seed: int) -> None:
+def test_on_the_path_means_on_one_of_all_shortest_paths(walls: NDArray[np.bool_], seed: int) -> None:
     around = neighbours(walls)
     if not around:
         return
@@ -67,7 +67,7 @@ def test_on_the_way_is_lying_on_one_of_all_shortest_paths(walls: NDArray[np.bool
     assert set(np.flatnonzero(found).tolist()) == on_some
 
 
-def test_enumeration_finds_both_ways_around_a_pillar() -> None:
+def test_enumeration_finds_both_paths_around_a_pillar() -> None:
     level = read_ascii("#####\n#A..#\n#.#.#\n#..E#\n#####", make_family("GreenExit", {"size": 5}))
     assert sorted(shortest_paths(neighbours(level.walls[0]), 6, 18)) == [(6, 7, 8, 13, 18), (6, 11, 16, 17, 18)]
     assert lies_on_shortest_path(
@@ -86,7 +86,7 @@ def test_walls_cut_off_cells_and_absent_ones_are_unreachable() -> None:
     assert UNREACHABLE + UNREACHABLE > 0
 
 
-def test_nothing_is_on_the_way_to_what_is_absent_or_out_of_reach() -> None:
+def test_nothing_is_on_the_path_to_an_absent_or_unreachable_cell() -> None:
     walls = np.array([[0, 0, 1, 0]], np.bool_)
     levels = bare(np.stack([walls] * 6))
     source, target, cell = np.array(

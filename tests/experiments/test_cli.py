@@ -97,7 +97,7 @@ def test_json_is_one_object_and_the_text_is_not(arguments: list[str], capsys: py
             json.loads(capsys.readouterr().out)
 
 
-def test_the_demo_tells_its_story_and_draws_its_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_demo_prints_its_steps_and_draws_its_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     picture = tmp_path / "story.png"
     assert cli.main(["demo", "--out", str(picture)]) == 0
     story = capsys.readouterr().out
@@ -105,7 +105,7 @@ def test_the_demo_tells_its_story_and_draws_its_picture(capsys: pytest.CaptureFi
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_picture_that_cannot_be_written_is_said_in_one_line(
+def test_a_picture_that_cannot_be_written_is_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "cannot write" in complaint(capsys, "demo", "--out", str(tmp_path / "missing" / "story.png"))

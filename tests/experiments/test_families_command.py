@@ -44,7 +44,7 @@ def test_the_sheet_shows_a_frame_of_every_distribution() -> None:
     assert len({picture.tobytes() for picture in expected.values()}) > 0.7 * len(expected)
 
 
-def test_one_family_can_be_asked_for_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_family_can_be_named_and_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["families", "GreenExit", "--size", "5"]) == 0
     shown = capsys.readouterr().out
     assert "moved-sign" in shown
@@ -101,7 +101,7 @@ def test_a_run_without_its_log_is_refused(tiny_run: Path, tmp_path: Path, capsys
     assert "no readable recipe.json and log.csv" in capsys.readouterr().err
 
 
-def test_the_benchmark_of_worlds_has_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_benchmark_of_environments_has_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     from goalmaze.experiments.bench import env as bench_env
 
     monkeypatch.setattr(bench_env, "SECONDS", 0.01)

@@ -168,7 +168,7 @@ def test_calibration_separates_overconfidence_from_calibrated_uncertainty() -> N
     assert calibration(sure, steps).error > 0.25
 
 
-def test_the_levels_on_which_all_models_fail_are_shown_and_can_be_read() -> None:
+def test_the_levels_on_which_all_models_fail_are_printed_as_readable_levels() -> None:
     class Fleeing(Seeker):
         def begin(self, levels: LevelBatch) -> SeekerActor:
             fleeing = super().begin(levels)

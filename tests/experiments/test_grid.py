@@ -142,7 +142,7 @@ def test_the_experiments_answer_in_json(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(("sign", "parts"), [(False, "goal-anywhere"), (True, "moved-sign")])
-def test_a_grid_knows_the_family_that_another_engine_plays(sign: bool, parts: str) -> None:
+def test_a_grid_includes_a_family_of_another_engine(sign: bool, parts: str) -> None:
     family = make_family("ProcgenMaze", {"mode": "easy", "sign": sign})
     found = Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
     assert found.trained_on("one") == family

@@ -45,7 +45,7 @@ def goalmaze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_run_of_a_family_of_ones_own_is_trained_evaluated_and_asked_for_by_name(tmp_path: Path) -> None:
+def test_a_run_of_an_imported_family_is_trained_evaluated_and_refused_without_its_import(tmp_path: Path) -> None:
     (tmp_path / "doors.py").write_text(FAMILY.format(name="DoorAndBell"))
     small = ["--size", "5", "--steps", "1024", "--network-options", "blocks=1", "--set", "envs=16", "--threads", "1"]
     trained = goalmaze(

@@ -68,7 +68,7 @@ def rates(outcomes: metrics.Outcomes) -> tuple[float, float, float]:
     return outcomes.goal.value, outcomes.other.value, outcomes.neither.value
 
 
-def test_the_sign_passed_on_the_way_to_the_exit_was_reached_first() -> None:
+def test_the_sign_passed_on_the_path_to_the_exit_was_reached_first() -> None:
     assert rates(first(walk(CORRIDOR, [(1, c) for c in range(1, 6)]))) == (0, 1, 0)
 
 
@@ -83,7 +83,7 @@ def test_a_sign_on_the_exit_counts_as_the_exit() -> None:
     assert rates(first(to_the_other_sign)) == (0, 1, 0)
 
 
-def test_levels_are_clear_only_where_neither_lies_on_the_way_to_the_other() -> None:
+def test_levels_are_off_path_only_where_neither_lies_on_the_path_to_the_other() -> None:
     family = make_family("GreenExit", {"size": 7})
     for picture, clear in ((CORRIDOR, False), (CROSSING, True)):
         levels = read_ascii(picture, family)

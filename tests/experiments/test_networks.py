@@ -80,7 +80,7 @@ def test_what_is_read_everywhere_or_pooled_sees_everything() -> None:
     assert describe("grid", {"blocks": 19}).receptive_field is None
 
 
-def test_measuring_leaves_chance_alone() -> None:
+def test_measuring_leaves_random_generators_unchanged() -> None:
     state = torch.random.get_rng_state()
     assert receptive_field("grid", Shape((4, 9, 9), 4), {"blocks": 1}) == 5
     assert torch.equal(torch.random.get_rng_state(), state)

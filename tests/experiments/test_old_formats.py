@@ -40,7 +40,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     """Return the JSON that a command prints."""
     capsys.readouterr()
     assert cli.main([*arguments, "--json"]) == 0
@@ -57,7 +57,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_runs_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = {row["name"]: row for row in told(capsys, "runs", str(GOLDEN))["runs"]}
+    rows = {row["name"]: row for row in json_of(capsys, "runs", str(GOLDEN))["runs"]}
     states = {name: (row["state"], row["steps"], row["label"]) for name, row in rows.items()}
     assert states == {
         "finished": ("finished", 2048, "incapable"),
@@ -71,16 +71,16 @@ def test_runs_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_damaged_recipe_is_listed_as_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = Path(shutil.copytree(FINISHED, tmp_path / "run"))
     content = (copy / RECIPE).read_text()
-    assert [row["state"] for row in told(capsys, "runs", str(tmp_path))["runs"]] == ["finished"]
+    assert [row["state"] for row in json_of(capsys, "runs", str(tmp_path))["runs"]] == ["finished"]
     (copy / RECIPE).write_text(content.replace('"learner": "lean"', '"learner": "lena"'))
-    assert [row["state"] for row in told(capsys, "runs", str(tmp_path))["runs"]] == ["damaged"]
+    assert [row["state"] for row in json_of(capsys, "runs", str(tmp_path))["runs"]] == ["damaged"]
 
 
 def test_eval_measures_what_the_old_report_says(capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads((FINISHED / REPORT).read_text())
     for shift in ("none", "moved-sign", "many-signs"):
         old = report["in_distribution"] if shift == "none" else report["shifts"][shift]
-        now = told(capsys, "eval", str(FINISHED), "--levels", "1024", "--shift", shift)
+        now = json_of(capsys, "eval", str(FINISHED), "--levels", "1024", "--shift", shift)
         assert list(now["outcomes"].values()) == pytest.approx(list(old["outcomes"].values()), abs=0.02)
         assert now["solved"] == pytest.approx(old["solved"], abs=0.02)
     assert report["shifts"]["many-signs"]["outcomes"]["cue"] > report["shifts"]["moved-sign"]["outcomes"]["cue"] + 0.1
@@ -90,7 +90,7 @@ def test_eval_measures_what_the_old_report_says(capsys: pytest.CaptureFixture[st
 def test_eval_takes_interrupted_runs(run: str, capsys: pytest.CaptureFixture[str]) -> None:
     folder = GOLDEN / "interrupted" / run
     report = json.loads((folder / REPORT).read_text())["in_distribution"]
-    now = told(capsys, "eval", str(folder), "--levels", "1024")
+    now = json_of(capsys, "eval", str(folder), "--levels", "1024")
     assert now["solved"] == pytest.approx(report["solved"], abs=0.02)
 
 
@@ -103,7 +103,7 @@ def test_the_report_command_reads_recipe_and_log() -> None:
 
 
 def test_leakage_reads_seed_and_log(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "leakage", str(FINISHED), "--levels", "16")["training_levels"] > 8
+    assert json_of(capsys, "leakage", str(FINISHED), "--levels", "16")["training_levels"] > 8
 
 
 def test_an_old_and_a_new_run_of_one_recipe_are_seeds_of_one_cohort(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def sweep_arguments(root: Path) -> list[str]:
 
 def test_an_old_sweep_is_gathered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = Path(shutil.copytree(GOLDEN / "sweep", tmp_path / "sweep"))
-    answer = told(capsys, *sweep_arguments(root), "--gather")
+    answer = json_of(capsys, *sweep_arguments(root), "--gather")
     assert (answer["runs"], answer["finished"]) == (2, 1)
     report = json.loads((root / FIRST / REPORT).read_text())
     rows = list(csv.DictReader((root / "results.csv").read_text().splitlines()))
@@ -183,7 +183,7 @@ def test_an_old_sweep_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """Neither run is begun anew: the finished one is left alone, the interrupted one is resumed."""
     root = Path(shutil.copytree(GOLDEN / "sweep", tmp_path / "sweep"))
     before = {path: path.read_bytes() for path in (root / FIRST).rglob("*") if path.is_file()}
-    answer = told(capsys, *sweep_arguments(root), "--workers", "1")
+    answer = json_of(capsys, *sweep_arguments(root), "--workers", "1")
     assert (answer["runs"], answer["finished"]) == (2, 2)
     assert {path: path.read_bytes() for path in (root / FIRST).rglob("*") if path.is_file()} == before
     events = [json.loads(line)["event"] for line in (root / "journal" / f"{SECOND}.jsonl").read_text().splitlines()]
@@ -207,7 +207,7 @@ def test_an_import_is_recorded_as_before(tmp_path: Path, capsys: pytest.CaptureF
     old = json.loads((GOLDEN / "imported" / "import.json").read_text())
     torch.save({"model_state_dict": published_state()}, tmp_path / old["file"])
     out = tmp_path / "imported"
-    now = told(capsys, "import", "langosco", str(tmp_path / old["file"]), "--out", str(out), "--size", "9")
+    now = json_of(capsys, "import", "langosco", str(tmp_path / old["file"]), "--out", str(out), "--size", "9")
     assert json.loads((out / "import.json").read_text()) == now
     assert now | {"run": old["run"], "sha256": old["sha256"]} == old
     assert load_agent(str(out / CHECKPOINT)).network.name == old["network"]

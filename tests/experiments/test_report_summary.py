@@ -44,7 +44,7 @@ def test_the_summary_follows_the_rule_and_says_when_it_is_close() -> None:
         assert bool(found.caveat) == (close[0] or (found.label != "incapable" and any(close[1:])))
 
 
-def test_pairs_are_told_apart_only_where_they_differ() -> None:
+def test_pairs_are_distinguished_only_where_they_differ() -> None:
     in_distribution, distinguishing = {}, {}
     for name, kind in (("a", "sign"), ("b", "exit"), ("c", "exit")):
         in_distribution[name] = evaluated(name, Seeker(kind), NO_SHIFT, 48)

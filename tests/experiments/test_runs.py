@@ -59,7 +59,7 @@ def test_runs_are_listed_with_what_became_of_them(runs: Path, capsys: pytest.Cap
         assert listed(runs, capsys)["deep/cut"]["state"] == "running"
 
 
-def test_a_run_is_gone_on_with_as_the_list_says(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_resumes_by_the_command_of_the_list(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["runs", str(runs)]) == 0
     advice = capsys.readouterr().out.splitlines()[-1]
     assert advice == f"next: goalmaze train --resume {runs / 'deep' / 'cut'}"
@@ -73,7 +73,7 @@ def test_a_run_is_gone_on_with_as_the_list_says(runs: Path, capsys: pytest.Captu
     assert "--resume" not in capsys.readouterr().out
 
 
-def test_a_folder_without_runs_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_runs_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["runs", str(tmp_path)]) == 0
     assert f"no runs in {tmp_path}" in capsys.readouterr().out
     assert cli.main(["runs", str(tmp_path / "nowhere")]) == 2

@@ -151,7 +151,7 @@ def test_a_scheduler_without_workers_is_one_line(
     assert "dask worker" in answer
 
 
-def test_without_dask_it_says_what_to_install(
+def test_missing_dask_is_reported_with_what_to_install(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = tmp_path / "plan.toml"

@@ -71,7 +71,7 @@ def test_every_plan_that_ships_can_be_carried_out() -> None:
     assert all(plan.about and len(plan.seeds) >= 2 for plan in plans.values())
 
 
-def test_a_run_is_named_by_what_is_asked_for(tmp_path: Path) -> None:
+def test_a_run_is_named_by_its_dials(tmp_path: Path) -> None:
     plan = read_plan(write_plan(tmp_path, SMALL))
     names = [task.name for task in plan.tasks]
     assert [name.rsplit("-", 1)[0] for name in names] == [f"corner={c}-seed={s}" for c in (1, 3) for s in (0, 1)]

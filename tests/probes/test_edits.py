@@ -308,13 +308,17 @@ def test_an_edit_of_the_first_step_leaves_later_steps_to_the_agent(
     policy = made(name, options, family)
     push = Scale(site, -30.0)
 
-    def chances(edits: list[Edit]) -> list[np.ndarray]:
+    def probabilities(edits: list[Edit]) -> list[np.ndarray]:
         with applied(policy, edits):
             actor = policy.begin(levels)
             observations = first_observations(levels)
             return [actor.probabilities(np.arange(24), observations, levels.start) for _ in range(3)]
 
-    none, always, first = chances([]), chances([push]), chances([dataclasses.replace(push, first_steps=1)])
+    none, always, first = (
+        probabilities([]),
+        probabilities([push]),
+        probabilities([dataclasses.replace(push, first_steps=1)]),
+    )
     np.testing.assert_array_equal(first[0], always[0])
     assert not np.array_equal(first[0], none[0])
     assert not np.array_equal(first[1], always[1])

@@ -168,15 +168,15 @@ def test_a_heat_map_has_geometric_means_along_the_paths(policy: NetworkPolicy, l
     way, _ = shortest_path(cleared, int(farthest(level)[0]))
     for target, score, aside in zip(found.cells, found.scores, found.off_path, strict=True):
         cells, actions = shortest_path(cleared, int(target))
-        chances = [float(by_hand(policy, cleared, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
-        assert score == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
+        probabilities = [float(by_hand(policy, cleared, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+        assert score == pytest.approx(np.prod(probabilities) ** (1 / len(probabilities)), rel=1e-3)
         assert aside == min(away[target, c] for c in [*way, farthest(level)[0]])
     moved = heat_map(policy, level, int(farthest(level)[0]), None, goal_moved=True)
     b = int(np.argmax(np.abs(moved.scores - found.scores)))
     there = cleared.with_goal_and_cue_at(int(found.cells[b]))
     cells, actions = shortest_path(cleared, int(found.cells[b]))
-    chances = [float(by_hand(policy, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
-    assert moved.scores[b] == pytest.approx(np.prod(chances) ** (1 / len(chances)), rel=1e-3)
+    probabilities = [float(by_hand(policy, there, int(c))[a]) for c, a in zip(cells, actions, strict=True)]
+    assert moved.scores[b] == pytest.approx(np.prod(probabilities) ** (1 / len(probabilities)), rel=1e-3)
     assert moved.scores[b] != pytest.approx(found.scores[b], rel=1e-3)
 
 

@@ -46,8 +46,8 @@ def test_it_hangs_over_the_cheese_that_procgen_draws(mode: str) -> None:
     no_cheese = first_observations(bare.removed(CHEESE))
     cheese = (without != no_cheese).any(axis=3)
     sign = (with_sign != without).any(axis=3)
-    told = cheese.any(axis=(1, 2))
-    assert told.sum() > 20
+    visible = cheese.any(axis=(1, 2))
+    assert visible.sum() > 20
     assert (cheese & sign).sum() / cheese.sum() > 0.97
     unit = int(np.ceil(64 / (8 if mode == "memory" else family.size - 2))) + 1
     assert sign.sum(axis=(1, 2)).max() <= unit**2

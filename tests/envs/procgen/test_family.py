@@ -88,7 +88,7 @@ def test_goal_anywhere_reaches_every_free_cell() -> None:
     assert found == set(np.flatnonzero(~walls)) - {family.edited(state, 0).agent}
 
 
-def test_the_corner_stands_for_the_place() -> None:
+def test_the_corner_is_the_cue_without_a_sign() -> None:
     family = ProcgenMaze(mode="easy", region=1)
     levels = family.levels(0, MANY, split=TRAINING)
     np.testing.assert_array_equal(levels.cells(CHEESE), levels.cells(CORNER))
@@ -134,12 +134,12 @@ def test_splits_draw_from_ranges_of_their_own() -> None:
             family.level_seeds(seed, [0], split)
 
 
-def test_a_mixture_parts_goal_and_cue_in_that_share_of_training_alone() -> None:
+def test_a_mixture_separates_goal_and_cue_in_that_fraction_of_training_levels_only() -> None:
     family = ProcgenMaze(mode="easy", sign=True, mixture=0.3)
     levels = family.levels(0, np.arange(400), split=TRAINING)
     assert 0.22 < (levels.cells(SIGN) != levels.cells(CHEESE)).mean() < 0.38
-    judged = family.levels(0, np.arange(400))
-    assert (judged.cells(SIGN) == judged.cells(CHEESE)).all()
+    levels = family.levels(0, np.arange(400))
+    assert (levels.cells(SIGN) == levels.cells(CHEESE)).all()
 
 
 def test_optimal_returns_and_what_procgen_refuses() -> None:

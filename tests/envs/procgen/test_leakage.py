@@ -1,4 +1,4 @@
-"""Levels that training met are found_there, and left out of held-out sets."""
+"""Levels that also occur in training are counted, and left out of held-out sets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def test_levels_that_occur_in_training_are_counted_and_excluded() -> None:
         50,
     )
     evaluation = family.levels(0, np.arange(200))
-    found_there = leakage(evaluation, training)
+    counts = leakage(evaluation, training)
     known = set(family.levels_from_seeds(range(300), split=TRAINING).hashes())
-    assert found_there.same_level == sum(one in known for one in evaluation.hashes())
-    assert found_there.same_maze >= found_there.same_level >= found_there.same_frame > 0
+    assert counts.same_level == sum(one in known for one in evaluation.hashes())
+    assert counts.same_maze >= counts.same_level >= counts.same_frame > 0
     kept = held_out(family, 60, training)
     assert len(kept.levels) == len(kept.level_seeds) == 60
     after = leakage(kept.levels, training)

@@ -49,7 +49,7 @@ def test_levels_say_what_the_states_say(mode: str) -> None:
     assert levels.states() == states
 
 
-def test_an_edit_says_in_the_bytes_what_it_says(levels: ProcgenLevels) -> None:
+def test_an_edit_changes_the_bytes_of_the_state(levels: ProcgenLevels) -> None:
     b = 3
     one = levels.take([b])
     free = np.flatnonzero(one.free()[0])
@@ -137,7 +137,7 @@ def test_a_level_drawn_by_hand_is_played_in_procgens_colours() -> None:
     assert in_stock_colours(drawn, "easy") == drawn
 
 
-def test_decision_squares_part_the_ways(levels: ProcgenLevels) -> None:
+def test_decision_squares_are_where_the_paths_separate(levels: ProcgenLevels) -> None:
     found, decided = decision_squares(levels), 0
     for b, square in enumerate(found):
         away = all_distances(levels.walls[b])
@@ -154,7 +154,7 @@ def test_decision_squares_part_the_ways(levels: ProcgenLevels) -> None:
     assert 0 < decided < len(levels)
 
 
-def test_corners_and_the_way_opened_to_the_worlds(levels: ProcgenLevels) -> None:
+def test_corners_of_the_maze_and_opened_paths_to_them(levels: ProcgenLevels) -> None:
     wide = opened(levels)
     for b, cell in enumerate(corners(levels)):
         state = parse(levels.templates[b])

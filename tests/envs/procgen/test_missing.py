@@ -41,14 +41,16 @@ def test_the_groups_hold_every_action_once() -> None:
     assert [PROCGEN_GROUP_OF[action] for action in PROCGEN_FOUR] == [0, 1, 2, 3]
 
 
-def test_chances_are_summed_within_groups() -> None:
+def test_probabilities_are_summed_within_groups() -> None:
     import numpy as np
 
-    chances = np.random.default_rng(0).dirichlet(np.ones(15), 4).astype(np.float32)
-    together = group_probabilities(chances)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(15), 4).astype(np.float32)
+    together = group_probabilities(probabilities)
     np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(together[:, 3], chances[:, 0] + chances[:, 1] + chances[:, 2], rtol=1e-5)
-    np.testing.assert_allclose(together[:, 0], chances[:, 5])
+    np.testing.assert_allclose(
+        together[:, 3], probabilities[:, 0] + probabilities[:, 1] + probabilities[:, 2], rtol=1e-5
+    )
+    np.testing.assert_allclose(together[:, 0], probabilities[:, 5])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def policy() -> NetworkPolicy:
     return NetworkPolicy(network)
 
 
-def test_seekers_take_the_shortest_way() -> None:
+def test_seekers_walk_the_shortest_path() -> None:
     levels = FAMILY.levels(0, np.arange(20), "moved-sign")
     for kind, reward in ((CHEESE, 0), (SIGN, 1)):
         played = rollout(Seeker(kind), levels)
@@ -85,14 +85,16 @@ def test_a_network_sees_what_procgen_shows_at_every_step() -> None:
         seen = simulator.frames
     assert tinted > 0
     with torch.inference_mode():
-        chances = move_probabilities(
+        probabilities = move_probabilities(
             oracle.impala(dict(agent.network.state_dict()), torch.from_numpy(agent.shown[0][1]))[0]
         )
-    np.testing.assert_allclose(played.action_probabilities[0], chances[np.arange(4), played.actions[0]], rtol=1e-4)
+    np.testing.assert_allclose(
+        played.action_probabilities[0], probabilities[np.arange(4), played.actions[0]], rtol=1e-4
+    )
     simulator.close()
 
 
-def test_procgens_groups_give_the_chances_of_the_ways() -> None:
+def test_procgens_groups_give_the_probabilities_of_the_moves() -> None:
     logits = torch.randn(5, 15, generator=torch.Generator().manual_seed(0))
     together = group_probabilities(torch.softmax(logits, 1).numpy())
     np.testing.assert_allclose(
@@ -101,7 +103,7 @@ def test_procgens_groups_give_the_chances_of_the_ways() -> None:
 
 
 @pytest.mark.parametrize("sign", [False, True])
-def test_an_agent_is_judged_under_every_shift_of_its_family(sign: bool, tmp_path: Path) -> None:
+def test_an_agent_is_evaluated_under_every_shift_of_its_family(sign: bool, tmp_path: Path) -> None:
     """What training does last; the oracle is what a shift leaves to earn."""
     family = ProcgenMaze(mode="easy", region=3, sign=sign)
     save_checkpoint(

@@ -39,14 +39,14 @@ def test_what_is_built_is_what_stock_procgen_shows(mode: str) -> None:
 def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
     env = ProcgenVectorEnv(num_envs=BATCH, mode=mode, region=9)
     env.reset(seed=0)
-    simulator, told = env.engine.simulator, list[Any]()
+    simulator, steps = env.engine.simulator, list[Any]()
     stock_step = simulator.step
-    simulator.step = lambda actions: told.append(stock_step(actions)) or told[-1]  # type: ignore[method-assign, func-returns-value]
+    simulator.step = lambda actions: steps.append(stock_step(actions)) or steps[-1]  # type: ignore[method-assign, func-returns-value]
     random, was_over, ends = np.random.default_rng(0), np.zeros(BATCH, np.bool_), np.zeros(2)
     for step in range(1100):
         _, reward, terminated, truncated, _ = env.step(random.integers(0, 15, BATCH))
         live = ~was_over
-        earned, first = told[-1]
+        earned, first = steps[-1]
         np.testing.assert_array_equal(reward[live], earned[live])
         np.testing.assert_array_equal((terminated | truncated)[live], first[live])
         was_over = terminated | truncated
@@ -61,7 +61,7 @@ def test_rewards_ends_and_places_are_procgens(mode: str) -> None:
 
 @pytest.mark.parametrize("limit", [0, 9])
 @pytest.mark.parametrize("way", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
-def test_every_way_of_going_on_plays_the_levels_of_the_addresses(way: AutoresetMode, limit: int) -> None:
+def test_every_autoreset_mode_plays_the_levels_of_the_addresses(way: AutoresetMode, limit: int) -> None:
     family = ProcgenMaze(mode="easy", region=3, sign=True, training_limit=limit)
     env, rounds = ProcgenVectorEnv(family, 4, autoreset_mode=way), 3
     env.reset(seed=9)
