@@ -462,11 +462,17 @@ class Family(abc.ABC):
             GoalmazeError: the seed, the shift, the split or the count is out of range, or both `indices` and `count`
                 are given.
         """
-        chosen = level_indices(indices, count)
-        walls = np.empty((len(chosen), self.size, self.size), np.bool_)
-        start = np.empty(len(chosen), np.int32)
-        objects = np.empty((len(chosen), len(self.slots)), np.int32)
-        generate_many(self.distribution(seed, shift, split), chosen, walls, start, objects)
+        return self.generate(seed, level_indices(indices, count), shift, split)
+
+    def generate(self, seed: int, indices: NDArray[np.int64], shift: str, split: str) -> LevelBatch:
+        """Return the levels at the addresses (seed, index); `levels` says what they are.
+
+        A family whose levels come from elsewhere overrides this method.
+        """
+        walls = np.empty((len(indices), self.size, self.size), np.bool_)
+        start = np.empty(len(indices), np.int32)
+        objects = np.empty((len(indices), len(self.slots)), np.int32)
+        generate_many(self.distribution(seed, shift, split), indices, walls, start, objects)
         return LevelBatch(walls, start, objects, self)
 
     def optimal_returns(self, levels: LevelBatch, discount: float = 1.0) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.gymnasium_types import Info
+from goalmaze.envs.level_source import LevelSource
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -20,7 +21,6 @@ from goalmaze.envs.registry import resolve_family
 from goalmaze.envs.rendering import Window, frame
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
-ONLY_ROW = np.zeros(1, np.intp)
 
 
 class MazeEnv(gymnasium.Env[Observations, np.int64]):
@@ -77,22 +77,14 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         self._drawn = self.view.buffer(1)
         self.action_space = gymnasium.spaces.Discrete(4)
         self.engine = MazeEngine(self.family, 1)
-        self._begun = False
-        self._level_seed: int | None = None
+        self._levels = LevelSource(self.engine, shift, split)
         self._window: Window | None = None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observations, Info]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
-        if seed is not None or self._level_seed is None:
-            self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self.engine.use_levels(self._level_seed, self.shift, self.split)
-        self._begun = True
         given = (options or {}).get("levels")
-        if given is None:
-            self.engine.renew(ONLY_ROW)
-        else:
-            self.engine.begin(ONLY_ROW, self._given_level(given))
+        self._levels.begin(seed, self.np_random, None if given is None else self._given_level(given))
         if self.render_mode == "human":
             self.render()
         return self._observe(), {}
@@ -117,7 +109,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, Info]:
         """Walk one cell."""
-        if not self._begun:
+        if not self._levels.started:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         if not 0 <= action < len(ACTIONS):
             raise GoalmazeError(f"action {action} is none of 0 to {len(ACTIONS) - 1}: {', '.join(ACTIONS)}")

@@ -25,12 +25,9 @@ from goalmaze.agents.networks.registry import register_network
 
 @dataclasses.dataclass(frozen=True)
 class GridOptions(EncoderOptions):
-    """Hyperparameters.
+    """Hyperparameters, beside those of the encoder.
 
     Attributes:
-        channels: channels of every convolution.
-        blocks: number of residual blocks.
-        hidden: hidden units of the read-out.
         readout: "cell" reads the last map at the agent's cell; "flat" reads all cells, for one maze size.
     """
 

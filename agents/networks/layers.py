@@ -24,7 +24,13 @@ Readout = Literal["cell", "flat"]
 
 @dataclasses.dataclass(frozen=True)
 class EncoderOptions(NetworkOptions):
-    """Hyperparameters of the encoder, which a network's own options extend."""
+    """Hyperparameters of the encoder, which a network's own options extend.
+
+    Attributes:
+        channels: channels of every convolution.
+        blocks: number of residual blocks.
+        hidden: hidden units of the read-out.
+    """
 
     channels: Width = 16
     blocks: Depth = 8

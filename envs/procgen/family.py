@@ -26,7 +26,6 @@ from goalmaze.envs.levels import (
     SPLITS,
     TRAINING,
     Family,
-    level_indices,
 )
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.procgen.codec import pack, parse
@@ -222,19 +221,10 @@ class ProcgenMaze(Family):
             high = self.training_levels
         return [low + _random_bits(seed, split, int(index)) % (high - low) for index in np.atleast_1d(indices)]
 
-    def levels(
-        self,
-        seed: int = 0,
-        indices: ArrayLike | None = None,
-        shift: str = NO_SHIFT,
-        split: str = EVALUATION,
-        *,
-        count: int | None = None,
-    ) -> ProcgenLevels:
-        """Return Procgen's levels at the addresses (seed, index) of a split, edited for a shift; as `Family.levels`."""
+    def generate(self, seed: int, indices: NDArray[np.int64], shift: str, split: str) -> ProcgenLevels:
+        """Return Procgen's levels at the addresses (seed, index) of a split, edited for a shift."""
         self.check_addresses(seed, shift, split)
-        chosen = level_indices(indices, count)
-        return self.levels_from_seeds(self.level_seeds(seed, chosen, split), shift, split)
+        return self.levels_from_seeds(self.level_seeds(seed, indices, split), shift, split)
 
     def levels_from_seeds(
         self, level_seeds: Sequence[int], shift: str = NO_SHIFT, split: str = EVALUATION

@@ -10,14 +10,13 @@ from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_GROUPS, PROCGEN_OWN
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.gymnasium_types import Info
+from goalmaze.envs.level_source import LevelSource
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.procgen.engine import ProcgenEngine, enlarged
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
 from goalmaze.envs.procgen.simulator import FRAME, Frames
 from goalmaze.envs.procgen.vector import resolve_procgen_family
-
-ONLY_ROW = np.zeros(1, np.intp)
 
 
 class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
@@ -69,21 +68,13 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
         self.observation_space = gymnasium.spaces.Box(0, 255, (FRAME, FRAME, 3), np.uint8)
         self.action_space = gymnasium.spaces.Discrete(PROCGEN_ACTIONS)
         self.engine = ProcgenEngine(self.family, 1, PROCGEN_OWN)
-        self._begun = False
-        self._level_seed: int | None = None
+        self._levels = LevelSource(self.engine, shift, split)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Frames, Info]:
         """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
         super().reset(seed=seed)
-        if seed is not None or self._level_seed is None:
-            self._level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self.engine.use_levels(self._level_seed, self.shift, self.split)
         given = (options or {}).get("levels")
-        if given is None:
-            self.engine.renew(ONLY_ROW)
-        else:
-            self.engine.begin(ONLY_ROW, self._given_level(given))
-        self._begun = True
+        self._levels.begin(seed, self.np_random, None if given is None else self._given_level(given))
         return self._observe(), {}
 
     def _given_level(self, levels: object) -> ProcgenLevels:
@@ -100,7 +91,7 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Frames, float, bool, bool, Info]:
         """Take one of Procgen's actions."""
-        if not self._begun:
+        if not self._levels.started:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         if not 0 <= action < PROCGEN_ACTIONS:
             does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in PROCGEN_GROUPS.items())

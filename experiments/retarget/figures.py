@@ -18,6 +18,7 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.rendering import TARGET_COLOUR, frame
 from goalmaze.envs.solving import distances
@@ -35,6 +36,9 @@ TARGET = hexadecimal(TARGET_COLOUR)
 PIXELS = 24
 CHANNELS_SHOWN = 8
 MAZES_SHOWN = 3
+ARROW_SHAPE: JsonObject = {"width": 0.011, "headwidth": 3.2, "headlength": 3.5, "headaxislength": 3.2}
+"""Shaft in fractions of the picture's width; head in widths of the shaft."""
+
 Floats = NDArray[np.float64]
 
 
@@ -196,14 +200,12 @@ def _arrows(axes: Axes, cells: Cells, arrows: NDArray[np.float32], width: int, c
         right,
         down,
         color=colour,
+        # Lengths and angles in pixels of the picture, whose rows go down.
         angles="xy",
         scale_units="xy",
         scale=1,
+        **ARROW_SHAPE,
         zorder=3,
-        width=0.011,
-        headwidth=3.2,
-        headlength=3.5,
-        headaxislength=3.2,
     )
 
 

@@ -64,9 +64,15 @@ def sentence(documented: object) -> str:
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """Return the meaning of each attribute from the docstring of a class, and the first sentence of each property."""
-    _, _, section = (inspect.getdoc(kind) or "").partition("\nAttributes:\n")
-    entries = {name: " ".join(meaning.split()) for name, meaning in _ENTRY.findall(section.split("\n\n")[0])}
+    """Return the meaning of each attribute, from the docstrings of a class and of the dataclasses it extends.
+
+    A property's meaning is the first sentence of its docstring.
+    """
+    entries: dict[str, str] = {}
+    # Fields that a base declares are documented there, and stand first as they do in the constructor.
+    for one in (*(base for base in reversed(kind.__mro__[1:]) if dataclasses.is_dataclass(base)), kind):
+        _, _, section = (inspect.getdoc(one) or "").partition("\nAttributes:\n")
+        entries |= {name: " ".join(meaning.split()) for name, meaning in _ENTRY.findall(section.split("\n\n")[0])}
     properties = {name: sentence(value) for name, value in vars(kind).items() if isinstance(value, property)}
     return entries | {name: meaning for name, meaning in properties.items() if not name.startswith("_")}
 
