@@ -1,13 +1,17 @@
-"""Validation of levels: closed borders, and agent and objects on free cells."""
+"""Validation of levels and of their indices: closed borders, agent and objects on free cells."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
+
+DEFAULT_LEVELS = 256
+"""The number of levels that `Family.levels` returns where neither indices nor a count are given."""
 
 
 class LevelArrays(Protocol):
@@ -101,3 +105,18 @@ def _check_standing(levels: LevelArrays, what: str, cells: Cells, *, may_be_abse
 def _point(levels: LevelArrays, cell: int) -> str:
     row, column = divmod(int(cell), levels.width)
     return f"({row}, {column})"
+
+
+def level_indices(indices: ArrayLike | None, count: int | None) -> NDArray[np.int64]:
+    """Return int64 [B], the given level indices, or the first `count` of them (`DEFAULT_LEVELS` where None).
+
+    Raises:
+        GoalmazeError: both are given, or the count is negative.
+    """
+    if indices is not None and count is not None:
+        raise GoalmazeError("indices and count exclude each other: give the indices, or a count of levels from index 0")
+    if count is not None and count < 0:
+        raise GoalmazeError(f"count is {count}: choose 0 or more levels")
+    if indices is None:
+        return np.arange(DEFAULT_LEVELS if count is None else count, dtype=np.int64)
+    return np.ascontiguousarray(indices, np.int64)

@@ -24,7 +24,7 @@ from goalmaze.envs.engine.level_generation import LevelDistribution, generate_ma
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_arrays import placement_arrays, rule_table
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.level_checks import check_cells, check_standing
+from goalmaze.envs.level_checks import check_cells, check_standing, level_indices
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
@@ -38,9 +38,6 @@ NO_SHIFT = "none"
 
 MAX_SEED = 2**63 - 1
 MAX_SLOTS = 64
-
-DEFAULT_LEVELS = 256
-"""The number of levels that `Family.levels` returns where neither indices nor a count are given."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -488,18 +485,3 @@ class Family(abc.ABC):
         if levels.slots != self.slots:
             raise GoalmazeError(f"the levels hold {' '.join(levels.slots)}; {self.name} has {' '.join(self.slots)}")
         return best_returns(levels, self.table, self.time_limit, discount)
-
-
-def level_indices(indices: ArrayLike | None, count: int | None) -> NDArray[np.int64]:
-    """Return int64 [B], the given level indices, or the first `count` of them (`DEFAULT_LEVELS` where None).
-
-    Raises:
-        GoalmazeError: both are given, or the count is negative.
-    """
-    if indices is not None and count is not None:
-        raise GoalmazeError("indices and count exclude each other: give the indices, or a count of levels from index 0")
-    if count is not None and count < 0:
-        raise GoalmazeError(f"count is {count}: choose 0 or more levels")
-    if indices is None:
-        return np.arange(DEFAULT_LEVELS if count is None else count, dtype=np.int64)
-    return np.ascontiguousarray(indices, np.int64)
