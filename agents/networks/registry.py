@@ -51,9 +51,7 @@ def register_network(network: N) -> N:
     return network
 
 
-def unregister_network(name: str) -> None:
-    """Remove a network from the registry."""
-    _networks.remove(name)
+unregister_network = _networks.remove
 
 
 def known_networks() -> dict[str, type[Network]]:

@@ -248,8 +248,8 @@ def infer_goal(
     family: Family,
     *,
     shift: str,
-    levels: int = 512,
-    fit_levels: int = 512,
+    levels: int,
+    fit_levels: int,
     seed: int = 0,
     greedy: bool = False,
 ) -> GoalInference:

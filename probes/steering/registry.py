@@ -47,9 +47,7 @@ def register_method(method: M) -> M:
     return method
 
 
-def unregister_method(name: str) -> None:
-    """Remove a steering method from the registry."""
-    _methods.remove(name)
+unregister_method = _methods.remove
 
 
 def steering_methods() -> dict[str, SteeringMethod]:

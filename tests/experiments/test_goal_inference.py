@@ -187,7 +187,9 @@ def test_the_levels_on_which_all_models_fail_are_printed_as_readable_levels() ->
 
 def test_goal_inference_is_drawn(tmp_path: Path) -> None:
     policies = (Clumsy(0.0), Clumsy(1.0))
-    found = GoalInferences(tuple(infer_goal("it", one, FAMILY, shift="moved-sign", levels=30) for one in policies))
+    found = GoalInferences(
+        tuple(infer_goal("it", one, FAMILY, shift="moved-sign", levels=30, fit_levels=512) for one in policies)
+    )
     (path,) = draw_goal_inferences(found, tmp_path)
     assert path.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(GoalmazeError, match="cannot write"):
@@ -196,4 +198,4 @@ def test_goal_inference_is_drawn(tmp_path: Path) -> None:
 
 def test_goal_models_are_not_compared_on_one_level() -> None:
     with pytest.raises(GoalmazeError, match="2 levels or more"):
-        infer_goal("it", RandomWalker(), FAMILY, shift="none", levels=1)
+        infer_goal("it", RandomWalker(), FAMILY, shift="none", levels=1, fit_levels=1)
