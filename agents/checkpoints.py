@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,11 +25,11 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.spec import ObservationSpec
+from goalmaze.envs.text_files import is_file
+from goalmaze.envs.versions import installed_version
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"
-MAX_SIZE = 255
-"""Largest maze size of a checkpoint's family, so that checking its observations takes little memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +136,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         network_options=dataclasses.asdict(network.options),
         shape=StoredShape.of(network.shape),
         steps=steps,
-        version=importlib.metadata.version("goalmaze"),
+        version=installed_version("goalmaze"),
     )
     header = msgspec.structs.replace(header, digest=_digest(header, tensors))
     write_atomically(path, save(tensors, {METADATA_KEY: msgspec.json.encode(header).decode()}))
@@ -203,8 +202,6 @@ def _family(header: Header) -> Family:
         GoalmazeError: there is no such family or parameter, its mazes are too large, or the shapes differ.
     """
     family = make_family(header.family, header.parameters)
-    if family.size > MAX_SIZE:
-        raise GoalmazeError(f"size is {family.size}: a checkpoint's is at most {MAX_SIZE}")
     drawn = tuple(int(side) for side in header.network_shape.view(family).highest.shape)
     if header.shape.observation != drawn:
         expected, given = ("x".join(map(str, sides)) for sides in (header.shape.observation, drawn))
@@ -237,7 +234,7 @@ def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
     Raises:
         GoalmazeError: the file is missing, truncated, no checkpoint of goalmaze, or of an unknown format.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise GoalmazeError(f"no checkpoint at {path}; name a run folder or zoo:NAME")
     try:
         with safetensors.safe_open(path, framework="pt") as file:

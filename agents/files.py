@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.text_files import binary_flag
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -59,7 +60,7 @@ def write_json(path: Path, content: object) -> None:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     """Write to a file and flush it to the disk; `mode` is `os.O_TRUNC` or `os.O_APPEND`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | binary_flag() | mode, 0o644)
     try:
         # One call may write a part only, for example 2 GiB at most on Linux.
         remaining = memoryview(content)

@@ -17,6 +17,7 @@ from goalmaze.agents.networks.impala import WIDTHS, ImpalaNetwork
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import FRAME_PIXELS
+from goalmaze.envs.text_files import is_file
 
 WEIGHTS = "model_state_dict"
 """The entry of a published file that holds the weights."""
@@ -88,7 +89,7 @@ def _load(path: Path) -> object:
     Raises:
         GoalmazeError: there is no such file, it is too large, damaged, or holds anything but tensors and plain data.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise GoalmazeError(f"no file at {path}; name a .pth file of procgenAISC")
     try:
         # A small zip file can unpack to any size, so the sizes of its parts are added up before it is read.

@@ -6,14 +6,13 @@ import dataclasses
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.extensions import extensions_needed
 from goalmaze.envs.levels import Family
+from goalmaze.envs.text_files import expanded, is_file, read_json
 
 CHECKPOINT, RECIPE = "checkpoint.safetensors", "recipe.json"
 ZOO_PREFIX = "zoo:"
@@ -52,7 +51,7 @@ def run_folder(name: str) -> Path:
     Raises:
         GoalmazeError: there is no such zoo agent.
     """
-    return zoo_folder(name.removeprefix(ZOO_PREFIX)) if name.startswith(ZOO_PREFIX) else Path(name)
+    return zoo_folder(name.removeprefix(ZOO_PREFIX)) if name.startswith(ZOO_PREFIX) else expanded(Path(name))
 
 
 def load_agent(name: str) -> Agent:
@@ -62,7 +61,7 @@ def load_agent(name: str) -> Agent:
         GoalmazeError: there is no such agent, or its checkpoint cannot be used.
     """
     folder = run_folder(name)
-    path = folder if folder.is_file() else folder / CHECKPOINT
+    path = folder if is_file(folder) else folder / CHECKPOINT
     # An agent of the user's own family or network loads only after that was imported; the error then names the file.
     with extensions_needed(_recorded_imports(path.parent)):
         network, family, header = load_checkpoint(path)
@@ -75,7 +74,7 @@ def _recorded_imports(folder: Path) -> list[str]:
     They are used for an error message only. A checkpoint without a recipe is complete.
     """
     try:
-        content = msgspec.json.decode((folder / RECIPE).read_bytes())
+        content = read_json(folder / RECIPE)
         return [str(name) for name in content["recipe"]["imports"]]
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []

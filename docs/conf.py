@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 
-_PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+_PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]
 
 project = _PROJECT["name"]
 author = "The goalmaze authors"

@@ -75,7 +75,8 @@ def _pictures(text: str) -> list[tuple[int, list[str]]]:
     """Split text at blank lines into pictures, each with the number of its first line."""
     pictures: list[tuple[int, list[str]]] = []
     blank = True
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Editors on Windows begin a file with a byte order mark.
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         line = line.strip()
         if line and blank:
             pictures.append((number, []))

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.text_files import expanded, is_file
 
 _loaded: dict[str, ModuleType] = {}
 
@@ -27,7 +28,7 @@ def load_extension(name: str) -> ModuleType:
         GoalmazeError: there is no such file or module, or importing it fails.
     """
     if name not in _loaded:
-        _loaded[name] = _import_file(Path(name)) if name.endswith(".py") else _import_module(name)
+        _loaded[name] = _import_file(expanded(Path(name))) if name.endswith(".py") else _import_module(name)
     return _loaded[name]
 
 
@@ -56,7 +57,7 @@ def extensions_needed(names: Sequence[str]) -> Iterator[None]:
 
 
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not is_file(path):
         raise GoalmazeError(f"--import {path}: there is no such file")
     # two files of one name in different folders must not replace each other in sys.modules
     digest = hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()

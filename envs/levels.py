@@ -28,6 +28,7 @@ from goalmaze.envs.level_checks import check_cells, check_standing, level_indice
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
+from goalmaze.envs.ranges import MAX_SIZE, MIN_SIZE
 
 TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
 SPLITS = (TRAINING, FITTING, EVALUATION)
@@ -322,8 +323,10 @@ class Family(abc.ABC):
     mixture: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.size < 5 or self.size % 2 == 0:
-            raise GoalmazeError(f"size is {self.size}: mazes need an odd size of at least 5")
+        if self.size < MIN_SIZE or self.size % 2 == 0:
+            raise GoalmazeError(f"size is {self.size}: mazes need an odd size of at least {MIN_SIZE}")
+        if self.size > MAX_SIZE:
+            raise GoalmazeError(f"size is {self.size}: mazes have at most {MAX_SIZE} rows and columns")
         if self.algorithm not in ALGORITHMS:
             raise unknown("maze algorithm", self.algorithm, ALGORITHMS)
         for parameter, (low, high) in {"braid": (0, 1), "openness": (0, 1), "mixture": (0, 1), **self.ranges()}.items():

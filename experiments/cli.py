@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-import io
 import json
+import os
+import re
 import shutil
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Union, cast
 
 import tyro
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
+from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue.config import (
     FamiliesConfig,
@@ -25,6 +29,7 @@ from goalmaze.experiments.catalogue.config import (
     RunsConfig,
     ZooConfig,
 )
+from goalmaze.experiments.common import console
 from goalmaze.experiments.common.choices import listing
 from goalmaze.experiments.common.config import CommandConfig, OutputOptions
 from goalmaze.experiments.common.results import Result
@@ -63,11 +68,21 @@ RENAMED = {"worlds": "families", "evaluate": "eval"}
 DESCRIPTION = """Produce, measure, read and retarget goal misgeneralization in maze agents.
 
 AGENT is a run folder or zoo:NAME. `goalmaze COMMAND --help` shows the options and an example, `goalmaze --version` the
-version. Exit codes: 0 success, 2 bad input, 130 interrupted."""
+version. Exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted."""
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
 MIN_WIDTH = 80
 """Narrowest terminal that text is laid out for, in characters."""
+
+UNWRAPPED = 4_000
+"""A width at which the parser wraps no message, in characters."""
+
+TRACEBACK = "GOALMAZE_TRACEBACK"
+"""The environment variable that, if it is set, has the same effect as --traceback."""
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""A code with which a terminal changes its colour."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,33 +99,61 @@ class Call:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for bad input (one line on standard error), 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments) == ["--version"]:
-        # Importing it takes a tenth of the time of --help, which does not need it.
-        from importlib.metadata import version
+    """Run one command, print its result and return the exit code.
 
-        print(f"goalmaze {version('goalmaze')}")
-        return 0
+    The code is 0; `BAD_INPUT`; `INTERRUPTED` for Ctrl-C; or `FAILED` where the result cannot be printed, memory is
+    short, or goalmaze has a fault. Each of them but 0 comes with one line on standard error.
+    """
+    console.prepare_streams()
+    if arguments is None:
+        # Commands draw into files only. The backend of a notebook, inherited from its terminal, can be missing here.
+        os.environ["MPLBACKEND"] = "agg"
+        arguments = sys.argv[1:]
     try:
-        call = parse(arguments)
-        # Before the command's module, so that names of your own are registered when it looks them up.
-        for name in call.output.imports:
-            load_extension(name)
-        module = next(module for config, module in COMMANDS.values() if type(call.config) is config)
-        text = _printed(importlib.import_module(module).run(call.config), call.output)
+        _run(arguments)
     except GoalmazeError as error:
-        print(f"goalmaze: {' '.join(str(error).split())}", file=sys.stderr)
+        console.complain(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("goalmaze: interrupted", file=sys.stderr)
+        console.complain("interrupted")
         return INTERRUPTED
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # `goalmaze zoo | head` has read enough. Python would report the closed pipe once more on exit.
-        sys.stderr.close()
+    except console.OutputError as error:
+        console.complain(str(error))
+        return FAILED
+    except Exception as error:  # the last net: no other error reaches a person as a traceback
+        if "--traceback" in arguments or os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        console.complain(_explanation(error))
+        # A name that the system refuses to open is bad input like any other.
+        return BAD_INPUT if isinstance(error, OSError) and error.filename is not None else FAILED
     return 0
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Run one command and print its result."""
+    if list(arguments) == ["--version"]:
+        console.write(f"goalmaze {installed_version('goalmaze')}")
+        return
+    call = parse(arguments)
+    # Before the command's module, so that names of your own are registered when it looks them up.
+    for name in call.output.imports:
+        load_extension(name)
+    module = next(module for config, module in COMMANDS.values() if type(call.config) is config)
+    console.write(_printed(importlib.import_module(module).run(call.config), call.output))
+
+
+def _explanation(error: Exception) -> str:
+    """Return what happened and what to do, for an error that no part of goalmaze expected."""
+    if isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", str(error)):
+        return "there is not enough memory for this: choose fewer levels or environments, or smaller mazes"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    return (
+        f"unexpected {type(error).__name__}: {str(error) or 'no message'} ({place}); unless that is code of your own, "
+        "this is a fault of goalmaze: please report it with the command and what --traceback prints"
+    )
 
 
 def parse(arguments: Sequence[str]) -> Call:
@@ -119,19 +162,23 @@ def parse(arguments: Sequence[str]) -> Call:
     Raises:
         GoalmazeError: a command, option or value is unknown or missing.
         SystemExit: the command line held --help, which is printed.
+        OutputError: the help cannot be printed.
     """
     if arguments and arguments[0] in RENAMED:
         raise GoalmazeError(f"there is no command '{arguments[0]}': use goalmaze {RENAMED[arguments[0]]}")
     # Only the help of a single command lists names, because reading them from the source files takes time.
-    listed = {arguments[0]} if {"-h", "--help"} & set(arguments) else set()
+    helps = bool({"-h", "--help"} & set(arguments))
+    listed = {arguments[0]} if helps else set()
     calls = [
         Annotated[_call_type(config), tyro.conf.subcommand(name, description=_description(config, name in listed))]
         for name, (config, _) in COMMANDS.items()
     ]
-    # tyro prints a box of many lines for bad input. A terminal and a log are better served by one line.
-    complaint = io.StringIO()
+    # tyro prints a box of many lines for bad input. A terminal and a log are better served by one line. It looks at
+    # standard output for colours even where it prints to standard error, and loops in a terminal of five characters.
+    shown, complaint = console.TerminalText(helps and console.is_terminal()), console.TerminalText(coloured=False)
+    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if helps else UNWRAPPED
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(complaint), console.layout_width(width):
             parsed: Any = tyro.cli(
                 cast(Any, Union[tuple(calls)]),  # noqa: UP007
                 args=list(arguments),
@@ -140,9 +187,10 @@ def parse(arguments: Sequence[str]) -> Call:
                 config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
             )
     except SystemExit as exit_:
-        if not exit_.code:
-            raise
-        raise GoalmazeError(_one_line(complaint.getvalue())) from None
+        if exit_.code:
+            raise GoalmazeError(_one_line(COLOUR.sub("", complaint.getvalue()))) from None
+        console.write(shown.getvalue().rstrip("\n"))
+        raise
     config: CommandConfig = parsed.config
     # A page that is served until Ctrl-C prints no JSON object; a level that is played once does.
     if isinstance(config, LiveConfig) and parsed.output.json:
@@ -177,7 +225,7 @@ def _printed(result: Result, output: OutputOptions) -> str:
         if wanted:
             return export().rstrip("\n")
     # A file or a pipe gets lines of any length, so that tables are not cut into parts.
-    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    width = max(MIN_WIDTH, shutil.get_terminal_size().columns) if console.is_terminal() else None
     return result.text(width)
 
 

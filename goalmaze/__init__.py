@@ -98,9 +98,9 @@ __all__ = ["__version__", *_HOMES]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from goalmaze.envs.versions import installed_version
 
-        return version("goalmaze")
+        return installed_version("goalmaze")
     if name not in _HOMES:
         raise AttributeError(f"module 'goalmaze' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"goalmaze.{_HOMES[name]}"), name)

@@ -41,7 +41,7 @@ def command_of(agent: JsonObject) -> str:
 def train(name: str, agent: JsonObject, runs: Path) -> Path:
     """Train one agent, or resume its training, and return its run folder."""
     run = runs / name
-    if (run / REPORT).is_file() and not json.loads((run / REPORT).read_text())["interrupted"]:
+    if (run / REPORT).is_file() and not json.loads((run / REPORT).read_text("utf-8"))["interrupted"]:
         return run
     can_resume = (run / STATE).is_file()
     if run.exists() and not can_resume:
@@ -80,7 +80,7 @@ def evaluate_again(name: str) -> None:
 def update_report(name: str, changes: JsonObject) -> None:
     """Change entries of the report of an agent in the zoo."""
     path = HERE / name / REPORT
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes, indent=2) + "\n")
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes, indent=2) + "\n", "utf-8", newline="\n")
 
 
 def write_manifest(agents: JsonObject) -> None:
@@ -90,7 +90,7 @@ def write_manifest(agents: JsonObject) -> None:
         folder = HERE / name
         if not (folder / REPORT).is_file():
             continue
-        report = json.loads((folder / REPORT).read_text())
+        report = json.loads((folder / REPORT).read_text("utf-8"))
         entries[name] = {
             "command": command_of(agent),
             "purpose": agent["purpose"],
@@ -98,7 +98,7 @@ def write_manifest(agents: JsonObject) -> None:
             "seconds": report["seconds"],
             "files": digests(folder),
         }
-    MANIFEST.write_text(json.dumps(entries, indent=1) + "\n")
+    MANIFEST.write_text(json.dumps(entries, indent=1) + "\n", "utf-8", newline="\n")
 
 
 def main() -> None:
@@ -108,13 +108,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="the folder of the runs")
     parser.add_argument("--measure", action="store_true", help="only evaluate the agents of the zoo again")
     options = parser.parse_args()
-    agents: JsonObject = tomllib.loads((HERE / "zoo.toml").read_text())
+    agents: JsonObject = tomllib.loads((HERE / "zoo.toml").read_text("utf-8"))
     if options.measure:
         for name in tqdm(options.names or manifest(), desc="evaluating", unit="agent"):
             evaluate_again(name)
         write_manifest(agents)
         return
-    made = json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
+    made = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
     options.runs.mkdir(parents=True, exist_ok=True)
     for name in options.names or agents:
         if made.get(name, {}).get("command") != command_of(agents[name]):

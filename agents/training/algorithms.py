@@ -18,6 +18,7 @@ from goalmaze.agents.training.sb3_policy import MazeDQNPolicy, MazePolicy
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.observations.spec import ObservationSpec
+from goalmaze.envs.ranges import check_number
 
 SB3Arguments: TypeAlias = dict[str, Any]
 """Keyword arguments of an algorithm of stable-baselines3, whose classes have no common type for them."""
@@ -68,7 +69,14 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     algorithm = CLASSES[recipe.algorithm]
     # In this order, so that the recipe's options replace ours.
     arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
-    return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
+    try:
+        return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
+    except (AssertionError, ValueError, TypeError, MemoryError) as error:
+        # Which values an option may have is known to the algorithm alone.
+        if not recipe.algorithm_options or isinstance(error, GoalmazeError):
+            raise
+        reason = str(error) or type(error).__name__
+        raise GoalmazeError(f"algorithm {recipe.algorithm} refuses its options: {reason}; change them") from None
 
 
 def _check_options(recipe: Recipe) -> None:
@@ -85,6 +93,7 @@ def _check_options(recipe: Recipe) -> None:
             raise GoalmazeError(
                 f"option {name} of algorithm {recipe.algorithm} is {value!r}: give a number such as {numbers[name]}"
             )
+        check_number(f"option {name} of algorithm {recipe.algorithm}", value)
 
 
 def _is_number(value: object) -> bool:

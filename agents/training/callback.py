@@ -140,7 +140,9 @@ class TrainingCallback(BaseCallback):
         self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])
         if self._bar is not None:
-            self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
+            # Until every environment could have met its time limit, hardly any but solved episodes have ended.
+            if self.num_timesteps >= self.recipe.envs * mazes.mazes.family.time_limit:
+                self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
             # The last rollout may go beyond the recipe's steps, the bar may not.
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 CHECKPOINTS = "checkpoints"
@@ -33,5 +34,8 @@ def scheduled_checkpoint_path(folder: Path, steps: int) -> Path:
 
 def checkpoint_series(folder: Path) -> dict[int, Path]:
     """Return the scheduled checkpoints of a run folder by their step counts, in order."""
-    files = sorted((folder / CHECKPOINTS).glob("step-*.safetensors"))
-    return {int(file.stem.removeprefix("step-")): file for file in files}
+    # Copies that a person made, such as "step-0000000010 copy.safetensors", are left out.
+    matches = (
+        (re.fullmatch(r"step-([0-9]+)\.safetensors", file.name), file) for file in (folder / CHECKPOINTS).glob("*")
+    )
+    return dict(sorted((int(match[1]), file) for match, file in matches if match is not None))

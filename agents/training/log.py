@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from goalmaze.envs.text_files import read_text
+
 LOG = "log.csv"
 LOG_COLUMNS = (
     "steps",
@@ -41,5 +43,5 @@ def read_log(folder: Path) -> list[dict[str, str]]:
         ValueError: it is not UTF-8 text.
         csv.Error: it is not CSV.
     """
-    lines = (folder / LOG).read_text().splitlines(keepends=True)
+    lines = read_text(folder / LOG).splitlines(keepends=True)
     return list(csv.DictReader(line for line in lines if line.endswith("\n")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -11,8 +12,33 @@ from goalmaze.agents.training.migration import current_recipe
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.observations.spec import Mode
+from goalmaze.envs.ranges import MAX_RUN_SEED, check_number
 
 OBSERVATION_OPTIONS = ("pixels", "radius")
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "steps": (1, 10**12),
+    "seed": (0, MAX_RUN_SEED),
+    "envs": (1, 2**16),
+    "rollout_steps": (1, 2**16),
+    "minibatches": (1, 2**20),
+    "epochs": (1, 1000),
+    "learning_rate": (0, 10),
+    "discount": (0, 1),
+    "gae_lambda": (0, 1),
+    "clip": (0, 10),
+    "entropy": (0, 100),
+    "gradient_clip": (0, 1e6),
+    "shaping": (-100, 100),
+    "threads": (0, 1024),
+}
+"""Number → its smallest and largest value. Numbers beyond them are mistakes, or fill the memory."""
+
+MAX_ROLLOUT = 2**22
+"""Largest number of steps in one rollout of all environments: their observations are in memory together."""
+
+MAX_NAME = 4096
+"""Longest name of a family, a network, an agent or an import, in characters; that of a path on most systems."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +112,19 @@ class Recipe:
     imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("steps", "envs", "rollout_steps", "minibatches", "epochs"):
-            if getattr(self, name) < 1:
-                raise GoalmazeError(f"{name} is {getattr(self, name)}: choose 1 or more")
-        if self.seed < 0 or self.threads < 0:
-            raise GoalmazeError("seed and threads must be 0 or more")
+        for name, (low, high) in RANGES.items():
+            check_number(name, getattr(self, name), low, high)
+        for name in ("family", "network", "start"):
+            if len(getattr(self, name)) > MAX_NAME:
+                raise GoalmazeError(f"{name} has {len(getattr(self, name)):,} characters: {MAX_NAME:,} is the most")
         for name in self.observation_options:
             if name not in OBSERVATION_OPTIONS:
                 raise unknown("observation option", name, OBSERVATION_OPTIONS)
+        if self.envs * self.rollout_steps > MAX_ROLLOUT:
+            raise GoalmazeError(
+                f"a rollout of {self.envs} x {self.rollout_steps} steps is more than {MAX_ROLLOUT:,}: lower envs or "
+                "rollout_steps"
+            )
         if self.envs * self.rollout_steps % self.minibatches:
             raise GoalmazeError(
                 f"a rollout of {self.envs} x {self.rollout_steps} steps does not split into {self.minibatches} "

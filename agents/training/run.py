@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import platform
 import shutil
@@ -11,7 +10,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -32,6 +30,8 @@ from goalmaze.agents.training.training_state import STATE, read_state, restore_s
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import extensions_needed
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.text_files import read_json
+from goalmaze.envs.versions import installed_version
 
 __all__ = [
     "RECIPE",
@@ -149,7 +149,7 @@ def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
     """
     path = folder / RECIPE
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=JsonObject)
+        content = read_json(path)
         return recipe_from(content["recipe"]), content.get("environment", {})
     except OSError as error:
         raise GoalmazeError(f"{folder} is not a run folder: cannot read {path}: {error.strerror}") from None
@@ -157,15 +157,14 @@ def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
         raise GoalmazeError(
             f"recipe {path} does not fit this version of goalmaze: {error}; update goalmaze, or restore the file"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train again") from None
 
 
 def environment() -> JsonObject:
     """Return what results may depend on beside the recipe: versions of packages, machine, system and threads."""
     return {
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in VERSIONS_OF},
+        "versions": {"python": platform.python_version()} | {name: installed_version(name) for name in VERSIONS_OF},
         "machine": platform.machine(),
         "system": platform.system(),
         "threads": torch.get_num_threads(),

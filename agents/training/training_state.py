@@ -28,6 +28,7 @@ from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_algorithm_input, unwrap
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
+from goalmaze.envs.text_files import is_file
 
 STATE = "state.safetensors"
 FORMAT = 2
@@ -100,7 +101,7 @@ def read_state(path: Path) -> tuple[StateHead, Arrays]:
         GoalmazeError: the state is missing, truncated, damaged or of another version.
     """
     remedy = f"train again with goalmaze train --recipe {path.parent / 'recipe.json'} --out NEW"
-    if not path.is_file():
+    if not is_file(path):
         raise GoalmazeError(f"there is no training state at {path}, so nothing to resume; {remedy}")
     try:
         with safetensors.safe_open(path, framework="np") as file:

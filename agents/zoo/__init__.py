@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.text_files import read_bytes
 
 HERE = Path(__file__).parent
 MANIFEST = HERE / "manifest.json"
@@ -43,7 +44,19 @@ def current_label(label: str) -> str:
 @functools.cache
 def manifest() -> dict[str, ManifestEntry]:
     """Return the entry of every agent in the manifest, by name."""
-    entries = msgspec.json.decode(MANIFEST.read_bytes(), type=dict[str, ManifestEntry])
+    return read_manifest(MANIFEST)
+
+
+def read_manifest(path: Path) -> dict[str, ManifestEntry]:
+    """Return the entry of every agent in a manifest, by name.
+
+    Raises:
+        GoalmazeError: the file cannot be read, or it is no manifest.
+    """
+    try:
+        entries = msgspec.json.decode(read_bytes(path), type=dict[str, ManifestEntry])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GoalmazeError(f"the manifest {path} cannot be read ({error}); install goalmaze again") from None
     return {name: msgspec.structs.replace(entry, label=current_label(entry.label)) for name, entry in entries.items()}
 
 
@@ -70,8 +83,8 @@ def zoo_folder(name: str) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return the blake2b digest of every file below a folder, by the path below it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the blake2b digest of every file below a folder, by the path below it; hidden files are left out."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {
         path.relative_to(folder).as_posix(): hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
         for path in files
@@ -82,12 +95,18 @@ def check_files(name: str) -> None:
     """Compare an agent's files with the manifest.
 
     Raises:
-        GoalmazeError: a file is missing, changed, or not in the manifest.
+        GoalmazeError: a file of the manifest is missing or changed, or there is a checkpoint that it does not list.
     """
     expected, actual = manifest()[name].files, digests(zoo_folder(name))
-    wrong = sorted(file for file in expected.keys() | actual.keys() if expected.get(file) != actual.get(file))
-    # Both directions: an additional file, such as another checkpoint, can change results too.
+    # Systems and editors leave files of their own, such as .DS_Store, which nothing reads. Checkpoints are read.
+    new = [file for file in actual.keys() - expected.keys() if _is_checkpoint(file)]
+    wrong = sorted([*new, *(file for file in expected if expected[file] != actual.get(file))])
     if wrong:
         raise GoalmazeError(
             f"zoo:{name} differs from its manifest: {', '.join(wrong)} changed, missing or new; install goalmaze again"
         )
+
+
+def _is_checkpoint(file: str) -> bool:
+    """Return whether a file, by its path below a run folder, is read as a checkpoint."""
+    return PurePosixPath(file).suffix == ".safetensors"

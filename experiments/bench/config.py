@@ -29,6 +29,7 @@ class BenchConfig(CommandConfig):
     family: Literal["", "procgen"] = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.family and self.name not in ("env", self.family):
             raise GoalmazeError(f"--family {self.family} belongs to bench env, not to bench {self.name}: leave it out")
         if self.family:

@@ -177,7 +177,11 @@ class worker:  # noqa: N801  a context manager that is used like a function
         environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
         code = "import sys; from goalmaze.experiments.bench.train import serve; serve(sys.stdin, sys.stdout)"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment,
         )
         self._request(json.dumps(dataclasses.asdict(recipe)))
         # The first rollout warms up and is not counted.

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig, Words, option
+from goalmaze.envs.ranges import MAX_RUN_SEED
+from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig, Limits, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,7 @@ class NetworksConfig(CommandConfig):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.network_options and not self.network:
             raise GoalmazeError("--network-options are those of one network: name it")
 
@@ -121,6 +123,7 @@ class FamiliesConfig(CommandConfig):
     size: Annotated[int | None, option("INT", "9; ProcgenMaze has the size of its mode")] = None
     seed: int = 0
     parameters: Words = ()
+    limits: ClassVar[Limits] = {"seed": (0, MAX_RUN_SEED)}
 
     lists: ClassVar[tuple[str, ...]] = ("families",)
     examples: ClassVar[tuple[str, ...]] = ("goalmaze families", "goalmaze families GreenExit --parameters braid=0.5")

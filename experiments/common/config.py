@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.ranges import MAX_RUN_SEED, check_number
+from goalmaze.envs.text_files import expanded
+
+MAX_LEVELS = 1_000_000
+"""Largest number of levels; the trajectories of more fill the memory of most machines."""
+
+Limits: TypeAlias = Mapping[str, tuple[float | None, float | None]]
+"""Field → smallest and largest value; None where there is no bound."""
 
 
 def option(metavar: str, default: str) -> Any:
@@ -40,10 +50,24 @@ class CommandConfig:
     Attributes:
         examples: commands that `--help` shows.
         lists: the kinds of names that `--help` lists, keys of `goalmaze.experiments.common.choices.CHOICES`.
+        limits: the smallest and the largest value of options that are numbers.
+
+    Raises:
+        GoalmazeError: a number is not finite, or outside its limits.
     """
 
     examples: ClassVar[tuple[str, ...]] = ()
     lists: ClassVar[tuple[str, ...]] = ()
+    limits: ClassVar[Limits] = {}
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Path):
+                # Shells expand ~ at the beginning of a word only, and so not in --out=~/runs.
+                object.__setattr__(self, field.name, expanded(value))
+            elif value is not None:
+                check_number(f"--{field.name.replace('_', '-')}", value, *self.limits.get(field.name, (None, None)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,15 +80,11 @@ class EvaluationConfig(CommandConfig):
         size: rows and columns of the mazes, in cells.
     """
 
+    limits: ClassVar[Limits] = {"levels": (1, MAX_LEVELS), "seed": (0, MAX_RUN_SEED)}
+
     levels: int = 512
     seed: int = 0
     size: Size = None
-
-    def __post_init__(self) -> None:
-        if self.levels < 1:
-            raise GoalmazeError(f"--levels is {self.levels}: choose 1 or more")
-        if self.seed < 0:
-            raise GoalmazeError(f"--seed is {self.seed}: choose 0 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +97,7 @@ class OutputOptions:
         latex: print the tables as LaTeX (package booktabs).
         markdown: print the tables as Markdown.
         imports: a Python file or a module to import first, such as my_worlds.py with a family of your own.
+        traceback: print where an unexpected error happened, for a report of a fault.
     """
 
     json: bool = False
@@ -88,6 +109,7 @@ class OutputOptions:
         tyro.conf.UseAppendAction,
         tyro.conf.arg(name="import", metavar="FILE", help_behavior_hint="(repeatable)"),
     ] = ()
+    traceback: bool = False
 
     def __post_init__(self) -> None:
         if self.json + self.csv + self.latex + self.markdown > 1:

@@ -5,11 +5,11 @@ Reports of version 0.1 are read too.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from goalmaze.agents.zoo import current_label
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.text_files import read_json
 
 REPORT = "report.json"
 
@@ -21,7 +21,7 @@ def read_report(folder: Path) -> JsonObject:
         OSError: there is no report.
         ValueError: it is not the JSON of a report.
     """
-    data = json.loads((folder / REPORT).read_text())
+    data = read_json(folder / REPORT)
     try:
         return current_report(data)
     except (KeyError, TypeError, ValueError, AttributeError):

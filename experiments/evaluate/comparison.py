@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted
@@ -161,7 +162,8 @@ def compare(
     require_comparable(agents)
     # All agents act on the same levels with the same seed, so that tests can pair them level by level.
     evaluations = {}
-    for agent, family in zip(agents, families_of(agents, families), strict=True):
+    pairs = list(zip(agents, families_of(agents, families), strict=True))
+    for agent, family in progress(pairs, "evaluating", "agent"):
         chosen = levels.family if isinstance(levels, LevelBatch) else family
         require_compatible(agent, chosen)
         batch, name = draw_levels(chosen, levels, shift, seed)

@@ -11,6 +11,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import scripted_baselines
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, interval, number
 from goalmaze.experiments.evaluate import metrics
@@ -189,7 +190,8 @@ def evaluate(
     batch, shift = draw_levels(family, levels, shift, seed)
     policies: dict[str, Policy] = {agent.name: agent.policy, **scripted_baselines(family)}
     first, *rest = (
-        evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy) for name, policy in policies.items()
+        evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy)
+        for name, policy in progress(policies.items(), "evaluating", "agent")
     )
     return EvaluationReport(first, tuple(rest))
 
@@ -245,5 +247,5 @@ def evaluate_shifts(agent: Agent, levels: int, name: str = "") -> dict[str, Eval
         shift: evaluate_policy(
             name or agent.name, agent.policy, family.levels(0, count=levels, shift=shift), shift=shift
         )
-        for shift in (NO_SHIFT, *family.shifts)
+        for shift in progress((NO_SHIFT, *family.shifts), "evaluating", "shift")
     }

@@ -18,6 +18,7 @@ from goalmaze.envs.ascii import write_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
@@ -234,7 +235,8 @@ def infer_goals(
         True
     """
     inferences = []
-    for agent, family in zip(agents, families_of(agents, families), strict=True):
+    pairs = list(zip(agents, families_of(agents, families), strict=True))
+    for agent, family in progress(pairs, "inferring goals", "agent"):
         require_compatible(agent, family)
         name = family.distinguishing_shift if shift is None else shift
         sizes = {"levels": levels, "fit_levels": fit_levels}

@@ -21,6 +21,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
@@ -197,15 +198,15 @@ def regress(
         # an episode that reached neither goal nor cue has no label
         return batch, first.take(first.chose >= 0)
 
-    batch, fitted = choices(FITTING, fit_levels, seed)
+    parts = [(FITTING, fit_levels, seed), (EVALUATION, levels, seed), (EVALUATION, levels, seed + 1)]
+    played = [choices(*part) for part in progress(parts, f"playing {name}", "part")]
+    (fit_batch, fitted), (batch, held_out), (_, repeated) = played
     if len(fitted) < MIN_DECISIONS:
         raise GoalmazeError(
             f"{name} makes {len(fitted)} choices between {family.goal} and {family.cue} on {fit_levels} levels of "
             f"shift '{shift}', {MIN_DECISIONS} are needed: choose a shift that separates them, or a more capable agent"
         )
-    model = fit_logistic(features(batch, fitted), fitted.chose)
-    batch, held_out = choices(EVALUATION, levels, seed)
-    _, repeated = choices(EVALUATION, levels, seed + 1)
+    model = fit_logistic(features(fit_batch, fitted), fitted.chose)
     more_common = int(fitted.chose.mean() > 0.5)
     cue_nearer_by = held_out.to_goal - held_out.to_cue
     correct = (model.probabilities(features(batch, held_out)) > 0.5) == held_out.chose

@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, CommandConfig, Size, option
+from goalmaze.experiments.common.config import AgentName, CommandConfig, Limits, Size, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,7 @@ class LiveConfig(SceneConfig):
     """
 
     lists: ClassVar[tuple[str, ...]] = ("shifts", "methods")
+    limits: ClassVar[Limits] = {"port": (0, 65535)}
     examples = (
         "goalmaze live zoo:green-exit",
         "goalmaze live zoo:green-exit --terminal --level 3",
@@ -66,10 +66,6 @@ class LiveConfig(SceneConfig):
     port: int = 8765
     no_browser: bool = False
     runs: Path = Path("runs")
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise GoalmazeError(f"--port is {self.port}: choose 0 to 65535")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

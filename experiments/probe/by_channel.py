@@ -10,6 +10,7 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, interval, number
 from goalmaze.experiments.probe.by_site import gather_splits
@@ -132,7 +133,7 @@ def probe_channels(
         best_plane = fit_channel_probes(fit.observations, labels, fit.observations, labels).best(1)[0]
         planes = fit_channel_probes(fit.observations, labels, evaluation.observations, truth)
         observation = rate(int(planes.correct[best_plane]), planes.labelled)
-        for site in map_names:
+        for site in progress(map_names, f"probing the {target}", "map"):
             channels = fit_channel_probes(fit.trained[site], labels, evaluation.trained[site], truth)
             rates = tuple(rate(int(correct), channels.labelled) for correct in channels.correct)
             results.append(ChannelResult(site, target, rates, observation))

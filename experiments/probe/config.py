@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
+from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, EvaluationConfig, Limits, option
 
 MIN_FIT_LEVELS = 50
 
@@ -35,6 +35,8 @@ class ProbeConfig(EvaluationConfig):
         "goalmaze probe zoo:green-exit --by channel --figures pictures",
     )
 
+    limits: ClassVar[Limits] = {**EvaluationConfig.limits, "fit_levels": (MIN_FIT_LEVELS, MAX_LEVELS)}
+
     agent: AgentName
     sites: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all sites)")] = ()
     targets: Annotated[
@@ -47,7 +49,5 @@ class ProbeConfig(EvaluationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit_levels < MIN_FIT_LEVELS:
-            raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose {MIN_FIT_LEVELS} or more")
         if self.figures is not None and self.by != "channel":
             raise GoalmazeError("--figures needs --by channel: add it, or leave --figures out")

@@ -7,7 +7,6 @@ not marked as safe, so that none of it becomes markup.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import importlib.resources
 import math
 import platform
@@ -17,9 +16,9 @@ from collections.abc import Sequence
 import jinja2
 from markupsafe import Markup
 
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
+from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
 from goalmaze.experiments.reports.config import ReportConfig
@@ -226,10 +225,4 @@ def grid_command(config: ReportConfig, findings: FamilyFindings) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what the numbers depend on."""
-    installed = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            raise GoalmazeError(f"{package} is not installed: pip install {package}") from None
-    return installed
+    return {"python": platform.python_version()} | {package: installed_version(package) for package in PACKAGES}

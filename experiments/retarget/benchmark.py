@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget import trials
@@ -176,7 +177,8 @@ def benchmark(
         work = _trials(policy, task, candidates, fitted_size=number_ == 0, oracles=oracles and number_ == 0)
         done = tqdm(work, desc=f"benchmark {task.family.size}x{task.family.size}", unit="trial", disable=None)
         sizes.append(SizeTrials(task, tuple(done)))
-    effects = [side_effects(policy, tasks[0], one.fitted_edit, one.strength) for one in candidates]
+    measured = progress(candidates, "side effects", "edit")
+    effects = [side_effects(policy, tasks[0], one.fitted_edit, one.strength) for one in measured]
     return Benchmark(tuple(candidates), tuple(sizes), tuple(effects))
 
 

@@ -9,6 +9,7 @@ from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.folders import make_folder
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.retarget.benchmark import benchmark, resized_tasks
 from goalmaze.experiments.retarget.candidates import Candidate, compatible_pairs, fit_candidate, half_depth
@@ -97,7 +98,9 @@ def _named_candidates(config: RetargetConfig, agent: Agent, context: FitContext)
     """Return the edits of the sites and methods named, or of the usual ones."""
     sites = config.sites or tuple(dict.fromkeys((usual_sites(agent.network)[0], half_depth(agent.network))))
     pairs = compatible_pairs(agent.network, sites, config.methods, BENCHMARKED)
-    return [fit_candidate(context, site, method, config.strength) for site, method in pairs]
+    return [
+        fit_candidate(context, site, method, config.strength) for site, method in progress(pairs, "fitting", "edit")
+    ]
 
 
 def _ledger_pairs(config: RetargetConfig, agent: Agent) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig, option
+from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, EvaluationConfig, Limits, option
 
 
 def _default(text: str) -> object:
@@ -43,6 +43,8 @@ class RetargetConfig(EvaluationConfig):
         "goalmaze retarget zoo:green-exit --auto --figures figures",
     )
 
+    limits: ClassVar[Limits] = {**EvaluationConfig.limits, "fit_levels": (1, MAX_LEVELS)}
+
     agent: AgentName
     sites: Annotated[tuple[str, ...], _default("all maps, or all sites")] = ()
     methods: Annotated[tuple[str, ...], _default("learned-pattern mean-pattern probe-direction")] = ()
@@ -57,8 +59,6 @@ class RetargetConfig(EvaluationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.fit_levels < 1:
-            raise GoalmazeError(f"--fit-levels is {self.fit_levels}: choose 1 or more")
         if self.ledger and (self.benchmark or self.auto):
             raise GoalmazeError("--ledger cannot be combined with --benchmark or --auto: leave one of them out")
         if (self.sizes or self.oracles) and not self.benchmark:

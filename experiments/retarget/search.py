@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.retarget.candidates import (
@@ -203,7 +204,7 @@ def _best_sites(candidates: Sequence[Candidate], trained: Sequence[tuple[str, st
 def _variants(context: FitContext, pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
     """Fit methods at sites and return each at several strengths, patterns also on fewer channels."""
     candidates = []
-    for site, method in pairs:
+    for site, method in progress(pairs, "fitting", "edit"):
         fitted = fit_candidate(context, site, method)
         variants = [fitted]
         if isinstance(fitted.fitted_edit, GoalPattern):

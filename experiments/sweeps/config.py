@@ -9,7 +9,10 @@ from typing import Annotated, ClassVar
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import CommandConfig, option
+from goalmaze.experiments.common.config import CommandConfig, Limits, option
+
+MAX_WORKERS = 1024
+"""Largest number of processes of this machine."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class SweepConfig(CommandConfig):
         "goalmaze sweep my.toml --gather --markdown",
     )
 
+    limits: ClassVar[Limits] = {"workers": (0, MAX_WORKERS), "save_every": (0, None)}
+
     plan: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PLAN")]
     out: Annotated[Path | None, option("PATH", "runs/PLAN")] = None
     workers: Annotated[int, option("INT", "0, one a core")] = 0
@@ -39,9 +44,6 @@ class SweepConfig(CommandConfig):
     gather: bool = False
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise GoalmazeError(f"--workers is {self.workers}: choose 1 or more, or 0 for one a core")
+        super().__post_init__()
         if self.workers and self.cluster:
             raise GoalmazeError("--workers counts processes of this machine and --cluster has its own: leave one out")
-        if self.save_every < 0:
-            raise GoalmazeError(f"--save-every is {self.save_every}: choose 0 or more seconds")

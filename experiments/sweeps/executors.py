@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.text_files import binary_flag
 from goalmaze.experiments.sweeps.jobs import INTERRUPTED, Job, run_job
 
 CONNECT_SECONDS = 10
@@ -117,7 +118,7 @@ def _start_worker(log: str, stop: ctypes.c_byte) -> None:
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | binary_flag(), 0o644)
     # At the level of the file descriptor, so that messages of C libraries go to the log too.
     os.dup2(descriptor, 2)
     # One thread a worker: the parallelism of a sweep is its runs.

@@ -26,6 +26,7 @@ from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.text_files import parse_json, read_text
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.train.report import report_run
 
@@ -136,7 +137,7 @@ def logged_steps(folder: Path) -> int:
 def read_journal(root: Path, name: str) -> list[JsonObject]:
     """Return the lines of a run's journal, oldest first."""
     path = root / JOURNAL / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return [parse_json(line) for line in read_text(path).splitlines()] if path.is_file() else []
 
 
 def _write_event(journal: Path, event: str, steps: int) -> None:

@@ -44,7 +44,7 @@ def main() -> None:
     arguments.add_argument("sweeps", type=Path, help="the folder that holds the folders of the sweeps")
     chosen = arguments.parse_args()
     for page in sorted((chosen.docs / "reproduced").glob("*.md")):
-        text = fill_page(page.read_text(), chosen.sweeps, chosen.docs / "pictures")
+        text = fill_page(page.read_text("utf-8"), chosen.sweeps, chosen.docs / "pictures")
         write_atomically(page, text.encode())
 
 

@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.carving import ALGORITHMS as MAZE_ALGORITHMS
+from goalmaze.envs.text_files import expanded, is_file, read_toml
 
 SHIPPED = Path(__file__).parent / "plans"
 """The folder of the plans that ship with the package: published results, reproduced."""
@@ -94,8 +94,8 @@ def find_plan(name: str) -> Path:
     Raises:
         GoalmazeError: there is no such file.
     """
-    path = Path(name)
-    if path.is_file():
+    path = expanded(Path(name))
+    if is_file(path):
         return path
     if path.suffix or len(path.parts) > 1:
         raise GoalmazeError(
@@ -140,7 +140,7 @@ def _misplaced(path: Path, name: str) -> str:
 
 def _read(path: Path) -> _File:
     try:
-        data = tomllib.loads(path.read_text())
+        data = read_toml(path)
     except OSError as error:
         raise GoalmazeError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from goalmaze.agents.training.run import FinishedError, resume
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.text_files import read_json, read_toml
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.train.config import TrainConfig
@@ -79,9 +78,8 @@ def read_settings(config: TrainConfig) -> Recipe:
 
 def _read_file(path: Path) -> JsonObject:
     try:
-        text = path.read_text()
         # Any, until it is checked below.
-        data: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        data: Any = read_json(path) if path.suffix == ".json" else read_toml(path)
     except OSError as error:
         raise GoalmazeError(f"cannot read recipe {path}: {error.strerror}") from None
     except ValueError as error:

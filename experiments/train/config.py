@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import CommandConfig, Words, option
+from goalmaze.experiments.common.config import CommandConfig, Limits, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +36,7 @@ class TrainConfig(CommandConfig):
     """
 
     lists: ClassVar[tuple[str, ...]] = ("families", "networks")
+    limits: ClassVar[Limits] = {"save_every": (0, None)}
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze train --out runs/mine",
         "goalmaze train --family Corner --parameters corner=3 --steps 1000000",
@@ -61,7 +61,3 @@ class TrainConfig(CommandConfig):
     save_every: float = 30.0
     tensorboard: bool = False
     set: Words = ()
-
-    def __post_init__(self) -> None:
-        if self.save_every < 0:
-            raise GoalmazeError(f"--save-every is {self.save_every}: choose 0 or more seconds")

@@ -155,7 +155,7 @@ def test_a_header_changed_by_hand_does_not_match_its_digest(path: Path, field: s
         ({"shape": seeing((64, 64, 3), mode="rgb64")}, "network grid does not accept observation mode 'rgb64'"),
         ({"shape": seeing((4, 7, 7), mode="rbg64")}, "unknown observation mode 'rbg64'.*'rgb64'"),
         ({"shape": seeing((5, 7, 7), mode="partial", radius=99)}, "radius is 99: choose 1 to 16"),
-        ({"parameters": {"size": 2**31 + 1}}, "size is 2147483649: a checkpoint's is at most 255"),
+        ({"parameters": {"size": 2**31 + 1}}, "size is 2147483649: mazes have at most 255"),
     ],
 )
 def test_a_wellformed_header_that_does_not_fit_is_named(path: Path, changes: dict[str, Any], message: str) -> None:

@@ -113,8 +113,8 @@ def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
     [
         ({"stepz": 3}, r"unknown field of a recipe 'stepz' \(did you mean 'steps'"),
         ({"steps": "many"}, "recipe: Expected `int`"),
-        ({"steps": 0}, "steps is 0: choose 1 or more"),
-        ({"seed": -1}, "seed and threads must be 0 or more"),
+        ({"steps": 0}, "steps is 0: choose 1 to 1000000000000"),
+        ({"seed": -1}, "seed is -1: choose 0 to 4294967294"),
         ({"precision": "fp8"}, "recipe: Invalid enum value 'fp8'"),
         ({"envs": 3, "rollout_steps": 5, "minibatches": 2}, "does not split into 2 equal minibatches"),
     ],

@@ -25,7 +25,7 @@ AGENT = "zoo:green-exit"
         (["eval", AGENT, "--size", "8"], ["size is 8", "odd"]),
         (["eval", AGENT, "--size", "3"], ["size is 3", "at least 5"]),
         (["eval", AGENT, "--size", "nine"], ["--size"]),
-        (["eval", AGENT, "--levels", "0"], ["--levels is 0", "1 or more"]),
+        (["eval", AGENT, "--levels", "0"], ["--levels is 0", "1 to 1000000"]),
         (["eval", AGENT, "--seed", "-1"], ["--seed is -1"]),
         (["eval"], ["Missing", "AGENT"]),
         (["eval", AGENT, "--shfit", "x"], ["--shfit"]),

@@ -70,7 +70,7 @@ def test_a_run_that_was_killed_before_its_report_is_reported(
         (["--set", "entropy=0"], "--set cannot be changed by --resume"),
         (["--network-options", "blocks=2"], "--network-options cannot be changed by --resume"),
         (["--out", "x"], "--out cannot be changed by --resume"),
-        (["--save-every", "-1"], "--save-every is -1.0: choose 0 or more seconds"),
+        (["--save-every", "-1"], "--save-every is -1.0: choose 0 or more"),
         ([], "is finished after 512 steps; nothing to resume"),
     ],
 )

@@ -83,11 +83,21 @@ def test_a_changed_file_is_named(copy: Path) -> None:
         check_files(AGENT)
 
 
-def test_a_missing_and_a_new_file_are_named(copy: Path) -> None:
+def test_a_missing_file_and_a_new_checkpoint_are_named(copy: Path) -> None:
     (copy / "log.csv").unlink()
-    (copy / "new").touch()
-    with pytest.raises(GoalmazeError, match=r"log\.csv, new changed, missing or new"):
+    (copy / "new.safetensors").touch()
+    with pytest.raises(GoalmazeError, match=r"log\.csv, new\.safetensors changed, missing or new"):
         check_files(AGENT)
+
+
+def test_files_that_systems_and_editors_leave_change_no_agent(copy: Path) -> None:
+    for name in (".DS_Store", "._log.csv", "Thumbs.db", "desktop.ini", "checkpoints/._step-0000000000.safetensors"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_bytes(b"\0\5\x16\7")
+    check_files(AGENT)
+    before = checkpoint_series(copy)
+    (copy / "checkpoints" / "step-0000000000 copy.safetensors").touch()
+    assert checkpoint_series(copy) == before
 
 
 def test_a_report_that_flatters_is_found_out(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

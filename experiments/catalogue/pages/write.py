@@ -36,5 +36,5 @@ def write_pages(docs: Path) -> list[Path]:
     folder = docs / FOLDER
     folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
-        (folder / name).write_text(page(), encoding="utf-8")
+        (folder / name).write_text(page(), encoding="utf-8", newline="\n")
     return [folder / name for name in PAGES]
