@@ -1,15 +1,22 @@
-# make demo | make test | make check | make docs | make procgen | make test-procgen | make clean
+# make demo | make test | make check | make fuzz | make docs | make procgen | make test-procgen | make clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROCGEN := .venv-procgen
 
-.PHONY: demo test check docs procgen test-procgen clean
+.PHONY: demo test check fuzz docs procgen test-procgen clean
 demo: $(VENV)/installed
 	$(BIN)/goalmaze demo
 
 test check: $(VENV)/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/gate
+
+# What the gate does in small: command lines and files, most of them wrong. Other numbers: make fuzz LINES=100 SEED=7.
+LINES ?= 1000
+FUZZED_FILES ?= 10000
+SEED ?= 0
+fuzz: $(VENV)/installed-dev
+	PYTHONPATH=tests $(BIN)/python tests/fuzzing.py --lines $(LINES) --files $(FUZZED_FILES) --seed $(SEED)
 
 docs: $(VENV)/installed-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/build-docs
