@@ -146,8 +146,8 @@ def _explanation(error: Exception) -> str:
     """Return what happened and what to do, for an error that no part of goalmaze expected."""
     if isinstance(error, MemoryError) or re.search(r"out of memory|can't allocate memory", str(error)):
         return "there is not enough memory for this: choose fewer levels or environments, or smaller mazes"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, line {frame.lineno}"
     return (

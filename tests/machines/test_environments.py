@@ -71,8 +71,13 @@ def test_a_package_without_metadata_has_the_version_of_its_source(
 
 BUILD = """
 import sys
-from setuptools import build_meta
-print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
+from setuptools import build_meta, setup
+kind, folder = sys.argv[1:]
+if kind == "library":
+    sys.argv = ["setup.py", "build_py", "--build-lib", folder]
+    print(setup() and folder)
+else:
+    print(getattr(build_meta, "build_" + kind)(folder))
 """
 
 
@@ -92,7 +97,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(kind: str, source: Path, folder: Path) -> tuple[Path, str]:
-    """Build a wheel or an sdist and return it with everything that was printed meanwhile."""
+    """Build a wheel, an sdist or a library and return it with everything that was printed meanwhile."""
     command = [sys.executable, "-c", BUILD, kind, str(folder)]
     done = subprocess.run(command, cwd=source, capture_output=True, encoding="utf-8", check=True)
     return folder / done.stdout.splitlines()[-1], done.stdout + done.stderr
@@ -135,6 +140,6 @@ def test_the_warnings_of_a_build_are_those_that_the_setting_avoids(source: Path,
     text = project.read_text("utf-8")
     project.write_text(text.replace("include-package-data = false", ""), "utf-8")
     try:
-        assert warned_of_data(built("wheel", source, tmp_path)[1])
+        assert warned_of_data(built("library", source, tmp_path)[1])
     finally:
         project.write_text(text, "utf-8")
