@@ -9,7 +9,7 @@ from pathlib import Path
 UNKNOWN = "unknown"
 """The version of a package that carries no metadata, such as one on the path without being installed."""
 
-PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 def installed_version(package: str) -> str:

@@ -101,6 +101,9 @@ SMALL = {
 }
 """Command that may be right → options with which it takes little time; random ones that follow may override them."""
 
+POSITIONAL = ("agent", "others", "name", "action", "source", "file", "plan", "folder")
+"""Fields that are no options; words for them stand among the others."""
+
 HEAVY_FLAGS = ("grid", "choices", "hypotheses", "benchmark", "auto", "ledger", "oracles", "full")
 
 REFUSED = {
@@ -200,10 +203,11 @@ def command_line(rng: random.Random) -> list[str]:
     if rng.random() < 0.03:
         return [rng.choice([*NAMES, *WORDS]) for _ in range(rng.randrange(4))]
     command = rng.choice(list(cli.COMMANDS))
-    fields = [field for field in dataclasses.fields(cli.COMMANDS[command][0]) if field.name not in HEAVY_FLAGS]
+    fields = list(dataclasses.fields(cli.COMMANDS[command][0]))
     line = [command]
     if "agent" in {field.name for field in fields} and rng.random() < 0.9:
         line.append(rng.choice(["zoo:green-exit-early", "zoo:corner-early", "zoo:green-exit-early", rng.choice(WORDS)]))
+    fields = [field for field in fields if field.name not in (*HEAVY_FLAGS, *POSITIONAL)]
     line += SMALL.get(command, [])
     for field in rng.sample(fields, rng.randrange(min(len(fields), 4) + 1)):
         line += [f"--{field.name.replace('_', '-')}", *_values(rng, field)]

@@ -12,7 +12,7 @@ from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, resume
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.text_files import read_json, read_toml
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import REPORT
@@ -66,14 +66,22 @@ def read_settings(config: TrainConfig) -> Recipe:
     options = {name: getattr(config, name) for name in RECIPE_OPTIONS}
     settings |= {name: value for name, value in options.items() if value is not None}
     settings |= assignments(config.set, "--set")
-    settings["parameters"] = settings.get("parameters", {}) | assignments(config.parameters, "--parameters")
+    settings["parameters"] = _table(settings, "parameters") | assignments(config.parameters, "--parameters")
     if config.size is not None:
         settings["parameters"]["size"] = config.size
     network_options = assignments(config.network_options, "--network-options")
-    settings["network_options"] = settings.get("network_options", {}) | network_options
+    settings["network_options"] = _table(settings, "network_options") | network_options
+    recipe = recipe_from(settings)
     # The recipe names the user's own code, so that an error on loading the run can say what to import.
-    imports = tuple(dict.fromkeys((*settings.get("imports", ()), *loaded_extensions())))
-    return dataclasses.replace(recipe_from(settings), imports=imports)
+    return dataclasses.replace(recipe, imports=tuple(dict.fromkeys((*recipe.imports, *loaded_extensions()))))
+
+
+def _table(settings: ReadonlyJsonObject, name: str) -> JsonObject:
+    """Return a table of settings, which a file may hold as anything."""
+    table = settings.get(name, {})
+    if not isinstance(table, Mapping):
+        raise GoalmazeError(f"recipe: {name} is {table!r}: give a table of settings")
+    return dict(table)
 
 
 def _read_file(path: Path) -> JsonObject:

@@ -13,7 +13,7 @@ import pytest
 from goalmaze.experiments import cli
 from goalmaze.experiments.common import console
 
-LINES, FILES = 40, 210
+LINES, FILES = 30, 210
 
 
 def test_no_command_line_ends_in_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
