@@ -14,6 +14,7 @@ from torch import Tensor
 from goalmaze.agents.checkpoints import network_from_tensors
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.networks.impala import WIDTHS, ImpalaNetwork
+from goalmaze.envs.actions import check_action_count
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import FRAME_PIXELS
@@ -36,14 +37,18 @@ def read_langosco(path: Path) -> ImpalaNetwork:
     """Read a feed-forward agent of procgenAISC, such as `maze_I/model_rand_region_5.pth`.
 
     Raises:
-        GoalmazeError: there is no such file, it holds anything but tensors, or the tensors of another network.
+        GoalmazeError: there is no such file, it holds anything but tensors, or the tensors of another network, such as
+            one whose number of actions cannot be played.
     """
     tensors = _weights(path)
     recurrent = next((name for name in tensors if name.startswith(RECURRENT)), None)
     if recurrent:
         raise GoalmazeError(f"{path} is a recurrent agent (it has {recurrent}); import one trained without recurrence")
     try:
-        network = network_from_tensors(ImpalaNetwork.name, _shape(tensors), {"scale": _scale(tensors)}, tensors)
+        shape = _shape(tensors)
+        network = network_from_tensors(ImpalaNetwork.name, shape, {"scale": _scale(tensors)}, tensors)
+        # After the tensors are known to be those of the network: its number of actions then means what it says.
+        check_action_count(shape.actions)
         return cast(ImpalaNetwork, network)
     except (GoalmazeError, RuntimeError) as error:
         raise GoalmazeError(f"{path} is not a published IMPALA agent: {str(error).splitlines()[0]}") from None

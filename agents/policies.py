@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
-from goalmaze.envs.actions import ACTIONS, PROCGEN_ACTIONS, PROCGEN_MOVES
+from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_MOVES, check_action_count
 from goalmaze.envs.cells import Bools, Cells
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
 
@@ -102,11 +101,7 @@ class NetworkPolicy:
     """
 
     def __init__(self, network: Network) -> None:
-        if network.shape.actions not in (len(ACTIONS), PROCGEN_ACTIONS):
-            raise GoalmazeError(
-                f"the network has {network.shape.actions} actions: agents in mazes have {len(ACTIONS)}, or Procgen's "
-                f"{PROCGEN_ACTIONS}"
-            )
+        check_action_count(network.shape.actions)
         self.network = network.eval()
         self.context: EditContext | None = None
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.envs.cells import Cells
+from goalmaze.envs.errors import GoalmazeError
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -68,6 +69,50 @@ PROCGEN_GROUP_OF: NDArray[np.int64] = _constant(
 
 PROCGEN_TO_ACTION: NDArray[np.int64] = _constant(np.where(len(ACTIONS) > PROCGEN_GROUP_OF, PROCGEN_GROUP_OF, -1))
 """int64 [15], which of `ACTIONS` each of Procgen's actions is; -1 stays."""
+
+
+ACTION_COUNTS = (len(ACTIONS), PROCGEN_ACTIONS)
+"""The numbers of actions that an agent can have."""
+
+
+def check_action_count(count: int) -> None:
+    """Refuse a network with another number of actions than an agent can have.
+
+    Raises:
+        GoalmazeError: naming the numbers that are possible.
+    """
+    if count not in ACTION_COUNTS:
+        raise GoalmazeError(
+            f"the network has {count} actions: agents in mazes have {len(ACTIONS)}, or Procgen's {PROCGEN_ACTIONS}"
+        )
+
+
+def action_error(action: object, count: int, who: str = "") -> GoalmazeError:
+    """Return the error for an action that is no integer from 0 to `count` - 1.
+
+    Args:
+        action: what was given.
+        count: number of actions, one of `ACTION_COUNTS`.
+        who: whose action it is, such as "environment 3: ".
+    """
+    effects = ", ".join(ACTIONS)
+    if count == PROCGEN_ACTIONS:
+        effects = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in PROCGEN_GROUPS.items())
+    return GoalmazeError(f"{who}action {action} is none of 0 to {count - 1}: {effects}")
+
+
+def check_actions(actions: ArrayLike, batch: int, count: int) -> None:
+    """Refuse actions that are not integers [B] from 0 to `count` - 1.
+
+    Raises:
+        GoalmazeError: naming the shape, the type, or the first environment whose action is out of range.
+    """
+    given = np.asarray(actions)
+    if given.shape != (batch,) or given.dtype.kind not in "iu":
+        raise GoalmazeError(f"actions are {given.dtype} of shape {given.shape}: give one integer for each of {batch}")
+    outside = np.flatnonzero((given < 0) | (given >= count))
+    if len(outside):
+        raise action_error(given[outside[0]], count, f"environment {outside[0]}: ")
 
 
 def group_probabilities(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

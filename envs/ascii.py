@@ -7,6 +7,7 @@ the exit under its sign). Levels of a batch are separated by blank lines.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
@@ -20,6 +21,24 @@ WALL, FLOOR, AGENT_LETTER = "#", ".", "A"
 def write_ascii(levels: LevelBatch) -> str:
     """Return the batch as text that `read_ascii` reads back to equal levels."""
     return "\n\n".join(_write_one(levels, b) for b in range(len(levels))) + "\n"
+
+
+def write_scene(levels: LevelBatch, agent: int) -> str:
+    """Return a level in the middle of an episode as text for people, which `read_ascii` may not read back.
+
+    The agent hides what it stands on. Of objects that meet on a cell, and have no letter together, the one in the last
+    slot shows, which is drawn last in pictures too.
+
+    Args:
+        levels: a batch of one, with its objects where they are now; items held are on the top wall.
+        agent: the agent's cell.
+    """
+    letters = _letters_of_stacks(levels.family)
+    picture = _walls(levels, 0)
+    for cell, stack in _stacks(levels, 0).items():
+        picture[cell] = letters.get(tuple(sorted(stack)), letters[stack[-1:]])
+    picture[agent] = AGENT_LETTER
+    return _text(picture, levels.width) + "\n"
 
 
 def read_ascii(text: str, family: Family) -> LevelBatch:
@@ -57,18 +76,40 @@ def letters_of(family: Family) -> dict[str, tuple[str, ...]]:
 
 
 def _write_one(levels: LevelBatch, b: int) -> str:
-    family = levels.family
-    picture = np.where(levels.walls[b], WALL, FLOOR).reshape(-1)
+    letters = _letters_of_stacks(levels.family)
+    picture = _walls(levels, b)
     picture[levels.start[b]] = AGENT_LETTER
-    letters = {tuple(sorted(object_types)): letter for letter, object_types in letters_of(family).items()}
-    for cell in set(levels.objects[b].tolist()) - {ABSENT}:
-        object_types = tuple(sorted(k for k, at in zip(levels.slots, levels.objects[b], strict=True) if at == cell))
+    for cell, stack in _stacks(levels, b).items():
+        object_types = tuple(sorted(stack))
         if object_types not in letters:
             raise GoalmazeError(
-                f"level {b}: {family.name} has no letter for {' + '.join(object_types)} on one cell; move one"
+                f"level {b}: {levels.family.name} has no letter for {' + '.join(object_types)} on one cell; move one"
             )
         picture[cell] = letters[object_types]
-    return "\n".join("".join(row) for row in picture.reshape(levels.height, levels.width))
+    return _text(picture, levels.width)
+
+
+def _letters_of_stacks(family: Family) -> dict[tuple[str, ...], str]:
+    """Return the letter of each object type alone, and of each stack, in alphabetical order of its types."""
+    return {tuple(sorted(object_types)): letter for letter, object_types in letters_of(family).items()}
+
+
+def _walls(levels: LevelBatch, b: int) -> NDArray[np.str_]:
+    """Return the characters [H*W] of level b without agent and objects."""
+    return np.where(levels.walls[b], WALL, FLOOR).reshape(-1)
+
+
+def _stacks(levels: LevelBatch, b: int) -> dict[int, tuple[str, ...]]:
+    """Return cell → the types of the objects on it, in the order of their slots."""
+    stacks: dict[int, tuple[str, ...]] = {}
+    for kind, cell in zip(levels.slots, levels.objects[b].tolist(), strict=True):
+        if cell != ABSENT:
+            stacks[cell] = (*stacks.get(cell, ()), kind)
+    return stacks
+
+
+def _text(picture: NDArray[np.str_], width: int) -> str:
+    return "\n".join("".join(row) for row in picture.reshape(-1, width))
 
 
 def _pictures(text: str) -> list[tuple[int, list[str]]]:

@@ -40,6 +40,9 @@ class ClassRegistry(Generic[T]):
         Raises:
             GoalmazeError: the name is in use.
         """
+        # A class of the user's may be the first to be registered, and must not take the name of one that ships.
+        if not self._is_shipped(one):
+            self._import_shipped()
         known = self._classes.get(name)
         if known is not None and _definition(known) != _definition(one):
             raise GoalmazeError(
@@ -82,6 +85,9 @@ class ClassRegistry(Generic[T]):
                 )
             pending += one.__subclasses__()
         raise unknown(self._what, name, self._classes)
+
+    def _is_shipped(self, one: type[T]) -> bool:
+        return any(one.__module__ == name or one.__module__.startswith(f"{name}.") for name in self._shipped)
 
     def _import_shipped(self) -> None:
         if self._imported:

@@ -121,6 +121,14 @@ class Engine(abc.ABC):
         """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""
         self._step(actions)
 
+    def step_strictly(self, actions: NDArray[np.integer]) -> None:
+        """Advance each episode by one of `actions` int [B].
+
+        Raises:
+            GoalmazeError: the actions are not B integers, or one is out of range; then nothing changes.
+        """
+        self._step.strict(actions)
+
     def use_levels(self, seed: int, shift: str, split: str) -> None:
         """From now on take fresh levels from these addresses: row e plays the levels e, e + B, e + 2B and so on.
 
@@ -136,8 +144,12 @@ class Engine(abc.ABC):
         """Begin new episodes in `rows` [b], each on the next of the levels that `use_levels` named."""
 
     @abc.abstractmethod
-    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
-        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
+    def step_or_renew(self, actions: NDArray[np.integer]) -> None:
+        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead.
+
+        Raises:
+            GoalmazeError: the actions are not B integers, or one is out of range; then nothing changes.
+        """
 
     @abc.abstractmethod
     def observe(self) -> Observations:

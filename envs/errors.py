@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class GoalmazeError(ValueError):
@@ -16,6 +17,20 @@ class GoalmazeError(ValueError):
         ...     print(error)
         unknown family 'GreenExt' (did you mean 'GreenExit'?)
     """
+
+
+def location(error: BaseException, file: str | None = None) -> str:
+    """Return where an error was raised, such as " (line 3 of doors.py)"; "" where that is not known.
+
+    Args:
+        error: the error.
+        file: look only at lines of this file, such as the user's own; at all lines where None.
+    """
+    # Imported here for the same reason as `difflib` below.
+    import traceback
+
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if file in (None, one.filename)]
+    return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> GoalmazeError:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, location
 from goalmaze.envs.text_files import expanded, is_file
 
 _loaded: dict[str, ModuleType] = {}
@@ -37,6 +38,15 @@ def loaded_extensions() -> tuple[str, ...]:
     return tuple(_loaded)
 
 
+def import_flags(names: Sequence[str] | None = None) -> str:
+    """Return the options that import extensions, to be put behind a command: " --import doors.py", or "" without any.
+
+    Args:
+        names: the extensions; all that are loaded where None.
+    """
+    return "".join(f" --import {shlex.quote(name)}" for name in (_loaded if names is None else names))
+
+
 @contextmanager
 def extensions_needed(names: Sequence[str]) -> Iterator[None]:
     """Add to an error inside the context which of the extensions `names` are not imported.
@@ -50,9 +60,8 @@ def extensions_needed(names: Sequence[str]) -> Iterator[None]:
         missing = [name for name in names if name not in _loaded]
         if not missing:
             raise
-        flags = " ".join(f"--import {name}" for name in missing)
         raise GoalmazeError(
-            f"{error}; it was trained with code of its own: add {flags}, if you trust that code"
+            f"{error}; it was trained with code of its own: add{import_flags(missing)}, if you trust that code"
         ) from None
 
 
@@ -73,7 +82,7 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise _failed(str(path), error) from error
+        raise _failed(str(path), error, spec.origin) from error
     return module
 
 
@@ -90,10 +99,7 @@ def _import_module(name: str) -> ModuleType:
         raise _failed(name, error) from error
 
 
-def _failed(name: str, error: Exception) -> GoalmazeError:
-    where = ""
-    traceback = error.__traceback__
-    while traceback is not None:
-        where = f" (line {traceback.tb_lineno} of {Path(traceback.tb_frame.f_code.co_filename).name})"
-        traceback = traceback.tb_next
-    return GoalmazeError(f"--import {name}: {type(error).__name__}: {error}{where}")
+def _failed(name: str, error: Exception, file: str | None = None) -> GoalmazeError:
+    """Return the error for an import that fails, with the line of the user's `file` where that is known."""
+    what = str(error) if isinstance(error, GoalmazeError) else f"{type(error).__name__}: {error}"
+    return GoalmazeError(f"--import {name}: {what}{location(error, file) or location(error)}")

@@ -38,7 +38,7 @@ An object takes effect when the agent first stands on it. Besides the parameters
 `radius`, and `render_mode` (`rgb_array`, `ansi` or `human`). `make_vec` also takes `num_envs`, `copy` and
 `autoreset_mode` (as text, such as `"SameStep"`, where the spec is written as JSON).
 `reset(options={"levels": batch})` plays the first level of a `LevelBatch`; with `make_vec`,
-`reset(options={"reset_mask": mask})` begins new episodes in some rows.
+`reset(options={"reset_mask": mask})` begins new episodes in some rows. Other options are refused.
 """
 
 
@@ -161,6 +161,7 @@ def _arguments(family: Family) -> str:
     rows = [
         f"| `{field.name}` | {_code([str(getattr(family, field.name))])} | {meanings.get(field.name, '')} |"
         for field in dataclasses.fields(family)
+        if field.name in family.dials
     ]
     return "\n".join(["| argument | default | meaning |", "|---|---|---|", *rows])
 

@@ -122,11 +122,8 @@ class LevelBatch:
 
     def present(self) -> list[str]:
         """Return the object types that occur in at least one of the levels."""
-        return [
-            k
-            for k in dict.fromkeys(self.slots)
-            if (self.objects[:, [k == name for name in self.slots]] != ABSENT).any()
-        ]
+        there = {kind for kind, cells in zip(self.slots, self.objects.T, strict=True) if (cells != ABSENT).any()}
+        return [kind for kind in dict.fromkeys(self.slots) if kind in there]
 
     def free(self) -> Bools:
         """Return bool [B, H*W], True at every cell without a wall."""
@@ -178,7 +175,7 @@ class LevelBatch:
         Vector fields and heat maps are computed on such a batch.
 
         Args:
-            what: "agent", or an object type (its first slot).
+            what: "agent", which is put on each cell without a visible object, or an object type (its first slot).
 
         Raises:
             GoalmazeError: the batch holds more than one level, or no such object type.
@@ -186,14 +183,22 @@ class LevelBatch:
         if len(self) != 1:
             raise GoalmazeError(f"only one level can be splayed, this batch holds {len(self)}; take([b]) one of them")
         free = self.free()[0].copy()
-        # The agent may not start on any object. An object may share a cell with other types, but not with the agent or
-        # with another object of its own type: all its slots but the first, which is the one that moves.
-        others = [k for k, kind in enumerate(self.slots) if what in ("agent", kind)][what != "agent" :]
-        occupied = np.append(self.objects[0, others], ABSENT if what == "agent" else self.start[0])
+        if what == AGENT:
+            # A place that shows on no plane, such as the corner that is the cue of some families, blocks no agent.
+            hidden = {one.name for one in self.family.object_types if not one.shows_on}
+            occupied = self.objects[0, [kind not in hidden for kind in self.slots]]
+        else:
+            # Objects of different types may share a cell, but none with the agent. The first slot is the moved one.
+            others = [k for k, kind in enumerate(self.slots) if kind == what][1:]
+            occupied = np.append(self.objects[0, others], self.start[0])
         free[occupied[occupied != ABSENT]] = False
         cells = np.flatnonzero(free)
         many = self.take(np.zeros(len(cells), np.intp))
-        return many.started(cells) if what == "agent" else many.moved(what, cells)
+        if what != AGENT:
+            return many.moved(what, cells)
+        # Such a place is absent from the level in which the agent starts on it: no level has both on one cell.
+        objects = np.where(many.objects == cells[:, None], ABSENT, many.objects).astype(np.int32)
+        return dataclasses.replace(many, objects=objects).started(cells)
 
     def check(self) -> Self:
         """Return these levels if they follow the rules that every family shares.
@@ -288,7 +293,7 @@ class Family(abc.ABC):
 
     A family whose episodes another engine runs names, as "module:class", its `engine_entry_point` (an `Engine`), its
     Gymnasium environments `entry_point` and `vector_entry_point`, the `observation_modes` that these offer (None for
-    all), and the package that the engine `requires`, an extra of goalmaze by the same name.
+    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra.
 
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.
@@ -315,6 +320,7 @@ class Family(abc.ABC):
     vector_entry_point: ClassVar[str] = "goalmaze.envs.vector:MazeVectorEnv"
     observation_modes: ClassVar[tuple[str, ...] | None] = None
     requires: ClassVar[str | None] = None
+    unused: ClassVar[tuple[str, ...]] = ()
 
     size: int = 9
     braid: float = 0.15
@@ -380,6 +386,11 @@ class Family(abc.ABC):
     def planes(self) -> int:
         """Number C of observation planes."""
         return len(self.plane_names)
+
+    @property
+    def dials(self) -> tuple[str, ...]:
+        """The names of the parameters that can be varied and change its levels."""
+        return tuple(field.name for field in dataclasses.fields(self) if field.name not in self.unused)
 
     @property
     def parameters(self) -> JsonObject:

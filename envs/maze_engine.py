@@ -46,9 +46,9 @@ class MazeEngine(Engine):
         rows = np.ascontiguousarray(rows, np.int64)
         kernels.renew_rows(self.state, self._table, rows, self._distribution, self.next_levels)
 
-    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
-        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
-        self._step_or_renew(actions)
+    def step_or_renew(self, actions: NDArray[np.integer]) -> None:
+        """Step by `actions` int [B], or begin the next episode; see `Engine.step_or_renew`."""
+        self._step_or_renew.strict(actions)
 
     def observe(self) -> Observations:
         """Return uint8 [B, C, H, W], the observation planes; the next step changes them in place."""

@@ -108,6 +108,15 @@ class Placement:
     aside_from: str | None = None
 
     def __post_init__(self) -> None:
+        places = ("on", "region", "in_corner", "aside_from")
+        given = [name for name in places if getattr(self, name)]
+        if len(given) > 1:
+            raise GoalmazeError(f"the placement of '{self.kind}' has {' and '.join(given)}: choose one place")
+        for name in ("which", "on_which", "region"):
+            if getattr(self, name) < 0:
+                raise GoalmazeError(
+                    f"{name} of the placement of '{self.kind}' is {getattr(self, name)}: choose 0 or more"
+                )
         if not 0 <= self.probability <= 1:
             raise GoalmazeError(f"probability of the placement of '{self.kind}' is {self.probability}: choose 0 to 1")
 

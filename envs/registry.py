@@ -48,7 +48,7 @@ def register_family(family: F) -> F:
     """
     check_class(family)
     _families.check_free(family.name, family)
-    check_family(family())
+    check_family(family)
     unregister_family(family.name)
     _families.add(family.name, family)
     extend_docstring(family)

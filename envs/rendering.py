@@ -41,6 +41,9 @@ PALETTE = {
     "rim": RIM_COLOUR,
 }
 AGENT_SHAPE = "disc"
+RENDER_FPS = 8
+"""Pictures per second of films and windows."""
+
 LAMP_CELL = 0
 """The cell on which a lamp shows, which fills its planes and has no cell of its own."""
 

@@ -6,9 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.actions import ACTIONS, SDL_KEYS
-from goalmaze.envs.ascii import check_reachable, write_ascii
-from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.actions import ACTIONS, SDL_KEYS, action_error
+from goalmaze.envs.ascii import check_reachable, write_scene
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.gymnasium_types import Info
@@ -16,9 +15,10 @@ from goalmaze.envs.level_source import LevelSource
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.observations.spec import ObservationSpec
-from goalmaze.envs.observations.views import make_view
+from goalmaze.envs.observations.views import environment_view
 from goalmaze.envs.registry import resolve_family
-from goalmaze.envs.rendering import Window, frame
+from goalmaze.envs.rendering import RENDER_FPS, Window, frame
+from goalmaze.envs.reset_request import LEVELS, check_options
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 
@@ -41,7 +41,8 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
     1 for reaching the goal. ``info["cue_reward"]`` is the reward of an agent that follows the cue.
 
     ## Episode end
-    Terminated at the goal; truncated after ``8 * size`` steps.
+    Terminated at the goal; truncated after ``8 * size`` steps. The environment truncates by itself. Its spec has no
+    ``max_episode_steps``, since the limit depends on the size.
 
     ## Arguments
     ``family``, ``shift``, ``split``, ``observation`` (a mode of `goalmaze.envs.observations.spec`) with its
@@ -52,7 +53,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
     v0: first version.
     """
 
-    metadata: Info = {"render_modes": list(RENDER_MODES), "render_fps": 8}  # noqa: RUF012
+    metadata: Info = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012
 
     def __init__(
         self,
@@ -69,7 +70,8 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown("render mode", render_mode, RENDER_MODES)
         self.family = resolve_family(family, parameters)
-        self.view = make_view(self.family, ObservationSpec.of(observation, pixels, radius))
+        self.family.check_addresses(0, shift, split)
+        self.view = environment_view(self.family, observation, pixels, radius)
         self.shift = shift
         self.split = split
         self.render_mode = render_mode
@@ -78,13 +80,20 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         self.action_space = gymnasium.spaces.Discrete(4)
         self.engine = MazeEngine(self.family, 1)
         self._levels = LevelSource(self.engine, shift, split)
+        self._ended = False
         self._window: Window | None = None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observations, Info]:
-        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
+        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``.
+
+        Raises:
+            GoalmazeError: another option, or a level that does not fit.
+        """
+        given = check_options(options, LEVELS).get(LEVELS)
+        level = None if given is None else self._given_level(given)
         super().reset(seed=seed)
-        given = (options or {}).get("levels")
-        self._levels.begin(seed, self.np_random, None if given is None else self._given_level(given))
+        self._levels.begin(seed, self.np_random, level)
+        self._ended = False
         if self.render_mode == "human":
             self.render()
         return self._observe(), {}
@@ -96,7 +105,9 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         self.view.draw(self.engine.state, self._drawn)
         return self._drawn[0].copy()  # type: ignore[no-any-return]
 
-    def _given_level(self, levels: LevelBatch) -> LevelBatch:
+    def _given_level(self, levels: object) -> LevelBatch:
+        if not isinstance(levels, LevelBatch) or not len(levels):
+            raise GoalmazeError("options['levels'] is no LevelBatch with a level: make one with family.levels")
         if (levels.height, levels.width) != (
             self.family.size,
             self.family.size,
@@ -108,17 +119,25 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         return check_reachable(levels.take([0]))
 
     def step(self, action: np.int64 | int) -> tuple[Observations, float, bool, bool, Info]:
-        """Walk one cell."""
+        """Walk one cell.
+
+        Raises:
+            GoalmazeError: there is no such action; then nothing changes.
+            gymnasium.error.ResetNeeded: no episode has begun, or it has ended.
+        """
         if not self._levels.started:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
-        if not 0 <= action < len(ACTIONS):
-            raise GoalmazeError(f"action {action} is none of 0 to {len(ACTIONS) - 1}: {', '.join(ACTIONS)}")
+        if self._ended:
+            raise gymnasium.error.ResetNeeded("the episode has ended: call reset")
+        if not 0 <= action < len(ACTIONS) or action != int(action):
+            raise action_error(action, len(ACTIONS))
         engine = self.engine
         engine.step(action)
         if self.render_mode == "human":
             self.render()
-        item = engine.rewards.item
-        return self._observe(), item(0), engine.terminated.item(), engine.truncated.item(), {"cue_reward": item(1)}
+        item, terminated, truncated = engine.rewards.item, engine.terminated.item(), engine.truncated.item()
+        self._ended = terminated or truncated
+        return self._observe(), item(0), terminated, truncated, {"cue_reward": item(1)}
 
     def render(self) -> NDArray[np.uint8] | str | None:
         """Return text or uint8 [h, w, 3], by the render mode; in mode "human" show it in a window and return None."""
@@ -126,7 +145,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
             return None
         level = self.engine.present()
         if self.render_mode == "ansi":
-            return write_ascii(_as_displayed(level, int(self.engine.agent[0])))
+            return write_scene(level, int(self.engine.agent[0]))
         picture = frame(level, 0, int(self.engine.agent[0]))
         if self.render_mode == "rgb_array":
             return picture
@@ -143,9 +162,3 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         if self._window is not None:
             self._window.close()
             self._window = None
-
-
-def _as_displayed(level: LevelBatch, agent: int) -> LevelBatch:
-    """Return the level in the middle of an episode, without the objects that the agent hides."""
-    objects = np.where(level.objects == agent, ABSENT, level.objects)
-    return LevelBatch(level.walls, np.array([agent]), objects, level.family)

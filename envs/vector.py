@@ -17,8 +17,10 @@ from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.observations.spec import ObservationSpec
-from goalmaze.envs.observations.views import make_view
+from goalmaze.envs.observations.views import environment_view
 from goalmaze.envs.registry import resolve_family
+from goalmaze.envs.rendering import RENDER_FPS
+from goalmaze.envs.reset_request import RESET_MASK, check_mask, check_options, one_seed
 
 
 class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generic]]):
@@ -26,7 +28,8 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
 
     Level number ``n * num_envs + e`` of the seed is played by environment e in its n-th episode, so the levels do not
     depend on how fast the episodes end. Rewards are the true rewards; ``info["cue_reward"]`` float32 [B] comes with
-    them.
+    them. Specs have no `max_episode_steps`, since the time limit depends on the family's parameters: the environment
+    truncates its episodes itself, after `Family.time_limit` steps.
 
     Args:
         family: a family's name, or a family with its parameters.
@@ -44,6 +47,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
 
     metadata: Info = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
+        "render_fps": RENDER_FPS,
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
@@ -64,14 +68,14 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown("render mode", render_mode, self.metadata["render_modes"])
+        modes = [mode.value for mode in AutoresetMode]
+        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
+            raise unknown("autoreset mode", str(autoreset_mode), modes)
         if num_envs < 1:
             raise GoalmazeError(f"num_envs is {num_envs}: choose 1 or more")
         self.family = resolve_family(family, parameters)
         self.family.check_addresses(0, shift, split)
-        spec, modes = ObservationSpec.of(observation, pixels, radius), self.family.observation_modes
-        if modes is not None and spec.mode not in modes:
-            raise unknown(f"observation mode of {self.family.name}", spec.mode, modes)
-        self.view = make_view(self.family, spec)
+        self.view = environment_view(self.family, observation, pixels, radius)
         self.engine = self._make_engine(num_envs)
         self.num_envs = num_envs
         self.shift = shift
@@ -99,19 +103,20 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         """Begin new episodes everywhere, or where ``options["reset_mask"]`` bool [B] is True.
 
         Args:
-            seed: the level seed; a sequence is accepted as Gymnasium asks and its first entry used, since levels are
-                addressed by environment and episode.
+            seed: the level seed, since levels are addressed by one seed, environment and episode; or the list s, s + 1,
+                s + 2, …, which means the seed s to Gymnasium.
             options: may hold "reset_mask" where no seed is given.
 
         Returns:
             Observations uint8 [B, ...] and an empty info.
+
+        Raises:
+            GoalmazeError: another option, a mask that does not fit, or seeds of single environments.
         """
-        seed = seed[0] if isinstance(seed, Sequence) else seed
+        seed, options = one_seed(seed, self.num_envs), check_options(options, RESET_MASK)
         mask = self._everywhere
-        if options is not None and "reset_mask" in options:
-            mask = np.asarray(options["reset_mask"], np.bool_)
-            if mask.shape != (self.num_envs,):
-                raise GoalmazeError(f"reset_mask has shape {mask.shape}; it needs ({self.num_envs},)")
+        if RESET_MASK in options:
+            mask = check_mask(options[RESET_MASK], self.num_envs)
             if self.level_seed is None:
                 raise GoalmazeError("the first reset begins every environment: leave reset_mask out")
             if seed is not None:
@@ -126,7 +131,11 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         return self._out(self.observe()), {}
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Observations, NDArray[np.float32], Bools, Bools, Info]:
-        """Advance every environment by one of `actions` int [B]."""
+        """Advance every environment by one of `actions` int [B].
+
+        Raises:
+            GoalmazeError: the actions are not B integers, or one is out of range; then nothing changes.
+        """
         results = self._step(actions)
         return self._out(self.observe()), *results
 
@@ -138,7 +147,8 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         The stores bypass the caches: this is the fastest way to fill a rollout buffer that is read much later.
 
         Raises:
-            GoalmazeError: `out` has another shape or type than a batch of observations, or is not contiguous.
+            GoalmazeError: `out` has another shape or type than a batch of observations, or is not contiguous; or the
+                actions are refused, see `step`.
         """
         if out.shape != self.observation_space.shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
             raise GoalmazeError(f"out is {out.dtype} {out.shape}: give contiguous uint8 {self.observation_space.shape}")
@@ -157,14 +167,14 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
             ended = int(engine.done.argmax())
             raise gymnasium.error.ResetNeeded(f"environment {ended} has ended; reset it with a reset_mask")
         else:
-            engine.step(actions)
+            engine.step_strictly(actions)
         rewards, terminated, truncated = engine.rewards, engine.terminated, engine.truncated
         # In mode SAME_STEP the new episodes clear these arrays below, before the caller reads them.
         if self.copy or mode is AutoresetMode.SAME_STEP:
             rewards, terminated, truncated = rewards.copy(), terminated.copy(), truncated.copy()
-        info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere}
+        info = {"cue_reward": rewards[:, 1], "_cue_reward": self._everywhere.copy() if self.copy else self._everywhere}
         if mode is AutoresetMode.SAME_STEP and engine.done.any():
-            info |= self._renew_at_once(terminated | truncated, rewards[:, 1])
+            info = self._renew_at_once(terminated | truncated, rewards[:, 1])
         return rewards[:, 0], terminated, truncated, info
 
     def observe(self) -> Observations:
@@ -175,15 +185,25 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         return self._drawn
 
     def _renew_at_once(self, done: Bools, cue_reward: NDArray[np.float32]) -> Info:
-        """Begin new episodes where one has ended, and return Gymnasium's info about those that ended."""
+        """Begin new episodes where one has ended, and return Gymnasium's info about this step.
+
+        The cue reward of an episode's last step stands in "final_info" alone, so that no sum counts it twice.
+        """
         observations = self.observe()
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(done):
             # A copy: the new episode is drawn into the same memory.
             last[row] = observations[row].copy()
         self.engine.renew(np.flatnonzero(done))
-        final_info = {"cue_reward": np.where(done, cue_reward, 0.0), "_cue_reward": done}
-        return {"final_obs": last, "_final_obs": done, "final_info": final_info, "_final_info": done}
+        zero = np.float32(0)
+        return {
+            "cue_reward": np.where(done, zero, cue_reward),
+            "_cue_reward": ~done,
+            "final_obs": last,
+            "_final_obs": done,
+            "final_info": {"cue_reward": np.where(done, cue_reward, zero), "_cue_reward": done},
+            "_final_info": done,
+        }
 
     @property
     def levels_begun(self) -> int:

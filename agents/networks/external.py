@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape, Site
+from goalmaze.envs.actions import check_action_count
 from goalmaze.envs.engines import make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import Family
@@ -120,6 +121,7 @@ def wrap_module(
         >>> gm.rollout(agent, family.levels(seed=0, count=16)).agent.shape[1]
         16
     """
+    check_action_count(actions)
     view = make_view(family, observation)
     shape = Shape.seeing(view, actions)
     if any(tensor.device.type != "cpu" for tensor in (*module.parameters(), *module.buffers())):

@@ -25,6 +25,11 @@ RECENT_EPISODES = 1000
 EXTRA = "beside."
 """Prefix of an engine's extra arrays in a training state."""
 
+CUE_RETURN = "cue_return"
+"""Key of the cue return in the info of an episode's last step, for `VecMonitor(env, info_keywords=(CUE_RETURN,))`.
+
+`VecMonitor` replaces the entry "episode", and with it the cue return in there."""
+
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 """Arrays of any type by name, as a training state holds them."""
 
@@ -58,6 +63,7 @@ class EpisodeEnds(NamedTuple):
         """Return the info dictionary of stable-baselines3 about the e-th episode."""
         return {
             "episode": self.summary(e),
+            CUE_RETURN: self.returns[e, 1],
             "terminal_observation": self.observations[e],
             "TimeLimit.truncated": bool(self.truncated[e]),
         }
@@ -92,7 +98,7 @@ class MazeVecEnv(VecEnv):
     """A stable-baselines3 `VecEnv` over `MazeVectorEnv`. Python runs per environment only where an episode ended.
 
     The info of an episode's last step holds ``episode`` (r: true return, c: cue return, l: length in steps),
-    ``terminal_observation`` and ``TimeLimit.truncated``.
+    ``cue_return``, ``terminal_observation`` and ``TimeLimit.truncated``. The render mode is "rgb_array".
 
     Args:
         family: the family of levels.
@@ -121,11 +127,13 @@ class MazeVecEnv(VecEnv):
             num_envs,
             split=TRAINING,
             autoreset_mode=AutoresetMode.DISABLED,
+            # Pictures are drawn only when they are asked for.
+            render_mode="rgb_array",
             copy=False,
             observation=observation,
         )
-        self.render_mode = None
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
+        self.metadata |= {"render_fps": self.mazes.metadata["render_fps"]}
         self.shaping = Shaping(family, num_envs, shaping, reward)
         self._reward_column = 0 if reward == "true" else 1
         self.record = EpisodeRecord()
@@ -236,8 +244,23 @@ class MazeVecEnv(VecEnv):
         self._level_seed = seed
         return [seed] * self.num_envs
 
+    def set_options(self, options: Sequence[Info] | Info | None = None) -> None:
+        """Refuse options of a reset: there are none.
+
+        Raises:
+            GoalmazeError: an option is given.
+        """
+        for one in [options] if isinstance(options, dict) else options or []:
+            if one:
+                raise GoalmazeError(f"reset takes no options, and {', '.join(one)} is given: leave it out")
+
+    def get_images(self) -> Sequence[NDArray[np.uint8]]:
+        """Return one RGB picture uint8 [h, w, 3] of each environment; `render` tiles them."""
+        return self.mazes.engine.pictures()
+
     def close(self) -> None:
-        """No-op: there are no processes or windows."""
+        """Close the engine."""
+        self.mazes.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the batch once for each index."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.engine import rules
 from goalmaze.envs.engine.state import State
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.raster import (
     UNDRAWN,
@@ -251,6 +251,18 @@ class Rgb64View(RgbView):
 
 VIEWS: dict[str, type[View]] = {view.mode: view for view in (PlanesView, RgbView, Rgb64View, CropView, PartialView)}
 """Observation mode → the class that draws it."""
+
+
+def environment_view(family: Family, observation: str | ObservationSpec, pixels: int, radius: int) -> View:
+    """Return the view of an environment, whose observation is given as a mode's name with options, or as a spec.
+
+    Raises:
+        GoalmazeError: there is no such mode, the family's environments do not offer it, or an option is out of range.
+    """
+    spec, offered = ObservationSpec.of(observation, pixels, radius), family.observation_modes
+    if offered is not None and spec.mode not in offered:
+        raise unknown(f"observation mode of {family.name}", spec.mode, offered)
+    return make_view(family, spec)
 
 
 def make_view(family: Family, spec: ObservationSpec = DEFAULT_SPEC) -> View:

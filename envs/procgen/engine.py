@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.actions import PROCGEN_FOUR, PROCGEN_STAY, PROCGEN_TO_ACTION
+from goalmaze.envs.actions import PROCGEN_FOUR, PROCGEN_STAY, PROCGEN_TO_ACTION, check_actions
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engines import Actions, Arrays, Engine
 from goalmaze.envs.levels import TRAINING, LevelBatch
@@ -143,10 +143,15 @@ class ProcgenEngine(Engine):
             frames[row] = self.frames[row]
         self.frames = frames
 
-    def step_or_renew(self, actions: NDArray[np.int64]) -> None:
-        """Step by `actions` int [B]; where an episode had ended before, begin the next one instead."""
-        ended = np.flatnonzero(self.done)
+    def step_strictly(self, actions: NDArray[np.integer]) -> None:
+        """Advance each episode by one of `actions` int [B]; see `Engine.step_strictly`."""
+        check_actions(actions, len(self), self.actions)
         self.step(actions)
+
+    def step_or_renew(self, actions: NDArray[np.integer]) -> None:
+        """Step by `actions` int [B], or begin the next episode; see `Engine.step_or_renew`."""
+        ended = np.flatnonzero(self.done)
+        self.step_strictly(actions)
         if len(ended):
             self.renew(ended)
 

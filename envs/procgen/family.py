@@ -104,6 +104,7 @@ class ProcgenMaze(Family):
     vector_entry_point = "goalmaze.envs.procgen.vector:ProcgenVectorEnv"
     observation_modes = ("rgb64",)
     requires = "procgen"
+    unused = ("size", "braid", "algorithm", "openness")
 
     size: int = 0
     mode: str = "hard"

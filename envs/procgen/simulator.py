@@ -80,9 +80,14 @@ class ProcgenSimulator:
             num=count, env_name=MAZE, distribution_mode=mode, num_threads=threads, rand_seed=0
         )
         self._buffer = self._game._ffi.new(f"char[{MAX_STATE_BYTES}]")
-        self.count = count
+        self.count, self._mode, self._threads = count, mode, threads
         self.frames: Frames
         self.look()
+
+    # Procgen's own memory cannot be pickled: a copy is a new game that is set to the same states.
+    def __reduce__(self) -> tuple[object, ...]:
+        states = [self.state(row) for row in range(self.count)]
+        return _with_states, (self.count, self._mode, self._threads, states)
 
     def step(self, actions: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Step all mazes; return rewards float32 [B], and bool [B], True where a new level began."""
@@ -114,6 +119,15 @@ class ProcgenSimulator:
     def close(self) -> None:
         """End Procgen's threads and free its memory."""
         self._game.close()
+
+
+def _with_states(count: int, mode: str, threads: int, states: Sequence[bytes]) -> ProcgenSimulator:
+    """Return a simulator of B mazes in these B states."""
+    simulator = ProcgenSimulator(count, mode, threads)
+    for row, state in enumerate(states):
+        simulator.put(row, state)
+    simulator.look()
+    return simulator
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_GROUPS, PROCGEN_OWN
+from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_FOUR, PROCGEN_OWN, SDL_KEYS, action_error
 from goalmaze.envs.ascii import check_reachable
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.gymnasium_types import Info
@@ -16,7 +16,8 @@ from goalmaze.envs.procgen.engine import ProcgenEngine, enlarged
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import ProcgenLevels
 from goalmaze.envs.procgen.simulator import FRAME, Frames
-from goalmaze.envs.procgen.vector import resolve_procgen_family
+from goalmaze.envs.procgen.vector import RENDER_FPS, resolve_procgen_family
+from goalmaze.envs.reset_request import LEVELS, check_options
 
 
 class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
@@ -48,7 +49,7 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
     v0: first version.
     """
 
-    metadata: Info = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
+    metadata: Info = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}  # noqa: RUF012
 
     def __init__(
         self,
@@ -71,10 +72,15 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
         self._levels = LevelSource(self.engine, shift, split)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Frames, Info]:
-        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``."""
+        """Begin an episode on a fresh level of the seed, or on ``options["levels"]``.
+
+        Raises:
+            GoalmazeError: another option, or a level that does not fit.
+        """
+        given = check_options(options, LEVELS).get(LEVELS)
+        level = None if given is None else self._given_level(given)
         super().reset(seed=seed)
-        given = (options or {}).get("levels")
-        self._levels.begin(seed, self.np_random, None if given is None else self._given_level(given))
+        self._levels.begin(seed, self.np_random, level)
         return self._observe(), {}
 
     def _given_level(self, levels: object) -> ProcgenLevels:
@@ -93,9 +99,8 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
         """Take one of Procgen's actions."""
         if not self._levels.started:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
-        if not 0 <= action < PROCGEN_ACTIONS:
-            does = ", ".join(f"{name} {' '.join(map(str, group))}" for name, group in PROCGEN_GROUPS.items())
-            raise GoalmazeError(f"action {action} is none of 0 to {PROCGEN_ACTIONS - 1}: {does}")
+        if not 0 <= action < PROCGEN_ACTIONS or action != int(action):
+            raise action_error(action, PROCGEN_ACTIONS)
         engine = self.engine
         if engine.done[0]:
             raise gymnasium.error.ResetNeeded("the episode has ended: call reset")
@@ -110,6 +115,10 @@ class ProcgenMazeEnv(gymnasium.Env[Frames, np.int64]):
     def render(self) -> NDArray[np.uint8] | None:
         """Return the picture uint8 [512, 512, 3], or None without a render mode."""
         return None if self.render_mode is None else enlarged(self._observe())
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], int]:
+        """Return the codes of the arrow keys with Procgen's actions, for `gymnasium.utils.play`."""
+        return {(key,): int(PROCGEN_FOUR[action]) for action, key in enumerate(SDL_KEYS)}
 
     def close(self) -> None:
         """End Procgen's threads and free its memory."""

@@ -8,11 +8,15 @@ from gymnasium.vector import AutoresetMode
 
 from goalmaze.envs.actions import ACTIONS, PROCGEN_ACTIONS, PROCGEN_FOUR, PROCGEN_OWN
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
 from goalmaze.envs.procgen.engine import ProcgenEngine
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.registry import resolve_family
 from goalmaze.envs.vector import MazeVectorEnv
+
+RENDER_FPS = 15
+"""Pictures per second of films; Procgen's own."""
 
 NUMBERS = {PROCGEN_ACTIONS: PROCGEN_OWN, len(ACTIONS): PROCGEN_FOUR}
 """Number A of an agent's actions → Procgen's number of each."""
@@ -51,6 +55,8 @@ class ProcgenVectorEnv(MazeVectorEnv):
         parameters: the family's, where `family` is a name.
     """
 
+    metadata: Info = {**MazeVectorEnv.metadata, "render_fps": RENDER_FPS}  # noqa: RUF012
+
     family: ProcgenMaze
     engine: ProcgenEngine
 
@@ -74,6 +80,8 @@ class ProcgenVectorEnv(MazeVectorEnv):
                 f"actions is {actions}: choose {PROCGEN_ACTIONS} for Procgen's own, "
                 f"{len(ACTIONS)} for {', '.join(ACTIONS)}"
             )
+        if threads < 0:
+            raise GoalmazeError(f"threads is {threads}: choose 0 or more")
         self._numbers, self._threads = NUMBERS[actions], threads
         super().__init__(
             resolve_procgen_family(family, parameters),

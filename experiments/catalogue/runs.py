@@ -15,6 +15,7 @@ from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.run_lock import is_locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.results import Result
@@ -76,7 +77,8 @@ class Runs(Result):
         folders = [self.folder / row.name for row in self.rows if row.state == "interrupted"]
         resumable = next((folder for folder in folders if (folder / STATE).is_file()), None)
         if resumable is not None:
-            blocks.append(f"next: goalmaze train --resume {shlex.quote(str(resumable))}")
+            imports = import_flags(read_recipe(resumable)[0].imports)
+            blocks.append(f"next: goalmaze train --resume {shlex.quote(str(resumable))}{imports}")
         return blocks
 
 

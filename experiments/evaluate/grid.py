@@ -233,7 +233,7 @@ def default_dials(family: Family) -> dict[str, list[DialValue]]:
         "correlation": [1.0, 0.9, 0.5, 0.0],
         "salience": [1, 2, 4, 8],
     }
-    return {dial: values for dial, values in dials.items() if dial in family.parameters}
+    return {dial: values for dial, values in dials.items() if dial in family.dials}
 
 
 def conditions_of(
@@ -251,8 +251,7 @@ def conditions_of(
     family = families[0]
     conditions = [Condition(SHIFT, shift, shift) for shift in (NO_SHIFT, *family.shifts)]
     for dial, values in (default_dials(family) if dials is None else dials).items():
-        if dial not in family.parameters:
-            raise unknown(f"dial of {family.name}", dial, family.parameters)
+        _check_dial(dial, family)
         # The value of training is in the grid already, as the condition without a dial.
         new = [value for value in values if any(value != one.parameters[dial] for one in families)]
         if dials is not None and not new:
@@ -278,8 +277,7 @@ def read_dials(texts: Sequence[str], family: Family) -> dict[str, list[DialValue
 
 def _dial(text: str, family: Family) -> tuple[str, list[DialValue]]:
     name, equals, values = text.partition("=")
-    if name not in family.parameters:
-        raise unknown(f"dial of {family.name}", name, family.parameters)
+    _check_dial(name, family)
     if not equals:
         defaults = default_dials(family)
         if name not in defaults:
@@ -290,6 +288,11 @@ def _dial(text: str, family: Family) -> tuple[str, list[DialValue]]:
         raise GoalmazeError(f"--dials {text}: the grid is empty; write --dials {name}=VALUE,VALUE")
     # A value that is given twice would be evaluated twice; the order of the first mention is kept.
     return name, list(dict.fromkeys(given))
+
+
+def _check_dial(name: str, family: Family) -> None:
+    if name not in family.dials:
+        raise unknown(f"dial of {family.name}", name, family.dials)
 
 
 def _value(text: str) -> DialValue:

@@ -118,9 +118,10 @@ def load_groups(names: Sequence[str]) -> list[list[Agent]]:
 
 
 def default_dials(family: Family) -> tuple[str, ...]:
-    """Return the dials of a report by default: loops in the maze, and other sizes."""
+    """Return the dials of a report by default: loops in the maze, and other sizes, where the family has these dials."""
     sizes = [size for size in (family.size - 2, family.size + 2, family.size + 4) if size >= 5]
-    return ("braid=0,0.5,1", f"size={','.join(map(str, sizes))}")
+    dials = {"braid": "braid=0,0.5,1", "size": f"size={','.join(map(str, sizes))}"}
+    return tuple(text for dial, text in dials.items() if dial in family.dials)
 
 
 def grid_config(config: ReportConfig, agents: Sequence[Agent]) -> EvalConfig:

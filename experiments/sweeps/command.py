@@ -15,6 +15,7 @@ from tqdm import tqdm
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
@@ -108,7 +109,7 @@ def run(config: SweepConfig) -> SweepResult:
             f"the results of the others are in {root / CSV}"
         )
     if summary.stopped:
-        command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)])
+        command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)]) + import_flags()
         # To standard error, because standard output holds results alone, such as one JSON object.
         tqdm.write(f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}", file=sys.stderr)
         raise KeyboardInterrupt

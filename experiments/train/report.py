@@ -11,6 +11,7 @@ from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, TrainingResult, train
+from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import REPORT
@@ -71,10 +72,11 @@ class TrainingReport(Result):
         ]
 
     def _next_command(self) -> str:
-        folder = shlex.quote(str(self.training.folder))
+        # A family or network of the user's own is known to the next command only if it is imported there too.
+        folder, imports = shlex.quote(str(self.training.folder)), import_flags()
         if self.training.interrupted:
-            return f"goalmaze train --resume {folder}"
-        return f"goalmaze eval {folder} --shift {self.agent.family.distinguishing_shift}"
+            return f"goalmaze train --resume {folder}{imports}"
+        return f"goalmaze eval {folder} --shift {self.agent.family.distinguishing_shift}{imports}"
 
 
 def train_agent(

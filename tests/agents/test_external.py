@@ -105,6 +105,11 @@ def test_another_module_takes_other_paths(wrapped: ExternalNetwork, family: Fami
     assert not np.allclose(here, there, atol=0.01)
 
 
+def test_a_number_of_actions_that_nobody_can_play_is_refused(module: nn.Sequential, family: Family) -> None:
+    with pytest.raises(GoalmazeError, match="the network has 5 actions: agents in mazes have 4, or Procgen's 15"):
+        wrap_module(module, family, actions=5)
+
+
 def test_sites_are_the_submodules_with_one_output_in_order(wrapped: ExternalNetwork) -> None:
     assert wrapped.sites() == (
         Site("0", 3, is_map=True, path="module.0"),

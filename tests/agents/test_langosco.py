@@ -157,6 +157,7 @@ WHOLE = oracle.published_state()
         ({**WHOLE, "embedder.block1.conv.weight": torch.zeros(16, 4, 3, 3)}, "is float32 16x4x3x3"),
         ({**WHOLE, "fc_policy.weight": torch.zeros(10**6, 256)[:, :0]}, "actions is 1000000: choose 1 to 256"),
         ({**WHOLE, "fc_policy.weight": "weights"}, "'fc_policy.weight' is not an ordinary tensor"),
+        (oracle.published_state(actions=5), "the network has 5 actions: agents in mazes have 4, or Procgen's 15"),
         ({}, "it has no tensor 'fc_policy.weight'"),
         (None, "'model_state_dict' is not a table of tensors"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -10,10 +12,21 @@ import pytest
 from oracles.paths import all_distances
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecCheckNan,
+    VecEnv,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+)
 
-from goalmaze.agents.training.sb3_environment import MazeVecEnv
+from goalmaze.agents.training.sb3_environment import CUE_RETURN, MazeVecEnv
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import TRAINING, Family
+from goalmaze.envs.observations.spec import MODES, ObservationSpec
 from goalmaze.envs.single import MazeEnv
 
 ENVS, SEED = 5, 3
@@ -66,6 +79,7 @@ def test_a_batch_does_what_its_mazes_do_one_by_one(small: Family, shaping: float
                 np.testing.assert_array_equal(infos[e]["terminal_observation"], observation)
                 assert infos[e]["TimeLimit.truncated"] == truncated
                 assert infos[e]["episode"] == {"r": hand.earned[0], "c": hand.earned[1], "l": hand.steps}
+                assert infos[e][CUE_RETURN] == hand.earned[1]
                 observation = hand.begin()
             else:
                 assert infos[e] == {}
@@ -105,6 +119,100 @@ def test_common_attributes_can_be_read_but_not_set(small: Family) -> None:
     assert batch.env_is_wrapped(MazeEnv) == [False] * ENVS  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError, match="share their attributes"):
         batch.set_attr("family", small)
+
+
+def test_the_cue_return_survives_the_monitor(small: Family) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED)
+    monitor = VecMonitor(batch, info_keywords=(CUE_RETURN,))
+    monitor.reset()
+    choice, cues, told = np.random.default_rng(0), np.zeros(ENVS), []
+    for _ in range(80):
+        _, _, dones, infos = monitor.step(choice.integers(0, 4, ENVS))
+        # A new episode has begun where one ended, which clears the engine's rewards: the record has the last ones.
+        cues += np.where(dones, 0, batch.mazes.engine.rewards[:, 1])
+        for e in np.flatnonzero(dones):
+            episode = infos[e]["episode"]
+            assert "c" not in episode, "the monitor replaces the entry"
+            assert infos[e][CUE_RETURN] == episode[CUE_RETURN] >= cues[e]
+            told.append(episode[CUE_RETURN])
+            cues[e] = 0
+    assert len(told) > 10
+    assert sum(told) / len(told) == pytest.approx(batch.record.means()[3])
+    assert 0 < sum(told) < len(told)
+
+
+def test_pictures_of_all_mazes_are_tiled_and_filmed_at_their_speed(small: Family) -> None:
+    batch = MazeVecEnv(small, 4, SEED)
+    batch.reset()
+    images = batch.get_images()
+    assert [(image.shape, image.dtype) for image in images] == [((160, 160, 3), np.uint8)] * 4
+    tiled = batch.render()
+    assert tiled is not None
+    assert np.array_equal(tiled, np.vstack([np.hstack(images[:2]), np.hstack(images[2:])]))
+    assert batch.render_mode == "rgb_array"
+    assert batch.metadata["render_fps"] == MazeEnv.metadata["render_fps"]
+    batch.step(np.ones(4, np.int64))
+    assert not np.array_equal(batch.render(), tiled)
+
+
+def test_options_and_actions_without_effect_are_refused(small: Family) -> None:
+    batch = MazeVecEnv(small, ENVS, SEED)
+    first = batch.reset()
+    batch.set_options({})
+    batch.set_options()
+    for options in ({"levels": 1}, [{}, {"levels": 1}]):
+        with pytest.raises(GoalmazeError, match="reset takes no options, and levels is given: leave it out"):
+            batch.set_options(options)
+    with pytest.raises(GoalmazeError, match="environment 2: action 4 is none of 0 to 3"):
+        batch.step(np.array([0, 1, 4, 0, 0]))
+    np.testing.assert_array_equal(batch.observations, first)
+
+
+BELOW = {"Monsters": {"shields": 2}}
+"""Parameters that fit into the smallest maze."""
+
+
+@pytest.mark.parametrize("observation", MODES)
+@pytest.mark.parametrize("family", ["GreenExit", "FollowLeader", "Monsters"])
+def test_wrappers_of_stable_baselines_take_a_batch_in_every_mode(family: str, observation: str) -> None:
+    last = "last" if observation.startswith("rgb") else "first"
+    for wrap in (lambda env: VecFrameStack(env, 3, channels_order=last), VecNormalize, VecMonitor, VecCheckNan):
+        maze = make_family(family, {"size": 5, **BELOW.get(family, {})})
+        batch = wrap(MazeVecEnv(maze, 2, SEED, observation=ObservationSpec(observation)))
+        seen = batch.reset()
+        assert seen.shape == (2, *batch.observation_space.shape)
+        for action in range(4):
+            seen, _, _, _ = batch.step(np.full(2, action))
+            assert seen.shape == (2, *batch.observation_space.shape)
+        batch.close()
+
+
+@pytest.mark.parametrize("kind", [DummyVecEnv, SubprocVecEnv])
+def test_single_environments_side_by_side_do_what_they_do_alone(kind: type[VecEnv]) -> None:
+    options = {"start_method": "fork"} if kind is SubprocVecEnv else {}
+    if options and sys.platform == "win32":
+        pytest.skip("Windows has no fork, and a fresh process takes seconds")
+    batch = kind([partial(MazeEnv, "Monsters", size=5, shields=2) for _ in range(2)], **options)
+    batch.seed(4)
+    alone = [MazeEnv("Monsters", size=5, shields=2) for _ in range(2)]
+    first = [env.reset(seed=4 + e)[0] for e, env in enumerate(alone)]
+    np.testing.assert_array_equal(batch.reset(), first)
+    ends, choice = 0, np.random.default_rng(0)
+    for _ in range(60):
+        actions = choice.integers(0, 4, 2)
+        seen, rewards, dones, infos = batch.step(actions)
+        for e, env in enumerate(alone):
+            observation, reward, terminated, truncated, info = env.step(actions[e])
+            assert (rewards[e], dones[e]) == (np.float32(reward), terminated or truncated)
+            assert infos[e]["cue_reward"] == info["cue_reward"]
+            if dones[e]:
+                ends += 1
+                np.testing.assert_array_equal(infos[e]["terminal_observation"], observation)
+                assert infos[e]["TimeLimit.truncated"] == (truncated and not terminated)
+                observation = env.reset()[0]
+            np.testing.assert_array_equal(seen[e], observation)
+    batch.close()
+    assert ends > 1
 
 
 ALGORITHMS: list[tuple[type[BaseAlgorithm], dict[str, Any]]] = [

@@ -197,12 +197,13 @@ def test_a_spec_without_its_parameters_makes_another_environment() -> None:
         ({"size": 8}, r"^size is 8: mazes need an odd size"),
         ({"size": "9"}, r"^Lava: "),
         ({"shift": "moved-sign"}, r"^unknown shift 'moved-sign'"),
+        ({"split": "test"}, r"^unknown split 'test'"),
         ({"observation": "rbg"}, r"^unknown observation mode 'rbg' \(did you mean 'rgb'\?\)$"),
     ],
 )
 def test_make_refuses_parameters_by_name(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
-        gymnasium.make("goalmaze/Lava-v0", **parameters).reset(seed=0)
+        gymnasium.make("goalmaze/Lava-v0", **parameters)
 
 
 @pytest.mark.parametrize("family", ["GreenExit", "Monsters", "FollowLeader"])
@@ -217,8 +218,10 @@ def test_a_copied_environment_goes_on_by_itself(family: str, observation: str, a
         many.step(np.ones(3, np.int64))
     other, others = again(single), again(many)
     for t in range(120):
-        seen, told = single.step(t % 4)[0], other.step(t % 4)[0]
+        (seen, *ends), told = single.step(t % 4), other.step(t % 4)[0]
         assert np.array_equal(seen, told)
+        if ends[1] or ends[2]:
+            assert np.array_equal(single.reset()[0], other.reset()[0])
         assert np.array_equal(many.step(np.full(3, t % 4))[0], others.step(np.full(3, t % 4))[0])
     before = other.step(0)[0]
     single.step(2)
@@ -238,3 +241,26 @@ def test_misuse_is_named() -> None:
     for wrong in (4, -1):
         with pytest.raises(GoalmazeError, match=f"action {wrong} is none of 0 to 3: up, right, down, left"):
             env.step(wrong)
+    with pytest.raises(GoalmazeError, match=r"action 1\.5 is none of 0 to 3"):
+        env.step(1.5)  # type: ignore[arg-type]
+    env.step(np.array(1))  # type: ignore[arg-type]  # as stable-baselines3 predicts for one environment
+
+
+def test_an_episode_that_has_ended_goes_on_after_a_reset_only() -> None:
+    env = MazeEnv("GreenExit", size=5)
+    env.reset(seed=0)
+    while not any(env.step(0)[2:4]):
+        pass
+    with pytest.raises(gymnasium.error.ResetNeeded, match="the episode has ended: call reset"):
+        env.step(0)
+    env.reset()
+    env.step(0)
+
+
+@pytest.mark.parametrize("size", [5, 13])
+def test_gymnasium_cuts_no_episode_off_before_the_familys_time_limit(size: int) -> None:
+    env = gymnasium.make("goalmaze/FollowLeader-v0", size=size)
+    env.reset(seed=0)
+    limit = env.unwrapped.family.time_limit
+    ends = [env.step(0)[2:4] for _ in range(limit)]
+    assert ends == [(False, False)] * (limit - 1) + [(False, True)]

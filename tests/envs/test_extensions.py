@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.extensions import extensions_needed, load_extension, loaded_extensions
+from goalmaze.envs.extensions import extensions_needed, import_flags, load_extension, loaded_extensions
 
 
 def test_a_file_is_imported_once_and_its_name_is_remembered(tmp_path: Path) -> None:
@@ -61,6 +61,23 @@ def test_a_failing_import_is_reported_in_one_line_and_leaves_no_module(
 def test_a_module_that_is_not_there_is_named() -> None:
     with pytest.raises(GoalmazeError, match=r"--import no_such\.worlds: there is no module of this name"):
         load_extension("no_such.worlds")
+
+
+def test_the_options_that_import_them_are_quoted() -> None:
+    assert import_flags([]) == ""
+    assert import_flags(["doors.py", "my doors.py"]) == " --import doors.py --import 'my doors.py'"
+    load_extension("json.tool")
+    assert " --import json.tool" in import_flags()
+
+
+def test_an_error_in_the_users_own_file_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from goalmaze.envs.families import make_family\n\nmake_family('GreenExt')\n")
+    with pytest.raises(GoalmazeError) as error:
+        load_extension(str(path))
+    assert str(error.value) == (
+        f"--import {path}: unknown family 'GreenExt' (did you mean 'GreenExit'?) (line 3 of mine.py)"
+    )
 
 
 def test_an_error_names_the_extensions_that_are_missing() -> None:

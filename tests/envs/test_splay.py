@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 
@@ -28,6 +29,21 @@ def test_one_level_for_every_cell_where_it_can_stand(what: str) -> None:
 def test_two_signs_are_never_put_on_one_cell() -> None:
     level = make_family("GreenExit").levels(0, [3], "two-signs")
     assert (level.splayed("sign").cells("sign") != level.cells("sign", 1)[0]).all()
+
+
+def test_a_cue_that_does_not_show_blocks_no_cell() -> None:
+    level = make_family("Corner").levels(0, [3], "anywhere")
+    cheese, corner = int(level.cells("cheese")[0]), int(level.cells("corner")[0])
+    splayed = level.splayed("agent")
+    assert set(splayed.start.tolist()) == set(np.flatnonzero(level.free()[0]).tolist()) - {cheese}
+    assert (splayed.cells("cheese") == cheese).all()
+    # No level has both agent and corner on one cell; the observation is that of the corner's cell all the same.
+    there = splayed.start == corner
+    assert there.sum() == 1
+    assert (splayed.cells("corner") == np.where(there, ABSENT, corner)).all()
+    seen = first_observations(splayed)
+    assert np.flatnonzero(seen[there][0, 1]).tolist() == [corner]
+    assert (seen[:, [0, 2]] == seen[0, [0, 2]]).all()
 
 
 def test_only_one_level_can_be_splayed() -> None:

@@ -15,6 +15,7 @@ from oracles.rulebook import Rulebook, rulebook
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import TRAINING
+from goalmaze.envs.single import MazeEnv
 from goalmaze.envs.vector import MazeVectorEnv
 
 NAME = "goalmaze/GreenExit-v0"
@@ -129,6 +130,8 @@ def test_same_step_mode_resets_at_once_and_reports_the_end_in_the_info(reference
                 assert info["final_obs"][e] is None or info["final_obs"][e].tolist() == last[e]
             assert info["final_info"]["cue_reward"][over].tolist() == cue[over].tolist()
             assert info["final_info"]["_cue_reward"].tolist() == over.tolist()
+            assert info["_cue_reward"].tolist() == (~over).tolist()
+        assert info["cue_reward"].tolist() == np.where(over, 0, cue).tolist()
 
 
 def test_disabled_mode_resets_the_masked_rows_only(reference: Reference) -> None:
@@ -166,10 +169,11 @@ def test_one_row_does_what_gymnasiums_own_vector_environment_does(family: str, m
     assert theirs.observation_space == ours.observation_space
     assert theirs.action_space == ours.action_space
     assert theirs.metadata["autoreset_mode"] == ours.metadata["autoreset_mode"] == mode
-    random, ends = np.random.default_rng(0), 0
+    random, ends, cues = np.random.default_rng(0), 0, np.zeros(2)
     for _ in range(200):
         actions = random.integers(4, size=1)
         (*expected, their_info), (*got, our_info) = theirs.step(actions), ours.step(actions)
+        cues += told_cue(their_info), told_cue(our_info)
         assert [array.tolist() for array in got] == [array.tolist() for array in expected]
         for key, value in their_info.items():
             assert same(our_info[key], value), key
@@ -180,6 +184,20 @@ def test_one_row_does_what_gymnasiums_own_vector_environment_does(family: str, m
             again = theirs.reset(options={"reset_mask": mask}), ours.reset(options={"reset_mask": mask})
             assert np.array_equal(again[0][0], again[1][0])
     assert ends > 3
+    assert cues[0] == pytest.approx(cues[1])
+
+
+def told_cue(info: dict[str, Any]) -> float:
+    """The cue reward that an info of one environment reports, in the step and in the episode that ended with it."""
+    now = info["cue_reward"][0] if info.get("_cue_reward", [False])[0] else 0.0
+    return float(now) + (told_cue(info["final_info"]) if info.get("_final_info", [False])[0] else 0.0)
+
+
+def test_a_cue_reward_that_is_reported_twice_is_counted_twice() -> None:
+    cue, there = np.array([1.0]), np.array([True])
+    last = {"cue_reward": cue, "_cue_reward": there}
+    assert told_cue(last) == 1
+    assert told_cue({**last, "final_info": last, "_final_info": there}) == 2
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -241,13 +259,43 @@ def test_what_was_returned_is_not_overwritten_by_the_next_step() -> None:
     assert any(not np.array_equal(a, kept[0]) for a in kept if a.ndim == 4)
 
 
-@pytest.mark.parametrize("seed", [5, [5, 6, 7], (5, None, None)])
-def test_the_vector_environment_takes_seeds_as_gymnasium_gives_them(seed: Any) -> None:
+def test_a_list_of_seeds_is_what_one_seed_means_or_is_refused() -> None:
     envs = MazeVectorEnv(num_envs=3)
-    plain = envs.reset(seed=5)[0]
-    assert np.array_equal(envs.reset(seed=seed)[0], plain)
+    plain, following = envs.reset(seed=5)[0], envs.reset()[0]
+    assert np.array_equal(envs.reset(seed=[5, 6, 7])[0], plain)
+    assert np.array_equal(envs.reset(seed=[None, None, None])[0], following)
+    for wrong in ([5, 7, 9], (5, None, None), [5, 6], [], [None, 5, 6]):
+        with pytest.raises(GoalmazeError, match=rf"^a list of {len(wrong)} seeds for 3 environments: give one integer"):
+            envs.reset(seed=wrong)
+    assert np.array_equal(envs.observe(), following), "a refused reset changed something"
     with pytest.raises(gymnasium.error.Error, match="Seed must be a python integer"):
         envs.reset(seed=np.int64(5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        ([0, 4, 3], r"^environment 1: action 4 is none of 0 to 3: up, right, down, left$"),
+        ([0, 3, -1], r"^environment 2: action -1 is none of 0 to 3"),
+        ([2**40, 0, 0], r"^environment 0: action 1099511627776 is none of 0 to 3"),
+        ([-(2**63), 0, 0], r"^environment 0: action -9223372036854775808 is none of 0 to 3"),
+        ([0.0, 1.0, 2.0], r"^actions are float64 of shape \(3,\): give one integer for each of 3$"),
+        ([1], r"^actions are int64 of shape \(1,\)"),
+        (1, r"^actions are int64 of shape \(\)"),
+    ],
+)
+def test_actions_out_of_range_are_refused_and_change_nothing(mode: AutoresetMode, actions: Any, message: str) -> None:
+    envs, twin = (MazeVectorEnv(num_envs=3, autoreset_mode=mode, **SMALL) for _ in range(2))
+    first, _ = envs.reset(seed=1)
+    twin.reset(seed=1)
+    with pytest.raises(GoalmazeError, match=message):
+        envs.step(np.array(actions))
+    assert np.array_equal(envs.observe(), first)
+    # The narrower types that policies return are taken.
+    for kind in (np.int8, np.uint8, np.int32, np.int64):
+        one, two = envs.step(np.array([1, 2, 3], kind)), twin.step(np.array([1, 2, 3]))
+        assert all(np.array_equal(a, b) for a, b in zip(one[:4], two[:4], strict=True))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -281,6 +329,26 @@ def test_a_reset_mask_of_the_wrong_shape_or_with_a_seed_is_refused() -> None:
         envs.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(GoalmazeError, match=r"^a seed begins every environment anew: give a seed or a reset_mask"):
         envs.reset(seed=1, options={"reset_mask": np.array([True, False, False])})
+    with pytest.raises(GoalmazeError, match=r"^reset_mask has type int64; it needs bool$"):
+        envs.reset(options={"reset_mask": np.array([1, 0, 2])})
+
+
+def test_options_that_do_nothing_are_refused() -> None:
+    level = make_family("GreenExit", SMALL).levels(count=1)
+    many, one = MazeVectorEnv(num_envs=3, **SMALL), MazeEnv(**SMALL)
+    for env, known in ((many, "reset_mask"), (one, "levels")):
+        env.reset(seed=0, options={})
+        with pytest.raises(GoalmazeError, match=rf"^unknown option of reset 'maze' \(known: {known}\)$"):
+            env.reset(options={"maze": 1})
+    with pytest.raises(GoalmazeError, match=r"^unknown option of reset 'levels' \(known: reset_mask\)$"):
+        many.reset(options={"levels": level})
+    with pytest.raises(GoalmazeError, match=r"^unknown option of reset 'reset_mask' \(known: levels\)$"):
+        one.reset(options={"reset_mask": np.array([True])})
+    for wrong in ("level", level.take([])):
+        with pytest.raises(GoalmazeError, match=r"^options\['levels'\] is no LevelBatch with a level"):
+            one.reset(options={"levels": wrong})
+    with pytest.raises(GoalmazeError, match=r"^unknown autoreset mode 'SameStp' \(did you mean 'SameStep'\?\)$"):
+        MazeVectorEnv(autoreset_mode="SameStp")
 
 
 def test_the_vector_environment_renders_one_frame_for_each_row() -> None:

@@ -11,6 +11,7 @@ from complaints import Refusals, complaint, words_of_case
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.experiments import cli
 from goalmaze.experiments.evaluate import command
 from goalmaze.experiments.evaluate.comparison import compare_seed_groups
@@ -18,6 +19,7 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluation import evaluate_policy
 from goalmaze.experiments.evaluate.grid import Condition, Grid, conditions_of, read_dials, varied_family
 from goalmaze.experiments.evaluate.setup import SeedGroup, require_compatible
+from goalmaze.experiments.reports.findings import default_dials
 
 AGENT = "zoo:green-exit"
 FAMILY = make_family("GreenExit")
@@ -69,6 +71,20 @@ def test_the_grid_holds_every_shift_and_every_dial_but_what_was_trained_on() -> 
     twin = dataclasses.replace(FAMILY, correlation=0.0)
     both = conditions_of([FAMILY, twin], read_dials(["correlation=0,1"], FAMILY))
     assert [c.value for c in both if c.dial == "correlation"] == [0, 1]
+
+
+def test_a_family_has_only_the_dials_that_change_its_levels() -> None:
+    family = ProcgenMaze(mode="easy")
+    conditions = conditions_of([family])
+    assert [c.value for c in conditions] == ["none", *family.shifts]
+    assert default_dials(family) == ()
+    assert {text.partition("=")[0] for text in default_dials(FAMILY)} == {"braid", "size"}
+    for dial in family.unused:
+        with pytest.raises(GoalmazeError, match=f"unknown dial of ProcgenMaze '{dial}'"):
+            read_dials([f"{dial}=1"], family)
+        with pytest.raises(GoalmazeError, match=f"unknown dial of ProcgenMaze '{dial}'"):
+            conditions_of([family], {dial: [1]})
+    assert [c.value for c in conditions_of([family], {"region": [3]}) if c.dial == "region"] == [3, 3]
 
 
 def test_a_grid_of_two_agents_is_evaluated_and_drawn(tmp_path: Path) -> None:

@@ -48,12 +48,13 @@ def goalmaze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_of_an_imported_family_is_trained_evaluated_and_refused_without_its_import(tmp_path: Path) -> None:
     (tmp_path / "doors.py").write_text(FAMILY.format(name="DoorAndBell"))
     small = ["--size", "5", "--steps", "1024", "--network-options", "blocks=1", "--set", "envs=16", "--threads", "1"]
-    trained = goalmaze(
-        tmp_path, "train", "--import", "doors.py", "--family", "DoorAndBell", "--out", "run", *small, "--json"
-    )
+    trained = goalmaze(tmp_path, "train", "--import", "doors.py", "--family", "DoorAndBell", "--out", "run", *small)
     assert trained.returncode == 0, trained.stderr
+    # The next command that is printed works as it stands.
+    following = trained.stdout.strip().splitlines()[-1].removeprefix("next: goalmaze ")
+    assert following == "eval run --shift moved-bell --import doors.py"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]["imports"] == ["doors.py"]
-    with_it = goalmaze(tmp_path, "eval", "run", "--import", "doors.py", "--shift", "moved-bell", "--levels", "8")
+    with_it = goalmaze(tmp_path, *following.split(), "--levels", "8")
     assert with_it.returncode == 0, with_it.stderr
     for command in (["eval", "run"], ["train", "--resume", "run"]):
         without = goalmaze(tmp_path, *command)

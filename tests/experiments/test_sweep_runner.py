@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ import pytest
 from complaints import complaint
 from plans import LONG, SMALL, write_plan
 
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.extensions import load_extension
 from goalmaze.experiments.sweeps import runner
-from goalmaze.experiments.sweeps.executors import LocalRunExecutor
-from goalmaze.experiments.sweeps.jobs import LOCK, Job, read_journal, run_job
+from goalmaze.experiments.sweeps.executors import LocalRunExecutor, RunExecutor
+from goalmaze.experiments.sweeps.jobs import INTERRUPTED, LOCK, Job, read_journal, run_job
 from goalmaze.experiments.sweeps.plan import read_plan
 from goalmaze.experiments.sweeps.runner import MAX_DEATHS, run_tasks
 
@@ -96,6 +100,41 @@ def test_after_a_killed_worker_its_run_is_resumed_and_nothing_is_done_twice(tmp_
     assert same_training(root / task.name, alone / task.name)
     other = next(one.name for one in read_plan(plan).tasks if one.name != victim["run"])
     assert not same_training(root / other, alone / task.name)
+
+
+class Recorder(RunExecutor):
+    """An executor that keeps its jobs and does none of them."""
+
+    lost = ()
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job) -> Future[str]:
+        self.jobs.append(job)
+        future: Future[str] = Future()
+        future.set_result(INTERRUPTED)
+        return future
+
+    def check(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_workers_import_first_what_the_sweep_imported(tmp_path: Path) -> None:
+    load_extension("json.tool")
+    recorder = Recorder()
+    tasks = read_plan(write_plan(tmp_path, SMALL)).tasks
+    run_tasks(tasks, tmp_path, lambda runs: recorder, 30)
+    assert len(recorder.jobs) == len(tasks)
+    assert all("json.tool" in job.imports for job in recorder.jobs)
+    with pytest.raises(GoalmazeError, match=r"--import nowhere\.py: there is no such file"):
+        run_job(dataclasses.replace(recorder.jobs[0], imports=("nowhere.py",)))
 
 
 def test_ctrl_c_saves_everything_and_the_same_command_continues(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -68,6 +70,19 @@ def test_probabilities_are_summed_within_groups() -> None:
 def test_wrong_parameters_are_named(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
         from_parameters(ProcgenMaze, parameters)
+
+
+@pytest.mark.parametrize("sign", [False, True])
+def test_the_family_can_be_pickled_and_copied(sign: bool) -> None:
+    family = ProcgenMaze(mode="easy", sign=sign, region=3)
+    for again in (pickle.loads(pickle.dumps(family)), copy.deepcopy(family)):
+        assert again == family
+        assert (again.cue, again.shifts, again.distinguishing_shift) == (
+            family.cue,
+            family.shifts,
+            family.distinguishing_shift,
+        )
+        assert again.slots == family.slots
 
 
 def test_a_shift_of_the_sign_needs_one() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -196,6 +199,61 @@ def test_our_own_loop_takes_four_actions_and_procgens_fifteen_do_as_their_groups
     with pytest.raises(GoalmazeError, match="observation mode of ProcgenMaze"):
         ProcgenVectorEnv(family, 1, observation="planes")
     assert not isinstance(MazeVectorEnv(num_envs=1).engine, ProcgenEngine)
+
+
+@pytest.mark.parametrize("sign", [False, True])
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copied_environment_goes_on_by_itself(again: Callable[[Any], Any], sign: bool) -> None:
+    many = ProcgenVectorEnv(num_envs=4, mode="easy", region=3, sign=sign)
+    single = ProcgenMazeEnv(mode="easy", sign=sign)
+    many.reset(seed=2)
+    single.reset(seed=2)
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        many.step(random.integers(0, 15, 4))
+    others, other = again(many), again(single)
+    ends = 0
+    for _ in range(200):
+        actions = random.integers(0, 15, 4)
+        one, two = many.step(actions), others.step(actions)
+        assert all(np.array_equal(a, b) for a, b in zip(one[:4], two[:4], strict=True))
+        ends += int(one[2].sum() + one[3].sum())
+        assert np.array_equal(single.step(actions[0])[0], other.step(actions[0])[0]) or single.engine.done[0]
+        if single.engine.done[0]:
+            assert np.array_equal(single.reset()[0], other.reset()[0])
+    assert ends > 2
+    before = others.observe().copy()
+    many.step(np.full(4, 5))
+    assert np.array_equal(others.observe(), before)
+    for env in (many, others, single, other):
+        env.close()
+
+
+def test_what_is_not_supported_is_refused_as_in_every_family() -> None:
+    many, one = ProcgenVectorEnv(num_envs=2, mode="easy"), ProcgenMazeEnv(mode="easy")
+    first, _ = many.reset(seed=0)
+    one.reset(seed=0)
+    four = ProcgenVectorEnv(num_envs=2, mode="easy", actions=4)
+    four.reset(seed=0)
+    for env, wrong, message in (
+        (many, [0, 15], "environment 1: action 15 is none of 0 to 14: up 5, right 6 7 8"),
+        (many, [-1, 0], "environment 0: action -1 is none of 0 to 14"),
+        (four, [4, 0], "environment 0: action 4 is none of 0 to 3: up, right, down, left"),
+    ):
+        with pytest.raises(GoalmazeError, match=message):
+            env.step(np.array(wrong))
+    assert np.array_equal(many.observe(), first)
+    with pytest.raises(GoalmazeError, match="a list of 2 seeds for 2 environments"):
+        many.reset(seed=[0, 9])
+    for env in (many, one):
+        with pytest.raises(GoalmazeError, match="unknown option of reset 'maze'"):
+            env.reset(options={"maze": 1})
+    with pytest.raises(GoalmazeError, match="threads is -1"):
+        ProcgenVectorEnv(threads=-1)
+    assert many.metadata["render_fps"] == one.metadata["render_fps"] == 15
+    assert set(one.get_keys_to_action().values()) == {1, 3, 5, 7}
+    for env in (many, one, four):
+        env.close()
 
 
 def test_stock_stable_baselines_learns_on_it() -> None:

@@ -1,0 +1,40 @@
+"""The commands that vary dials and draw fields, on the agent that ships for Procgen's maze."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.experiments.cli import main
+from goalmaze.experiments.evaluate.grid import grid
+from goalmaze.probes.procgen_tools.vector_fields import vector_field
+
+NAME = "zoo:procgen-corner"
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    return load_agent(NAME)
+
+
+def test_the_grid_of_the_shipped_agent_holds_its_shifts(agent: Agent) -> None:
+    found = grid([agent], levels=2)
+    assert [condition.shift for condition in found.conditions] == ["none", *agent.family.shifts]
+    assert all(cell.evaluation is not None for cell in found.cells.values())
+
+
+def test_the_report_of_the_shipped_agent_is_written(tmp_path: Path) -> None:
+    assert main(["report", NAME, "--levels", "4", "--out", str(tmp_path / "report.html")]) == 0
+    assert "ProcgenMaze" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_its_field_has_an_arrow_on_the_corners_cell(agent: Agent) -> None:
+    level = agent.family.levels(0, [1], "goal-anywhere")
+    corner, cheese = int(level.cells("corner")[0]), int(level.cells("cheese")[0])
+    assert corner != cheese
+    field = vector_field(agent.policy, level)
+    assert set(field.cells.tolist()) == set(np.flatnonzero(level.free()[0]).tolist()) - {cheese}
+    assert field.at(corner).sum() == pytest.approx(1, abs=1e-5)
