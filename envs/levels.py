@@ -170,9 +170,7 @@ class LevelBatch:
         return dataclasses.replace(self, start=start).check()
 
     def splayed(self, what: str) -> LevelBatch:
-        """Return the one level of this batch, copied once for every free cell, with `what` moved to that cell.
-
-        Vector fields and heat maps are computed on such a batch.
+        """Return the one level of this batch once for every free cell, with `what` there: for fields and heat maps.
 
         Args:
             what: "agent", which is put on each cell without a visible object, or an object type (its first slot).

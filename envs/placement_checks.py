@@ -21,8 +21,9 @@ def check_shifts(family: Family) -> None:
     if NO_SHIFT in family.shifts:
         raise GoalmazeError(f"'{NO_SHIFT}' is the name of the training distribution: give the shift another one")
     required = {NO_SHIFT: {family.goal}, distinguishing: {family.goal, family.cue}}
-    for shift in (NO_SHIFT, *family.shifts):
-        rules = _rules(family, shift)
+    # All of them first, since the levels of a shift may depend on the distinguishing one.
+    by_shift = {shift: _rules(family, shift) for shift in (NO_SHIFT, *family.shifts)}
+    for shift, rules in by_shift.items():
         try:
             family.check_placements(shift)
             _check_order(rules, family)

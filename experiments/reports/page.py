@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import jinja2
 from markupsafe import Markup
 
+from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.versions import installed_version
@@ -201,8 +202,8 @@ def exact(value: float) -> str:
 
 
 def command(*words: object) -> str:
-    """Return a command of this package as it is typed."""
-    return shlex.join(["goalmaze", *map(str, words)])
+    """Return a command of this package as it is typed, with the imports of the user's own code."""
+    return shlex.join(["goalmaze", *map(str, words)]) + import_flags()
 
 
 def _level_flags(config: ReportConfig) -> list[object]:
@@ -220,7 +221,8 @@ def command_line(config: ReportConfig) -> str:
 def grid_command(config: ReportConfig, findings: FamilyFindings) -> str:
     """Return the command that prints the numbers of the grid."""
     settings = grid_config(config, [one.agent for one in findings.agents])
-    return command("eval", *settings.agents, "--grid", *_level_flags(config), "--dials", *settings.dials)
+    dials = ["--dials", *settings.dials] if settings.dials else []
+    return command("eval", *settings.agents, "--grid", *_level_flags(config), *dials)
 
 
 def versions() -> dict[str, str]:

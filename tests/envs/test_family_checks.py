@@ -137,7 +137,7 @@ SLIPS: list[tuple[dict[str, Any], str]] = [
     ({"slots": ("door")}, "slots is 'door': give a tuple of names, such as ('door',)"),
     (
         {"object_types": DOOR},
-        r"object_types is ObjectType(name='door', letter='D', colour=(213, 94, 0), shape='…: "
+        r"object_types is ObjectType(name='door', letter='D', colour=(213, 94, 0), sha…: "
         "give a tuple, such as (ObjectType(...),)",
     ),
     ({"shifts": ("moved-bell",)}, "shifts is ('moved-bell',): map the name of each shift to what it means"),

@@ -344,7 +344,7 @@ def test_options_that_do_nothing_are_refused() -> None:
         many.reset(options={"levels": level})
     with pytest.raises(GoalmazeError, match=r"^unknown option of reset 'reset_mask' \(known: levels\)$"):
         one.reset(options={"reset_mask": np.array([True])})
-    for wrong in ("level", level.take([])):
+    for wrong in ("level", level.take(np.zeros(1, np.bool_))):
         with pytest.raises(GoalmazeError, match=r"^options\['levels'\] is no LevelBatch with a level"):
             one.reset(options={"levels": wrong})
     with pytest.raises(GoalmazeError, match=r"^unknown autoreset mode 'SameStp' \(did you mean 'SameStep'\?\)$"):
