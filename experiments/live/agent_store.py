@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
+from weakref import WeakValueDictionary
 
 import msgspec
+from torch import nn
 
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.networks.base import Network
@@ -17,14 +20,14 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
-from goalmaze.experiments.live.inspection import fit_heading_probe
-from goalmaze.experiments.live.scene import Scene, edit_refusal
+from goalmaze.experiments.live.inspection import HeadingProbe, fit_heading_probe
+from goalmaze.experiments.live.memory import ByteCache
+from goalmaze.experiments.live.scene import Scene, edit_refusal, first_clear_level
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.retarget.candidates import compatible_pairs
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.information import TARGET
-from goalmaze.probes.readout.fitting import SquareProbe
 from goalmaze.probes.steering import find_method, fit_method, steering_methods
 from goalmaze.probes.steering.base import SteeringMethod
 
@@ -35,8 +38,11 @@ USUAL_SITE, USUAL_METHOD, USUAL_CELL_METHOD = "stem", "mean-pattern", "cell-mean
 """What a page opens with; the last is the method at sites that are no maps of squares."""
 
 MAX_RUNS = 200
-MAX_FITS = 64
-"""Fitted edits and probes that are kept in memory."""
+FIT_BYTES = 512 * 2**20
+"""Bytes of the fitted edits and probes that are kept for later; those in use by a page are kept besides."""
+
+
+Fitted: TypeAlias = FittedEdit | HeadingProbe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +73,8 @@ class FitRequest:
 class AgentStore:
     """Agents, and the edits and probes fitted for them.
 
-    Every agent is loaded twice. One copy acts, and edits and probes are fitted on the other, because the hooks of a fit
-    must not run in the forward passes of a page.
+    One copy of every agent acts. Each edit and probe is fitted on a copy of its own, because the hooks of a fit must
+    not run in the forward passes of a page.
 
     Args:
         agent: the name of an agent that is listed even where it is neither in the zoo nor among the runs.
@@ -82,12 +88,12 @@ class AgentStore:
         # `fromkeys` removes the second mention of an agent of the zoo and keeps the order.
         self.names = list(dict.fromkeys([agent, *(ZOO_PREFIX + name for name in manifest()), *_runs_in(runs)]))
         self._acting: dict[str, Agent] = {}
-        self._fitting: dict[str, Agent] = {}
         self._visible_families: dict[str, list[str]] = {}
         self._families: dict[tuple[str, str, int], Family] = {}
-        self._fits: dict[FitRequest, FittedEdit | SquareProbe | None] = {}
-        # One fit at a time, because fits of one agent share its network and hooks.
-        self._lock = threading.Lock()
+        self._fits: ByteCache[FitRequest, Fitted | None] = ByteCache(FIT_BYTES)
+        # What a page still uses is found here after the cache has dropped it, and is freed with the page.
+        self._in_use: WeakValueDictionary[FitRequest, Fitted] = WeakValueDictionary()
+        self._locks: dict[FitRequest, threading.Lock] = {}
 
     def descriptions(self) -> dict[str, str]:
         """Return every listed agent with its description in the zoo, empty for others."""
@@ -96,18 +102,25 @@ class AgentStore:
             for name in self.names
         }
 
-    def agent(self, name: str, *, for_fitting: bool = False) -> Agent:
-        """Return a listed agent: the copy that acts, or the one that edits and probes are fitted on.
+    def agent(self, name: str) -> Agent:
+        """Return the copy of a listed agent that acts.
+
+        Raises:
+            GoalmazeError: it is not listed, or cannot be loaded.
+        """
+        if name not in self._acting:
+            self._acting[name] = self.copy_of(name)
+        return self._acting[name]
+
+    def copy_of(self, name: str) -> Agent:
+        """Return another copy of a listed agent, for a thread of its own.
 
         Raises:
             GoalmazeError: it is not listed, or cannot be loaded.
         """
         if name not in self.names:
             raise unknown("agent", name, self.names)
-        agents = self._fitting if for_fitting else self._acting
-        if name not in agents:
-            agents[name] = load_agent(name)
-        return agents[name]
+        return load_agent(name)
 
     def families(self, agent: Agent) -> list[str]:
         """Return the families whose observations fit an agent's network, its own first."""
@@ -144,29 +157,37 @@ class AgentStore:
         return family
 
     def complete(self, settings: Settings) -> Settings:
-        """Return settings with every default filled in, except for the level and the target.
+        """Return settings with every default filled in, except for a drawn level and the target.
 
         Raises:
             GoalmazeError: something named in them does not exist or does not fit the rest.
         """
         agent, family = self.agent(settings.agent), self.family(settings)
-        maps, sites = map_sites(agent.network), usual_sites(agent.network)
-        site = settings.site or (USUAL_SITE if USUAL_SITE in sites else sites[0])
-        method = settings.method or (USUAL_METHOD if site in maps else USUAL_CELL_METHOD)
+        site = settings.site or _usual_site(agent.network)
+        method = settings.method or (USUAL_METHOD if site in map_sites(agent.network) else USUAL_CELL_METHOD)
         compatible_pairs(agent.network, [site], [method])
         if TARGET not in find_method(method).uses:
             names = ", ".join(_targeted_methods())
             raise GoalmazeError(f"method '{method}' does not send the agent to a cell; choose one of {names}")
-        return msgspec.structs.replace(settings, family=family.name, size=family.size, site=site, method=method)
+        index = settings.index
+        if index is None:
+            drawn = settings.level is not None
+            index = 0 if drawn else first_clear_level(family, settings.shift, settings.seed)
+        return msgspec.structs.replace(
+            settings, family=family.name, size=family.size, index=index, site=site, method=method
+        )
 
-    def offers_method(self, settings: Settings) -> bool:
-        """Return whether the method in settings can be tried at any site of their agent's network."""
-        return settings.method in _offered_methods(self.agent(settings.agent).network)
+    def pair_offered(self, agent: str, site: str, method: str) -> tuple[str, str]:
+        """Return site and method where an agent's network takes them, and empty names in place of what it does not."""
+        network = self.agent(agent).network
+        site = site if site in usual_sites(network) else ""
+        offered = method in _targeted_methods() and find_method(method).suits(network, site or _usual_site(network))
+        return site, method if offered else ""
 
     def missing_edit(self, settings: Settings) -> FitRequest | None:
         """Return the edit that completed settings need and that is not fitted yet, if any."""
         request = self._edit_request(settings)
-        return None if request is None or request in self._fits else request
+        return None if request is None or self._is_fitted(request) else request
 
     def missing_probe(self, settings: Settings, site: str) -> FitRequest | None:
         """Return the probe of a map that could be shown and is not fitted yet, if any."""
@@ -174,45 +195,60 @@ class AgentStore:
         if edit_refusal(family) is not None or site not in map_sites(agent.network):
             return None
         request = FitRequest("probe", settings.agent, family, site)
-        return None if request in self._fits else request
+        return None if self._is_fitted(request) else request
 
-    def fit(self, request: FitRequest) -> None:
-        """Fit an edit or a probe, which takes up to a minute. A probe that cannot be fitted is kept as None."""
-        with self._lock:
-            if request in self._fits:
-                return
-            agent = self.agent(request.agent, for_fitting=True)
-            fitted: FittedEdit | SquareProbe | None
+    def fit(self, request: FitRequest, watch: Callable[[nn.Module], None] | None = None) -> Fitted | None:
+        """Return a fitted edit or probe; it takes up to minutes where it is not fitted yet.
+
+        None stands for a probe that cannot be fitted.
+
+        Args:
+            request: what to fit.
+            watch: is given the network that it is fitted on, before the fit begins.
+        """
+        # Two fits of one request are one; fits of other requests have other copies of the agent.
+        with self._locks.setdefault(request, threading.Lock()):
+            if self._is_fitted(request):
+                return self._fitted(request)
+            agent = self.copy_of(request.agent)
+            if watch is not None:
+                watch(agent.network)
+            fitted: Fitted | None
             if request.kind == "edit":
                 context = make_fit_context(agent.policy, request.family, FIT_LEVELS, 0)
                 fitted = fit_method(find_method(request.method), context, request.site)
             else:
-                try:
-                    # An agent that never arrives gives no labels. None is stored, so that it is not fitted again.
-                    fitted = fit_heading_probe(agent, request.family, request.site)
-                except GoalmazeError:
-                    fitted = None
-            # Dictionaries keep the order of insertion, so the oldest fit goes first.
-            while len(self._fits) >= MAX_FITS:
-                self._fits.pop(next(iter(self._fits)))
-            self._fits[request] = fitted
+                # An agent that never arrives gives no labels. None is kept, so that it is not fitted again.
+                fitted = fit_heading_probe(agent, request.family, request.site)
+            self._fits.put(request, fitted)
+            if fitted is not None:
+                self._in_use[request] = fitted
+            self._locks.pop(request, None)
+            return fitted
+
+    def _is_fitted(self, request: FitRequest) -> bool:
+        return request in self._fits or request in self._in_use
+
+    def _fitted(self, request: FitRequest) -> Fitted | None:
+        kept = self._fits.get(request)
+        return self._in_use.get(request) if kept is None else kept
 
     def edit(self, settings: Settings) -> FittedEdit | None:
         """Return the fitted edit of completed settings, None where their family cannot be edited."""
         request = self._edit_request(settings)
         if request is None:
             return None
-        if request not in self._fits:
-            self.fit(request)
-        fitted = self._fits[request]
+        fitted = self._fitted(request)
+        if fitted is None:
+            fitted = self.fit(request)
         # The kind of a request decides what is fitted, so an edit request never holds a probe.
-        assert not isinstance(fitted, SquareProbe)
+        assert isinstance(fitted, FittedEdit)
         return fitted
 
-    def probe(self, settings: Settings, site: str) -> SquareProbe | None:
+    def probe(self, settings: Settings, site: str) -> HeadingProbe | None:
         """Return the probe of a map, None where there is none or it is not fitted yet."""
-        fitted = self._fits.get(FitRequest("probe", settings.agent, self.family(settings), site))
-        return fitted if isinstance(fitted, SquareProbe) else None
+        fitted = self._fitted(FitRequest("probe", settings.agent, self.family(settings), site))
+        return fitted if isinstance(fitted, HeadingProbe) else None
 
     def scene(self, settings: Settings) -> Scene:
         """Return a new scene of completed settings.
@@ -226,7 +262,7 @@ class AgentStore:
             self.edit(settings),
             shift=settings.shift,
             seed=settings.seed,
-            index=settings.index,
+            index=settings.index or 0,
             strength=settings.strength,
             first_steps=None if settings.edit == "every" else 1,
         )
@@ -235,6 +271,7 @@ class AgentStore:
             target = scene.target if settings.target is None else settings.target
             check_target(level, target)
             scene.set_level(level, target)
+            scene.drawn = settings.level is not None
         return scene
 
     def menu(self, settings: Settings) -> JsonObject:
@@ -266,6 +303,12 @@ def check_target(level: LevelBatch, cell: int) -> None:
     walls = level.walls[0].ravel()
     if cell >= len(walls) or walls[cell]:
         raise GoalmazeError("the target must be on a free cell of the maze; choose another")
+
+
+def _usual_site(network: Network) -> str:
+    """Return the site that is edited where none is named."""
+    sites = usual_sites(network)
+    return USUAL_SITE if USUAL_SITE in sites else sites[0]
 
 
 def _targeted_methods() -> dict[str, SteeringMethod]:

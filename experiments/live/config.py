@@ -33,7 +33,7 @@ class SceneConfig(CommandConfig):
     method: Annotated[str, option("STR", "mean-pattern at maps, cell-means elsewhere")] = ""
     seed: int = 0
     size: Size = None
-    level: int = 0
+    level: Annotated[int | None, option("INT", "the first whose goal lies off the path to the target")] = None
     strength: float = 1.0
     edit: Literal["every", "first"] = "every"
     target: Annotated[int | None, option("INT", "a random free cell")] = None

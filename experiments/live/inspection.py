@@ -8,14 +8,17 @@ from contextlib import ExitStack
 from typing import cast
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Observations, Probabilities
 from goalmaze.agents.rollout import observations_of, observer
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import ABSENT, Cells
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
 from goalmaze.experiments.live.field import Surroundings, is_local, policy_field, site_map, surroundings
@@ -29,7 +32,54 @@ from goalmaze.probes.targets import PURSUED
 Floats = NDArray[np.float32]
 
 READING_LEVELS = 128
-"""Fitting mazes of the probe that reads where an agent is heading."""
+"""Fitting mazes of the probe that reads where an agent is heading; as many others score it."""
+
+MAX_P = 0.05
+"""A reading is above its baseline where the test's p is at most this."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeadingProbe:
+    """A probe for the cell an agent is heading to, with the scores that say what its readings are worth.
+
+    Attributes:
+        probe: the probe of a map.
+        mazes: number of other mazes that it was scored on.
+        accuracy: fraction of them on which it names the cell.
+        baseline: the same fraction of the same probe on the observation; None where that is no map of cells.
+        p: of an accuracy as far above the baseline by chance alone (exact McNemar test); 1 without a baseline.
+    """
+
+    probe: SquareProbe
+    mazes: int
+    accuracy: float
+    baseline: float | None
+    p: float
+
+    @classmethod
+    def scored(cls, probe: SquareProbe, right: Tensor, baseline: Tensor | None) -> HeadingProbe:
+        """Return a probe with its scores.
+
+        Args:
+            probe: the probe.
+            right: bool [N], whether it names the cell in each maze.
+            baseline: bool [N], the same of the baseline.
+        """
+        if baseline is None:
+            return cls(probe, len(right), float(right.float().mean()), None, 1.0)
+        better, worse = int((right & ~baseline).sum()), int((~right & baseline).sum())
+        p = (
+            float(scipy.stats.binomtest(better, better + worse, alternative="greater").pvalue)
+            if better + worse
+            else 1.0
+        )
+        return cls(probe, len(right), float(right.float().mean()), float(baseline.float().mean()), p)
+
+    def json(self) -> JsonObject:
+        """Return the scores as plain data."""
+        baseline = None if self.baseline is None else round(self.baseline, 2)
+        above = self.baseline is not None and self.p <= MAX_P
+        return {"mazes": self.mazes, "accuracy": round(self.accuracy, 2), "baseline": baseline, "above": above}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,7 +134,7 @@ def inspect_agent(
     episode: AgentEpisode,
     site: str | None,
     edits: Sequence[Edit],
-    probe: SquareProbe | None,
+    heading: HeadingProbe | None,
     views: Views | None = None,
 ) -> Inspection:
     """Return the policy and the activation of one of a scene's agents, under edits.
@@ -98,7 +148,7 @@ def inspect_agent(
         episode: of the agent.
         site: the map to read; nothing is read where it is None or no map.
         edits: to apply.
-        probe: of that site, for where the agent is heading.
+        heading: the probe of that site, for where the agent is heading.
         views: the agent's observations, where they have been made already.
     """
     views = views or observe(scene, episode)
@@ -116,8 +166,10 @@ def inspect_agent(
         probabilities[views.cells] = everywhere[1:]
     if maps is None:
         return Inspection(probabilities, None, None)
-    reading = None if probe is None else torch.einsum("chw,c->hw", maps, probe.direction).flatten().softmax(0).numpy()
-    return Inspection(probabilities, maps.numpy(), reading)
+    if heading is None:
+        return Inspection(probabilities, maps.numpy(), None)
+    scores = torch.einsum("chw,c->hw", maps, heading.probe.direction)
+    return Inspection(probabilities, maps.numpy(), scores.flatten().softmax(0).numpy())
 
 
 def _forward(
@@ -141,19 +193,33 @@ def policy_change(before: Inspection, after: Inspection) -> Floats:
     return difference
 
 
-def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> SquareProbe:
-    """Return a probe for the cell an agent is heading to, read square by square from a map.
+def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> HeadingProbe | None:
+    """Return a probe for the cell an agent is heading to, read square by square from a map, with its scores.
 
     It is fitted under the distinguishing shift, where goal and cue are on different cells, and on mazes that the page
-    never shows.
-
-    Raises:
-        GoalmazeError: the agent reaches goal or cue on too few mazes.
+    never shows. None where the agent reaches goal or cue on too few mazes.
     """
-    levels = family.levels(seed, np.arange(READING_LEVELS), family.distinguishing_shift, FITTING)
-    labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED]
+    levels = family.levels(seed, np.arange(2 * READING_LEVELS), family.distinguishing_shift, FITTING)
+    labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED].values
+    fitting, other = slice(READING_LEVELS), slice(READING_LEVELS, None)
+    if (labels[fitting] >= 0).sum() < 1 or (labels[other] >= 0).sum() < 1:
+        return None
     maps = level_activations(agent.policy, levels, site)
-    return SquareFitter(maps).fit(labels.values)
+    probe = SquareFitter(maps[fitting]).fit(labels[fitting])
+    right = _right(probe, maps[other], labels[other])
+    baseline = None
+    observations = torch.from_numpy(observations_of(agent.policy, levels)).float()
+    # Observations that are no maps of cells have no square for each cell, and so no probe of this kind.
+    if observations.ndim == 4 and observations.shape[2:] == levels.walls.shape[1:]:
+        observation_probe = SquareFitter(observations[fitting]).fit(labels[fitting])
+        baseline = _right(observation_probe, observations[other], labels[other])
+    return HeadingProbe.scored(probe, right, baseline)
+
+
+def _right(probe: SquareProbe, maps: Tensor, labels: Tensor) -> Tensor:
+    """Return bool [N], for each maze with a label whether a probe names its cell."""
+    kept = labels >= 0
+    return probe(maps[kept]) == labels[kept]
 
 
 def _current_level(level: LevelBatch, episode: AgentEpisode) -> LevelBatch:

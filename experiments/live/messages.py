@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.live.settings import Cell, Change, Name
+from goalmaze.experiments.live.settings import Cell, Change, Name, validation_text
 
 MAX_MESSAGE_BYTES = 16_384
 
@@ -38,6 +39,10 @@ class Move(BaseMessage, frozen=True, kw_only=True, tag="move"):
     what: Name
     cell: Cell
     which: Annotated[int, Meta(ge=0, lt=64)] = 0
+
+
+class Cancel(BaseMessage, frozen=True, kw_only=True, tag="cancel"):
+    """Stop waiting for the edit that is being fitted for this page."""
 
 
 class Wall(BaseMessage, frozen=True, kw_only=True, tag="wall"):
@@ -75,7 +80,27 @@ class Clear(BaseMessage, frozen=True, kw_only=True, tag="clear"):
     """Set the counts of outcomes to zero."""
 
 
-Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear
+Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear | Cancel
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """A message that was not understood.
+
+    Attributes:
+        n: the number that the page gave it, 0 where it has none.
+        text: why it was refused.
+    """
+
+    n: int
+    text: str
+
+
+class _Numbered(msgspec.Struct):
+    """The number of a message, read from a message that is not understood otherwise."""
+
+    n: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
@@ -92,14 +117,34 @@ def read_message(data: str | bytes) -> Message:
         return _decoder.decode(data)
     # Deeply nested JSON raises a RecursionError, which would end the connection without a message.
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise GoalmazeError(f"message not understood: {error}") from None
+        raise GoalmazeError(f"the message was not understood: {validation_text(error)}") from None
 
 
-def supersedes(new: Message, old: Message) -> bool:
-    """Return whether a message replaces an earlier one that still waits: the same object, dragged on."""
-    # Only the last cell of a drag matters. Without this, a fast drag would queue more messages than can be answered.
-    return (
-        isinstance(new, Move)
-        and isinstance(old, Move)
-        and (new.what, new.which, new.drag) == (old.what, old.which, old.drag)
-    )
+def read_or_refuse(data: str | bytes) -> Message | Refusal:
+    """Return the message in JSON text, or the refusal that answers it."""
+    try:
+        return read_message(data)
+    except GoalmazeError as error:
+        return Refusal(_number(data), str(error))
+
+
+def _number(data: str | bytes) -> int:
+    try:
+        return msgspec.json.decode(data, type=_Numbered).n
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return 0
+
+
+def supersedes(new: Message | Refusal, old: Message | Refusal) -> bool:
+    """Return whether a message replaces an earlier one that still waits: the same object or slider, dragged on."""
+    # Only the end of a drag matters. Without this, a fast drag would queue more messages than can be answered.
+    if isinstance(new, Move) and isinstance(old, Move):
+        return (new.what, new.which, new.drag) == (old.what, old.which, old.drag)
+    if isinstance(new, Choose) and isinstance(old, Choose) and new.drag:
+        return new.drag == old.drag and _names(new.change) == _names(old.change)
+    return False
+
+
+def _names(change: Change) -> set[str]:
+    """Return the names of the settings that a change holds."""
+    return {name for name in change.__struct_fields__ if getattr(change, name) is not msgspec.UNSET}

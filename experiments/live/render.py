@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from goalmaze.agents.loading import Agent
 from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -93,22 +94,22 @@ def run(config: RenderConfig) -> RenderReport:
     return RenderReport(str(config.out), len(data), outcomes)
 
 
-def render_episode(store: AgentStore, settings: Settings, extension: str, *, for_fitting: bool = False) -> bytes:
+def render_episode(store: AgentStore, settings: Settings, extension: str, agent: Agent | None = None) -> bytes:
     """Return the whole episode of a scene in one of `FORMATS`; a PNG shows its last frame.
 
     Args:
         store: the agents and the edits fitted for them.
         settings: of the scene.
         extension: one of `FORMATS`.
-        for_fitting: use the copy of the agent that edits are fitted on, because another thread uses the other copy.
+        agent: the copy of the agent that acts, where another thread uses the one of the store.
 
     Raises:
         GoalmazeError: the scene is invalid, or the package that writes the file is not installed.
     """
     scene = store.scene(store.complete(settings))
-    # The scene was made with the acting copy; restarting begins its episodes on the other one.
-    if for_fitting:
-        scene.agent = store.agent(settings.agent, for_fitting=True)
+    # The scene was made with the store's copy; restarting begins its episodes on the other one.
+    if agent is not None:
+        scene.agent = agent
         scene.restart()
     if extension == "html":
         return _replay(scene).encode()

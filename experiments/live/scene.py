@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,10 +18,14 @@ from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
+from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.probes.edits.base import Edit, acting, applied, at_first_steps
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.targets import draw_targets
+
+SEARCHED_LEVELS = 64
+"""Levels that `first_clear_level` looks at."""
 
 WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
 
@@ -38,6 +43,7 @@ class AgentEpisode:
         outcome: `WALKING` while the agent acts; then what it reached first ("target" or a type of object), `OVER` where
             the family's rules ended the episode and `stops_at` is empty, or `NOWHERE` at the time limit.
         returns: float64 [2], true and cue return so far.
+        number: of the episode; no other episode has it.
     """
 
     records: Iterator[StepRecord]
@@ -46,6 +52,7 @@ class AgentEpisode:
     trail: list[int]
     outcome: str = WALKING
     returns: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros(2))
+    number: int = dataclasses.field(default_factory=itertools.count().__next__)
 
     @property
     def cell(self) -> int:
@@ -66,6 +73,7 @@ class Scene:
         family: the family of the level.
         level: the level, a batch of 1.
         index: the index of the level.
+        drawn: whether the level was drawn by hand and is not the one of the index.
         target: the cell the edited agent is sent to.
         fitted_edit: what makes the edits; None where the family cannot be edited and only the unedited agent acts.
         strength: factor on the edits.
@@ -95,9 +103,9 @@ class Scene:
 
     def show_level(self, index: int) -> None:
         """Change to the level of an index, with a random target."""
-        level = self.family.levels(self._seed, [index], self._shift, EVALUATION)
-        self.index = index
-        self.set_level(level, int(draw_targets(level, self._seed + index)[0]))
+        level, target = level_and_target(self.family, self._shift, self._seed, index)
+        self.index, self.drawn = index, False
+        self.set_level(level, target)
 
     def set_level(self, level: LevelBatch, target: int) -> None:
         """Change to a given level, a batch of 1, with a target in it."""
@@ -198,6 +206,32 @@ def edit_refusal(family: Family) -> str | None:
         if object_types[name].motion != "still" or object_types[name].fills or not numbers:
             return f"The {name} of {family.name} cannot be moved, so only the unedited agent is shown."
     return None
+
+
+def first_clear_level(family: Family, shift: str, seed: int) -> int:
+    """Return the index of the first level whose goal lies on no shortest path to its target; 0 where there is none.
+
+    The edited agent's episode ends where it enters the goal, so on other levels an edit that works cannot show it. The
+    choice depends on the maze alone and not on what an agent does there.
+    """
+    if edit_refusal(family) is not None:
+        return 0
+    for index in range(SEARCHED_LEVELS):
+        level, target = level_and_target(family, shift, seed, index)
+        goal = level.cells(family.goal)
+        if not lies_on_shortest_path(level, level.start, np.array([target], np.int32), goal)[0]:
+            return index
+    return 0
+
+
+def level_and_target(family: Family, shift: str, seed: int, index: int) -> tuple[LevelBatch, int]:
+    """Return the level of an index, a batch of 1, and its random target."""
+    level = family.levels(seed, [index], shift, EVALUATION)
+    target = int(draw_targets(level, seed + index)[0])
+    if target >= level.height * level.width:
+        # No cell is without agent and object. The target is then on one of them, where it can still be seen and moved.
+        target = int(np.flatnonzero(level.free()[0])[-1])
+    return level, target
 
 
 def with_moved(level: LevelBatch, what: str, cell: int, which: int = 0) -> LevelBatch:

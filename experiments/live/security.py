@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     # starlette belongs to the extra `live`; `goalmaze live --terminal` runs without it
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+MAX_PARAMETERS = 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -78,7 +80,10 @@ class RequestGuard:
         if len(origins) > 1 or (needed and not origins) or (origins and not _is_origin_of(origins[0], hosts[0])):
             return "wrong Origin; open the address that was printed"
         # Compared in constant time, so that a token cannot be guessed letter by letter.
-        tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token", [])
+        try:
+            tokens = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MAX_PARAMETERS).get("token", [])
+        except ValueError:
+            return f"more than {MAX_PARAMETERS} parameters; open the address that was printed at this launch"
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode("latin-1", "replace"), self._token):
             return "wrong or missing token; open the address that was printed at this launch"
         return None
@@ -134,3 +139,8 @@ class RateLimit:
             return False
         self._left -= 1
         return True
+
+    async def take(self) -> None:
+        """Wait until one more message is allowed."""
+        while not self.spend():
+            await asyncio.sleep((1 - self._left) / self._rate)

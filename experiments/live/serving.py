@@ -11,11 +11,25 @@ import time
 from collections.abc import Iterator
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.live.server import MAX_FRAME_BYTES, Server
 
 PORTS_TRIED = 20
+
+ABORT_SECONDS = 5.0
+"""A closed connection is cut off after this time, where the page has not read what was sent to it before."""
+
+
+class PageProtocol(WebSocketsSansIOProtocol):
+    """A websocket whose connection ends also where the page does not read."""
+
+    async def run_asgi(self) -> None:
+        """Serve the connection, and cut it off a while after."""
+        await super().run_asgi()
+        # A transport that closes sends its buffer first. A page that does not read would keep it open for ever.
+        self.loop.call_later(ABORT_SECONDS, self.transport.abort)
 
 
 def uvicorn_server(server: Server) -> uvicorn.Server:
@@ -23,7 +37,7 @@ def uvicorn_server(server: Server) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             server.app,
-            ws="websockets-sansio",
+            ws=PageProtocol,
             ws_max_size=MAX_FRAME_BYTES,
             # Compressing a state of 12 kB takes longer than sending it to a page on this machine.
             ws_per_message_deflate=False,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.ascii import read_ascii, write_ascii
@@ -12,15 +16,16 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest, check_target
-from goalmaze.experiments.live.inspection import Inspection, Views, inspect_agent, observe
+from goalmaze.experiments.live.inspection import HeadingProbe, Inspection, Views, inspect_agent, observe
+from goalmaze.experiments.live.memory import ByteCache
 from goalmaze.experiments.live.page_data import appearance, frame_data
 from goalmaze.experiments.live.scene import TARGET, Scene, with_moved, with_wall
 from goalmaze.experiments.live.settings import SIZES, Change, DrawnLevel, Settings, changed, write_link
 from goalmaze.probes.edits.base import Edit
-from goalmaze.probes.readout.fitting import SquareProbe
 
 MAX_UNDO = 200
-MAX_INSPECTIONS = 256
+INSPECTION_BYTES = 8 * 2**20
+"""Bytes of the inspections that a page keeps for when its target returns to a cell."""
 
 
 class Session:
@@ -34,14 +39,16 @@ class Session:
 
     def __init__(self, store: AgentStore, settings: Settings) -> None:
         self._store = store
-        self._past: list[tuple[Settings, int]] = []
+        self._past: list[_Past] = []
         self.settings = store.complete(settings)
+        # What was chosen last, which an agent that cannot take it does not change.
+        self._preferred = (self.settings.site, self.settings.method)
         self.inspected_site = self.settings.site
         self.scene = store.scene(self.settings)
         self._record_level(drawn=self.settings.level is not None)
         self._level_text: tuple[LevelBatch | None, str] = (None, "")
-        self._views: dict[str, tuple[tuple[int, int, int], Views, object]] = {}
-        self._inspections: dict[tuple[object, ...], tuple[Inspection, object]] = {}
+        self._views: dict[str, tuple[tuple[int, int], Views]] = {}
+        self._inspections: ByteCache[tuple[object, ...], Inspection] = ByteCache(INSPECTION_BYTES)
 
     def missing_edit(self, message: messages.Message) -> FitRequest | None:
         """Return the edit that must be fitted before `handle` takes the message, if any.
@@ -52,7 +59,7 @@ class Session:
         if isinstance(message, messages.Choose):
             return self._store.missing_edit(self._chosen(message.change))
         if isinstance(message, messages.Undo) and self._past:
-            return self._store.missing_edit(self._past[-1][0])
+            return self._store.missing_edit(self._past[-1].settings)
         return self._store.missing_edit(self._pasted(message.text)) if isinstance(message, messages.Paste) else None
 
     def missing_probe(self) -> FitRequest | None:
@@ -63,14 +70,42 @@ class Session:
         """Apply a message to the scene.
 
         Raises:
-            GoalmazeError: it cannot be done; nothing has changed then.
+            GoalmazeError: it cannot be done.
+            Exception: something else failed. The scene is as before then, too; a failed step restarts the episodes.
         """
+        before = self._snapshot()
+        try:
+            self._apply(message)
+        except Exception:
+            self._restore(before)
+            if isinstance(message, messages.Step):
+                self.scene.restart()
+            raise
+
+    def close(self) -> None:
+        """Free the memory of everything kept for later; the page has been closed."""
+        self._inspections.clear()
+        self._views.clear()
+        self._past.clear()
+
+    def _snapshot(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a message may change, in this session and in its scene."""
+        session = {name: getattr(self, name) for name in ("settings", "scene", "inspected_site", "_preferred")}
+        tally = {name: dict(counts) for name, counts in self.scene.tally.items()}
+        return {**session, "_past": list(self._past)}, {**vars(self.scene), "tally": tally}
+
+    def _restore(self, before: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        vars(self).update(before[0])
+        vars(self.scene).update(before[1])
+
+    def _apply(self, message: messages.Message) -> None:
         if isinstance(message, messages.Choose):
             self._change_to(self._chosen(message.change), message.drag)
+            if message.change.site is not UNSET or message.change.method is not UNSET:
+                self._preferred = (self.settings.site, self.settings.method)
         elif isinstance(message, messages.Move):
             self._move(message)
         elif isinstance(message, messages.Wall):
-            # Made first: if it is refused, nothing has been remembered for undo.
             level = with_wall(self.scene.level, message.cell, message.up, self.scene.target)
             self._remember(message.drag)
             self.scene.set_level(level, self.scene.target)
@@ -87,7 +122,7 @@ class Session:
             self.scene.step()
         elif isinstance(message, messages.Restart):
             self.scene.restart()
-        else:
+        elif isinstance(message, messages.Clear):
             self.scene.clear_tally()
 
     def _move(self, message: messages.Move) -> None:
@@ -108,8 +143,13 @@ class Session:
 
     def _chosen(self, change: Change) -> Settings:
         settings = changed(self.settings, change)
-        if settings.agent != self.settings.agent and not self._store.offers_method(settings):
-            settings = msgspec.structs.replace(settings, method="")
+        if settings.agent != self.settings.agent:
+            site, method = self._store.pair_offered(settings.agent, *self._preferred)
+            settings = msgspec.structs.replace(
+                settings,
+                site=site if change.site is UNSET else settings.site,
+                method=method if change.method is UNSET else settings.method,
+            )
         return self._store.complete(settings)
 
     def _next_inspected_site(self, settings: Settings) -> str:
@@ -130,14 +170,10 @@ class Session:
         if len(level) != 1:
             raise GoalmazeError("paste one level, without blank lines in it")
         target = self.scene.target
-        fits = family.size == self.settings.size and not level.walls[0].flat[target]
-        return msgspec.structs.replace(
-            self.settings,
-            size=family.size,
-            level=DrawnLevel.of(level),
-            # Every level has a free cell, so the last of them is always a target.
-            target=target if fits else int(np.flatnonzero(level.free()[0])[-1]),
-        )
+        if family.size != self.settings.size or level.walls[0].flat[target]:
+            # The agent stands on a free cell, so there is always one, also where every other cell holds an object.
+            target = int(np.flatnonzero(level.free()[0])[-1])
+        return msgspec.structs.replace(self.settings, size=family.size, level=DrawnLevel.of(level), target=target)
 
     def _change_to(self, settings: Settings, drag: int) -> None:
         """Change to other completed settings. The counts of outcomes stay where only level or target change."""
@@ -167,16 +203,17 @@ class Session:
     def _remember(self, drag: int) -> None:
         """Keep the current settings for `_undo`, once for all changes of a drag."""
         # A drag sends many moves; undo goes back to before the first of them.
-        if drag and self._past and self._past[-1][1] == drag:
+        if drag and self._past and self._past[-1].drag == drag:
             return
-        self._past.append((self.settings, drag))
+        self._past.append(_Past(self.settings, drag, self._preferred))
         del self._past[:-MAX_UNDO]
 
     def _undo(self) -> None:
         if not self._past:
             raise GoalmazeError("there is nothing to undo")
-        settings = self._past[-1][0]
-        self._change_to(settings, 0)
+        past = self._past[-1]
+        self._change_to(past.settings, 0)
+        self._preferred = past.preferred
         # `_change_to` has remembered the present settings too, and an undo is not to be undone.
         del self._past[-2:]
 
@@ -192,13 +229,14 @@ class Session:
     def state(self) -> JsonObject:
         """Return all that the page shows now."""
         scene, settings = self.scene, self.settings
-        probe = self._store.probe(settings, self.inspected_site)
-        inspections = {"unedited": self._inspection("unedited", [], probe)}
+        heading = self._store.probe(settings, self.inspected_site)
+        inspections = {"unedited": self._inspection("unedited", [], heading)}
         if "edited" in scene.episodes:
-            inspections["edited"] = self._inspection("edited", scene.edits, probe)
+            inspections["edited"] = self._inspection("edited", scene.edits, heading)
         return {
             "kind": "state",
             **frame_data(scene, inspections),
+            "probe": None if heading is None else heading.json(),
             "settings": settings,
             "link": write_link(settings),
             "ascii": self._text(),
@@ -213,22 +251,37 @@ class Session:
             self._level_text = (level, _ascii(level))
         return self._level_text[1]
 
-    def _inspection(self, name: str, edits: list[Edit], probe: SquareProbe | None) -> Inspection:
+    def _inspection(self, name: str, edits: list[Edit], heading: HeadingProbe | None) -> Inspection:
         """Return the inspection of one agent; the earlier one where nothing that it depends on has changed."""
         scene, episode = self.scene, self.scene.episodes[name]
-        moment = (id(scene.level), id(episode.engine), episode.steps)
-        # Keys hold ids of objects. The objects are kept beside each value, so that no other object gets the same id.
-        if name not in self._views or self._views[name][0] != moment:
-            self._views[name] = (moment, observe(scene, episode), (scene.level, episode))
+        # A new level, a new edit or another agent begins a new episode, so its number stands for all of them.
+        moment = (episode.number, episode.steps)
         edit_key = (scene.target, scene.strength) if edits else None
-        key = (moment, id(scene.fitted_edit), edit_key, self.inspected_site, id(probe))
-        if key not in self._inspections:
-            views = self._views[name][1]
-            inspection = inspect_agent(scene, episode, self.inspected_site or None, edits, probe, views)
-            self._inspections[key] = (inspection, (scene.level, episode, scene.fitted_edit, probe))
-            while len(self._inspections) > MAX_INSPECTIONS:
-                self._inspections.pop(next(iter(self._inspections)))
-        return self._inspections[key][0]
+        key = (moment, edit_key, self.inspected_site, heading is None)
+        inspection = self._inspections.get(key)
+        if inspection is None:
+            last, views = self._views.get(name, (None, None))
+            if views is None or last != moment:
+                views = observe(scene, episode)
+                self._views[name] = (moment, views)
+            inspection = inspect_agent(scene, episode, self.inspected_site or None, edits, heading, views)
+            self._inspections.put(key, inspection)
+        return inspection
+
+
+@dataclasses.dataclass(frozen=True)
+class _Past:
+    """What undo returns to.
+
+    Attributes:
+        settings: the settings before a change.
+        drag: the number of the drag that made the change, 0 for none.
+        preferred: the site and the method that were chosen last.
+    """
+
+    settings: Settings
+    drag: int
+    preferred: tuple[str, str]
 
 
 def _counted_settings(settings: Settings) -> tuple[object, ...]:

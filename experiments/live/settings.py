@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -73,7 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         size: rows and columns of the maze, in cells; the agent's training size where None.
         shift: the shift of the level.
         seed: of the levels and of the sampled actions.
-        index: index of the level.
+        index: index of the level; where None, the first whose goal lies on no shortest path to the target.
         site: the site to edit; a usual one where empty.
         method: the steering method; a usual one where empty.
         strength: factor on the edit.
@@ -87,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     size: Size | None = None
     shift: Name = NO_SHIFT
     seed: Number = 0
-    index: Number = 0
+    index: Number | None = None
     site: Name = ""
     method: Name = ""
     strength: Strength = 1.0
@@ -109,7 +110,7 @@ def settings_of(config: SceneConfig) -> Settings:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)
     except msgspec.ValidationError as error:
         # The option is called --level; `index` is the name in links.
-        text = str(error).replace("$.index", "$.level")
+        text = validation_text(error).replace("'index'", "'level'")
         raise GoalmazeError(f"the scene is invalid: {text}; choose another value") from None
 
 
@@ -147,6 +148,36 @@ def changed(settings: Settings, change: Change) -> Settings:
     return msgspec.structs.replace(settings, **values)
 
 
+_VALIDATION_TEXTS = (
+    (r"Expected `int[^`]*`, got .*", "must be a whole number"),
+    (r"Expected `float[^`]*`, got .*", "must be a number"),
+    (r"Expected `bool[^`]*`, got .*", "must be true or false"),
+    (r"Expected `str[^`]*`, got .*", "must be text"),
+    (r"Expected `array[^`]*`, got .*", "must be a list"),
+    (r"Expected `object[^`]*`, got .*", "must be an object"),
+    (r"Expected `(?:int|float)[^`]*` <=? (.+)", r"must be at most \1"),
+    (r"Expected `(?:int|float)[^`]*` >=? (.+)", r"must be at least \1"),
+    (r"Expected `str[^`]*` of length <= (\d+)", r"must have at most \1 characters"),
+    (r"Expected `array[^`]*` of length <= (\d+)", r"must have at most \1 entries"),
+    (r"Expected `str[^`]*` matching regex .*", "must hold the characters 0 and 1 only"),
+    (r"Object contains unknown field `(.*)`", r"has no field '\1'"),
+    (r"Object missing required field `(.*)`", r"needs the field '\1'"),
+    (r"Invalid (?:enum )?value '?(.*?)'?", r"cannot be '\1'"),
+)
+"""What msgspec reports, and the same in plain words."""
+
+
+def validation_text(error: Exception) -> str:
+    """Return in plain words what msgspec or base64 found wrong with data."""
+    text, _, path = str(error).partition(" - at `$")
+    name = f"'{path.strip('.`')}'" if path.strip(".`") else "it"
+    for pattern, plain in _VALIDATION_TEXTS:
+        found = re.fullmatch(pattern, text)
+        if found:
+            return f"{name} {found.expand(plain)}"
+    return "it is not valid JSON"
+
+
 def write_link(settings: Settings) -> str:
     """Return settings as text for the fragment of an address; `read_link` reads them back."""
     return base64.urlsafe_b64encode(msgspec.json.encode(settings)).decode().rstrip("=")
@@ -166,6 +197,7 @@ def read_link(link: str) -> Settings:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         settings = msgspec.json.decode(data, type=Settings)
     except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
-        raise GoalmazeError(f"no scene in this link ({error}); copy it again from the page") from None
+        reason = validation_text(error) if isinstance(error, msgspec.ValidationError) else "it is cut off or damaged"
+        raise GoalmazeError(f"no scene in this link ({reason}); copy it again from the page") from None
     # Links of earlier versions hold former names of methods.
     return msgspec.structs.replace(settings, method=FORMER_NAMES.get(settings.method, settings.method))

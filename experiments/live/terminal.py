@@ -145,7 +145,7 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
     return "\n".join(
         [
             title[:columns],
-            f"level {scene.index} ({'playing' if playing else 'paused'})",
+            f"level {'drawn by hand' if scene.drawn else scene.index} ({'playing' if playing else 'paused'})",
             "",
             GAP.join(name.ljust(width * cell_width) for name in episodes),
             *(GAP.join(parts) for parts in zip(*boards, strict=True)),

@@ -93,6 +93,9 @@ def test_the_screen_shows_both_mazes_and_fits(scene: Scene) -> None:
         assert all(len(line) <= columns for line in board)
         assert sum(line.count("●") for line in board) == 2
         assert sum(line.count("◎") for line in board) == 1
+    assert "level 0 (paused)" in terminal.draw(scene, "title", False, 80)
+    scene.drawn = True
+    assert "level drawn by hand (paused)" in terminal.draw(scene, "title", False, 80)
     with pytest.raises(GoalmazeError, match="21 columns; 2 mazes of size 9 need 22"):
         terminal.draw(scene, "title", False, 21)
 

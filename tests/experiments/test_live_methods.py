@@ -131,6 +131,23 @@ def test_an_agent_without_maps_is_edited_by_cell_methods_and_has_no_maps_to_show
     assert len(contexts) == 4
 
 
+def test_a_visit_to_another_agent_changes_neither_method_nor_site(
+    agents: dict[str, str], contexts: list[FitContext]
+) -> None:
+    session = Session(AgentStore(agents["grid"], Path(agents["grid"]).parent), Settings(agent=agents["grid"]))
+    session.handle(messages.Choose(change=Change(site="block1", method="probe-direction")))
+    session.handle(messages.Choose(change=Change(agent=agents["impala"])))
+    assert session.settings.method == "cell-means", "it has no maps of squares"
+    session.handle(messages.Choose(change=Change(agent=agents["grid"])))
+    assert (session.settings.site, session.settings.method) == ("block1", "probe-direction")
+    session.handle(messages.Choose(change=Change(method="mean-pattern")))
+    session.handle(messages.Undo())
+    session.handle(messages.Choose(change=Change(agent=agents["impala"])))
+    session.handle(messages.Choose(change=Change(agent=agents["grid"])))
+    assert session.settings.method == "probe-direction", "the method that was undone comes back"
+    assert contexts
+
+
 def test_two_pages_that_need_the_same_edit_wait_for_one_fit(agents: dict[str, str], contexts: list[FitContext]) -> None:
     store = AgentStore(agents["grid"])
     settings = store.complete(Settings(agent=agents["grid"], method="gated-deep", site="stem"))

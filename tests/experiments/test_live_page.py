@@ -1,23 +1,29 @@
 """The live page in a real browser over DevTools: drawing, dragging, playback, replays, and a server that restarts."""
 
 import contextlib
+import dataclasses
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 
 from browser import CHROMIUM, Browser
+from page_scripts import DRAWING, FLOOD, LIMITED_ADDRESSES, OPEN, OVERLAPS, SCENE
 
-from goalmaze.experiments.live.agent_store import AgentStore
-from goalmaze.experiments.live.inspection import inspect_agent, policy_change
+from goalmaze.experiments.live import agent_store, client, server
+from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
+from goalmaze.experiments.live.inspection import HeadingProbe, inspect_agent, policy_change
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.settings import Settings
+from goalmaze.probes.readout.fitting import SquareProbe
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 TOKEN = "a-token-of-the-test"
@@ -65,14 +71,6 @@ def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def browser(one_browser: Browser) -> Browser:
     one_browser.size(1280, 900)
     return one_browser
-
-
-OPEN = "document.body.dataset.connection === 'open' && document.body.dataset.painted !== undefined"
-SCENE = "JSON.parse(atob(location.hash.replace('#scene=', '').replaceAll('-', '+').replaceAll('_', '/')))"
-DRAWING = """(() => { const board = document.getElementById('NAME'), side = board.width / SIZE;
- const c = new OffscreenCanvas(64, 64), pen = c.getContext('2d', {willReadFrequently: true});
- pen.drawImage(board, CELL % SIZE * side, Math.floor(CELL / SIZE) * side, side, side, 0, 0, 64, 64);
- return pen.getImageData(0, 0, 64, 64).data.reduce((h, v) => (h * 31 + v) | 0, 0); })()"""
 
 
 def drawing(board: str, cell: int, size: int = 9) -> str:
@@ -241,6 +239,195 @@ def test_the_replay_opens_from_disk(browser: Browser, store: AgentStore, tmp_pat
     assert browser.run("document.getElementById('outcome-edited').textContent").endswith(scene.edited.outcome)
     assert browser.run("performance.getEntriesByType('resource').length") == 0
     assert browser.console == []
+
+
+def flood(browser: Browser, cells: list[int], milliseconds: int) -> dict[str, Any]:
+    script = FLOOD.replace("CELLS", str(cells)).replace("MILLISECONDS", str(milliseconds))
+    counts: dict[str, Any] = browser.run(script)
+    return counts
+
+
+def test_a_drag_at_240_events_a_second_is_followed_to_its_end(
+    browser: Browser, running: RunningServer, store: AgentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine on which 240 answers a second are possible exceeds the rate; here the rate is lower instead.
+    monkeypatch.setattr(client, "RATE", 12.0)
+    monkeypatch.setattr(client, "BURST", 3.0)
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
+    browser.run(LIMITED_ADDRESSES)
+    browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    counts = flood(browser, [scene.target, *cells], 2500)
+    assert counts["events"] > 2.4 * 240
+    assert counts["moves"] <= counts["frames"] + 1, "more than one move in a frame"
+    assert counts["painted"] > 10
+    assert counts["last"] > 1800, "the page stopped painting"
+    row, column = divmod(cells[-1], 9)
+    label = f"document.getElementById('edited').ariaLabel.includes('target at row {row}, column {column}')"
+    browser.wait(label, 10)
+    browser.run("document.getElementById('copy-link').click()")
+    copied = SCENE.replace("location.hash", "window.copied.slice(window.copied.indexOf('#'))")
+    assert browser.run(copied)["target"] == cells[-1], "the copied link is stale"
+    browser.wait(f"{SCENE}.target === {cells[-1]}")
+    assert browser.run("window.addresses") <= 5
+    assert browser.console == []
+    with pytest.raises(AssertionError, match="too many"):
+        browser.run("for (let i = 0; i < 11; i++) history.replaceState(null, '', location.href)")
+
+
+def test_a_server_that_no_longer_answers_would_be_noticed(
+    browser: Browser, running: RunningServer, store: AgentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "RATE", 0.01)
+    monkeypatch.setattr(client, "BURST", 3.0)
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
+    counts = flood(browser, [scene.target, *cells], 1200)
+    assert counts["painted"] < 10
+    assert counts["last"] < 1000
+
+
+def test_playing_keeps_a_level_edited_by_hand(browser: Browser, running: RunningServer, store: AgentStore) -> None:
+    open_page(browser, running.address)
+    cells, scene = free_cells(store)
+    assert "training distribution" in browser.run("document.getElementById('shift-text').textContent")
+    drag(browser, [int(scene.level.start[0]), cells[1]])
+    browser.wait(f"{SCENE}.level && {SCENE}.level.start === {cells[1]}")
+    assert "training distribution" not in browser.run("document.getElementById('shift-text').textContent")
+    browser.run("document.getElementById('speed').value = 20")
+    playing = "document.getElementById('play').ariaPressed === 'true'"
+    browser.key(" ")
+    browser.wait(f"{playing} && document.getElementById('clock').textContent.startsWith('step 1 ')")
+    browser.wait(f"!({playing})", 60)
+    assert "stays" in browser.run("document.getElementById('status').textContent")
+    assert browser.run(f"{SCENE}.level.start") == cells[1]
+    browser.key(" ")
+    browser.wait(f"{playing} && document.getElementById('clock').textContent.startsWith('step 1 ')")
+    browser.key("n")
+    browser.wait(f"{SCENE}.level === null")
+    assert "training distribution" in browser.run("document.getElementById('shift-text').textContent")
+
+
+def test_a_reading_stands_beside_its_baseline_and_a_wall_is_called_wrong(browser: Browser, store: AgentStore) -> None:
+    running = RunningServer(store, SETTINGS)
+    try:
+        open_page(browser, running.address)
+        reading = "document.getElementById('reading').textContent"
+        browser.wait(f"{reading}.includes('edited')", 90)
+        text = browser.run(reading)
+        assert re.search(r"right in \d\.\d\d of \d+ other mazes", text), text
+        assert re.search(r"on the observation is right in \d\.\d\d, so it", text), text
+        settings = store.complete(SETTINGS)
+        kept = store.probe(settings, "stem")
+        assert kept is not None
+        scene = store.scene(settings)
+        maps = inspect_agent(scene, scene.unedited, "stem", [], None).maps
+        assert maps is not None
+        walls = scene.level.walls[0]
+        inner = walls.copy()
+        inner[[0, -1]] = inner[:, [0, -1]] = False
+        direction = torch.from_numpy(maps[:, inner].mean(axis=1) - maps[:, ~walls].mean(axis=1))
+        with planted(store, settings, dataclasses.replace(kept, probe=SquareProbe(100 * direction))):
+            browser.key(".")
+            browser.wait(f"{reading}.includes('into a wall, so it is wrong here')")
+    finally:
+        running.stop()
+
+
+@contextlib.contextmanager
+def planted(store: AgentStore, settings: Settings, probe: HeadingProbe) -> Iterator[None]:
+    request = FitRequest("probe", settings.agent, store.family(settings), "stem")
+    before = store._fits.get(request)
+    store._fits.put(request, probe)
+    try:
+        yield
+    finally:
+        store._fits.put(request, before)
+
+
+def test_arrows_that_the_edit_changed_are_coloured_over_every_colour(
+    browser: Browser, running: RunningServer, store: AgentStore
+) -> None:
+    open_page(browser, running.address)
+    _, scene = free_cells(store)
+    change = policy_change(
+        inspect_agent(scene, scene.unedited, None, [], None),
+        inspect_agent(scene, scene.edited, None, scene.edits, None),
+    )
+    change[[scene.target, scene.edited.cell, *scene.level.objects[0].tolist()]] = 0
+    cell = int(change.argmax())
+    coloured = """(() => { const board = document.getElementById('NAME'), side = board.width / 9;
+      const data = board.getContext('2d').getImageData(COLUMN * side, ROW * side, side, side).data;
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4)
+        count += Math.hypot(data[i] - 176, data[i + 1] - 18, data[i + 2] - 107) < 12;
+      return count; })()"""
+    coloured = coloured.replace("ROW", str(cell // 9)).replace("COLUMN", str(cell % 9))
+    browser.run("(e => { e.value = 'changed'; e.onchange(); })(document.getElementById('overlay'))")
+    browser.wait(f"{coloured.replace('NAME', 'edited')} > 8")
+    browser.run("(e => { e.value = 'channel'; e.onchange(); })(document.getElementById('overlay'))")
+    browser.wait(f"{coloured.replace('NAME', 'edited')} > 8")
+    assert browser.run(coloured.replace("NAME", "unedited")) == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 900), (640, 450), (390, 844), (320, 568), (844, 390)], ids=lambda side: str(side)
+)
+def test_nothing_overlaps_on_a_screen_a_phone_and_at_twice_the_zoom(
+    browser: Browser, running: RunningServer, width: int, height: int
+) -> None:
+    browser.size(width, height, 2)
+    open_page(browser, running.address)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert browser.run(OVERLAPS) == []
+    browser.run("document.getElementById('tools').style.marginTop = '-60px'")
+    assert browser.run(OVERLAPS) != [], "an overlap would not be noticed"
+
+
+def test_every_control_has_a_name(browser: Browser, running: RunningServer) -> None:
+    open_page(browser, running.address)
+    browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+
+    def unnamed() -> list[str]:
+        roles = {"button", "slider", "combobox", "spinbutton", "textbox", "radio", "link", "listbox", "application"}
+        nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+        named = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes if "role" in n]
+        assert sum(role == "slider" for role, _ in named) >= 2
+        return [role for role, name in named if role in roles and len(name.strip()) < 2 and name not in ("◐", "?")]
+
+    assert unnamed() == []
+    browser.run("document.body.append(Object.assign(document.createElement('input'), { type: 'range' }))")
+    assert unnamed() == ["slider"]
+
+
+def test_a_page_too_many_says_so_and_opens_when_another_is_closed(
+    browser: Browser, running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.open("about:blank")
+    monkeypatch.setattr(server, "MAX_CLIENTS", 0)
+    browser.open(running.address)
+    browser.wait("document.getElementById('banner').textContent === 'Too many pages are open: close one.'")
+    monkeypatch.undo()
+    browser.wait(OPEN)
+
+
+def test_a_long_fit_is_cancelled_on_the_page(
+    browser: Browser, running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_page(browser, running.address)
+
+    def endless(method: Any, context: Any, site: str) -> None:
+        while True:
+            context.activations(context.levels.take([0]), site)
+
+    monkeypatch.setattr(agent_store, "fit_method", endless)
+    browser.run("(e => { e.value = 'das'; e.onchange(); })(document.getElementById('method'))")
+    browser.wait("!document.getElementById('cancel').hidden")
+    browser.run("document.getElementById('cancel').click()")
+    browser.wait("document.getElementById('status').textContent.includes('was cancelled')")
+    browser.wait("document.getElementById('method').value === 'mean-pattern'")
+    assert browser.run("document.getElementById('cancel').hidden")
 
 
 def test_the_page_reports_a_stopped_server_and_reconnects(browser: Browser, store: AgentStore) -> None:

@@ -38,6 +38,13 @@ def test_a_request_needs_the_token_and_a_local_host_and_origin(port: int) -> Non
         assert ask(port, good, Origin=origin)[0] == 403, origin
 
 
+def test_a_request_with_very_many_parameters_is_refused_in_a_sentence(port: int) -> None:
+    for path in ("/", "/alive", "/export/episode.png"):
+        status, body = ask(port, f"{path}?token={TOKEN}" + "&a=1" * 200)
+        assert (status, b"parameters" in body) == (403, True)
+    assert ask(port, f"/alive?token={TOKEN}" + "&a=1" * 10)[0] == 200
+
+
 @contextlib.contextmanager
 def tunnel(port: int) -> Iterator[int]:
     """Give another port that forwards bytes in both directions, as `ssh -L` does."""

@@ -11,10 +11,11 @@ from live_pages import SETTINGS
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.inspection import inspect_agent
-from goalmaze.experiments.live.scene import edit_refusal
+from goalmaze.experiments.live.scene import Scene, edit_refusal
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Change, Settings, read_link, write_link
 from goalmaze.probes.edits.base import applied
@@ -118,3 +119,88 @@ def test_families_with_several_goals_are_shown_without_an_edit(store: AgentStore
         session.handle(messages.Step())
     assert session.scene.tally["unedited"]
     assert session.scene.unedited.engine.agent[0] == session.scene.unedited.cell
+
+
+def scalar_distances(level: LevelBatch, source: int) -> dict[int, int]:
+    """Return the steps from a cell to every cell that can be reached, by a search of its own."""
+    free, distance, waiting = level.free()[0], {source: 0}, [source]
+    for cell in waiting:
+        for step in (1, -1, level.width, -level.width):
+            if free[cell + step] and cell + step not in distance:
+                distance[cell + step] = distance[cell] + 1
+                waiting.append(cell + step)
+    return distance
+
+
+def goal_on_path(scene: Scene) -> bool:
+    """Return whether the goal lies on a shortest path from the agent to the target."""
+    start, goal = int(scene.level.start[0]), int(scene.level.cells(scene.family.goal)[0])
+    from_start, from_goal = scalar_distances(scene.level, start), scalar_distances(scene.level, goal)
+    return from_start[goal] + from_goal[scene.target] == from_start[scene.target]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_page_opens_on_the_first_level_whose_goal_lies_off_the_path(store: AgentStore, seed: int) -> None:
+    settings = store.complete(Settings(agent="zoo:green-exit", seed=seed))
+    assert settings.index is not None
+    earlier = [
+        store.scene(store.complete(Settings(agent="zoo:green-exit", seed=seed, index=index)))
+        for index in range(settings.index)
+    ]
+    assert all(goal_on_path(scene) for scene in earlier)
+    assert not goal_on_path(store.scene(settings))
+
+
+def test_the_default_scene_shows_the_edit_working(store: AgentStore) -> None:
+    scene = store.scene(store.complete(Settings(agent="zoo:green-exit")))
+    while not scene.finished:
+        scene.step()
+    assert (scene.unedited.outcome, scene.edited.outcome) == ("exit", "target")
+    first = store.scene(store.complete(Settings(agent="zoo:green-exit", index=0)))
+    while not first.finished:
+        first.step()
+    assert goal_on_path(first)
+    assert first.edited.outcome == "exit", "where the goal lies on the path, no edit is seen to work"
+
+
+def test_a_failed_message_leaves_the_scene_whole(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    session.handle(messages.Step())
+    before = msgspec.json.encode(session.state())
+    monkeypatch.setattr(session, "_record_level", planted_failure)
+    occupied = {*session.scene.level.start, *session.scene.level.objects[0]}
+    cell = next(int(cell) for cell in np.flatnonzero(session.scene.level.free()[0]) if cell not in occupied)
+    for message in (
+        messages.Choose(change=Change(index=5)),
+        messages.Move(what="exit", cell=cell),
+        messages.Paste(text="#####\n#A.G#\n#...#\n#...#\n#####"),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            session.handle(message)
+        assert msgspec.json.encode(session.state()) == before
+    monkeypatch.undo()
+    session.handle(messages.Choose(change=Change(index=5)))
+    assert msgspec.json.encode(session.state()) != before
+
+
+def planted_failure(**_: object) -> None:
+    raise ZeroDivisionError("planted")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"do": "move", "what": "target", "cell": "a"}', "'cell' must be a whole number"),
+        ('{"do": "move", "what": "target", "cell": 99999}', "'cell' must be at most 960"),
+        ('{"do": "move", "what": "target", "cell": -1}', "'cell' must be at least 0"),
+        ('{"do": "choose", "change": {"strength": "2"}}', "'change.strength' must be a number"),
+        ('{"do": "choose", "change": {"link": 1}}', "'change' has no field 'link'"),
+        ('{"do": "choose"}', "it needs the field 'change'"),
+        ('{"do": "wall", "cell": 1, "up": 1}', "'up' must be true or false"),
+        ('{"do": "paste", "text": "%s"}' % ("x" * 5000), "'text' must have at most 4096 characters"),
+        ('{"do": ', "it is not valid JSON"),
+    ],
+)
+def test_a_message_that_is_not_understood_is_explained_in_plain_words(text: str, reason: str) -> None:
+    with pytest.raises(GoalmazeError) as refused:
+        messages.read_message(text)
+    assert str(refused.value) == f"the message was not understood: {reason}"

@@ -7,7 +7,7 @@
   const boards = { unedited: byId("unedited"), edited: byId("edited") };
   let socket = null, number = 0, answered = 0, scene = null, menu = null, sprites = null;
   let playing = false, stepAsked = 0, tool = "target", drag = null, dragNumber = Date.now();
-  let stepShown = performance.now(), painting = false, statusTimer = 0, pendingMove = null, lastOutcome = "";
+  let stepShown = performance.now(), painting = false, statusTimer = 0, lastOutcome = "", addressTimer = 0;
 
   /* ---- connection ---- */
   function connect() {
@@ -15,13 +15,13 @@
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     socket = new WebSocket(`${scheme}://${location.host}/ws?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(link)}`);
     socket.onmessage = (event) => receive(JSON.parse(event.data));
-    socket.onopen = () => { number = answered = stepAsked = 0; };
+    socket.onopen = () => { number = answered = stepAsked = 0; unanswered = []; };
     socket.onclose = reconnect;
   }
   async function reconnect(event) {
     setPlaying(false);
     let text = "The server has stopped. The scene is kept. Reconnecting …";
-    if (event.code === 1013) text = event.reason;
+    if (event.reason) text = sentence(event.reason);
     else {
       try {
         const answer = await fetch(`/alive?token=${encodeURIComponent(token)}`);
@@ -31,7 +31,7 @@
     byId("banner").textContent = text;
     byId("banner").hidden = false;
     document.body.dataset.connection = "lost";
-    setTimeout(connect, 1000);
+    setTimeout(connect, event.reason ? 3000 : 1000);
   }
   function send(message) {
     if (!socket || socket.readyState !== WebSocket.OPEN) return 0;
@@ -40,17 +40,17 @@
   }
   function receive(message) {
     if (message.kind === "menu") { menu = message; sprites = makeSprites(menu); fillMenu(); return; }
-    if (message.kind === "busy") { showStatus(message.text, true); return; }
-    if (message.kind === "error") { showStatus(message.text[0].toUpperCase() + message.text.slice(1) + (/[.!?)]$/.test(message.text) ? "" : "."), false, true); return; }
+    if (message.kind === "busy") { showStatus(message.text, true); byId("cancel").hidden = !scene; return; }
+    answered = Math.max(answered, message.n);
+    if (message.kind === "error") { showStatus(sentence(message.text), false, true); if (scene) showScene(); sendSoon(); return; }
     const before = scene;
     scene = message;
-    answered = message.n;
     byId("banner").hidden = true;
     document.body.dataset.connection = "open";
     if (before && scene.sides.unedited.trail.length === before.sides.unedited.trail.length + 1 || before && scene.sides.edited && before.sides.edited && scene.sides.edited.trail.length === before.sides.edited.trail.length + 1) stepShown = performance.now();
     showScene();
     if (byId("status").dataset.busy) hideStatus();
-    sendPendingMove();
+    sendSoon();
   }
 
   /* ---- display ---- */
@@ -89,7 +89,9 @@
     setValue("inspected-site", scene.inspected_site);
     byId("strength-text").textContent = Number(settings.strength).toFixed(1);
     byId("agent-text").textContent = menu.agents[settings.agent] || "not an agent of the zoo";
-    byId("shift-text").textContent = menu.shifts[settings.shift] || "";
+    const drawn = settings.level !== null;
+    byId("shift-text").textContent = drawn ? "Edited by hand: this maze is of no distribution any more. Next goes back to one." : `${menu.shifts[settings.shift]}`;
+    document.body.dataset.drawn = String(drawn);
     byId("boards").classList.toggle("single", single);
     byId("figure-edited").hidden = single;
     for (const id of ["method", "site", "strength", "edit"]) byId(id).disabled = single;
@@ -102,7 +104,7 @@
     setValue("ascii", scene.ascii || "This level cannot be written as text: two of its objects on one cell have no common letter.");
     const query = `?token=${encodeURIComponent(token)}&scene=${encodeURIComponent(scene.link)}`;
     for (const form of ["html", "gif", "mp4", "png"]) byId(form).href = `/export/episode.${form}${query}`;
-    history.replaceState(null, "", `${location.pathname}${location.search}#scene=${scene.link}`);
+    writeAddressSoon();
     showTools();
     showKey(single);
     showTally();
@@ -111,12 +113,22 @@
     announce();
     repaint();
   }
-  function place(cell) { return `row ${Math.floor(cell / scene.width)}, column ${cell % scene.width}`; }
+  function address() { return `${location.pathname}${location.search}#scene=${scene.link}`; }
+  /* Browsers allow a page about 100 new addresses in 30 seconds, so only the scene after a pause gets one. */
+  function writeAddressSoon() {
+    clearTimeout(addressTimer);
+    if (address() !== location.pathname + location.search + location.hash) addressTimer = setTimeout(writeAddress, 400);
+  }
+  function writeAddress() {
+    clearTimeout(addressTimer);
+    if (!scene) return;
+    try { history.replaceState(null, "", address()); } catch { addressTimer = setTimeout(writeAddress, 5000); }
+  }
   function describe(name) {
     const side = scene.sides[name];
-    const objects = side.objects.map((object) => `${object.type} at ${place(object.cell)}`);
-    if (scene.target >= 0) objects.push(`target at ${place(scene.target)}`);
-    return `Agent at ${place(side.agent)}; ${objects.join("; ")}. ${outcomeText(side, scene.limit)}.`;
+    const objects = side.objects.map((object) => `${object.type} at ${place(scene, object.cell)}`);
+    if (scene.target >= 0) objects.push(`target at ${place(scene, scene.target)}`);
+    return `Agent at ${place(scene, side.agent)}; ${objects.join("; ")}. ${outcomeText(side, scene.limit)}.`;
   }
   function announce() {
     const text = Object.entries(scene.sides).map(([name, side]) => `${name} ${outcomeText(side, scene.limit)}`).join(", ");
@@ -227,17 +239,11 @@
     byId("legend").parentElement.hidden = view.overlay === "none";
     const range = scene.scale[view.channel] || [0, 0];
     const ends = {
-      channel: [range[0], `channel ${view.channel} of ${scene.inspected_site}`, range[1]], reading: ["0", "probability that the agent is heading there (square root)", "1"],
+      channel: [range[0], `channel ${view.channel} of ${scene.inspected_site}`, range[1]], reading: ["0", "the probe's probability of the cell (square root)", "1"],
       changed: ["0", "change of the policy by the edit (total variation)", "1"], none: ["", "", ""],
     }[view.overlay];
     byId("legend-text").replaceChildren(...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })));
-    const headings = Object.entries(scene.sides).filter(([, side]) => side.heading !== undefined).map(([name, side]) => `${name}: ${objectsOn(side.heading)}`);
-    byId("reading").textContent = headings.length ? `A probe reads where each agent is heading. ${headings.join("; ")}.` : scene.refusal || !scene.scale.length ? "" : "No reading: the probe is still being fitted, or the agent reaches goal and cue too rarely to fit one.";
-  }
-  function objectsOn(cell) {
-    const objects = scene.sides.unedited.objects.filter((object) => object.cell === cell).map((object) => object.type);
-    if (cell === scene.target) objects.push("target");
-    return objects.length ? `the ${objects.join(" and ")}` : place(cell);
+    byId("reading").textContent = readingText(scene);
   }
   function setChannel(channel) {
     const count = scene.scale.length;
@@ -267,9 +273,10 @@
   }
   function showStatus(text, busy = false, bad = false) {
     const status = byId("status");
-    status.textContent = text;
+    byId("status-text").textContent = text;
     status.classList.add("shown");
     status.classList.toggle("bad", bad);
+    byId("cancel").hidden = true;
     if (busy) status.dataset.busy = "1";
     else delete status.dataset.busy;
     clearTimeout(statusTimer);
@@ -277,19 +284,27 @@
   }
   function hideStatus() {
     byId("status").classList.remove("shown");
+    byId("cancel").hidden = true;
     delete byId("status").dataset.busy;
   }
 
   /* ---- playback ---- */
   function setPlaying(on) {
-    playing = on;
-    byId("play").textContent = on ? "❚❚ Pause" : "▶ Play";
-    byId("play").setAttribute("aria-pressed", String(on));
-    if (on) playStep();
+    playing = on && Boolean(scene);
+    byId("play").textContent = playing ? "❚❚ Pause" : "▶ Play";
+    byId("play").setAttribute("aria-pressed", String(playing));
+    if (playing && scene.finished && drawnByHand()) stepAsked = send({ do: "restart" });
+    if (playing) playStep();
   }
+  const drawnByHand = () => scene.settings.level !== null;
   function playStep() {
     if (!playing) return;
     if (answered >= stepAsked && !drag) {
+      if (scene.finished && drawnByHand()) {
+        setPlaying(false);
+        showStatus("The level edited by hand stays. Play starts it again, Next goes to another level.");
+        return;
+      }
       if (scene.finished) stepAsked = send({ do: "choose", change: { index: scene.settings.index + 1 } });
       else stepAsked = send({ do: "step" });
     }
@@ -323,17 +338,30 @@
     if (type === "agent") return !objects.some((object) => object.cell === cell);
     return cell !== scene.start && !objects.some((object) => object.type === type && object.cell === cell);
   }
-  /* Keep only the last cell of a drag and send it when the server has answered the move before: see `supersedes`. */
+  /* Keep only the last cell of a drag: see `supersedes`. */
   function moveTo(object, cell) {
     if (!canStand(object.type, cell)) return;
-    pendingMove = { do: "move", what: object.type, which: object.which || 0, cell, drag: dragNumber };
-    sendPendingMove();
+    waiting.move = { do: "move", what: object.type, which: object.which || 0, cell, drag: dragNumber };
+    sendSoon();
   }
-  let moveSent = 0;
-  function sendPendingMove() {
-    if (!pendingMove || answered < moveSent) return;
-    moveSent = send(pendingMove);
-    pendingMove = null;
+  /* What drags and sliders send: at most one message of each in a frame, the latest, and few that are not answered. */
+  const MAX_UNANSWERED = 2;
+  const waiting = {};
+  let unanswered = [], sending = false;
+  function sendSoon() {
+    if (sending || !Object.keys(waiting).length) return;
+    sending = true;
+    requestAnimationFrame(sendWaiting);
+  }
+  function sendWaiting() {
+    sending = false;
+    unanswered = unanswered.filter((sent) => sent > answered);
+    if (unanswered.length >= MAX_UNANSWERED) return;
+    for (const [name, message] of Object.entries(waiting)) {
+      const sent = send(message);
+      if (sent) unanswered.push(sent);
+      delete waiting[name];
+    }
   }
   function paintWall(cell) {
     if (cell < 0 || drag.last === cell) return;
@@ -350,7 +378,6 @@
       canvas.focus({ preventScroll: true });
       canvas.setPointerCapture(event.pointerId);
       dragNumber += 1;
-      moveSent = Math.min(moveSent, answered);
       if (tool === "wall") {
         drag = { name, up: scene.walls[cell] !== "1", last: -1 };
         paintWall(cell);
@@ -382,7 +409,7 @@
     let column = from % scene.width + right, row = Math.floor(from / scene.width) + down;
     while (row >= 0 && column >= 0 && row < scene.height && column < scene.width) {
       const cell = row * scene.width + column;
-      if (tool === "wall") { view.cursor = cell; repaint(); showStatus(`${place(cell)}: ${scene.walls[cell] === "1" ? "wall" : "floor"}`); return; }
+      if (tool === "wall") { view.cursor = cell; repaint(); showStatus(`${place(scene, cell)}: ${scene.walls[cell] === "1" ? "wall" : "floor"}`); return; }
       if (canStand(tool, cell)) { moveTo({ type: tool, which: 0 }, cell); return; }
       [column, row] = [column + right, row + down];
     }
@@ -398,7 +425,7 @@
     n: () => choose({ index: scene.settings.index + 1 }), p: () => choose({ index: Math.max(0, scene.settings.index - 1) }),
     u: () => send({ do: "undo" }), v: () => cycle("arrows"), o: () => cycle("overlay"),
     "[": () => setChannel(view.channel - 1), "]": () => setChannel(view.channel + 1), "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1),
-    l: () => copy(location.href, "Link copied. It opens this scene while this server is running."), "?": () => byId("keys").showModal(),
+    l: () => copy(location.origin + address(), "Link copied. It opens this scene while this server is running."), "?": () => byId("keys").showModal(),
     ArrowUp: () => moveByKey(0, -1), ArrowDown: () => moveByKey(0, 1), ArrowLeft: () => moveByKey(-1, 0), ArrowRight: () => moveByKey(1, 0),
     Enter: () => { if (tool === "wall") { dragNumber += 1; send({ do: "wall", cell: view.cursor, up: scene.walls[view.cursor] !== "1", drag: dragNumber }); } },
   };
@@ -421,12 +448,8 @@
   async function copy(text, done) {
     try { await navigator.clipboard.writeText(text); showStatus(done); } catch { showStatus("The browser does not allow the page to copy; select the text instead."); }
   }
-  byId("play").onclick = keys[" "];
-  byId("step").onclick = keys["."];
-  byId("restart").onclick = keys.r;
-  byId("next").onclick = keys.n;
-  byId("undo").onclick = keys.u;
-  byId("help").onclick = keys["?"];
+  for (const [id, key] of [["play", " "], ["step", "."], ["restart", "r"], ["next", "n"], ["undo", "u"], ["help", "?"], ["copy-link", "l"]])
+    byId(id).onclick = () => { if (scene) keys[key](); };
   byId("theme").onclick = () => {
     const root = document.documentElement;
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
@@ -435,24 +458,40 @@
   for (const id of ["agent", "family", "shift", "site", "method", "edit"]) byId(id).onchange = () => choose({ [id]: byId(id).value });
   byId("size").onchange = () => choose({ size: Number(byId("size").value) });
   for (const id of ["seed", "index"]) byId(id).onchange = () => choose({ [id]: Math.max(0, Math.floor(Number(byId(id).value) || 0)) });
-  byId("strength").oninput = () => { pendingChoice = { strength: Number(byId("strength").value) }; sendPendingChoice(); };
-  let pendingChoice = null, choiceTimer = 0;
-  function sendPendingChoice() {
-    if (choiceTimer || !pendingChoice) return;
-    choose(pendingChoice);
-    pendingChoice = null;
-    choiceTimer = setTimeout(() => { choiceTimer = 0; sendPendingChoice(); }, 60);
-  }
+  let slide = 0;
+  byId("strength").oninput = () => {
+    slide = slide || (dragNumber += 1);
+    byId("strength-text").textContent = Number(byId("strength").value).toFixed(1);
+    waiting.choice = { do: "choose", change: { strength: Number(byId("strength").value) }, drag: slide };
+    sendSoon();
+  };
+  byId("strength").onchange = () => { slide = 0; };
   byId("inspected-site").onchange = () => send({ do: "inspect", site: byId("inspected-site").value });
   byId("arrows").onchange = () => { view.arrows = byId("arrows").value; showKey(!scene.sides.edited); repaint(); };
   byId("overlay").onchange = () => { view.overlay = byId("overlay").value; showChannels(); showLegend(); repaint(); };
   byId("paste").onclick = () => send({ do: "paste", text: byId("ascii").value });
   byId("copy-text").onclick = () => copy(scene.ascii, "Level copied as text.");
-  byId("copy-link").onclick = keys.l;
+  byId("cancel").onclick = () => send({ do: "cancel" });
+  for (const form of ["html", "gif", "mp4", "png"]) byId(form).onclick = (event) => { event.preventDefault(); download(form); };
+  /* Fetched first, so that a file that cannot be made gives a sentence and not a broken download. */
+  async function download(form) {
+    showStatus(`Making the ${form} file …`, true);
+    try {
+      const answer = await fetch(byId(form).href);
+      if (!answer.ok) { showStatus(sentence(await answer.text()), false, true); return; }
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await answer.blob());
+      link.download = `goalmaze-${scene.settings.index}.${form}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      showStatus(`The ${form} file is ready.`);
+    } catch { showStatus("The server cannot be reached.", false, true); }
+  }
   byId("channels").onkeydown = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key];
     if (by) { event.preventDefault(); event.stopPropagation(); setChannel(view.channel + by); }
   };
   addEventListener("resize", repaint);
+  addEventListener("pagehide", writeAddress);
   connect();
 })();

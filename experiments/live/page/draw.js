@@ -7,6 +7,8 @@ const MOVES = [[0, -1], [1, 0], [0, 1], [-1, 0]];
 const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 /* Total variation of 0.2 in one byte. */
 const STRONG_CHANGE = 51;
+/* The colour of arrows that the edit changed, over a coloured floor and in both themes. */
+const CHANGED_ON_COLOUR = "#b0126b";
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function unpack(text) {
@@ -57,18 +59,25 @@ function meanMove(probabilities, cell) {
   return [right, down];
 }
 
-function drawArrow(pen, x, y, right, down, cell) {
+/* Draw an arrow in a colour, over a wider one in the colour `under` where that is given. */
+function drawArrow(pen, x, y, right, down, cell, colour, under) {
   const length = Math.hypot(right, down);
   if (length < 0.04) return;
   const reach = 0.36 * cell, head = (0.12 + 0.14 * length) * cell, angle = Math.atan2(down, right);
-  const tipX = x + right * reach, tipY = y + down * reach;
-  pen.lineWidth = Math.max(1, cell * (0.045 + 0.045 * length));
+  const tipX = x + right * reach, tipY = y + down * reach, width = Math.max(1, cell * (0.045 + 0.045 * length));
   pen.beginPath();
   pen.moveTo(x - right * reach, y - down * reach);
   pen.lineTo(tipX, tipY);
   pen.moveTo(tipX - head * Math.cos(angle - 0.6), tipY - head * Math.sin(angle - 0.6));
   pen.lineTo(tipX, tipY);
   pen.lineTo(tipX - head * Math.cos(angle + 0.6), tipY - head * Math.sin(angle + 0.6));
+  if (under) {
+    pen.strokeStyle = under;
+    pen.lineWidth = width + Math.max(2, cell * 0.07);
+    pen.stroke();
+  }
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
   pen.stroke();
 }
 
@@ -149,9 +158,11 @@ function drawField(pen, scene, name, view, values, at, cell) {
       [right, down] = [(right - old[0]) / 2, (down - old[1]) / 2];
     }
     const stronglyChanged = changed && changed[index] > STRONG_CHANGE;
-    pen.strokeStyle = values ? "#ffffff" : stronglyChanged ? edit : plain;
-    pen.globalAlpha = values ? 0.95 : stronglyChanged ? 1 : 0.55;
-    drawArrow(pen, ...at(index), right, down, cell);
+    pen.globalAlpha = values || stronglyChanged ? 1 : 0.55;
+    /* Over a coloured floor, an outline keeps both kinds of arrows visible on every colour. */
+    if (!values) drawArrow(pen, ...at(index), right, down, cell, stronglyChanged ? edit : plain);
+    else if (stronglyChanged) drawArrow(pen, ...at(index), right, down, cell, CHANGED_ON_COLOUR, "#ffffff");
+    else drawArrow(pen, ...at(index), right, down, cell, "#ffffff", "#1c2026");
   }
   pen.globalAlpha = 1;
 }
