@@ -79,9 +79,13 @@ def parse_json(text: str) -> Any:
         ValueError: it is not JSON.
     """
     try:
-        return json.loads(text)
+        data = json.loads(text)
+        # An escape of half a surrogate pair is text that nothing can write.
+        if "\\ud" in text.lower():
+            json.dumps(data, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    return data
 
 
 def read_toml(path: Path) -> JsonObject:

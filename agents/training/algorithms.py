@@ -71,7 +71,7 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
     try:
         return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
-    except (AssertionError, ValueError, TypeError, MemoryError) as error:
+    except (AssertionError, AttributeError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         # Which values an option may have is known to the algorithm alone.
         if not recipe.algorithm_options or isinstance(error, GoalmazeError):
             raise

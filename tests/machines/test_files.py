@@ -83,6 +83,16 @@ def test_data_that_is_nested_too_deeply_is_refused(name: str, tmp_path: Path) ->
         read_settings(TrainConfig(recipe=path))
 
 
+def test_text_that_nothing_can_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text('{"network_options": {"\\uD800": 1}}', "utf-8")
+    with pytest.raises(GoalmazeError, match="cannot be parsed"):
+        read_settings(TrainConfig(recipe=path))
+    with pytest.raises(GoalmazeError, match=r"--set .*: write it in UTF-8"):
+        read_settings(TrainConfig(set=("network=\udcff",)))
+    assert text_files.parse_json('"\\ud83d\\ude00"') == "😀"
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "a\0b"], ids=["long", "longer", "null"])
 def test_a_name_that_no_system_takes_is_an_agent_that_does_not_exist(name: str) -> None:
     with pytest.raises(GoalmazeError, match="no checkpoint at"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from complaints import complaint
 
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments
 from goalmaze.agents.training.recipe import RANGES, Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -71,6 +72,24 @@ def test_a_recipe_takes_the_ends_of_its_ranges_and_nothing_beyond(name: str) -> 
 def test_a_recipe_that_would_fill_the_memory_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
         recipe_from(changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithm": "sb3-ppo", "algorithm_options": {"vf_coef": math.nan}}, "option vf_coef of .* is nan"),
+        ({"algorithm": "sb3-ppo", "algorithm_options": {"n_steps": 10**12}}, "algorithm sb3-ppo refuses its options"),
+        (
+            {"algorithm": "sb3-dqn", "algorithm_options": {"replay_buffer_kwargs": 1}},
+            "algorithm sb3-dqn refuses its options",
+        ),
+    ],
+)
+def test_options_that_an_algorithm_cannot_have_are_refused(options: dict[str, Any], message: str) -> None:
+    small = {"envs": 4, "rollout_steps": 4, "minibatches": 2, "parameters": {"size": 5}}
+    recipe = recipe_from({**small, **options})
+    with pytest.raises(GoalmazeError, match=message):
+        make_algorithm(recipe, make_environments(recipe))
 
 
 def test_mazes_have_a_largest_size() -> None:
