@@ -9,7 +9,8 @@ import torch
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.probe.by_site import ALL, probe
+from goalmaze.experiments.probe.by_site import probe
+from goalmaze.experiments.probe.splits import ALL
 
 SECONDS_WANTED = 60.0
 

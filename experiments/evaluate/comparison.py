@@ -32,6 +32,7 @@ from goalmaze.experiments.statistics.bootstrap import (
     bootstrap_levels,
     bootstrap_seeds_and_levels,
     interquartile_mean,
+    mean,
     performance_profile,
     probability_of_improvement,
 )
@@ -108,7 +109,7 @@ def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[Pairwise
                 one.solved,
                 one.cue_first if one.cue_first.levels else "no levels",
                 one.directness,
-                one.directness.covers,
+                one.directness.note,
             ]
             for one in scores
         ],
@@ -227,8 +228,7 @@ def _strata(
 
 
 def _interval(strata: Sequence[Scores], *, iqm: bool = False) -> Interval:
-    statistic = interquartile_mean if iqm else np.mean
-    return _resampled(strata, lambda scores: float(statistic(scores)))
+    return _resampled(strata, interquartile_mean if iqm else mean)
 
 
 def _cue_first(group: SeedGroup, evaluations: Mapping[str, Sequence[Evaluation]]) -> Interval:
@@ -237,7 +237,7 @@ def _cue_first(group: SeedGroup, evaluations: Mapping[str, Sequence[Evaluation]]
     if all(np.isnan(scores).all() for scores in strata):
         return Interval(np.nan, np.nan, np.nan, "levels", len(group.agents), 0)
 
-    def mean(scores: Scores) -> float:
+    def counted_mean(scores: Scores) -> float:
         # A resample can hold no level that counts; 0.5 says nothing for either object.
         counted = ~np.isnan(scores)
         return float(scores[counted].mean()) if counted.any() else 0.5
@@ -246,8 +246,8 @@ def _cue_first(group: SeedGroup, evaluations: Mapping[str, Sequence[Evaluation]]
         # One agent's levels that do not count are dropped before resampling, which keeps the number of levels fixed.
         # Several agents do not share them, so their resamples carry the NaNs along.
         scores = np.concatenate(strata, axis=1)[0]
-        return bootstrap_levels(scores[~np.isnan(scores)], mean)
-    return _resampled(strata, mean)
+        return bootstrap_levels(scores[~np.isnan(scores)])
+    return _resampled(strata, counted_mean)
 
 
 def _resampled(strata: Sequence[Scores], statistic: Callable[[Scores], float]) -> Interval:
@@ -256,7 +256,7 @@ def _resampled(strata: Sequence[Scores], statistic: Callable[[Scores], float]) -
         interval = bootstrap_levels(np.concatenate(strata, axis=1)[0], statistic)
     else:
         interval = bootstrap_seeds_and_levels(strata, statistic)
-    return dataclasses.replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
+    return interval.clipped()
 
 
 def _p_value(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:

@@ -13,7 +13,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, interval, number
-from goalmaze.experiments.probe.by_site import gather_splits
+from goalmaze.experiments.probe.splits import Distributions, gather_splits
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.readout.channel_probes import fit_channel_probes
 
@@ -63,10 +63,12 @@ class ChannelReport(FittedResult):
     """The channels of all maps of an agent.
 
     Attributes:
+        distributions: the levels that were fitted on and evaluated on.
         maps: the results.
         pictures: the figures drawn.
     """
 
+    distributions: Distributions
     maps: tuple[ChannelResult, ...]
     pictures: tuple[Path, ...] = ()
 
@@ -83,6 +85,7 @@ class ChannelReport(FittedResult):
         """Return the report as plain data."""
         return {
             **self.header_json(),
+            **self.distributions.json(),
             "maps": [one.json() for one in self.maps],
             "pictures": [str(path) for path in self.pictures],
         }
@@ -91,8 +94,9 @@ class ChannelReport(FittedResult):
         """Return a heading and a table for each target."""
         columns = ["site", "observation", *(f"best {place}" for place in range(1, LISTED + 1))]
         return [
-            f"{self.header.agent}: rate of {self.header.levels} held-out mazes on which a channel has its maximum "
-            "(or its minimum) at the cell\nin brackets 95 % intervals over mazes; observation: its best plane",
+            f"{self.header.agent}: rate of held-out mazes on which a channel has its maximum (or its minimum) at the "
+            f"cell, {self.distributions.heading(self.header.levels, self.fit_levels)}\nin brackets 95 % intervals over "
+            "mazes; observation: its best plane",
             *(Table(columns, [one.row() for one in self.of_target(target)], target) for target in self.targets),
             *(f"picture: {path}" for path in self.pictures),
         ]
@@ -103,6 +107,7 @@ def probe_channels(
     targets: Sequence[str] = (),
     sites: Sequence[str] = (),
     *,
+    shift: str | None = None,
     size: int | None = None,
     levels: int = 512,
     fit_levels: int = 2048,
@@ -114,6 +119,7 @@ def probe_channels(
         agent: the agent, loaded or made in memory.
         targets: concepts; the cells of goal and cue and the one pursued where not given.
         sites: sites of the network; all where not given.
+        shift: fit on the training distribution and evaluate under this shift; as in `probe`.
         size: rows and columns of the mazes, in cells; the agent's own where not given.
         levels: number of held-out evaluation levels.
         fit_levels: number of levels that select the sign of each channel.
@@ -122,7 +128,10 @@ def probe_channels(
     Raises:
         GoalmazeError: a site or target is unknown, no site is a map, or no target is a cell.
     """
-    fit, evaluation = gather_splits(agent, targets, sites, size=size, levels=levels, fit_levels=fit_levels, seed=seed)
+    splits = gather_splits(
+        agent, targets, sites, shift=shift, size=size, levels=levels, fit_levels=fit_levels, seed=seed
+    )
+    fit, evaluation = splits.fit, splits.evaluation
     map_names = [site for site in fit.trained if site in map_sites(agent.network)]
     cells = {name: labels.values for name, labels in fit.labels.items() if labels.label_type == "cell"}
     if not map_names or not cells:
@@ -139,4 +148,4 @@ def probe_channels(
             results.append(ChannelResult(site, target, rates, observation))
     family = agent.family.resized(size)
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return ChannelReport(header, fit_levels, tuple(results))
+    return ChannelReport(header, fit_levels, splits.distributions, tuple(results))

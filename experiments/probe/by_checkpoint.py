@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from tqdm import tqdm
@@ -15,7 +15,10 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
 from goalmaze.probes.readout.probe_fitter import ProbeKind
-from goalmaze.probes.readout.site_reader import ProbeResult
+from goalmaze.probes.readout.site_reader import ProbeResult, Verdict
+
+MARKS: dict[Verdict, str] = {"evidence": "*", "no evidence": " ", "undecidable": "–"}
+"""Verdict → what follows a score in the tables."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +46,27 @@ class CheckpointReport(Result):
         first = next(iter(self.reports.values()))
         tables = []
         for target in first.targets:
-            sites = [one.result.site for one in first.of_target(target)]
+            columns = _columns([one.result for one in first.of_target(target)])
             rows = [
                 [f"{steps:,}", *(_cell(one.result) for one in report.of_target(target))]
                 for steps, report in self.reports.items()
             ]
-            tables.append(Table(["steps", *sites], rows, target))
+            tables.append(Table(["steps", *columns], rows, target))
         return [
             f"{self.agent} along training: scores on {first.header.levels} mazes, fitted on {first.fit_levels} others; "
-            "* marks evidence\n(--json has intervals, baselines and steering)",
+            "* marks evidence, – what cannot be decided\n(--json has intervals, baselines and steering)",
             *tables,
         ]
 
 
+def _columns(results: Sequence[ProbeResult]) -> list[str]:
+    """Return the name of each result's column: its site, and its kind of probe where a site has several."""
+    several = len({one.site for one in results}) < len(results)
+    return [f"{one.site} {one.kind}" if several else one.site for one in results]
+
+
 def _cell(result: ProbeResult) -> str:
-    return f"{result.score.value:.2f}{'*' if result.is_evidence else ' '}"
+    return f"{result.score.value:.2f}{MARKS[result.verdict]}"
 
 
 def probe_checkpoints(

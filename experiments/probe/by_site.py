@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, get_args
 
-import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.sites import find_site, map_sites
-from goalmaze.envs.errors import unknown
+from goalmaze.agents.sites import map_sites
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.levels import EVALUATION, FITTING
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.results import FittedResult, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
+from goalmaze.experiments.probe.splits import Distributions, gather_splits
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
-from goalmaze.probes.labels import concept_names
 from goalmaze.probes.readout.fitting import SquareProbe
-from goalmaze.probes.readout.probe_data import ProbeData, gather_probe_data
-from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kind
-from goalmaze.probes.readout.site_reader import ProbeResult, SiteReader
+from goalmaze.probes.readout.probe_data import ProbeData
+from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kinds
+from goalmaze.probes.readout.site_reader import ProbeResult, SiteReader, Verdict
 from goalmaze.probes.steering.probe_direction import direction_pattern
 from goalmaze.probes.targets import target_names
 
-ALL = "all"
-"""As the only target: every concept of the family."""
-
+BASELINES = ("observation", "centred", "untrained", "shuffled", "majority")
 COLUMNS = (
     "site",
     "probe",
     "score",
-    "observation",
-    "untrained",
-    "shuffled",
-    "majority",
+    *BASELINES,
     "selectivity",
     "p",
     "steers",
@@ -45,13 +38,19 @@ COLUMNS = (
     "evidence",
 )
 LEGEND = (
+    "probe: square, window: of the channels of every square, or of the 3x3 window around it; agent, agent-window: of "
+    "the agent's own square, or of the 3x3 window around the agent; global: of all features together\n"
     "observation, untrained, shuffled, majority: scores of the same probe without the trained network\n"
+    "centred: score of a linear probe of the whole observation centred on the agent\n"
     "selectivity: the score minus that on a control task, which the probe can only memorise\n"
     "p: permutation test over mazes\n"
     "steers: rate of mazes on which writing the probe's direction at a random cell brings the agent there before the "
     "goal; unedited: the same without writing\n"
-    "evidence: the 95 % interval of the score over mazes lies above those of the four baselines, and p is at most 0.05"
+    "evidence: yes where the 95 % interval of the score over mazes lies above those of all baselines and p is at most "
+    "0.05; – where that cannot be decided: a baseline is so close to 1 that no score lies above its interval"
 )
+MARKS: dict[Verdict, str] = {"evidence": "yes", "no evidence": "no", "undecidable": "–"}
+"""Verdict → how tables print it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +82,7 @@ class SteeredProbe:
             "control_task": number(result.control.value),
             "selectivity": number(result.selectivity),
             "p": number(result.p),
-            "evidence": result.is_evidence,
+            "evidence": None if result.verdict == "undecidable" else result.verdict == "evidence",
             "steering": {
                 "target": None if self.steered is None else number(self.steered.value),
                 "unedited": number(self.unsteered.value),
@@ -93,16 +92,20 @@ class SteeredProbe:
     def row(self) -> list[object]:
         """Return the result as a row of the table."""
         result = self.result
+
+        def value(baseline: str) -> float | None:
+            return result.baselines[baseline].value if baseline in result.baselines else None
+
         return [
             result.site,
             result.kind,
             result.score,
-            *(formatted(baseline.value, ".2f") for baseline in result.baselines.values()),
+            *(formatted(value(name), ".2f") for name in BASELINES),
             formatted(result.selectivity, ".2f"),
             formatted(result.p, ".3f"),
             formatted(None if self.steered is None else self.steered.value, ".2f"),
             formatted(None if self.steered is None else self.unsteered.value, ".2f"),
-            "yes" if result.is_evidence else "no",
+            MARKS[result.verdict],
         ]
 
 
@@ -111,9 +114,11 @@ class ProbeReport(FittedResult):
     """The results of one agent at all sites.
 
     Attributes:
+        distributions: the levels that were fitted on and evaluated on.
         probes: the results, site by site.
     """
 
+    distributions: Distributions
     probes: tuple[SteeredProbe, ...]
 
     @property
@@ -121,26 +126,39 @@ class ProbeReport(FittedResult):
         """The concepts, in order."""
         return list(dict.fromkeys(one.result.concept for one in self.probes))
 
+    @property
+    def verdicts(self) -> dict[Verdict, int]:
+        """The number of results of each verdict."""
+        counts = Counter(one.result.verdict for one in self.probes)
+        return {verdict: counts[verdict] for verdict in get_args(Verdict)}
+
     def of_target(self, target: str) -> list[SteeredProbe]:
         """Return the results of one concept, site by site."""
         return [one for one in self.probes if one.result.concept == target]
 
     def json(self) -> JsonObject:
         """Return the report as plain data."""
-        return {**self.header_json(), "sites": [one.json() for one in self.probes]}
+        return {
+            **self.header_json(),
+            **self.distributions.json(),
+            "verdicts": dict(self.verdicts),
+            "sites": [one.json() for one in self.probes],
+        }
 
     def blocks(self) -> list[str | Table]:
-        """Return a heading, a table for each target, and the definitions of the columns."""
-        header = self.header
+        """Return a heading, a table for each target, the number of each verdict, and the definitions of the columns."""
+        header, verdicts = self.header, self.verdicts
         tables = []
         for target in self.targets:
             rows = self.of_target(target)
             title = f"{target}: {rows[0].result.metric}"
             tables.append(Table(COLUMNS, [one.row() for one in rows], title))
         return [
-            f"{header.agent} on {header.family} {header.size}x{header.size}: evaluated on {header.levels} mazes, "
-            f"fitted on {self.fit_levels} others, goal and cue on different cells",
+            f"{header.agent} on {header.family} {header.size}x{header.size}: "
+            f"{self.distributions.heading(header.levels, self.fit_levels)}",
             *tables,
+            f"{verdicts['evidence']} of {len(self.probes)} readings are evidence, {verdicts['no evidence']} are not, "
+            f"{verdicts['undecidable']} cannot be decided",
             LEGEND,
         ]
 
@@ -150,6 +168,7 @@ class ProbeOptions(TypedDict, total=False):
 
     targets: Sequence[str]
     sites: Sequence[str]
+    shift: str | None
     size: int | None
     levels: int
     fit_levels: int
@@ -162,6 +181,7 @@ def probe(
     sites: Sequence[str] = (),
     *,
     probe: ProbeKind = "square",
+    shift: str | None = None,
     size: int | None = None,
     levels: int = 512,
     fit_levels: int = 2048,
@@ -169,14 +189,18 @@ def probe(
 ) -> ProbeReport:
     """Fit a probe for every site and target, beside its baselines and the steering that tests it.
 
-    Levels are drawn under the family's distinguishing shift, which separates goal and cue.
+    Without a shift, probes are fitted and evaluated on one distribution that has goal and cue on different cells: the
+    training distribution where it has, otherwise the family's distinguishing shift.
 
     Args:
         agent: the agent, loaded or made in memory.
         targets: the concepts to predict: some of `concept_names`, or only "all"; the cells of goal and cue and the one
             pursued where not given.
         sites: where activations are read; all sites where not given.
-        probe: the kind of probe. Sites that are no maps and concepts of the whole maze always use "global".
+        probe: the kind of probe at maps. With "square" and "window", concepts with one class or number for the maze are
+            read by all of "agent", "agent-window" and "global". Sites that are no maps always use "global".
+        shift: fit on the training distribution and evaluate under this shift of the family; "none" evaluates on the
+            training distribution too.
         size: rows and columns of the mazes, in cells; the agent's own where not given.
         levels: number of held-out evaluation levels.
         fit_levels: number of levels that probes are fitted on.
@@ -192,13 +216,15 @@ def probe(
         >>> report.probes[0].result.score.value > 0.9
         True
     """
-    fit, evaluation = gather_splits(agent, targets, sites, size=size, levels=levels, fit_levels=fit_levels, seed=seed)
-    family = agent.family.resized(size)
+    splits = gather_splits(
+        agent, targets, sites, shift=shift, size=size, levels=levels, fit_levels=fit_levels, seed=seed
+    )
+    fit, family = splits.fit, agent.family.resized(size)
     # Steering is tested where goal and cue lie on one cell, as in training: the probe's direction is then the only
     # other sign of a goal.
     task = draw_retargeting_task(family, levels, seed)
     unsteered = task.evaluate(agent.policy).overall.other
-    reader, results = SiteReader(fit, evaluation, seed), []
+    reader, results = SiteReader(fit, splits.evaluation, seed), []
     names = list(fit.trained)
     # Sites are independent; results come back in the order of the sites.
     by_site = side_by_side(lambda site: _read_site(site, agent, probe, fit, reader), names)
@@ -207,52 +233,16 @@ def probe(
             steered = _steered(agent, result, fit, task) if result.concept in target_names(family) else None
             results.append(SteeredProbe(result, steered, unsteered))
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return ProbeReport(header, fit_levels, tuple(results))
-
-
-def gather_splits(
-    agent: Agent,
-    targets: Sequence[str],
-    sites: Sequence[str],
-    *,
-    size: int | None,
-    levels: int,
-    fit_levels: int,
-    seed: int,
-) -> tuple[ProbeData, ProbeData]:
-    """Return what probes are fitted to and what they are evaluated on; arguments as those of `probe`.
-
-    Raises:
-        GoalmazeError: a site or target is unknown.
-    """
-    family = agent.family.resized(size)
-    chosen_sites = list(sites) or list(agent.sites)
-    chosen_targets = list(targets) or target_names(family)
-    # "all" is no concept, so a family cannot give it another meaning by accident.
-    if chosen_targets == [ALL]:
-        chosen_targets = concept_names(family)
-    # Names are checked before anything is computed: reading activations takes most of the time.
-    for site in chosen_sites:
-        find_site(agent.network, site)
-    for target in chosen_targets:
-        if target not in concept_names(family):
-            raise unknown("probe target", target, [*concept_names(family), ALL])
-
-    def gather(split: str, count: int) -> ProbeData:
-        batch = family.levels(seed, np.arange(count), family.distinguishing_shift, split)
-        return gather_probe_data(agent.policy, batch, chosen_sites, chosen_targets, seed)
-
-    return gather(FITTING, fit_levels), gather(EVALUATION, levels)
+    return ProbeReport(header, fit_levels, splits.distributions, tuple(results))
 
 
 def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, reader: SiteReader) -> list[ProbeResult]:
-    """Return the results of all concepts that some kind of probe can predict at a site."""
+    """Return the results of all concepts and kinds of probes that can predict them at a site."""
     is_map = site in map_sites(agent.network)
     concepts_by_kind: dict[ProbeKind, list[str]] = {}
     for concept, labels in fit.labels.items():
         # Concepts of one kind of probe are read together, because their fits share an eigenbasis.
-        kind = suitable_probe_kind(labels.label_type, preferred, is_map=is_map)
-        if kind is not None:
+        for kind in suitable_probe_kinds(labels.label_type, preferred, is_map=is_map):
             concepts_by_kind.setdefault(kind, []).append(concept)
     return [result for kind, concepts in concepts_by_kind.items() for result in reader.read(site, concepts, kind)]
 

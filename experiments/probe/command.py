@@ -22,6 +22,7 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
     options: ProbeOptions = {
         "targets": config.targets,
         "sites": config.sites,
+        "shift": config.shift,
         "size": config.size,
         "levels": config.levels,
         "fit_levels": config.fit_levels,

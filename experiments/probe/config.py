@@ -22,15 +22,21 @@ class ProbeConfig(EvaluationConfig):
         agent: a run folder or zoo:NAME.
         sites: sites of the network.
         targets: concepts to predict; "all" for every concept of the family.
-        probe: "square" uses the channels of each square, "window" those of its 3x3 window, "global" all features
-            together. Sites that are no maps and concepts of the whole maze always use "global".
+        probe: "square" uses the channels of each square, "window" those of its 3x3 window, "agent" those of the agent's
+            own square, "agent-window" those of the 3x3 window around the agent, "global" all features together. With
+            "square" and "window", concepts of the whole maze use each of the other three. Sites that are no maps always
+            use "global".
         by: "site" for one probe at each site, "channel" for each channel of a map by itself, "checkpoint" for each
             checkpoint that the run kept.
+        shift: fit on the training distribution and evaluate under this shift of the family; "none" evaluates on the
+            training distribution too.
         fit_levels: number of levels that probes are fitted on; none of them is used for evaluation.
         figures: with --by channel, a folder for the figure.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("shifts",)
     examples: ClassVar[tuple[str, ...]] = (
+        "goalmaze probe zoo:green-exit --sites block4 block8 --targets next-action --shift moved-sign",
         "goalmaze probe zoo:green-exit --sites block1 block4 --targets sign",
         "goalmaze probe zoo:green-exit --by channel --figures pictures",
     )
@@ -42,8 +48,11 @@ class ProbeConfig(EvaluationConfig):
     targets: Annotated[
         tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: the cells of goal and cue, and the one pursued)")
     ] = ()
-    probe: Literal["square", "window", "global"] = "square"
+    probe: Literal["square", "window", "agent", "agent-window", "global"] = "square"
     by: Literal["site", "channel", "checkpoint"] = "site"
+    shift: Annotated[
+        str | None, option("SHIFT", "fit and evaluate on one distribution with goal and cue on different cells")
+    ] = None
     fit_levels: int = 2048
     figures: Annotated[Path | None, option("PATH", "no figure")] = None
 

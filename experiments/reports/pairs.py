@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.evaluate.evaluation import Evaluation
-from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels
+from goalmaze.experiments.statistics.bootstrap import Interval, paired_difference
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ def compare_pairs(
     # One adjustment over all pairs and both measures, since a reader scans them as one table.
     p_values = holm([sign_flip_test(differences) if len(differences) else 1.0 for *_, differences in rows])
     return tuple(
-        Pair(measure, one, other, bootstrap_levels(differences), p_value)
+        Pair(measure, one, other, paired_difference(differences), p_value)
         for (measure, one, other, differences), p_value in zip(rows, p_values, strict=True)
     )
 

@@ -5,14 +5,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.cells import ABSENT
+from goalmaze.envs.levels import FITTING, NO_SHIFT, Family, LevelBatch
 from goalmaze.probes.activations import Activations, read_activations
 from goalmaze.probes.labels import Labels, label_concepts
+
+LEVELS_CHECKED = 256
+"""Levels of the training distribution in which goal and cue are compared."""
+
+
+def separating_shift(family: Family) -> str:
+    """Return the name of a distribution, as `Family.levels` takes it, on which probes can distinguish goal and cue.
+
+    It is the training distribution where that has goal and cue on different cells in every level, so that probes see
+    every state that the agent was trained in, such as both states of a lamp. Otherwise it is the distinguishing shift.
+    """
+    levels = family.levels(0, np.arange(LEVELS_CHECKED), NO_SHIFT, FITTING)
+    goals, cues = levels.cells(family.goal), levels.cells(family.cue)
+    separate = (goals != ABSENT) & (cues != ABSENT) & (goals != cues)
+    return NO_SHIFT if separate.all() else family.distinguishing_shift
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -19,8 +19,9 @@ from goalmaze.envs.families import make_family
 from goalmaze.experiments.probe import command
 from goalmaze.experiments.probe.by_channel import probe_channels
 from goalmaze.experiments.probe.by_checkpoint import probe_checkpoints
-from goalmaze.experiments.probe.by_site import ALL, probe
+from goalmaze.experiments.probe.by_site import ProbeOptions, probe
 from goalmaze.experiments.probe.config import ProbeConfig
+from goalmaze.experiments.probe.splits import ALL
 
 AGENT = "zoo:green-exit"
 
@@ -36,28 +37,61 @@ def test_probes_report_every_baseline_and_shuffled_labels_fail(agent: Agent) -> 
         (site, target) for site in ("stem", "hidden") for target in ("sign", "exit")
     }
     for one in results:
-        assert set(one["baselines"]) == {"observation", "untrained", "shuffled", "majority"}
+        assert set(one["baselines"]) - {"centred"} == {"observation", "untrained", "shuffled", "majority"}
         assert one["baselines"]["shuffled"] < 0.25
         assert one["baselines"]["majority"] < 0.25
     at_stem = next(one for one in results if (one["site"], one["target"]) == ("stem", "sign"))
     assert at_stem["score"] > 0.9
-    assert not at_stem["evidence"]
+    assert at_stem["baselines"]["observation"] > 0.99
+    assert at_stem["evidence"] is None, "no score exceeds that of the observation"
     assert next(one for one in results if one["site"] == "hidden")["steering"]["target"] is None
 
 
-def test_every_concept_is_probed_where_it_can_be_and_only_the_next_action_at_the_end_is_evidence(agent: Agent) -> None:
-    report = probe(agent, [ALL], ("stem", "hidden"), levels=200, fit_levels=400)
-    results = {(one["site"], one["target"]): one for one in report.json()["sites"]}
-    concepts = {target for _, target in results}
+def test_every_concept_is_probed_where_it_can_be_and_the_next_action_is_evidence_where_the_network_uses_it(
+    agent: Agent,
+) -> None:
+    report = probe(agent, [ALL], ("stem", "block8", "hidden"), levels=200, fit_levels=400)
+    results = {(one["site"], one["target"], one["probe"]): one for one in report.json()["sites"]}
+    concepts = {target for _, target, _ in results}
     assert {"exit", "sign", "pursued", "agent", "target", "pursues", "next-action", "distance"} <= concepts
     for of_squares in ("route", "leaves", "object"):
-        assert ("stem", of_squares) in results
-        assert ("hidden", of_squares) not in results
-    assert results["hidden", "next-action"]["evidence"]
-    assert results["hidden", "next-action"]["selectivity"] > 0.3
-    assert not results["stem", "next-action"]["evidence"]
-    assert not results["stem", "target"]["evidence"], "nothing in the agent depends on the random target"
-    assert results["stem", "object"]["measure"] == "macro-F1"
+        assert ("stem", of_squares, "square") in results
+        assert "hidden" not in {site for site, target, _ in results if target == of_squares}
+    hidden = results["hidden", "next-action", "global"]
+    assert hidden["evidence"]
+    assert hidden["selectivity"] > 0.3
+    for kind in ("agent", "agent-window", "global"):
+        assert not results["stem", "next-action", kind]["evidence"]
+        assert results["block8", "next-action", kind]["evidence"] == (kind != "global"), "it is at the agent's square"
+    assert not results["stem", "target", "square"]["evidence"], "nothing in the agent depends on the random target"
+    assert results["stem", "object", "square"]["measure"] == "macro-F1"
+    verdicts = report.json()["verdicts"]
+    assert sum(verdicts.values()) == len(report.probes)
+    assert verdicts["undecidable"] == sum(one["evidence"] is None for one in results.values()) >= 8
+    assert f"{verdicts['evidence']} of {len(report.probes)} readings are evidence" in report.text()
+
+
+def test_a_probe_fitted_in_training_is_evaluated_under_a_shift(agent: Agent) -> None:
+    options: ProbeOptions = {"targets": ["exit"], "sites": ["block1"], "levels": 100, "fit_levels": 200, "size": 7}
+    trained, moved, apart = (probe(agent, shift=shift, **options) for shift in ("none", "moved-sign", None))
+    assert [(one.json()["fit_shift"], one.json()["shift"]) for one in (trained, moved, apart)] == [
+        ("none", "none"),
+        ("none", "moved-sign"),
+        ("moved-sign", "moved-sign"),
+    ]
+    accuracies = [one.probes[0].result.score.value for one in (trained, moved)]
+    assert accuracies[0] > 0.9 > 0.5 > accuracies[1], "in training the sign marks the exit; the probe reads the sign"
+    assert "100 mazes of shift moved-sign, fitted on 200 others of the training distribution" in moved.text()
+
+
+def test_concepts_without_labels_under_a_shift_are_left_out_unless_they_are_named(agent: Agent) -> None:
+    report = probe(agent, sites=["block1"], shift="no-sign", levels=60, fit_levels=60, size=7)
+    assert report.targets == ["exit", "pursued"]
+    assert report.json()["left_out"] == ["sign"]
+    with pytest.raises(GoalmazeError, match=r"0 of 60 evaluation mazes \(shift no-sign\) have a label of 'sign'"):
+        probe(agent, ["sign"], ["block1"], shift="no-sign", levels=60, fit_levels=60, size=7)
+    with pytest.raises(GoalmazeError, match=r"unknown shift 'moved-sing' \(did you mean 'moved-sign'"):
+        probe(agent, ["sign"], ["block1"], shift="moved-sing", levels=60, fit_levels=60, size=7)
 
 
 def test_the_command_gives_the_report_of_the_function_and_its_tables_say_the_same(agent: Agent) -> None:
@@ -69,7 +103,7 @@ def test_the_command_gives_the_report_of_the_function_and_its_tables_say_the_sam
     (one,) = ours.json()["sites"]
     assert float(row["score"]) == pytest.approx(one["score"], abs=1e-4)
     assert float(row["score low"]) == pytest.approx(one["score_interval"]["low"], abs=1e-4)
-    assert row["evidence"] == "no"
+    assert row["evidence"] == "–"
     assert float(row["steers"]) == pytest.approx(one["steering"]["target"], abs=1e-4)
     assert max(map(len, ours.text(width=80).splitlines())) <= 80
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from goalmaze.probes.readout.fitting import SquareFitter, count_correct
 from goalmaze.probes.readout.scores import (
     accuracy_counts,
     accuracy_metric,
+    ceiling,
     explained_variance_counts,
     f1_counts,
     macro_f1_metric,
@@ -119,18 +122,26 @@ def test_scores_are_those_of_scikit_learn_and_ignore_missing_labels() -> None:
     assert explained_variance_counts(torch.full((60,), mean), numbers, mean).score == pytest.approx(0)
 
 
-def test_the_interval_over_mazes_is_the_binomial_one_and_covers() -> None:
-    predicted, truth = torch.zeros(200, dtype=torch.long), torch.arange(200) % 4
-    low, high = accuracy_counts(predicted, truth).interval()
-    exact = stats.binomtest(50, 200).proportion_ci(method="wilson")
-    assert low == pytest.approx(exact.low, abs=0.015)
-    assert high == pytest.approx(exact.high, abs=0.015)
-    rng = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        correct = torch.from_numpy((rng.random(150) < 0.7).astype(np.int64))
-        low, high = accuracy_counts(correct, torch.ones(150, dtype=torch.long)).interval(seed)
-        covered += low <= 0.7 <= high
-    assert 180 <= covered <= 199
+@pytest.mark.parametrize("correct", [0, 1, 50, 200])
+def test_the_interval_of_an_accuracy_is_wilsons(correct: int) -> None:
+    predicted, truth = torch.zeros(200, dtype=torch.long), (torch.arange(200) >= correct).long()
+    exact = stats.binomtest(correct, 200).proportion_ci(method="wilson")
+    assert accuracy_counts(predicted, truth).interval() == pytest.approx((exact.low, exact.high))
+    assert (accuracy_counts(predicted, truth).interval() == (0.0, 0.0)) is False, "a rate of 0 is not certain"
+    assert ceiling(200) == pytest.approx(stats.binomtest(200, 200).proportion_ci(method="wilson").low)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.7, 0.99])
+def test_the_interval_of_an_accuracy_covers_also_near_its_ends(rate: float) -> None:
+    rng, truth = np.random.default_rng(0), torch.ones(128, dtype=torch.long)
+    counts = [accuracy_counts(torch.from_numpy((rng.random(128) < rate).astype(np.int64)), truth) for _ in range(150)]
+    assert np.mean([low <= rate <= high for low, high in (one.interval() for one in counts)]) > 0.9
+    if rate != 0.7:
+        resampled = [dataclasses.replace(one, is_rate=False).interval() for one in counts]
+        assert np.mean([low <= rate <= high for low, high in resampled]) < 0.85, "the bootstrap does not"
+
+
+def test_an_accuracy_without_labels_has_no_interval() -> None:
+    predicted = torch.zeros(200, dtype=torch.long)
     with pytest.raises(GoalmazeError, match="no maze has a label"):
         accuracy_counts(predicted, torch.full((200,), -1)).interval()

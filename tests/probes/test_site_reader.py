@@ -14,7 +14,8 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.probes.labels import Labels, LabelType, concept_names
 from goalmaze.probes.readout.probe_data import ProbeData, gather_probe_data
-from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kind
+from goalmaze.probes.readout.probe_fitter import ProbeKind, suitable_probe_kinds
+from goalmaze.probes.readout.scores import Estimate
 from goalmaze.probes.readout.site_reader import ProbeResult, probe_concept
 
 MAZES = 160
@@ -77,14 +78,15 @@ def test_what_only_the_trained_network_encodes_is_evidence(
     family: Family, label_type: LabelType, kind: ProbeKind
 ) -> None:
     one = planted_result(family, label_type, "trained", kind)
-    assert one.is_evidence
+    assert one.verdict == "evidence"
     assert one.score.low <= one.score.value <= one.score.high
     assert one.score.value > 0.7
     assert one.selectivity > 0.4
     assert one.p <= 0.05
     chance = {"cell": 0.15, "squares": 0.45, "class": 0.55, "number": 0.15}[label_type]
     assert max(baseline.value for baseline in one.baselines.values()) < chance
-    assert set(one.baselines) == {"observation", "untrained", "shuffled", "majority"}
+    assert set(one.baselines) - {"centred"} == {"observation", "untrained", "shuffled", "majority"}
+    assert ("centred" in one.baselines) == (kind == "global")
 
 
 @pytest.mark.parametrize(("label_type", "kind"), CASES)
@@ -93,7 +95,7 @@ def test_what_the_trained_network_does_not_encode_is_no_evidence(
     family: Family, label_type: LabelType, kind: ProbeKind, where: str
 ) -> None:
     one = planted_result(family, label_type, where, kind)
-    assert not one.is_evidence
+    assert one.verdict != "evidence"
     if where != "nowhere":
         assert {"observations": one.observation, "untrained": one.untrained}[where].value > 0.7
 
@@ -104,7 +106,81 @@ def test_what_the_observation_encodes_as_well_is_no_evidence(family: Family) -> 
     one = probe_concept(fit, evaluation, "site", "planted", "square")
     assert one.score.value > 0.7
     assert one.observation == one.score
-    assert not one.is_evidence
+    assert one.verdict == "no evidence"
+
+
+def data_at_the_agent(
+    family: Family, seed: int, *, trained: int | None = None, observed: int | None = None
+) -> ProbeData:
+    """Return data in which a class is encoded at a distance, in columns, from the agent's square and nowhere else.
+
+    Args:
+        family: of the levels.
+        seed: of levels, labels and noise.
+        trained: the distance at which activations encode the class; None where they do not.
+        observed: the same of the observations.
+    """
+    data = planted_data(family, "class", "nowhere", seed)
+    labels, rows, starts = (
+        data.labels["planted"].values,
+        torch.arange(MAZES),
+        torch.from_numpy(data.levels.start).long(),
+    )
+
+    def encoded(maps: Tensor, distance: int | None) -> Tensor:
+        squares = 0.1 * maps.flatten(2)
+        if distance is not None:
+            # A start is never in the last column, so the square beside it is in the same row.
+            squares[rows, labels, starts + distance] += 4
+        return squares.view_as(maps)
+
+    trained_maps, observations = encoded(data.trained["site"], trained), encoded(data.observations, observed)
+    return dataclasses.replace(data, observations=observations, trained={"site": trained_maps})
+
+
+@pytest.mark.parametrize(
+    ("trained", "kind", "verdict"),
+    [
+        (0, "agent", "evidence"),
+        (0, "agent-window", "evidence"),
+        (1, "agent-window", "evidence"),
+        (1, "agent", "no evidence"),
+        (0, "global", "no evidence"),
+    ],
+)
+def test_only_a_probe_that_uses_the_agents_square_reads_what_is_encoded_there(
+    family: Family, trained: int, kind: ProbeKind, verdict: str
+) -> None:
+    one = probe_concept(*(data_at_the_agent(family, seed, trained=trained) for seed in (1, 2)), "site", "planted", kind)
+    assert one.verdict == verdict
+    assert (one.score.value > 0.9) == (verdict == "evidence")
+
+
+@pytest.mark.parametrize(
+    ("observed", "kind", "baseline"),
+    [(0, "agent", "observation"), (1, "agent-window", "observation"), (1, "agent", "centred")],
+)
+def test_what_the_observation_shows_around_the_agent_is_no_evidence(
+    family: Family, observed: int, kind: ProbeKind, baseline: str
+) -> None:
+    fit, evaluation = (data_at_the_agent(family, seed, trained=0, observed=observed) for seed in (1, 2))
+    one = probe_concept(fit, evaluation, "site", "planted", kind)
+    assert one.score.value > 0.9
+    assert one.baselines[baseline].value > 0.8
+    assert one.verdict != "evidence"
+    assert one.observation.value > 0.8 or baseline == "centred"
+
+
+def test_a_perfect_baseline_leaves_nothing_to_decide_and_one_below_it_does(family: Family) -> None:
+    fit, evaluation = (data_at_the_agent(family, seed, trained=0, observed=0) for seed in (1, 2))
+    one = probe_concept(fit, evaluation, "site", "planted", "agent")
+    assert one.score.value == one.observation.value == 1
+    assert one.verdict == "undecidable"
+    imperfect = one.observation.high - 0.1
+    below = dataclasses.replace(one, observation=Estimate(0.8, 0.7, imperfect), centred=None)
+    assert below.verdict == "evidence"
+    with_other = dataclasses.replace(below, untrained=Estimate(1.0, 0.97, 1.0))
+    assert with_other.verdict == "undecidable"
 
 
 def test_every_type_of_site_and_concept_of_an_agent_is_probed(policy: NetworkPolicy, family: Family) -> None:
@@ -160,17 +236,22 @@ def test_window_probes_need_a_map(family: Family) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label_type", "preferred", "is_map", "kind"),
+    ("label_type", "preferred", "is_map", "kinds"),
     [
-        ("squares", "global", True, "square"),
-        ("squares", "window", True, "window"),
-        ("squares", "square", False, None),
-        ("cell", "window", True, "window"),
-        ("cell", "square", False, "global"),
-        ("class", "square", True, "global"),
+        ("squares", "global", True, ("square",)),
+        ("squares", "agent", True, ("square",)),
+        ("squares", "window", True, ("window",)),
+        ("squares", "square", False, ()),
+        ("cell", "window", True, ("window",)),
+        ("cell", "agent", True, ("agent",)),
+        ("cell", "square", False, ("global",)),
+        ("class", "square", True, ("agent", "agent-window", "global")),
+        ("number", "window", True, ("agent", "agent-window", "global")),
+        ("class", "agent", True, ("agent",)),
+        ("class", "agent", False, ("global",)),
     ],
 )
-def test_the_kind_of_probe_suits_concept_and_site(
-    label_type: LabelType, preferred: ProbeKind, is_map: bool, kind: ProbeKind | None
+def test_the_kinds_of_probes_suit_concept_and_site(
+    label_type: LabelType, preferred: ProbeKind, is_map: bool, kinds: tuple[ProbeKind, ...]
 ) -> None:
-    assert suitable_probe_kind(label_type, preferred, is_map=is_map) == kind
+    assert suitable_probe_kinds(label_type, preferred, is_map=is_map) == kinds

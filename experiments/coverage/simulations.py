@@ -1,0 +1,175 @@
+"""How often 95 % intervals contain the true value: simulations at the sizes used, also with seeds in two heaps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import scipy
+
+from goalmaze.experiments.common.tables import Table, formatted
+from goalmaze.experiments.statistics.bootstrap import (
+    Interval,
+    Scores,
+    bootstrap_levels,
+    bootstrap_seeds_and_levels,
+    paired_difference,
+    probability_of_improvement,
+)
+
+TRIALS, RESAMPLES, LEVELS = 400, 200, 128
+
+Trial = Callable[[np.random.Generator], Interval]
+"""Draws an experiment from a population and returns its interval."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How often intervals contain the true value.
+
+    Attributes:
+        what: the estimate.
+        size: the seeds and levels of one experiment.
+        population: what the scores are drawn from.
+        exists: fraction of experiments with an interval.
+        covered: fraction of these intervals that contain the true value; NaN without any.
+    """
+
+    what: str
+    size: str
+    population: str
+    exists: float
+    covered: float
+
+
+def simulate(trial: Trial, truth: float, trials: int = TRIALS, seed: int = 0) -> tuple[float, float]:
+    """Return the fraction of experiments that have an interval, and the fraction of these that contain the truth."""
+    rng = np.random.default_rng(seed)
+    intervals = [one for one in (trial(rng) for _ in range(trials)) if one.exists]
+    covered = np.mean([one.low <= truth <= one.high for one in intervals]) if intervals else np.nan
+    return len(intervals) / trials, float(covered)
+
+
+@dataclasses.dataclass(frozen=True)
+class Heaps:
+    """A population of training seeds: each solves levels at one of two rates.
+
+    Attributes:
+        low: the rate of the first heap.
+        high: the rate of the second heap.
+        upper: the fraction of seeds in the second heap.
+        spread: standard deviation of the rates within a heap.
+    """
+
+    low: float
+    high: float
+    upper: float = 0.5
+    spread: float = 0.03
+
+    @property
+    def mean(self) -> float:
+        """The mean rate."""
+        return self.low + self.upper * (self.high - self.low)
+
+    def rates(self, rng: np.random.Generator, seeds: int) -> Scores:
+        """Return float64 [S], the rates of some seeds."""
+        heaps = np.where(rng.random(seeds) < self.upper, self.high, self.low)
+        return heaps + rng.normal(0, self.spread, seeds)
+
+    def scores(self, rng: np.random.Generator, seeds: int, levels: int = LEVELS) -> Scores:
+        """Return float64 [S, B], 1 where a seed solves a level and 0 where it does not."""
+        rates = self.rates(rng, seeds).clip(0, 1)
+        return (rng.random((seeds, levels)) < rates[:, None]).astype(np.float64)
+
+    def superiority(self, other: Heaps) -> float:
+        """Return the probability that a seed of this population has a higher rate than one of another."""
+        total = 0.0
+        for rate, weight in ((self.low, 1 - self.upper), (self.high, self.upper)):
+            for other_rate, other_weight in ((other.low, 1 - other.upper), (other.high, other.upper)):
+                spread = np.hypot(self.spread, other.spread)
+                total += weight * other_weight * float(scipy.stats.norm.cdf((rate - other_rate) / spread))
+        return total
+
+
+ONE_HEAP = Heaps(0.7, 0.7, spread=0.08)
+POPULATIONS = {
+    "one heap": ONE_HEAP,
+    "two equal heaps": Heaps(0.2, 0.9),
+    "two heaps, one of 0.2": Heaps(0.2, 0.9, upper=0.2),
+}
+OPPONENTS = {
+    "one heap each": Heaps(0.62, 0.62, spread=0.08),
+    "two heaps around one": Heaps(0.2, 0.95),
+    "two heaps around one, one of 0.1": Heaps(0.2, 0.95, upper=0.1),
+}
+
+
+def rate_of_levels(probability: float, levels: int) -> Trial:
+    """Return a trial of a rate of levels."""
+    return lambda rng: bootstrap_levels((rng.random(levels) < probability).astype(np.float64))
+
+
+def rare_counts(probability: float, levels: int) -> Trial:
+    """Return a trial of a mean of counts that are 0 on most levels and geometric with mean 5 on the others."""
+
+    def trial(rng: np.random.Generator) -> Interval:
+        counts = rng.geometric(0.2, levels) * (rng.random(levels) < probability)
+        return bootstrap_levels(counts.astype(np.float64), resamples=RESAMPLES)
+
+    return trial
+
+
+def rare_difference(gained: float, lost: float, levels: int) -> Trial:
+    """Return a trial of a difference of two rates on the same levels."""
+
+    def trial(rng: np.random.Generator) -> Interval:
+        uniform = rng.random(levels)
+        return paired_difference((uniform < gained).astype(np.float64) - (uniform > 1 - lost))
+
+    return trial
+
+
+def mean_over_seeds(population: Heaps, seeds: int) -> Trial:
+    """Return a trial of a mean over seeds and levels."""
+    return lambda rng: bootstrap_seeds_and_levels([population.scores(rng, seeds)], resamples=RESAMPLES)
+
+
+def improvement(ours: Heaps, theirs: Heaps, seeds: int) -> Trial:
+    """Return a trial of the probability of improvement of one population of seeds over another."""
+    # The rates themselves stand for scores on very many levels.
+    return lambda rng: probability_of_improvement(
+        [(ours.rates(rng, seeds)[:, None], theirs.rates(rng, seeds)[:, None])]
+    )
+
+
+def rows(trials: int = TRIALS) -> Iterator[Coverage]:
+    """Yield the rows of the table."""
+    for levels in (128, 512):
+        for probability in (0.01, 0.5, 0.99):
+            simulated = simulate(rate_of_levels(probability, levels), probability, trials)
+            yield Coverage("rate", f"{levels} levels", f"rate {probability}", *simulated)
+        simulated = simulate(rare_difference(0.02, 0.01, levels), 0.01, trials)
+        yield Coverage("difference of rates", f"{levels} levels", "0.02 gained, 0.01 lost", *simulated)
+        for probability in (0.05, 0.3):
+            simulated = simulate(rare_counts(probability, levels), 5 * probability, trials)
+            yield Coverage("mean of counts", f"{levels} levels", f"0 on {1 - probability:.0%} of levels", *simulated)
+    for seeds in (3, 5, 10):
+        for name, population in POPULATIONS.items():
+            simulated = simulate(mean_over_seeds(population, seeds), population.mean, trials)
+            yield Coverage("rate", f"{seeds} seeds, {LEVELS} levels", name, *simulated)
+    for seeds in (2, 3, 5, 10):
+        for name, theirs in OPPONENTS.items():
+            simulated = simulate(improvement(ONE_HEAP, theirs, seeds), ONE_HEAP.superiority(theirs), trials)
+            yield Coverage("P(improvement)", f"{seeds} seeds each", name, *simulated)
+
+
+def table(trials: int = TRIALS) -> Table:
+    """Return the table of the documentation."""
+    return Table(
+        ["estimate", "size", "population", "coverage", "experiments with an interval"],
+        [
+            [one.what, one.size, one.population, formatted(one.covered, ".2f"), formatted(one.exists, ".2f")]
+            for one in rows(trials)
+        ],
+    )
