@@ -20,6 +20,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
 from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
@@ -63,7 +64,10 @@ class SweepResult(Result):
         """Return a heading, the table of the groups, and the files."""
         heading = [f"{self.plan.name}: {self.finished} of {len(self.plan.tasks)} runs finished in {self.root}"]
         heading += [self.plan.about] if self.plan.about else []
-        heading += ["Means over training seeds. The 95 % intervals cover seeds; the levels are the same for all seeds."]
+        heading += [
+            f"Means over training seeds. The 95 % intervals cover seeds; they need {MIN_SEEDS} or more. The levels are the "
+            "same for all seeds."
+        ]
         return ["\n".join(heading), self._table(), f"{self.root / CSV}\n{self.root / FIGURE}"]
 
     def _table(self) -> Table:

@@ -21,6 +21,7 @@ from goalmaze.agents.files import write_atomically
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.tables import number
+from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.jobs import finished_report
 from goalmaze.experiments.sweeps.plan import Plan, Task
 
@@ -44,8 +45,8 @@ class MeanOverSeeds:
     Attributes:
         values: the values in the order of the seeds, without those that are undefined.
         value: the mean; NaN if there are no values.
-        low: the lower end; NaN for fewer than two values.
-        high: the upper end; NaN for fewer than two values.
+        low: the lower end; NaN for fewer than `MIN_SEEDS` values.
+        high: the upper end; NaN for fewer than `MIN_SEEDS` values.
     """
 
     values: tuple[float, ...]
@@ -81,8 +82,8 @@ def mean_over_seeds(values: Sequence[float | None], *, is_rate: bool = True) -> 
     if not len(defined):
         return MeanOverSeeds((), math.nan, math.nan, math.nan)
     mean = float(defined.mean())
-    if len(defined) == 1:
-        return MeanOverSeeds((mean,), mean, math.nan, math.nan)
+    if len(defined) < MIN_SEEDS:
+        return MeanOverSeeds(tuple(defined.tolist()), mean, math.nan, math.nan)
     # scipy.stats.t.interval gives NaN where all seeds have the same value.
     half = float(scipy.stats.t.ppf(0.975, len(defined) - 1)) * float(defined.std(ddof=1)) / math.sqrt(len(defined))
     low, high = (max(0.0, mean - half), min(1.0, mean + half)) if is_rate else (mean - half, mean + half)

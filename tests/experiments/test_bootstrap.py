@@ -14,6 +14,7 @@ from goalmaze.experiments.statistics.bootstrap import (
     bootstrap_seeds_and_levels,
     interquartile_mean,
     mean,
+    paired_difference,
     performance_profile,
     probability_of_improvement,
     probability_of_superiority,
@@ -91,7 +92,7 @@ def population(rng: np.random.Generator, seeds: int, levels: int, *, spread: flo
     )
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 12])
+@pytest.mark.parametrize("seeds", [5, 12])
 @pytest.mark.parametrize("statistic", [mean, interquartile_mean])
 def test_the_interval_over_seeds_covers_the_truth_and_one_over_levels_does_not(
     seeds: int, statistic: Statistic
@@ -125,6 +126,38 @@ def test_an_interval_over_seeds_needs_two_or_more() -> None:
         bootstrap_seeds_and_levels([np.zeros((2, 9)), np.zeros((3, 9))])
 
 
+def test_without_an_interval_the_value_stands_alone_beside_advice() -> None:
+    scores = np.random.default_rng(0).random((4, 30))
+    few = bootstrap_seeds_and_levels([scores])
+    assert str(few.clipped()) == f"{scores.mean():.3f}"
+    assert few.note == "no interval: train 5 or more seeds, not 4"
+    assert few.json()["low"] is None
+    rare = bootstrap_levels(np.array([0.0] * 60 + [7.0] * 4))
+    assert (str(rare), rare.note) == ("0.438", "no interval: evaluate on more levels")
+    enough = bootstrap_levels(np.array([0.0] * 60 + [7.0] * 20))
+    assert enough.exists
+    assert enough.note == "levels"
+
+
+def test_agents_that_solve_everything_may_still_fail_on_other_levels() -> None:
+    alike = bootstrap_seeds_and_levels([np.ones((6, 50))])
+    wilson = stats.binomtest(50, 50).proportion_ci(method="wilson")
+    assert (alike.low, alike.high) == pytest.approx((wilson.low, 1.0))
+    assert bootstrap_levels(np.ones(50)).low == pytest.approx(wilson.low)
+
+
+def test_a_difference_of_rates_has_the_interval_of_its_table() -> None:
+    differences = np.repeat([1.0, -1.0, 0.0], [9, 3, 116])
+    interval = paired_difference(differences)
+    middle, table = 6 / 130, np.repeat([1.0, -1.0, 0.0], [95, 35, 1170])
+    half_width = stats.norm.ppf(0.975) * table.std() / math.sqrt(130)
+    assert (interval.low, interval.high) == pytest.approx((middle - half_width, middle + half_width))
+    assert interval.value == differences.mean()
+    alike = paired_difference(np.zeros(128))
+    assert alike.low < 0 < alike.high, "agents that never differed may differ on other levels"
+    assert paired_difference(np.zeros(0)).levels == 0
+
+
 def test_the_probability_of_superiority_is_mann_whitneys() -> None:
     rng = np.random.default_rng(0)
     ours, theirs = rng.integers(0, 6, 30).astype(float), rng.integers(0, 5, 40).astype(float)
@@ -139,12 +172,14 @@ def test_better_runs_are_superior_and_equal_ones_are_not() -> None:
     rng = np.random.default_rng(1)
     weak, strong = population(rng, 8, 50, spread=0.3), population(rng, 8, 50, spread=0.3) + 1.5
     better = probability_of_improvement([(strong, weak)], resamples=200)
-    assert better.low > 0.8
+    assert better.low > 0.6
     assert better.covers == "seeds and levels"
     same = probability_of_improvement([(weak, weak)], resamples=200)
     assert same.low < 0.5 < same.high
     single = probability_of_improvement([(strong[:1], weak[:1])], resamples=200)
     assert single.covers == "levels"
+    few = probability_of_improvement([(strong[:5], weak[:5])])
+    assert few.low < 0.5 < few.value == 1, "five wins of five do not exclude chance"
 
 
 def test_the_probability_of_improvement_is_covered() -> None:
@@ -155,16 +190,17 @@ def test_the_probability_of_improvement_is_covered() -> None:
         ours, theirs = rng.normal(0.4, 1, (12, 1)), rng.normal(0, 1, (12, 1))
         interval = probability_of_improvement([(np.repeat(ours, 3, 1), np.repeat(theirs, 3, 1))], resamples=200)
         covered.append(interval.low <= truth <= interval.high)
-    assert 0.88 <= np.mean(covered) <= 0.99
+    assert np.mean(covered) >= 0.94
 
 
 def test_a_profile_counts_scores_above_each_threshold() -> None:
-    scores = np.random.default_rng(0).random((4, 200))
+    scores = np.random.default_rng(0).random((5, 200))
     profile = performance_profile(scores, [0.1, 0.5, 0.9])
     assert [rate.value for rate in profile.rates] == [float((scores > t).mean()) for t in (0.1, 0.5, 0.9)]
     assert all(0 <= rate.low <= rate.value <= rate.high <= 1 for rate in profile.rates)
     assert profile.rates[0].covers == "seeds and levels"
     assert performance_profile(scores[0], [0.5]).rates[0].covers == "levels"
+    assert not performance_profile(scores[:4], [0.5]).rates[0].exists, "four seeds give no interval"
 
 
 def test_a_profile_covers_the_truth() -> None:

@@ -115,11 +115,10 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     agent = load_agent(AGENT)
     other = Agent(agent.network, agent.family, "another", agent.header)
     weak = load_agent("zoo:green-exit-early")
+    alike = (agent, other, weak, *(Agent(agent.network, agent.family, name, agent.header) for name in ("b", "c")))
     levels = FAMILY.levels(0, count=80)
-    evaluations = {
-        one.name: [evaluate_policy(one.name, one.policy, levels, shift="none")] for one in (agent, other, weak)
-    }
-    groups = [SeedGroup("alike", (agent, other, weak)), SeedGroup("one", (agent,))]
+    evaluations = {one.name: [evaluate_policy(one.name, one.policy, levels, shift="none")] for one in alike}
+    groups = [SeedGroup("alike", alike), SeedGroup("one", (agent,))]
     scores, pairs = compare_seed_groups(groups, evaluations)
     assert scores[0].solved.covers == scores[0].profile.rates[0].covers == "seeds and levels"
     assert scores[1].solved.covers == "levels"
@@ -127,6 +126,8 @@ def test_seeds_widen_the_interval_and_it_says_so() -> None:
     assert spread > 2 * (scores[1].solved.high - scores[1].solved.low)
     assert len(pairs) == 1
     assert pairs[0].p_value > 0.05
+    fewer, _ = compare_seed_groups([SeedGroup("alike", alike[:3])], evaluations)
+    assert fewer[0].solved.note == "no interval: train 5 or more seeds, not 3"
     solved = np.mean([one[0].solved.value for one in evaluations.values()])
     assert scores[0].solved.value == pytest.approx(solved)
 
