@@ -74,9 +74,9 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     ),
     "interval": (
         "interval [low, high]",
-        "95 % intervals: Wilson's for rates; the percentile bootstrap over levels for means, directness and log-loss. A "
-        "value stands without an interval where none would contain the true value often enough: fewer than five training "
-        "seeds, or a mean of scores that are the same on almost all levels.",
+        "95 % intervals: Wilson's for rates; the percentile bootstrap over levels for means, directness and log-loss. "
+        "A value has none where it would contain the true value too rarely: fewer than five training seeds, or a mean of "
+        "scores that are the same on almost all levels.",
     ),
     "covers": (
         "intervals cover",

@@ -65,8 +65,8 @@ class SweepResult(Result):
         heading = [f"{self.plan.name}: {self.finished} of {len(self.plan.tasks)} runs finished in {self.root}"]
         heading += [self.plan.about] if self.plan.about else []
         heading += [
-            f"Means over training seeds. The 95 % intervals cover seeds; they need {MIN_SEEDS} or more. The levels are the "
-            "same for all seeds."
+            f"Means over training seeds. The 95 % intervals cover seeds; they need {MIN_SEEDS} or more. The levels are "
+            "the same for all seeds."
         ]
         return ["\n".join(heading), self._table(), f"{self.root / CSV}\n{self.root / FIGURE}"]
 

@@ -1,4 +1,4 @@
-"""The intervals reach their coverage at the sizes used, also near 0 and 1 and where training seeds fall into two heaps."""
+"""Intervals reach their coverage at the sizes used, also near 0 and 1 and where training seeds fall into two heaps."""
 
 from __future__ import annotations
 
