@@ -27,6 +27,7 @@ from goalmaze.probes.activations import captured, level_activations
 from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.labels import label_concepts
 from goalmaze.probes.readout.fitting import SquareFitter, SquareProbe
+from goalmaze.probes.readout.probe_data import separating_shift
 from goalmaze.probes.targets import PURSUED
 
 Floats = NDArray[np.float32]
@@ -196,10 +197,10 @@ def policy_change(before: Inspection, after: Inspection) -> Floats:
 def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> HeadingProbe | None:
     """Return a probe for the cell an agent is heading to, read square by square from a map, with its scores.
 
-    It is fitted under the distinguishing shift, where goal and cue are on different cells, and on mazes that the page
+    It is fitted where goal and cue are on different cells (see `separating_shift`), and on mazes that the page
     never shows. None where the agent reaches goal or cue on too few mazes.
     """
-    levels = family.levels(seed, np.arange(2 * READING_LEVELS), family.distinguishing_shift, FITTING)
+    levels = family.levels(seed, np.arange(2 * READING_LEVELS), separating_shift(family), FITTING)
     labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED].values
     fitting, other = slice(READING_LEVELS), slice(READING_LEVELS, None)
     if (labels[fitting] >= 0).sum() < 1 or (labels[other] >= 0).sum() < 1:

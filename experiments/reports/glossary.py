@@ -75,8 +75,8 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "interval": (
         "interval [low, high]",
         "95 % intervals: Wilson's for rates; the percentile bootstrap over levels for means, directness and log-loss. "
-        "A value has none where it would contain the true value too rarely: fewer than five training seeds, or a mean of "
-        "scores that are the same on almost all levels.",
+        "A value has none where it would contain the true value too rarely: fewer than five training seeds, or a mean "
+        "of scores that are the same on almost all levels.",
     ),
     "covers": (
         "intervals cover",
