@@ -45,8 +45,8 @@ def test_a_rare_difference_is_covered(levels: int) -> None:
 
 
 def test_a_mean_of_counts_is_covered_or_has_no_interval() -> None:
-    exists, _ = simulate(rare_counts(0.02, 128), 0.1, 40)
-    assert exists == 0
+    # Where all counts are 0 or 1, their mean is a rate.
+    assert simulate(rare_counts(0.02, 128), 0.1, 40)[0] < 0.2
     exists, covered = simulate(rare_counts(0.3, 128), 1.5, TRIALS)
     assert exists > 0.95
     assert covered > 0.88

@@ -106,13 +106,15 @@ def test_what_the_observation_encodes_as_well_is_no_evidence(family: Family) -> 
     one = probe_concept(fit, evaluation, "site", "planted", "square")
     assert one.score.value > 0.7
     assert one.observation == one.score
-    assert one.verdict == "no evidence"
+    assert one.verdict == "undecidable"
 
 
 def data_at_the_agent(
     family: Family, seed: int, *, trained: int | None = None, observed: int | None = None
 ) -> ProbeData:
-    """Return data in which a class is encoded at a distance, in columns, from the agent's square and nowhere else.
+    """Return data in which a class is encoded at a distance, in columns, from the agent's square.
+
+    The other classes are encoded at random squares, so that only the agent's square says which of them is the label.
 
     Args:
         family: of the levels.
@@ -124,14 +126,20 @@ def data_at_the_agent(
     labels, rows, starts = (
         data.labels["planted"].values,
         torch.arange(MAZES),
-        torch.from_numpy(data.levels.start).long(),
+        torch.tensor(data.levels.start, dtype=torch.long),
     )
 
     def encoded(maps: Tensor, distance: int | None) -> Tensor:
-        squares = 0.1 * maps.flatten(2)
+        squares = torch.zeros_like(maps).flatten(2)
+        for other in range(3):
+            # Starts of other mazes: the agent never stands on some squares.
+            elsewhere = starts[torch.randperm(MAZES, generator=torch.Generator().manual_seed(10 * seed + other))]
+            squares[rows, other, elsewhere + (distance or 0)] = 1
         if distance is not None:
             # A start is never in the last column, so the square beside it is in the same row.
-            squares[rows, labels, starts + distance] += 4
+            squares[rows, :, starts + distance] = 0
+            squares[rows, labels] = 0
+            squares[rows, labels, starts + distance] = 1
         return squares.view_as(maps)
 
     trained_maps, observations = encoded(data.trained["site"], trained), encoded(data.observations, observed)
