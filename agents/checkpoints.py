@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import safetensors
@@ -99,6 +100,18 @@ class Header(_AnyHeader, frozen=True, forbid_unknown_fields=True):
         return Shape(shape.observation, shape.actions, ObservationSpec(shape.mode, shape.pixels, shape.radius))
 
 
+class CheckpointIdentity(NamedTuple):
+    """Which checkpoint a file holds.
+
+    Attributes:
+        steps: environment steps of training.
+        digest: digest of its header and tensors.
+    """
+
+    steps: int
+    digest: str
+
+
 class _Header1(_AnyHeader, frozen=True, forbid_unknown_fields=True):
     """The header of format 1, in which every network took `planes` planes of the maze, one value for each cell."""
 
@@ -119,7 +132,8 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         steps: environment steps of training.
 
     Raises:
-        GoalmazeError: the network is of a class that is not registered, or `path` cannot be written.
+        GoalmazeError: the network is of a class that is not registered, a weight is not finite, or `path` cannot be
+            written.
     """
     if known_networks().get(network.name) is not type(network):
         raise GoalmazeError(
@@ -128,6 +142,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         )
     # safetensors refuses tensors with gaps in memory.
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    _check_finite(tensors)
     header = Header(
         format=FORMAT,
         family=family.name,
@@ -148,10 +163,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     Raises:
         GoalmazeError: the file is missing, truncated, damaged, no checkpoint of goalmaze, or newer than this version.
     """
-    written, tensors = _read(path)
-    # The digest is that of the header as it was written, so it is checked before the header is migrated.
-    if _digest(written, tensors) != written.digest:
-        raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
+    written, tensors = _read_checked(path)
     try:
         header = _migrated(written) if isinstance(written, _Header1) else written
         family = _family(header)
@@ -160,6 +172,30 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None
     return network.eval(), family, header
+
+
+def read_identity(path: Path) -> CheckpointIdentity:
+    """Return which checkpoint a file holds, without building its network.
+
+    Raises:
+        GoalmazeError: the file is missing, truncated, damaged, no checkpoint of goalmaze, or newer than this version.
+    """
+    header, _ = _read_checked(path)
+    return CheckpointIdentity(header.steps, header.digest)
+
+
+def is_checkpoint_of(path: Path, network: Network, family: Family, steps: int) -> bool:
+    """Return whether a file is an intact checkpoint of a network on a family after `steps` steps."""
+    try:
+        stored, stored_family, header = load_checkpoint(path)
+    except GoalmazeError:
+        return False
+    expected, tensors = network.state_dict(), stored.state_dict()
+    return (
+        (header.steps, stored_family, stored.name) == (steps, family, network.name)
+        and expected.keys() == tensors.keys()
+        and all(torch.equal(tensors[name], tensor.cpu()) for name, tensor in expected.items())
+    )
 
 
 def network_from_tensors(
@@ -174,7 +210,7 @@ def network_from_tensors(
         tensors: its tensors, by their names in the network's `state_dict`.
 
     Raises:
-        GoalmazeError: no such network or option, or the tensors are not those of the network.
+        GoalmazeError: no such network or option, the tensors are not those of the network, or a number is not finite.
     """
     # Without memory at first: a forged header could otherwise claim a network that fills it.
     network = make_meta_network(name, shape, options)
@@ -183,9 +219,17 @@ def network_from_tensors(
         needed, given = (_described(one.get(tensor)) for one in (expected, tensors))
         if needed != given:
             raise GoalmazeError(f"tensor '{tensor}' is {given}, network {name} with its options needs {needed}")
+    _check_finite(tensors)
     network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return network
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise `GoalmazeError` if a number is NaN or infinite: such a network acts by no rule at all."""
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise GoalmazeError(f"tensor '{name}' holds numbers that are not finite; use an earlier checkpoint")
 
 
 def _described(tensor: Tensor | None) -> str:
@@ -226,6 +270,19 @@ def _migrated(old: _Header1) -> Header:
         version=old.version,
         digest=old.digest,
     )
+
+
+def _read_checked(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
+    """Return the header as it was written, and the tensors, after comparing both with the digest.
+
+    Raises:
+        GoalmazeError: as `_read`, or the file is damaged.
+    """
+    header, tensors = _read(path)
+    # The digest is that of the header as it was written, so it is checked before the header is migrated.
+    if _digest(header, tensors) != header.digest:
+        raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
+    return header, tensors
 
 
 def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:

@@ -30,7 +30,7 @@ RECURRENT = "gru."
 """Prefix of the tensors that only recurrent agents have."""
 
 MAX_FILE_BYTES = 2**30
-"""Largest unpacked size of a file, in bytes; a published agent with its optimiser's state has about 10^7."""
+"""Largest unpacked size of a file and of its weights, in bytes; a published agent with its optimiser has about 10^7."""
 
 
 def read_langosco(path: Path) -> ImpalaNetwork:
@@ -83,9 +83,47 @@ def _weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict):
         raise GoalmazeError(f"{path}: '{WEIGHTS}' is not a table of tensors; give a file as procgenAISC saved it")
     for name, tensor in weights.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or not _is_ordinary(tensor):
             raise GoalmazeError(f"{path}: '{name}' is not an ordinary tensor; give a file as procgenAISC saved it")
+        if not tensor.is_floating_point():
+            raise GoalmazeError(f"{path}: '{name}' holds {tensor.dtype} and not weights; give another file")
+    # Before memory is allocated: many tensors may be views of one small part of the file.
+    size = sum(4 * tensor.numel() for tensor in weights.values())
+    if size > MAX_FILE_BYTES:
+        raise GoalmazeError(f"{path}: its weights need {size:,} bytes, more than an agent has ({MAX_FILE_BYTES:,})")
     return {name: tensor.float().contiguous() for name, tensor in weights.items()}
+
+
+def _is_ordinary(tensor: Tensor) -> bool:
+    """Return whether a tensor is a dense one in main memory that holds each of its numbers itself."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    # Strides of 0 show one number as many: a file of 1 kB could hold a tensor of terabytes.
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def _is_zip(path: Path) -> bool:
+    """Return whether PyTorch or Python takes a file for a zip file: one looks at its begin, the other at its end."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(path)
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the parts of a zip file with their CRC-32, which `torch.load` does not do.
+
+    Raises:
+        GoalmazeError: a part does not match, or two parts have one name. Files of PyTorch before 1.6 are no zip files
+            and have no sums.
+    """
+    if not _is_zip(path):
+        return
+    with zipfile.ZipFile(path) as parts:
+        names = parts.namelist()
+        damaged = parts.testzip()
+    if damaged is not None or len(set(names)) < len(names):
+        raise GoalmazeError(
+            f"{path} is damaged ({damaged or 'a part is there twice'}), and was not opened; get it again"
+        )
 
 
 def _load(path: Path) -> object:
@@ -99,11 +137,12 @@ def _load(path: Path) -> object:
     try:
         # A small zip file can unpack to any size, so the sizes of its parts are added up before it is read.
         size = path.stat().st_size
-        if zipfile.is_zipfile(path):
+        if _is_zip(path):
             with zipfile.ZipFile(path) as parts:
                 size = sum(part.file_size for part in parts.infolist())
         if size > MAX_FILE_BYTES:
             raise GoalmazeError(f"{path} unpacks to {size:,} bytes, more than an agent has ({MAX_FILE_BYTES:,})")
+        _check_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # weights_only refuses every pickled object that could run code.

@@ -1,4 +1,4 @@
-"""The one error a person is meant to read: it names the thing that is wrong and the remedy."""
+"""The error for people, which names the thing that is wrong and the remedy, and the one of stopped work."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def location(error: BaseException, file: str | None = None) -> str:
 
     frames = [one for one in traceback.extract_tb(error.__traceback__) if file in (None, one.filename)]
     return f" (line {frames[-1].lineno} of {Path(frames[-1].filename).name})" if frames else ""
+
+
+class StopError(KeyboardInterrupt):
+    """A signal stopped the work, and what was done is saved.
+
+    Args:
+        message: what was stopped, and how to continue.
+        signal_number: the signal.
+
+    Attributes:
+        exit_code: the exit code of the command, 128 more than the signal: 130 for SIGINT (Ctrl-C), 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> GoalmazeError:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.bench.config import BenchConfig
@@ -68,7 +68,8 @@ RENAMED = {"worlds": "families", "evaluate": "eval"}
 DESCRIPTION = """Produce, measure, read and retarget goal misgeneralization in maze agents.
 
 AGENT is a run folder or zoo:NAME. `goalmaze COMMAND --help` shows the options and an example, `goalmaze --version` the
-version. Exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted."""
+version. Exit codes: 0 success, 1 failure, 2 bad input, 130 or 143 interrupted by
+Ctrl-C or SIGTERM."""
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -101,7 +102,7 @@ class Call:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, print its result and return the exit code.
 
-    The code is 0; `BAD_INPUT`; `INTERRUPTED` for Ctrl-C; or `FAILED` where the result cannot be printed, memory is
+    The code is 0; `BAD_INPUT`; `INTERRUPTED` for Ctrl-C, 143 for SIGTERM; or `FAILED` where the result cannot be printed, memory is
     short, or goalmaze has a fault. Each of them but 0 comes with one line on standard error.
     """
     console.prepare_streams()
@@ -114,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GoalmazeError as error:
         console.complain(str(error))
         return BAD_INPUT
+    except StopError as error:
+        console.complain(str(error))
+        return error.exit_code
     except KeyboardInterrupt:
         console.complain("interrupted")
         return INTERRUPTED

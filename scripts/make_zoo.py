@@ -1,12 +1,14 @@
 """Train the agents of the zoo that are missing, and write the manifest: ``python scripts/make_zoo.py [NAME ...]``.
 
 `agents/zoo/zoo.toml` holds the command of every agent. An interrupted run is resumed; an agent whose command changed is
-trained again.
+trained again. Nothing is taken for done because it exists: a run must be of the command, and its report that of its
+checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shlex
 import shutil
@@ -17,16 +19,23 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from goalmaze.agents.files import new_folder, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, ZOO_PREFIX, load_agent
 from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS
 from goalmaze.agents.training.log import LOG
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.agents.zoo import HERE, MANIFEST, digests, manifest
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.run_report import REPORT
+from goalmaze.experiments.cli import parse
+from goalmaze.experiments.common.run_report import REPORT, finished_report
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluation import evaluate_shifts
+from goalmaze.experiments.train.command import read_settings
+from goalmaze.experiments.train.config import TrainConfig
 from goalmaze.experiments.train.report import REPORT_LEVELS
 
 SHIPPED = (RECIPE, LOG, REPORT, CHECKPOINT, CHECKPOINTS)
@@ -41,9 +50,9 @@ def command_of(agent: JsonObject) -> str:
 def train(name: str, agent: JsonObject, runs: Path) -> Path:
     """Train one agent, or resume its training, and return its run folder."""
     run = runs / name
-    if (run / REPORT).is_file() and not json.loads((run / REPORT).read_text("utf-8"))["interrupted"]:
+    can_resume = is_run_of(run, agent) and (run / STATE).is_file()
+    if can_resume and finished_report(run) is not None:
         return run
-    can_resume = (run / STATE).is_file()
     if run.exists() and not can_resume:
         shutil.rmtree(run)
     arguments = ["--resume", str(run)] if can_resume else [*shlex.split(agent["train"]), "--out", str(run)]
@@ -52,17 +61,41 @@ def train(name: str, agent: JsonObject, runs: Path) -> Path:
     return run
 
 
+def is_run_of(run: Path, agent: JsonObject) -> bool:
+    """Return whether a folder holds a run of an agent's command; its recipe has all defaults filled in."""
+    config = parse(["train", *shlex.split(agent["train"])]).config
+    assert isinstance(config, TrainConfig)
+    try:
+        recorded = plain(read_recipe(run)[0])
+    except GoalmazeError:
+        return False
+    wanted = plain(read_settings(config))
+    # The number of threads and the device are those of the machine where the command leaves them open.
+    open_ended = {"threads": 0, "device": "auto"}
+    return all(
+        all(recorded[name].get(key) == one for key, one in value.items())
+        if isinstance(value, dict)
+        else value in (recorded[name], open_ended.get(name, recorded[name]))
+        for name, value in wanted.items()
+    )
+
+
+def plain(recipe: Recipe) -> JsonObject:
+    """Return a recipe as JSON holds it."""
+    data: JsonObject = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return data
+
+
 def ship(name: str, run: Path) -> None:
-    """Copy the shipped files of a run into the zoo."""
-    shutil.rmtree(HERE / name, ignore_errors=True)
-    (HERE / name).mkdir()
-    for part in SHIPPED:
-        if (run / part).is_dir():
-            shutil.copytree(run / part, HERE / name / part)
-        else:
-            shutil.copy(run / part, HERE / name / part)
-    # The report names the folder of the training machine, which means nothing to others.
-    update_report(name, {"run": name})
+    """Copy the shipped files of a run into the zoo; they appear there at once."""
+    with new_folder(HERE / name, replace=True) as folder:
+        for part in SHIPPED:
+            if (run / part).is_dir():
+                shutil.copytree(run / part, folder / part)
+            else:
+                shutil.copy(run / part, folder / part)
+        # The report names the folder of the training machine, which means nothing to others.
+        update_report(folder, {"run": name})
 
 
 def evaluate_again(name: str) -> None:
@@ -74,31 +107,39 @@ def evaluate_again(name: str) -> None:
         "in_distribution": evaluations.pop(NO_SHIFT).json(),
         "shifts": {shift: evaluation.json() for shift, evaluation in evaluations.items()},
     }
-    update_report(name, changes)
+    update_report(HERE / name, changes)
 
 
-def update_report(name: str, changes: JsonObject) -> None:
-    """Change entries of the report of an agent in the zoo."""
-    path = HERE / name / REPORT
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes, indent=2) + "\n", "utf-8", newline="\n")
+def update_report(folder: Path, changes: JsonObject) -> None:
+    """Change entries of the report in a run folder."""
+    path = folder / REPORT
+    write_json(path, json.loads(path.read_text("utf-8")) | changes)
 
 
 def write_manifest(agents: JsonObject) -> None:
     """Write the manifest of the agents that are in the zoo."""
-    entries = {}
+    entries, made = {}, commands()
     for name, agent in agents.items():
         folder = HERE / name
-        if not (folder / REPORT).is_file():
+        report = finished_report(folder)
+        if report is None:
             continue
-        report = json.loads((folder / REPORT).read_text("utf-8"))
         entries[name] = {
-            "command": command_of(agent),
+            # An agent whose command changed keeps its former one until it has been trained again.
+            "command": command_of(agent) if is_run_of(folder, agent) else made.get(name, ""),
             "purpose": agent["purpose"],
             "label": report["label"],
             "seconds": report["seconds"],
             "files": digests(folder),
         }
-    MANIFEST.write_text(json.dumps(entries, indent=1) + "\n", "utf-8", newline="\n")
+    write_atomically(MANIFEST, f"{json.dumps(entries, indent=1)}\n".encode())
+
+
+def commands() -> dict[str, str]:
+    """Return agent → its command in the manifest."""
+    if not MANIFEST.is_file():
+        return {}
+    return {name: entry["command"] for name, entry in json.loads(MANIFEST.read_text("utf-8")).items()}
 
 
 def main() -> None:
@@ -114,10 +155,9 @@ def main() -> None:
             evaluate_again(name)
         write_manifest(agents)
         return
-    made = json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
     options.runs.mkdir(parents=True, exist_ok=True)
     for name in options.names or agents:
-        if made.get(name, {}).get("command") != command_of(agents[name]):
+        if commands().get(name) != command_of(agents[name]):
             ship(name, train(name, agents[name], options.runs))
             # After every agent: an interrupted run of this script keeps the agents that are done.
             write_manifest(agents)

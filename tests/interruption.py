@@ -1,5 +1,7 @@
 """Trainings that end after a number of saves, and trainings in a process of their own."""
 
+import hashlib
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +11,26 @@ from typing import Any
 
 import pytest
 
+from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.callback import TrainingCallback
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.log import LOG
+from goalmaze.agents.training.training_state import STATE, read_state
+
+
+def digest(folder: Path) -> str:
+    """Return a digest of all that a run led to but the time it took: state, checkpoints and log."""
+    head, arrays = read_state(folder / STATE)
+    progress = head["numbers"]["progress"]
+    numbers = [head["algorithm"], head["numbers"]["recipe"], progress["line"], progress["kept"]]
+    lines = [line.split(",") for line in (folder / LOG).read_text().splitlines()]
+    numbers += [[*line[:1], *line[2:]] for line in lines]
+    result = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+    for name in sorted(arrays):
+        result.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode() + arrays[name].tobytes())
+    for file in (folder / CHECKPOINT, *checkpoint_series(folder).values()):
+        result.update(file.name.encode() + file.read_bytes())
+    return result.hexdigest()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from goalmaze.agents.training.checkpoint_schedule import is_due, scheduled_check
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.run_folder import RunFolder
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, RunNumbers, save_state
@@ -46,12 +48,19 @@ class RunProgress:
         line: step count on the last line of the log.
         kept: step count when the checkpoint schedule was last checked; -1 before the first time.
         log_bytes: length of the log in bytes.
+        log_digest: digest of these bytes; empty in states of earlier versions.
     """
 
     seconds: float = 0.0
     line: int = 0
     kept: int = -1
     log_bytes: int = 0
+    log_digest: str = ""
+
+
+def log_hash(content: bytes) -> hashlib.blake2b:
+    """Return the hash of the beginning of a log; it can be updated with further lines."""
+    return hashlib.blake2b(content, digest_size=16)
 
 
 class TrainingCallback(BaseCallback):
@@ -78,7 +87,8 @@ class TrainingCallback(BaseCallback):
         progress: RunProgress | None = None,
     ) -> None:
         super().__init__()
-        self.recipe, self.folder, self.stop_request, self.save_every = recipe, folder, stop_request, save_every
+        self.recipe, self.stop_request, self.save_every = recipe, stop_request, save_every
+        self.folder, self._run_folder, self._log_hash = folder, RunFolder(folder), log_hash(b"")
         self.progress, self.saved_steps = progress or RunProgress(), 0
         self._saved_at = time.perf_counter()
         # As if training had gone on without the interruption, so that seconds add up over the parts of a run.
@@ -97,8 +107,12 @@ class TrainingCallback(BaseCallback):
         self.saved_steps = self.num_timesteps
         if self._is_new:
             header = log_line(LOG_COLUMNS)
+            self._run_folder.check()
             write_atomically(self.folder / LOG, header)
-            self.progress.log_bytes = len(header)
+            self._count_log(header)
+        else:
+            # `resume` has cut the log to its length at the last save and checked it.
+            self._log_hash.update((self.folder / LOG).read_bytes())
 
     def _on_rollout_start(self) -> None:
         """Log the last rollout, save if it is time, and stop on request.
@@ -135,8 +149,9 @@ class TrainingCallback(BaseCallback):
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.count, mazes.mazes.levels_begun)
         line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
+        self._run_folder.check()
         append(self.folder / LOG, line)
-        self.progress.log_bytes += len(line)
+        self._count_log(line)
         self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])
         if self._bar is not None:
@@ -146,10 +161,16 @@ class TrainingCallback(BaseCallback):
             # The last rollout may go beyond the recipe's steps, the bar may not.
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 
+    def _count_log(self, line: bytes) -> None:
+        self._log_hash.update(line)
+        self.progress.log_bytes += len(line)
+        self.progress.log_digest = self._log_hash.hexdigest()
+
     def _keep_checkpoint(self) -> None:
         """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""
         if is_due(max(self.progress.kept, 0), self.num_timesteps) and self.num_timesteps != self.progress.kept:
             path = scheduled_checkpoint_path(self.folder, self.num_timesteps)
+            self._run_folder.check()
             try:
                 path.parent.mkdir(exist_ok=True)
             except OSError as error:
@@ -158,10 +179,18 @@ class TrainingCallback(BaseCallback):
         self.progress.kept = self.num_timesteps
 
     def save(self) -> None:
-        """Save training state and checkpoint, each atomically."""
+        """Save training state and checkpoint, each atomically.
+
+        The state is the save: it holds the weights too. `resume` writes the checkpoint again where the process died
+        between the two.
+        """
         self.progress.seconds = time.perf_counter() - self._started_at
-        numbers: RunNumbers = {"progress": dataclasses.asdict(self.progress), "recipe": dataclasses.asdict(self.recipe)}
-        # The state first. If the process dies between the two, the run still resumes from the newer state.
+        numbers: RunNumbers = {
+            "progress": dataclasses.asdict(self.progress),
+            "recipe": dataclasses.asdict(self.recipe),
+            "run": self._run_folder.run_id,
+        }
+        self._run_folder.check()
         save_state(self.folder / STATE, self.model, numbers)
         self._save_checkpoint(self.folder / CHECKPOINT)
         self.saved_steps, self._is_new = self.num_timesteps, False

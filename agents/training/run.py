@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import platform
+import shlex
 import shutil
+import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,18 +18,22 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from tqdm import tqdm
 
 from goalmaze.agents.allocator import keep_large_blocks
+from goalmaze.agents.checkpoints import is_checkpoint_of, save_checkpoint
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
-from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback
+from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback, log_hash
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.run_folder import ID, RunFolder, new_id
 from goalmaze.agents.training.run_lock import locked
+from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import stop_signals
-from goalmaze.agents.training.training_state import STATE, read_state, restore_state
-from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.extensions import extensions_needed
+from goalmaze.agents.training.training_state import STATE, RunNumbers, read_state, restore_state
+from goalmaze.envs.errors import GoalmazeError, StopError
+from goalmaze.envs.extensions import extensions_needed, import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_json
 from goalmaze.envs.versions import installed_version
@@ -46,6 +51,8 @@ __all__ = [
 TENSORBOARD = "tensorboard"
 VERSIONS_OF = ("goalmaze", "gymnasium", "numba", "numpy", "safetensors", "stable-baselines3", "torch")
 SAVE_EVERY_SECONDS = 30.0
+MAX_NUMBERED = 10_000
+"""Largest number in the name of a run folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +64,30 @@ class TrainingResult:
         steps: environment steps taken.
         seconds: wall-clock seconds of training.
         interrupted: whether it was stopped before its last step.
+        signal_number: the signal that stopped it, where it was interrupted.
     """
 
     folder: Path
     steps: int
     seconds: float
     interrupted: bool
+    signal_number: int = int(signal.SIGINT)
+
+    def check_complete(self) -> None:
+        """Check that the run has taken all its steps.
+
+        Raises:
+            StopError: it was interrupted; the message is the command that continues it.
+        """
+        if self.interrupted:
+            folder = shlex.quote(str(self.folder))
+            is_saved = (self.folder / STATE).is_file()
+            advice = (
+                f"continue with: goalmaze train --resume {folder}{import_flags()}"
+                if is_saved
+                else f"remove {folder} to start again"
+            )
+            raise StopError(f"{self.folder}: stopped after {self.steps:,} steps; {advice}", self.signal_number)
 
 
 class FinishedError(GoalmazeError):
@@ -78,7 +103,12 @@ class FinishedError(GoalmazeError):
 
 
 def train(
-    recipe: Recipe, folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False
+    recipe: Recipe,
+    folder: Path,
+    *,
+    save_every: float = SAVE_EVERY_SECONDS,
+    tensorboard: bool = False,
+    numbered: bool = False,
 ) -> TrainingResult:
     """Train an agent into a new run folder. Ctrl-C saves and stops; `resume` then continues.
 
@@ -87,6 +117,7 @@ def train(
         folder: the run folder, which must not exist.
         save_every: seconds between saves of the training state; 0 saves before every rollout.
         tensorboard: whether to write TensorBoard's files too.
+        numbered: whether the first free folder of FOLDER, FOLDER-2, FOLDER-3 … is made where `folder` exists.
 
     Raises:
         GoalmazeError: the folder exists, or the recipe has an unknown name; then nothing is written. Or the disk is
@@ -96,22 +127,24 @@ def train(
     algorithm, resolved = _prepare(recipe)
     if recipe.start:
         _load_weights(algorithm, recipe.start)
-    open_outputs = _tensorboard_outputs(folder, tensorboard)
-    _make_folder(folder)
+    _check_tensorboard(tensorboard)
+    content = {ID: new_id(), "recipe": dataclasses.asdict(resolved), "environment": environment()}
+    folder = _make_folder(folder, numbered)
     try:
-        write_json(folder / RECIPE, {"recipe": dataclasses.asdict(resolved), "environment": environment()})
-    except GoalmazeError:
+        write_json(folder / RECIPE, content)
+    except BaseException:  # KeyboardInterrupt too must leave no empty folder
         shutil.rmtree(folder, ignore_errors=True)
         raise
     with locked(folder / RECIPE):
-        return _run(resolved, folder, algorithm, open_outputs(), save_every, None)
+        return _run(resolved, folder, algorithm, _outputs(folder, tensorboard), save_every, None)
 
 
 def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False) -> TrainingResult:
     """Continue an interrupted run from its last save.
 
     On the same machine with the same versions it ends bitwise as it would have without the interruption. Otherwise a
-    line on standard error says what differs.
+    line on standard error says what differs. Checkpoints are made those of the last save, also where nothing is left to
+    be trained.
 
     Args:
         folder: the run folder.
@@ -123,22 +156,48 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         GoalmazeError: there is nothing to resume, another process trains the run, or its files are damaged.
     """
     recipe, original = read_recipe(folder)
-    open_outputs = _tensorboard_outputs(folder, tensorboard)
+    _check_tensorboard(tensorboard)
     with locked(folder / RECIPE):
-        remove_temporaries(folder)
         head, arrays = read_state(folder / STATE)
-        numbers = head["numbers"]
-        if recipe_from(numbers["recipe"]) != recipe:
-            raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; undo the change")
+        _check_same_run(folder, recipe, head["numbers"])
         algorithm, _ = _prepare(recipe)
         restore_state(algorithm, head, arrays)
-        progress = RunProgress(**numbers["progress"])
-        if algorithm.num_timesteps >= recipe.steps:
+        progress = RunProgress(**head["numbers"]["progress"])
+        finished = algorithm.num_timesteps >= recipe.steps
+        log = None if finished else _saved_log(folder / LOG, progress)
+        # Everything is checked: from here on the folder is written to.
+        remove_temporaries(folder)
+        _restore_checkpoints(folder, algorithm)
+        if log is None:
             raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
         # Rollouts after the last save are taken again, and so logged again.
-        _truncate_log(folder / LOG, progress.log_bytes)
+        write_atomically(folder / LOG, log)
         _warn_of_differences(original)
-        return _run(recipe, folder, algorithm, open_outputs(), save_every, progress)
+        return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress)
+
+
+def _check_same_run(folder: Path, recipe: Recipe, numbers: RunNumbers) -> None:
+    """Check that a training state and a recipe file belong to one run.
+
+    Raises:
+        GoalmazeError: they do not.
+    """
+    if recipe_from(numbers["recipe"]) != recipe:
+        raise GoalmazeError(f"{folder / RECIPE} is no longer the recipe of the run; undo the change")
+    run_id = RunFolder(folder).run_id
+    if numbers.get("run", run_id) != run_id:
+        raise GoalmazeError(f"{folder / STATE} is the training state of another run; restore the folder or train again")
+
+
+def _restore_checkpoints(folder: Path, algorithm: BaseAlgorithm) -> None:
+    """Make the checkpoints in a run folder those of the restored training state, which is written before them."""
+    network, family, steps = network_of(algorithm), unwrap(algorithm.env).mazes.family, algorithm.num_timesteps
+    if not is_checkpoint_of(folder / CHECKPOINT, network, family, steps):
+        save_checkpoint(folder / CHECKPOINT, network, family, steps)
+    for later, path in checkpoint_series(folder).items():
+        # Of rollouts after the last save, which are taken again.
+        if later > steps:
+            path.unlink(missing_ok=True)
 
 
 def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
@@ -211,30 +270,34 @@ def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise GoalmazeError(f"{folder} already exists; choose another --out or remove it") from None
-    except OSError as error:
-        raise GoalmazeError(f"cannot make {folder}: {error.strerror}; choose another --out") from None
+def _make_folder(folder: Path, numbered: bool) -> Path:
+    """Make a new folder and return it: `folder`, or where it exists and may be numbered, the first free one."""
+    for number in range(1, MAX_NUMBERED if numbered else 2):
+        path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            # Makes the folder or fails, in one step: of two processes that begin together, each gets its own.
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise GoalmazeError(f"cannot make {path}: {error.strerror}; choose another --out") from None
+        return path
+    raise GoalmazeError(f"{folder} already exists; choose another --out or remove it")
 
 
-def _tensorboard_outputs(folder: Path, tensorboard: bool) -> Callable[[], list[KVWriter]]:
-    """Return a function that opens the outputs of the logger.
-
-    It is called once the folder exists, since TensorBoard's writer would make the folder itself.
+def _check_tensorboard(tensorboard: bool) -> None:
+    """Check, before a folder is made, that TensorBoard is installed where its files are to be written.
 
     Raises:
-        GoalmazeError: TensorBoard's files are to be written, and TensorBoard is not installed.
+        GoalmazeError: it is not.
     """
     if tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise GoalmazeError("--tensorboard needs TensorBoard; install it with: pip install 'goalmaze[tensorboard]'")
 
-    def open_outputs() -> list[KVWriter]:
-        return [TensorBoardOutputFormat(str(folder / TENSORBOARD))] if tensorboard else []
 
-    return open_outputs
+def _outputs(folder: Path, tensorboard: bool) -> list[KVWriter]:
+    """Return the outputs of the logger; opening TensorBoard's makes a folder in the run folder."""
+    return [TensorBoardOutputFormat(str(folder / TENSORBOARD))] if tensorboard else []
 
 
 def _run(
@@ -268,7 +331,9 @@ def _run(
         finally:
             callback.close()
             algorithm.logger.close()
-    return TrainingResult(folder, callback.saved_steps, callback.progress.seconds, interrupted)
+    return TrainingResult(
+        folder, callback.saved_steps, callback.progress.seconds, interrupted, stop_request.signal_number
+    )
 
 
 def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, saved: int) -> NotFiniteError:
@@ -280,19 +345,22 @@ def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, 
     )
 
 
-def _truncate_log(log: Path, length: int) -> None:
-    """Truncate a log to its length in bytes at the last save.
+def _saved_log(log: Path, progress: RunProgress) -> bytes:
+    """Return a log as it was at the last save, without the lines of later rollouts.
 
     Raises:
-        GoalmazeError: the log cannot be read, or it is shorter.
+        GoalmazeError: the log cannot be read, it is shorter, or it was changed.
     """
     try:
         content = log.read_bytes()
     except OSError as error:
         raise GoalmazeError(f"cannot read {log}: {error.strerror}; restore it or train again") from None
-    if len(content) < length:
+    if len(content) < progress.log_bytes:
         raise GoalmazeError(f"{log} is shorter than at the last save, so lines are lost; restore it or train again")
-    write_atomically(log, content[:length])
+    saved = content[: progress.log_bytes]
+    if progress.log_digest and log_hash(saved).hexdigest() != progress.log_digest:
+        raise GoalmazeError(f"{log} is not the log of this run or was changed; restore it or train again")
+    return saved
 
 
 def _warn_of_differences(original: JsonObject) -> None:

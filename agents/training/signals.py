@@ -14,16 +14,17 @@ class StopRequest:
 
     Attributes:
         stop: whether a stop was requested.
+        signal_number: the signal that requested it, SIGINT where it was none.
     """
 
     def __init__(self) -> None:
-        self.stop = False
+        self.stop, self.signal_number = False, int(signal.SIGINT)
 
     def handle_signal(self, signal_number: int, frame: FrameType | None) -> None:
         """Record the first signal; raise `KeyboardInterrupt` at the second."""
         if self.stop:
             raise KeyboardInterrupt
-        self.stop = True
+        self.stop, self.signal_number = True, signal_number
 
 
 @contextlib.contextmanager

@@ -72,10 +72,11 @@ class AlgorithmNumbers(TypedDict):
 
 
 class RunNumbers(TypedDict):
-    """What the run adds: fields of its `RunProgress` and of its recipe."""
+    """What the run adds: fields of its `RunProgress` and of its recipe, and its id, which earlier versions left out."""
 
     progress: JsonObject
     recipe: JsonObject
+    run: NotRequired[str]
 
 
 class StateHead(TypedDict):

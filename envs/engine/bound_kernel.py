@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray, types
 from numpy.typing import NDArray
 
 from goalmaze.envs.actions import ACTIONS, check_actions
@@ -18,7 +18,7 @@ from goalmaze.envs.engine.kernels import play, step
 from goalmaze.envs.engine.level_generation import LevelDistribution
 from goalmaze.envs.engine.rules import COLUMNS
 from goalmaze.envs.engine.state import State
-from goalmaze.envs.jit.compile import compiled
+from goalmaze.envs.jit.compile import callback, compiled
 from goalmaze.envs.jit.intrinsics import pointer
 
 _SQUARES, _START, _PLACED, _OBJECTS, _AGENT, _ITEMS, _ENTERED, _STEPS, _REWARDS = range(9)
@@ -73,7 +73,7 @@ def _are_outside(actions: np.ndarray) -> bool:
     return (bits & ~_ACTION_BITS) != 0
 
 
-@cfunc(types.int64(types.CPointer(types.int64)), cache=True, error_model="numpy")
+@callback(types.int64(types.CPointer(types.int64)))
 def _step(table: ctypes.c_void_p) -> int:
     """Step and return 0, or change nothing and return 1 where an action is refused."""
     t = carray(table, (_ENTRIES,))
@@ -85,7 +85,7 @@ def _step(table: ctypes.c_void_p) -> int:
     return 0
 
 
-@cfunc(types.int64(types.CPointer(types.int64)), cache=True, error_model="numpy")
+@callback(types.int64(types.CPointer(types.int64)))
 def _play(table: ctypes.c_void_p) -> int:
     """Step or renew and return 0, or change nothing and return 1 where an action is refused."""
     t = carray(table, (_ENTRIES,))
@@ -150,7 +150,6 @@ class BoundKernel:
             function = _play
         self._entries[: len(self._arrays)] = [array.ctypes.data for array in self._arrays]
         self._entries[_BATCH:_STRICT] = batch, state.width, cells, slots, planes, path_length, time_limit
-        # A cfunc that is called itself runs its Python source; its attribute `ctypes` runs the machine code.
         self._function = function.ctypes
         self._function.argtypes = [ctypes.c_void_p]
         self._address = ctypes.c_void_p(self._entries.ctypes.data)

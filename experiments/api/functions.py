@@ -46,6 +46,7 @@ def train(recipe: Recipe, folder: str | Path, *, save_every: float = run.SAVE_EV
 
     Raises:
         GoalmazeError: the folder exists, or the recipe names something unknown; nothing is written then.
+        KeyboardInterrupt: it was interrupted; what is saved can be resumed.
 
     Example:
         >>> import goalmaze as gm
@@ -53,7 +54,9 @@ def train(recipe: Recipe, folder: str | Path, *, save_every: float = run.SAVE_EV
         >>> gm.train(recipe, "runs/tiny").family.size
         5
     """
-    return load(run.train(recipe, Path(folder), save_every=save_every).folder)
+    training = run.train(recipe, Path(folder), save_every=save_every)
+    training.check_complete()
+    return load(training.folder)
 
 
 def family(name: str, **parameters: Any) -> Family:

@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 
 from goalmaze.agents.checkpoints import save_checkpoint
-from goalmaze.agents.files import write_json
+from goalmaze.agents.files import new_folder, write_json
 from goalmaze.agents.langosco import read_langosco
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.networks.impala import ImpalaNetwork
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
@@ -84,14 +83,11 @@ def run(config: ImportConfig) -> ImportReport:
     family = _family(config, max(region, 1))
     # Refuses a family that the network cannot observe, before the folder is made.
     network.shape.view(family)
-    try:
-        config.out.mkdir(parents=True)
-    except OSError as error:
-        raise GoalmazeError(f"cannot make {config.out}: {error.strerror}; choose another --out") from None
     digest = hashlib.sha256(config.file.read_bytes()).hexdigest()
     report = ImportReport(config.out, config.file, digest, network, family)
-    save_checkpoint(config.out / CHECKPOINT, network, family, steps=0)
-    write_json(config.out / RECORD, report.json())
+    with new_folder(config.out) as folder:
+        save_checkpoint(folder / CHECKPOINT, network, family, steps=0)
+        write_json(folder / RECORD, report.json())
     return report
 
 

@@ -9,7 +9,8 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from goalmaze.agents.loading import RECIPE
+from goalmaze.agents.checkpoints import read_identity
+from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.run_lock import is_locked
@@ -115,16 +116,21 @@ def _row(folder: Path, root: Path) -> RunRow:
         steps=steps,
         of=recipe.steps,
         solved=solved,
-        state=_state(folder, steps >= recipe.steps),
+        state=_state(folder, recipe.steps),
         label=_label(folder),
     )
 
 
-def _state(folder: Path, complete: bool) -> RunState:
+def _state(folder: Path, steps: int) -> RunState:
     # A training holds a lock on its recipe, which the system releases when its process ends for any reason.
     if is_locked(folder / RECIPE):
         return "running"
-    return "finished" if complete else "interrupted"
+    try:
+        # By the checkpoint and not by the log, which has a line for each rollout, saved or not.
+        return "finished" if read_identity(folder / CHECKPOINT).steps >= steps else "interrupted"
+    except GoalmazeError:
+        # Lost or damaged: resuming writes it again from the training state.
+        return "interrupted"
 
 
 def _progress(folder: Path) -> tuple[int, float | None]:

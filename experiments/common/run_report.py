@@ -1,12 +1,17 @@
 """`report.json` of a run folder: the evaluation of the agent at the end of its training.
 
-Reports of version 0.1 are read too.
+A report holds the digest of the checkpoint that was evaluated, and is believed beside that checkpoint alone. Reports of
+version 0.1 are read too; they hold the number of training steps.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from goalmaze.agents.checkpoints import read_identity
+from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.zoo import current_label
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_json
@@ -14,19 +19,85 @@ from goalmaze.envs.text_files import read_json
 REPORT = "report.json"
 
 
+class _Interval(msgspec.Struct):
+    low: float | None
+    high: float | None
+    levels: int
+
+
+class _Estimate(_Interval):
+    value: float | None
+
+
+class _Preference(_Interval):
+    cue: float | None
+
+
+class _Outcomes(msgspec.Struct):
+    goal: float | None
+    cue: float | None
+    neither: float | None
+
+
+class _Capability(msgspec.Struct):
+    arrived: _Estimate
+
+
+class _Returns(msgspec.Struct):
+    true_discounted: _Estimate
+
+
+class _Evaluation(msgspec.Struct):
+    outcomes: _Outcomes
+    solved: float | None
+    solved_interval: _Interval
+    capability: _Capability
+    preference: _Preference
+    returns: _Returns
+
+
+class _Report(msgspec.Struct):
+    """What other commands read of a report; it may hold more."""
+
+    steps: int
+    seconds: float
+    interrupted: bool
+    label: str
+    in_distribution: _Evaluation
+    shifts: dict[str, _Evaluation]
+    checkpoint: str | None = None
+
+
 def read_report(folder: Path) -> JsonObject:
-    """Return the report of a run, with the keys of the present version.
+    """Return the report of the checkpoint in a run folder, with the keys of the present version.
 
     Raises:
         OSError: there is no report.
-        ValueError: it is not the JSON of a report.
+        ValueError: it is not the JSON of a report, the report of another checkpoint, or there is no checkpoint.
     """
-    data = read_json(folder / REPORT)
+    path = folder / REPORT
+    data = read_json(path)
     try:
-        return current_report(data)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        current = current_report(data)
+        report = msgspec.convert(current, _Report)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         # Run folders may come from anyone: JSON of another form is an error of the file, not of this program.
-        raise ValueError(f"{folder / REPORT} is no report of a run") from None
+        raise ValueError(f"{path} is no report of a run") from None
+    evaluated = read_identity(folder / CHECKPOINT)
+    if report.steps != evaluated.steps or report.checkpoint not in (None, evaluated.digest):
+        raise ValueError(
+            f"{path} is the report of another checkpoint; goalmaze train --resume {folder} makes a new one"
+        )
+    return current
+
+
+def finished_report(folder: Path) -> JsonObject | None:
+    """Return the report of a run that took all its steps and was evaluated; None for any other run."""
+    try:
+        report = read_report(folder)
+    except (OSError, ValueError):
+        return None
+    return None if report["interrupted"] else report
 
 
 def current_report(report: JsonObject) -> JsonObject:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Bools
@@ -83,10 +84,7 @@ def run(config: RenderConfig) -> RenderReport:
     settings = settings_of(config)
     store = AgentStore(config.agent)
     data = render_episode(store, settings, extension)
-    try:
-        config.out.write_bytes(data)
-    except OSError as error:
-        raise GoalmazeError(f"cannot write {config.out}: {error.strerror}") from None
+    write_atomically(config.out, data)
     scene = store.scene(store.complete(settings))
     while not scene.finished:
         scene.step()

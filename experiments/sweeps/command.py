@@ -6,15 +6,12 @@ import dataclasses
 import functools
 import os
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from goalmaze.agents.files import write_atomically
+from goalmaze.agents.files import remove_temporaries, write_atomically
 from goalmaze.agents.training.run_lock import locked
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
@@ -92,7 +89,7 @@ def run(config: SweepConfig) -> SweepResult:
     Raises:
         GoalmazeError: the plan is wrong, another process runs the sweep, the cluster cannot be reached, or runs failed;
             the table then holds the finished runs.
-        KeyboardInterrupt: a person stopped the sweep; the same command continues it.
+        StopError: a person stopped the sweep; the same command continues it.
     """
     plan = read_plan(find_plan(config.plan))
     root = (config.out or RUNS / plan.name).resolve()
@@ -104,6 +101,7 @@ def run(config: SweepConfig) -> SweepResult:
     _make_folder(root)
     # Two processes would train the same runs and overwrite each other's table.
     with locked(root / LOCK):
+        remove_temporaries(root, below=False)
         summary = run_tasks(plan.tasks, root, functools.partial(_make_executor, config, root), config.save_every)
         result = gather(plan, root)
     if summary.failed:
@@ -114,9 +112,8 @@ def run(config: SweepConfig) -> SweepResult:
         )
     if summary.stopped:
         command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)]) + import_flags()
-        # To standard error, because standard output holds results alone, such as one JSON object.
-        tqdm.write(f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}", file=sys.stderr)
-        raise KeyboardInterrupt
+        message = f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}"
+        raise StopError(message, summary.signal_number)
     return result
 
 

@@ -18,16 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goalmaze.agents.files import append
+from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
-from goalmaze.agents.training.run_lock import locked
+from goalmaze.agents.training.run_lock import LockedError, locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import parse_json, read_text
-from goalmaze.experiments.common.run_report import read_report
+from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.train.report import report_run
 
 JOURNAL, LOCK = "journal", "sweep.lock"
@@ -98,6 +99,9 @@ def _train(job: Job, journal: Path) -> TrainingResult:
         except FinishedError as error:
             # Killed between the end of training and its report: only the evaluation is missing.
             return error.result
+    # The state is written before the checkpoint, so this is no run that died early, and may be all that is left of one.
+    if (job.folder / CHECKPOINT).exists():
+        raise GoalmazeError(f"{job.folder} has lost its {STATE}, so it cannot be resumed; remove it to train it again")
     # A run that died before its first save left a folder from which nothing can be resumed.
     shutil.rmtree(job.folder, ignore_errors=True)
     _write_event(journal, "begun", 0)
@@ -112,18 +116,9 @@ def waited_lock(file: Path) -> Iterator[None]:
             try:
                 stack.enter_context(locked(file))
                 break
-            except GoalmazeError:
+            except LockedError:
                 time.sleep(POLL_SECONDS)
         yield
-
-
-def finished_report(folder: Path) -> JsonObject | None:
-    """Return the report of a run that took all its steps and was evaluated; None for any other run."""
-    try:
-        report = read_report(folder)
-        return None if report["interrupted"] else report
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def logged_steps(folder: Path) -> int:
@@ -135,12 +130,18 @@ def logged_steps(folder: Path) -> int:
 
 
 def read_journal(root: Path, name: str) -> list[JsonObject]:
-    """Return the lines of a run's journal, oldest first."""
-    path = root / JOURNAL / f"{name}.jsonl"
-    return [parse_json(line) for line in read_text(path).splitlines()] if path.is_file() else []
+    """Return the lines of a run's journal, oldest first, without those that were not written to their end."""
+    path, lines = root / JOURNAL / f"{name}.jsonl", []
+    for line in read_text(path).splitlines() if path.is_file() else ():
+        with contextlib.suppress(ValueError):
+            lines.append(parse_json(line))
+    return lines
 
 
 def _write_event(journal: Path, event: str, steps: int) -> None:
     # One write of one line, so that lines of several processes do not mix.
     line = {"event": event, "steps": steps, "host": socket.gethostname(), "pid": os.getpid(), "at": time.time()}
-    append(journal, json.dumps(line).encode() + b"\n")
+    # A process that was killed while it wrote left a part of a line.
+    written = journal.read_bytes()
+    begin = b"\n" if written and not written.endswith(b"\n") else b""
+    append(journal, begin + json.dumps(line).encode() + b"\n")

@@ -20,9 +20,9 @@ import scipy
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
-from goalmaze.experiments.sweeps.jobs import finished_report
 from goalmaze.experiments.sweeps.plan import Plan, Task
 
 CSV = "results.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -15,8 +16,9 @@ from tqdm import tqdm
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
+from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.sweeps.executors import CLUSTER_GONE, RunExecutor
-from goalmaze.experiments.sweeps.jobs import FINISHED, Job, finished_report, logged_steps
+from goalmaze.experiments.sweeps.jobs import FINISHED, Job, logged_steps
 from goalmaze.experiments.sweeps.plan import Task
 
 MAX_DEATHS = 3
@@ -33,11 +35,13 @@ class TaskSummary:
         finished: number of finished runs.
         failed: run → why it cannot be trained.
         stopped: whether a person ended the sweep early.
+        signal_number: the signal that ended it, where it was stopped.
     """
 
     finished: int
     failed: dict[str, str]
     stopped: bool
+    signal_number: int = int(signal.SIGINT)
 
 
 def run_tasks(
@@ -88,7 +92,7 @@ def run_tasks(
     # A run may have finished on a worker while the sweep was stopping.
     unfinished = _unfinished(list(unfinished.values()), root)
     stopped = any(name not in failed for name in unfinished)
-    return TaskSummary(len(tasks) - len(unfinished), failed, stopped)
+    return TaskSummary(len(tasks) - len(unfinished), failed, stopped, stop_request.signal_number)
 
 
 def _unfinished(tasks: Sequence[Task], root: Path) -> dict[str, Task]:

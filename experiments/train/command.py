@@ -9,15 +9,15 @@ from typing import Any
 
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run import FinishedError, resume
+from goalmaze.agents.training.run import FinishedError, resume, train
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.text_files import read_json, read_toml
 from goalmaze.experiments.common.assignments import assignments
-from goalmaze.experiments.common.run_report import REPORT
+from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.train.config import TrainConfig
-from goalmaze.experiments.train.report import TrainingReport, report_run, train_agent
+from goalmaze.experiments.train.report import TrainingReport, report_run
 
 RUNS = Path("runs")
 """The folder that holds runs without --out."""
@@ -34,12 +34,19 @@ def run(config: TrainConfig) -> TrainingReport:
 
     Raises:
         GoalmazeError: the run folder exists, there is nothing to resume, or a setting is unknown or out of range.
+        StopError: a person or the system stopped the training. It is saved, and not evaluated.
     """
     if config.resume is not None:
         return _resume(config, config.resume)
     recipe = read_settings(config)
-    folder = config.out or _free_folder(recipe)
-    return train_agent(recipe, folder, save_every=config.save_every, tensorboard=config.tensorboard)
+    training = train(
+        recipe,
+        config.out or RUNS / f"{recipe.family}-seed{recipe.seed}",
+        save_every=config.save_every,
+        tensorboard=config.tensorboard,
+        numbered=config.out is None,
+    )
+    return report_run(training)
 
 
 def _resume(config: TrainConfig, folder: Path) -> TrainingReport:
@@ -52,8 +59,8 @@ def _resume(config: TrainConfig, folder: Path) -> TrainingReport:
     try:
         training = resume(folder, save_every=config.save_every, tensorboard=config.tensorboard)
     except FinishedError as error:
-        # A run that was killed between training and its report still needs the report.
-        if (folder / REPORT).is_file():
+        # A run that was killed before its report was written, or whose report is damaged, still needs one.
+        if finished_report(folder) is not None:
             raise
         training = error.result
     return report_run(training)
@@ -97,9 +104,3 @@ def _read_file(path: Path) -> JsonObject:
     if not isinstance(recipe, Mapping):
         raise GoalmazeError(f"recipe {path} is not a table of settings")
     return current_recipe(recipe)
-
-
-def _free_folder(recipe: Recipe) -> Path:
-    name = f"{recipe.family}-seed{recipe.seed}"
-    numbered = (RUNS / (name if i == 1 else f"{name}-{i}") for i in range(1, 10_000))
-    return next(folder for folder in numbered if not folder.exists())

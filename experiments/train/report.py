@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import Agent, load_agent
-from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, TrainingResult, train
+from goalmaze.agents.training.run import TrainingResult
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
@@ -50,6 +48,7 @@ class TrainingReport(Result):
         return {
             "run": str(self.training.folder),
             "steps": self.training.steps,
+            "checkpoint": None if self.agent.header is None else self.agent.header.digest,
             "seconds": round(self.training.seconds, 1),
             "interrupted": self.training.interrupted,
             "label": self.label,
@@ -60,9 +59,8 @@ class TrainingReport(Result):
     def blocks(self) -> Sequence[str | Table]:
         """Return a heading, one row a shift, and the next command."""
         training = self.training
-        state = "stopped by you after" if training.interrupted else "trained for"
         heading = (
-            f"{training.folder}: {state} {training.steps:,} steps in {training.seconds:.0f} s; label {self.label}\n"
+            f"{training.folder}: trained for {training.steps:,} steps in {training.seconds:.0f} s; label {self.label}\n"
             f"{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training distribution"
         )
         return [
@@ -74,20 +72,16 @@ class TrainingReport(Result):
     def _next_command(self) -> str:
         # A family or network of the user's own is known to the next command only if it is imported there too.
         folder, imports = shlex.quote(str(self.training.folder)), import_flags()
-        if self.training.interrupted:
-            return f"goalmaze train --resume {folder}{imports}"
         return f"goalmaze eval {folder} --shift {self.agent.family.distinguishing_shift}{imports}"
 
 
-def train_agent(
-    recipe: Recipe, folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False
-) -> TrainingReport:
-    """Train an agent into a new run folder and evaluate it; arguments as `goalmaze.agents.training.run.train`."""
-    return report_run(train(recipe, folder, save_every=save_every, tensorboard=tensorboard))
-
-
 def report_run(training: TrainingResult) -> TrainingReport:
-    """Evaluate the agent of a run under every shift of its family, and write the report into the run folder."""
+    """Evaluate the agent of a run under every shift of its family, and write the report into the run folder.
+
+    Raises:
+        StopError: the run was interrupted; an agent that is half trained is evaluated by `goalmaze eval` alone.
+    """
+    training.check_complete()
     # From the folder and not from memory: the agent that is evaluated is the one that others will load.
     agent = load_agent(str(training.folder))
     in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()

@@ -130,7 +130,7 @@ def test_procgens_actions_are_summed_by_where_they_move() -> None:
         expected = sum(probabilities[:, a] for a in group) / sum(probabilities[:, a] for a in (0, 1, 2, 3, 5, 6, 7, 8))
         np.testing.assert_allclose(moves[:, action], expected)
     assert move_probabilities(logits[:, :4].float()).shape == (200, 4)
-    with pytest.raises(GoalmazeError, match="the network has 7 actions: agents in mazes have 4, or Procgen's 15"):
+    with pytest.raises(GoalmazeError, match=r"the network has 7 actions: agents in mazes have 4, or Procgen's 15"):
         NetworkPolicy(make_network("grid", Shape((4, 9, 9), 7), {"channels": 2, "blocks": 0}))
 
 
@@ -158,6 +158,12 @@ WHOLE = oracle.published_state()
         ({**WHOLE, "fc_policy.weight": torch.zeros(10**6, 256)[:, :0]}, "actions is 1000000: choose 1 to 256"),
         ({**WHOLE, "fc_policy.weight": "weights"}, "'fc_policy.weight' is not an ordinary tensor"),
         (oracle.published_state(actions=5), "the network has 5 actions: agents in mazes have 4, or Procgen's 15"),
+        ({**WHOLE, "fc_policy.bias": torch.zeros(15, dtype=torch.int32)}, "holds torch.int32 and not weights"),
+        (
+            {**WHOLE, "fc_policy.bias": torch.full((15,), torch.nan)},
+            "'fc_policy.bias' holds numbers that are not finite",
+        ),
+        ({**WHOLE, "fc_policy.bias": torch.full((15,), 1e300, dtype=torch.float64)}, "that are not finite"),
         ({}, "it has no tensor 'fc_policy.weight'"),
         (None, "'model_state_dict' is not a table of tensors"),
     ],
@@ -184,7 +190,7 @@ def test_other_files_are_refused_in_one_line(path: Path, tmp_path: Path) -> None
     other = tmp_path / "other.pth"
     for content in (b"", b"hello", whole[:100], whole[: len(whole) // 2], whole[:-30]):
         other.write_bytes(content)
-        with pytest.raises(GoalmazeError, match="was not opened"):
+        with pytest.raises(GoalmazeError, match=r"was not opened"):
             read_langosco(other)
     torch.save({"policy": torch.zeros(3), "steps": 5}, other)
     with pytest.raises(GoalmazeError, match=r"holds policy, steps, not 'model_state_dict'"):
@@ -192,8 +198,47 @@ def test_other_files_are_refused_in_one_line(path: Path, tmp_path: Path) -> None
     torch.save(torch.zeros(3), other)
     with pytest.raises(GoalmazeError, match=r"holds Tensor, not 'model_state_dict'"):
         read_langosco(other)
-    with pytest.raises(GoalmazeError, match="no file at"):
+    with pytest.raises(GoalmazeError, match=r"no file at"):
         read_langosco(tmp_path)
+
+
+def test_a_flipped_bit_is_never_imported_as_another_weight(path: Path, tmp_path: Path) -> None:
+    whole, other = path.read_bytes(), tmp_path / "other.pth"
+    expected = read_langosco(path).state_dict()
+    bits = np.random.default_rng(0).integers(0, 8 * len(whole), 40)
+    end = np.random.default_rng(1).integers(8 * (len(whole) - 4000), 8 * len(whole), 20)
+    refused = 0
+    for bit in [*bits, *end]:
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        other.write_bytes(content)
+        try:
+            tensors = read_langosco(other).state_dict()
+        except GoalmazeError:
+            refused += 1
+            continue
+        # Some bits, such as those of times, mean nothing.
+        assert all(torch.equal(tensors[name], expected[name]) for name in expected)
+    assert refused > 40
+    # Negative control: PyTorch reads a file with another weight without complaint.
+    content = bytearray(whole)
+    at = whole.index(expected["fc_policy.weight"].numpy().tobytes()[:64])
+    content[at] ^= 1
+    other.write_bytes(content)
+    loaded = torch.load(other, weights_only=True)["model_state_dict"]
+    assert not torch.equal(loaded["fc_policy.weight"], expected["fc_policy.weight"])
+    with pytest.raises(GoalmazeError, match=r"other.pth is damaged"):
+        read_langosco(other)
+
+
+def test_a_view_of_one_number_is_not_unpacked_to_terabytes(tmp_path: Path) -> None:
+    huge = torch.zeros(1).expand(10**6, 10**6)
+    with pytest.raises(GoalmazeError, match=r"'embedder.fc.weight' is not an ordinary tensor"):
+        read_langosco(publish(tmp_path / "agent.pth", {**WHOLE, "embedder.fc.weight": huge}))
+    one = torch.zeros(2**20, dtype=torch.float16)
+    views = {f"more.{i}": one for i in range(300)}
+    with pytest.raises(GoalmazeError, match=r"its weights need 1,2.* bytes, more than an agent has"):
+        read_langosco(publish(tmp_path / "views.pth", {**WHOLE, **views}))
 
 
 def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +247,7 @@ def test_a_file_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeyp
         parts.writestr("archive/data/0", bytes(2**24))
     assert os.path.getsize(path) < 2**16  # noqa: PTH202
     monkeypatch.setattr(langosco, "MAX_FILE_BYTES", 2**20)
-    with pytest.raises(GoalmazeError, match="unpacks to 16,777,216 bytes, more than an agent has"):
+    with pytest.raises(GoalmazeError, match=r"unpacks to 16,777,216 bytes, more than an agent has"):
         read_langosco(path)
 
 

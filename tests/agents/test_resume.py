@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import json
 import os
 import resource
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from interruption import ending_at_save, has_logged, wait_for
+from interruption import digest, ending_at_save, has_logged, wait_for
 from plans import SMALL_RECIPE
 
 from goalmaze.agents.checkpoints import load_checkpoint
@@ -39,21 +38,6 @@ SMALL = dataclasses.replace(SMALL_RECIPE, steps=2048, seed=2)
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupted."""
     return train(SMALL, tmp_path_factory.mktemp("whole") / "run", save_every=0).folder
-
-
-def digest(folder: Path) -> str:
-    """Return a digest of all that a run led to but the time it took: state, checkpoints and log."""
-    head, arrays = read_state(folder / STATE)
-    progress = head["numbers"]["progress"]
-    numbers = [head["algorithm"], head["numbers"]["recipe"], progress["line"], progress["kept"]]
-    lines = [line.split(",") for line in (folder / LOG).read_text().splitlines()]
-    numbers += [[*line[:1], *line[2:]] for line in lines]
-    found = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
-    for name in sorted(arrays):
-        found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode() + arrays[name].tobytes())
-    for file in (folder / CHECKPOINT, *checkpoint_series(folder).values()):
-        found.update(file.name.encode() + file.read_bytes())
-    return found.hexdigest()
 
 
 class EndedError(Exception):
@@ -356,10 +340,12 @@ def test_a_run_stopped_by_a_signal_resumes_to_the_uninterrupted_result(tmp_path:
     wait_for(lambda: has_logged(folder, 3), running)
     running.send_signal(signal.SIGTERM)
     answer, complaint = running.communicate(timeout=120)
-    assert (running.returncode, complaint) == (0, "")
     steps = read_state(folder / STATE)[0]["algorithm"]["counts"]["num_timesteps"]
-    assert f"stopped by you after {steps:,} steps" in answer
-    assert f"goalmaze train --resume {folder}" in answer
+    assert (running.returncode, answer) == (128 + signal.SIGTERM, "")
+    assert complaint == (
+        f"goalmaze: {folder}: stopped after {steps:,} steps; continue with: goalmaze train --resume {folder}\n"
+    )
+    assert not (folder / "report.json").exists(), "an interrupted training is not evaluated"
     assert load_checkpoint(folder / CHECKPOINT)[2].steps == steps < 4096
     resume(folder)
     assert digest(folder) == digest(tmp_path / "whole")

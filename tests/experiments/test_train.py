@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 from plans import SMALL_RECIPE
 
+from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, train
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT
+from goalmaze.experiments.train import report
 from goalmaze.experiments.train.command import RECIPE_OPTIONS, read_settings
 from goalmaze.experiments.train.config import TrainConfig
 
@@ -75,11 +80,44 @@ def test_a_run_that_was_killed_before_its_report_is_reported(
     ],
 )
 def test_resume_changes_nothing(
-    finished: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    finished: Path,
+    options: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (finished / REPORT).write_text("{}")
+    monkeypatch.setattr(report, "REPORT_LEVELS", 8)
+    assert cli.main(["train", "--resume", str(finished)]) == 0
     assert cli.main(["train", "--resume", str(finished), *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_is_saved_and_not_evaluated(
+    number: signal.Signals,
+    code: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "REPORT_LEVELS", 8)
+    (tmp_path / "small.json").write_text(json.dumps(dataclasses.asdict(SMALL_RECIPE)))
+    run, true = tmp_path / "run", TrainingCallback._write_line
+
+    def stop(self: TrainingCallback) -> None:
+        true(self)
+        os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingCallback, "_write_line", stop)
+        assert cli.main(["train", "--recipe", str(tmp_path / "small.json"), "--out", str(run)]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    expected = f"goalmaze: {run}: stopped after 256 steps; continue with: goalmaze train --resume {run}"
+    assert captured.err.splitlines()[-1] == expected
+    assert not (run / REPORT).exists()
+    assert cli.main(["train", "--resume", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 512
 
 
 def test_options_name_algorithm_device_and_observation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

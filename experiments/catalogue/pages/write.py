@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.family_docs import families_page
 from goalmaze.envs.registry import known_families
@@ -36,5 +37,5 @@ def write_pages(docs: Path) -> list[Path]:
     folder = docs / FOLDER
     folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
-        (folder / name).write_text(page(), encoding="utf-8", newline="\n")
+        write_atomically(folder / name, page().encode())
     return [folder / name for name in PAGES]
