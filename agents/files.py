@@ -32,8 +32,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     target = Path(os.path.realpath(path))
     temporary = _temporary_beside(target)
     try:
-        if target.exists() and not target.is_file():
-            _write(target, content, 0)
+        if path.exists() and not path.is_file():
+            _write(path, content, 0)
             return
         _write(temporary, content, os.O_TRUNC)
         os.replace(temporary, target)  # noqa: PTH105
