@@ -229,7 +229,9 @@ def _check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise `GoalmazeError` if a number is NaN or infinite: such a network acts by no rule at all."""
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
-            raise GoalmazeError(f"tensor '{name}' holds numbers that are not finite; use an earlier checkpoint")
+            raise GoalmazeError(
+                f"tensor '{name}' holds numbers that are not finite; take weights from before they diverged"
+            )
 
 
 def _described(tensor: Tensor | None) -> str:

@@ -102,8 +102,8 @@ class Call:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, print its result and return the exit code.
 
-    The code is 0; `BAD_INPUT`; `INTERRUPTED` for Ctrl-C, 143 for SIGTERM; or `FAILED` where the result cannot be printed, memory is
-    short, or goalmaze has a fault. Each of them but 0 comes with one line on standard error.
+    The code is 0; `BAD_INPUT`; `INTERRUPTED` for Ctrl-C, or 143 for SIGTERM; or `FAILED` where the result cannot be
+    printed, memory is short, or goalmaze has a fault. Each of them but 0 comes with one line on standard error.
     """
     console.prepare_streams()
     if arguments is None:
