@@ -22,7 +22,7 @@ from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run as run_module
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.run import resume, train
-from goalmaze.agents.training.training_state import STATE
+from goalmaze.agents.training.training_state import STATE, read_state
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue import runs
 from goalmaze.experiments.catalogue.config import RunsConfig
@@ -102,19 +102,20 @@ def test_a_resumed_run_that_is_killed_ends_the_same(
     root = tmp_path / "root"
     root.mkdir()
     disks, _ = recorded_disks(lambda: trained_and_reported(root / "run"), root, tmp_path / "first", monkeypatch)
-    # Between a state and its checkpoint, the last time: the checkpoint is then that of the save before.
-    saved = [disk for disk in disks if (disk / "run" / CHECKPOINT).exists()]
-    late = next(disk for disk in reversed(saved) if not (disk / "run" / REPORT).exists() and steps(disk) < RECIPE.steps)
+    # Killed between the state of the second save and its checkpoint.
+    between = next(disk for disk in disks if (disk / "run" / CHECKPOINT).exists() and steps(disk) == (256, 0))
     again = tmp_path / "again"
-    shutil.copytree(late, again)
+    shutil.copytree(between, again)
     command = TrainConfig(resume=again / "run", save_every=0)
     disks, operations = recorded_disks(lambda: train_command(command), again, tmp_path / "second", monkeypatch)
-    assert operations > 10
+    assert operations > 30
     assert all(check_continued(disk / "run", whole) for disk in disks)
 
 
-def steps(disk: Path) -> int:
-    return read_identity(disk / "run" / CHECKPOINT).steps
+def steps(disk: Path) -> tuple[int, int]:
+    """Return the environment steps of a run's training state and of its checkpoint."""
+    head, _ = read_state(disk / "run" / STATE)
+    return int(head["algorithm"]["counts"]["num_timesteps"]), read_identity(disk / "run" / CHECKPOINT).steps
 
 
 def test_the_comparison_notices_a_checkpoint_that_is_left_behind(
