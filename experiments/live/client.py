@@ -116,7 +116,11 @@ class Client:
 
     def _answer_error(self, text: str, n: int = 0) -> None:
         # All errors are sent, because each answers another message.
-        self._errors.append(msgspec.json.encode({"kind": "error", "n": n, "text": text.removeprefix("level 0: ")}))
+        self._errors.append(
+            msgspec.json.encode(
+                {"kind": "error", "n": n, "text": text.removeprefix("level 0: ").removeprefix("level 0, ")}
+            )
+        )
         self._answers_sent.clear()
         self._answers_ready.set()
 

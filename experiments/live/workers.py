@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
-from goalmaze.experiments.live.fit_lanes import MAX_LONG_FITS, QUICK_FITS, FitControl, FitLanes
+from goalmaze.experiments.live.fit_control import MAX_LONG_FITS, QUICK_FITS, FitControl, FitSlots
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.settings import Settings
 
@@ -38,7 +38,7 @@ class Workers:
         # A waiting long fit keeps its thread, so there are more threads than long fits.
         self._fits = ThreadPoolExecutor(MAX_LONG_FITS + 2 * QUICK_FITS, "goalmaze-fit")
         self._exports = ThreadPoolExecutor(1, "goalmaze-export")
-        self._lanes = FitLanes()
+        self._slots = FitSlots()
         self._running: dict[FitRequest, _RunningFit] = {}
 
     async def inference(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -52,7 +52,7 @@ class Workers:
         """
         running = self._running.get(request)
         if running is None or running.control.cancelled.is_set():
-            control = FitControl(self._lanes)
+            control = FitControl(self._slots)
             running = _RunningFit(control, asyncio.ensure_future(_run(self._fits, self._fit, request, control)))
             # The exception of a fit that nobody awaits any more has been dealt with.
             running.task.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -17,10 +17,12 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 from live_pages import page, served, until
 from websockets.exceptions import ConnectionClosed
 
+from goalmaze.envs.families import make_family
 from goalmaze.experiments.live import agent_store, client, messages, server, serving
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.session import Session
+from goalmaze.probes.targets import draw_targets
 
 Page = Any
 
@@ -62,12 +64,20 @@ def test_messages_above_the_rate_are_delayed_and_all_answered(
 ) -> None:
     monkeypatch.setattr(client, "RATE", 100.0)
     monkeypatch.setattr(client, "BURST", 5.0)
-    with page(running[0]) as one:
+    monkeypatch.setattr(client, "MAX_WAITING", 8)
+    port, hub = running
+    assert wait_for(lambda: not hub.clients)
+    with page(port) as one:
         until(one, "state")
+        (connected,) = hub.clients
+        waiting = []
         began = time.monotonic()
         for n in range(1, 81):
             send(one, n, do="step" if n % 2 else "restart")
+            time.sleep(0.002)
+            waiting.append(len(connected._inbox))
         state = until(one, "state", 80)
+        assert 0 < max(waiting) <= 8, "the server reads more than it keeps"
         assert time.monotonic() - began > 0.6, "the rate was not exceeded, so nothing was tested"
         assert state["n"] == 80
         assert len(state["sides"]["unedited"]["trail"]) == 1
@@ -216,14 +226,19 @@ def test_the_memory_of_a_page_is_freed_with_it(running: tuple[int, Server]) -> N
     assert wait_for(lambda: session() is None), "something still refers to the session"
 
 
-def test_a_level_without_a_free_cell_is_shown(running: tuple[int, Server]) -> None:
+def test_a_full_level_is_pasted_and_shown(running: tuple[int, Server]) -> None:
+    level = make_family("KeysChests").resized(5).levels(0, [0])
+    assert draw_targets(level, 0)[0] == 25, "this small, no cell is without agent and object, so none can be drawn"
     with page(running[0]) as one:
         until(one, "state")
         send(one, 1, do="choose", change={"family": "KeysChests"})
-        state = until(one, "state", 1)
-        assert state["family"] == "KeysChests"
-        send(one, 2, do="paste", text="#####\n#AKK#\n#KKK#\n#CCC#\n#####")
+        send(one, 2, do="choose", change={"size": 5})
         state = until(one, "state", 2)
-        assert (state["width"], len(state["sides"]["unedited"]["objects"])) == (5, 8)
-        send(one, 3, do="step")
-        until(one, "state", 3)
+        assert (state["family"], state["width"]) == ("KeysChests", 5)
+        assert state["walls"][state["settings"]["target"]] == "0"
+        for n in (3, 4):
+            send(one, n, do="paste", text="#####\n#AKK#\n#KKK#\n#CCC#\n#####")
+            state = until(one, "state", n)
+            assert len(state["sides"]["unedited"]["objects"]) == 8
+        send(one, 5, do="step")
+        until(one, "state", 5)

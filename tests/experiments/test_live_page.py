@@ -284,7 +284,6 @@ def test_a_server_that_no_longer_answers_would_be_noticed(
     cells, scene = free_cells(store)
     counts = flood(browser, [scene.target, *cells], 1200)
     assert counts["painted"] < 10
-    assert counts["last"] < 1000
 
 
 def test_playing_keeps_a_level_edited_by_hand(browser: Browser, running: RunningServer, store: AgentStore) -> None:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from goalmaze.experiments.live import fit_lanes
-from goalmaze.experiments.live.fit_lanes import FitCancelledError, TooManyFitsError
+from goalmaze.experiments.live import fit_control
+from goalmaze.experiments.live.fit_control import FitCancelledError, TooManyFitsError
 from goalmaze.experiments.live.workers import Workers
 
 
@@ -51,8 +51,8 @@ class SlowStore:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStore]:
-    monkeypatch.setattr(fit_lanes, "QUICK_SECONDS", 0.1)
-    monkeypatch.setattr(fit_lanes, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(fit_control, "QUICK_SECONDS", 0.1)
+    monkeypatch.setattr(fit_control, "POLL_SECONDS", 0.02)
     # The first optimiser of a process imports modules for seconds, in which no fit is checked.
     sgd(nn.Parameter(torch.zeros(1)))
     store = SlowStore()
@@ -66,26 +66,26 @@ def workers(store: SlowStore) -> Any:
 
 def test_long_fits_do_not_block_quick_ones(store: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
     async def quick_beside_long() -> str:
-        with workers(store) as crew:
-            long = [asyncio.create_task(crew.fit(f"long {i}")) for i in range(4)]
+        with workers(store) as running:
+            long = [asyncio.create_task(running.fit(f"long {i}")) for i in range(4)]
             await asyncio.sleep(0.05)
             try:
-                return str(await asyncio.wait_for(crew.fit("quick"), 1.5))
+                return str(await asyncio.wait_for(running.fit("quick"), 1.5))
             finally:
                 store.released.set()
                 await asyncio.gather(*long)
                 store.released.clear()
 
     assert asyncio.run(quick_beside_long()) == "quick"
-    monkeypatch.setattr(fit_lanes, "QUICK_SECONDS", 60.0)
+    monkeypatch.setattr(fit_control, "QUICK_SECONDS", 60.0)
     with pytest.raises(TimeoutError):
         asyncio.run(quick_beside_long())
 
 
 def test_pages_that_need_the_same_fit_wait_for_one_and_it_ends_with_the_last(store: SlowStore) -> None:
     async def waiting(request: str) -> None:
-        with workers(store) as crew:
-            first, second = (asyncio.create_task(crew.fit(request)) for _ in range(2))
+        with workers(store) as running:
+            first, second = (asyncio.create_task(running.fit(request)) for _ in range(2))
             await asyncio.sleep(0.2)
             first.cancel()
             await asyncio.sleep(0.2)
@@ -101,11 +101,11 @@ def test_pages_that_need_the_same_fit_wait_for_one_and_it_ends_with_the_last(sto
 
 
 def test_more_long_fits_than_allowed_are_refused(store: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_lanes, "MAX_LONG_FITS", 2)
+    monkeypatch.setattr(fit_control, "MAX_LONG_FITS", 2)
 
     async def several() -> list[Any]:
-        with workers(store) as crew:
-            fits = [asyncio.create_task(crew.fit(f"long {i}")) for i in range(3)]
+        with workers(store) as running:
+            fits = [asyncio.create_task(running.fit(f"long {i}")) for i in range(3)]
             await asyncio.sleep(0.8)
             store.released.set()
             return list(await asyncio.gather(*fits, return_exceptions=True))

@@ -31,7 +31,7 @@
     byId("banner").textContent = text;
     byId("banner").hidden = false;
     document.body.dataset.connection = "lost";
-    setTimeout(connect, event.reason ? 3000 : 1000);
+    setTimeout(connect, event.reason ? 2000 : 1000);
   }
   function send(message) {
     if (!socket || socket.readyState !== WebSocket.OPEN) return 0;

@@ -31,7 +31,7 @@ class TooManyFitsError(GoalmazeError):
     """Refuses a long fit because others are waiting already."""
 
 
-class FitLanes:
+class FitSlots:
     """What fits take turns at: a few quick ones run at once, and one long one beside them."""
 
     def __init__(self) -> None:
@@ -44,29 +44,29 @@ class FitControl:
     """The control of one fit. The thread of the fit calls `check` at every forward pass and every update.
 
     Args:
-        lanes: what all fits take turns at.
+        slots: what all fits take turns at.
 
     Attributes:
         cancelled: set to end the fit.
     """
 
-    def __init__(self, lanes: FitLanes) -> None:
+    def __init__(self, slots: FitSlots) -> None:
         self.cancelled = threading.Event()
-        self._lanes, self._began = lanes, 0.0
-        self._held: list[threading.Semaphore] = []
+        self._slots, self._began = slots, 0.0
+        self._acquired: list[threading.Semaphore] = []
 
     def __enter__(self) -> FitControl:
         _watch_optimisers()
-        self._wait_for(self._lanes.quick)
+        self._wait_for(self._slots.quick)
         self._began = time.monotonic()
         _current.control = self
         return self
 
     def __exit__(self, *error: object) -> None:
         _current.control = None
-        for semaphore in self._held:
+        for semaphore in self._acquired:
             semaphore.release()
-        self._held.clear()
+        self._acquired.clear()
 
     def watch(self, network: nn.Module) -> None:
         """Check at every forward pass of a network, which must be this fit's own copy."""
@@ -83,22 +83,22 @@ class FitControl:
         """
         if self.cancelled.is_set():
             raise FitCancelledError
-        if self._lanes.quick not in self._held or time.monotonic() - self._began < QUICK_SECONDS:
+        if self._slots.quick not in self._acquired or time.monotonic() - self._began < QUICK_SECONDS:
             return
-        if not self._lanes.long_places.acquire(blocking=False):
+        if not self._slots.long_places.acquire(blocking=False):
             raise TooManyFitsError(
                 f"{MAX_LONG_FITS} long fits are running already; try again later or choose another method"
             )
-        self._held.append(self._lanes.long_places)
-        self._lanes.quick.release()
-        self._held.remove(self._lanes.quick)
-        self._wait_for(self._lanes.long)
+        self._acquired.append(self._slots.long_places)
+        self._slots.quick.release()
+        self._acquired.remove(self._slots.quick)
+        self._wait_for(self._slots.long)
 
     def _wait_for(self, semaphore: threading.Semaphore) -> None:
         while not semaphore.acquire(timeout=POLL_SECONDS):
             if self.cancelled.is_set():
                 raise FitCancelledError
-        self._held.append(semaphore)
+        self._acquired.append(semaphore)
 
 
 class _Current(threading.local):
