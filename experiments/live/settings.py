@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,8 +105,6 @@ def settings_of(config: SceneConfig) -> Settings:
     """
     if config.scene:
         return read_link(config.scene)
-    if not math.isfinite(config.strength):
-        raise GoalmazeError(f"the scene is invalid: 'strength' is {config.strength}; choose another value")
     values = {name: getattr(config, name) for name in Settings.__struct_fields__ if name not in ("family", "index")}
     try:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)

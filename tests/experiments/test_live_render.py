@@ -84,7 +84,7 @@ def test_the_command_line_writes_the_same_file_as_the_link(
         (["--out", "x.webm"], "unknown file format 'webm'"),
         (["--out", "nowhere/x.png"], "there is no folder nowhere"),
         (["--out", "x.png", "--strength", "99"], "the scene is invalid: 'strength' must be at most 8"),
-        (["--out", "x.png", "--strength", "nan"], "'strength' is nan; choose another value"),
+        (["--out", "x.png", "--strength", "nan"], "strength is nan: choose a finite number"),
         (["--out", "x.png", "--level", "-1"], "'level' must be at least 0"),
         (["--out", "x.png", "--target", "0"], "the target must be on a free cell"),
         (["--out", "x.png", "--scene", "#scene=AAAA"], "no scene in this link"),
