@@ -19,6 +19,8 @@ from goalmaze.experiments.statistics.bootstrap import (
 )
 
 TRIALS, RESAMPLES, LEVELS = 400, 200, 128
+MIN_EXISTING = 0.05
+"""Fraction of experiments with an interval up to which their coverage is not printed."""
 
 Trial = Callable[[np.random.Generator], Interval]
 """Draws an experiment from a population and returns its interval."""
@@ -169,7 +171,13 @@ def table(trials: int = TRIALS) -> Table:
     return Table(
         ["estimate", "size", "population", "coverage", "experiments with an interval"],
         [
-            [one.what, one.size, one.population, formatted(one.covered, ".2f"), formatted(one.exists, ".2f")]
+            [
+                one.what,
+                one.size,
+                one.population,
+                formatted(one.covered if one.exists > MIN_EXISTING else None, ".2f"),
+                formatted(one.exists, ".2f"),
+            ]
             for one in rows(trials)
         ],
     )
