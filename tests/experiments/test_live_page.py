@@ -16,7 +16,7 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 from browser import CHROMIUM, Browser
 from page_scripts import DRAWING, FLOOD, LIMITED_ADDRESSES, OPEN, OVERLAPS, SCENE
 
-from goalmaze.experiments.live import agent_store, client, server
+from goalmaze.experiments.live import agent_store, client, server, workers
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.inspection import HeadingProbe, inspect_agent, policy_change
 from goalmaze.experiments.live.render import render_episode
@@ -224,6 +224,8 @@ def test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused(browser: Brows
     paste = "(() => { document.getElementById('ascii').value = 'TEXT'; document.getElementById('paste').onclick(); })()"
     browser.run(paste.replace("TEXT", text))
     browser.wait(f"{SCENE}.size === 7")
+    browser.run(paste.replace("TEXT", "#" * 70_000))
+    browser.wait("document.getElementById('status').textContent.includes('at most 4096')")
     browser.run(paste.replace("TEXT", text.replace("A", ".")))
     browser.wait("document.getElementById('status').textContent.includes('no agent')")
     assert browser.run(f"{SCENE}.level.start") == 8
@@ -398,6 +400,22 @@ def test_every_control_has_a_name(browser: Browser, running: RunningServer) -> N
     assert unnamed() == []
     browser.run("document.body.append(Object.assign(document.createElement('input'), { type: 'range' }))")
     assert unnamed() == ["slider"]
+
+
+def test_a_file_is_made_or_the_page_says_why_not(
+    browser: Browser, running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_page(browser, running.address)
+    browser.run("document.getElementById('html').click()")
+    browser.wait("document.getElementById('status').textContent.includes('The html file is ready')")
+
+    def failing(*_: object) -> bytes:
+        raise OSError("planted")
+
+    monkeypatch.setattr(workers, "render_episode", failing)
+    browser.run("document.getElementById('html').click()")
+    browser.wait("document.getElementById('status').textContent.includes('html file failed: OSError: planted')")
+    assert browser.run("document.body.dataset.connection") == "open"
 
 
 def test_a_page_too_many_says_so_and_opens_when_another_is_closed(

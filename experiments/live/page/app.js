@@ -55,10 +55,7 @@
 
   /* ---- display ---- */
   function option(select, value, text) {
-    const element = document.createElement("option");
-    element.value = value;
-    element.textContent = text;
-    select.append(element);
+    select.append(Object.assign(document.createElement("option"), { value, textContent: text }));
   }
   function fill(id, pairs) {
     const select = byId(id);
@@ -469,7 +466,12 @@
   byId("inspected-site").onchange = () => send({ do: "inspect", site: byId("inspected-site").value });
   byId("arrows").onchange = () => { view.arrows = byId("arrows").value; showKey(!scene.sides.edited); repaint(); };
   byId("overlay").onchange = () => { view.overlay = byId("overlay").value; showChannels(); showLegend(); repaint(); };
-  byId("paste").onclick = () => send({ do: "paste", text: byId("ascii").value });
+  byId("paste").onclick = () => {
+    const text = byId("ascii").value;
+    /* The server disconnects a page that sends very long frames. */
+    if (text.length > 4096) showStatus(`The text has ${text.length} characters: a level has at most 4096.`, false, true);
+    else send({ do: "paste", text });
+  };
   byId("copy-text").onclick = () => copy(scene.ascii, "Level copied as text.");
   byId("cancel").onclick = () => send({ do: "cancel" });
   for (const form of ["html", "gif", "mp4", "png"]) byId(form).onclick = (event) => { event.preventDefault(); download(form); };
