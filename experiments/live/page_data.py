@@ -126,5 +126,5 @@ def edit_description(scene: Scene) -> str:
     strength = "" if scene.strength == 1 else f", with strength {scene.strength:g}"
     return (
         f"The edit at site {scene.fitted_edit.site} moves the {scene.family.goal} in the agent's activations to the "
-        f"target in row {row}, column {column}, {steps}{strength}; the maze is unchanged."
+        f"target in row {row}, column {column}, {steps}{strength}; it leaves the maze as it is."
     )
