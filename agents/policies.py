@@ -19,6 +19,7 @@ from torch import Tensor
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
 from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_MOVES, check_action_count
 from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.engines import Engine
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
 
@@ -65,6 +66,17 @@ class ObservingPolicy(Protocol):
 
     def view(self, family: Family) -> View:
         """Return the view that draws its observations in levels of a family."""
+
+
+@runtime_checkable
+class StatePolicy(Protocol):
+    """A policy that acts on the state of the episodes instead of on observations, such as a scripted baseline."""
+
+    def begin_in(self, engine: Engine) -> Actor:
+        """Return an actor for the new episodes of an engine. It may read the engine's present state at every step.
+
+        The rollout loop calls this instead of `Policy.begin`.
+        """
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from goalmaze.agents.policies import Observations, ObservingPolicy, Policy, Probabilities
+from goalmaze.agents.policies import Observations, ObservingPolicy, Policy, Probabilities, StatePolicy
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError
@@ -114,7 +114,7 @@ def stepwise(
         raise GoalmazeError("there are no levels to play: give at least one")
     engine = make_engine(levels)
     observe = observer(policy, engine)
-    actor = policy.begin(levels)
+    actor = policy.begin_in(engine) if isinstance(policy, StatePolicy) else policy.begin(levels)
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
     agent = levels.start.copy()

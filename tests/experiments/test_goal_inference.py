@@ -10,7 +10,7 @@ from scipy import optimize
 
 from goalmaze.agents.policies import Policy, Probabilities, Rows
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.scripted import RandomWalker, Seeker, SeekerActor
+from goalmaze.agents.scripted import DistanceActor, RandomWalker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -40,12 +40,12 @@ class Clumsy:
     def begin(self, levels: LevelBatch) -> "ClumsyActor":
         has_sign_as_goal = np.random.default_rng(5).random(len(levels)) < self.signs
         exits, signs = (distances(levels, levels.cells(kind)) for kind in ("exit", "sign"))
-        return ClumsyActor(SeekerActor(np.where(has_sign_as_goal[:, None], signs, exits), levels.width), self.slips)
+        return ClumsyActor(DistanceActor(np.where(has_sign_as_goal[:, None], signs, exits), levels.width), self.slips)
 
 
 @dataclasses.dataclass
 class ClumsyActor:
-    seeker: SeekerActor
+    seeker: DistanceActor
     slips: float
 
     def probabilities(self, rows: Rows, observations: np.ndarray, agent: np.ndarray) -> Probabilities:
@@ -169,13 +169,12 @@ def test_calibration_separates_overconfidence_from_calibrated_uncertainty() -> N
 
 
 def test_the_levels_on_which_all_models_fail_are_printed_as_readable_levels() -> None:
-    class Fleeing(Seeker):
-        def begin(self, levels: LevelBatch) -> SeekerActor:
-            fleeing = super().begin(levels)
-            near = fleeing.distance < 2**28
-            return SeekerActor(np.where(near, 2**20 - fleeing.distance, fleeing.distance), levels.width)
+    class Fleeing:
+        def begin(self, levels: LevelBatch) -> DistanceActor:
+            steps = distances(levels, levels.cells("exit"))
+            return DistanceActor(np.where(steps < 2**28, 2**20 - steps, steps), levels.width)
 
-    found = infer_goal("it", Fleeing("exit"), FAMILY, shift="moved-sign", levels=60, fit_levels=60)
+    found = infer_goal("it", Fleeing(), FAMILY, shift="moved-sign", levels=60, fit_levels=60)
     assert found.unexplained.value > 0.2
     assert len(found.examples) == 3
     for one in found.examples:

@@ -8,8 +8,10 @@ from oracles.paths import all_distances
 
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
-from goalmaze.agents.scripted import RandomWalker, Seeker
+from goalmaze.agents.scripted import DistanceActor, RandomWalker, Seeker
 from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import distances
 from goalmaze.experiments.evaluate.outcomes import (
     DISCOUNT,
     GEOMETRY,
@@ -82,15 +84,12 @@ def test_a_lost_agent_is_incapable_and_has_no_other_goal() -> None:
 
 
 def test_preference_by_geometry_distinguishes_the_nearest_seeker_from_the_sign_seeker() -> None:
-    class Nearest(Seeker):
-        def begin(self, levels):  # type: ignore[no-untyped-def]
-            from goalmaze.agents.scripted import SeekerActor
-            from goalmaze.envs.solving import distances
-
+    class Nearest:
+        def begin(self, levels: LevelBatch) -> DistanceActor:
             path_lengths = [distances(levels, levels.cells(kind)) for kind in ("exit", "sign")]
-            return SeekerActor(np.minimum(*path_lengths), levels.width)
+            return DistanceActor(np.minimum(*path_lengths), levels.width)
 
-    nearest = goal_preference(episode_outcomes(played(Nearest("sign"), count=600)))
+    nearest = goal_preference(episode_outcomes(played(Nearest(), count=600)))
     rates = [nearest.by_geometry[name] for name in GEOMETRY]
     assert [rates[0].value, rates[1].value, rates[3].value, rates[4].value] == [1, 1, 0, 0]
     assert 0.2 < rates[2].value < 0.8

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.scripted import RandomWalker, Seeker, SeekerActor
+from goalmaze.agents.scripted import DistanceActor, RandomWalker, Seeker
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
@@ -22,11 +22,11 @@ FAMILY = make_family("GreenExit", {"size": 9})
 class Nearest:
     """Goes to the nearer of exit and sign."""
 
-    def begin(self, levels: LevelBatch) -> SeekerActor:
+    def begin(self, levels: LevelBatch) -> DistanceActor:
         exits, signs = (distances(levels, levels.cells(kind)) for kind in ("exit", "sign"))
         rows = np.arange(len(levels))
         to_sign = signs[rows, levels.start] < exits[rows, levels.start]
-        return SeekerActor(np.where(to_sign[:, None], signs, exits), levels.width)
+        return DistanceActor(np.where(to_sign[:, None], signs, exits), levels.width)
 
 
 def test_a_decision_point_is_where_no_shortest_first_step_is_shared() -> None:
