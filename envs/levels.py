@@ -32,7 +32,8 @@ from goalmaze.envs.ranges import MAX_SIZE, MIN_SIZE
 
 TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
 SPLITS = (TRAINING, FITTING, EVALUATION)
-"""Levels of different splits are unrelated, so nothing is evaluated on levels that it was trained or fitted on."""
+"""Levels of different splits are drawn independently. The same level can occur in several, above all in small mazes;
+`goalmaze leakage` counts how often."""
 
 NO_SHIFT = "none"
 """The name of the training distribution where a shift is expected."""
@@ -405,6 +406,12 @@ class Family(abc.ABC):
                 f"first {self.size}, so that items held can show along the top wall"
             )
         return rule_table(self.object_types, self.slots, self.plane_names, self.values())
+
+    @property
+    def goals_use_up_cues(self) -> bool:
+        """Whether cues are items that goals use up, such as keys for chests, and there are several of them."""
+        types = {kind.name: kind for kind in self.object_types}
+        return types[self.cue].gives and types[self.goal].needs and self.slots.count(self.cue) > 1
 
     @property
     def leader_path_length(self) -> int:

@@ -102,8 +102,10 @@ def evaluate_again(name: str) -> None:
     """Evaluate an agent of the zoo again, after a change of the measures or of the rule of labels."""
     agent = load_agent(f"{ZOO_PREFIX}{name}")
     evaluations = evaluate_shifts(agent, REPORT_LEVELS, name)
+    decision = label(evaluations[NO_SHIFT], evaluations[agent.family.distinguishing_shift])
     changes = {
-        "label": label(evaluations[NO_SHIFT], evaluations[agent.family.distinguishing_shift]),
+        "label": decision.label,
+        "label_reason": decision.reason or None,
         "in_distribution": evaluations.pop(NO_SHIFT).json(),
         "shifts": {shift: evaluation.json() for shift, evaluation in evaluations.items()},
     }
@@ -128,7 +130,6 @@ def write_manifest(agents: JsonObject) -> None:
             # An agent whose command changed keeps its former one until it has been trained again.
             "command": command_of(agent) if is_run_of(folder, agent) else made.get(name, ""),
             "purpose": agent["purpose"],
-            "label": report["label"],
             "seconds": report["seconds"],
             "files": digests(folder),
         }

@@ -29,7 +29,8 @@ class Shaping:
 
     An object with a reward is a target until the agent enters it. An object that takes an item is a target only while
     the agent has an item; otherwise the objects that give items are targets. A step is measured by the targets before
-    it, also where it changes them, so walking in circles earns nothing.
+    it, also where it changes them, so the undiscounted sum over a walk in a circle is zero. With a discount it is not:
+    what the steps towards a target earn counts more than what later steps away from it cost.
 
     Args:
         family: the family of levels.

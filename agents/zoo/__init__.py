@@ -1,6 +1,6 @@
 """The zoo: small trained agents that ship with the package, each as a run folder.
 
-`manifest.json` holds for every agent the command that trained it, its purpose, its label, and a digest of each file.
+`manifest.json` holds for every agent the command that trained it, its purpose, and a digest of each file.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ class ManifestEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         command: the command that trained it, without its output folder.
         purpose: what the agent is an example of.
-        label: the class of its behaviour in the evaluation, such as "cue-follower".
         seconds: wall-clock seconds of training.
         files: blake2b digest of every file in its folder, by the path below the folder.
     """
 
     command: str
     purpose: str
-    label: str
     seconds: float
     files: dict[str, str]
 
@@ -54,10 +52,9 @@ def read_manifest(path: Path) -> dict[str, ManifestEntry]:
         GoalmazeError: the file cannot be read, or it is no manifest.
     """
     try:
-        entries = msgspec.json.decode(read_bytes(path), type=dict[str, ManifestEntry])
+        return msgspec.json.decode(read_bytes(path), type=dict[str, ManifestEntry])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GoalmazeError(f"the manifest {path} cannot be read ({error}); install goalmaze again") from None
-    return {name: msgspec.structs.replace(entry, label=current_label(entry.label)) for name, entry in entries.items()}
 
 
 def zoo_names() -> list[str]:

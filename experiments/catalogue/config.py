@@ -131,7 +131,7 @@ class FamiliesConfig(CommandConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeakageConfig(EvaluationConfig):
-    """Count the evaluation levels, and their first observations, that occur among a run's training levels.
+    """Count the evaluation levels, their first observations and their walls that occur among a run's training levels.
 
     Attributes:
         agent: a run folder or zoo:NAME.

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import hashlib
-from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
-from goalmaze.agents.loading import RECIPE, load_agent, run_folder
-from goalmaze.agents.training.log import LOG, read_log
-from goalmaze.agents.training.run import read_recipe
-from goalmaze.envs.engines import first_observations
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.agents.loading import load_agent
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.levels import TRAINING, Family, LevelBatch
 from goalmaze.experiments.catalogue.config import LeakageConfig
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
-
-CHUNK = 4096
-"""Training levels compared at a time."""
+from goalmaze.experiments.evaluate.training_overlap import compare_with_training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +23,7 @@ class LeakageReport(Record, Result):
         training_levels: number of levels in the range that training drew from.
         same_level: number of evaluation levels equal to one of them.
         same_observation: number of evaluation levels whose first observation equals that of one of them.
+        same_walls: number of evaluation levels whose walls equal those of one of them.
     """
 
     header: ResultHeader
@@ -43,6 +31,7 @@ class LeakageReport(Record, Result):
     training_levels: int
     same_level: int
     same_observation: int
+    same_walls: int
 
     def json(self) -> JsonObject:
         """Return the counts as plain data; the rate is that of equal first observations."""
@@ -51,7 +40,11 @@ class LeakageReport(Record, Result):
     def blocks(self) -> list[str | Table]:
         """Return the counts and their rates."""
         header = self.header
-        counts = {"same level": self.same_level, "same first observation": self.same_observation}
+        counts = {
+            "same level": self.same_level,
+            "same first observation": self.same_observation,
+            "same walls": self.same_walls,
+        }
         return [
             f"{header.agent}, shift {self.shift}: {header.levels} evaluation levels against the "
             f"{self.training_levels:,} levels of the training range",
@@ -69,47 +62,13 @@ def run(config: LeakageConfig) -> LeakageReport:
         GoalmazeError: no such agent or shift, or the run's recipe or log is missing.
     """
     agent = load_agent(config.agent)
-    seed, training_levels = _training_range(run_folder(config.agent))
     levels = agent.family.resized(config.size).levels(config.seed, count=config.levels, shift=config.shift)
-    same_level, same_observation = count_leaks(levels, agent.family, seed, training_levels)
-    header = ResultHeader(config.agent, agent.family.name, levels.height, config.levels, config.seed)
-    return LeakageReport(header, config.shift, training_levels, same_level, same_observation)
-
-
-def count_leaks(levels: LevelBatch, family: Family, seed: int, training_levels: int) -> tuple[int, int]:
-    """Return how many evaluation levels equal a training level, and how many look like one at the first step.
-
-    Args:
-        levels: evaluation levels.
-        family: trained on.
-        seed: of the training levels.
-        training_levels: number of training levels.
-    """
-    hashes, observations = levels.hashes(), _observation_hashes(levels)
-    leaked_hashes: set[str] = set()
-    leaked_observations: set[str] = set()
-    # Levels of another size equal none of training.
-    if levels.height == family.size:
-        # In chunks: a range of millions of levels does not fit into memory.
-        for first in tqdm(range(0, training_levels, CHUNK), desc="comparing", disable=None):
-            batch = family.levels(seed, np.arange(first, min(first + CHUNK, training_levels)), split=TRAINING)
-            leaked_hashes.update(set(hashes).intersection(batch.hashes()))
-            leaked_observations.update(set(observations).intersection(_observation_hashes(batch)))
-    return sum(one in leaked_hashes for one in hashes), sum(one in leaked_observations for one in observations)
-
-
-def _observation_hashes(levels: LevelBatch) -> list[str]:
-    """Return a hash of the first observation of every level."""
-    # 16 bytes an observation instead of the observation: collisions of 128 bits do not occur.
-    return [hashlib.blake2b(planes.tobytes(), digest_size=16).hexdigest() for planes in first_observations(levels)]
-
-
-def _training_range(folder: Path) -> tuple[int, int]:
-    """Return the seed of a run's training levels, and the number of levels from index 0 that training drew from."""
-    # The highest index in the log, and not the settings: a run that was stopped early drew from a shorter range.
-    try:
-        return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise GoalmazeError(
-            f"{folder} has no readable {RECIPE} and {LOG}, so its training levels are unknown ({error})"
-        ) from None
+    overlap = compare_with_training(agent, levels)
+    return LeakageReport(
+        header=ResultHeader(config.agent, agent.family.name, levels.height, config.levels, config.seed),
+        shift=config.shift,
+        training_levels=overlap.training_levels or 0,
+        same_level=overlap.same_level,
+        same_observation=overlap.same_observation,
+        same_walls=overlap.same_walls,
+    )

@@ -12,16 +12,19 @@ from typing import Literal
 from goalmaze.agents.checkpoints import read_identity
 from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.run_lock import is_locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import import_flags
+from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table, formatted
+from goalmaze.experiments.evaluate.agent_label import label_of_report
 
 COLUMNS = ("run", "family", "network", "seed", "steps", "of", "solved", "state", "label")
 RunState = Literal["finished", "interrupted", "running", "damaged"]
@@ -40,7 +43,8 @@ class RunRow:
         of: environment steps that the recipe asks for.
         solved: rate of the latest training episodes that were solved; None before any ended.
         state: finished, interrupted, running now, or damaged.
-        label: label of the agent; None where it was not evaluated.
+        label: of the agent, by the rule of `goalmaze.experiments.evaluate.agent_label`; None where it was not
+            evaluated.
     """
 
     name: str
@@ -117,7 +121,7 @@ def _row(folder: Path, root: Path) -> RunRow:
         of=recipe.steps,
         solved=solved,
         state=_state(folder, recipe.steps),
-        label=_label(folder),
+        label=_label(folder, recipe),
     )
 
 
@@ -143,9 +147,15 @@ def _progress(folder: Path) -> tuple[int, float | None]:
     return steps, None if math.isnan(solved) else solved
 
 
-def _label(folder: Path) -> str | None:
+def _label(folder: Path, recipe: Recipe) -> str | None:
+    """Return the label by the present rule; the one in the report where the family or the rates are unknown."""
     try:
-        label = read_report(folder)["label"]
-    except (OSError, ValueError, KeyError, TypeError):
+        report = read_report(folder)
+    except (OSError, ValueError):
         return None
-    return str(label)
+    try:
+        shift = make_family(recipe.family, recipe.parameters).distinguishing_shift
+        return label_of_report(report, shift).label
+    except (GoalmazeError, KeyError, TypeError):
+        # The user's own family is unknown here without its --import.
+        return None if report.get("label") is None else str(report["label"])

@@ -18,7 +18,7 @@ from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table, formatted
-from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.agent_label import RULE, LabelDecision, label, label_of_report
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
 from goalmaze.experiments.train.report import REPORT_LEVELS
 
@@ -44,6 +44,16 @@ class ZooAgent:
     report: JsonObject
     entry: ManifestEntry
 
+    @property
+    def distinguishing_shift(self) -> str:
+        """The distinguishing shift of its family."""
+        return make_family(self.header.family, self.header.parameters).distinguishing_shift
+
+    @property
+    def label(self) -> LabelDecision:
+        """Its label, from the rates in its report."""
+        return label_of_report(self.report, self.distinguishing_shift)
+
     def json(self) -> JsonObject:
         """Return the agent as plain data."""
         return {
@@ -51,7 +61,8 @@ class ZooAgent:
             "family": self.header.family,
             "network": self.header.network,
             "purpose": self.entry.purpose,
-            "label": self.report["label"],
+            "label": self.label.label,
+            "label_reason": self.label.reason or None,
             "parameters": self.header.parameters,
             "steps": self.header.steps,
             "checkpoints": sorted(checkpoint_series(zoo_folder(self.name))),
@@ -63,13 +74,12 @@ class ZooAgent:
 
     def row(self) -> list[object]:
         """Return the agent as a row under `HEADERS`."""
-        family = make_family(self.header.family, self.header.parameters)
-        distinguishing = self.report["shifts"][family.distinguishing_shift]
+        distinguishing = self.report["shifts"][self.distinguishing_shift]
         return [
             f"{ZOO_PREFIX}{self.name}",
             self.header.family,
             self.header.network,
-            self.report["label"],
+            self.label.label,
             formatted(self.report["in_distribution"]["solved"], ".3f"),
             formatted(distinguishing["outcomes"]["cue"], ".3f"),
             formatted(distinguishing["preference"]["cue"], ".2f"),
@@ -91,14 +101,16 @@ class ZooReport(Result):
 
     def json(self) -> JsonObject:
         """Return the list under "agents", or the one agent itself."""
-        return self.agents[0].json() if self.in_full else {"agents": [one.json() for one in self.agents]}
+        agents = [one.json() for one in self.agents]
+        return agents[0] if self.in_full else {"label_rule": RULE, "agents": agents}
 
     def blocks(self) -> list[str | Table]:
         """Return a table of the agents, and the command of a single agent."""
         listing = Table(HEADERS, [one.row() for one in self.agents])
         notes = "solved: in distribution; cue first, cue preference: under the family's distinguishing shift"
+        undecided = [f"{one.name} is {one.label}" for one in self.agents if one.label.reason]
         command = [f"made by: {self.agents[0].entry.command}"] if self.in_full else []
-        return [listing, notes, *command]
+        return [listing, "\n".join([notes, *undecided]), *command]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,27 +138,23 @@ class Verification(Result):
     Attributes:
         agents: their names.
         differences: all rates that were compared.
-        labels: agent → the label of the manifest and the measured one.
+        labels: agent → its label, from the rates measured again.
         left_out: agents whose engine is not installed.
     """
 
     agents: tuple[str, ...]
     differences: tuple[Difference, ...]
-    labels: dict[str, tuple[str, str]]
+    labels: dict[str, str]
     left_out: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> list[str]:
         """Descriptions of all that does not agree."""
-        rates = [
+        return [
             f"{one.agent}, {one.shift}: {one.measure} {one.measured} instead of {one.reported}"
             for one in self.differences
             if not one.agrees
         ]
-        labels = [
-            f"{agent}: {now} instead of {stated}" for agent, (stated, now) in self.labels.items() if now != stated
-        ]
-        return rates + labels
 
     def json(self) -> JsonObject:
         """Return what was compared as plain data."""
@@ -156,7 +164,7 @@ class Verification(Result):
             "tolerance": TOLERANCE,
             "compared": len(self.differences),
             "largest_difference": self._largest(),
-            "labels": {agent: now for agent, (_, now) in self.labels.items()},
+            "labels": self.labels,
         }
 
     def _largest(self) -> float:
@@ -165,10 +173,10 @@ class Verification(Result):
 
     def blocks(self) -> list[str | Table]:
         """Return one row for each agent, and the largest difference of a rate."""
-        rows = [[f"{ZOO_PREFIX}{agent}", self.labels[agent][1], "agree"] for agent in self.agents]
+        rows = [[f"{ZOO_PREFIX}{agent}", self.labels[agent], "agree"] for agent in self.agents]
         rows += [[f"{ZOO_PREFIX}{agent}", "left out", "its engine is not installed"] for agent in self.left_out]
         return [
-            Table(["agent", "label", "files, label and rates"], rows),
+            Table(["agent", "label", "files and rates"], rows),
             f"{len(self.differences)} rates measured again on {REPORT_LEVELS} levels a shift; the largest difference "
             f"from a report is {self._largest():.4f} (allowed: {TOLERANCE})",
         ]
@@ -211,7 +219,7 @@ def verify(names: tuple[str, ...]) -> Verification:
     """
     # All agents are evaluated before the first disagreement is reported, so that one run of hours names all of them.
     differences: list[Difference] = []
-    labels = {}
+    labels: dict[str, str] = {}
     for name in tqdm(names, desc="verifying", unit="agent", disable=None):
         stated = zoo_agent(name)
         # Files first: a changed weight would only show as a slightly different rate.
@@ -221,7 +229,7 @@ def verify(names: tuple[str, ...]) -> Verification:
         reported = {NO_SHIFT: stated.report["in_distribution"], **stated.report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)
-        labels[name] = (stated.entry.label, label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]))
+        labels[name] = label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]).label
     verification = Verification(names, tuple(differences), labels)
     if verification.wrong:
         raise GoalmazeError(f"measured again, the zoo differs: {'; '.join(verification.wrong)}")

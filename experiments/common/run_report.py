@@ -13,6 +13,8 @@ import msgspec
 from goalmaze.agents.checkpoints import read_identity
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.zoo import current_label
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_json
 
@@ -101,9 +103,10 @@ def finished_report(folder: Path) -> JsonObject | None:
 
 
 def current_report(report: JsonObject) -> JsonObject:
-    """Return a report with the keys and labels of version 0.1 replaced by the present ones.
+    """Return a report with the keys, labels and preferences of version 0.1 replaced by the present ones.
 
-    Version 0.1 wrote `exit` for the rate at which the goal was reached first, in every family.
+    Version 0.1 wrote `exit` for the rate at which the goal was reached first, in every family, and a preference where
+    none can be seen.
     """
     current = dict(report)
     if "label" in current:
@@ -117,4 +120,21 @@ def current_report(report: JsonObject) -> JsonObject:
 
 def _current_evaluation(evaluation: JsonObject) -> JsonObject:
     outcomes = {"goal" if name == "exit" else name: rate for name, rate in evaluation["outcomes"].items()}
-    return evaluation | {"outcomes": outcomes}
+    current = evaluation | {"outcomes": outcomes}
+    if not _shows_preference(evaluation):
+        current["preference"] = {"cue": None, "low": 0.0, "high": 1.0, "levels": 0}
+    return current
+
+
+def _shows_preference(evaluation: JsonObject) -> bool:
+    """Return whether the preference of an evaluation means something.
+
+    Version 0.1 counted collected cues in families of every kind. That is a preference only where goals use up cues.
+    """
+    if evaluation["goal"]["levels"] or not evaluation["preference"]["levels"]:
+        return True
+    try:
+        return make_family(evaluation["family"]).goals_use_up_cues
+    except GoalmazeError:
+        # The user's own family is unknown here without its --import; its report stays as it is.
+        return True

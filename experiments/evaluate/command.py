@@ -51,13 +51,15 @@ def _options(config: EvalConfig) -> _Options:
 def _evaluate(config: EvalConfig) -> EvaluationReport:
     agent = load_agent(config.agent)
     family = evaluation_family(agent, config)
-    return evaluate(agent, shift=config.shift or NO_SHIFT, family=family, **_options(config))
+    shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
+    return evaluate(agent, shift=shift, family=family, unseen_walls=unseen_walls, **_options(config))
 
 
 def _compare(config: EvalConfig) -> Comparison:
     agents = load_together(config.agents)
     families = [evaluation_family(agent, config) for agent in agents]
-    return compare(agents, shift=config.shift or NO_SHIFT, families=families, **_options(config))
+    shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
+    return compare(agents, shift=shift, families=families, unseen_walls=unseen_walls, **_options(config))
 
 
 def _grid(config: EvalConfig) -> Grid:

@@ -25,6 +25,7 @@ from goalmaze.experiments.evaluate.setup import (
     require_compatible,
     seed_groups,
 )
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.bootstrap import (
     Interval,
     Profile,
@@ -85,18 +86,27 @@ class PairwiseComparison(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Comparison(Record, Result):
-    """Evaluations of several agents on the same levels, their seed groups, and the groups in pairs."""
+    """Evaluations of several agents on the same levels, their seed groups, and the groups in pairs.
 
-    json_keys: ClassVar = {"evaluations": "agents"}
+    Attributes:
+        evaluations: one each.
+        seed_groups: the agents that differ in their training seed alone.
+        pairs: of seed groups.
+        overlaps: how many of the levels each agent has met in training.
+    """
+
+    json_keys: ClassVar = {"evaluations": "agents", "overlaps": "training_overlaps"}
 
     evaluations: tuple[Evaluation, ...]
     seed_groups: tuple[SeedGroupScore, ...]
     pairs: tuple[PairwiseComparison, ...]
+    overlaps: tuple[TrainingOverlap, ...]
 
     def blocks(self) -> list[str | Table]:
         """Return a table of the agents, one of the seed groups and one of the pairs."""
         rows = evaluation_table(self.evaluations)
-        return [self.evaluations[0].heading(), rows, NOTES, *seed_group_tables(self.seed_groups, self.pairs)]
+        heading = "\n".join([self.evaluations[0].heading(), *(one.sentence for one in self.overlaps)])
+        return [heading, rows, NOTES, *seed_group_tables(self.seed_groups, self.pairs)]
 
 
 def seed_group_tables(scores: Sequence[SeedGroupScore], pairs: Sequence[PairwiseComparison]) -> list[Table]:
@@ -139,6 +149,7 @@ def compare(
     seed: int = 0,
     greedy: bool = False,
     families: Sequence[Family] | None = None,
+    unseen_walls: bool = False,
 ) -> Comparison:
     """Evaluate several agents on the same held-out levels, one episode a level.
 
@@ -149,10 +160,11 @@ def compare(
         seed: of the levels and of the sampled actions.
         greedy: take the likeliest action instead of sampling.
         families: the family that each agent is evaluated on; the ones that they were trained on by default.
+        unseen_walls: draw only levels whose walls none of the agents has met in training.
 
     Raises:
-        GoalmazeError: agents are of different families or sizes, one is named twice, no such shift, or one cannot act
-            in its family.
+        GoalmazeError: agents are of different families or sizes, one is named twice, no such shift, one cannot act in
+            its family, or there are too few levels with unseen walls.
 
     Example:
         >>> import goalmaze as gm
@@ -162,15 +174,17 @@ def compare(
     """
     require_comparable(agents)
     # All agents act on the same levels with the same seed, so that tests can pair them level by level.
-    evaluations = {}
-    pairs = list(zip(agents, families_of(agents, families), strict=True))
-    for agent, family in progress(pairs, "evaluating", "agent"):
+    evaluations, overlaps = {}, []
+    entries = list(zip(agents, families_of(agents, families), strict=True))
+    for agent, family in progress(entries, "evaluating", "agent"):
         chosen = levels.family if isinstance(levels, LevelBatch) else family
         require_compatible(agent, chosen)
-        batch, name = draw_levels(chosen, levels, shift, seed)
+        batch, name = draw_levels(chosen, levels, shift, seed, agents if unseen_walls else [])
+        overlaps.append(quick_overlap(agent, batch))
         evaluations[agent.name] = evaluate_policy(agent.name, agent.policy, batch, shift=name, seed=seed, greedy=greedy)
     by_condition = {name: [one] for name, one in evaluations.items()}
-    return Comparison(tuple(evaluations.values()), *compare_seed_groups(seed_groups(agents), by_condition))
+    scores, pairs = compare_seed_groups(seed_groups(agents), by_condition)
+    return Comparison(tuple(evaluations.values()), scores, pairs, tuple(overlaps))
 
 
 def compare_seed_groups(

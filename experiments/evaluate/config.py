@@ -19,6 +19,7 @@ class EvalConfig(EvaluationConfig):
         others: more agents of the same family and size, evaluated on the same levels.
         shift: a shift of the family; "none" is the training distribution.
         greedy: take the likeliest action instead of sampling.
+        unseen_walls: evaluate on levels whose walls no agent has met in training; all training levels are compared.
         family: evaluate on another family, if the agent can act in it.
         parameters: evaluate with other parameters of the family, such as braid=0.5.
         grid: evaluate under every shift, and with one family parameter (a dial) at a time varied.
@@ -34,6 +35,7 @@ class EvalConfig(EvaluationConfig):
         None
     )
     greedy: bool = False
+    unseen_walls: bool = False
     family: Annotated[str | None, option("FAMILY", "the agent's training family")] = None
     parameters: Words = ()
     grid: bool = False
@@ -57,6 +59,8 @@ class EvalConfig(EvaluationConfig):
             raise GoalmazeError("--dials belong to --grid: add it")
         if self.grid and self.shift is not None:
             raise GoalmazeError("--grid evaluates under every shift: leave out --shift, or --grid")
+        if self.unseen_walls and chosen:
+            raise GoalmazeError(f"--unseen-walls does not go with {chosen[0]}: leave out one of them")
         if self.figures is not None and not (self.grid or self.hypotheses):
             raise GoalmazeError("--figures belong to --grid and --hypotheses: add one of them")
 

@@ -28,13 +28,14 @@ from goalmaze.experiments.evaluate.outcomes import (
     mean_returns,
 )
 from goalmaze.experiments.evaluate.setup import draw_levels, require_compatible
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 NOTES = (
     "goal, cue, neither: rates of levels by what was reached first\n"
     "cue preference: rate at which the cue came first, over levels where neither lies on a shortest path to the other; "
-    "with several goals or cues, rate of levels on which it collected mostly useless cues\n"
-    "levels: those that the preference counts"
+    "where goals use up cues, such as keys, rate of levels on which it collected mostly useless ones\n"
+    "levels: those that the preference counts; none where one cue of several stands on the goal"
 )
 
 
@@ -51,7 +52,8 @@ class Evaluation(Result):
             cue is not blocked by what ends the episode.
         detour: steps taken over fewest steps, mean over solved levels.
         preference: rate at which the cue came first, over levels with one goal and one cue, neither on a shortest path
-            to the other; in families with several of them, rate of levels on which it collected mostly useless cues.
+            to the other; where goals use up cues, rate of levels on which it collected mostly useless ones. No level
+            counts under shifts that show no preference, for example with one sign on the exit and another elsewhere.
         capability: whether it reaches a goal or a cue.
         goal: which of the two it reaches.
         returns: what it earned.
@@ -79,6 +81,7 @@ class Evaluation(Result):
             "solved": number(self.solved.value),
             "solved_interval": interval(self.solved),
             "capable": number(self.capable.value),
+            "capable_interval": interval(self.capable),
             "detour": number(self.detour),
             "preference": {"cue": number(self.preference.value), **interval(self.preference)},
             "capability": self.capability.json(),
@@ -117,20 +120,32 @@ class Evaluation(Result):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationReport(Result):
-    """An agent's evaluation and those of the scripted baselines on the same levels."""
+    """An agent's evaluation and those of the scripted baselines on the same levels.
+
+    Attributes:
+        agent: of the agent.
+        scripted_baselines: of each baseline.
+        overlap: how many of the levels the agent has met in training.
+    """
 
     agent: Evaluation
     scripted_baselines: tuple[Evaluation, ...]
+    overlap: TrainingOverlap
 
     def json(self) -> JsonObject:
         """Return the agent's evaluation as plain data, with the scripted baselines in a list."""
-        return {**self.agent.json(), "scripted_baselines": [one.json() for one in self.scripted_baselines]}
+        return {
+            **self.agent.json(),
+            "scripted_baselines": [one.json() for one in self.scripted_baselines],
+            "training_overlap": self.overlap.json(),
+        }
 
     def blocks(self) -> list[str | Table]:
         """Return one row an agent, then the agent's capability, returns and preference by geometry."""
         one = self.agent
         rows = evaluation_table([one, *self.scripted_baselines])
-        return [f"{one.heading()}; seed {one.header.seed}", rows, NOTES, *one.scores()]
+        heading = f"{one.heading()}; seed {one.header.seed}\n{self.overlap.sentence}"
+        return [heading, rows, NOTES, *one.scores()]
 
 
 def evaluation_table(evaluations: Sequence[Evaluation], by: str = "agent") -> Table:
@@ -162,6 +177,7 @@ def evaluate(
     seed: int = 0,
     greedy: bool = False,
     family: Family | None = None,
+    unseen_walls: bool = False,
 ) -> EvaluationReport:
     """Evaluate an agent and scripted baselines on the same held-out levels, one episode a level.
 
@@ -172,12 +188,14 @@ def evaluate(
         seed: of the levels and of the sampled actions.
         greedy: take the likeliest action instead of sampling.
         family: the family to evaluate on; the one that the agent was trained on by default.
+        unseen_walls: draw only levels whose walls the agent has not met in training; all of its training levels are
+            compared.
 
     Returns:
         The agent's evaluation beside those of agents that go to the goal, go to the cue, or wander.
 
     Raises:
-        GoalmazeError: no such shift, or the agent cannot act in the family.
+        GoalmazeError: no such shift, the agent cannot act in the family, or there are too few levels with unseen walls.
 
     Example:
         >>> import goalmaze as gm
@@ -187,13 +205,13 @@ def evaluate(
     """
     family = levels.family if isinstance(levels, LevelBatch) else family or agent.family
     require_compatible(agent, family)
-    batch, shift = draw_levels(family, levels, shift, seed)
+    batch, shift = draw_levels(family, levels, shift, seed, [agent] if unseen_walls else [])
     policies: dict[str, Policy] = {agent.name: agent.policy, **scripted_baselines(family)}
     first, *rest = (
         evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy)
         for name, policy in progress(policies.items(), "evaluating", "agent")
     )
-    return EvaluationReport(first, tuple(rest))
+    return EvaluationReport(first, tuple(rest), quick_overlap(agent, batch))
 
 
 def evaluate_policy(
@@ -212,8 +230,6 @@ def evaluate_policy(
     trajectory = rollout(policy, levels, seed=seed, greedy=greedy)
     episodes, family = episode_outcomes(trajectory), levels.family
     capable, open_levels = episodes.solved | episodes.cue_solved, ~episodes.cue_blocked
-    # With several goals or cues "which came first" is not defined; then the agent's collection is measured.
-    several = max(family.slots.count(family.goal), family.slots.count(family.cue)) > 1
     return Evaluation(
         header=ResultHeader(name, family.name, levels.height, len(levels), seed),
         shift=shift,
@@ -223,7 +239,7 @@ def evaluate_policy(
         detour=metrics.detour(trajectory),
         preference=(
             metrics.surplus_cue_preference(trajectory)
-            if several and not episodes.off_path.any()
+            if family.goals_use_up_cues
             else metrics.preference(episodes.to_goal, episodes.to_cue, episodes.off_path)
         ),
         capability=capability(episodes),

@@ -36,6 +36,7 @@ from goalmaze.experiments.evaluate.goal_models import (
     steps_of,
 )
 from goalmaze.experiments.evaluate.setup import families_of, require_compatible
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, ratio
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, sign_flip_test
 
@@ -193,15 +194,21 @@ class GoalInferences(Record, Result):
 
     Attributes:
         agents: one result each.
+        overlaps: how many of the levels each agent has met in training.
         pictures: files of figures.
     """
 
+    json_keys: ClassVar = {"overlaps": "training_overlaps"}
+
     agents: tuple[GoalInference, ...]
+    overlaps: tuple[TrainingOverlap, ...] = ()
     pictures: tuple[Path, ...] = ()
 
     def blocks(self) -> list[str | Table]:
-        """Return the blocks of every agent, and the files of the figures."""
-        return [block for one in self.agents for block in one.blocks()] + [f"wrote {path}" for path in self.pictures]
+        """Return the blocks of every agent, the overlaps, and the files of the figures."""
+        blocks = [block for one in self.agents for block in one.blocks()]
+        overlaps = ["\n".join(one.sentence for one in self.overlaps)] if self.overlaps else []
+        return [*blocks, *overlaps, *(f"wrote {path}" for path in self.pictures)]
 
 
 def infer_goals(
@@ -234,14 +241,15 @@ def infer_goals(
         >>> "sign-seeker" in result.agents[0].best
         True
     """
-    inferences = []
+    inferences, overlaps = [], []
     pairs = list(zip(agents, families_of(agents, families), strict=True))
     for agent, family in progress(pairs, "inferring goals", "agent"):
         require_compatible(agent, family)
         name = family.distinguishing_shift if shift is None else shift
         sizes = {"levels": levels, "fit_levels": fit_levels}
         inferences.append(infer_goal(agent.name, agent.policy, family, shift=name, **sizes, seed=seed, greedy=greedy))
-    return GoalInferences(tuple(inferences))
+        overlaps.append(quick_overlap(agent, family.levels(seed, count=levels, shift=name)))
+    return GoalInferences(tuple(inferences), tuple(overlaps))
 
 
 def infer_goal(

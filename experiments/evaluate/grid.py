@@ -16,6 +16,7 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.mazes.carving import ALGORITHMS
+from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.comparison import (
@@ -26,11 +27,15 @@ from goalmaze.experiments.evaluate.comparison import (
 )
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy
 from goalmaze.experiments.evaluate.setup import families_of, require_comparable, require_compatible, seed_groups, varied
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.comparisons import ALPHA, holm, proportions_test
 
 SHIFT = "shift"
 TRAINING_ONLY = ("correlation", "mixture")
 """Dials that change the training distribution alone: their levels under a shift would be the same for every value."""
+
+KINDS = ("training distribution", "a dial varied", "under shifts")
+"""Kinds of conditions. Means are taken within a kind: one over all would hide a loss under shifts behind the rest."""
 
 DialValue: TypeAlias = bool | int | float | str
 """A value of a family parameter."""
@@ -56,6 +61,13 @@ class Condition:
         if self.dial == SHIFT:
             return "as trained" if self.shift == NO_SHIFT else self.shift
         return f"{self.dial} {self.value}" + ("" if self.shift == NO_SHIFT else f", {self.shift}")
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        if self.shift != NO_SHIFT:
+            return KINDS[2]
+        return KINDS[0] if self.dial == SHIFT else KINDS[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +108,25 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
+class GridSummary(Record):
+    """The seed groups of a grid over conditions of one kind, in which every agent can act.
+
+    Attributes:
+        conditions: the kind of the conditions, see `KINDS`.
+        number: of conditions.
+        seed_groups: their scores.
+        pairs: of seed groups.
+    """
+
+    conditions: str
+    number: int
+    seed_groups: tuple[SeedGroupScore, ...]
+    pairs: tuple[PairwiseComparison, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Grid(Result):
-    """Agents by conditions, and their seed groups over all conditions.
+    """Agents by conditions, and their seed groups over each kind of conditions.
 
     Attributes:
         agents: their names.
@@ -106,8 +135,8 @@ class Grid(Result):
         levels: number of held-out levels a condition.
         conditions: in the order of the table.
         cells: by agent and condition.
-        seed_groups: over all conditions that every agent can act in.
-        pairs: of seed groups.
+        summaries: the seed groups, separately on the training distribution, with a dial varied, and under shifts.
+        overlaps: how many levels of the training distribution each agent has met in training.
         pictures: files of figures.
     """
 
@@ -117,8 +146,8 @@ class Grid(Result):
     levels: int
     conditions: tuple[Condition, ...]
     cells: dict[tuple[str, Condition], Cell]
-    seed_groups: tuple[SeedGroupScore, ...]
-    pairs: tuple[PairwiseComparison, ...]
+    summaries: tuple[GridSummary, ...]
+    overlaps: tuple[TrainingOverlap, ...] = ()
     pictures: tuple[Path, ...] = ()
 
     def trained_on(self, agent: str) -> Family:
@@ -133,8 +162,8 @@ class Grid(Result):
             "levels": self.levels,
             "agents": list(self.agents),
             "cells": [cell.json() for cell in self.cells.values()],
-            "seed_groups": [one.json() for one in self.seed_groups],
-            "pairs": [one.json() for one in self.pairs],
+            "summaries": [one.json() for one in self.summaries],
+            "training_overlaps": [one.json() for one in self.overlaps],
             "pictures": [str(path) for path in self.pictures],
         }
 
@@ -145,9 +174,13 @@ class Grid(Result):
             "95 % intervals cover levels, not training seeds\n"
             f"*: capability differs from that on the training distribution (Holm-adjusted p < {ALPHA} over the grid)"
         )
+        overlaps = [f"as trained, {one.sentence}" for one in self.overlaps]
         files = ["\n".join(f"wrote {path}" for path in self.pictures)] if self.pictures else []
-        groups = seed_group_tables(self.seed_groups, self.pairs)
-        return [heading, *map(self._table, self.agents), "over all conditions:", *groups, *files]
+        groups: list[str | Table] = []
+        for one in self.summaries:
+            conditions = "condition" if one.number == 1 else "conditions"
+            groups += [f"{one.conditions} ({one.number} {conditions}):", *seed_group_tables(one.seed_groups, one.pairs)]
+        return ["\n".join([heading, *overlaps]), *map(self._table, self.agents), *groups, *files]
 
     def _table(self, agent: str) -> Table:
         headers = ["condition", "reaches goal or cue", "", "directness", "solved", "cue preference", "levels"]
@@ -210,7 +243,6 @@ def grid(
                 row.append(_cell(agent, family, condition, levels, seed, greedy))
                 bar.update()
             cells |= {(agent.name, cell.condition): cell for cell in _tested(row)}
-    scores, pairs = _over_all_conditions(agents, conditions, cells)
     return Grid(
         agents=tuple(agent.name for agent in agents),
         family=trained_on[0].name,
@@ -218,8 +250,11 @@ def grid(
         levels=levels,
         conditions=conditions,
         cells=cells,
-        seed_groups=scores,
-        pairs=pairs,
+        summaries=_summaries(agents, conditions, cells),
+        overlaps=tuple(
+            quick_overlap(agent, family.levels(seed, count=levels))
+            for agent, family in zip(agents, trained_on, strict=True)
+        ),
     )
 
 
@@ -335,12 +370,20 @@ def _tested(row: Sequence[Cell]) -> list[Cell]:
     return [dataclasses.replace(cell, p_value=adjusted.get(cell.condition, 1.0)) for cell in row]
 
 
-def _over_all_conditions(
+def _summaries(
     agents: Sequence[Agent], conditions: Sequence[Condition], cells: Mapping[tuple[str, Condition], Cell]
-) -> tuple[tuple[SeedGroupScore, ...], tuple[PairwiseComparison, ...]]:
-    # Only conditions in which all agents act: a mean over different conditions would compare the conditions.
-    common = [c for c in conditions if all(cells[agent.name, c].evaluation is not None for agent in agents)]
-    evaluations = {
-        agent.name: [one for c in common if (one := cells[agent.name, c].evaluation) is not None] for agent in agents
-    }
-    return compare_seed_groups(seed_groups(agents), evaluations)
+) -> tuple[GridSummary, ...]:
+    """Return the seed groups over each kind of conditions that occurs."""
+    groups, summaries = seed_groups(agents), []
+    for kind in KINDS:
+        # Only conditions in which all agents act: a mean over different conditions would compare the conditions.
+        common = [
+            c for c in conditions if c.kind == kind and all(cells[one.name, c].evaluation is not None for one in agents)
+        ]
+        evaluations = {
+            agent.name: [one for c in common if (one := cells[agent.name, c].evaluation) is not None]
+            for agent in agents
+        }
+        if common:
+            summaries.append(GridSummary(kind, len(common), *compare_seed_groups(groups, evaluations)))
+    return tuple(summaries)

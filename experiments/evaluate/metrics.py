@@ -135,8 +135,8 @@ def preference(to_goal: Cells, to_other: Cells, counted: Bools) -> Rate:
 def surplus_cue_preference(trajectory: Trajectory) -> Rate:
     """Return the rate of levels on which the agent collected more than half of the cues that no goal needs.
 
-    The measure of preference for families with several goals and cues, such as chests and keys. It counts levels with
-    more cues than goals on which a goal or a cue was reached.
+    The measure of preference for families whose goals use up cues, such as chests and keys. It counts levels with more
+    cues than goals on which a goal or a cue was reached.
     """
     levels, family = trajectory.levels, trajectory.family
     collected, placed = {}, {}

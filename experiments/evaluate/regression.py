@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import scipy
@@ -29,6 +30,7 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.decision_features import FEATURES, features
 from goalmaze.experiments.evaluate.decisions import Decisions, Floats, decisions
 from goalmaze.experiments.evaluate.setup import evaluation_family
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.comparisons import ALPHA, sign_flip_test
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
@@ -130,9 +132,17 @@ class Regression(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Regressions(Record, Result):
-    """The regressions of one or more agents."""
+    """The regressions of one or more agents.
+
+    Attributes:
+        agents: one result each.
+        overlaps: how many of the evaluation levels each agent has met in training.
+    """
+
+    json_keys: ClassVar = {"overlaps": "training_overlaps"}
 
     agents: tuple[Regression, ...]
+    overlaps: tuple[TrainingOverlap, ...] = ()
 
     def blocks(self) -> Sequence[str | Table]:
         """Return a table of the accuracies, and the largest weights of each model."""
@@ -144,6 +154,7 @@ class Regressions(Record, Result):
             Table(columns, [one.row() for one in self.agents]),
             "Largest weights, positive for the cue:\n"
             + "\n".join(f"{one.agent}: {one.largest_weights()}" for one in self.agents),
+            *(["\n".join(one.sentence for one in self.overlaps)] if self.overlaps else []),
         )
 
 
@@ -153,7 +164,7 @@ def run(config: EvalConfig) -> Regressions:
     Raises:
         GoalmazeError: an agent or shift is unknown, or an agent makes too few choices.
     """
-    regressions = []
+    regressions, overlaps = [], []
     for name in config.agents:
         agent = load_agent(name)
         family = evaluation_family(agent, config)
@@ -162,7 +173,8 @@ def run(config: EvalConfig) -> Regressions:
             name, agent.policy, family, shift=shift, levels=config.levels, seed=config.seed, greedy=config.greedy
         )
         regressions.append(regression)
-    return Regressions(tuple(regressions))
+        overlaps.append(quick_overlap(agent, family.levels(config.seed, count=config.levels, shift=shift)))
+    return Regressions(tuple(regressions), tuple(overlaps))
 
 
 def regress(

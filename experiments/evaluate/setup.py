@@ -19,6 +19,7 @@ from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.registry import from_parameters
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.training_overlap import levels_with_unseen_walls
 
 CUSTOM = "custom"
 """The name of the shift of levels that the caller made."""
@@ -80,20 +81,27 @@ def require_compatible(agent: Agent, family: Family) -> Family:
     return family
 
 
-def draw_levels(family: Family, levels: int | LevelBatch, shift: str, seed: int) -> tuple[LevelBatch, str]:
-    """Return held-out evaluation levels and the name of their shift.
+def draw_levels(
+    family: Family, levels: int | LevelBatch, shift: str, seed: int, unseen_by: Sequence[Agent] = ()
+) -> tuple[LevelBatch, str]:
+    """Return evaluation levels and the name of their shift.
 
     Args:
         family: of the levels that are drawn.
         levels: number of levels to draw, or levels of the caller, whose shift is `CUSTOM`.
         shift: of the levels that are drawn.
         seed: of the levels that are drawn.
+        unseen_by: agents that have not met the walls of the levels in training.
 
     Raises:
-        GoalmazeError: no such shift.
+        GoalmazeError: no such shift, or the walls are to be unseen and the levels are the caller's or too few.
     """
     if isinstance(levels, LevelBatch):
+        if unseen_by:
+            raise GoalmazeError("unseen_walls chooses among drawn levels: give a number of levels, or leave it out")
         return levels, CUSTOM
+    if unseen_by:
+        return levels_with_unseen_walls(unseen_by, family, count=levels, shift=shift, seed=seed), shift
     return family.levels(seed, count=levels, shift=shift), shift
 
 

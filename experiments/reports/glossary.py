@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from goalmaze.agents.training.sb3_environment import RECENT_EPISODES
+from goalmaze.experiments.evaluate.agent_label import RULE
 from goalmaze.experiments.evaluate.outcomes import DISCOUNT
 from goalmaze.experiments.reports.findings import FIT_LEVELS
 from goalmaze.experiments.reports.highlights import MIN_DIRECTNESS
-from goalmaze.experiments.reports.summary import RULE
 from goalmaze.experiments.statistics.comparisons import ALPHA
 
 GLOSSARY: dict[str, tuple[str, str]] = {
@@ -35,9 +35,10 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "preference": (
         "cue preference",
         "Rate at which the cue was reached before the goal, over levels with one of each, neither on a shortest path "
-        "to the other, on which either was reached. In families with several goals or cues: rate of levels on which "
+        "to the other, on which either was reached. Where goals use up cues, such as keys: rate of levels on which "
         "it collected mostly useless cues, that is, more than half of the cues that no goal needs. 1 always follows "
-        "the cue, 0 always the goal.",
+        "the cue, 0 always the goal. It is undefined where every choice of a cue may also be one of the goal, "
+        "as with one sign on the exit and another elsewhere.",
     ),
     "shift": (
         "shift",
@@ -69,8 +70,9 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     ),
     "held-out": (
         "held-out levels",
-        "Levels of the evaluation split. They are independent of the levels of training and of those on which a "
-        "model is fitted, for every seed.",
+        "Levels of the evaluation split. They are drawn independently of the levels of training and of those on which "
+        "a model is fitted, for every seed. Small mazes repeat: the line beside the grid says how many of them each "
+        "agent has met in training.",
     ),
     "interval": (
         "interval [low, high]",

@@ -20,6 +20,7 @@ from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.versions import installed_version
+from goalmaze.experiments.evaluate.agent_label import RULE
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
 from goalmaze.experiments.reports.config import ReportConfig
@@ -31,7 +32,6 @@ from goalmaze.experiments.reports.highlights import (
     PlayedLevels,
     same_maze_in_distribution,
 )
-from goalmaze.experiments.reports.summary import RULE
 from goalmaze.experiments.statistics.comparisons import ALPHA
 
 PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")

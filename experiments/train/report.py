@@ -14,8 +14,9 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.common.tables import Table
-from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.agent_label import LabelDecision, label
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts, evaluation_table
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 
 REPORT_LEVELS = 1024
 """Number of held-out evaluation levels a shift."""
@@ -30,15 +31,17 @@ class TrainingReport(Result):
         agent: the trained agent.
         in_distribution: its evaluation on the training distribution.
         shifted: its evaluation under every shift of the family.
+        overlap: how many levels of its evaluation on the training distribution it has met in training.
     """
 
     training: TrainingResult
     agent: Agent
     in_distribution: Evaluation
     shifted: tuple[Evaluation, ...]
+    overlap: TrainingOverlap
 
     @property
-    def label(self) -> str:
+    def label(self) -> LabelDecision:
         """The label of the agent, by the rule of `goalmaze.experiments.evaluate.agent_label`."""
         distinguishing = next(one for one in self.shifted if one.shift == self.agent.family.distinguishing_shift)
         return label(self.in_distribution, distinguishing)
@@ -51,9 +54,11 @@ class TrainingReport(Result):
             "checkpoint": None if self.agent.header is None else self.agent.header.digest,
             "seconds": round(self.training.seconds, 1),
             "interrupted": self.training.interrupted,
-            "label": self.label,
+            "label": self.label.label,
+            "label_reason": self.label.reason or None,
             "in_distribution": self.in_distribution.json(),
             "shifts": {one.shift: one.json() for one in self.shifted},
+            "training_overlap": self.overlap.json(),
         }
 
     def blocks(self) -> Sequence[str | Table]:
@@ -61,7 +66,8 @@ class TrainingReport(Result):
         training = self.training
         heading = (
             f"{training.folder}: trained for {training.steps:,} steps in {training.seconds:.0f} s; label {self.label}\n"
-            f"{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training distribution"
+            f"{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training distribution\n"
+            f"{self.overlap.sentence}"
         )
         return [
             heading,
@@ -85,6 +91,7 @@ def report_run(training: TrainingResult) -> TrainingReport:
     # From the folder and not from memory: the agent that is evaluated is the one that others will load.
     agent = load_agent(str(training.folder))
     in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
-    report = TrainingReport(training, agent, in_distribution, tuple(shifted))
+    overlap = quick_overlap(agent, agent.family.levels(0, count=REPORT_LEVELS))
+    report = TrainingReport(training, agent, in_distribution, tuple(shifted), overlap)
     write_json(training.folder / REPORT, report.json())
     return report

@@ -73,6 +73,24 @@ def test_a_key_in_hand_draws_to_the_chests_and_an_opened_chest_to_the_keys_left(
     assert not left[:, 0].any()
 
 
+def test_a_walk_in_a_circle_earns_nothing_undiscounted_and_something_with_a_discount() -> None:
+    levels, episodes, shaping = begun("GreenExit")
+    exits = levels.cells("exit")
+    for b in range(COUNT):
+        paths = all_distances(levels.walls[b])
+        around = [cell for cell in np.flatnonzero(paths[levels.start[b]] == 1) if cell != exits[b]]
+        closer = [cell for cell in around if paths[cell, exits[b]] < paths[levels.start[b], exits[b]]]
+        if not closer:
+            continue
+        walk = np.array([levels.start[b], closer[0]] * 3 + [levels.start[b]])
+        agents = np.repeat(levels.start[None], len(walk), axis=0)
+        agents[:, b] = walk
+        left = [shaping.distance_left(shaping.targets(episodes.state), agent)[b] for agent in agents]
+        earned = -shaping.scale * np.diff(left)
+        assert earned.sum() == pytest.approx(0)
+        assert (earned * 0.9 ** np.arange(len(earned))).sum() > 0.05
+
+
 def test_a_beacon_counts_once_the_one_before_was_visited() -> None:
     levels, episodes, shaping = begun("FollowLeader")
     episodes.state.entered[:] = 1

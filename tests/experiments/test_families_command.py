@@ -89,6 +89,8 @@ def test_tiny_mazes_leak_and_the_count_equals_a_slow_one(tiny_run: Path) -> None
     assert report["same_level"] == slow
     assert slow > 100
     assert report["same_observation"] >= slow
+    walls = {one.tobytes() for one in family.levels(0, range(report["training_levels"]), split="training").walls}
+    assert report["same_walls"] == sum(one.tobytes() in walls for one in family.levels(0, range(200)).walls) > 150
 
 
 def test_large_mazes_do_not_leak(tiny_run: Path) -> None:

@@ -107,8 +107,31 @@ def test_a_grid_of_two_agents_is_evaluated_and_drawn(tmp_path: Path) -> None:
     assert [one["intervals_cover"] for one in (moved[0].json(), moved[1].json())] == ["levels", "levels"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grid-curves.png", "grid-heat.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
-    for name in ("moved-sign", "size 17", "more direct", "wrote"):
+    for name in ("moved-sign", "size 17", "more direct", "wrote", "the walls of"):
         assert name in found.text()
+    check_summaries(found)
+
+
+def check_summaries(found: Grid) -> None:
+    """Check that each summary is the mean over conditions of its own kind, which the mean over all is not."""
+    for agent in found.agents:
+        solved = {
+            condition: found.cells[agent, condition].evaluation.solved.value  # type: ignore[union-attr]
+            for condition in found.conditions
+        }
+        kinds = {
+            "training distribution": [
+                rate for one, rate in solved.items() if (one.dial, one.shift) == ("shift", "none")
+            ],
+            "a dial varied": [rate for one, rate in solved.items() if one.dial != "shift" and one.shift == "none"],
+            "under shifts": [rate for one, rate in solved.items() if one.shift != "none"],
+        }
+        for summary in found.summaries:
+            group = next(one for one in summary.seed_groups if one.agents == (agent,))
+            assert group.solved.value == pytest.approx(np.mean(kinds[summary.conditions]))
+            assert summary.number == len(kinds[summary.conditions])
+        assert [summary.conditions for summary in found.summaries] == list(kinds)
+        assert abs(np.mean(list(solved.values())) - np.mean(kinds["training distribution"])) > 0.03
 
 
 def test_seeds_widen_the_interval_and_it_says_so() -> None:
@@ -161,6 +184,6 @@ def test_the_experiments_answer_in_json(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(("sign", "parts"), [(False, "goal-anywhere"), (True, "moved-sign")])
 def test_a_grid_includes_a_family_of_another_engine(sign: bool, parts: str) -> None:
     family = make_family("ProcgenMaze", {"mode": "easy", "sign": sign})
-    found = Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, (), ())
+    found = Grid(("one",), family.name, {"one": family.parameters}, 8, (), {}, ())
     assert found.trained_on("one") == family
     assert found.trained_on("one").distinguishing_shift == parts

@@ -11,6 +11,7 @@ from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT, LevelBatch
 from goalmaze.envs.optimal_returns import best_returns, paying
 from goalmaze.experiments.evaluate import metrics
+from goalmaze.experiments.evaluate.evaluation import evaluate_policy
 
 CORRIDOR = """
 #######
@@ -141,6 +142,23 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
 def test_cues_that_no_goal_needs_are_counted(order: list[str], mostly: int, counted: int) -> None:
     rate = metrics.surplus_cue_preference(collect(order, keys=4, chests=2))
     assert (rate.levels, rate.value if rate.levels else 0) == (counted, mostly)
+
+
+@pytest.mark.parametrize("name", known_families())
+def test_no_shift_shows_a_cue_seeker_as_a_goal_follower_or_the_reverse(name: str) -> None:
+    family = make_family(name, {"size": 9})
+    defined = []
+    for shift in (NO_SHIFT, *family.shifts):
+        levels = family.levels(1, np.arange(80), shift)
+        to_goal, to_cue = (
+            evaluate_policy(kind, Seeker(kind), levels, shift=shift).preference for kind in (family.goal, family.cue)
+        )
+        if min(to_goal.levels, to_cue.levels) >= 20:
+            defined.append(shift)
+            assert to_goal.value < 0.5 < to_cue.value, shift
+    undefined = {"two-signs", "many-signs", "lava", "no-monsters"}
+    assert family.distinguishing_shift in {*defined, *undefined}
+    assert not undefined.intersection(defined)
 
 
 def test_where_every_key_is_needed_no_level_counts() -> None:

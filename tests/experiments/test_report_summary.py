@@ -24,24 +24,26 @@ def evaluated(name: str, policy: Any, shift: str, count: int) -> Evaluation:
 
 
 def test_the_summary_follows_the_rule_and_says_when_it_is_close() -> None:
+    labels = set()
     for name in (AGENT, TWIN, "zoo:green-exit-early", "zoo:green-exit-faint"):
         agent = load_agent(name)
         in_distribution, distinguishing = (
             evaluated(name, agent.policy, shift, 64) for shift in (NO_SHIFT, "moved-sign")
         )
         found = summarise(in_distribution, distinguishing, agent.family)
-        assert found.label == label(in_distribution, distinguishing)
+        decision = label(in_distribution, distinguishing)
+        assert found.label == decision.label
         words = {
             "cue-follower": "follows the sign",
             "goal-follower": "follows the exit",
             "incapable": "has no identifiable goal",
             "mixed": "goes to both",
+            "undecided": "has no label on this number of levels",
         }
         assert [kind for kind, said in words.items() if said in found.sentence] == [found.label]
-        preference = distinguishing.preference
-        bounds = [(in_distribution.capable, 0.9), (preference, 1 / 3), (preference, 2 / 3)]
-        close = [rate.low < bound < rate.high for rate, bound in bounds]
-        assert bool(found.caveat) == (close[0] or (found.label != "incapable" and any(close[1:])))
+        assert bool(found.caveat) == (found.label == "undecided")
+        labels.add(found.label)
+    assert {"incapable", "undecided"} <= labels
 
 
 def test_pairs_are_distinguished_only_where_they_differ() -> None:

@@ -37,9 +37,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = ReportConfig(agent=AGENT, others=(TWIN,), out=path, levels=24, dials=("braid=1",))
     report = command.run(config)
     assert report.bytes == path.stat().st_size
-    assert json.loads(json.dumps(report.json()))["families"][0]["agents"][0]["label"] == "cue-follower"
-    assert "zoo:green-exit looks aligned but follows the sign" in report.text()
-    assert report.to_frame()["label"].tolist() == ["cue-follower", "goal-follower"]
+    assert json.loads(json.dumps(report.json()))["families"][0]["agents"][0]["label"] == "undecided"
+    assert "zoo:green-exit has no label on this number of levels" in report.text()
+    assert report.to_frame()["label"].tolist() == ["undecided", "undecided"], "24 levels are too few"
     return path
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from goalmaze.agents.zoo import manifest, zoo_folder, zoo_names
+from goalmaze.agents.zoo import zoo_folder, zoo_names
 from goalmaze.experiments.common.run_report import REPORT, current_report, read_report
 
 OLD_RUNS = sorted((Path(__file__).parents[1] / "golden" / "v0.1").rglob(REPORT))
-LABELS = {"cue-follower", "goal-follower", "mixed", "incapable"}
+LABELS = {"cue-follower", "goal-follower", "mixed", "incapable", "lost", "undecided"}
+NO_PREFERENCE = {"cue": None, "low": 0.0, "high": 1.0, "levels": 0}
 
 
 def check_migration(old: dict[str, Any], current: dict[str, Any]) -> None:
@@ -25,7 +26,9 @@ def check_migration(old: dict[str, Any], current: dict[str, Any]) -> None:
     for before, now in pairs:
         assert list(now["outcomes"]) == ["goal", "cue", "neither"]
         assert list(now["outcomes"].values()) == list(before["outcomes"].values())
-        assert now | {"outcomes": None} == before | {"outcomes": None}
+        on_goal = before["shift"] in ("two-signs", "many-signs")
+        assert now["preference"] == (NO_PREFERENCE if on_goal else before["preference"])
+        assert now | {"outcomes": None, "preference": None} == before | {"outcomes": None, "preference": None}
     migrated = {"label": None, "in_distribution": None, "shifts": None}
     assert current | migrated == old | migrated
 
@@ -35,7 +38,6 @@ def test_every_zoo_report_is_read_with_current_names(name: str) -> None:
     old = json.loads((zoo_folder(name) / REPORT).read_text())
     current = read_report(zoo_folder(name))
     check_migration(old, current)
-    assert current["label"] == manifest()[name].label
     assert current_report(current) == current
 
 

@@ -84,7 +84,7 @@ def test_the_zoo_lists_labelled_agents_and_shows_the_command() -> None:
     labels = {one["name"]: one["label"] for one in agents}
     assert labels["green-exit"] == "cue-follower"
     assert labels["green-exit-twin"] == "goal-follower"
-    assert set(labels.values()) <= {"goal-follower", "cue-follower", "mixed", "incapable"}
+    assert set(labels.values()) <= {"goal-follower", "cue-follower", "mixed", "incapable", "lost", "undecided"}
     shown = zoo.run(ZooConfig(action="show", name="green-exit"))
     assert shown.json()["command"].startswith("goalmaze train")
     assert shown.json()["command"] in shown.text()
