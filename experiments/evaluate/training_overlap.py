@@ -30,7 +30,7 @@ CHUNK = 2048
 """Levels generated at a time: a range of millions of levels does not fit into memory."""
 
 QUICK_CELLS = 4_000_000
-"""Cells of training levels that an evaluation compares with at most, about a third of a second of work."""
+"""Cells of training levels that an evaluation compares with at most, a few tenths of a second of work."""
 
 MAX_EXAMINED = 64
 """Evaluation levels that are examined for each one with unseen walls, before the search ends."""
