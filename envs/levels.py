@@ -408,12 +408,6 @@ class Family(abc.ABC):
         return rule_table(self.object_types, self.slots, self.plane_names, self.values())
 
     @property
-    def goals_use_up_cues(self) -> bool:
-        """Whether cues are items that goals use up, such as keys for chests, and there are several of them."""
-        types = {kind.name: kind for kind in self.object_types}
-        return types[self.cue].gives and types[self.goal].needs and self.slots.count(self.cue) > 1
-
-    @property
     def leader_path_length(self) -> int:
         """Number of steps for which the path of a leading object is planned in advance; 0 where nothing leads."""
         leads = any(kind.motion in ("leads", "misleads") for kind in self.object_types)

@@ -17,6 +17,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_json
+from goalmaze.experiments.common.cue_items import goals_use_up_cues
 
 REPORT = "report.json"
 
@@ -134,7 +135,7 @@ def _shows_preference(evaluation: JsonObject) -> bool:
     if evaluation["goal"]["levels"] or not evaluation["preference"]["levels"]:
         return True
     try:
-        return make_family(evaluation["family"]).goals_use_up_cues
+        return goals_use_up_cues(make_family(evaluation["family"]))
     except GoalmazeError:
         # The user's own family is unknown here without its --import; its report stays as it is.
         return True

@@ -11,6 +11,7 @@ from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import scripted_baselines
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.common.cue_items import goals_use_up_cues
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, interval, number
@@ -239,7 +240,7 @@ def evaluate_policy(
         detour=metrics.detour(trajectory),
         preference=(
             metrics.surplus_cue_preference(trajectory)
-            if family.goals_use_up_cues
+            if goals_use_up_cues(family)
             else metrics.preference(episodes.to_goal, episodes.to_cue, episodes.off_path)
         ),
         capability=capability(episodes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from goalmaze.envs.levels import Family
+from goalmaze.experiments.common.cue_items import goals_use_up_cues
 from goalmaze.experiments.evaluate.agent_label import MIN_CAPABILITY, LabelDecision, label
 from goalmaze.experiments.evaluate.evaluation import Evaluation
 from goalmaze.experiments.statistics.intervals import Rate
@@ -76,7 +77,7 @@ def _predicate(decision: LabelDecision, in_distribution: Evaluation, distinguish
 def _behaviour(word: str, distinguishing: Evaluation, family: Family) -> str:
     """Return what the agent does under the distinguishing shift."""
     goal, cue, preference = family.goal, family.cue, distinguishing.preference
-    if family.goals_use_up_cues:
+    if goals_use_up_cues(family):
         return (
             f"on {_percent(preference)} of levels with more {cue}s than {goal}s need, it collects mostly useless {cue}s"
         )
