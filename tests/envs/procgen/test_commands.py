@@ -10,6 +10,7 @@ import pytest
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.experiments.cli import main
 from goalmaze.experiments.evaluate.grid import grid
+from goalmaze.experiments.reports import findings
 from goalmaze.probes.procgen_tools.vector_fields import vector_field
 
 NAME = "zoo:procgen-corner"
@@ -26,7 +27,9 @@ def test_the_grid_of_the_shipped_agent_holds_its_shifts(agent: Agent) -> None:
     assert all(cell.evaluation is not None for cell in found.cells.values())
 
 
-def test_the_report_of_the_shipped_agent_is_written(tmp_path: Path) -> None:
+def test_the_report_of_the_shipped_agent_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Goal models are fitted on fewer levels, whose episodes take most of the time.
+    monkeypatch.setattr(findings, "FIT_LEVELS", 8)
     assert main(["report", NAME, "--levels", "4", "--out", str(tmp_path / "report.html")]) == 0
     assert "ProcgenMaze" in (tmp_path / "report.html").read_text(encoding="utf-8")
 

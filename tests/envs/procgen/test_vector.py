@@ -204,8 +204,8 @@ def test_our_own_loop_takes_four_actions_and_procgens_fifteen_do_as_their_groups
 @pytest.mark.parametrize("sign", [False, True])
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_a_copied_environment_goes_on_by_itself(again: Callable[[Any], Any], sign: bool) -> None:
-    many = ProcgenVectorEnv(num_envs=4, mode="easy", region=3, sign=sign)
-    single = ProcgenMazeEnv(mode="easy", sign=sign)
+    many = ProcgenVectorEnv(num_envs=4, mode="easy", region=3, sign=sign, training_limit=25)
+    single = ProcgenMazeEnv(mode="easy", sign=sign, training_limit=25)
     many.reset(seed=2)
     single.reset(seed=2)
     random = np.random.default_rng(0)
@@ -213,12 +213,12 @@ def test_a_copied_environment_goes_on_by_itself(again: Callable[[Any], Any], sig
         many.step(random.integers(0, 15, 4))
     others, other = again(many), again(single)
     ends = 0
-    for _ in range(200):
+    for _ in range(60):
         actions = random.integers(0, 15, 4)
         one, two = many.step(actions), others.step(actions)
         assert all(np.array_equal(a, b) for a, b in zip(one[:4], two[:4], strict=True))
         ends += int(one[2].sum() + one[3].sum())
-        assert np.array_equal(single.step(actions[0])[0], other.step(actions[0])[0]) or single.engine.done[0]
+        assert np.array_equal(single.step(actions[0])[0], other.step(actions[0])[0])
         if single.engine.done[0]:
             assert np.array_equal(single.reset()[0], other.reset()[0])
     assert ends > 2
