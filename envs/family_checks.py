@@ -213,7 +213,7 @@ def _check_glyphs(family: Family) -> None:
         if not isinstance(letter, str) or len(letter) != 1 or letter.isspace():
             raise GoalmazeError(f"{letter!r} is no letter for text pictures: give one character")
     _check_distinct("letter", letters)
-    stacks = Counter((one.name,) for one in family.object_types)
+    stacks: Counter[tuple[str, ...]] = Counter((one.name,) for one in family.object_types)
     for letter, stacked in family.stacked_glyphs.items():
         _check_known(f"object type of stacked glyph '{letter}'", stacked, family.slots)
         key = tuple(sorted(stacked))
