@@ -175,7 +175,7 @@ class BoundKernel:
         Raises:
             GoalmazeError: the actions are not B integers, or one is out of range; then nothing changes.
         """
-        # The usual case first, since a batch of 64 mazes takes only 2 µs for a step. numpy has one object for each type.
+        # The usual case first, since a step of 64 mazes takes only 2 µs. numpy has one object for each type.
         if type(actions) is not _ARRAY or actions.dtype is not _INT64 or actions.shape != self._shape:
             check_actions(actions, len(self._actions), len(ACTIONS))
         self._actions[...] = actions
