@@ -218,8 +218,9 @@ def short_bench(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_the_benchmark_counts_the_states_that_arrive(short_bench: pytest.MonkeyPatch) -> None:
     # At this rate most messages wait; where they were dropped, the benchmark would not end.
-    short_bench.setattr(client, "RATE", 40.0)
-    short_bench.setattr(client, "BURST", 5.0)
+    short_bench.setattr(client, "RATE", 12.0)
+    short_bench.setattr(client, "BURST", 3.0)
+    short_bench.setattr(bench, "ANSWER_SECONDS", 10.0)
     rows = bench.measure(False)
     pages = [(row["clients"], row["dragging"], row["slow"]) for row in rows]
     assert pages == [(1, 1, 0), (2, 1, 0), (2, 2, 0), (2, 1, 1)]
