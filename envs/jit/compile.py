@@ -48,7 +48,8 @@ class Callback:
         """The compiled function for calls through `ctypes`."""
         # numba's decorator compiles at once, so importing a module would take a minute where nothing is cached.
         options = {"error_model": "numpy"}
-        callback = CFunc(self._function, normalize_signature(self._signature), locals={}, options=options)
+        # Any, since the types of numba leave out the cache.
+        callback: Any = CFunc(self._function, normalize_signature(self._signature), locals={}, options=options)
         callback._cache = CodeCache(self._function)
         callback.compile()
         # A reference to the callback keeps its machine code alive.

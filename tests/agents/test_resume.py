@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -27,7 +28,7 @@ from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import RECIPE, resume, train
+from goalmaze.agents.training.run import RECIPE, FinishedError, resume, train
 from goalmaze.agents.training.training_state import STATE, read_state
 from goalmaze.envs.errors import GoalmazeError
 
@@ -175,13 +176,15 @@ class Full:
 
 
 def test_a_disk_that_is_full_at_any_write_leaves_the_old_state_good(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = dataclasses.replace(SMALL, steps=768)
+    # After the first training, so that the cache of compiled code is not written to and its writes are not counted.
+    recipe = dataclasses.replace(SMALL, steps=512)
     with monkeypatch.context() as patch:
         counted = Full(patch, -1)
         train(recipe, tmp_path / "whole", save_every=0)
     assert counted.calls > 40
+    expected = digest(tmp_path / "whole")
     resumed = 0
     for k in range(1, counted.calls + 1):
         folder = tmp_path / f"run{k}"
@@ -200,11 +203,11 @@ def test_a_disk_that_is_full_at_any_write_leaves_the_old_state_good(
             with pytest.raises(GoalmazeError, match="nothing to resume"):
                 resume(folder)
             continue
-        head, _ = read_state(folder / STATE)
-        if head["algorithm"]["counts"]["num_timesteps"] < recipe.steps:
+        # Finished where the disk was full after the last state was saved: its checkpoints are then written.
+        with contextlib.suppress(FinishedError):
             resume(folder)
-            resumed += 1
-            assert digest(folder) == digest(tmp_path / "whole")
+        resumed += 1
+        assert digest(folder) == expected
     assert resumed > 25
 
 

@@ -182,13 +182,13 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = write_plan(tmp_path, SMALL.replace("corner = [1, 3]", "learning_rate = [1e-3, 1e30]"))
+    plan = write_plan(tmp_path, SMALL.replace("corner = [1, 3]", '"algorithm_options.vf_coef" = [0.5, 1e38]'))
     answer = complaint(capsys, "sweep", str(plan), "--out", str(tmp_path / "out"), "--workers", "1")
     assert "2 of 4 runs failed" in answer
-    assert "learning_rate=1e+30" in answer
+    assert "vf_coef=1e+38" in answer
     assert "not finite" in answer
     rows = list(csv.DictReader((tmp_path / "out" / "results.csv").read_text().splitlines()))
-    assert {row["learning_rate"] for row in rows} == {"0.001"}
+    assert {row["algorithm_options.vf_coef"] for row in rows} == {"0.5"}
     assert len(rows) == 4
 
 
