@@ -23,9 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import safetensors
+from safetensors.numpy import save
 from tqdm import tqdm
 
 from goalmaze.agents.loading import load_agent
+from goalmaze.agents.training import training_state
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.training_state import read_state
 from goalmaze.agents.zoo import MANIFEST, read_manifest, zoo_folder
@@ -338,10 +341,26 @@ def _manifest(rng: random.Random, folder: Path) -> None:
 
 
 def _state(rng: random.Random, folder: Path) -> None:
-    path = folder / "state.safetensors"
-    path.write_bytes(damaged(rng, rng.choice(STATES).read_bytes()))
+    path, original = folder / "state.safetensors", rng.choice(STATES)
+    if rng.random() < 0.5:
+        path.write_bytes(damaged(rng, original.read_bytes()))
+    else:
+        path.write_bytes(_forged(rng, original))
     with contextlib.suppress(GoalmazeError):
         read_state(path)
+
+
+def _forged(rng: random.Random, original: Path) -> bytes:
+    """Return a training state with another content and the digest that belongs to it, as an attacker can make it."""
+    with safetensors.safe_open(original, framework="np") as file:
+        head = json.loads(file.metadata()[training_state.METADATA_KEY])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del head["digest"]
+    head = mutated(rng, head)
+    if not isinstance(head, dict):
+        head = {"format": head}
+    head["digest"] = training_state._digest(head, arrays)
+    return save(arrays, {training_state.METADATA_KEY: json.dumps(head)})
 
 
 def _checkpoint(rng: random.Random, folder: Path) -> None:
@@ -396,6 +415,14 @@ def fault_of_file(kind: str, seed: int, folder: Path) -> str | None:
     return None
 
 
+def _reported(what: str, fault: str | None) -> int:
+    """Print a fault at once, since a later one may end the process; return the number of faults."""
+    if fault is None:
+        return 0
+    tqdm.write(f"{what}\n    {fault:.1000}")
+    return 1
+
+
 def main() -> int:
     """Run the number of command lines and files that the command line asks for, print faults, and return 1 for any."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -403,24 +430,18 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=10_000, help="number of files")
     parser.add_argument("--seed", type=int, default=0, help="of both")
     options = parser.parse_args()
-    faults = []
+    faults = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for seed in tqdm(range(options.seed, options.seed + options.lines), desc="command lines", disable=None):
             line = command_line(random.Random(seed))
-            fault = fault_of_command(line)
-            faults += [] if fault is None else [f"{seed}: {line!r:.600}\n    {fault:.1000}"]
+            faults += _reported(f"{seed} {line!r:.600}", fault_of_command(line))
         kinds = list(FILES)
         for seed in tqdm(range(options.seed, options.seed + options.files), desc="files", disable=None):
             kind = kinds[seed % len(kinds)]
-            fault = fault_of_file(kind, seed, Path(folder))
-            faults += [] if fault is None else [f"{kind} {seed}: {fault:.1000}"]
+            faults += _reported(f"{kind} {seed}", fault_of_file(kind, seed, Path(folder)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(
-        "\n".join(
-            [*faults, f"{options.lines} command lines, {options.files} files: {len(faults)} faults; {peak:.2f} GiB"]
-        )
-    )
+    print(f"{options.lines} command lines, {options.files} files: {faults} faults; {peak:.2f} GiB")
     return int(bool(faults) or peak > BYTES / 2**30)
 
 

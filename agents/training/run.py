@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -162,7 +163,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         _check_same_run(folder, recipe, head["numbers"])
         algorithm, _ = _prepare(recipe)
         restore_state(algorithm, head, arrays)
-        progress = RunProgress(**head["numbers"]["progress"])
+        progress = _progress(folder, head["numbers"])
         finished = algorithm.num_timesteps >= recipe.steps
         log = None if finished else _saved_log(folder / LOG, progress)
         # Everything is checked: from here on the folder is written to.
@@ -174,6 +175,18 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         write_atomically(folder / LOG, log)
         _warn_of_differences(original)
         return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress)
+
+
+def _progress(folder: Path, numbers: RunNumbers) -> RunProgress:
+    """Return the progress of a run at its last save.
+
+    Raises:
+        GoalmazeError: the training state holds something else.
+    """
+    try:
+        return msgspec.convert(numbers["progress"], RunProgress)
+    except msgspec.ValidationError as error:
+        raise GoalmazeError(f"training state {folder / STATE} is no state of a run: {error}; train again") from None
 
 
 def _check_same_run(folder: Path, recipe: Recipe, numbers: RunNumbers) -> None:

@@ -12,6 +12,7 @@ import random
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
+import msgspec
 import numpy as np
 import safetensors
 import torch
@@ -115,11 +116,18 @@ def read_state(path: Path) -> tuple[StateHead, Arrays]:
         intact = False
     if not intact:
         raise GoalmazeError(f"training state {path} is damaged, so nothing was resumed; {remedy}")
-    if head["format"] == 1:
-        head, arrays = current_state(head, arrays)
-    if head["format"] != FORMAT:
+    try:
+        if head["format"] == 1:
+            head, arrays = current_state(head, arrays)
+        is_known = head["format"] == FORMAT
+        # Checked and not converted: counts are integers or floats, and have to stay what they are.
+        if is_known:
+            msgspec.convert(head, StateHead)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # Anyone can write a digest that matches.
+        raise GoalmazeError(f"training state {path} is no state of a run ({error}); {remedy}") from None
+    if not is_known:
         raise GoalmazeError(f"training state {path} is of another version of goalmaze; resume it there, or {remedy}")
-    # The digest matches, so this version or an earlier one wrote it.
     return cast(StateHead, head), arrays
 
 
@@ -145,6 +153,8 @@ def restore_state(algorithm: BaseAlgorithm, head: StateHead, arrays: Arrays) -> 
         algorithm._last_obs = as_algorithm_input(algorithm.env, mazes.observations.copy())
         algorithm._last_episode_starts = arrays["begins"]
         for name, count in content["counts"].items():
+            if name not in SB3_COUNTERS:
+                raise KeyError(name)
             setattr(algorithm, name, count)
         # Last, since everything above may draw random numbers.
         _restore_generators(algorithm, content["generators"], _without_prefix("generators", arrays))

@@ -10,6 +10,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator
+from typing import TextIO
 
 SUBSTITUTES = {
     "─": "-",
@@ -149,7 +150,9 @@ def _ascii(character: str) -> str:
     return plain if plain.isalnum() else "?"
 
 
-def _discard(stream: io.TextIOBase | None) -> None:
+def _discard(stream: TextIO | None) -> None:
     """Send what a stream still holds nowhere; Python would fail on it once more when the process ends."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
