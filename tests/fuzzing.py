@@ -1,7 +1,7 @@
 """Seeded random command lines and files, most of them wrong, and the check that goalmaze survives every one of them.
 
-It survives what it refuses with one line or does as asked. A traceback, an unexpected error, more than `SECONDS` or
-more than `BYTES` of memory is a fault.
+It survives what it refuses with one line or does as asked. A traceback, an unexpected error, more than `SECONDS` of
+work, a longer wait, or more than `BYTES` of memory is a fault.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ from goalmaze.experiments.train.command import read_settings
 from goalmaze.experiments.train.config import TrainConfig
 
 SECONDS = 20
+WAIT = 3
+"""Seconds by the clock for each second of work: the machine may be busy with other work."""
+
 BYTES = 2 * 2**30
 
 GOLDEN = Path(__file__).parent / "golden" / "v0.1"
@@ -178,27 +181,38 @@ PLAN = {
 
 
 class Hang(BaseException):
-    """More than `SECONDS` have passed. It is no `Exception`, so that no handler takes it for an ordinary error."""
+    """It takes too long, see `limited`. It is no `Exception`, so that no handler takes it for an ordinary error."""
 
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Raise `Hang` after `SECONDS` inside the context, and let allocations of more than `BYTES` fail."""
+    """Raise `Hang` after `SECONDS` of work or `WAIT` times as many of waiting, and let large allocations fail."""
 
     def hang(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, hang)
+    before = {number: signal.signal(number, hang) for number in (signal.SIGALRM, signal.SIGPROF)}
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + BYTES, hard))
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAIT * SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+            signal.setitimer(timer, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def warm_up() -> None:
+    """Compile what the first command of a new checkout compiles, which takes longer than any command may."""
+    agent = "zoo:green-exit-early"
+    for line in (["eval", agent], ["retarget", agent], ["render", agent, "--out", "warm.html"]):
+        with contextlib.redirect_stdout(io.StringIO()):
+            cli.main([*line, *SMALL[line[0]]])
 
 
 def command_line(rng: random.Random) -> list[str]:
@@ -433,6 +447,7 @@ def main() -> int:
     faults = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
+        warm_up()
         for seed in tqdm(range(options.seed, options.seed + options.lines), desc="command lines", disable=None):
             line = command_line(random.Random(seed))
             faults += _reported(f"{seed} {line!r:.600}", fault_of_command(line))
