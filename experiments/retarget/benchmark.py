@@ -5,85 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from tqdm import tqdm
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
-from goalmaze.experiments.common.tables import Table, formatted, number
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.retarget import trials
 from goalmaze.experiments.retarget.bins import ALL, target_bins
+from goalmaze.experiments.retarget.candidate_scores import SCORE_COLUMNS, CandidateScore, score_candidate, score_table
 from goalmaze.experiments.retarget.candidates import Candidate
+from goalmaze.experiments.retarget.floors import compass_trial, fitted_floors
 from goalmaze.experiments.retarget.oracles import ORACLES
 from goalmaze.experiments.retarget.side_effects import SideEffects, side_effects
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.retarget.trials import EVERY, FIRST, Trial, TrialLabel, run_trial
-from goalmaze.experiments.statistics.comparisons import sign_flip_test
-from goalmaze.experiments.statistics.intervals import Rate
-from goalmaze.probes.controls import untrained_above
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class CandidateSummary:
-    """A candidate beside the physically moved cue, on the mazes where the goal lies on no shortest path to the target.
-
-    Attributes:
-        candidate: the edit.
-        edit: its trial.
-        reference: the trial of the moved cue.
-    """
-
-    candidate: Candidate
-    edit: Trial
-    reference: Trial
-
-    @property
-    def beats(self) -> bool:
-        """Whether the edit's 95 % interval lies above that of the reference."""
-        # Intervals that do not overlap: stricter than the paired test below, and readable from the table.
-        return _off_path_rate(self.edit).low > _off_path_rate(self.reference).high
-
-    @property
-    def p(self) -> float:
-        """The p-value of a paired sign-flip test: both were evaluated on the same mazes and random numbers."""
-        off_path = self.edit.off_path
-        return sign_flip_test(
-            self.edit.reached_target[off_path].astype(np.float64) - self.reference.reached_target[off_path]
-        )
-
-    @property
-    def ratio(self) -> float:
-        """The edit's rate of targets reached, divided by that of the reference."""
-        return _off_path_rate(self.edit).value / _off_path_rate(self.reference).value
-
-    def json(self) -> JsonObject:
-        """Return the comparison as plain data."""
-        edit, reference = _off_path_rate(self.edit), _off_path_rate(self.reference)
-        return {
-            **self.candidate.json(),
-            "target": number(edit.value),
-            "low": number(edit.low),
-            "high": number(edit.high),
-            "moved_cue": {
-                "target": number(reference.value),
-                "low": number(reference.low),
-                "high": number(reference.high),
-            },
-            "ratio": number(self.ratio),
-            "p": number(self.p),
-            "beats": self.beats,
-        }
-
-    def text(self) -> str:
-        """Return the comparison in one line."""
-        verb = "beats" if self.beats else "does not beat"
-        return (
-            f"{self.candidate.text()}: {_off_path_rate(self.edit)} {verb} the moved cue's "
-            f"{_off_path_rate(self.reference)} where the goal is off the path ({self.ratio:.2f} of it; paired test "
-            f"p = {self.p:.3f})"
-        )
+from goalmaze.experiments.retarget.variants import variant_table, variant_trials
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,11 +57,10 @@ class Benchmark(Result):
     sizes: tuple[SizeTrials, ...]
     effects: tuple[SideEffects, ...]
 
-    def summary(self) -> list[CandidateSummary]:
-        """Return each candidate beside the moved cue, at the size the edits were fitted at."""
-        fitted_size = self.sizes[0]
-        reference = fitted_size.find(trials.MOVED_CUE)
-        return [CandidateSummary(one, fitted_size.find(trials.EDIT, one, EVERY), reference) for one in self.candidates]
+    def summary(self) -> list[CandidateScore]:
+        """Return each candidate between its floor and its reference, at the size the edits were fitted at."""
+        own = self.sizes[0].trials
+        return [score_candidate(one, own) for one in self.candidates]
 
     def json(self) -> JsonObject:
         """Return the benchmark as plain data, one row for each size, condition and bin of targets."""
@@ -147,9 +84,11 @@ class Benchmark(Result):
         return [
             *(_conditions(size) for size in self.sizes),
             _binned(self),
+            variant_table([one for one in self.sizes[0].trials if one.label.condition == trials.VARIANT]),
             _effects(self),
             f"without the edit, the agent is {'restored bit for bit' if restored else 'NOT restored'}",
-            "\n".join(one.text() for one in self.summary()),
+            score_table(self.summary()),
+            SCORE_COLUMNS,
         ]
 
 
@@ -194,12 +133,17 @@ def _trials(
     yield run_trial(TrialLabel(trials.NONE), task, policy)
     yield run_trial(TrialLabel(trials.MOVED_CUE), task, policy, levels=task.with_cue_moved().levels)
     yield run_trial(TrialLabel(trials.MOVED_BOTH), task, policy, levels=task.levels_with_goal_moved())
+    yield run_trial(TrialLabel(trials.MOVED_WALLED), task, policy, levels=task.levels_with_old_goal_walled())
+    if fitted_size:
+        yield compass_trial(task)
     for one in candidates:
         edits = one.edits(task)
         yield run_trial(TrialLabel(trials.EDIT, one.site, one.method, EVERY), task, policy, edits)
         if fitted_size:
             yield run_trial(TrialLabel(trials.EDIT, one.site, one.method, FIRST), task, policy, edits)
             yield from _controls(policy, task, one)
+            yield from fitted_floors(policy, task, one)
+            yield from variant_trials(policy, task, one)
     # One oracle a site, whatever the number of methods there.
     for site in dict.fromkeys(one.site for one in candidates) if oracles else ():
         for name, make in ORACLES.items():
@@ -207,28 +151,20 @@ def _trials(
 
 
 def _controls(policy: NetworkPolicy, task: RetargetingTask, one: Candidate) -> Iterator[Trial]:
-    """Yield the negative controls: noise, another maze's edit, and the edit under layers that were never trained."""
-
-    def label(condition: str) -> TrialLabel:
-        return TrialLabel(condition, one.site, one.method, EVERY)
-
-    edits = one.edits(task)
-    yield run_trial(label(trials.RANDOM), task, policy, one.noise_edits(task))
-    yield run_trial(label(trials.OTHER_MAZE), task, policy, one.mismatched_edits(task))
-    # Above the last of several sites, because all edited layers must stay as they are.
-    last_site = edits[-1].site
-    untrained = NetworkPolicy(untrained_above(policy.network, last_site, task.seed))
-    yield run_trial(label(trials.UNTRAINED), task, untrained, edits)
-    yield run_trial(label(trials.UNTRAINED_NONE), task, untrained)
-
-
-def _off_path_rate(trial: Trial) -> Rate:
-    return trial.outcomes(trial.off_path).other
+    """Yield the negative controls: noise, the edit with its channels exchanged, and another maze's edit."""
+    for condition, edits in (
+        (trials.RANDOM, one.noise_edits(task)),
+        (trials.PERMUTED, one.permuted_edits(task)),
+        (trials.OTHER_MAZE, one.mismatched_edits(task)),
+    ):
+        yield run_trial(TrialLabel(condition, one.site, one.method, EVERY), task, policy, edits)
 
 
 def _conditions(size: SizeTrials) -> Table:
     rows = []
     for one in size.trials:
+        if one.label.condition == trials.VARIANT:
+            continue
         outcomes, label = one.outcomes(), one.label
         path = float(one.path.mean())
         rows.append(
@@ -240,7 +176,7 @@ def _conditions(size: SizeTrials) -> Table:
                 outcomes.other,
                 formatted(outcomes.goal.value, ".2f"),
                 formatted(outcomes.neither.value, ".2f"),
-                _off_path_rate(one),
+                one.off_path_rate,
                 formatted(path, ".2f"),
             ]
         )
@@ -254,7 +190,7 @@ def _conditions(size: SizeTrials) -> Table:
 
 def _binned(report: Benchmark) -> Table:
     fitted_size = report.sizes[0]
-    columns = {name: fitted_size.find(name) for name in (trials.NONE, trials.MOVED_CUE, trials.MOVED_BOTH)}
+    columns = {name: fitted_size.find(name) for name in (trials.NONE, *trials.PICTURES)}
     # The summary by bins compares whole edits, so edits of the first step only are left out.
     columns |= {f"{one.method} {one.site}": fitted_size.find(trials.EDIT, one, EVERY) for one in report.candidates}
     rows = []

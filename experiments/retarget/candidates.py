@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from goalmaze.agents.networks.base import Network
+from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.sites import find_site, map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
@@ -15,7 +16,7 @@ from goalmaze.experiments.retarget.task import RetargetingTask
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.fitted import FittedEdit
-from goalmaze.probes.edits.patterns import GoalPattern
+from goalmaze.probes.edits.patterns import GoalPattern, middle
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.steering import find_method, fit_method
 
@@ -33,6 +34,7 @@ class Candidate:
         fitted_edit: what makes the edits of any maze.
         strength: factor on every edit.
         channels: the channels a pattern is restricted to; None for all.
+        context: what the method was fitted with; None for a fitted edit that was given.
     """
 
     site: str
@@ -40,6 +42,7 @@ class Candidate:
     fitted_edit: FittedEdit
     strength: float = 1.0
     channels: tuple[int, ...] | None = None
+    context: FitContext | None = None
 
     @property
     def is_oracle(self) -> bool:
@@ -57,6 +60,18 @@ class Candidate:
     def mismatched_edits(self, task: RetargetingTask) -> list[Edit]:
         """Return for each maze the edits of the next one."""
         return task.mismatched_edits(self.fitted_edit, self.strength)
+
+    def permuted_edits(self, task: RetargetingTask) -> list[Edit]:
+        """Return the change of these edits, of the same norm, with its channels exchanged."""
+        return task.permuted_edits(self.fitted_edit, self.strength)
+
+    def refitted(self, policy: NetworkPolicy) -> Candidate | None:
+        """Return the same method fitted anew to another policy on the same mazes; None for an edit that was given."""
+        if self.context is None:
+            return None
+        context = dataclasses.replace(self.context, policy=policy)
+        fitted = fit_candidate(context, self.site, self.method, self.strength)
+        return fitted if self.channels is None else with_largest_channels(fitted, len(self.channels))
 
     def json(self) -> JsonObject:
         """Return its description as plain data."""
@@ -86,7 +101,7 @@ def fit_candidate(context: FitContext, site: str, method: str, strength: float =
         GoalmazeError: there is no such method or site, or the method needs a map of squares and the site is none.
     """
     compatible_pairs(context.policy.network, [site], [method])
-    return Candidate(site, method, fit_method(find_method(method), context, site), strength)
+    return Candidate(site, method, fit_method(find_method(method), context, site), strength, context=context)
 
 
 def named_candidates(
@@ -131,6 +146,21 @@ def with_largest_channels(candidate: Candidate, count: int) -> Candidate:
     mask[kept] = 1
     narrow = dataclasses.replace(pattern, at_target=pattern.at_target * mask, at_goal=pattern.at_goal * mask)
     return dataclasses.replace(candidate, fitted_edit=narrow, channels=tuple(kept))
+
+
+def with_footprint(candidate: Candidate, side: int) -> Candidate:
+    """Return a candidate whose pattern is restricted to side x side squares around target and goal.
+
+    Raises:
+        GoalmazeError: it is no pattern.
+    """
+    pattern = candidate.fitted_edit
+    if not isinstance(pattern, GoalPattern):
+        raise GoalmazeError(f"{candidate.text()} has no pattern whose footprint could be chosen")
+    narrow = dataclasses.replace(
+        pattern, at_target=middle(pattern.at_target, side), at_goal=middle(pattern.at_goal, side)
+    )
+    return dataclasses.replace(candidate, fitted_edit=narrow)
 
 
 def compatible_pairs(

@@ -9,7 +9,7 @@ import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import Trajectory, rollout
-from goalmaze.envs.cells import Bools, Cells
+from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
@@ -18,9 +18,9 @@ from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
 from goalmaze.probes.context import FitContext, WithGoals
 from goalmaze.probes.edits.base import Edit, applied
-from goalmaze.probes.edits.composition import EqualNormNoise
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.noise import EqualNormNoise, PermutedChannels
 from goalmaze.probes.targets import draw_targets
 
 
@@ -71,6 +71,10 @@ class RetargetingTask(WithGoals):
         """Return a control: noise that changes each maze's activations by the same norm as the edits."""
         return [EqualNormNoise(edit, len(self.levels), self.seed) for edit in self.edits(fitted_edit, strength)]
 
+    def permuted_edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
+        """Return a control: the change that the edits make, of the same norm, with its channels exchanged."""
+        return [PermutedChannels(edit, len(self.levels), self.seed) for edit in self.edits(fitted_edit, strength)]
+
     def mismatched_edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
         """Return a control: for each maze the edits of the next maze, whose goal and target are other cells."""
         # Rolled by one maze: targets and goals keep their distribution and lose their relation to the maze.
@@ -84,6 +88,19 @@ class RetargetingTask(WithGoals):
     def levels_with_goal_moved(self) -> LevelBatch:
         """Return the levels with goal and cue both physically on the target."""
         return self.levels.with_goal_and_cue_at(self.targets)
+
+    def levels_with_old_goal_walled(self) -> LevelBatch:
+        """Return the levels with goal and cue physically on the target and a wall on the goal's former cell.
+
+        This is the strongest picture: the agent sees no reason to enter the former goal's cell. Where another object
+        stands on that cell, it gets no wall.
+        """
+        moved, goals = self.levels_with_goal_moved(), self.goals
+        occupied = (moved.objects == goals[:, None]).any(axis=1) | (goals == moved.start)
+        rows = np.flatnonzero((goals != self.targets) & (goals != ABSENT) & ~occupied)
+        walls = moved.walls.copy()
+        walls.reshape(len(walls), -1)[rows, goals[rows]] = True
+        return dataclasses.replace(moved, walls=walls)
 
     def take_first(self, mazes: int) -> RetargetingTask:
         """Return the task on its first `mazes` mazes, or on all where it has fewer."""

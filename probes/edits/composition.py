@@ -1,18 +1,15 @@
-"""Edits made of other edits: several in sequence at one site, and noise of the same norm as an edit."""
+"""Several edits in sequence at one site."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import EditContext
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.probes.activations import is_rectified
-from goalmaze.probes.edits.base import Edit, check_rows
+from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.information import NOTHING, Facts
 
 
@@ -53,51 +50,3 @@ class SequentialEdits(Edit):
         for edit in self.edits:
             activation = edit(activation, context)
         return activation
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EqualNormNoise(Edit):
-    """The control of an edit: noise that changes each level's activation by the same norm, in a random direction.
-
-    The direction belongs to the level and is the same at every step, as that of a pattern is.
-
-    Attributes:
-        edit: the edit whose norm the noise has.
-        levels: B, the number of levels in the batch.
-        seed: of the noise.
-    """
-
-    site: str = dataclasses.field(init=False)
-    edit: Edit
-    levels: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "site", self.edit.site)
-
-    @property
-    def uses(self) -> Facts:
-        """The facts that the edit uses: its norm depends on them."""
-        return self.edit.uses
-
-    def check(self, site: Site) -> None:
-        """Refuse a site that the edit does not fit."""
-        self.edit.check(site)
-
-    def changed(self, activation: Tensor, context: EditContext) -> Tensor:
-        """Return the activation [b, ...] with noise; an activation without negative values stays without them."""
-        # Measured on this very activation: many edits depend on it, and strength and ReLU are included.
-        norm = (self.edit(activation, context) - activation).flatten(1).norm(dim=1)
-        noise = self._noise(activation.shape[1:], context)
-        scale = norm / noise.flatten(1).norm(dim=1)
-        changed: Tensor = activation + noise * scale.reshape(-1, *[1] * (noise.dim() - 1))
-        # Clipping lowers the norm a little. Negative values, which the site never has, would be a stronger intervention
-        # than the edit.
-        return changed.relu() if is_rectified(activation) else changed
-
-    def _noise(self, shape: Sequence[int], context: EditContext) -> Tensor:
-        # Drawn for the whole batch, so that a level's noise does not depend on which other levels are still played.
-        noise = torch.randn((self.levels, *shape), generator=torch.Generator().manual_seed(self.seed))
-        check_rows(self.levels, context, self.site)
-        return noise[torch.from_numpy(context.rows)]

@@ -65,6 +65,18 @@ def place_pattern(pattern: Tensor, cells: Cells, height: int, width: int) -> Ten
     return placed
 
 
+def middle(pattern: Tensor, side: int) -> Tensor:
+    """Return float32 [C, side, side], the middle of a pattern [C, h, w]; all of it where it is no larger.
+
+    Args:
+        pattern: h and w odd.
+        side: rows and columns, odd.
+    """
+    _, height, width = pattern.shape
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return pattern[:, top : height - top, left : width - left]
+
+
 def mean_around(maps: Tensor, cells: Cells) -> Tensor:
     """Return float32 [C, 2H-1, 2W-1], the mean of maps [B, C, H, W] shifted so that their cells [B] coincide.
 

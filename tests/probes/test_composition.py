@@ -14,9 +14,10 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Add, Edit, applied
-from goalmaze.probes.edits.composition import EqualNormNoise, SequentialEdits
+from goalmaze.probes.edits.composition import SequentialEdits
 from goalmaze.probes.edits.fitted import JointEdit
 from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.edits.noise import EqualNormNoise
 from goalmaze.probes.information import CELLS, TARGET
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.targets import draw_targets

@@ -19,11 +19,12 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.edits.base import Add, Edit, applied
 from goalmaze.probes.edits.cell_table import AddCellEntries
 from goalmaze.probes.edits.channels import ClampChannels, MultiplyChannels
-from goalmaze.probes.edits.composition import EqualNormNoise, SequentialEdits
+from goalmaze.probes.edits.composition import SequentialEdits
 from goalmaze.probes.edits.coordinates import SetCoordinates
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.leace import Erase, fit_eraser
 from goalmaze.probes.edits.mean_difference import SteeringVector
+from goalmaze.probes.edits.noise import EqualNormNoise
 from goalmaze.probes.edits.patches import Patch
 from goalmaze.probes.information import CELLS, EVERYTHING, uses_only_cells
 from goalmaze.probes.procgen_tools.pixels import ClampPixel
