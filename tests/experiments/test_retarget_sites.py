@@ -120,7 +120,14 @@ def test_benchmark_search_and_ledger_run_without_maps(
         (s, m) for s in sites for m in CELL_METHODS
     ]
     conditions = {row["condition"] for row in json.loads(json.dumps(benchmarked.json(), allow_nan=False))["rows"]}
-    assert {trials.RANDOM, trials.OTHER_MAZE, trials.UNTRAINED, trials.EDIT} <= conditions
+    assert {
+        trials.RANDOM,
+        trials.PERMUTED,
+        trials.OTHER_MAZE,
+        trials.EDIT,
+        *trials.PICTURES,
+        *trials.FLOORS,
+    } <= conditions
     assert [path.name for path in benchmarked.pictures] == [
         f"retarget-{name}.png" for name in ("field", "heat", "activations")
     ]

@@ -24,7 +24,7 @@ from goalmaze.probes.edits.coordinates import SetCoordinates
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.leace import Erase, fit_eraser
 from goalmaze.probes.edits.mean_difference import SteeringVector
-from goalmaze.probes.edits.noise import EqualNormNoise
+from goalmaze.probes.edits.noise import EqualNormNoise, PermutedChannels
 from goalmaze.probes.edits.patches import Patch
 from goalmaze.probes.information import CELLS, EVERYTHING, uses_only_cells
 from goalmaze.probes.procgen_tools.pixels import ClampPixel
@@ -75,6 +75,7 @@ def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Edit]:
         GatedAdd(site, *random(2, len(levels), CHANNELS, 7, 7), strength=strength),
         SequentialEdits((shift, MultiplyChannels(site, (1,), factor=3.0)), strength=strength),
         EqualNormNoise(shift, len(levels), 3, strength=strength),
+        PermutedChannels(shift, len(levels), 3, strength=strength),
     ]
 
 
