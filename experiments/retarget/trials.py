@@ -42,9 +42,9 @@ class TrialLabel:
 
     Attributes:
         condition: `NONE`; `EDIT`; `VARIANT`, the edit at another strength or footprint; `ORACLE`, an edit that
-            uses more than cells. Controls: `RANDOM`, noise of the edit's norm; `PERMUTED`, the edit's change with its
-            channels exchanged; `OTHER_MAZE`, the edit of the next maze. References: `MOVED_CUE`, the cue on the target
-            (physically); `MOVED_BOTH`, goal and cue; `MOVED_WALLED`, and also a wall on the goal's former cell.
+            uses more than cells. Controls: `RANDOM`, noise of the edit's norm; `PERMUTED`, the edit's change with
+            other channels; `OTHER_MAZE`, the edit of the next maze. References: `MOVED_CUE`, the cue physically on the
+            target; `MOVED_BOTH`, goal and cue; `MOVED_WALLED`, goal and cue, and a wall on the old goal's cell.
             Floors: `COMPASS`, a script that knows the target's direction; `FITTED_ABOVE`, the method fitted anew to a
             network that is untrained above the site; `FITTED_UNTRAINED`, to one that is untrained everywhere; and
             these networks without an edit, `UNTRAINED_ABOVE` and `UNTRAINED_NETWORK`.

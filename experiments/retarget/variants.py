@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.experiments.common.tables import Table, formatted
+from goalmaze.experiments.common.tables import Number, Table, formatted
 from goalmaze.experiments.retarget import trials
 from goalmaze.experiments.retarget.candidates import Candidate, with_footprint
 from goalmaze.experiments.retarget.task import RetargetingTask
@@ -33,7 +33,7 @@ def variant_trials(
 def variant_table(results: Sequence[Trial]) -> Table:
     """Return the rate of targets reached first where the goal is off the path, one column a strength."""
     strengths = sorted({one.label.strength for one in results if one.label.strength is not None})
-    rows: dict[tuple[str, str, str], list[Formatted]] = {}
+    rows: dict[tuple[str, str, str], list[Number]] = {}
     for one in results:
         label = one.label
         footprint = "all" if label.footprint is None else f"{label.footprint}x{label.footprint}"

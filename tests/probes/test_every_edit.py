@@ -146,7 +146,7 @@ def test_all_work_together_through_whole_episodes_in_which_levels_finish(
     policy, site = agent
     edits = every_edit(site, levels, 0.1)
     with applied(policy, [*edits, *(dataclasses.replace(edit, first_steps=2) for edit in edits)]):
-        edited = rollout(policy, levels, seed=1)
+        edited = rollout(policy, levels, seed=2)
     assert len(np.unique(edited.steps)) > 3
 
 
