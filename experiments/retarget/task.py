@@ -124,12 +124,20 @@ class RetargetingTask(WithGoals):
         with applied(policy, edits):
             return rollout(policy, self.levels, seed=self.seed)
 
-    def evaluate(self, policy: NetworkPolicy, edits: Sequence[Edit] = ()) -> TaskOutcomes:
-        """Return whether the agent reaches the target or the goal first under the edits."""
+    def evaluate(
+        self, policy: NetworkPolicy, edits: Sequence[Edit] = (), levels: LevelBatch | None = None
+    ) -> TaskOutcomes:
+        """Return whether the agent reaches the target or the goal first under the edits.
+
+        Args:
+            policy: the agent.
+            edits: applied at every step.
+            levels: what the agent is in instead of the task's levels, where objects were physically moved. The goal's
+                cell is still that of the task.
+        """
         with applied(policy, edits):
-            # An episode stops at the target: what the agent does after it has no part in which was reached first.
-            trajectory = rollout(policy, self.levels, seed=self.seed, until=self.targets)
-        # Where target and goal are one cell, both are visited in the same step, which `outcomes` counts for the goal.
+            played = self.levels if levels is None else levels
+            trajectory = rollout(policy, played, seed=self.seed, until=self.targets)
         to_goal, to_target = trajectory.first_visit(self.goals), trajectory.first_visit(self.targets)
         return TaskOutcomes(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
 

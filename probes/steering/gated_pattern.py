@@ -2,10 +2,10 @@
 
 In deep layers, what a goal changes on a square depends on the square's activation. So each channel of each square gets
 an addition and a multiple of its own value; additions and gains are patterns [C, 2H-1, 2W-1] around target and goal.
-The edit passes nothing from one square to another, so it cannot find a path; only the layers above can. Both are
-learned like the expert pattern, from the mean pattern and gains of zero. `gated-deep` learns gated patterns at a site
-and at all maps above it together; those above start at zero. The edit uses the two cells and the activation; in
-training, paths are labels.
+The edit passes nothing from one square to another, but the layers above it do, trained or not: the floors of the
+retargeting benchmark show how much of its effect needs what the agent learned. Both are learned like the expert
+pattern, from the mean pattern and gains of zero. `gated-deep` learns gated patterns at a site and at all maps above it
+together; those above start at zero. The edit uses the two cells and the activation; in training, paths are labels.
 """
 
 from __future__ import annotations

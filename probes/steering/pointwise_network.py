@@ -2,9 +2,10 @@
 
 In deep layers, what a goal changes on a square depends on several of its channels together. One hidden layer reads the
 C channels of a square and, through a learned pattern [K, 2H-1, 2W-1], where the square lies from target and goal; its
-output is added beside a goal pattern. Nothing passes from one square to another: the edit cannot find a path, only the
-layers above can. It is learned like the expert pattern, from the mean pattern and a network that adds zero. The edit
-uses the two cells and the activation; in training, paths are labels.
+output is added beside a goal pattern. It is learned like the expert pattern, from the mean pattern and a network that
+adds zero. The edit uses the two cells and the activation, which shows walls and the agent; in training, paths are
+labels. It passes nothing from one square to another, but the layers above it do, and it learns to use them even where
+they are untrained: its rate is an upper bound, and only what lies above its floor is evidence of a rewritten goal.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from goalmaze.experiments.retarget.floors import compass_trial, fitted_floors
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.experiments.retarget.trials import TrialLabel, run_trial
 from goalmaze.probes.edits.patterns import GoalPattern, middle
+from goalmaze.probes.edits.training_batch import Schedule
 from goalmaze.probes.steering import pointwise_network
 
 FAMILY = make_family("GreenExit", {"size": 5})
@@ -40,8 +41,7 @@ def task() -> RetargetingTask:
 def walker() -> Candidate:
     """Return a method with many parameters, fitted to a network that has learned nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("BATCH", 64), ("UPDATES", 300), ("LEARNING_RATE", 0.03)):
-            patch.setattr(pointwise_network, name, value)
+        patch.setattr(pointwise_network, "SCHEDULE", Schedule(updates=300, batch=64, learning_rate=0.03))
         return fit_candidate(make_fit_context(untrained(1), FAMILY, 256, 0), "block1", "pointwise-network")
 
 
