@@ -23,9 +23,7 @@ from goalmaze.probes.readout.windows import MAX_SAMPLES, windows
 from goalmaze.probes.steering.base import WindowMethod
 from goalmaze.probes.steering.registry import register_method
 
-UPDATES = 2000
-BATCH = 256
-LEARNING_RATE = 1e-2
+UPDATES, BATCH, LEARNING_RATE = 4000, 256, 3e-2
 
 SPARSITY = 1.0
 """Weight of the L1 norm of the features beside the squared error, both for activations of unit variance."""

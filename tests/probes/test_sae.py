@@ -18,7 +18,14 @@ from goalmaze.probes.edits.coordinates import GoalCoordinates, SetCoordinates
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.information import uses_only_cells
 from goalmaze.probes.squares import read_square
-from goalmaze.probes.steering.sae import Autoencoder, SAEFeatures, fit_goal_features, train_autoencoder
+from goalmaze.probes.steering.sae import (
+    SPARSITY,
+    UPDATES,
+    Autoencoder,
+    SAEFeatures,
+    fit_goal_features,
+    train_autoencoder,
+)
 from goalmaze.probes.targets import draw_targets
 
 PLANTED = 20
@@ -41,12 +48,23 @@ def recovered(coder: Autoencoder) -> float:
     return float(((dictionary() @ rows.T).max(dim=1).values > 0.95).float().mean())
 
 
+def loss(coder: Autoencoder, x: Tensor) -> float:
+    """Return the loss that training minimises, on all samples [N, C]."""
+    features, scale = coder.encode(x), x.std(dim=0).mean()
+    return float((((coder.decode(features) - x) / scale).square().sum(dim=1) + SPARSITY * features.sum(dim=1)).mean())
+
+
 def test_planted_features_are_recovered_from_sparse_sums_and_not_from_dense_ones() -> None:
-    sparse = train_autoencoder(sums(0.06), 32)
+    x = sums(0.06)
+    sparse = train_autoencoder(x, 32)
     assert recovered(sparse) >= 0.9
-    assert sparse.explained(sums(0.06)) > 0.85
-    assert (sparse.encode(sums(0.06)) > 1e-3).float().mean() < 0.25
-    assert recovered(train_autoencoder(sums(0.9), 32)) < 0.5
+    assert sparse.explained(x) > 0.85
+    # Each sum has 1.2 directions on average.
+    assert (sparse.encode(x) > 1e-3).float().sum(dim=1).mean() < 2.5
+    quarter, sixteenth = (train_autoencoder(x, 32, updates=UPDATES // part) for part in (4, 16))
+    assert loss(quarter, x) < 1.03 * loss(sparse, x), "the default is long enough: a quarter of it is nearly as good"
+    assert loss(sixteenth, x) > 1.05 * loss(sparse, x), "and too short a training is seen"
+    assert recovered(train_autoencoder(sums(0.9), 32, updates=1000)) < 0.5
 
 
 def test_more_sparsity_means_fewer_active_features_and_a_worse_reconstruction() -> None:
