@@ -4,8 +4,8 @@ A sparse autoencoder is trained on the 3x3 windows of a map. The sixteen feature
 mean without a goal around the goal, and their mean with a goal around the target. What the autoencoder does not
 reconstruct stays as it is. The edit uses the two cells and the activation.
 
-Training has converged: at `block8` of green-exit the loss is 46.7, with 13.9 features active at once, and 46.6 with 13.6
-after four times as many updates. Version 0.1 stopped at 48.3 with 15.6 active.
+Training has converged: at `block8` of green-exit the loss is 46.7, with 13.9 features active at once, and 46.6 with
+13.6 after four times as many updates. Version 0.1 stopped at 48.3 with 15.6 active.
 """
 
 from __future__ import annotations
