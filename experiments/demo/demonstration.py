@@ -13,7 +13,8 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate, evaluation_table
 from goalmaze.experiments.probe.by_site import ProbeReport, probe
-from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport, retarget
+from goalmaze.experiments.retarget.comparison import RetargetReport, retarget
+from goalmaze.experiments.retarget.trials import EDIT, MOVED_CUE, NONE, RANDOM
 
 METHOD = "mean-pattern"
 PROBE_FIT_LEVELS = 1024

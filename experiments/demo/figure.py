@@ -24,8 +24,9 @@ from goalmaze.experiments.common.plots import (
 from goalmaze.experiments.demo.demonstration import Demonstration
 from goalmaze.experiments.evaluate.metrics import off_each_others_path
 from goalmaze.experiments.probe.by_site import ProbeReport
-from goalmaze.experiments.retarget.comparison import EDIT, MOVED_CUE, NONE, RANDOM, RetargetReport
+from goalmaze.experiments.retarget.comparison import RetargetReport
 from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
+from goalmaze.experiments.retarget.trials import EDIT, MOVED_CUE, NONE, RANDOM
 from goalmaze.probes.steering import find_method
 
 EXAMPLE_LEVELS = 256

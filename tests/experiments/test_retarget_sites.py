@@ -101,7 +101,7 @@ def test_at_one_site_the_edit_works_like_moving_the_goal(agent: str, monkeypatch
     task = draw_retargeting_task(loaded.family, 256, 0)
     label = trials.TrialLabel(trials.MOVED_BOTH)
     moved = trials.run_trial(label, task, loaded.policy, levels=task.levels_with_goal_moved())
-    edited = report.row(comparison.EDIT, CONV, "cell-means").target_rate
+    edited = report.row(trials.EDIT, CONV, "cell-means").target_rate
     assert abs(edited - moved.outcomes().other.value) < 0.04
 
 
