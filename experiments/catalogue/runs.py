@@ -156,6 +156,6 @@ def _label(folder: Path, recipe: Recipe) -> str | None:
     try:
         shift = make_family(recipe.family, recipe.parameters).distinguishing_shift
         return label_of_report(report, shift).label
-    except (GoalmazeError, KeyError, TypeError):
-        # The user's own family is unknown here without its --import.
+    except (GoalmazeError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
+        # The user's own family is unknown here without its --import, and a report from elsewhere may hold any numbers.
         return None if report.get("label") is None else str(report["label"])

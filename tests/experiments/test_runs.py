@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from plans import SMALL_RECIPE
 
+from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.log import LOG
-from goalmaze.agents.training.run import RECIPE, train
+from goalmaze.agents.training.run import RECIPE, read_recipe, train
 from goalmaze.agents.training.run_lock import locked
+from goalmaze.agents.zoo import zoo_folder
 from goalmaze.experiments import cli
+from goalmaze.experiments.catalogue.runs import _label
 from goalmaze.experiments.common.run_report import REPORT
 
 
@@ -78,3 +82,14 @@ def test_a_folder_without_runs_is_reported(tmp_path: Path, capsys: pytest.Captur
     assert f"no runs in {tmp_path}" in capsys.readouterr().out
     assert cli.main(["runs", str(tmp_path / "nowhere")]) == 2
     assert f"there is no folder {tmp_path / 'nowhere'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("capable", ["much", -7.0, float("inf"), []])
+def test_a_report_with_impossible_rates_keeps_its_own_label(tmp_path: Path, capable: object) -> None:
+    recipe, _ = read_recipe(zoo_folder("corner"))
+    shutil.copy(zoo_folder("corner") / CHECKPOINT, tmp_path)
+    report = json.loads((zoo_folder("corner") / REPORT).read_text())
+    for label, rate in (("old", capable), ("lost", 0.999)):
+        report["in_distribution"]["capable"] = rate
+        (tmp_path / REPORT).write_text(json.dumps(report | {"label": "old"}))
+        assert _label(tmp_path, recipe) == label
