@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs import extensions
 from goalmaze.envs.extensions import extensions_needed, import_flags, load_extension, loaded_extensions
+
+
+@pytest.fixture(autouse=True)
+def _forget_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Printed commands name what is loaded, also those that later tests compare.
+    monkeypatch.setattr(extensions, "_loaded", {})
 
 
 def test_a_file_is_imported_once_and_its_name_is_remembered(tmp_path: Path) -> None:

@@ -89,7 +89,12 @@ def test_a_family_has_only_the_dials_that_change_its_levels() -> None:
 
 def test_a_grid_of_two_agents_is_evaluated_and_drawn(tmp_path: Path) -> None:
     config = EvalConfig(
-        agent=AGENT, others=("zoo:green-exit-twin",), grid=True, dials=("size=7,17",), levels=64, figures=tmp_path
+        agent=AGENT,
+        others=("zoo:green-exit-twin",),
+        grid=True,
+        dials=("size=7,17",),
+        levels=64,
+        figures=tmp_path / "new",
     )
     found = command.run(config)
     assert isinstance(found, Grid)
@@ -105,8 +110,8 @@ def test_a_grid_of_two_agents_is_evaluated_and_drawn(tmp_path: Path) -> None:
     assert moved[1] is not None
     assert moved[0].preference.low > moved[1].preference.high
     assert [one["intervals_cover"] for one in (moved[0].json(), moved[1].json())] == ["levels", "levels"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["grid-curves.png", "grid-heat.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["grid-curves.png", "grid-heat.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "new").iterdir())
     for name in ("moved-sign", "size 17", "more direct", "wrote", "the walls of"):
         assert name in found.text()
     check_summaries(found)

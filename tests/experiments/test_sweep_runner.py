@@ -19,6 +19,7 @@ import pytest
 from complaints import complaint
 from plans import LONG, SMALL, write_plan
 
+from goalmaze.envs import extensions
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.experiments.sweeps import runner
@@ -126,7 +127,8 @@ class Recorder(RunExecutor):
         pass
 
 
-def test_workers_import_first_what_the_sweep_imported(tmp_path: Path) -> None:
+def test_workers_import_first_what_the_sweep_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions, "_loaded", {})
     load_extension("json.tool")
     recorder = Recorder()
     tasks = read_plan(write_plan(tmp_path, SMALL)).tasks
