@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs import extensions
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import extensions_needed, import_flags, load_extension, loaded_extensions
 
 
