@@ -83,7 +83,7 @@ GLOSSARY: dict[str, tuple[str, str]] = {
     "covers": (
         "intervals cover",
         "“levels”: sampling of levels, for this one trained agent; another training seed may lie outside. “seeds and "
-        "levels”: sampling of both, where two or more agents differ in their training seed alone.",
+        "levels”: sampling of both, where five or more agents differ in their training seed alone.",
     ),
     "star": (
         "star *",
