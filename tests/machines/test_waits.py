@@ -12,8 +12,8 @@ from goalmaze.agents.loading import load_agent
 from goalmaze.agents.training import callback
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import train
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common import progress
-from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluation import evaluate, evaluate_shifts
 from goalmaze.experiments.retarget import command
 from goalmaze.experiments.retarget.config import RetargetConfig
@@ -53,8 +53,9 @@ def test_the_choices_of_an_agent_show_a_bar(bars: list[str], monkeypatch: pytest
     from goalmaze.experiments.evaluate import regression
 
     monkeypatch.setattr(regression, "MIN_DECISIONS", 10**9)
-    with pytest.raises(Exception, match="choices between"):
-        regression.run(EvalConfig(agent=AGENT, choices=True, levels=2))
+    agent = load_agent(AGENT)
+    with pytest.raises(GoalmazeError, match="choices between"):
+        regression.regress(AGENT, agent.policy, agent.family, shift="moved-sign", levels=2, fit_levels=4)
     assert bars == [f"playing {AGENT}"]
 
 
