@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.tables import Table, number
 from goalmaze.experiments.retarget import trials
 from goalmaze.experiments.retarget.candidates import Candidate
 from goalmaze.experiments.retarget.trials import EVERY, Trial
-from goalmaze.experiments.statistics.intervals import Difference, Rate, paired_difference
+from goalmaze.experiments.statistics.bootstrap import Interval, paired_difference
+from goalmaze.experiments.statistics.intervals import Rate
 
 SCORE_COLUMNS = (
     "target: targets reached first where the goal is off the path; 95 % intervals over mazes\n"
@@ -39,12 +42,12 @@ class CandidateScore:
     floor: Trial
 
     @property
-    def above_floor(self) -> Difference:
+    def above_floor(self) -> Interval:
         """Trained minus floor, paired by maze."""
         return self._minus(self.floor)
 
     @property
-    def above_reference(self) -> Difference:
+    def above_reference(self) -> Interval:
         """The edit's rate minus that of the reference, paired by maze."""
         return self._minus(self.reference)
 
@@ -65,9 +68,10 @@ class CandidateScore:
             "minus_reference": _difference(self.above_reference),
         }
 
-    def _minus(self, other: Trial) -> Difference:
+    def _minus(self, other: Trial) -> Interval:
         clear = self.edit.off_path
-        return paired_difference(self.edit.reached_target[clear], other.reached_target[clear])
+        ours, theirs = (one.reached_target[clear].astype(np.float64) for one in (self.edit, other))
+        return paired_difference(ours - theirs)
 
 
 def score_candidate(candidate: Candidate, results: Sequence[Trial]) -> CandidateScore:
@@ -130,5 +134,5 @@ def _rate(rate: Rate) -> JsonObject:
     return {"target": number(rate.value), "low": number(rate.low), "high": number(rate.high)}
 
 
-def _difference(difference: Difference) -> JsonObject:
+def _difference(difference: Interval) -> JsonObject:
     return {"value": number(difference.value), "low": number(difference.low), "high": number(difference.high)}

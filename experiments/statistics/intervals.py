@@ -1,14 +1,9 @@
-"""Confidence intervals of rates and of paired differences. They cover the sampling of levels, not of training seeds."""
+"""Confidence intervals of rates. They cover the sampling of levels, not of training seeds."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-
-import numpy as np
-
-from goalmaze.envs.cells import Bools
 
 Z_95 = 1.959963984540054
 """The 0.975 quantile of the standard normal distribution."""
@@ -47,46 +42,3 @@ def rate(successes: int, levels: int) -> Rate:
     # Rounding can push an end beyond [0, 1], or past a rate of exactly 0 or 1.
     low, high = max(0.0, centre - half_width), min(1.0, centre + half_width)
     return Rate(value, min(value, low), max(value, high), levels)
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """The difference of two rates on the same levels with its 95 % interval.
-
-    Attributes:
-        value: the first rate minus the second; NaN without levels.
-        low: lower end of the interval.
-        high: upper end of the interval.
-        levels: number of levels counted.
-    """
-
-    value: float
-    low: float
-    high: float
-    levels: int
-
-    def __str__(self) -> str:
-        return f"{self.value:+.2f} [{self.low:+.2f}, {self.high:+.2f}]" if self.levels else "no levels"
-
-
-def paired_difference(ours: Sequence[bool] | Bools, theirs: Sequence[bool] | Bools) -> Difference:
-    """Return the difference of two success rates on the same levels.
-
-    It is the adjusted Wald interval of Bonett and Price (2012). The levels that only one of the two solved carry it.
-    One level is added to each of these two counts, which keeps its coverage near 95 % also where nearly all levels
-    agree; otherwise it would have no width where all agree.
-
-    Args:
-        ours: bool [B], success on each level.
-        theirs: bool [B], success on the same levels.
-    """
-    one, other = np.asarray(ours, np.bool_), np.asarray(theirs, np.bool_)
-    levels = len(one)
-    if levels == 0:
-        return Difference(math.nan, -1.0, 1.0, 0)
-    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-    value = (only_one - only_other) / levels
-    p, q = (only_one + 1) / (levels + 2), (only_other + 1) / (levels + 2)
-    half_width = Z_95 * math.sqrt((p + q - (p - q) ** 2) / (levels + 2))
-    low, high = max(-1.0, p - q - half_width), min(1.0, p - q + half_width)
-    return Difference(value, min(value, low), max(value, high), levels)

@@ -158,7 +158,7 @@ def test_a_published_agent_becomes_a_run_that_commands_take(
     assert cli.main(["eval", str(run_folder), "--levels", "4", "--json"]) == 0
     capsys.readouterr()
     assert cli.main(command) == 2
-    assert "File exists; choose another --out" in capsys.readouterr().err
+    assert "already exists; choose another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
