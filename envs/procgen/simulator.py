@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -63,6 +64,22 @@ def world_of(mode: str) -> int:
     return WORLDS[mode]
 
 
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collect no garbage inside the context.
+
+    Making a game of Procgen takes a lock of cffi, and so does the destructor of a game. A collection that finds an old
+    game while a new one is being made would wait for that lock forever.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class ProcgenSimulator:
     """B mazes in Procgen. Where an episode ends, Procgen begins the next level in the same step.
 
@@ -76,9 +93,9 @@ class ProcgenSimulator:
     """
 
     def __init__(self, count: int, mode: str, threads: int = 0) -> None:
-        self._game = procgen().ProcgenGym3Env(
-            num=count, env_name=MAZE, distribution_mode=mode, num_threads=threads, rand_seed=0
-        )
+        make = procgen().ProcgenGym3Env
+        with no_garbage_collection():
+            self._game = make(num=count, env_name=MAZE, distribution_mode=mode, num_threads=threads, rand_seed=0)
         self._buffer = self._game._ffi.new(f"char[{MAX_STATE_BYTES}]")
         self.count, self._mode, self._threads = count, mode, threads
         self.frames: Frames
