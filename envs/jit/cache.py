@@ -15,6 +15,7 @@ import os
 import pickle
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,8 @@ class CodeCache:
             return None
         # Any exception: what is wrong with a cache must not stop a program that does not need it.
         try:
+            if not _is_trusted(path):
+                return None
             content = path.read_bytes()
             code = content[DIGEST_BYTES:]
             if content[:DIGEST_BYTES] != _digest(code):
@@ -162,6 +165,17 @@ def cache_folder() -> Path | None:
             probe.unlink()
             return path
     return None
+
+
+def _is_trusted(path: Path) -> bool:
+    """Return whether nobody but this user, root and the owner of the package can have written a file of the cache.
+
+    Cached code is a pickle, as that of numba is, and `NUMBA_CACHE_DIR` may be a folder that many people write to.
+    """
+    if not hasattr(os, "geteuid"):
+        return True
+    found, owners = path.lstat(), {os.geteuid(), 0, Path(__file__).stat().st_uid}
+    return stat.S_ISREG(found.st_mode) and found.st_uid in owners and not found.st_mode & stat.S_IWOTH
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -135,9 +135,7 @@ def with_largest_channels(candidate: Candidate, count: int) -> Candidate:
     Raises:
         GoalmazeError: it is no pattern.
     """
-    pattern = candidate.fitted_edit
-    if not isinstance(pattern, GoalPattern):
-        raise GoalmazeError(f"{candidate.text()} has no pattern whose channels could be chosen")
+    pattern = _pattern(candidate, "channels")
     # Both patterns count: a channel may matter only where the goal is removed.
     norm = pattern.at_target.flatten(1).norm(dim=1) + pattern.at_goal.flatten(1).norm(dim=1)
     # In ascending order, so that equal choices are listed equally.
@@ -154,13 +152,17 @@ def with_footprint(candidate: Candidate, side: int) -> Candidate:
     Raises:
         GoalmazeError: it is no pattern.
     """
-    pattern = candidate.fitted_edit
-    if not isinstance(pattern, GoalPattern):
-        raise GoalmazeError(f"{candidate.text()} has no pattern whose footprint could be chosen")
+    pattern = _pattern(candidate, "footprint")
     narrow = dataclasses.replace(
         pattern, at_target=middle(pattern.at_target, side), at_goal=middle(pattern.at_goal, side)
     )
     return dataclasses.replace(candidate, fitted_edit=narrow)
+
+
+def _pattern(candidate: Candidate, part: str) -> GoalPattern:
+    if not isinstance(candidate.fitted_edit, GoalPattern):
+        raise GoalmazeError(f"{candidate.text()} has no pattern whose {part} could be chosen")
+    return candidate.fitted_edit
 
 
 def compatible_pairs(

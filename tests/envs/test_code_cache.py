@@ -70,6 +70,19 @@ def test_code_is_compiled_anew_after_a_change_of_what_it_calls(sources: Path) ->
     assert total(sources) == (12, 1)
 
 
+def test_code_that_other_people_can_have_written_is_not_run(sources: Path) -> None:
+    assert total(sources) == (11, 0)
+    for file in code_files(sources):
+        file.chmod(0o646)
+    assert total(sources) == (11, 0)
+    # the files were written anew, by this user
+    assert total(sources) == (11, 1)
+    if os.geteuid() == 0:
+        for file in code_files(sources):
+            os.chown(file, 12345, 12345)
+        assert total(sources) == (11, 0)
+
+
 def test_numbas_own_cache_would_be_stale(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: it compares the file of the calling function alone."""
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(sources / "cache"))

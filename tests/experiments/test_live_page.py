@@ -249,12 +249,17 @@ def flood(browser: Browser, cells: list[int], milliseconds: int) -> dict[str, An
     return counts
 
 
+def limit_messages(patch: pytest.MonkeyPatch, rate: float) -> None:
+    """Let a page send `rate` messages a second, after three at once."""
+    patch.setattr(client, "RATE", rate)
+    patch.setattr(client, "BURST", 3.0)
+
+
 def test_a_drag_at_240_events_a_second_is_followed_to_its_end(
     browser: Browser, running: RunningServer, store: AgentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A machine on which 240 answers a second are possible exceeds the rate; here the rate is lower instead.
-    monkeypatch.setattr(client, "RATE", 12.0)
-    monkeypatch.setattr(client, "BURST", 3.0)
+    limit_messages(monkeypatch, 12.0)
     open_page(browser, running.address)
     cells, scene = free_cells(store)
     browser.run(LIMITED_ADDRESSES)
@@ -280,8 +285,7 @@ def test_a_drag_at_240_events_a_second_is_followed_to_its_end(
 def test_a_server_that_no_longer_answers_would_be_noticed(
     browser: Browser, running: RunningServer, store: AgentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "RATE", 0.01)
-    monkeypatch.setattr(client, "BURST", 3.0)
+    limit_messages(monkeypatch, 0.01)
     open_page(browser, running.address)
     cells, scene = free_cells(store)
     counts = flood(browser, [scene.target, *cells], 1200)
