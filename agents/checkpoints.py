@@ -31,6 +31,8 @@ from goalmaze.envs.versions import installed_version
 
 FORMAT = 2
 METADATA_KEY = "goalmaze"
+POPULATION_KEY = "goalmaze_population"
+"""Key in the metadata of a file that holds several agents, see `goalmaze.agents.population_files`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         )
     # safetensors refuses tensors with gaps in memory.
     tensors = {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
-    _check_finite(tensors)
+    check_finite_tensors(tensors)
     header = Header(
         format=FORMAT,
         family=family.name,
@@ -153,7 +155,7 @@ def save_checkpoint(path: Path, network: Network, family: Family, steps: int) ->
         steps=steps,
         version=installed_version("goalmaze"),
     )
-    header = msgspec.structs.replace(header, digest=_digest(header, tensors))
+    header = msgspec.structs.replace(header, digest=digest_of(header, tensors))
     write_atomically(path, save(tensors, {METADATA_KEY: msgspec.json.encode(header).decode()}))
 
 
@@ -166,7 +168,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     written, tensors = _read_checked(path)
     try:
         header = _migrated(written) if isinstance(written, _Header1) else written
-        family = _family(header)
+        family = family_of(header)
         network = network_from_tensors(header.network, header.network_shape, header.network_options, tensors)
     except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
@@ -219,13 +221,13 @@ def network_from_tensors(
         needed, given = (_described(one.get(tensor)) for one in (expected, tensors))
         if needed != given:
             raise GoalmazeError(f"tensor '{tensor}' is {given}, network {name} with its options needs {needed}")
-    _check_finite(tensors)
+    check_finite_tensors(tensors)
     network.to_empty(device="cpu")
     network.load_state_dict(tensors)
     return network
 
 
-def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+def check_finite_tensors(tensors: Mapping[str, Tensor]) -> None:
     """Raise `GoalmazeError` if a number is NaN or infinite: such a network acts by no rule at all."""
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
@@ -241,7 +243,7 @@ def _described(tensor: Tensor | None) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape))}"
 
 
-def _family(header: Header) -> Family:
+def family_of(header: Header) -> Family:
     """Return the family of a checkpoint, after checking that its observations have the shape that the network takes.
 
     Raises:
@@ -282,25 +284,36 @@ def _read_checked(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
     """
     header, tensors = _read(path)
     # The digest is that of the header as it was written, so it is checked before the header is migrated.
-    if _digest(header, tensors) != header.digest:
+    if digest_of(header, tensors) != header.digest:
         raise GoalmazeError(f"checkpoint {path} is damaged: it does not match its digest; get it again")
     return header, tensors
 
 
-def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
-    """Return the header as it was written, and the tensors.
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the metadata and the tensors of a safetensors file.
 
     Raises:
-        GoalmazeError: the file is missing, truncated, no checkpoint of goalmaze, or of an unknown format.
+        GoalmazeError: the file is missing, truncated, or no safetensors file.
     """
     if not is_file(path):
         raise GoalmazeError(f"no checkpoint at {path}; name a run folder or zoo:NAME")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise GoalmazeError(f"checkpoint {path} is truncated or no safetensors file ({error}); get it again") from None
+
+
+def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
+    """Return the header as it was written, and the tensors.
+
+    Raises:
+        GoalmazeError: the file is missing, truncated, no checkpoint of one agent, or of an unknown format.
+    """
+    metadata, tensors = read_safetensors(path)
+    if POPULATION_KEY in metadata:
+        raise GoalmazeError(f"{path} holds a population of agents; name one of them, such as {path}/0")
     if METADATA_KEY not in metadata:
         raise GoalmazeError(f"{path} is a safetensors file, but not a goalmaze checkpoint; name a run folder")
     try:
@@ -316,8 +329,8 @@ def _read(path: Path) -> tuple[Header | _Header1, dict[str, Tensor]]:
         raise GoalmazeError(f"checkpoint {path} has a header that cannot be read ({error}); get it again") from None
 
 
-def _digest(header: Header | _Header1, tensors: dict[str, Tensor]) -> str:
-    """Return the digest of a header, without its own digest, and of the tensors with their types and shapes."""
+def digest_of(header: msgspec.Struct, tensors: Mapping[str, Tensor]) -> str:
+    """Return the digest of a header, without its own `digest`, and of the tensors with their types and shapes."""
     digest = hashlib.blake2b(msgspec.json.encode(msgspec.structs.replace(header, digest="")), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].cpu().contiguous()

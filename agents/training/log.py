@@ -33,15 +33,21 @@ def log_line(cells: Iterable[object]) -> bytes:
     return text.getvalue().encode()
 
 
-def read_log(folder: Path) -> list[dict[str, str]]:
-    """Return the lines of a run's log, column → text.
+POPULATION_COLUMNS = ("agent", "seed", *LOG_COLUMNS)
+"""The columns of the log of a population: number and seed of the agent, then those of its own log."""
+
+
+def read_log(folder: Path, number: int | None = None) -> list[dict[str, str]]:
+    """Return the lines of a run's log, column → text; of a population, those of one agent where `number` is given.
 
     A last line without its line end is left out, since the run may be writing it at this moment.
 
     Raises:
         OSError: there is no log, or it cannot be read.
         ValueError: it is not UTF-8 text.
+        KeyError: `number` is given, and it is not the log of a population.
         csv.Error: it is not CSV.
     """
     lines = read_text(folder / LOG).splitlines(keepends=True)
-    return list(csv.DictReader(line for line in lines if line.endswith("\n")))
+    rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+    return rows if number is None else [row for row in rows if row["agent"] == str(number)]

@@ -27,6 +27,7 @@ from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCall
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
+from goalmaze.agents.training.population_plan import PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run_folder import ID, RunFolder, new_id
 from goalmaze.agents.training.run_lock import locked
@@ -213,8 +214,12 @@ def _restore_checkpoints(folder: Path, algorithm: BaseAlgorithm) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
+def read_recipe(folder: Path, number: int | None = None) -> tuple[Recipe, JsonObject]:
     """Return the recipe of a run folder, and the `environment` that the run was started in.
+
+    Args:
+        folder: the run folder.
+        number: the agent of a population whose recipe is returned; None for the recipe as the folder holds it.
 
     Raises:
         GoalmazeError: there is no recipe, or it cannot be read.
@@ -222,14 +227,17 @@ def read_recipe(folder: Path) -> tuple[Recipe, JsonObject]:
     path = folder / RECIPE
     try:
         content = read_json(path)
-        return recipe_from(content["recipe"]), content.get("environment", {})
+        recipe = recipe_from(content["recipe"])
+        if number is not None:
+            recipe = PopulationPlan.of(content).recipe(recipe, number)
+        return recipe, content.get("environment", {})
     except OSError as error:
         raise GoalmazeError(f"{folder} is not a run folder: cannot read {path}: {error.strerror}") from None
     except GoalmazeError as error:
         raise GoalmazeError(
             f"recipe {path} does not fit this version of goalmaze: {error}; update goalmaze, or restore the file"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise GoalmazeError(f"recipe {path} is damaged ({error}); restore it or train again") from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from goalmaze.agents.loading import Agent, load_agent, run_folder
+from goalmaze.agents.loading import Agent, load_agent, locate
 from goalmaze.agents.networks.base import PLANES
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.training.run import read_recipe
@@ -181,9 +181,9 @@ def _recipe(agent: Agent) -> str:
     """Return an agent's recipe and steps without the fields of the seed; its name where there is no recipe."""
     if agent.header is None:
         return agent.name
-    folder = run_folder(agent.name)
+    place = locate(agent.name)
     try:
-        recipe = dataclasses.asdict(read_recipe(folder.parent if folder.is_file() else folder)[0])
+        recipe = dataclasses.asdict(read_recipe(place.folder, place.number)[0])
     except GoalmazeError:
         return agent.name
     # Threads and device change rounding at most: runs that differ in them alone are seeds of one recipe.

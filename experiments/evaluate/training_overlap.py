@@ -11,13 +11,12 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from goalmaze.agents.loading import RECIPE, Agent, run_folder
+from goalmaze.agents.loading import RECIPE, Agent, locate
 from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.envs.cells import ABSENT, Bools
@@ -137,11 +136,11 @@ def training_range(agent: Agent) -> tuple[int, int]:
     """
     if agent.header is None:
         raise GoalmazeError(f"{agent.name} was not loaded from a run folder, so its training levels are unknown")
-    folder: Path = run_folder(agent.name)
-    folder = folder.parent if folder.is_file() else folder
+    place = locate(agent.name)
+    folder, number = place.folder, place.number
     # The highest index in the log, and not the settings: a run that was stopped early drew from a shorter range.
     try:
-        return read_recipe(folder)[0].seed, max(int(line["levels"]) for line in read_log(folder))
+        return read_recipe(folder, number)[0].seed, max(int(line["levels"]) for line in read_log(folder, number))
     except (OSError, ValueError, KeyError, TypeError, csv.Error, GoalmazeError) as error:
         raise GoalmazeError(
             f"{folder} has no readable {RECIPE} and {LOG}, so its training levels are unknown ({error})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from goalmaze.agents.loading import load_agent, run_folder
+from goalmaze.agents.loading import load_agent, locate
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.probe.by_channel import ChannelReport, probe_channels
@@ -29,9 +29,10 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
         "seed": config.seed,
     }
     if config.by == "checkpoint":
-        series = checkpoint_series(run_folder(config.agent))
+        place = locate(config.agent)
+        number = "" if place.number is None else f"/{place.number}"
         # A run keeps few checkpoints of small networks, so all are loaded at once.
-        checkpoints = {steps: load_agent(str(path)) for steps, path in series.items()}
+        checkpoints = {steps: load_agent(f"{path}{number}") for steps, path in checkpoint_series(place.path).items()}
         return probe_checkpoints(config.agent, checkpoints, kind=config.probe, **options)
     agent = load_agent(config.agent)
     if config.figures is not None:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 
 from goalmaze.agents.checkpoints import Header
-from goalmaze.agents.loading import ZOO_PREFIX, Agent, run_folder
+from goalmaze.agents.loading import ZOO_PREFIX, Agent, locate
 from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import read_recipe
@@ -59,17 +59,16 @@ def origin(agent: Agent) -> Origin:
     """
     if agent.header is None:
         raise GoalmazeError(f"agent {agent.name} was not loaded from a checkpoint: give its run folder or zoo:NAME")
-    folder = run_folder(agent.name)
-    folder = folder.parent if folder.is_file() else folder
+    place = locate(agent.name)
     try:
-        recipe = read_recipe(folder)[0]
+        recipe = read_recipe(place.folder, place.number)[0]
     except GoalmazeError:
         recipe = None
-    zoo = agent.name.removeprefix(ZOO_PREFIX)
+    zoo = agent.name.removeprefix(ZOO_PREFIX).partition("/")[0]
     command = manifest()[zoo].command if agent.name.startswith(ZOO_PREFIX) else ""
     # A report on behaviour does not need the log: an agent that others published has none.
     try:
-        lines = read_log(folder)
+        lines = read_log(place.folder, place.number)
         steps = tuple(int(line["steps"]) for line in lines)
         curves = {name: tuple(_number(line[name]) for line in lines) for name in CURVES}
     except OSError:

@@ -61,7 +61,7 @@ def rewrite(path: Path, document: dict[str, Any], tensors: dict[str, torch.Tenso
     """Write a checkpoint with any header, by default with a digest that fits it: a well-made wrong file."""
     if seal:
         header = msgspec.convert(document, Header)
-        document = {**document, "digest": checkpoints._digest(header, tensors)}
+        document = {**document, "digest": checkpoints.digest_of(header, tensors)}
     save_file(tensors, path, {"goalmaze": json.dumps(document)})
 
 

@@ -13,7 +13,7 @@ from plans import SMALL, write_plan
 from repository import ROOT
 
 from goalmaze.agents import files
-from goalmaze.agents.loading import load_agent, run_folder
+from goalmaze.agents.loading import load_agent, locate
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs import text_files
 from goalmaze.envs.ascii import read_ascii, write_ascii
@@ -107,7 +107,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("HOME", str(tmp_path))
     write_plan(tmp_path, SMALL)
     assert find_plan("~/plan.toml") == tmp_path / "plan.toml"
-    assert run_folder("~/runs/a") == tmp_path / "runs" / "a"
+    assert locate("~/runs/a").path == tmp_path / "runs" / "a"
     config = TrainConfig(out=Path("~/a"), resume=Path("~/b"), recipe=Path("~"))
     assert (config.out, config.resume, config.recipe) == (tmp_path / "a", tmp_path / "b", tmp_path)
     # A user that does not exist stays as it is.
