@@ -19,11 +19,12 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
 from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_environment import EpisodeEnds, Info, MazeVecEnv
-from goalmaze.agents.training.sb3_policy import MazePolicy, masked_memory
+from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.errors import GoalmazeError
 
 BOOTSTRAP_BATCH = 4096
@@ -275,10 +276,7 @@ class TensorPPO(PPO):
 
     def loss(self, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
         """Return the loss on a minibatch, and `METRICS` [6]; its gradient flows through time if it holds sequences."""
-        if batch.memory is None:
-            return ppo_loss(*self.policy.outputs(batch.observations), batch, weights)
-        logits, values = unrolled(self.policy, batch)
-        return ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), weights)
+        return minibatch_loss(self.policy.forward_pass, batch, weights)
 
     @property
     def _parameters(self) -> list[nn.Parameter]:
@@ -305,19 +303,27 @@ class TensorPPO(PPO):
             self.logger.record(f"train/{name}", float(value))
 
 
-def unrolled(policy: MazePolicy, batch: Minibatch) -> tuple[Tensor, Tensor]:
+def minibatch_loss(network: ForwardPass, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
+    """Return the loss of a network on a minibatch, and `METRICS` [6]."""
+    if batch.memory is None:
+        return ppo_loss(*network.outputs(batch.observations), batch, weights)
+    logits, values = unrolled(network, batch)
+    return ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), weights)
+
+
+def unrolled(network: ForwardPass, batch: Minibatch) -> tuple[Tensor, Tensor]:
     """Return logits [T, b, A] and values [T, b] of a recurrent network over sequences [T, b, ...].
 
     The memory is reset where an episode starts, and no gradient passes there (backpropagation through time, truncated
     at the start of the rollout).
     """
     envs = batch.episode_starts.shape[1]
-    memory, initial = cast(Tensor, batch.memory), policy.initial_memory(envs)
+    memory, initial = cast(Tensor, batch.memory), network.initial_memory(envs)
     # What depends on no memory runs once for all steps; only the recurrent part goes step by step.
-    features = policy.encode(batch.observations.flatten(0, 1))
+    features = network.encode(batch.observations.flatten(0, 1))
     outputs = []
     for step_features, starts in zip(torch.split(features, envs), batch.episode_starts, strict=True):
-        logits, values, memory = policy.recur(step_features, masked_memory(memory, starts, initial))
+        logits, values, memory = network.recur(step_features, masked_memory(memory, starts, initial))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
+from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory, precision
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.envs.json_data import ReadonlyJsonObject
 
@@ -73,36 +73,26 @@ class MazePolicy(_NetworkPolicy, ActorCriticPolicy):
         self.optimizer = make_optimizer(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     @property
+    def forward_pass(self) -> ForwardPass:
+        """The network and the precision in which it runs."""
+        return ForwardPass(self.network, self._bf16)
+
+    @property
     def recurrent(self) -> RecurrentNetwork | None:
         """The network if it is recurrent, else None."""
-        return self.network if isinstance(self.network, RecurrentNetwork) else None
+        return self.forward_pass.recurrent
 
     def outputs(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] float32 of first observations [B, ...]."""
-        with precision(observation.device, self._bf16):
-            logits, values = self.network(observation)
-        # Losses and samples are computed in float32 even where the network ran in bfloat16.
-        return logits.float(), values.float()
+        return self.forward_pass.outputs(observation)
 
     def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for observations and a memory."""
-        return self.recur(self.encode(observation), memory)
-
-    def encode(self, observation: Tensor) -> Tensor:
-        """Return the features of observations [N, ...] that depend on no memory, of a recurrent network."""
-        with precision(observation.device, self._bf16):
-            return cast(RecurrentNetwork, self.network).encode(observation)
-
-    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits [B, A] and values [B] float32, and the new memory [B, ...], for features [B, ...]."""
-        with precision(features.device, self._bf16):
-            logits, values, memory = cast(RecurrentNetwork, self.network).recur(features, memory)
-        return logits.float(), values.float(), memory.float()
+        return self.forward_pass.step(observation, memory)
 
     def initial_memory(self, batch: int) -> Tensor:
         """Return the memory [B, ...] of a recurrent network at the start of episodes."""
-        memory = cast(RecurrentNetwork, self.network).initial_memory(batch, self.network.shape.observation)
-        return memory.to(self.device)
+        return self.forward_pass.initial_memory(batch).to(self.device)
 
     def _heads(self, observation: PyTorchObs) -> tuple[CategoricalDistribution, Tensor]:
         logits, values = self.outputs(_in_drawn_order(cast(Tensor, observation), self.network.shape))
@@ -194,17 +184,6 @@ class MazeDQNPolicy(_NetworkPolicy, DQNPolicy):
     def network(self) -> Network:
         """The network of the online (not the target) action values."""
         return cast(MazeQNetwork, self.q_net).network
-
-
-def precision(device: torch.device, bf16: bool) -> contextlib.AbstractContextManager[object]:
-    """Return the context in which a network runs in bfloat16 or float32."""
-    return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
-
-
-def masked_memory(memory: Tensor, episode_starts: Tensor, initial: Tensor) -> Tensor:
-    """Return memory [B, ...], and the initial memory [B, ...] where an episode starts, bool [B]."""
-    # Not a product with a mask: infinities would become NaN. And no gradient passes from an episode to the one before.
-    return torch.where(episode_starts.reshape(-1, *[1] * (memory.dim() - 1)), initial, memory)
 
 
 def _in_drawn_order(observation: Tensor, shape: Shape) -> Tensor:

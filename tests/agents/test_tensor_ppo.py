@@ -373,15 +373,15 @@ def test_the_memory_in_training_is_the_memory_in_acting(echo: TensorPPO) -> None
     from goalmaze.agents.training.ppo import unrolled
 
     with torch.no_grad():
-        logits, values = unrolled(echo.policy, batch)
+        logits, values = unrolled(echo.policy.forward_pass, batch)
         log_probs = torch.log_softmax(logits, 2).gather(2, batch.actions.unsqueeze(2)).squeeze(2)
     torch.testing.assert_close(values, batch.old_values, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(log_probs, batch.old_log_prob, atol=1e-6, rtol=1e-5)
     blanked = batch._replace(memory=torch.zeros_like(cast(Tensor, batch.memory)))
     with torch.no_grad():
-        assert not torch.allclose(unrolled(echo.policy, blanked)[1], batch.old_values, atol=1e-6)
+        assert not torch.allclose(unrolled(echo.policy.forward_pass, blanked)[1], batch.old_values, atol=1e-6)
         carried = batch._replace(episode_starts=torch.zeros_like(batch.episode_starts))
-        assert not torch.allclose(unrolled(echo.policy, carried)[1], batch.old_values, atol=1e-6)
+        assert not torch.allclose(unrolled(echo.policy.forward_pass, carried)[1], batch.old_values, atol=1e-6)
 
 
 def by_episode(network: Echo, batch: Minibatch) -> tuple[Tensor, Tensor]:
