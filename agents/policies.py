@@ -110,12 +110,14 @@ class NetworkPolicy:
     Attributes:
         network: the network, in evaluation mode.
         context: the context of the forward pass in progress; None between forward passes.
+        edits: number of edits that are applied to the network at present.
     """
 
     def __init__(self, network: Network) -> None:
         check_action_count(network.shape.actions)
         self.network = network.eval()
         self.context: EditContext | None = None
+        self.edits = 0
 
     def begin(self, levels: LevelBatch) -> Actor:
         """Return an actor that counts the steps of each episode and has its memory if the network is recurrent."""

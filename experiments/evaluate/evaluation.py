@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Policy
+from goalmaze.agents.reuse import reusing
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.scripted import scripted_baselines
 from goalmaze.envs.json_data import JsonObject
@@ -228,7 +229,7 @@ def evaluate_policy(
         seed: of the sampled actions; for the report, also of the levels.
         greedy: take the likeliest action instead of sampling.
     """
-    trajectory = rollout(policy, levels, seed=seed, greedy=greedy)
+    trajectory = rollout(reusing(policy), levels, seed=seed, greedy=greedy)
     episodes, family = episode_outcomes(trajectory), levels.family
     capable, open_levels = episodes.solved | episodes.cue_solved, ~episodes.cue_blocked
     return Evaluation(

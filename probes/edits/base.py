@@ -264,7 +264,11 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
         # Hooks of one module run in the order of registration: each edit sees the result of those before it.
         for number, (edit, module) in enumerate(zip(edits, modules, strict=True)):
             stack.callback(module.register_forward_hook(hook(number, edit)).remove)
-        yield policy
+        policy.edits += len(edits)
+        try:
+            yield policy
+        finally:
+            policy.edits -= len(edits)
     for number, edit in enumerate(edits):
         if number not in fired:
             # An error inside the context propagates before this check and is not hidden by it.
