@@ -34,9 +34,9 @@ from goalmaze.experiments.cli import parse
 from goalmaze.experiments.common.run_report import REPORT, finished_report
 from goalmaze.experiments.evaluate.agent_label import label
 from goalmaze.experiments.evaluate.evaluation import evaluate_shifts
+from goalmaze.experiments.jobs.report import REPORT_LEVELS
 from goalmaze.experiments.train.command import read_settings
 from goalmaze.experiments.train.config import TrainConfig
-from goalmaze.experiments.train.report import REPORT_LEVELS
 
 SHIPPED = (RECIPE, LOG, REPORT, CHECKPOINT, CHECKPOINTS)
 """The files and folders of a run that ship."""

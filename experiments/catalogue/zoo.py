@@ -20,7 +20,7 @@ from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.agent_label import RULE, LabelDecision, label, label_of_report
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts
-from goalmaze.experiments.train.report import REPORT_LEVELS
+from goalmaze.experiments.jobs.report import REPORT_LEVELS
 
 TOLERANCE = 0.02
 """Largest difference from the reported rate: rounding differs between machines and can change a sampled action."""

@@ -17,14 +17,14 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.jobs.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
+from goalmaze.experiments.jobs.job import JOURNAL, LOCK
+from goalmaze.experiments.jobs.runner import run_tasks
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.config import SweepConfig
-from goalmaze.experiments.sweeps.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
 from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
-from goalmaze.experiments.sweeps.jobs import JOURNAL, LOCK
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.results import CSV, Group, gather_rows, group_by_seed, write_csv
-from goalmaze.experiments.sweeps.runner import run_tasks
 from goalmaze.experiments.train.command import RUNS
 
 

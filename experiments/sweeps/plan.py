@@ -25,6 +25,7 @@ from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.carving import ALGORITHMS as MAZE_ALGORITHMS
 from goalmaze.envs.text_files import expanded, is_file, read_toml
+from goalmaze.experiments.jobs.job import Task
 
 SHIPPED = Path(__file__).parent / "plans"
 """The folder of the plans that ship with the package: published results, reproduced."""
@@ -34,21 +35,6 @@ NESTED = ("parameters", "network_options", "observation_options", "algorithm_opt
 
 MAX_RUNS = 10_000
 """Largest number of runs; more is taken for a mistake in the dials."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One run of a sweep.
-
-    Attributes:
-        name: the name of the run folder: the values of dials and seed, and a hash of everything that the plan sets.
-        dials: dial → value.
-        recipe: the recipe to train.
-    """
-
-    name: str
-    dials: JsonObject
-    recipe: Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,8 +22,9 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.tables import number
+from goalmaze.experiments.jobs.job import Task
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
-from goalmaze.experiments.sweeps.plan import Plan, Task
+from goalmaze.experiments.sweeps.plan import Plan
 
 CSV = "results.csv"
 MEASURES = {

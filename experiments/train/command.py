@@ -16,8 +16,8 @@ from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.text_files import read_json, read_toml
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import finished_report
+from goalmaze.experiments.jobs.report import TrainingReport, report_run
 from goalmaze.experiments.train.config import TrainConfig
-from goalmaze.experiments.train.report import TrainingReport, report_run
 
 RUNS = Path("runs")
 """The folder that holds runs without --out."""

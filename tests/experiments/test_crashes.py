@@ -27,12 +27,12 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue import runs
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.run_report import REPORT, finished_report
+from goalmaze.experiments.jobs import report as report_module
+from goalmaze.experiments.jobs.job import FINISHED, LOCK, Job, read_journal, run_job
+from goalmaze.experiments.jobs.report import report_run
 from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
-from goalmaze.experiments.sweeps.jobs import FINISHED, LOCK, Job, read_journal, run_job
-from goalmaze.experiments.train import report as report_module
 from goalmaze.experiments.train.command import run as train_command
 from goalmaze.experiments.train.config import TrainConfig
-from goalmaze.experiments.train.report import report_run
 
 RECIPE = dataclasses.replace(SMALL_RECIPE, family="Corner", parameters={"size": 5, "corner": 1}, seed=2)
 """Two rollouts, so three saves where each rollout is saved."""

@@ -22,11 +22,11 @@ from plans import LONG, SMALL, write_plan
 from goalmaze.envs import extensions
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
-from goalmaze.experiments.sweeps import runner
-from goalmaze.experiments.sweeps.executors import LocalRunExecutor, RunExecutor
-from goalmaze.experiments.sweeps.jobs import INTERRUPTED, LOCK, Job, read_journal, run_job
+from goalmaze.experiments.jobs import runner
+from goalmaze.experiments.jobs.executors import LocalRunExecutor, RunExecutor
+from goalmaze.experiments.jobs.job import INTERRUPTED, LOCK, Job, read_journal, run_job
+from goalmaze.experiments.jobs.runner import MAX_DEATHS, run_tasks
 from goalmaze.experiments.sweeps.plan import read_plan
-from goalmaze.experiments.sweeps.runner import MAX_DEATHS, run_tasks
 
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]
 PATIENCE = 600

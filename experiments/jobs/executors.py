@@ -19,7 +19,7 @@ import torch
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.text_files import binary_flag
-from goalmaze.experiments.sweeps.jobs import INTERRUPTED, Job, run_job
+from goalmaze.experiments.jobs.job import INTERRUPTED, Job, run_job
 
 CONNECT_SECONDS = 10
 CLUSTER_GONE = "the Dask scheduler is gone; start it again: the same command continues from what is saved"

@@ -17,9 +17,8 @@ from goalmaze.agents.training.signals import stop_signals
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.experiments.common.run_report import finished_report
-from goalmaze.experiments.sweeps.executors import CLUSTER_GONE, RunExecutor
-from goalmaze.experiments.sweeps.jobs import FINISHED, Job, logged_steps
-from goalmaze.experiments.sweeps.plan import Task
+from goalmaze.experiments.jobs.executors import CLUSTER_GONE, RunExecutor
+from goalmaze.experiments.jobs.job import FINISHED, Job, Task, logged_steps
 
 MAX_DEATHS = 3
 """Deaths of workers in a row on one run after which the sweep gives up."""

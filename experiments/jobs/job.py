@@ -29,12 +29,27 @@ from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import parse_json, read_text
 from goalmaze.experiments.common.run_report import finished_report
-from goalmaze.experiments.train.report import report_run
+from goalmaze.experiments.jobs.report import report_run
 
 JOURNAL, LOCK = "journal", "sweep.lock"
 POLL_SECONDS = 0.5
 
 FINISHED, INTERRUPTED = "finished", "interrupted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One run of a sweep.
+
+    Attributes:
+        name: the name of the run folder: the values of dials and seed, and a hash of everything that the plan sets.
+        dials: dial → value.
+        recipe: the recipe to train.
+    """
+
+    name: str
+    dials: JsonObject
+    recipe: Recipe
 
 
 @dataclasses.dataclass(frozen=True)
