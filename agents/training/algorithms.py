@@ -56,6 +56,8 @@ def make_environments(recipe: Recipe) -> MazeVecEnv:
         recipe.shaping,
         ObservationSpec(recipe.observation, **recipe.observation_options),
         recipe.reward,
+        recipe.shaping_kind,
+        recipe.discount,
     )
 
 

@@ -68,6 +68,7 @@ class Recipe:
         reward: the reward that the agent learns from, "true" or "cue".
         shaping: reward for each cell by which a step shortens the path to the nearest object worth reaching, see
             `goalmaze.agents.training.shaping`.
+        shaping_kind: "progress", or "potential" for potential-based shaping, which changes the order of no two policies.
         threads: number of CPU threads; 0 for all.
         precision: arithmetic of the network, "fp32" or "bf16".
         device: "cpu", "cuda", or "auto" for a CUDA device if there is one.
@@ -104,6 +105,7 @@ class Recipe:
     gradient_clip: float = 0.5
     reward: Literal["true", "cue"] = "true"
     shaping: float = 0.3
+    shaping_kind: Literal["progress", "potential"] = "progress"
     threads: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from goalmaze.agents.training.shaping import Reward, Shaping
+from goalmaze.agents.training.shaping import Kind, Reward, Shaping
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import TRAINING, Family
@@ -107,6 +107,8 @@ class MazeVecEnv(VecEnv):
         shaping: reward for each cell of progress, see `goalmaze.agents.training.shaping`.
         observation: the observation mode with its options.
         reward: the reward to learn from, the true one or the cue's.
+        shaping_kind: "progress", or "potential" for potential-based shaping.
+        discount: the learner's discount, which potential-based shaping needs.
 
     Attributes:
         mazes: the environments.
@@ -121,6 +123,8 @@ class MazeVecEnv(VecEnv):
         shaping: float = 0.0,
         observation: ObservationSpec = DEFAULT_SPEC,
         reward: Reward = "true",
+        shaping_kind: Kind = "progress",
+        discount: float = 1.0,
     ) -> None:
         self.mazes = MazeVectorEnv(
             family,
@@ -134,7 +138,7 @@ class MazeVecEnv(VecEnv):
         )
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
         self.metadata |= {"render_fps": self.mazes.metadata["render_fps"]}
-        self.shaping = Shaping(family, num_envs, shaping, reward)
+        self.shaping = Shaping(family, num_envs, shaping, reward, shaping_kind, discount)
         self._reward_column = 0 if reward == "true" else 1
         self.record = EpisodeRecord()
         self._first_seed = seed
@@ -179,13 +183,12 @@ class MazeVecEnv(VecEnv):
             Rewards float32 [B], done bool [B], and the episodes that ended.
         """
         engine = self.mazes.engine
-        # The same targets before and after: an object that is reached in this step still counts as the target.
         targets = self.shaping.targets(engine.state)
         before = self.shaping.distance_left(targets, engine.agent)
         self._observations, _, terminated, truncated, _ = self.mazes.step(actions)
-        rewards: NDArray[np.float32] = engine.rewards[:, self._reward_column] + np.float32(self.shaping.scale) * (
-            before - self.shaping.distance_left(targets, engine.agent)
-        ).astype(np.float32)
+        rewards: NDArray[np.float32] = engine.rewards[:, self._reward_column] + self.shaping.step_reward(
+            targets, before, engine.state, engine.agent, terminated
+        )
         # Without shaping: the log compares runs whatever their shaping is.
         self._returns += engine.rewards
         done = terminated | truncated

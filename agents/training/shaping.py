@@ -1,7 +1,9 @@
 """Reward shaping: a reward for each cell by which a step shortens the path to the nearest object worth reaching.
 
-It resembles potential-based shaping (Ng et al., 1999), with the distance to the nearest target as the potential. It has
-no discount, and it pays nothing when the targets change.
+There are two kinds. `progress` pays for each cell of progress, whatever the discount. It changes which policy is best
+under a discount, and comes close to a reward for imitating shortest paths. `potential` is potential-based shaping (Ng
+et al., 1999): a step from s to s' pays γ·Φ(s') − Φ(s), where Φ is minus the scale times the distance to the nearest
+target and γ the discount. It changes the order of no two policies, and teaches nothing that the reward does not ask for.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from goalmaze.envs.optimal_returns import paying
 from goalmaze.envs.solving import distances
 
 Reward = Literal["true", "cue"]
+Kind = Literal["progress", "potential"]
 
 COLUMN_OF: dict[Reward, int] = {"true": rules.REWARD, "cue": rules.CUE_REWARD}
 
@@ -28,19 +31,33 @@ class Shaping:
     """The shaping of a batch of episodes.
 
     An object with a reward is a target until the agent enters it. An object that takes an item is a target only while
-    the agent has an item; otherwise the objects that give items are targets. A step is measured by the targets before
-    it, also where it changes them, so the undiscounted sum over a walk in a circle is zero. With a discount it is not:
-    what the steps towards a target earn counts more than what later steps away from it cost.
+    the agent has an item; otherwise the objects that give items are targets.
+
+    `progress` measures a step by the targets before it, also where it changes them, so the undiscounted sum over a walk
+    in a circle is zero. With a discount it is not: what the steps towards a target earn counts more than what later
+    steps away from it cost. `potential` measures each state by its own targets, and a state without targets or at the
+    end of an episode has potential 0. Its discounted sum over an episode is therefore −Φ of the first state.
 
     Args:
         family: the family of levels.
         batch: number B of episodes.
         scale: reward per cell.
         reward: the reward that the agent learns from.
+        kind: "progress" or "potential".
+        discount: the discount γ of the agent that learns, for "potential".
     """
 
-    def __init__(self, family: Family, batch: int, scale: float, reward: Reward) -> None:
+    def __init__(
+        self,
+        family: Family,
+        batch: int,
+        scale: float,
+        reward: Reward,
+        kind: Kind = "progress",
+        discount: float = 1.0,
+    ) -> None:
         self.family, self.scale = family, scale
+        self._is_potential, self._discount = kind == "potential", discount
         self._table, self._column = family.table, COLUMN_OF[reward]
         self._gives = self._table[:, rules.GIVES] > 0
         self._needs = self._table[:, rules.NEEDS] > 0
@@ -84,3 +101,22 @@ class Shaping:
         distance = self._distances[np.arange(len(agent)), :, agent]
         nearest = np.where(targets[:, self._slots], distance, UNREACHABLE).min(axis=1, initial=UNREACHABLE)
         return np.where(nearest < UNREACHABLE, nearest, 0).astype(np.int32)
+
+    def step_reward(
+        self, targets: Bools, before: NDArray[np.int32], state: State, agent: Cells, terminated: Bools
+    ) -> NDArray[np.float32]:
+        """Return float32 [B], what the shaping pays for a step.
+
+        Args:
+            targets: bool [B, K], the targets before the step.
+            before: int32 [B], the distance to the nearest of them before the step.
+            state: the states after the step.
+            agent: int32 [B], the agents' cells after the step.
+            terminated: bool [B], which episodes the step ended, other than by the time limit.
+        """
+        scale = np.float32(self.scale)
+        if not self._is_potential:
+            # The same targets before and after: an object that is reached in this step still counts as the target.
+            return scale * (before - self.distance_left(targets, agent)).astype(np.float32)
+        after = np.where(terminated, 0, self.distance_left(self.targets(state), agent))
+        return scale * (before - self._discount * after).astype(np.float32)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from oracles.paths import all_distances
 
+from goalmaze.agents.training.algorithms import make_environments
+from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.shaping import Shaping
+from goalmaze.envs.engine.state import WALL
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.maze_engine import MazeEngine
@@ -140,3 +143,51 @@ def test_the_cues_reward_is_what_pays_when_it_is_learned_from() -> None:
     assert sums[0] != sums[1]
     assert true.record.count == cue.record.count
     assert np.array_equal(true.record.means(), cue.record.means())
+
+
+def discounted_shaping(name: str, kind: str, discount: float) -> list[tuple[float, float]]:
+    """Return, for first episodes that random walks end, the discounted sum of shaping and minus the first potential."""
+    count, scale = 80, 0.3
+    family = make_family(name, {"size": 5})
+    mazes = MazeVecEnv(family, count, 1, scale, shaping_kind=kind, discount=discount)  # type: ignore[arg-type]
+    mazes.reset()
+    state = mazes.mazes.engine.state
+    targets = mazes.shaping.targets(state)
+    expected = np.zeros(count)
+    for b in range(count):
+        paths = all_distances((state.squares[b] & WALL).reshape(5, 5).astype(bool))[state.start[b]]
+        expected[b] = scale * min((paths[cell] for cell in state.placed[b, targets[b]]), default=0)
+    choice = np.random.default_rng(0)
+    sums, true, running, ended = np.zeros(count), np.zeros(count), np.ones(count, bool), []
+    for t in range(60):
+        rewards, _, ends = mazes.advance(choice.integers(0, 4, count))
+        earned = mazes.mazes.engine.rewards[:, 0].copy()
+        earned[ends.rows] = ends.returns[:, 0] - true[ends.rows]
+        true += earned
+        sums[running] += discount**t * (rewards - earned)[running]
+        ended += [(sums[b], expected[b]) for b in ends.rows[~ends.truncated] if running[b]]
+        running[ends.rows] = False
+    assert len(ended) > 10
+    return ended
+
+
+@pytest.mark.parametrize("name", ["GreenExit", "KeysChests", "Monsters"])
+def test_the_discounted_sum_of_potential_shaping_is_minus_the_potential_of_the_first_state(name: str) -> None:
+    for total, expected in discounted_shaping(name, "potential", 0.97):
+        assert total == pytest.approx(expected, abs=1e-5)
+    # Pay for progress telescopes undiscounted alone.
+    assert any(abs(total - expected) > 0.05 for total, expected in discounted_shaping(name, "progress", 0.97))
+
+
+def test_a_recipe_hands_kind_and_discount_to_its_environments() -> None:
+    recipe = Recipe(parameters={"size": 5}, envs=4, minibatches=4, shaping_kind="potential", discount=0.5)
+    mazes = make_environments(recipe)
+    mazes.reset()
+    engine = mazes.mazes.engine
+    before = mazes.shaping.distance_left(mazes.shaping.targets(engine.state), engine.agent)
+    cells = engine.agent.copy()
+    rewards, done, _ = mazes.advance(np.zeros(4, np.int64))
+    stayed = (engine.agent == cells) & ~done
+    assert stayed.any()
+    # An agent that stays at distance d has γ·(−0.3·d) + 0.3·d.
+    assert rewards[stayed] == pytest.approx(0.3 * 0.5 * before[stayed])
