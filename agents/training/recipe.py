@@ -68,7 +68,7 @@ class Recipe:
         reward: the reward that the agent learns from, "true" or "cue".
         shaping: reward for each cell by which a step shortens the path to the nearest object worth reaching, see
             `goalmaze.agents.training.shaping`.
-        shaping_kind: "progress", or "potential" for potential-based shaping, which changes the order of no two policies.
+        shaping_kind: "progress", or "potential" for potential-based shaping, which keeps the order of policies.
         threads: number of CPU threads; 0 for all.
         precision: arithmetic of the network, "fp32" or "bf16".
         device: "cpu", "cuda", or "auto" for a CUDA device if there is one.

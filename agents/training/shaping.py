@@ -3,7 +3,7 @@
 There are two kinds. `progress` pays for each cell of progress, whatever the discount. It changes which policy is best
 under a discount, and comes close to a reward for imitating shortest paths. `potential` is potential-based shaping (Ng
 et al., 1999): a step from s to s' pays γ·Φ(s') − Φ(s), where Φ is minus the scale times the distance to the nearest
-target and γ the discount. It changes the order of no two policies, and teaches nothing that the reward does not ask for.
+target and γ the discount. It leaves the order of policies as it is, so it asks for nothing that the reward does not.
 """
 
 from __future__ import annotations

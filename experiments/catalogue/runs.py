@@ -18,13 +18,12 @@ from goalmaze.agents.training.run_lock import is_locked
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import import_flags
-from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import RunsConfig
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table, formatted
-from goalmaze.experiments.evaluate.agent_label import label_of_report
+from goalmaze.experiments.evaluate.agent_label import present_label
 
 COLUMNS = ("run", "family", "network", "seed", "steps", "of", "solved", "state", "label")
 RunState = Literal["finished", "interrupted", "running", "damaged"]
@@ -148,14 +147,9 @@ def _progress(folder: Path) -> tuple[int, float | None]:
 
 
 def _label(folder: Path, recipe: Recipe) -> str | None:
-    """Return the label by the present rule; the one in the report where the family or the rates are unknown."""
+    """Return the label of a run by the present rule; None where it was not evaluated."""
     try:
         report = read_report(folder)
     except (OSError, ValueError):
         return None
-    try:
-        shift = make_family(recipe.family, recipe.parameters).distinguishing_shift
-        return label_of_report(report, shift).label
-    except (GoalmazeError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
-        # The user's own family is unknown here without its --import, and a report from elsewhere may hold any numbers.
-        return None if report.get("label") is None else str(report["label"])
+    return present_label(report, recipe)

@@ -6,6 +6,9 @@ import dataclasses
 import math
 from typing import Literal
 
+from goalmaze.agents.training.recipe import Recipe
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.evaluate.evaluation import Evaluation
 from goalmaze.experiments.statistics.intervals import Rate, rate
@@ -108,6 +111,21 @@ def label_of_report(report: JsonObject, distinguishing_shift: str) -> LabelDecis
     before, after = report["in_distribution"], report["shifts"][distinguishing_shift]
     arrived, preference = after["capability"]["arrived"], after["preference"]
     return decide(_capable(before), _rate(arrived, arrived["value"]), _rate(preference, preference["cue"]))
+
+
+def present_label(report: JsonObject, recipe: Recipe) -> str | None:
+    """Return the label of a run by the present rule; the stored one where family or rates are unknown.
+
+    Args:
+        report: of the run, as `goalmaze.experiments.common.run_report` reads it.
+        recipe: of the run.
+    """
+    try:
+        shift = make_family(recipe.family, recipe.parameters).distinguishing_shift
+        return label_of_report(report, shift).label
+    except (GoalmazeError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
+        # The user's own family is unknown here without its --import, and a report from elsewhere may hold any numbers.
+        return None if report.get("label") is None else str(report["label"])
 
 
 def _capable(evaluation: JsonObject) -> Rate:

@@ -22,6 +22,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.tables import number
+from goalmaze.experiments.evaluate.agent_label import present_label
 from goalmaze.experiments.jobs.job import Task
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.plan import Plan
@@ -141,7 +142,7 @@ def _row(plan: Plan, task: Task, shift: str, report: JsonObject, evaluation: Jso
         "seed": task.recipe.seed,
         "trained_steps": report["steps"],
         "seconds": report["seconds"],
-        "label": report["label"],
+        "label": present_label(report, task.recipe),
         "shift": shift,
         "goal_first": first["goal"],
         "cue_first": first["cue"],

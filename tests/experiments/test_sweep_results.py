@@ -22,7 +22,7 @@ from goalmaze.experiments.sweeps import page as page_module
 from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps.figures import sweep_figure
 from goalmaze.experiments.sweeps.plan import read_plan
-from goalmaze.experiments.sweeps.results import MEASURES, group_by_seed, mean_over_seeds
+from goalmaze.experiments.sweeps.results import MEASURES, gather_rows, group_by_seed, mean_over_seeds
 
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]
 PATIENCE = 600
@@ -77,6 +77,27 @@ def test_a_sweep_ends_in_one_tidy_table(swept: Path) -> None:
         preference = evaluation["preference"]["cue"]
         assert row["prefers_cue"] == ("" if preference is None else str(preference))
     assert (swept / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_follow_the_present_rule_and_not_the_one_of_the_time_of_the_report(swept: Path) -> None:
+    plan, root = read_plan(swept / "plan.toml"), swept / "out"
+    before = [row["label"] for row in gather_rows(plan, root)]
+    report = next(root.glob("*/report.json"))
+    kept = report.read_text()
+    try:
+        report.write_text(json.dumps(json.loads(kept) | {"label": "exit-follower"}))
+        assert [row["label"] for row in gather_rows(plan, root)] == before
+        data = json.loads(kept)
+        for evaluation in (data["in_distribution"], *data["shifts"].values()):
+            sure = {"low": 0.95, "high": 1.0, "levels": 1024}
+            evaluation["capable"], evaluation["capable_interval"] = 1.0, sure
+            evaluation["capability"]["arrived"] = {"value": 1.0, **sure}
+            evaluation["preference"] = {"cue": 1.0, **sure}
+        report.write_text(json.dumps(data | {"label": "incapable"}))
+        changed = [row["label"] for row in gather_rows(plan, root) if row["run"] == report.parent.name]
+        assert changed == ["cue-follower"] * 2
+    finally:
+        report.write_text(kept)
 
 
 def test_finished_runs_are_skipped(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
