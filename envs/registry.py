@@ -106,12 +106,15 @@ def from_parameters(family: type[Family], parameters: Mapping[str, object]) -> F
     """Build a family from plain data, checking names and types.
 
     Raises:
-        GoalmazeError: a parameter is unknown, of the wrong type, or out of range.
+        GoalmazeError: a parameter is unknown, without effect, of the wrong type, or out of range.
     """
     known = [field.name for field in dataclasses.fields(family)]
     for parameter in parameters:
         if parameter not in known:
             raise unknown(f"parameter of {family.name}", parameter, known)
+        # Whoever sets a parameter expects an effect. Saved agents hold the defaults. The size is the family's to check.
+        if parameter in family.unused and parameter != "size" and parameters[parameter] != getattr(family, parameter):
+            raise GoalmazeError(f"{parameter} has no effect in {family.name}: leave it out")
     try:
         return msgspec.convert(dict(parameters), family)
     except msgspec.ValidationError as error:

@@ -25,8 +25,18 @@ def target_names(family: Family) -> list[str]:
 
 
 def draw_targets(levels: LevelBatch, seed: int) -> Cells:
-    """Return int32 [B], in each level a random reachable cell without the agent or an object."""
+    """Return int32 [B], in each level a random reachable cell without the agent or an object.
+
+    Raises:
+        GoalmazeError: a level has no such cell; the message names the first of them.
+    """
     allowed = _reachable_cells(levels, levels.start)
+    full = ~allowed.any(axis=1)
+    if full.any():
+        raise GoalmazeError(
+            f"level {int(full.argmax())} has no cell for a target: agent and objects stand on all cells within reach; "
+            "remove an object, open a wall, or choose a larger size"
+        )
     return _random_cells(allowed, seed, NO_STEP)
 
 
@@ -76,7 +86,7 @@ def _reachable_cells(levels: LevelBatch, avoided: Cells) -> Bools:
 
 
 def _random_cells(allowed: Bools, seed: int, step: int) -> Cells:
-    """Return int32 [B], a random one of the allowed cells bool [B, H*W] of each level."""
+    """Return int32 [B], a random one of the allowed cells bool [B, H*W] of each level; H*W where none is allowed."""
     numbers = np.empty(len(allowed))
     # Counter-based: a level's number depends on seed, row and step alone, so a longer batch begins with the same
     # targets.

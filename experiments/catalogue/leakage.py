@@ -7,47 +7,41 @@ import dataclasses
 from goalmaze.agents.loading import load_agent
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.catalogue.config import LeakageConfig
-from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
-from goalmaze.experiments.evaluate.training_overlap import compare_with_training
+from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, compare_with_training
 
 
 @dataclasses.dataclass(frozen=True)
-class LeakageReport(Record, Result):
+class LeakageReport(Result):
     """The number of evaluation levels that occur in training.
 
     Attributes:
         header: run, family, size, evaluation levels and their seed.
         shift: of the evaluation levels.
-        training_levels: number of levels in the range that training drew from.
-        same_level: number of evaluation levels equal to one of them.
-        same_observation: number of evaluation levels whose first observation equals that of one of them.
-        same_walls: number of evaluation levels whose walls equal those of one of them.
+        overlap: with all levels of the range that training drew from.
     """
 
     header: ResultHeader
     shift: str
-    training_levels: int
-    same_level: int
-    same_observation: int
-    same_walls: int
+    overlap: TrainingOverlap
 
     def json(self) -> JsonObject:
         """Return the counts as plain data; the rate is that of equal first observations."""
-        return super().json() | {"rate": number(self.same_observation / self.header.levels)}
+        rate = number(self.overlap.same_observation / self.header.levels)
+        return {**self.header.json(), "shift": self.shift, **self.overlap.json(), "rate": rate}
 
     def blocks(self) -> list[str | Table]:
         """Return the counts and their rates."""
-        header = self.header
+        header, overlap = self.header, self.overlap
         counts = {
-            "same level": self.same_level,
-            "same first observation": self.same_observation,
-            "same walls": self.same_walls,
+            "same level": overlap.same_level,
+            "same first observation": overlap.same_observation,
+            "same walls": overlap.same_walls,
         }
         return [
             f"{header.agent}, shift {self.shift}: {header.levels} evaluation levels against the "
-            f"{self.training_levels:,} levels of the training range",
+            f"{overlap.compared:,} levels of the training range",
             Table(
                 ["leakage", "levels", "rate"],
                 [[name, count, formatted(count / header.levels, ".1%")] for name, count in counts.items()],
@@ -63,12 +57,5 @@ def run(config: LeakageConfig) -> LeakageReport:
     """
     agent = load_agent(config.agent)
     levels = agent.family.resized(config.size).levels(config.seed, count=config.levels, shift=config.shift)
-    overlap = compare_with_training(agent, levels)
-    return LeakageReport(
-        header=ResultHeader(config.agent, agent.family.name, levels.height, config.levels, config.seed),
-        shift=config.shift,
-        training_levels=overlap.training_levels or 0,
-        same_level=overlap.same_level,
-        same_observation=overlap.same_observation,
-        same_walls=overlap.same_walls,
-    )
+    header = ResultHeader(config.agent, agent.family.name, levels.height, config.levels, config.seed)
+    return LeakageReport(header, config.shift, compare_with_training(agent, levels))

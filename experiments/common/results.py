@@ -119,23 +119,6 @@ class Result(abc.ABC):
         return tables
 
 
-@dataclasses.dataclass(frozen=True)
-class FittedResult(Result):
-    """A result of probes or edits that were fitted on some levels and evaluated on others.
-
-    Attributes:
-        header: the agent and the held-out evaluation levels.
-        fit_levels: number of levels that were fitted on.
-    """
-
-    header: ResultHeader
-    fit_levels: int
-
-    def header_json(self) -> JsonObject:
-        """Return header and number of fitting levels as plain data, with which the data of the result begins."""
-        return {**self.header.json(), "fit_levels": self.fit_levels}
-
-
 def _laid_out(block: str | Table, width: int | None) -> str:
     if isinstance(block, Table):
         return block.text(width)

@@ -11,8 +11,10 @@ from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.progress import progress
-from goalmaze.experiments.common.results import FittedResult, ResultHeader
+from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.common.tables import Table, interval, number
+from goalmaze.experiments.evaluate.fitted_results import FittedResult
+from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.probe.splits import Distributions, gather_splits
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.readout.channel_probes import fit_channel_probes
@@ -96,7 +98,7 @@ class ChannelReport(FittedResult):
         return [
             f"{self.header.agent}: rate of held-out mazes on which a channel has its maximum (or its minimum) at the "
             f"cell, {self.distributions.heading(self.header.levels, self.fit_levels)}\nin brackets 95 % intervals over "
-            "mazes; observation: its best plane",
+            f"mazes; observation: its best plane\n{self.overlap.sentence}",
             *(Table(columns, [one.row() for one in self.of_target(target)], target) for target in self.targets),
             *(f"picture: {path}" for path in self.pictures),
         ]
@@ -148,4 +150,5 @@ def probe_channels(
             results.append(ChannelResult(site, target, rates, observation))
     family = agent.family.resized(size)
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return ChannelReport(header, fit_levels, splits.distributions, tuple(results))
+    overlap = quick_overlap(agent, splits.evaluation.levels)
+    return ChannelReport(header, fit_levels, overlap, splits.distributions, tuple(results))

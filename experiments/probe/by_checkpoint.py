@@ -44,6 +44,8 @@ class CheckpointReport(Result):
         """Return a heading and, for each target, a table with a row for each checkpoint and a column for each site."""
         # Every checkpoint is probed with the same options, so the first gives targets and sites of all.
         first = next(iter(self.reports.values()))
+        # The last checkpoint has met most levels.
+        met = list(self.reports.values())[-1].overlap
         tables = []
         for target in first.targets:
             columns = _columns([one.result for one in first.of_target(target)])
@@ -54,7 +56,8 @@ class CheckpointReport(Result):
             tables.append(Table(["steps", *columns], rows, target))
         return [
             f"{self.agent} along training: scores on {first.header.levels} mazes, fitted on {first.fit_levels} others; "
-            "* marks evidence, – what cannot be decided\n(--json has intervals, baselines and steering)",
+            f"* marks evidence, – what cannot be decided\n(--json has intervals, baselines and steering)\n"
+            f"{met.sentence}",
             *tables,
         ]
 

@@ -13,8 +13,10 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.parallel import side_by_side
-from goalmaze.experiments.common.results import FittedResult, ResultHeader
+from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
+from goalmaze.experiments.evaluate.fitted_results import FittedResult
+from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.probe.splits import Distributions, gather_splits
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
@@ -155,7 +157,7 @@ class ProbeReport(FittedResult):
             tables.append(Table(COLUMNS, [one.row() for one in rows], title))
         return [
             f"{header.agent} on {header.family} {header.size}x{header.size}: "
-            f"{self.distributions.heading(header.levels, self.fit_levels)}",
+            f"{self.distributions.heading(header.levels, self.fit_levels)}\n{self.overlap.sentence}",
             *tables,
             f"{verdicts['evidence']} of {len(self.probes)} readings are evidence, {verdicts['no evidence']} are not, "
             f"{verdicts['undecidable']} cannot be decided",
@@ -233,7 +235,8 @@ def probe(
             steered = _steered(agent, result, fit, task) if result.concept in target_names(family) else None
             results.append(SteeredProbe(result, steered, unsteered))
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return ProbeReport(header, fit_levels, splits.distributions, tuple(results))
+    overlap = quick_overlap(agent, splits.evaluation.levels)
+    return ProbeReport(header, fit_levels, overlap, splits.distributions, tuple(results))
 
 
 def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, reader: SiteReader) -> list[ProbeResult]:

@@ -11,6 +11,7 @@ from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import ResultHeader
+from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.retarget.benchmark import benchmark, resized_tasks
 from goalmaze.experiments.retarget.candidates import Candidate, compatible_pairs, fit_candidate, half_depth
 from goalmaze.experiments.retarget.comparison import RetargetReport, retarget
@@ -79,6 +80,7 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
     return SteeringReport(
         ResultHeader(agent.name, family.name, family.size, config.levels, config.seed),
         config.fit_levels,
+        quick_overlap(agent, tasks[0].levels),
         search=searched,
         benchmark=evaluated,
         ledger=kept,

@@ -12,8 +12,10 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import FITTING
-from goalmaze.experiments.common.results import FittedResult, ResultHeader
+from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted
+from goalmaze.experiments.evaluate.fitted_results import FittedResult
+from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.retarget.candidates import (
     Candidate,
     Edits,
@@ -120,7 +122,8 @@ class RetargetReport(FittedResult):
         return [
             f"{header.agent} on {header.family} {header.size}x{header.size}: sent to a random cell of each of "
             f"{header.levels} held-out mazes\n"
-            "rate of mazes on which the target or the goal was reached first; 95 % intervals over mazes",
+            "rate of mazes on which the target or the goal was reached first; 95 % intervals over mazes\n"
+            f"{self.overlap.sentence}",
             Table(["condition", "site", "method", "target", "goal", "neither", "target off path", "chosen"], rows),
             "target off path: only mazes where the goal lies on no shortest path to the target\n"
             f"chosen: the edit that did best on {min(self.fit_levels, SELECTION_MAZES)} fitting mazes; "
@@ -187,7 +190,7 @@ def retarget(
     # Of equal scores the first wins, so the order of sites and methods decides.
     chosen = max(scores, key=lambda edit: scores[edit])
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return RetargetReport(header, fit_levels, tuple(rows), chosen)
+    return RetargetReport(header, fit_levels, quick_overlap(agent, task.levels), tuple(rows), chosen)
 
 
 def _jobs(

@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.common.results import FittedResult
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.evaluate.fitted_results import FittedResult
 from goalmaze.experiments.retarget.benchmark import Benchmark
 from goalmaze.experiments.retarget.ledger import Ledger
 from goalmaze.experiments.retarget.search import Search
@@ -43,7 +43,7 @@ class SteeringReport(FittedResult):
         header = self.header
         blocks: list[str | Table] = [
             f"{header.agent} on {header.family} {header.size}x{header.size}, sent to a random cell of each held-out "
-            "maze; 95 % intervals over mazes"
+            f"maze; 95 % intervals over mazes\n{self.overlap.sentence}"
         ]
         for part in (self.search, self.benchmark, self.ledger):
             blocks += [] if part is None else part.blocks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import LevelBatch, concatenate
 from goalmaze.experiments.evaluate import training_overlap
 from goalmaze.experiments.evaluate.training_overlap import compare_with_training, level_digests, quick_overlap
+from goalmaze.experiments.retarget.command import steer
+from goalmaze.experiments.retarget.config import RetargetConfig
 
 AGENT = gm.load("zoo:green-exit-early")
 TRAINING_LEVELS = 1594
@@ -113,3 +116,16 @@ def test_where_all_walls_are_met_there_are_too_few_levels(monkeypatch: pytest.Mo
     monkeypatch.setattr(training_overlap, "MAX_EXAMINED", 1)
     with pytest.raises(GoalmazeError, match=r"of the first 300 evaluation levels have walls .* choose a larger size"):
         gm.evaluate(AGENT, levels=300, unseen_walls=True)
+
+
+def test_probes_and_edits_say_how_many_of_their_levels_were_met() -> None:
+    probed = gm.probe(AGENT, targets=["sign"], sites=["stem"], levels=64, fit_levels=128)
+    edited = gm.retarget(AGENT, "mean-pattern", sites=["stem"], levels=40, fit_levels=16)
+    shared: dict[str, Any] = {"sites": ("stem",), "methods": ("mean-pattern",), "levels": 40, "fit_levels": 16}
+    listed = steer(AGENT, RetargetConfig(agent=AGENT.name, ledger=True, **shared))
+    shifted, trained = AGENT.family.levels(0, count=64, shift="moved-sign"), AGENT.family.levels(0, count=40)
+    for result, levels in ((probed, shifted), (edited, trained), (listed, trained)):
+        assert result.overlap == compare_with_training(AGENT, levels)
+        assert result.overlap.same_walls > 0
+        assert result.overlap.sentence in result.text()
+        assert result.json()["training_overlap"] == result.overlap.json()

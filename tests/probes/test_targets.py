@@ -18,7 +18,7 @@ from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.probes.labels import label_concepts
-from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, target_names
+from goalmaze.probes.targets import PURSUED, check_targets, draw_targets, relocate_agents, target_names
 
 SIGNIFICANCE = 1e-6
 
@@ -144,3 +144,14 @@ def test_targets_on_walls_outside_or_missing_are_refused(family: Family) -> None
             check_targets(levels, bad)
     with pytest.raises(GoalmazeError, match="do not fit 4 levels"):
         check_targets(levels, good[:2])
+
+
+def test_a_maze_without_a_cell_for_a_target_is_refused_by_its_number(family: Family) -> None:
+    rooms = "#######\n#A.E..#\n#######\n\n#######\n#AE#.S#\n#######\n\n#######\n#AES#.#\n#######"
+    levels = read_ascii(rooms, family)
+    with pytest.raises(GoalmazeError, match=r"level 1 has no cell for a target: .* choose a larger size"):
+        draw_targets(levels, 0)
+    assert draw_targets(levels.take(np.array([0])), 0).tolist()[0] in {9, 11, 12}
+    # An agent that cannot be moved stays where it is.
+    moved = relocate_agents(levels, np.full(3, ABSENT, np.int32), 0)
+    assert moved.start[1] == levels.start[1]

@@ -95,3 +95,12 @@ def test_a_shift_of_the_sign_needs_one() -> None:
         assert all(family.placements(shift) for shift in family.shifts)
     with pytest.raises(GoalmazeError, match="shift"):
         ProcgenMaze().placements("goal-nowhere")
+
+
+@pytest.mark.parametrize(("parameter", "value"), [("braid", 0.5), ("algorithm", "kruskal"), ("openness", 0.1)])
+def test_parameters_of_other_mazes_are_refused_by_name(parameter: str, value: object) -> None:
+    with pytest.raises(GoalmazeError, match=f"{parameter} has no effect in ProcgenMaze: leave it out"):
+        from_parameters(ProcgenMaze, {parameter: value})
+    # What every saved agent of the family holds is accepted: its defaults.
+    family = ProcgenMaze()
+    assert from_parameters(ProcgenMaze, family.parameters) == family
