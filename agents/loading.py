@@ -7,10 +7,13 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+import torch
 
 from goalmaze.agents.checkpoints import Header, load_checkpoint
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.devices import find_device
+from goalmaze.agents.networks.base import Network, device_of
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.population_files import StoredPopulation, is_population_file, read_population
 from goalmaze.agents.zoo import zoo_folder
@@ -45,6 +48,23 @@ class Agent:
     def policy(self) -> NetworkPolicy:
         """The policy of the network."""
         return NetworkPolicy(self.network)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the network runs on."""
+        return device_of(self.network)
+
+    def to(self, device: str) -> Self:
+        """Move the network to a device, in place, and return this agent.
+
+        Args:
+            device: "cpu", "cuda", or "auto" for a CUDA device if there is one.
+
+        Raises:
+            GoalmazeError: there is no such device.
+        """
+        self.network.to(find_device(device))
+        return self
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -116,11 +136,16 @@ def holds_population(path: Path) -> bool:
         return False
 
 
-def load_agent(name: str) -> Agent:
+def load_agent(name: str, device: str = "cpu") -> Agent:
     """Load an agent: of a run folder, a checkpoint file or the zoo as ``zoo:NAME``, with /NUMBER for one of many.
 
+    Args:
+        name: the run folder, the file or the agent of the zoo.
+        device: the device that its network is to run on, see `Agent.to`.
+
     Raises:
-        GoalmazeError: there is no such agent, the name is that of a population, or its checkpoint cannot be used.
+        GoalmazeError: there is no such agent or device, the name is that of a population, or its checkpoint cannot be
+            used.
     """
     place = locate(name)
     path = place.checkpoint
@@ -139,7 +164,7 @@ def load_agent(name: str) -> Agent:
             )
         else:
             network, family, header = load_checkpoint(path)
-    return Agent(network, family, name, header)
+    return Agent(network, family, name, header).to(device)
 
 
 def agents_in(path: Path, name: str) -> tuple[StoredPopulation, tuple[Agent, ...]]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.base import Network, device_of
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.agents.sites import find_site
@@ -16,7 +16,7 @@ from goalmaze.envs.engines import Observations
 from goalmaze.envs.levels import LevelBatch
 
 Activations = dict[str, Tensor]
-"""Site name → float32 [N, C, H, W] for a map, [N, F] for features."""
+"""Site name → float32 [N, C, H, W] for a map, [N, F] for features; on the CPU, wherever the network is."""
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
     def keep(site: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             # detached, so that the graph of the pass can be freed
-            latest[site] = output.detach().float()
+            latest[site] = output.detach().float().cpu()
 
         return hook
 
@@ -50,7 +50,7 @@ def read_activations(
     with torch.inference_mode(), captured(network, sites) as latest:
         # In parts: the maps of every layer for thousands of observations at once would not fit in memory.
         for part in torch.split(torch.from_numpy(observations), batch):
-            network(part)
+            network(part.to(device_of(network)))
             for site in sites:
                 parts[site].append(latest[site])
     return {site: torch.cat(tensors) for site, tensors in parts.items()}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.base import Network, device_of
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
 
@@ -48,7 +48,8 @@ def used_above(network: Network, site: str) -> list[str]:
     try:
         with torch.inference_mode():
             # The order of execution is recorded, because the order of definition says nothing about it.
-            network(torch.zeros((1, *network.shape.observation), dtype=torch.uint8))
+            observation = torch.zeros((1, *network.shape.observation), dtype=torch.uint8, device=device_of(network))
+            network(observation)
     finally:
         for handle in handles:
             handle.remove()

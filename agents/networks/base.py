@@ -130,11 +130,11 @@ class Network(nn.Module, abc.ABC):
         """Return the network's sites in order of depth."""
 
     def untrained(self, seed: int) -> Network:
-        """Return a network of the same class, shape and options with fresh random weights, in evaluation mode."""
+        """Return a network of the same class, shape, options and device with fresh weights, in evaluation mode."""
         # Without touching the global generator, from which training or sampling may be drawing.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return type(self)(self.shape, self.options).eval()
+            return type(self)(self.shape, self.options).eval().to(device_of(self))
 
     def parameters_count(self) -> int:
         """Return the number of trainable parameters."""
@@ -174,7 +174,13 @@ class RecurrentNetwork(Network):
         return logits, values
 
     def _zeros(self, *sides: int) -> Tensor:
-        return torch.zeros(sides, device=next(self.parameters()).device)
+        return torch.zeros(sides, device=device_of(self))
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return the device of a network's parameters; the CPU for a network without any."""
+    parameter = next(network.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
 
 
 def agent_cells(observation: Tensor) -> Tensor:

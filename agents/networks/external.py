@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape, Site
+from goalmaze.agents.networks.base import PLANES, Network, NetworkOptions, Shape, Site, device_of
 from goalmaze.envs.actions import check_action_count
 from goalmaze.envs.engines import make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -184,7 +184,7 @@ def _dry_run(network: ExternalNetwork, observations: Tensor) -> dict[nn.Module, 
     try:
         # Not inference mode: its tensors do not count changes in place.
         with torch.no_grad():
-            network(observations)
+            network(observations.to(device_of(network)))
     except GoalmazeError:
         raise
     except Exception as error:  # whatever a module of the user's may raise

@@ -21,18 +21,23 @@ from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.steering.base import SteeringMethod
 
 
-def load(name: str | Path) -> Agent:
+def load(name: str | Path, *, device: str = "cpu") -> Agent:
     """Load an agent from the zoo (``zoo:NAME``), a run folder or a checkpoint file; no code in it is run.
 
+    Args:
+        name: the agent, the folder or the file.
+        device: the device that its network runs on: "cpu", "cuda", or "auto" for a CUDA device if there is one.
+            `Agent.to` moves it later. Observations, activations and edits stay on the CPU.
+
     Raises:
-        GoalmazeError: there is none, or its checkpoint cannot be used.
+        GoalmazeError: there is no such agent or device, or its checkpoint cannot be used.
 
     Example:
         >>> import goalmaze as gm
         >>> gm.load("zoo:green-exit").family.name
         'GreenExit'
     """
-    agent = load_agent(str(name))
+    agent = load_agent(str(name), device)
     return Agent(agent.network, agent.family, agent.name, agent.header)
 
 

@@ -10,7 +10,15 @@ import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.ranges import MAX_RUN_SEED
-from goalmaze.experiments.common.config import AgentName, CommandConfig, EvaluationConfig, Limits, Words, option
+from goalmaze.experiments.common.config import (
+    AgentName,
+    CommandConfig,
+    DeviceConfig,
+    EvaluationConfig,
+    Limits,
+    Words,
+    option,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,7 @@ class RunsConfig(CommandConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ZooConfig(CommandConfig):
+class ZooConfig(DeviceConfig):
     """List the trained agents that ship with the package, show one, or verify them by evaluating them again.
 
     Attributes:

@@ -194,10 +194,10 @@ def run(config: ZooConfig) -> ZooReport | Verification:
     if config.action == "verify" and config.all:
         playable = tuple(name for name in zoo_names() if can_be_played(zoo_agent(name).header.family))
         left_out = tuple(name for name in zoo_names() if name not in playable)
-        return dataclasses.replace(verify(playable), left_out=left_out)
+        return dataclasses.replace(verify(playable, config.device), left_out=left_out)
     if not name:
         raise GoalmazeError(f"name an agent to {config.action}: {', '.join(zoo_names())}")
-    return verify((name,)) if config.action == "verify" else ZooReport((zoo_agent(name),), in_full=True)
+    return verify((name,), config.device) if config.action == "verify" else ZooReport((zoo_agent(name),), in_full=True)
 
 
 def zoo_agent(name: str) -> ZooAgent:
@@ -211,8 +211,8 @@ def zoo_agent(name: str) -> ZooAgent:
     return ZooAgent(name, header, read_report(folder), manifest()[name])
 
 
-def verify(names: tuple[str, ...]) -> Verification:
-    """Compare files with the manifest, evaluate each agent again, and compare the rates with its report.
+def verify(names: tuple[str, ...], device: str = "cpu") -> Verification:
+    """Compare files with the manifest, evaluate each agent again on a device, and compare the rates with its report.
 
     Raises:
         GoalmazeError: something does not agree.
@@ -224,7 +224,7 @@ def verify(names: tuple[str, ...]) -> Verification:
         stated = zoo_agent(name)
         # Files first: a changed weight would only show as a slightly different rate.
         check_files(name)
-        agent = load_agent(f"{ZOO_PREFIX}{name}")
+        agent = load_agent(f"{ZOO_PREFIX}{name}", device)
         measured = evaluate_shifts(agent, REPORT_LEVELS, name)
         reported = {NO_SHIFT: stated.report["in_distribution"], **stated.report["shifts"]}
         for shift, evaluation in measured.items():

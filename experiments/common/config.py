@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import tyro.conf
 
@@ -68,6 +68,18 @@ class CommandConfig:
                 object.__setattr__(self, field.name, expanded(value))
             elif value is not None:
                 check_number(f"--{field.name.replace('_', '-')}", value, *self.limits.get(field.name, (None, None)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceConfig(CommandConfig):
+    """The options of a command that runs networks.
+
+    Attributes:
+        device: the device that networks run on; auto is cuda where there is one. Results of cpu are the same at every
+            run; those of cuda agree with them up to rounding.
+    """
+
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -49,21 +49,21 @@ def _options(config: EvalConfig) -> _Options:
 
 
 def _evaluate(config: EvalConfig) -> EvaluationReport:
-    agent = load_agent(config.agent)
+    agent = load_agent(config.agent, config.device)
     family = evaluation_family(agent, config)
     shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
     return evaluate(agent, shift=shift, family=family, unseen_walls=unseen_walls, **_options(config))
 
 
 def _compare(config: EvalConfig) -> Comparison:
-    agents = load_together(config.agents)
+    agents = load_together(config.agents, config.device)
     families = [evaluation_family(agent, config) for agent in agents]
     shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
     return compare(agents, shift=shift, families=families, unseen_walls=unseen_walls, **_options(config))
 
 
 def _grid(config: EvalConfig) -> Grid:
-    agents = load_together(config.agents)
+    agents = load_together(config.agents, config.device)
     families = [evaluation_family(agent, config) for agent in agents]
     dials = read_dials(config.dials, families[0])
     conditions_of(families, dials)  # refuses bad values before the folder is made
@@ -78,7 +78,7 @@ def _grid(config: EvalConfig) -> Grid:
 
 
 def _infer_goals(config: EvalConfig) -> GoalInferences:
-    agents = [load_agent(name) for name in config.agents]
+    agents = [load_agent(name, config.device) for name in config.agents]
     families = [evaluation_family(agent, config) for agent in agents]
     folder = _figures_folder(config)
     result = infer_goals(agents, shift=config.shift, families=families, **_options(config))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents, Words, option
+from goalmaze.experiments.common.config import AgentName, DeviceConfig, EvaluationConfig, MoreAgents, Words, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvalConfig(EvaluationConfig):
+class EvalConfig(EvaluationConfig, DeviceConfig):
     """Evaluate agents on held-out levels, in distribution or under a shift, beside scripted baselines.
 
     Attributes:

@@ -166,7 +166,7 @@ def run(config: EvalConfig) -> Regressions:
     """
     regressions, overlaps = [], []
     for name in config.agents:
-        agent = load_agent(name)
+        agent = load_agent(name, config.device)
         family = evaluation_family(agent, config)
         shift = family.distinguishing_shift if config.shift is None else config.shift
         regression = regress(

@@ -105,13 +105,13 @@ def draw_levels(
     return family.levels(seed, count=levels, shift=shift), shift
 
 
-def load_together(names: Sequence[str]) -> list[Agent]:
-    """Load agents that are to be evaluated on the same levels.
+def load_together(names: Sequence[str], device: str = "cpu") -> list[Agent]:
+    """Load agents that are to be evaluated on the same levels, onto a device.
 
     Raises:
         GoalmazeError: one is missing or named twice, or they are of different families or sizes.
     """
-    agents = [load_agent(name) for name in names]
+    agents = [load_agent(name, device) for name in names]
     require_comparable(agents)
     return agents
 

@@ -79,14 +79,16 @@ class AgentStore:
     Args:
         agent: the name of an agent that is listed even where it is neither in the zoo nor among the runs.
         runs: a folder of run folders that are listed too.
+        device: the device that the networks run on, see `goalmaze.agents.loading.Agent.to`.
 
     Attributes:
         names: the listed agents.
     """
 
-    def __init__(self, agent: str, runs: Path | None = None) -> None:
+    def __init__(self, agent: str, runs: Path | None = None, device: str = "cpu") -> None:
         # `fromkeys` removes the second mention of an agent of the zoo and keeps the order.
         self.names = list(dict.fromkeys([agent, *(ZOO_PREFIX + name for name in manifest()), *_runs_in(runs)]))
+        self._device = device
         self._acting: dict[str, Agent] = {}
         self._visible_families: dict[str, list[str]] = {}
         self._families: dict[tuple[str, str, int], Family] = {}
@@ -120,7 +122,7 @@ class AgentStore:
         """
         if name not in self.names:
             raise unknown("agent", name, self.names)
-        return load_agent(name)
+        return load_agent(name, self._device)
 
     def families(self, agent: Agent) -> list[str]:
         """Return the families whose observations fit an agent's network, its own first."""

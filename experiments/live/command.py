@@ -49,7 +49,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
     if config.terminal or config.summary:
         return terminal.run(config)
     settings = settings_of(config)
-    store = AgentStore(config.agent, config.runs)
+    store = AgentStore(config.agent, config.runs, config.device)
     # Invalid settings are refused before the server starts.
     store.complete(settings)
     try:

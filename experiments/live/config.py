@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from goalmaze.experiments.common.config import AgentName, CommandConfig, Limits, Size, option
+from goalmaze.experiments.common.config import AgentName, DeviceConfig, Limits, Size, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SceneConfig(CommandConfig):
+class SceneConfig(DeviceConfig):
     """A scene: one agent, unedited and edited, in one maze.
 
     Attributes:

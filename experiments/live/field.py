@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.base import Network, device_of
 from goalmaze.agents.networks.grid import GridNetwork
 from goalmaze.agents.networks.layers import block_names
 from goalmaze.agents.networks.lstm import LSTMNetwork
@@ -116,7 +116,9 @@ def surroundings(observations: Observations, cells: Cells) -> Surroundings | Non
 
 
 def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
-    """Return whether a network's policy under an edit can be computed by `policy_field`."""
+    """Return whether a network's policy under an edit can be computed by `policy_field`, which runs on the CPU."""
+    if device_of(network).type != "cpu":
+        return False
     if not isinstance(network, LocalNetwork) or network.shape.spec.mode != "planes":
         return False
     return network.options.readout == "cell" and (edit is None or _is_lasting_addition(edit))

@@ -82,7 +82,7 @@ def run(config: RenderConfig) -> RenderReport:
     if not config.out.parent.is_dir():
         raise GoalmazeError(f"there is no folder {config.out.parent} to write into; make it first")
     settings = settings_of(config)
-    store = AgentStore(config.agent)
+    store = AgentStore(config.agent, device=config.device)
     data = render_episode(store, settings, extension)
     write_atomically(config.out, data)
     scene = store.scene(store.complete(settings))

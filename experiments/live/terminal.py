@@ -83,7 +83,7 @@ def run(config: LiveConfig) -> LiveReport:
         raise GoalmazeError(
             "--terminal needs a terminal, and there is none; leave it out, or add --summary to play one level"
         )
-    store = AgentStore(config.agent, config.runs)
+    store = AgentStore(config.agent, config.runs, config.device)
     settings = store.complete(settings_of(config))
     scene = store.scene(settings)
     if config.summary:

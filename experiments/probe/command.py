@@ -32,9 +32,10 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
         place = locate(config.agent)
         number = "" if place.number is None else f"/{place.number}"
         # A run keeps few checkpoints of small networks, so all are loaded at once.
-        checkpoints = {steps: load_agent(f"{path}{number}") for steps, path in checkpoint_series(place.path).items()}
+        series = checkpoint_series(place.path)
+        checkpoints = {steps: load_agent(f"{path}{number}", config.device) for steps, path in series.items()}
         return probe_checkpoints(config.agent, checkpoints, kind=config.probe, **options)
-    agent = load_agent(config.agent)
+    agent = load_agent(config.agent, config.device)
     if config.figures is not None:
         make_folder(config.figures, "--figures")
     if config.by == "site":

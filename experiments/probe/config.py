@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar, Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, EvaluationConfig, Limits, option
+from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, DeviceConfig, EvaluationConfig, Limits, option
 
 MIN_FIT_LEVELS = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProbeConfig(EvaluationConfig):
+class ProbeConfig(EvaluationConfig, DeviceConfig):
     """Fit linear probes to an agent's activations, beside baselines, a control task and steering.
 
     Attributes:

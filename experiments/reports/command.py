@@ -48,7 +48,7 @@ def run(config: ReportConfig) -> HtmlReport:
         GoalmazeError: an agent or dial is unknown, an agent cannot be evaluated, or the file cannot be written.
     """
     check_writable(config.out)
-    groups = load_groups(config.agents)
+    groups = load_groups(config.agents, config.device)
     parts = sum(len(group) + 1 for group in groups) + 1
     with tqdm(total=parts, desc="report", unit="part", disable=None) as bar:
         families = tuple(find(config, group, bar.update) for group in groups)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, EvaluationConfig, MoreAgents, option
+from goalmaze.experiments.common.config import AgentName, DeviceConfig, EvaluationConfig, MoreAgents, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig(EvaluationConfig):
+class ReportConfig(EvaluationConfig, DeviceConfig):
     """Write all results about the behaviour of agents into one self-contained HTML file.
 
     Attributes:

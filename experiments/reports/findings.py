@@ -102,8 +102,8 @@ class FamilyFindings:
         }
 
 
-def load_groups(names: Sequence[str]) -> list[list[Agent]]:
-    """Load agents, and group those of one family and size, in the order of the names.
+def load_groups(names: Sequence[str], device: str = "cpu") -> list[list[Agent]]:
+    """Load agents onto a device, and group those of one family and size, in the order of the names.
 
     Raises:
         GoalmazeError: one is missing or named twice.
@@ -112,7 +112,7 @@ def load_groups(names: Sequence[str]) -> list[list[Agent]]:
     for name in names:
         if names.count(name) > 1:
             raise GoalmazeError(f"{name} is named twice; name each agent once")
-        agent = load_agent(name)
+        agent = load_agent(name, device)
         groups.setdefault((agent.family.name, agent.family.size), []).append(agent)
     return list(groups.values())
 

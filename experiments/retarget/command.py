@@ -33,7 +33,7 @@ def run(config: RetargetConfig) -> RetargetReport | SteeringReport:
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
     """
-    agent = load_agent(config.agent)
+    agent = load_agent(config.agent, config.device)
     if config.benchmark or config.auto or config.ledger or config.figures is not None:
         return steer(agent, config)
     return retarget(

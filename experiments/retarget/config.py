@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, EvaluationConfig, Limits, option
+from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, DeviceConfig, EvaluationConfig, Limits, option
 
 
 def _default(text: str) -> object:
@@ -18,7 +18,7 @@ def _default(text: str) -> object:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RetargetConfig(EvaluationConfig):
+class RetargetConfig(EvaluationConfig, DeviceConfig):
     """Send an agent to arbitrary cells by editing its activations, beside the controls.
 
     Attributes:

@@ -251,7 +251,8 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
             context = policy.context
             if context is None:
                 raise GoalmazeError("an edited network was run without its policy, so its levels are unknown")
-            changed = edit(output, context)
+            # Edits are data of the CPU. For a network on a GPU the activation goes there and back, with its gradient.
+            changed = edit(output.cpu(), context).to(output.device)
             if changed.shape != output.shape:
                 raise GoalmazeError(f"edit at site '{edit.site}' changed the shape to {tuple(changed.shape)}")
             if edit.acts_at(context).any():

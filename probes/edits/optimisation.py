@@ -87,7 +87,8 @@ def _observations(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
 def _deterministic() -> Iterator[None]:
     """Accumulate gradients in a fixed order: those of overlapping patterns are otherwise summed in thread order."""
     before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
+    # A GPU has no algorithm with a fixed order for some gradients of networks; there torch may only warn.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_initialized())
     try:
         yield
     finally:
