@@ -16,7 +16,7 @@ from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.files import append, write_atomically
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.algorithms import network_of
-from goalmaze.agents.training.checkpoint_schedule import is_due, scheduled_checkpoint_path
+from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule, scheduled_checkpoint_path
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
@@ -88,6 +88,7 @@ class TrainingCallback(BaseCallback):
     ) -> None:
         super().__init__()
         self.recipe, self.stop_request, self.save_every = recipe, stop_request, save_every
+        self._schedule = CheckpointSchedule.of(recipe)
         self.folder, self._run_folder, self._log_hash = folder, RunFolder(folder), log_hash(b"")
         self.progress, self.saved_steps = progress or RunProgress(), 0
         self._saved_at = time.perf_counter()
@@ -168,7 +169,10 @@ class TrainingCallback(BaseCallback):
 
     def _keep_checkpoint(self) -> None:
         """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""
-        if is_due(max(self.progress.kept, 0), self.num_timesteps) and self.num_timesteps != self.progress.kept:
+        if (
+            self._schedule.is_due(max(self.progress.kept, 0), self.num_timesteps)
+            and self.num_timesteps != self.progress.kept
+        ):
             path = scheduled_checkpoint_path(self.folder, self.num_timesteps)
             self._run_folder.check()
             try:

@@ -1,10 +1,18 @@
-"""The checkpoint schedule of a run: the untrained network, then three checkpoints for every factor of ten in steps."""
+"""The checkpoint schedule of a run: the untrained network, then checkpoints that are evenly spaced on a log scale.
+
+The standard schedule keeps three for every factor of ten in steps. The dense one keeps `DENSE_COUNT` from `DENSE_FIRST`
+steps to the end of training.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from pathlib import Path
+from typing import Self
+
+from goalmaze.agents.training.recipe import Recipe
 
 CHECKPOINTS = "checkpoints"
 """The folder of scheduled checkpoints in a run folder."""
@@ -13,9 +21,54 @@ PER_DECADE = 3
 """Number of scheduled checkpoints for every factor of ten in steps."""
 
 
-def is_due(before: int, now: int) -> bool:
-    """Return whether a scheduled step count lies in (before, now]; step 0 is always due."""
-    return now == 0 or (now > before and _scheduled(now) > _scheduled(before))
+DENSE_COUNT, DENSE_FIRST = 40, 500
+"""Number of checkpoints of the dense schedule, and the step count from which it starts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSchedule:
+    """When checkpoints are due, asked at the end of every rollout.
+
+    Attributes:
+        rollouts: the rollouts, counted from 1, after which a checkpoint is due; None for the standard schedule.
+        rollout_steps: environment steps of one rollout.
+    """
+
+    rollouts: frozenset[int] | None = None
+    rollout_steps: int = 1
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """Return the schedule of a recipe."""
+        if recipe.series == "standard":
+            return cls()
+        steps = recipe.envs * recipe.rollout_steps
+        return cls(frozenset(_dense_rollouts(DENSE_FIRST / steps, recipe.steps / steps)), steps)
+
+    def is_due(self, before: int, now: int) -> bool:
+        """Return whether a scheduled step count lies in (before, now]; step 0 is always due."""
+        if now == 0 or self.rollouts is None:
+            return now == 0 or (now > before and _scheduled(now) > _scheduled(before))
+        passed = range(before // self.rollout_steps + 1, now // self.rollout_steps + 1)
+        return any(rollout in self.rollouts for rollout in passed)
+
+
+def _dense_rollouts(first: float, last: float) -> list[int]:
+    """Return `DENSE_COUNT` different rollouts of training, or all of them where there are fewer, with the last one.
+
+    Args:
+        first: where the scale starts, in rollouts.
+        last: where it ends, in rollouts; training ends with the rollout that reaches it.
+    """
+    count = math.ceil(last)
+    number, start = min(DENSE_COUNT, count), min(first, last)
+    ratio = (last / start) ** (1 / max(number - 1, 1))
+    chosen: list[int] = []
+    for position in range(number):
+        wanted = math.ceil(start * ratio**position - 1e-9)
+        # Early ones fall into one rollout: each takes the next that is free, and leaves enough for those after it.
+        chosen.append(min(max(wanted, (chosen[-1] if chosen else 0) + 1), count - (number - 1 - position)))
+    return chosen
 
 
 def _scheduled(steps: int) -> int:

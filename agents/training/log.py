@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from goalmaze.envs.text_files import read_text
 
@@ -24,6 +26,37 @@ LOG_COLUMNS = (
     "value_loss",
     "kl",
 )
+
+
+TAIL_BYTES = 1024
+"""Bytes at the end of a log that surely hold a whole line."""
+
+
+class LoggedProgress(NamedTuple):
+    """What the last whole line of a log says.
+
+    Attributes:
+        steps: environment steps taken.
+        solved: rate of the latest training episodes that were solved; NaN before any ended.
+    """
+
+    steps: int
+    solved: float
+
+
+def latest_progress(folder: Path) -> LoggedProgress:
+    """Return the progress of a run from the end of its log, without reading the rest; 0 and NaN where there is none.
+
+    It is quick, so that a progress bar can ask for hundreds of runs each second.
+    """
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(max(file.seek(0, io.SEEK_END) - TAIL_BYTES, 0))
+            line = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+        cells = dict(zip(LOG_COLUMNS, line.decode().split(","), strict=True))
+        return LoggedProgress(int(cells["steps"]), float(cells["solved"]))
+    except (OSError, ValueError):
+        return LoggedProgress(0, math.nan)
 
 
 def log_line(cells: Iterable[object]) -> bytes:

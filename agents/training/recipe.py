@@ -77,6 +77,8 @@ class Recipe:
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
         imports: files or modules of the user's own that were imported for the run, as given to `--import`. A recipe
             records them; loading it does not import them.
+        series: which scheduled checkpoints are kept: "standard" keeps three for every factor of ten in steps, "dense"
+            40 from 500 steps on, evenly spaced on a logarithmic scale.
 
     Example:
         >>> import goalmaze as gm
@@ -112,6 +114,7 @@ class Recipe:
     algorithm: Literal["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"] = "ppo"
     algorithm_options: JsonObject = dataclasses.field(default_factory=dict)
     imports: tuple[str, ...] = ()
+    series: Literal["standard", "dense"] = "standard"
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():

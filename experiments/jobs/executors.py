@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are executed: processes of this machine, or the workers of a Dask cluster."""
+"""Where training runs are executed: processes of this machine, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -79,13 +82,14 @@ class LocalRunExecutor(RunExecutor):
 
     def submit(self, job: Job) -> Future[str]:
         """Submit a job."""
-        try:
-            return self._pool.submit(_run_job_in_pool, job)
-        except BrokenExecutor:
-            # One dead worker breaks the whole pool of the standard library, so a new pool takes its place.
-            self._pool.shutdown()
-            self._pool = self._new_pool()
-            return self._pool.submit(_run_job_in_pool, job)
+        with _main_module_left_out():
+            try:
+                return self._pool.submit(_run_job_in_pool, job)
+            except BrokenExecutor:
+                # One dead worker breaks the whole pool of the standard library, so a new pool takes its place.
+                self._pool.shutdown()
+                self._pool = self._new_pool()
+                return self._pool.submit(_run_job_in_pool, job)
 
     def check(self) -> None:
         """No-op: a broken pool surfaces through its futures."""
@@ -106,8 +110,36 @@ class LocalRunExecutor(RunExecutor):
         self.stop()
 
 
+def make_executor(workers: int, cluster: str, log: Path, runs: int) -> RunExecutor:
+    """Return the executor for a number of runs.
+
+    Args:
+        workers: number of processes of this machine; 0 for one a core.
+        cluster: the address of a Dask scheduler; empty for processes of this machine.
+        log: the file for warnings of the processes.
+        runs: number of runs.
+    """
+    if cluster:
+        return DaskRunExecutor(cluster)
+    return LocalRunExecutor(min(runs, workers or os.cpu_count() or 1), log)
+
+
+@contextlib.contextmanager
+def _main_module_left_out() -> Iterator[None]:
+    """Keep processes that are started inside the context from importing the main module of this one.
+
+    No job needs it, and a script that trains without `if __name__ == "__main__":` would start to train in each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 _stop = ctypes.c_byte(0)
-"""In a worker: 1 once the sweep stops."""
+"""In a worker: 1 once the parent stops."""
 
 
 def _start_worker(log: str, stop: ctypes.c_byte) -> None:

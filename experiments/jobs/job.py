@@ -1,4 +1,4 @@
-"""One run of a sweep as a job: it is started, resumed, evaluated, or already finished.
+"""One training run as a job: it is started, resumed, evaluated, or already finished.
 
 The run folder alone decides what is left to do, so any process can continue a run at any time. A lock keeps two
 processes from the same run. The journal beside it, which is only appended to, records what each process did.
@@ -17,8 +17,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from goalmaze.agents.files import append
+from goalmaze.agents.files import append, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import FinishedError, TrainingResult, resume, train
@@ -27,7 +29,7 @@ from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.text_files import parse_json, read_text
+from goalmaze.envs.text_files import parse_json, read_json, read_text
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.jobs.report import report_run
 
@@ -36,10 +38,13 @@ POLL_SECONDS = 0.5
 
 FINISHED, INTERRUPTED = "finished", "interrupted"
 
+DIVERGED = "diverged.json"
+"""File in the folder of a run whose numbers became NaN or infinite: the reason, and the steps taken."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One run of a sweep.
+    """One run of a sweep or of a population.
 
     Attributes:
         name: the name of the run folder: the values of dials and seed, and a hash of everything that the plan sets.
@@ -57,11 +62,13 @@ class Job:
     """What a worker needs to do one run; it can be pickled.
 
     Attributes:
-        root: the folder of the sweep.
+        root: the folder of all runs.
         name: the name of the run and of its folder.
         recipe: the recipe to train.
         save_every: seconds between saves of the training state.
         imports: files or modules of the user's own that the worker imports first.
+        keep_diverged: whether a run whose numbers become NaN or infinite ends with its last scheduled checkpoint, and
+            a file `DIVERGED`, instead of failing.
     """
 
     root: Path
@@ -69,6 +76,7 @@ class Job:
     recipe: Recipe
     save_every: float
     imports: tuple[str, ...] = ()
+    keep_diverged: bool = False
 
     @property
     def folder(self) -> Path:
@@ -80,7 +88,7 @@ def run_job(job: Job) -> str:
     """Continue a run to its end; return `FINISHED`, or `INTERRUPTED` after a request to stop.
 
     Raises:
-        GoalmazeError: the run cannot be trained, or this machine cannot see the folder of the sweep.
+        GoalmazeError: the run cannot be trained, or this machine cannot see the folder of all runs.
     """
     for extension in job.imports:
         load_extension(extension)
@@ -95,7 +103,14 @@ def run_job(job: Job) -> str:
         # Looked up under the lock: another worker may have finished the run in the meantime.
         if finished_report(job.folder) is not None:
             return FINISHED
-        training = _train(job, journal)
+        try:
+            training = _train(job, journal)
+        except NotFiniteError as error:
+            if not job.keep_diverged:
+                raise
+            reason = {"reason": f"{error.what} is not finite", "steps": logged_steps(job.folder)}
+            write_json(job.folder / DIVERGED, reason)
+            training = _end_at_last_checkpoint(job.folder)
         if training.interrupted:
             _write_event(journal, "interrupted", training.steps)
             return INTERRUPTED
@@ -107,6 +122,9 @@ def run_job(job: Job) -> str:
 
 def _train(job: Job, journal: Path) -> TrainingResult:
     """Train a run from its last save, or from the beginning if it has none."""
+    if (job.folder / DIVERGED).is_file():
+        # Killed between the end of training and its report.
+        return _end_at_last_checkpoint(job.folder)
     if (job.folder / STATE).is_file():
         _write_event(journal, "resumed", logged_steps(job.folder))
         try:
@@ -121,6 +139,34 @@ def _train(job: Job, journal: Path) -> TrainingResult:
     shutil.rmtree(job.folder, ignore_errors=True)
     _write_event(journal, "begun", 0)
     return train(job.recipe, job.folder, save_every=job.save_every)
+
+
+def _end_at_last_checkpoint(folder: Path) -> TrainingResult:
+    """Make the last scheduled checkpoint of a run that diverged its final one, and return how the run ended.
+
+    The time of a save depends on the speed of the machine, the schedule does not: so the same seed always ends with the
+    same weights.
+    """
+    steps, path = list(checkpoint_series(folder).items())[-1]
+    write_atomically(folder / CHECKPOINT, path.read_bytes())
+    return TrainingResult(folder, steps, _logged_seconds(folder), interrupted=False)
+
+
+def _logged_seconds(folder: Path) -> float:
+    """Return the seconds of training on the last complete line of a run's log; 0 if there is none."""
+    try:
+        return float(read_log(folder)[-1]["seconds"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError, csv.Error):
+        return 0.0
+
+
+def read_diverged(folder: Path) -> str:
+    """Return why the training of a run stopped early, such as "a weight is not finite after 4,096 steps", or ""."""
+    try:
+        content = read_json(folder / DIVERGED)
+        return f"{content['reason']} after {int(content['steps']):,} steps"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
-"""The loop of a sweep: it submits jobs, collects results, replaces dead workers and stops without losing work."""
+"""The loop over jobs: it submits them, collects results, replaces dead workers and stops without losing work."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import signal
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
@@ -13,12 +15,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from goalmaze.agents.training.log import latest_progress
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.jobs.executors import CLUSTER_GONE, RunExecutor
-from goalmaze.experiments.jobs.job import FINISHED, Job, Task, logged_steps
+from goalmaze.experiments.jobs.job import FINISHED, Job, Task
 
 MAX_DEATHS = 3
 """Deaths of workers in a row on one run after which the sweep gives up."""
@@ -28,13 +31,13 @@ POLL_SECONDS = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class TaskSummary:
-    """How the tasks of a sweep ended.
+    """How the tasks of a sweep or a population ended.
 
     Attributes:
         finished: number of finished runs.
         failed: run → why it cannot be trained.
-        stopped: whether a person ended the sweep early.
-        signal_number: the signal that ended it, where it was stopped.
+        stopped: whether a person ended them early.
+        signal_number: the signal that ended them, where they were stopped.
     """
 
     finished: int
@@ -44,15 +47,23 @@ class TaskSummary:
 
 
 def run_tasks(
-    tasks: Sequence[Task], root: Path, make_executor: Callable[[int], RunExecutor], save_every: float
+    tasks: Sequence[Task],
+    root: Path,
+    make_executor: Callable[[int], RunExecutor],
+    save_every: float,
+    *,
+    unit: str = "run",
+    keep_diverged: bool = False,
 ) -> TaskSummary:
     """Do the runs that are not finished yet.
 
     Args:
-        tasks: all runs of the sweep.
-        root: the folder of the sweep.
+        tasks: all runs.
+        root: the folder of all runs.
         make_executor: makes the executor for a number of runs; not called if all runs are finished.
         save_every: seconds between saves of a run.
+        unit: what the progress bar calls a run.
+        keep_diverged: see `Job`.
 
     Raises:
         GoalmazeError: workers died again and again, or the cluster is gone; saved work is kept.
@@ -61,14 +72,17 @@ def run_tasks(
     failed: dict[str, str] = {}
     if not unfinished:
         return TaskSummary(len(tasks), failed, stopped=False)
-    with stop_signals() as stop_request, _progress_bar(tasks, root) as show, contextlib.ExitStack() as stack:
+    with stop_signals() as stop_request, _progress_bar(tasks, root, unit) as show, contextlib.ExitStack() as stack:
         executor = make_executor(len(unfinished))
         stack.callback(executor.close)
 
         imports = loaded_extensions()
 
         def submit(some: Sequence[Task]) -> dict[Future[str], Task]:
-            return {executor.submit(Job(root, task.name, task.recipe, save_every, imports)): task for task in some}
+            return {
+                executor.submit(Job(root, task.name, task.recipe, save_every, imports, keep_diverged)): task
+                for task in some
+            }
 
         running = submit(list(unfinished.values()))
         deaths: Counter[str] = Counter()
@@ -128,17 +142,24 @@ def _record(task: Task, future: Future[str], unfinished: dict[str, Task], failed
 
 
 @contextlib.contextmanager
-def _progress_bar(tasks: Sequence[Task], root: Path) -> Iterator[Callable[[int], None]]:
+def _progress_bar(tasks: Sequence[Task], root: Path, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a bar over the steps of all runs; yield a function that updates it, given the number of finished runs."""
     # tqdm's types leave out its attributes.
-    bar: Any = tqdm(total=sum(t.recipe.steps for t in tasks), unit="step", unit_scale=True, desc="sweep", disable=None)
+    bar: Any = tqdm(
+        total=sum(t.recipe.steps for t in tasks), unit="step", unit_scale=True, desc="training", disable=None
+    )
 
     def show(finished: int) -> None:
         if bar.disable:
             return
         # Read from the logs of the runs, which workers on other machines write too.
-        bar.set_postfix(runs=f"{finished}/{len(tasks)}", refresh=False)
-        bar.update(sum(min(logged_steps(root / task.name), task.recipe.steps) for task in tasks) - bar.n)
+        latest = [latest_progress(root / task.name) for task in tasks]
+        solved = [one.solved for one in latest if not math.isnan(one.solved)]
+        postfix = {f"{unit}s": f"{finished}/{len(tasks)}"}
+        if solved:
+            postfix["solved"] = f"{statistics.fmean(solved):.2f} (least {min(solved):.2f})"
+        bar.set_postfix(postfix, refresh=False)
+        bar.update(sum(min(one.steps, task.recipe.steps) for one, task in zip(latest, tasks, strict=True)) - bar.n)
         bar.refresh()
 
     with contextlib.closing(bar):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
-from goalmaze.experiments.jobs.executors import WORKERS_LOG, DaskRunExecutor, LocalRunExecutor, RunExecutor
+from goalmaze.experiments.jobs.executors import WORKERS_LOG, make_executor
 from goalmaze.experiments.jobs.job import JOURNAL, LOCK
 from goalmaze.experiments.jobs.runner import run_tasks
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
@@ -102,7 +101,8 @@ def run(config: SweepConfig) -> SweepResult:
     # Two processes would train the same runs and overwrite each other's table.
     with locked(root / LOCK):
         remove_temporaries(root, below=False)
-        summary = run_tasks(plan.tasks, root, functools.partial(_make_executor, config, root), config.save_every)
+        executor = functools.partial(make_executor, config.workers, config.cluster, root / WORKERS_LOG)
+        summary = run_tasks(plan.tasks, root, executor, config.save_every)
         result = gather(plan, root)
     if summary.failed:
         name, reason = next(iter(summary.failed.items()))
@@ -133,10 +133,3 @@ def _make_folder(root: Path) -> None:
     # Only if it is missing: replacing the file would take the lock from the process that has it.
     if not (root / LOCK).exists():
         write_atomically(root / LOCK, b"")
-
-
-def _make_executor(config: SweepConfig, root: Path, runs: int) -> RunExecutor:
-    """Return the executor for a number of runs."""
-    if config.cluster:
-        return DaskRunExecutor(config.cluster)
-    return LocalRunExecutor(min(runs, config.workers or os.cpu_count() or 1), root / WORKERS_LOG)

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -23,9 +24,9 @@ from plans import SMALL_RECIPE
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.rollout import rollout
-from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, checkpoint_series, is_due
+from goalmaze.agents.training.checkpoint_schedule import CHECKPOINTS, CheckpointSchedule, checkpoint_series
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS
-from goalmaze.agents.training.recipe import recipe_from
+from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import RECIPE, TENSORBOARD, train
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.training_state import STATE
@@ -156,14 +157,33 @@ def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
 def test_the_series_has_three_checkpoints_a_decade_and_the_first() -> None:
     """Against the definition: a step count 10^(k/3) lies between this one and the one before."""
     marks = [10 ** (k / 3) for k in range(25)]
+    schedule = CheckpointSchedule()
     for stride in (1, 7, 256, 4096):
         counts = list(range(0, 40 * stride, stride))
         for before, now in itertools.pairwise(counts):
-            assert is_due(before, now) == any(before < np.ceil(mark - 1e-9) <= now for mark in marks), (before, now)
-    assert is_due(0, 0)
-    assert not is_due(4096, 4096)
-    kept = [steps for steps in range(4096, 10_000_000, 4096) if is_due(steps - 4096, steps)]
+            assert schedule.is_due(before, now) == any(before < np.ceil(mark - 1e-9) <= now for mark in marks)
+    assert schedule.is_due(0, 0)
+    assert not schedule.is_due(4096, 4096)
+    kept = [steps for steps in range(4096, 10_000_000, 4096) if schedule.is_due(steps - 4096, steps)]
     assert 3 * 3 - 1 <= len([steps for steps in kept if steps >= 10_000]) <= 3 * 3 + 1
+
+
+@pytest.mark.parametrize(("steps", "envs"), [(300_000, 32), (300_000, 128), (5_000, 128), (100_000, 1)])
+def test_the_dense_series_has_40_checkpoints_on_a_logarithmic_scale(steps: int, envs: int) -> None:
+    """Against the definition: 500 * (steps / 500) ** (k / 39), each at the first rollout that ends after it."""
+    recipe = Recipe(steps=steps, envs=envs, series="dense")
+    schedule, rollout = CheckpointSchedule.of(recipe), envs * recipe.rollout_steps
+    last = -(-steps // rollout)
+    kept = [now for now in range(0, (last + 2) * rollout, rollout) if schedule.is_due(max(now - rollout, 0), now)]
+    assert kept[0] == 0
+    assert kept[-1] == last * rollout
+    assert len(kept) == 1 + min(40, last)
+    ideal = [500 * (steps / 500) ** (k / 39) for k in range(40)]
+    # Where the scale is coarser than rollouts, every checkpoint is the one of the definition.
+    exact = [-(-mark // rollout) * rollout for mark in ideal]
+    assert set(exact[-8:]) <= set(kept) or last <= 40
+    if envs == 1:
+        assert kept[1:] == [math.ceil(mark / rollout - 1e-9) * rollout for mark in ideal]
 
 
 @pytest.mark.parametrize(
