@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.reuse import reusing
-from goalmaze.agents.rollout import rollout
+from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.agents.scripted import scripted_baselines
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
-from goalmaze.experiments.common.cue_items import goals_use_up_cues
+from goalmaze.envs.solving import pick
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, interval, number
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.metrics import Outcomes
 from goalmaze.experiments.evaluate.outcomes import (
-    DISCOUNT,
     Capability,
     EpisodeOutcomes,
     GoalPreference,
@@ -30,6 +29,7 @@ from goalmaze.experiments.evaluate.outcomes import (
     mean_returns,
 )
 from goalmaze.experiments.evaluate.setup import draw_levels, require_compatible
+from goalmaze.experiments.evaluate.solved_levels import DISCOUNT, SolvedLevels
 from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
@@ -209,15 +209,23 @@ def evaluate(
     require_compatible(agent, family)
     batch, shift = draw_levels(family, levels, shift, seed, [agent] if unseen_walls else [])
     policies: dict[str, Policy] = {agent.name: agent.policy, **scripted_baselines(family)}
+    facts = SolvedLevels.of(batch)
     first, *rest = (
-        evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy)
+        evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy, facts=facts)
         for name, policy in progress(policies.items(), "evaluating", "agent")
     )
     return EvaluationReport(first, tuple(rest), quick_overlap(agent, batch))
 
 
 def evaluate_policy(
-    name: str, policy: Policy, levels: LevelBatch, *, shift: str, seed: int = 0, greedy: bool = False
+    name: str,
+    policy: Policy,
+    levels: LevelBatch,
+    *,
+    shift: str,
+    seed: int = 0,
+    greedy: bool = False,
+    facts: SolvedLevels | None = None,
 ) -> Evaluation:
     """Play one episode on every level and return its measures.
 
@@ -228,9 +236,17 @@ def evaluate_policy(
         shift: the name of their distribution, for the report.
         seed: of the sampled actions; for the report, also of the levels.
         greedy: take the likeliest action instead of sampling.
+        facts: those of the levels; computed where they are not given.
     """
+    facts = SolvedLevels.of(levels) if facts is None else facts
     trajectory = rollout(reusing(policy), levels, seed=seed, greedy=greedy)
-    episodes, family = episode_outcomes(trajectory), levels.family
+    return evaluation_of(name, trajectory, facts, shift=shift, seed=seed)
+
+
+def evaluation_of(name: str, trajectory: Trajectory, facts: SolvedLevels, *, shift: str, seed: int) -> Evaluation:
+    """Return the measures of an agent's episodes, one on every level; arguments as `evaluate_policy`."""
+    episodes, levels = episode_outcomes(trajectory, facts), trajectory.levels
+    family = levels.family
     capable, open_levels = episodes.solved | episodes.cue_solved, ~episodes.cue_blocked
     return Evaluation(
         header=ResultHeader(name, family.name, levels.height, len(levels), seed),
@@ -238,12 +254,8 @@ def evaluate_policy(
         outcomes=metrics.outcomes(episodes.to_goal, episodes.to_cue),
         solved=rate(int(episodes.solved.sum()), len(levels)),
         capable=rate(int(capable[open_levels].sum()), int(open_levels.sum())),
-        detour=metrics.detour(trajectory),
-        preference=(
-            metrics.surplus_cue_preference(trajectory)
-            if goals_use_up_cues(family)
-            else metrics.preference(episodes.to_goal, episodes.to_cue, episodes.off_path)
-        ),
+        detour=metrics.detour(episodes.solved, episodes.steps, pick(facts.from_start, facts.goals)),
+        preference=metrics.rate_of_scores(episodes.cue_preferred),
         capability=capability(episodes),
         goal=goal_preference(episodes),
         returns=mean_returns(episodes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs.cells import ABSENT, Bools, Cells
@@ -12,7 +13,7 @@ from goalmaze.envs.engine import rules
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.optimal_returns import acting, paying
-from goalmaze.envs.solving import distances, lies_on_shortest_path, pick
+from goalmaze.envs.solving import distances, lies_on_shortest_path
 from goalmaze.experiments.common.tables import number
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
@@ -41,10 +42,14 @@ def cue_visits(trajectory: Trajectory) -> Cells:
     return first
 
 
-def solved(trajectory: Trajectory) -> Bools:
-    """Return bool [B], True where the level offers true reward and the agent earned all of it."""
-    # Without discount: the question is whether all reward was earned, not how fast.
-    best = trajectory.family.optimal_returns(trajectory.levels, 1.0)
+def solved(trajectory: Trajectory, best: NDArray[np.float64]) -> Bools:
+    """Return bool [B], True where the level offers true reward and the agent earned all of it.
+
+    Args:
+        trajectory: B episodes.
+        best: float64 [B], the best true return of each level without discount: the question is whether all reward was
+            earned, not how fast.
+    """
     return np.asarray((best > 0) & (trajectory.returns[:, 0] >= best - REWARD_TOLERANCE))
 
 
@@ -126,17 +131,11 @@ def off_each_others_path(levels: LevelBatch, goals: Cells, others: Cells) -> Boo
     return np.asarray(present & ~other_on_path & ~goal_on_path)
 
 
-def preference(to_goal: Cells, to_other: Cells, counted: Bools) -> Rate:
-    """Return the rate at which the other cell came first, over `counted` levels bool [B] where either was reached."""
-    counted = counted & (np.minimum(to_goal, to_other) < NEVER)
-    return rate(int((to_other < to_goal)[counted].sum()), int(counted.sum()))
+def surplus_cues(trajectory: Trajectory) -> NDArray[np.float64]:
+    """Return float64 [B], 1 where the agent collected more than half of the cues that no goal needs, otherwise 0.
 
-
-def surplus_cue_preference(trajectory: Trajectory) -> Rate:
-    """Return the rate of levels on which the agent collected more than half of the cues that no goal needs.
-
-    The measure of preference for families whose goals use up cues, such as chests and keys. It counts levels with more
-    cues than goals on which a goal or a cue was reached.
+    The measure of preference for families whose goals use up cues, such as chests and keys. It is NaN on levels that do
+    not count: those without more cues than goals, and those on which no goal and no cue was reached.
     """
     levels, family = trajectory.levels, trajectory.family
     collected, placed = {}, {}
@@ -149,16 +148,25 @@ def surplus_cue_preference(trajectory: Trajectory) -> Rate:
     counted = (surplus > 0) & (collected[family.goal] + collected[family.cue] > 0)
     # Cues beyond the number of goals are useless; the first ones are counted as those that the goals needed.
     mostly = 2 * (collected[family.cue] - placed[family.goal]) > surplus
-    return rate(int(mostly[counted].sum()), int(counted.sum()))
+    return np.where(counted, mostly, np.nan)
 
 
-def detour(trajectory: Trajectory) -> float:
-    """Return steps taken over fewest steps, the mean over solved levels with one goal; NaN where there are none."""
-    levels = trajectory.levels
-    goals = single_object(levels, trajectory.family.goal)
-    counted = solved(trajectory) & (goals != ABSENT)
-    fewest = pick(distances(levels, levels.start), goals)
-    return float((trajectory.steps[counted] / fewest[counted]).mean()) if counted.any() else float("nan")
+def rate_of_scores(scores: NDArray[np.float64]) -> Rate:
+    """Return the rate of 1 among scores [B] of 0 and 1, over the levels that are not NaN."""
+    counted = ~np.isnan(scores)
+    return rate(int(scores[counted].sum()), int(counted.sum()))
+
+
+def detour(solved: Bools, steps: Cells, fewest: Cells) -> float:
+    """Return steps taken over fewest steps, the mean over solved levels with one goal; NaN where there are none.
+
+    Args:
+        solved: bool [B].
+        steps: int32 [B], steps taken.
+        fewest: int32 [B], fewest steps to the goal where there is exactly one, otherwise `UNREACHABLE`.
+    """
+    counted = solved & (fewest < UNREACHABLE)
+    return float((steps[counted] / fewest[counted]).mean()) if counted.any() else float("nan")
 
 
 def _slots(levels: LevelBatch, kind: str) -> list[int]:

@@ -17,16 +17,14 @@ from goalmaze.agents.rollout import NEVER, Trajectory
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.solving import distances, pick
+from goalmaze.envs.solving import pick
+from goalmaze.experiments.common.cue_items import goals_use_up_cues
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate import metrics
+from goalmaze.experiments.evaluate.solved_levels import DISCOUNT, SolvedLevels
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, interquartile_mean
 from goalmaze.experiments.statistics.intervals import Rate, rate
-
-DISCOUNT = 0.97
-"""Discount of returns and regret; the same for all agents, so that they compare."""
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +49,9 @@ class EpisodeOutcomes:
         loops: int32 [B], steps onto a cell that the agent had stood on before.
         off_path: bool [B], there is one goal and one cue, and neither lies on a shortest path to the other.
         goal_minus_cue: int32 [B], fewest steps to the goal minus those to the cue; 0 where not `off_path`.
+        cue_preferred: float64 [B], the score of the preference for the cue: 1 where the cue came first, 0 where the
+            goal did; where goals use up cues, 1 where mostly useless ones were collected, otherwise 0. NaN on levels
+            that do not count.
     """
 
     to_goal: Cells
@@ -68,6 +69,7 @@ class EpisodeOutcomes:
     loops: Cells
     off_path: Bools
     goal_minus_cue: Cells
+    cue_preferred: Floats
 
     @property
     def arrived(self) -> Bools:
@@ -95,31 +97,38 @@ class EpisodeOutcomes:
         return np.where(self.off_path & self.arrived, self.to_cue < self.to_goal, np.nan)
 
 
-def episode_outcomes(trajectory: Trajectory) -> EpisodeOutcomes:
-    """Return the outcome of each episode of a trajectory."""
-    levels, family = trajectory.levels, trajectory.family
+def episode_outcomes(trajectory: Trajectory, facts: SolvedLevels | None = None) -> EpisodeOutcomes:
+    """Return the outcome of each episode of a trajectory.
+
+    Args:
+        trajectory: B episodes.
+        facts: those of the trajectory's levels; computed where they are not given.
+    """
+    facts = SolvedLevels.of(trajectory.levels) if facts is None else facts
     to_goal, to_cue = metrics.goal_visits(trajectory), metrics.cue_visits(trajectory)
-    goals, cues = metrics.single_object(levels, family.goal), metrics.single_object(levels, family.cue)
-    off_path = metrics.off_each_others_path(levels, goals, cues)
-    from_start = distances(levels, levels.start)
     discounted = discounted_returns(trajectory)
-    difference = np.where(off_path, pick(from_start, goals) - pick(from_start, cues), 0)
+    arrived = np.minimum(to_goal, to_cue) < NEVER
     return EpisodeOutcomes(
         to_goal=to_goal,
         to_cue=to_cue,
-        solved=metrics.solved(trajectory),
+        solved=metrics.solved(trajectory, facts.best),
         cue_solved=metrics.cue_solved(trajectory),
-        cue_blocked=metrics.cue_blocked(levels),
+        cue_blocked=facts.cue_blocked,
         steps=trajectory.steps,
-        fewest_to_goal=_to_nearest(levels, family.goal, from_start),
-        fewest_to_first=_to_first(trajectory, from_start, np.minimum(to_goal, to_cue)),
+        fewest_to_goal=facts.to_nearest_goal,
+        fewest_to_first=_to_first(trajectory, facts.from_start, np.minimum(to_goal, to_cue)),
         returns=trajectory.returns.astype(np.float64),
         discounted=discounted,
-        regret=family.optimal_returns(levels, DISCOUNT) - discounted[:, 0],
+        regret=facts.best_discounted - discounted[:, 0],
         bumps=bumps(trajectory),
         loops=loops(trajectory),
-        off_path=off_path,
-        goal_minus_cue=difference.astype(np.int32),
+        off_path=facts.off_path,
+        goal_minus_cue=facts.goal_minus_cue,
+        cue_preferred=(
+            metrics.surplus_cues(trajectory)
+            if goals_use_up_cues(trajectory.family)
+            else np.where(facts.off_path & arrived, to_cue < to_goal, np.nan)
+        ),
     )
 
 
@@ -148,12 +157,6 @@ def loops(trajectory: Trajectory) -> Cells:
         visited[rows, before] = True
         count += visited[rows, after] & (after != before)
     return count
-
-
-def _to_nearest(levels: LevelBatch, kind: str, from_start: Cells) -> Cells:
-    steps = [pick(from_start, levels.objects[:, k]) for k, name in enumerate(levels.slots) if name == kind]
-    nearest: Cells = np.minimum.reduce(steps)
-    return nearest
 
 
 def _to_first(trajectory: Trajectory, from_start: Cells, arrival: Cells) -> Cells:

@@ -23,7 +23,7 @@ from goalmaze.experiments.statistics.intervals import Z_95, rate
 
 Scores = NDArray[np.float64]
 Statistic = Callable[[Scores], float]
-Covers = Literal["levels", "seeds and levels"]
+Covers = Literal["levels", "seeds", "seeds and levels"]
 
 RESAMPLES = 1000
 
@@ -33,6 +33,9 @@ MAX_DRAWN = 4_000_000
 MIN_SEEDS = 5
 """Fewest training seeds for an interval over seeds. Where training has two equally likely results, 3 seeds have the
 same one in 1 of 4 experiments and 5 seeds in 1 of 16; such seeds look alike and their interval misses the mean."""
+
+MIN_SEEDS_FOR_MEDIAN = 6
+"""Fewest training seeds for an interval of their median: of five, all lie on one side of it in 1 of 16 experiments."""
 
 MIN_DIFFERENT = 20
 """Fewest levels whose score differs from the most common one, for an interval of a mean that is not a rate. With fewer,
@@ -47,7 +50,7 @@ class Interval:
         value: the statistic.
         low: lower end of the interval; NaN where there is none.
         high: upper end of the interval; NaN where there is none.
-        covers: which sampling the interval covers, "levels" or "seeds and levels".
+        covers: which sampling the interval covers, "levels", "seeds" (on the same levels) or "seeds and levels".
         seeds: number of training seeds.
         levels: number of levels of each seed.
     """
@@ -72,8 +75,9 @@ class Interval:
         """What the interval covers, or what would give one."""
         if self.exists:
             return self.covers
-        if self.covers == "seeds and levels":
-            return f"no interval: train {MIN_SEEDS} or more seeds, not {self.seeds}"
+        if self.covers != "levels":
+            fewest = MIN_SEEDS_FOR_MEDIAN if self.covers == "seeds" else MIN_SEEDS
+            return f"no interval: train {fewest} or more seeds, not {self.seeds}"
         return "no interval: evaluate on more levels"
 
     def clipped(self) -> Interval:

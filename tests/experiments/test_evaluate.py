@@ -23,7 +23,8 @@ def check_equal(one: Evaluation, other: Evaluation) -> None:
     """Check that two evaluations are equal in everything but the name of their shift."""
     assert dataclasses.replace(one, shift="", episodes=other.episodes) == dataclasses.replace(other, shift="")
     for field in dataclasses.fields(one.episodes):
-        assert np.array_equal(getattr(one.episodes, field.name), getattr(other.episodes, field.name)), field.name
+        ours, theirs = (getattr(episodes, field.name) for episodes in (one.episodes, other.episodes))
+        np.testing.assert_array_equal(ours, theirs, field.name)
 
 
 @pytest.mark.parametrize("greedy", [False, True])

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from goalmaze.agents.rollout import NEVER, Trajectory, rollout
-from goalmaze.agents.scripted import Seeker
+from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.engine import rules
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import NO_SHIFT, LevelBatch
 from goalmaze.envs.optimal_returns import best_returns, paying
+from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.evaluation import evaluate_policy
+from goalmaze.experiments.evaluate.outcomes import episode_outcomes
 
 CORRIDOR = """
 #######
@@ -95,20 +97,33 @@ def test_levels_are_off_path_only_where_neither_lies_on_the_path_to_the_other() 
 
 
 def test_preference_counts_only_clear_levels_where_something_was_reached() -> None:
-    to_goal = np.array([5, 3, NEVER, 4, 2])
-    to_cue = np.array([3, 5, NEVER, 2, 9])
-    clear = np.array([True, True, True, False, True])
-    found = metrics.preference(to_goal, to_cue, clear)
-    assert (found.value, found.levels) == (pytest.approx(1 / 3), 3)
+    family = make_family("GreenExit")
+    trajectory = rollout(RandomWalker(), family.levels(0, np.arange(100), "moved-sign"))
+    to_goal, to_cue = metrics.goal_visits(trajectory), metrics.cue_visits(trajectory)
+    scores = []
+    for b in range(100):
+        level = trajectory.levels.take([b])
+        clear = metrics.off_each_others_path(level, level.cells("exit"), level.cells("sign"))[0]
+        if clear and min(to_goal[b], to_cue[b]) < NEVER:
+            scores.append(float(to_cue[b] < to_goal[b]))
+    found = metrics.rate_of_scores(episode_outcomes(trajectory).cue_preferred)
+    assert 10 < len(scores) < 90
+    assert (found.value, found.levels) == (pytest.approx(np.mean(scores)), len(scores))
+
+
+def detour_of(trajectory: Trajectory) -> float:
+    levels = trajectory.levels
+    fewest = pick(distances(levels, levels.start), levels.cells("exit"))
+    return metrics.detour(episode_outcomes(trajectory).solved, trajectory.steps, fewest)
 
 
 @pytest.mark.parametrize(("kind", "detour"), [("exit", 1.0)])
 def test_the_exit_seeker_makes_no_detour(kind: str, detour: float) -> None:
     family = make_family("GreenExit")
     trajectory = rollout(Seeker(kind), family.levels(0, np.arange(100), "moved-sign"))
-    assert metrics.detour(trajectory) == detour
+    assert detour_of(trajectory) == detour
     longer = rollout(Seeker("sign"), family.levels(0, np.arange(400), "moved-sign"))
-    assert metrics.detour(longer) > 1.0
+    assert detour_of(longer) > 1.0
 
 
 def collect(order: list[str], keys: int, chests: int) -> Trajectory:
@@ -140,7 +155,7 @@ def collect(order: list[str], keys: int, chests: int) -> Trajectory:
     ],
 )
 def test_cues_that_no_goal_needs_are_counted(order: list[str], mostly: int, counted: int) -> None:
-    rate = metrics.surplus_cue_preference(collect(order, keys=4, chests=2))
+    rate = metrics.rate_of_scores(metrics.surplus_cues(collect(order, keys=4, chests=2)))
     assert (rate.levels, rate.value if rate.levels else 0) == (counted, mostly)
 
 
@@ -162,7 +177,7 @@ def test_no_shift_shows_a_cue_seeker_as_a_goal_follower_or_the_reverse(name: str
 
 
 def test_where_every_key_is_needed_no_level_counts() -> None:
-    assert metrics.surplus_cue_preference(collect(["key0", "key1"], keys=2, chests=4)).levels == 0
+    assert np.isnan(metrics.surplus_cues(collect(["key0", "key1"], keys=2, chests=4))).all()
 
 
 def test_cue_solved_means_all_that_the_cue_offers() -> None:
