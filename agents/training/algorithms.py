@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeAlias, cast
 
-import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.registry import network_class
 from goalmaze.agents.training.ppo import TensorPPO
@@ -106,8 +106,6 @@ def _check(recipe: Recipe) -> None:
     """Raise `GoalmazeError` if settings of the recipe contradict each other."""
     _check_options(recipe)
     network = network_class(recipe.network)
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise GoalmazeError("torch finds no CUDA device here; choose --device cpu or auto")
     if not issubclass(network, RecurrentNetwork):
         return
     if recipe.algorithm != "ppo":
@@ -133,7 +131,7 @@ def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:
         "gamma": recipe.discount,
         "max_grad_norm": recipe.gradient_clip,
         "seed": recipe.seed,
-        "device": recipe.device,
+        "device": find_device(recipe.device),
     }
 
 

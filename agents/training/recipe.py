@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 
+from goalmaze.agents.training.device_defaults import by_device
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.observations.spec import Mode
 from goalmaze.envs.ranges import MAX_RUN_SEED, check_number
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
+"""Arithmetic of a network."""
+
+DEFAULT_PRECISION = cast(Precision, by_device("fp32"))
 
 OBSERVATION_OPTIONS = ("pixels", "radius")
 
@@ -44,6 +50,9 @@ MAX_NAME = 4096
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """All settings of a training run.
+
+    The defaults of steps, envs, learning_rate and precision are those of a CPU. One agent that is trained alone on a
+    GPU takes others where they are not given, see `goalmaze.agents.training.device_recipe`.
 
     Attributes:
         family: name of the family.
@@ -93,13 +102,13 @@ class Recipe:
     network: str = "grid"
     network_options: JsonObject = dataclasses.field(default_factory=dict)
     start: str = ""
-    steps: int = 300_000
+    steps: int = by_device(300_000)
     seed: int = 0
-    envs: int = 128
-    rollout_steps: int = 16
-    minibatches: int = 8
+    envs: int = by_device(128)
+    rollout_steps: int = by_device(16)
+    minibatches: int = by_device(8)
     epochs: int = 2
-    learning_rate: float = 3e-3
+    learning_rate: float = by_device(3e-3)
     discount: float = 0.9
     gae_lambda: float = 0.95
     clip: float = 0.2
@@ -109,7 +118,7 @@ class Recipe:
     shaping: float = 0.3
     shaping_kind: Literal["progress", "potential"] = "progress"
     threads: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = DEFAULT_PRECISION
     device: Literal["auto", "cpu", "cuda"] = "auto"
     algorithm: Literal["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"] = "ppo"
     algorithm_options: JsonObject = dataclasses.field(default_factory=dict)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import torch
@@ -20,11 +21,13 @@ from tqdm import tqdm
 
 from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.checkpoints import is_checkpoint_of, save_checkpoint
+from goalmaze.agents.devices import DeviceName, find_device
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback, log_hash
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.device_recipe import choices_of, for_device
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.population_plan import PopulationPlan
@@ -126,7 +129,8 @@ def train(
             full, or a number is NaN or infinite; then the last save remains.
     """
     # Everything that can be wrong with the recipe is found before the folder is made.
-    algorithm, resolved = _prepare(recipe)
+    chosen = for_device(recipe, find_device(recipe.device).type)
+    algorithm, resolved = _prepare(chosen)
     if recipe.start:
         _load_weights(algorithm, recipe.start)
     _check_tensorboard(tensorboard)
@@ -137,6 +141,8 @@ def train(
     except BaseException:  # KeyboardInterrupt too must leave no empty folder
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    if choices := choices_of(recipe, chosen):
+        tqdm.write(f"goalmaze: the settings of a GPU where none are given: {choices}", file=sys.stderr)
     with locked(folder / RECIPE):
         return _run(resolved, folder, algorithm, _outputs(folder, tensorboard), save_every, None)
 
@@ -265,7 +271,7 @@ def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
         parameters=mazes.mazes.family.parameters,
         network_options=dataclasses.asdict(network_of(algorithm).options),
         threads=torch.get_num_threads(),
-        device="cuda" if algorithm.device.type == "cuda" else "cpu",
+        device=cast(DeviceName, algorithm.device.type),
     )
     return algorithm, resolved
 

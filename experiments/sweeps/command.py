@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from goalmaze.agents.devices import find_device
 from goalmaze.agents.files import remove_temporaries, write_atomically
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError, StopError
@@ -90,7 +91,10 @@ def run(config: SweepConfig) -> SweepResult:
             the table then holds the finished runs.
         StopError: a person stopped the sweep; the same command continues it.
     """
-    plan = read_plan(find_plan(config.plan))
+    # The workers of a cluster may have a device that this machine lacks.
+    if config.device is not None and not config.cluster:
+        find_device(config.device)
+    plan = read_plan(find_plan(config.plan), config.device)
     root = (config.out or RUNS / plan.name).resolve()
     if config.gather:
         result = gather(plan, root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro.conf
 
@@ -24,6 +24,8 @@ class SweepConfig(CommandConfig):
         out: the folder of the sweep. A sweep that is started again continues there.
         workers: number of processes.
         cluster: address of a Dask scheduler, such as tcp://127.0.0.1:8786; its workers must see the folder too.
+        device: the device that the runs are trained on; auto is cuda where there is one. Runs keep the settings of the
+            plan and the defaults of the CPU on every device.
         save_every: seconds between saves, from which a run continues after its worker died.
         gather: train nothing; print the results of the finished runs.
     """
@@ -40,6 +42,7 @@ class SweepConfig(CommandConfig):
     out: Annotated[Path | None, option("PATH", "runs/PLAN")] = None
     workers: Annotated[int, option("INT", "0, one a core")] = 0
     cluster: Annotated[str, option("ADDRESS", "none")] = ""
+    device: Annotated[Literal["cpu", "cuda", "auto"] | None, option("{cpu,cuda,auto}", "the plan's, or cpu")] = None
     save_every: float = 30.0
     gather: bool = False
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import msgspec
 
+from goalmaze.agents.devices import DeviceName
 from goalmaze.agents.networks import known_networks
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments
+from goalmaze.agents.training.device_recipe import decided
 from goalmaze.agents.training.migration import RECIPE_FIELDS, former_fields
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -92,8 +94,12 @@ def find_plan(name: str) -> Path:
     return shipped_plans()[name]
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, device: DeviceName | None = None) -> Plan:
     """Read a plan and check, before anything is trained, that each of its runs can be trained.
+
+    Args:
+        path: the plan.
+        device: the device that the runs are trained on; None for the plan's own, or the CPU where it names none.
 
     Raises:
         GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
@@ -113,7 +119,12 @@ def read_plan(path: Path) -> Plan:
         dials = dict(zip(file.dials, values, strict=True))
         data = _with_dials(base, paths, dials)
         recipe = _complete_recipe(data, path)
-        tasks += [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in file.seeds]
+        runs = [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in file.seeds]
+        # After the runs have their names. They and all settings are the same on every device.
+        name = device or data.get("device", "cpu")
+        tasks += [
+            dataclasses.replace(run, recipe=dataclasses.replace(decided(run.recipe), device=name)) for run in runs
+        ]
     _check_distinct(tasks, path)
     return Plan(path.stem, file.about, file.dials, tuple(file.seeds), _shifts(file, tasks), tuple(tasks))
 

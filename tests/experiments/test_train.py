@@ -19,7 +19,7 @@ from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, train
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT
-from goalmaze.experiments.train import report
+from goalmaze.experiments.jobs import report
 from goalmaze.experiments.train.command import RECIPE_OPTIONS, read_settings
 from goalmaze.experiments.train.config import TrainConfig
 
