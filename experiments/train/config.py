@@ -29,8 +29,8 @@ class TrainConfig(CommandConfig):
         threads: number of CPU threads; 0 for all.
         observation: the observation mode.
         algorithm: the training algorithm; those of stable-baselines3 begin with sb3.
-        device: the device; auto is cuda where there is one. On a GPU, settings of one agent that are not given are
-            those of larger batches.
+        device: the device; auto is cuda where there is one. On a GPU one agent takes larger batches and 4000000 steps
+            where they are not given.
         save_every: seconds between saves, from which an interrupted run continues.
         tensorboard: also write TensorBoard files into the run folder.
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
@@ -53,7 +53,7 @@ class TrainConfig(CommandConfig):
     network: Annotated[str | None, option("NETWORK", "grid")] = None
     network_options: Words = ()
     start: Annotated[str | None, option("AGENT", "none, random weights")] = None
-    steps: Annotated[int | None, option("INT", "300000; 4000000 on a GPU, in larger batches")] = None
+    steps: Annotated[int | None, option("INT", "300000")] = None
     seed: Annotated[int | None, option("INT", "0")] = None
     threads: Annotated[int | None, option("INT", "0")] = None
     observation: Annotated[str | None, option("{planes,rgb,rgb64,crop,partial}", "planes")] = None
