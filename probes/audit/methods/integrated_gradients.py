@@ -1,0 +1,35 @@
+"""`integrated-gradients`: the value that goal and cue add, divided between their inputs along a line.
+
+Sundararajan et al. (2017), from the levels without goal and cue to the pool. The parts of the two objects add up to the
+whole difference of value, apart from the error of the sum over steps. The inputs on the line are synthetic.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from goalmaze.probes.audit.method import Measurement, T3Method
+from goalmaze.probes.audit.pool import Scene
+from goalmaze.probes.audit.registry import register_audit_method
+from goalmaze.probes.audit.subject import T3Access
+
+STEPS = 6
+"""Points on the line."""
+
+
+@register_audit_method
+class IntegratedGradientsMethod(T3Method):
+    """The cue's part of the value minus the goal's."""
+
+    name = "integrated-gradients"
+
+    def measure(self, access: T3Access) -> Measurement:
+        """Return the mean difference over levels."""
+        pool = access.pool
+        blank = Scene(removed=(*pool.goal.trained, *pool.cue.trained))
+        gradient = access.path_gradient(blank, "value", STEPS)
+        goal, cue = (
+            (gradient * torch.from_numpy(pool.paint(side)[: len(gradient)])).flatten(1).sum(1)
+            for side in (pool.goal, pool.cue)
+        )
+        return Measurement.of_levels((cue - goal).numpy(), {"goal": float(goal.mean()), "cue": float(cue.mean())})
