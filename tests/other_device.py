@@ -86,8 +86,14 @@ def _run(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
 @contextmanager
 def other_device() -> Iterator[None]:
     """Give the device "meta" numbers inside the context."""
-    with _Mode():
-        yield
+    before = torch.__future__.get_swap_module_params_on_conversion()
+    # `Module.to` keeps its parameters, as it does for a GPU, so that an optimiser made before still has them.
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        with _Mode():
+            yield
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(before)
 
 
 def move(network: nn.Module) -> None:

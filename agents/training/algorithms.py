@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.registry import network_class
+from goalmaze.agents.training.gpu_ppo import GpuPPO
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
@@ -69,6 +70,8 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     """
     _check(recipe)
     algorithm = CLASSES[recipe.algorithm]
+    if algorithm is TensorPPO and find_device(recipe.device).type == "cuda":
+        algorithm = GpuPPO
     # In this order, so that the recipe's options replace ours.
     arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
     try:

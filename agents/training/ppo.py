@@ -25,6 +25,7 @@ from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
 from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_environment import EpisodeEnds, Info, MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazePolicy
+from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
 
 BOOTSTRAP_BATCH = 4096
@@ -132,7 +133,7 @@ class TensorPPO(PPO):
     def _act(self, buffer: TensorRolloutBuffer, t: int, env: MazeVecEnv, episode_starts: NDArray[np.bool_]) -> Tensor:
         """Return sampled actions int64 [B], and store everything that belongs to step t except its reward."""
         observations = buffer.observations[t]
-        observations.copy_(torch.from_numpy(env.observations))
+        observations.copy_(self._on_host(env.observations), non_blocking=True)
         buffer.episode_starts[t] = torch.from_numpy(episode_starts)
         logits, values = self._outputs(observations, buffer.episode_starts[t])
         log_probs = torch.log_softmax(logits, dim=1)
@@ -142,6 +143,10 @@ class TensorPPO(PPO):
         buffer.actions[t], buffer.values[t] = actions, values
         buffer.log_probs[t] = log_probs.gather(1, actions.unsqueeze(1)).squeeze(1)
         return actions
+
+    def _on_host(self, observations: Observations) -> Tensor:
+        """Return observations [B, ...] as a tensor of the CPU, from which they are copied to the device."""
+        return torch.from_numpy(observations)
 
     def _outputs(self, observations: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] of observations [B, ...], and update the memory.

@@ -6,31 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from recordings import StandIn
 from torch import Tensor, nn
 
 from goalmaze.agents.training.cuda_graphs import Outputs, RecordedFunction, make_state, recorded, state_tensors
-
-
-class StandIn:
-    """Does what a CUDA graph does: it warms up with real calls, and a replay overwrites the recorded results."""
-
-    def __init__(self) -> None:
-        self.replays = 0
-
-    def warm_up(self, function: Callable[[], Outputs]) -> None:
-        for _ in range(3):
-            function()
-
-    def record(self, function: Callable[[], Outputs]) -> Outputs:
-        # A recording does no work: what the call changes is undone by the caller, and its results are void.
-        self._function = function
-        self._outputs = tuple(torch.full_like(output, torch.nan) for output in function())
-        return self._outputs
-
-    def replay(self) -> None:
-        self.replays += 1
-        for output, new in zip(self._outputs, self._function(), strict=True):
-            output.detach().copy_(new)
 
 
 class Regression:

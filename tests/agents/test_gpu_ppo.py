@@ -1,0 +1,103 @@
+"""`GpuPPO` with recordings that stand in for CUDA graphs learns what `TensorPPO` learns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from other_device import OTHER, other_device
+from recordings import StandIn
+from stable_baselines3.common.logger import Logger
+from torch import Tensor
+
+from goalmaze.agents.training import algorithms, gpu_ppo
+from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
+from goalmaze.agents.training.cuda_graphs import Outputs, RecordedFunction
+from goalmaze.agents.training.gpu_ppo import GpuPPO
+from goalmaze.agents.training.ppo import TensorPPO
+from goalmaze.agents.training.recipe import Recipe
+
+NETWORK = {"channels": 4, "blocks": 1, "hidden": 8}
+RECIPE = Recipe(
+    parameters={"size": 5}, network_options=NETWORK, envs=8, rollout_steps=16, minibatches=4, seed=3, device="cpu"
+)
+ROLLOUTS = 3
+
+
+@pytest.fixture
+def standins(monkeypatch: pytest.MonkeyPatch) -> list[StandIn]:
+    """Let `GpuPPO` take the place of `TensorPPO`, and return the recordings that it makes."""
+    made: list[StandIn] = []
+
+    def recorded(
+        function: Callable[[], Outputs], device: torch.device, changed: Callable[[], Sequence[Tensor]] = tuple
+    ) -> RecordedFunction:
+        made.append(StandIn())
+        return RecordedFunction(function, changed, made[-1])
+
+    monkeypatch.setattr(gpu_ppo, "recorded", recorded)
+    monkeypatch.setitem(algorithms.CLASSES, "ppo", GpuPPO)
+    return made
+
+
+def learned(**changes: Any) -> tuple[TensorPPO, dict[str, float]]:
+    """Return the algorithm after some rollouts, and what it logged at the end."""
+    recipe = dataclasses.replace(RECIPE, **changes)
+    algorithm = make_algorithm(recipe, make_environments(recipe))
+    assert isinstance(algorithm, TensorPPO)
+    algorithm.set_logger(Logger(None, []))
+    algorithm.learn(ROLLOUTS * recipe.envs * recipe.rollout_steps)
+    return algorithm, {name: value for name, value in algorithm.logger.name_to_value.items() if "time" not in name}
+
+
+def distance(one: TensorPPO, other: TensorPPO) -> float:
+    """Return the largest difference of two weights."""
+    pairs = zip(network_of(one).state_dict().values(), network_of(other).state_dict().values(), strict=True)
+    return max(float((mine - theirs).abs().max()) for mine, theirs in pairs)
+
+
+@pytest.mark.parametrize("network", ["grid", "lstm"])
+def test_recorded_passes_learn_the_same(network: str, request: pytest.FixtureRequest) -> None:
+    expected, log = learned(network=network)
+    standins = request.getfixturevalue("standins")
+    algorithm, recorded_log = learned(network=network)
+    assert isinstance(algorithm, GpuPPO)
+    # Not bit for bit: values of episodes that the time limit ended are computed in batches of another size.
+    assert distance(algorithm, expected) < 1e-6
+    assert recorded_log == pytest.approx(log, rel=1e-4, abs=1e-6)
+    passes, updates = standins
+    # One update a minibatch, and one pass a step and for the values after the rollout; more where episodes were cut.
+    assert updates.replays == ROLLOUTS * RECIPE.epochs * RECIPE.minibatches
+    assert passes.replays > ROLLOUTS * (RECIPE.rollout_steps + 1)
+
+
+def test_a_limit_on_the_divergence_is_not_recorded(standins: list[StandIn]) -> None:
+    changes = {"algorithm_options": {"target_kl": 1e-4}}
+    algorithm, _ = learned(**changes)
+    assert len(standins) == 1
+    algorithms.CLASSES["ppo"] = TensorPPO
+    expected, _ = learned(**changes)
+    assert distance(algorithm, expected) < 1e-6
+
+
+def test_a_cpu_trains_without_recordings() -> None:
+    algorithm, _ = learned()
+    assert type(algorithm) is TensorPPO
+
+
+@pytest.mark.parametrize("network", ["grid", "lstm"])
+def test_no_tensor_is_left_on_the_cpu(network: str, standins: list[StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    changes: dict[str, Any] = {"network": network, "envs": 4, "minibatches": 2}
+    expected, log = learned(**changes)
+    with other_device():
+        monkeypatch.setattr(algorithms, "find_device", lambda _name: OTHER)
+        algorithm, moved_log = learned(**changes)
+        assert algorithm.device == OTHER
+        weights = {name: tensor.cpu() for name, tensor in network_of(algorithm).state_dict().items()}
+    assert len(standins) == 4
+    for name, tensor in network_of(expected).state_dict().items():
+        torch.testing.assert_close(weights[name], tensor, atol=1e-6, rtol=0)
+    assert moved_log == pytest.approx(log, rel=1e-4, abs=1e-6)
