@@ -30,7 +30,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     # A rename would replace a link instead of the file that it points to.
     target = Path(os.path.realpath(path))
-    temporary = _temporary_beside(target)
+    temporary = temporary_beside(target)
     try:
         if path.exists() and not path.is_file():
             _write(path, content, 0)
@@ -76,7 +76,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     if os.path.lexists(path) and not replace:
         raise GoalmazeError(f"{path} already exists; choose another --out or remove it")
     # Beside the new folder, since a rename is atomic within one file system only.
-    temporary, former = _temporary_beside(path), _temporary_beside(path)
+    temporary, former = temporary_beside(path), temporary_beside(path)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -114,7 +114,7 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
-def _temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path) -> Path:
     """Return the path of a temporary file or folder in the same folder.
 
     It is short, so that `path` may have the longest name that the file system allows. It is random, since threads share

@@ -130,12 +130,12 @@ def train(
     """
     # Everything that can be wrong with the recipe is found before the folder is made.
     chosen = for_device(recipe, find_device(recipe.device).type)
-    algorithm, resolved = _prepare(chosen)
+    algorithm, resolved = prepare(chosen)
     if recipe.start:
-        _load_weights(algorithm, recipe.start)
+        load_start(algorithm, recipe.start)
     _check_tensorboard(tensorboard)
     content = {ID: new_id(), "recipe": dataclasses.asdict(resolved), "environment": environment()}
-    folder = _make_folder(folder, numbered)
+    folder = make_run_folder(folder, numbered)
     try:
         write_json(folder / RECIPE, content)
     except BaseException:  # KeyboardInterrupt too must leave no empty folder
@@ -168,7 +168,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
     with locked(folder / RECIPE):
         head, arrays = read_state(folder / STATE)
         _check_same_run(folder, recipe, head["numbers"])
-        algorithm, _ = _prepare(recipe)
+        algorithm, _ = prepare(recipe)
         restore_state(algorithm, head, arrays)
         progress = _progress(folder, head["numbers"])
         finished = algorithm.num_timesteps >= recipe.steps
@@ -257,7 +257,7 @@ def environment() -> JsonObject:
     }
 
 
-def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
+def prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
     """Return the algorithm of a recipe, and the recipe with all defaults filled in."""
     # Before the first large tensor is made.
     keep_large_blocks()
@@ -276,7 +276,7 @@ def _prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
     return algorithm, resolved
 
 
-def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
+def load_start(algorithm: BaseAlgorithm, start: str) -> None:
     """Load the weights of another agent into the algorithm's network.
 
     Raises:
@@ -297,7 +297,7 @@ def _load_weights(algorithm: BaseAlgorithm, start: str) -> None:
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
 
 
-def _make_folder(folder: Path, numbered: bool) -> Path:
+def make_run_folder(folder: Path, numbered: bool) -> Path:
     """Make a new folder and return it: `folder`, or where it exists and may be numbered, the first free one."""
     for number in range(1, MAX_NUMBERED if numbered else 2):
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")

@@ -12,6 +12,7 @@ import msgspec
 
 from goalmaze.agents.checkpoints import read_identity
 from goalmaze.agents.loading import CHECKPOINT
+from goalmaze.agents.population_files import read_population
 from goalmaze.agents.zoo import current_label
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
@@ -59,6 +60,30 @@ class _Evaluation(msgspec.Struct):
     returns: _Returns
 
 
+class _AgentReport(msgspec.Struct):
+    """What other commands read of one agent in the report of a population; it may hold more."""
+
+    agent: int
+    seed: int
+    parameters: JsonObject
+    steps: int
+    seconds: float
+    stopped: str | None
+    label: str
+    in_distribution: _Evaluation
+    shifts: dict[str, _Evaluation]
+
+
+class _PopulationReport(msgspec.Struct):
+    """What other commands read of the report of a population; it may hold more."""
+
+    steps: int
+    seconds: float
+    checkpoint: str
+    distinguishing_shift: str
+    agents: list[_AgentReport]
+
+
 class _Report(msgspec.Struct):
     """What other commands read of a report; it may hold more."""
 
@@ -92,6 +117,28 @@ def read_report(folder: Path) -> JsonObject:
             f"{path} is the report of another checkpoint; goalmaze train --resume {folder} makes a new one"
         )
     return current
+
+
+def read_population_report(folder: Path) -> JsonObject:
+    """Return the report of the population in a run folder.
+
+    Raises:
+        OSError: there is no report.
+        ValueError: it is not the JSON of the report of a population, the report of another checkpoint, or there is no
+            checkpoint.
+    """
+    path = folder / REPORT
+    data: JsonObject = read_json(path)
+    try:
+        report = msgspec.convert(data, _PopulationReport)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"{path} is no report of a population") from None
+    header = read_population(folder / CHECKPOINT).header
+    if report.checkpoint != header.digest or len(report.agents) != len(header.agents):
+        raise ValueError(
+            f"{path} is the report of another checkpoint; goalmaze train --resume {folder} makes a new one"
+        )
+    return data
 
 
 def finished_report(folder: Path) -> JsonObject | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from goalmaze.agents.loading import holds_population
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, resume, train
@@ -18,19 +19,34 @@ from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.jobs.report import TrainingReport, report_run
 from goalmaze.experiments.train.config import TrainConfig
+from goalmaze.experiments.train.population.plan import planned
+from goalmaze.experiments.train.population.report import PopulationReport
+from goalmaze.experiments.train.population.seeds import folder_text, grid_of, seed_list
+from goalmaze.experiments.train.population.training import PopulationOptions, resume_population, train_population
 
 RUNS = Path("runs")
 """The folder that holds runs without --out."""
 
-RECIPE_OPTIONS = ("family", "network", "start", "steps", "seed", "threads", "observation", "algorithm", "device")
+RECIPE_OPTIONS = (
+    "family",
+    "network",
+    "start",
+    "steps",
+    "seed",
+    "threads",
+    "observation",
+    "algorithm",
+    "device",
+    "series",
+)
 """The options that are settings of a recipe."""
 
-RESUME_OPTIONS = ("resume", "save_every", "tensorboard")
+RESUME_OPTIONS = ("resume", "save_every", "tensorboard", "workers", "cluster")
 """The options that may be given together with --resume."""
 
 
-def run(config: TrainConfig) -> TrainingReport:
-    """Train a new run or continue an interrupted one, then evaluate the agent and write the run's report.
+def run(config: TrainConfig) -> TrainingReport | PopulationReport:
+    """Train a new agent or population or continue an interrupted one, then evaluate it and write its report.
 
     Raises:
         GoalmazeError: the run folder exists, there is nothing to resume, or a setting is unknown or out of range.
@@ -39,6 +55,8 @@ def run(config: TrainConfig) -> TrainingReport:
     if config.resume is not None:
         return _resume(config, config.resume)
     recipe = read_settings(config)
+    if config.seeds is not None:
+        return _train_population(config, recipe, seed_list(config.seeds))
     training = train(
         recipe,
         config.out or RUNS / f"{recipe.family}-seed{recipe.seed}",
@@ -49,13 +67,35 @@ def run(config: TrainConfig) -> TrainingReport:
     return report_run(training)
 
 
-def _resume(config: TrainConfig, folder: Path) -> TrainingReport:
+def _train_population(config: TrainConfig, recipe: Recipe, seeds: tuple[int, ...]) -> PopulationReport:
+    if any(pair.partition("=")[0] == "seed" for pair in config.set):
+        raise GoalmazeError("--seeds and --set seed=... exclude each other: leave one out")
+    return train_population(
+        planned(recipe, seeds, grid_of(config.grid)),
+        config.out or RUNS / f"{recipe.family}-{folder_text(seeds)}",
+        _options(config),
+        numbered=config.out is None,
+    )
+
+
+def _options(config: TrainConfig) -> PopulationOptions:
+    return PopulationOptions(save_every=config.save_every, workers=config.workers, cluster=config.cluster)
+
+
+def _resume(config: TrainConfig, folder: Path) -> TrainingReport | PopulationReport:
     for field in dataclasses.fields(config):
         if field.name not in RESUME_OPTIONS and getattr(config, field.name) != field.default:
             name = field.name.replace("_", "-")
             raise GoalmazeError(
                 f"--{name} cannot be changed by --resume, which continues the run with its own settings: leave it out"
             )
+    if holds_population(folder):
+        if config.tensorboard:
+            raise GoalmazeError(f"{folder} is a population, and --tensorboard is for one agent; leave it out")
+        return resume_population(folder, _options(config))
+    for name in ("workers", "cluster"):
+        if getattr(config, name):
+            raise GoalmazeError(f"{folder} is one agent, and --{name} is for populations; leave it out")
     try:
         training = resume(folder, save_every=config.save_every, tensorboard=config.tensorboard)
     except FinishedError as error:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import CommandConfig, Limits, Words, option
 
 
@@ -26,21 +27,27 @@ class TrainConfig(CommandConfig):
         start: the agent whose weights training starts from, such as one trained on smaller mazes.
         steps: environment steps to train for.
         seed: seed of levels, initial weights and sampled actions.
+        seeds: train a population, one agent a seed, such as 0-63 or 0,3,7 or 0-7,16.
+        grid: parameters of the family to combine with all seeds of a population, such as salience=1,2.
+        series: which scheduled checkpoints are kept; dense keeps 40 from 500 steps on.
         threads: number of CPU threads; 0 for all.
         observation: the observation mode.
         algorithm: the training algorithm; those of stable-baselines3 begin with sb3.
         device: the device; auto is cuda where there is one. On a GPU one agent takes larger batches and 4000000 steps
             where they are not given.
         save_every: seconds between saves, from which an interrupted run continues.
+        workers: number of processes that train a population.
+        cluster: address of a Dask scheduler that trains a population, such as tcp://127.0.0.1:8786.
         tensorboard: also write TensorBoard files into the run folder.
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
     lists: ClassVar[tuple[str, ...]] = ("families", "networks")
-    limits: ClassVar[Limits] = {"save_every": (0, None)}
+    limits: ClassVar[Limits] = {"save_every": (0, None), "workers": (0, 1024)}
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze train --out runs/mine",
         "goalmaze train --family Corner --parameters corner=3 --steps 1000000",
+        "goalmaze train --seeds 0-63",
         "goalmaze train --resume runs/mine",
     )
 
@@ -55,10 +62,33 @@ class TrainConfig(CommandConfig):
     start: Annotated[str | None, option("AGENT", "none, random weights")] = None
     steps: Annotated[int | None, option("INT", "300000")] = None
     seed: Annotated[int | None, option("INT", "0")] = None
+    seeds: Annotated[str | None, option("LIST", "none, one agent")] = None
+    grid: Words = ()
+    series: Annotated[str | None, option("{standard,dense}", "standard")] = None
     threads: Annotated[int | None, option("INT", "0")] = None
     observation: Annotated[str | None, option("{planes,rgb,rgb64,crop,partial}", "planes")] = None
     algorithm: Annotated[str | None, option("{ppo,sb3-ppo,sb3-a2c,sb3-dqn}", "ppo")] = None
     device: Annotated[str | None, option("{auto,cpu,cuda}", "auto")] = None
     save_every: float = 30.0
+    workers: Annotated[int, option("INT", "0, one a core")] = 0
+    cluster: Annotated[str, option("ADDRESS", "none")] = ""
     tensorboard: bool = False
     set: Words = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.workers and self.cluster:
+            raise GoalmazeError("--workers counts processes of this machine and --cluster has its own: leave one out")
+        if self.seeds is None:
+            for name in ("grid", "workers", "cluster"):
+                # An interrupted population continues on as many processes as are wanted now.
+                if getattr(self, name) and (name == "grid" or self.resume is None):
+                    raise GoalmazeError(f"--{name} is for populations: add --seeds, such as --seeds 0-7")
+            return
+        for name, why in (
+            ("seed", "--seeds lists the seeds of all agents"),
+            ("resume", "--resume continues a population with its own seeds"),
+            ("tensorboard", "--tensorboard is for one agent"),
+        ):
+            if getattr(self, name) not in (None, False):
+                raise GoalmazeError(f"--seeds and --{name} exclude each other: {why}; leave one out")

@@ -51,7 +51,7 @@ def test_runs_that_begin_together_get_folders_of_their_own(tmp_path: Path) -> No
 
     def begin() -> None:
         barrier.wait()
-        folders.append(run._make_folder(tmp_path / "runs" / "name", numbered=True))
+        folders.append(run.make_run_folder(tmp_path / "runs" / "name", numbered=True))
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
     for thread in threads:
@@ -60,7 +60,7 @@ def test_runs_that_begin_together_get_folders_of_their_own(tmp_path: Path) -> No
         thread.join()
     assert sorted(folder.name for folder in folders) == ["name", *(f"name-{i}" for i in range(2, 9))]
     with pytest.raises(GoalmazeError, match="already exists; choose another --out"):
-        run._make_folder(tmp_path / "runs" / "name", numbered=False)
+        run.make_run_folder(tmp_path / "runs" / "name", numbered=False)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

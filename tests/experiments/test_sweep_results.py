@@ -17,12 +17,13 @@ from plans import SMALL, write_plan
 
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.experiments import cli
+from goalmaze.experiments.common.seed_means import mean_over_seeds
 from goalmaze.experiments.jobs.job import LOCK
 from goalmaze.experiments.sweeps import page as page_module
 from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps.figures import sweep_figure
 from goalmaze.experiments.sweeps.plan import read_plan
-from goalmaze.experiments.sweeps.results import MEASURES, gather_rows, group_by_seed, mean_over_seeds
+from goalmaze.experiments.sweeps.results import MEASURES, gather_rows, group_by_seed
 
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]
 PATIENCE = 600

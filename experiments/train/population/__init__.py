@@ -1,0 +1,1 @@
+"""`goalmaze train --seeds`: many agents of one recipe in one run folder."""

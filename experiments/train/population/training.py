@@ -1,0 +1,146 @@
+"""Training a population into one run folder, and resuming it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from goalmaze.agents.files import remove_temporaries, write_json
+from goalmaze.agents.loading import CHECKPOINT, RECIPE
+from goalmaze.agents.population_files import read_population
+from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.population_plan import KEY, PopulationPlan
+from goalmaze.agents.training.recipe import recipe_from
+from goalmaze.agents.training.run import environment, make_run_folder
+from goalmaze.agents.training.run_folder import ID, new_id
+from goalmaze.agents.training.run_lock import locked
+from goalmaze.envs.errors import GoalmazeError, StopError
+from goalmaze.envs.extensions import extensions_needed, import_flags
+from goalmaze.envs.families import make_family
+from goalmaze.envs.text_files import is_file, read_json
+from goalmaze.experiments.common.run_report import read_population_report
+from goalmaze.experiments.train.population.plan import PlannedPopulation
+from goalmaze.experiments.train.population.pool import AGENTS, check_memory, train_agents
+from goalmaze.experiments.train.population.report import PopulationReport, evaluated_report, gathered_report
+from goalmaze.experiments.train.population.stacking import remove_agents, stack_agents
+
+SAVE_EVERY_SECONDS = 30.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PopulationOptions:
+    """How a population is trained; none of it changes a result.
+
+    Attributes:
+        save_every: seconds between saves from which an interrupted training continues.
+        workers: number of processes; 0 for one a core.
+        cluster: address of a Dask scheduler; empty for processes of this machine.
+    """
+
+    save_every: float = SAVE_EVERY_SECONDS
+    workers: int = 0
+    cluster: str = ""
+
+
+def train_population(
+    planned: PlannedPopulation, folder: Path, options: PopulationOptions, *, numbered: bool = False
+) -> PopulationReport:
+    """Train a population into a new run folder and evaluate its agents.
+
+    Args:
+        planned: the population.
+        folder: the run folder, which must not exist.
+        options: how it is trained.
+        numbered: whether the first free folder of FOLDER, FOLDER-2, FOLDER-3 … is made where `folder` exists.
+
+    Raises:
+        GoalmazeError: the folder exists, memory is too small, or an agent cannot be trained.
+        StopError: a person or the system stopped the training; it is saved.
+    """
+    recipe, plan = planned
+    check_memory(recipe, len(plan), options.workers)
+    content = {
+        ID: new_id(),
+        "recipe": dataclasses.asdict(recipe),
+        KEY: plan.json(),
+        "environment": environment() | {"threads": recipe.threads},
+    }
+    folder = make_run_folder(folder, numbered)
+    try:
+        write_json(folder / RECIPE, content)
+    except BaseException:  # KeyboardInterrupt too must leave no empty folder
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with locked(folder / RECIPE):
+        return _train(folder, planned, options)
+
+
+def resume_population(folder: Path, options: PopulationOptions) -> PopulationReport:
+    """Continue an interrupted population; on the same machine it ends bitwise as without the interruption.
+
+    Raises:
+        GoalmazeError: it is finished, another process trains it, or its files are damaged.
+        StopError: as in `train_population`.
+    """
+    planned = _read_plan(folder)
+    with locked(folder / RECIPE):
+        remove_temporaries(folder, below=False)
+        if (folder / AGENTS).is_dir() or not is_file(folder / CHECKPOINT):
+            return _train(folder, planned, options)
+        header = read_population(folder / CHECKPOINT).header
+        try:
+            read_population_report(folder)
+        except (OSError, ValueError):
+            # Its report is lost or damaged.
+            return evaluated_report(folder, _logged_seconds(folder))
+        raise GoalmazeError(
+            f"{folder} is finished: {len(header.agents)} agents of {header.steps:,} steps; nothing to resume"
+        )
+
+
+def _read_plan(folder: Path) -> PlannedPopulation:
+    """Return the recipe and the plan of a population's run folder.
+
+    Raises:
+        GoalmazeError: they cannot be read.
+    """
+    path = folder / RECIPE
+    try:
+        content = read_json(path)
+        return PlannedPopulation(recipe_from(content["recipe"]), PopulationPlan.of(content))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GoalmazeError(f"recipe {path} cannot be read ({error}); restore it or train again") from None
+
+
+def _train(folder: Path, planned: PlannedPopulation, options: PopulationOptions) -> PopulationReport:
+    recipe, plan = planned
+    with extensions_needed(recipe.imports):
+        family = make_family(recipe.family, recipe.parameters)
+    where = f"Dask at {options.cluster}" if options.cluster else "a pool of processes"
+    tqdm.write(f"goalmaze: {len(plan)} agents, each trained by itself on {where}", file=sys.stderr)
+    summary = train_agents(
+        folder, recipe, plan, save_every=options.save_every, workers=options.workers, cluster=options.cluster
+    )
+    if summary.stopped:
+        raise StopError(
+            f"{folder}: stopped with {summary.finished} of {len(plan)} agents finished; continue with: goalmaze train "
+            f"--resume {shlex.quote(str(folder))}{import_flags()}",
+            summary.signal_number,
+        )
+    reports = stack_agents(folder, plan)
+    report = gathered_report(folder, reports, family.distinguishing_shift)
+    remove_agents(folder)
+    return report
+
+
+def _logged_seconds(folder: Path) -> float:
+    """Return the seconds of training of all agents by their log; 0 where it cannot be read."""
+    try:
+        return sum({line["agent"]: float(line["seconds"]) for line in read_log(folder)}.values())
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0

@@ -1,0 +1,339 @@
+"""Populations on processes: every agent is the one of its seed alone, and a killed training ends the same."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from complaints import complaint
+from disks import recorded_disks
+from plans import SMALL_RECIPE
+
+from goalmaze.agents.checkpoints import load_checkpoint
+from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
+from goalmaze.agents.networks.base import Network
+from goalmaze.agents.population import load_population
+from goalmaze.agents.training.callback import TrainingCallback
+from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.finite import NotFiniteError
+from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.run import read_recipe
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments import cli
+from goalmaze.experiments.common.run_report import REPORT, read_population_report
+from goalmaze.experiments.jobs import report as report_module
+from goalmaze.experiments.jobs.executors import RunExecutor
+from goalmaze.experiments.jobs.job import Job, read_journal, run_job
+from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
+from goalmaze.experiments.train.population import pool, training
+from goalmaze.experiments.train.population.plan import planned
+from goalmaze.experiments.train.population.report import gathered_report
+from goalmaze.experiments.train.population.seeds import grid_of, seed_list, seeds_text
+from goalmaze.experiments.train.population.stacking import remove_agents, stack_agents
+
+RECIPE_OF_ALL = dataclasses.replace(SMALL_RECIPE, family="Corner", parameters={"size": 5, "corner": 1}, steps=512)
+OPTIONS = (
+    "--family Corner --size 5 --network-options channels=4 blocks=1 hidden=8 --steps {steps} "
+    "--set envs=16 rollout_steps=16 minibatches=2 epochs=1"
+)
+COMMAND = [sys.executable, "-m", "goalmaze.experiments", "train"]
+
+
+def options(steps: int) -> list[str]:
+    return OPTIONS.format(steps=steps).split()
+
+
+class InlineExecutor(RunExecutor):
+    """Does every job at once in this process: what it does is the same, without the start of workers."""
+
+    lost = ()
+
+    def submit(self, job: Job) -> Future[str]:
+        future: Future[str] = Future()
+        try:
+            future.set_result(run_job(job))
+        except GoalmazeError as error:
+            future.set_exception(error)
+        return future
+
+    def check(self) -> None:
+        """No-op."""
+
+    def stop(self) -> None:
+        """No-op."""
+
+    def close(self) -> None:
+        """No-op."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_evaluations() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_module, "REPORT_LEVELS", 8)
+        patch.setitem(bootstrap_levels.__kwdefaults__, "resamples", 10)
+        patch.setattr(pool, "make_executor", lambda *_: InlineExecutor())
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, small_evaluations: None) -> Path:
+    """A population of two seeds with two values of a parameter, that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("population") / "many"
+    population = ["--seeds", "4,2", "--grid", "corner=1,3"]
+    assert cli.main(["train", *options(2048), *population, "--out", str(folder)]) == 0
+    return folder
+
+
+def weights(network: Network) -> dict[str, bytes]:
+    return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
+
+
+def lines(folder: Path, number: int | None = None) -> list[dict[str, str]]:
+    """Return the lines of a log without seconds, and without the columns that only a population has."""
+    left_out = ("seconds", "agent", "seed")
+    return [{key: cell for key, cell in line.items() if key not in left_out} for line in read_log(folder, number)]
+
+
+def test_an_agent_of_a_population_is_the_agent_of_its_seed_alone(whole: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    settings = [*options(2048), "--seed", "2", "--threads", "1", "--parameters", "corner=3", "--out", str(alone)]
+    assert cli.main(["train", *settings]) == 0
+    # Agents are numbered by parameters first, then by seed in the order of the list.
+    recipe, _ = read_recipe(whole, 3)
+    assert recipe == read_recipe(alone)[0]
+    for file, own in [(CHECKPOINT, alone / CHECKPOINT)] + [
+        (f"checkpoints/{path.name}", path) for path in checkpoint_series(alone).values()
+    ]:
+        expected, family, header = load_checkpoint(own)
+        agent = load_agent(f"{whole / file}/3")
+        assert weights(agent.network) == weights(expected)
+        assert agent.family == family
+        assert agent.header is not None
+        assert agent.header.steps == header.steps
+        assert weights(load_agent(f"{whole / file}/2").network) != weights(expected) or header.steps == 0
+    assert lines(whole, 3) == lines(alone)
+    ours = read_population_report(whole)["agents"][3]
+    theirs = json.loads((alone / REPORT).read_text())
+    name = {"agent": "x"}
+    assert ours["in_distribution"] | name == theirs["in_distribution"] | name
+    assert ours["label"] == theirs["label"]
+    assert {shift: one["solved"] for shift, one in ours["shifts"].items()} == {
+        shift: one["solved"] for shift, one in theirs["shifts"].items()
+    }
+
+
+def test_the_folder_of_a_population_holds_one_file_of_each_kind(whole: Path) -> None:
+    names = sorted(path.name for path in whole.iterdir())
+    assert names == [CHECKPOINT, "checkpoints", "log.csv", RECIPE, REPORT]
+    population = load_population(str(whole))
+    assert population.seeds == (4, 2, 4, 2)
+    assert population.parameters == ({"corner": 1}, {"corner": 1}, {"corner": 3}, {"corner": 3})
+    assert population.at(256)[1].header == load_agent(f"{whole}/checkpoints/step-0000000256.safetensors/1").header
+    with (whole / "log.csv").open() as file:
+        assert {(line["agent"], line["seed"]) for line in csv.DictReader(file)} == set(zip("0123", "4242", strict=True))
+
+
+def test_the_report_is_that_of_every_agent_and_of_their_distribution(whole: Path) -> None:
+    report = read_population_report(whole)
+    agents = report["agents"]
+    assert [agent["seed"] for agent in agents] == [4, 2, 4, 2]
+    group = report["groups"][1]
+    assert (group["parameters"], group["agents"]) == ({"corner": 3}, 2)
+    solved = [agent["in_distribution"]["solved"] for agent in agents[2:]]
+    distribution = group["shifts"]["none"]["solved"]
+    assert distribution["mean"] == pytest.approx(sum(solved) / 2, abs=1e-4)
+    assert (distribution["quantiles"]["min"], distribution["quantiles"]["max"]) == (min(solved), max(solved))
+    assert sum(report["labels"].values()) == 4
+
+
+def same(one: Path, other: Path) -> bool:
+    """Return whether two populations hold the same weights, bit for bit, and the same log without seconds."""
+    files = [CHECKPOINT, *(f"checkpoints/{path.name}" for path in checkpoint_series(other).values())]
+    return lines(one) == lines(other) and all(
+        (one / file).read_bytes() == (other / file).read_bytes() for file in files
+    )
+
+
+def test_a_killed_population_ends_bitwise_the_same(whole: Path, tmp_path: Path) -> None:
+    folder, extension = tmp_path / "many", tmp_path / "few_levels.py"
+    # The workers are other processes: they get the small evaluations by --import.
+    extension.write_text("from goalmaze.experiments.jobs import report\n\nreport.REPORT_LEVELS = 8\n")
+    arguments = [*options(2048), "--seeds", "4,2", "--grid", "corner=1,3", "--save-every", "0", "--workers", "1"]
+    arguments += ["--out", str(folder), "--import", str(extension)]
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 600
+        # In the middle of the second agent.
+        while time.monotonic() < end and process.poll() is None and len(read(folder / "agents/1/log.csv")) < 4:
+            time.sleep(0.02)
+        process.kill()
+    assert not (folder / CHECKPOINT).exists()
+    with pytest.raises(GoalmazeError, match=r"still in training; finish it with: goalmaze train --resume"):
+        load_agent(f"{folder}/0")
+    journal = [line["event"] for line in read_journal(folder / "agents", "1")]
+    assert journal == ["begun"]
+    assert cli.main(["train", "--resume", str(folder)]) == 0
+    assert same(folder, whole)
+    assert not (folder / "agents").exists()
+
+
+def read(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def test_a_process_that_is_killed_while_it_stacks_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+
+    plan = planned(RECIPE_OF_ALL, (0, 1)).plan
+
+    def stack() -> None:
+        gathered_report(root / "many", stack_agents(root / "many", plan), "mixture")
+        remove_agents(root / "many")
+
+    arguments = ["train", *options(512), "--seeds", "0,1", "--out", str(root / "many")]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "remove_agents", lambda _: None)
+        assert cli.main(arguments) == 0
+    whole = tmp_path / "whole"
+    shutil.copytree(root / "many", whole)
+    for path in (whole / CHECKPOINT, whole / REPORT, whole / "log.csv"):
+        (root / "many" / path.name).unlink()
+    shutil.rmtree(root / "many" / "checkpoints")
+    disks, operations = recorded_disks(stack, root, tmp_path / "disks", monkeypatch)
+    assert operations > 10
+    for disk in disks:
+        if (disk / "many" / "agents").exists():
+            assert cli.main(["train", "--resume", str(disk / "many")]) == 0
+        assert same(disk / "many", whole)
+        assert read_population_report(disk / "many")["agents"] == read_population_report(whole)["agents"]
+        assert not [path for path in disk.rglob("*") if path.name == "agents"]
+
+
+def test_a_finished_population_is_not_resumed_and_a_lost_report_is_made_again(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"{whole} is finished: 4 agents of 2,048 steps" in complaint(capsys, "train", "--resume", str(whole))
+    folder = tmp_path / "many"
+    shutil.copytree(whole, folder)
+    before = read_population_report(folder)
+    (folder / REPORT).unlink()
+    assert cli.main(["train", "--resume", str(folder)]) == 0
+    after = read_population_report(folder)
+    rates = [
+        [{shift: one["solved"] for shift, one in agent["shifts"].items()} for agent in report["agents"]]
+        for report in (before, after)
+    ]
+    assert rates[0] == rates[1]
+    for name in ("labels", "groups", "checkpoint", "steps"):
+        assert after[name] == before[name]
+
+
+def test_an_agent_that_diverges_is_named_and_the_others_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    original = TrainingCallback._check_weights
+
+    def diverging(callback: TrainingCallback) -> None:
+        if callback.recipe.seed == 2 and callback.num_timesteps >= 1280:
+            raise NotFiniteError("a weight")
+        original(callback)
+
+    monkeypatch.setattr(TrainingCallback, "_check_weights", diverging)
+    folder = tmp_path / "many"
+    assert cli.main(["train", *options(2048), "--seeds", "4,2", "--parameters", "corner=1", "--out", str(folder)]) == 0
+    population = load_population(str(folder))
+    assert population.stopped == {1: "a weight is not finite after 1,024 steps"}
+    assert read_population_report(folder)["stopped"] == {"1": "a weight is not finite after 1,024 steps"}
+    # The last scheduled checkpoint before it; the other agent is bitwise the one that had no such neighbour.
+    assert [entry.steps for entry in population.header.agents] == [2048, 1024]
+    for file in (CHECKPOINT, "checkpoints/step-0000001024.safetensors"):
+        assert weights(load_agent(f"{folder / file}/0").network) == weights(load_agent(f"{whole / file}/0").network)
+    last = load_agent(f"{whole}/checkpoints/step-0000001024.safetensors/1")
+    assert weights(population[1].network) == weights(last.network)
+    assert not population.at(256).stopped
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--seeds 0,1,0", "seed 0 is listed twice"),
+        ("--seeds 0-3,2", "seed 2 is listed twice"),
+        ("--seeds 5-2", "the range 5-2 is empty; write 2-5"),
+        ("--seeds=", "'' is no seed; write 0-63"),
+        ("--seeds 0,,1", "'' is no seed"),
+        ("--seeds a-b", "'a-b' is no seed"),
+        ("--seeds=-1-3", "'-1-3' is no seed"),
+        ("--seeds 0-99999", "more than 10,000 agents"),
+        ("--seeds 0-999999999999", "more than 10,000 agents"),
+        ("--seeds 0-1 --seed 3", "--seeds and --seed exclude each other"),
+        ("--seeds 0-1 --set seed=3", "--seeds and --set seed=... exclude each other"),
+        ("--seeds 0-1 --resume x", "--seeds and --resume exclude each other"),
+        ("--seeds 0-1 --tensorboard", "--seeds and --tensorboard exclude each other"),
+        ("--grid salience=1,2", "--grid is for populations: add --seeds"),
+        ("--workers 2", "--workers is for populations: add --seeds"),
+        ("--seeds 0-1 --grid size=5,7", "observations are 4x5x5 with size=5 and 4x7x7 with size=7"),
+        ("--seeds 0-1 --grid salience=1,1.0", "a value is listed twice"),
+        ("--seeds 0-1 --grid salience=1 salience=2", "parameter salience is listed twice"),
+        ("--seeds 0-1 --grid salience", "write it as PARAMETER=VALUE,VALUE"),
+        ("--seeds 0-1 --grid brightness=1,2", "unknown parameter"),
+        ("--seeds 0-1 --grid salience=1,-5", "salience"),
+        ("--seeds 0-1 --network nothing", "unknown network 'nothing'"),
+        ("--seeds 0-1 --workers 2 --cluster tcp://a", "leave one out"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert message in complaint(capsys, "train", *arguments.split(), "--out", str(out))
+    assert not out.exists()
+
+
+def test_more_agents_than_memory_holds_are_fewer_workers_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = pool._worker_bytes(RECIPE_OF_ALL)
+    monkeypatch.setattr(pool, "free_memory", lambda: 2 * needed)
+    assert pool.local_workers(RECIPE_OF_ALL, 8) == 2
+    assert "memory holds 2 processes, so 2 train and not 8" in capsys.readouterr().err
+    monkeypatch.setattr(pool, "free_memory", lambda: needed - 1)
+    out = tmp_path / "out"
+    answer = complaint(capsys, "train", *options(512), "--seeds", "0,1", "--out", str(out))
+    assert "training one agent needs about" in answer
+    assert not out.exists()
+    monkeypatch.setattr(pool, "STACK_COPIES", 2**40)
+    monkeypatch.setattr(pool, "free_memory", lambda: 2**40 * pool._weight_bytes(RECIPE_OF_ALL))
+    answer = complaint(capsys, "train", *options(512), "--seeds", "0,1", "--out", str(out))
+    assert "2 agents are more than memory holds: 1 fit" in answer
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [("0-3", (0, 1, 2, 3)), ("0,3,7", (0, 3, 7)), ("0-2,16", (0, 1, 2, 16)), (" 5 , 7 - 9", (5, 7, 8, 9))],
+)
+def test_lists_of_seeds_are_read_and_written(text: str, listed: tuple[int, ...]) -> None:
+    assert seed_list(text) == listed
+    assert seed_list(seeds_text(listed)) == listed
+
+
+def test_a_grid_is_every_combination() -> None:
+    assert grid_of(["a=1,2", "b=x,y"]) == [
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
+    assert grid_of([]) == [{}]
+    assert grid_of(["a=[1,2],[3]"]) == [{"a": [1, 2]}, {"a": [3]}]
