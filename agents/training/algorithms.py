@@ -127,6 +127,7 @@ def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:
             "network": recipe.network,
             "options": recipe.network_options,
             "shape": Shape.seeing(mazes.mazes.view),
+            "initial_seed": recipe.seed,
             "bf16": recipe.precision == "bf16",
         },
         # Annealed to 0. The last rollout may exceed the recipe's steps, and the rate must not become negative there.

@@ -1,7 +1,8 @@
 """PPO (Schulman et al., 2017) with stable-baselines3's interface, whose rollouts stay tensors on the device.
 
-It learns exactly what `stable_baselines3.PPO` learns: the same random draws, the same minibatches, the same loss. It is
-faster because it runs no Python for each environment and does not wait for the device after each minibatch.
+Given the same random draws it learns exactly what `stable_baselines3.PPO` learns: the same minibatches, the same loss.
+It is faster because it runs no Python for each environment and does not wait for the device after each minibatch. Its
+own draws are addressed by seed, environment and step, see `goalmaze.agents.training.addressed_draws`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory
+from goalmaze.agents.training.addressed_draws import AddressedDraws, Draws
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
 from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
@@ -58,6 +60,7 @@ class TensorPPO(PPO):
 
     Attributes:
         memory: [B, ...], the memory of a recurrent network; None before the first rollout and for other networks.
+        draws: where its random numbers come from.
     """
 
     policy: MazePolicy
@@ -68,6 +71,9 @@ class TensorPPO(PPO):
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
         super().__init__(policy, env, **{"rollout_buffer_class": TensorRolloutBuffer, **options})
         self.memory: Tensor | None = None
+        # Without a seed, any: drawn here once, so that the whole run has one.
+        self.draws: Draws = AddressedDraws(_random_seed() if self.seed is None else self.seed)
+        self._first_step = 0
 
     @staticmethod
     def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:  # noqa: ARG004
@@ -105,6 +111,8 @@ class TensorPPO(PPO):
         if self.policy.recurrent is not None and self.memory is None:
             self.memory = self.policy.initial_memory(env.num_envs)
         callback.on_rollout_start()
+        self._first_step = self.num_timesteps // env.num_envs
+        self.draws.begin_rollout(self._first_step, n_rollout_steps, env.num_envs, self.device)
         # The memory before the first step: from here the update runs the network again over the whole rollout.
         buffer.memory = self.memory
         rewards = np.empty((buffer.steps, buffer.envs), np.float32)
@@ -137,9 +145,7 @@ class TensorPPO(PPO):
         buffer.episode_starts[t] = torch.from_numpy(episode_starts)
         logits, values = self._outputs(observations, buffer.episode_starts[t])
         log_probs = torch.log_softmax(logits, dim=1)
-        # argmax(p / e) with exponential e samples from p. torch.multinomial draws the same numbers and samples in the
-        # same way, but first checks its argument, which synchronises with a GPU.
-        actions = (log_probs.exp() / torch.empty_like(log_probs).exponential_(1.0)).argmax(dim=1)
+        actions = self.draws.actions(t, log_probs.exp())
         buffer.actions[t], buffer.values[t] = actions, values
         buffer.log_probs[t] = log_probs.gather(1, actions.unsqueeze(1)).squeeze(1)
         return actions
@@ -234,10 +240,10 @@ class TensorPPO(PPO):
         self._update_learning_rate(self.policy.optimizer)
         metrics: list[Tensor] = []
         weights, last_epoch = self._loss_weights(), 0
-        for _ in range(self.n_epochs):
+        for epoch in range(self.n_epochs):
             # stable-baselines3 logs the KL divergence of the last epoch alone.
             last_epoch = len(metrics)
-            for batch in self._minibatches():
+            for batch in self._minibatches(epoch):
                 metrics.append(self._update(batch, weights))
                 if self._exceeds_kl_limit(metrics[-1]):
                     break
@@ -258,11 +264,14 @@ class TensorPPO(PPO):
         clip = self.clip_range(remaining)
         return LossWeights(clip, value_clip, self.ent_coef, self.vf_coef, self.normalize_advantage)
 
-    def _minibatches(self) -> Iterator[Minibatch]:
+    def _minibatches(self, epoch: int) -> Iterator[Minibatch]:
         """Yield the minibatches of one epoch: single steps, or whole sequences for a recurrent network."""
+        buffer = self.tensor_buffer
+        rollout = self._first_step // buffer.steps
         if self.policy.recurrent is None:
-            return self.tensor_buffer.minibatches(self.batch_size)
-        return self.tensor_buffer.sequences(self.batch_size // self.tensor_buffer.steps)
+            return buffer.minibatches(self.batch_size, self.draws.order(rollout, epoch, buffer.steps * buffer.envs))
+        order = self.draws.order(rollout, epoch, buffer.envs)
+        return buffer.sequences(self.batch_size // buffer.steps, order)
 
     def _update(self, batch: Minibatch, weights: LossWeights) -> Tensor:
         """Take an optimiser step, unless over the KL limit.
@@ -331,6 +340,11 @@ def unrolled(network: ForwardPass, batch: Minibatch) -> tuple[Tensor, Tensor]:
         logits, values, memory = network.recur(step_features, masked_memory(memory, starts, initial))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
+
+
+def _random_seed() -> int:
+    """Return a seed for a run that was given none."""
+    return int(np.random.default_rng().integers(2**31))
 
 
 class LazyInfos(Sequence[Info]):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 TORCH_TYPES = {np.dtype(np.uint8): torch.uint8, np.dtype(np.float32): torch.float32}
@@ -104,28 +105,36 @@ class TensorRolloutBuffer:
         # The targets of TD(lambda): A_t = R_t - V_t.
         torch.add(self.advantages, self.values, out=self.returns)
 
-    def minibatches(self, size: int) -> Iterator[Minibatch]:
-        """Yield every step once, in minibatches of `size` single steps [b, ...]."""
-        # The permutation that stable-baselines3's RolloutBuffer.get draws from numpy's global generator. It numbers
-        # steps by environment first, b * T + t; here they lie by time first, t * B + b.
-        order = torch.from_numpy(np.random.permutation(self.steps * self.envs))  # noqa: NPY002
-        indices = ((order % self.steps) * self.envs + order // self.steps).to(self.device)
+    def minibatches(self, size: int, order: NDArray[np.int64]) -> Iterator[Minibatch]:
+        """Yield every step once, in minibatches of `size` single steps [b, ...].
+
+        Args:
+            size: b.
+            order: int64 [T * B], the steps in the order of the minibatches; step t of environment e is e * T + t.
+        """
+        # stable-baselines3 numbers steps by environment first; here they lie by time first, t * B + e.
+        numbers = torch.from_numpy(order)
+        indices = ((numbers % self.steps) * self.envs + numbers // self.steps).to(self.device)
         flat = [tensor.flatten(0, 1) for tensor in self._tensors()]
         for start in range(0, len(indices), size):
             chosen = indices[start : start + size]
             yield Minibatch(*(tensor.index_select(0, chosen) for tensor in flat))
 
-    def sequences(self, envs: int) -> Iterator[Minibatch]:
+    def sequences(self, envs: int, order: NDArray[np.int64]) -> Iterator[Minibatch]:
         """Yield the sequence of every environment once, in minibatches [T, b, ...] of `envs` environments.
+
+        Args:
+            envs: b.
+            order: int64 [B], the environments in the order of the minibatches.
 
         Raises:
             ValueError: the buffer has no memory of a recurrent network.
         """
         if self.memory is None:
             raise ValueError("sequences are minibatches of a recurrent network: set memory first")
-        order = torch.from_numpy(np.random.permutation(self.envs)).to(self.device)  # noqa: NPY002
+        indices = torch.from_numpy(order).to(self.device)
         for start in range(0, self.envs, envs):
-            chosen = order[start : start + envs]
+            chosen = indices[start : start + envs]
             tensors = (tensor.index_select(1, chosen) for tensor in self._tensors())
             yield Minibatch(*tensors)._replace(memory=self.memory.index_select(0, chosen))
 

@@ -15,10 +15,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor
 
-from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory, precision
 from goalmaze.agents.training.finite import check_finite
+from goalmaze.agents.training.initial_network import initial_network
 from goalmaze.envs.json_data import ReadonlyJsonObject
 
 TEMPERATURE = 0.05
@@ -35,6 +35,7 @@ class _NetworkPolicy(BasePolicy):
         network: name of the network.
         options: its hyperparameters.
         shape: shape of its input and output.
+        initial_seed: seed of its initial weights.
         bf16: whether to run it in bfloat16, by torch's autocast.
         sb3: further arguments of the policy in stable-baselines3.
     """
@@ -48,11 +49,12 @@ class _NetworkPolicy(BasePolicy):
         network: str,
         options: ReadonlyJsonObject,
         shape: Shape,
+        initial_seed: int = 0,
         bf16: bool = False,
         **sb3: Any,
     ) -> None:
         # Before the call of super: the constructors of stable-baselines3 already build the network.
-        self._make_network: Callable[[], Network] = lambda: make_network(network, shape, options)
+        self._make_network: Callable[[], Network] = lambda: initial_network(network, shape, options, initial_seed)
         self._bf16 = bf16
         super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
 

@@ -24,6 +24,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
 from goalmaze.agents.files import write_atomically
+from goalmaze.agents.training.addressed_draws import AddressedDraws, GlobalDraws
 from goalmaze.agents.training.migration import current_state
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_algorithm_input, unwrap
@@ -35,6 +36,8 @@ STATE = "state.safetensors"
 FORMAT = 2
 """Version of the format that this version writes; `goalmaze.agents.training.migration` reads format 1."""
 METADATA_KEY = "goalmaze_state"
+DRAWS = 1
+"""Version of the addresses of random numbers, see `goalmaze.agents.training.addressed_draws`."""
 
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 """The arrays of stable-baselines3's `ReplayBuffer`."""
@@ -65,11 +68,19 @@ class GeneratorNumbers(TypedDict):
 
 
 class AlgorithmNumbers(TypedDict):
-    """The numbers of an algorithm that are not arrays; `counts` holds those of `SB3_COUNTERS` that it has."""
+    """The numbers of an algorithm that are not arrays.
+
+    Attributes:
+        counts: those of `SB3_COUNTERS` that it has.
+        generators: the random generators.
+        replay: of DQN.
+        draws: `DRAWS` where `TensorPPO` has addressed draws; absent in runs that earlier versions began.
+    """
 
     counts: dict[str, float]
     generators: GeneratorNumbers
     replay: NotRequired[ReplayPosition]
+    draws: NotRequired[int]
 
 
 class RunNumbers(TypedDict):
@@ -143,6 +154,9 @@ def restore_state(algorithm: BaseAlgorithm, head: StateHead, arrays: Arrays) -> 
         weights = {name: torch.from_numpy(array) for name, array in _without_prefix("weights", arrays).items()}
         algorithm.policy.load_state_dict(weights)
         _restore_optimizer(algorithm.policy.optimizer, _without_prefix("optimizer", arrays))
+        if isinstance(algorithm, TensorPPO) and content.get("draws") != DRAWS:
+            # The run began before draws had addresses, and ends as it would have ended then.
+            algorithm.draws = GlobalDraws()
         if isinstance(algorithm, TensorPPO) and "memory" in arrays:
             algorithm.memory = torch.from_numpy(arrays["memory"]).to(algorithm.device)
         if isinstance(algorithm, DQN):
@@ -176,6 +190,8 @@ def _state_of(algorithm: BaseAlgorithm) -> tuple[Arrays, AlgorithmNumbers]:
     }
     counts = {name: getattr(algorithm, name) for name in SB3_COUNTERS if hasattr(algorithm, name)}
     content: AlgorithmNumbers = {"counts": counts, "generators": numbers}
+    if isinstance(algorithm, TensorPPO) and isinstance(algorithm.draws, AddressedDraws):
+        content["draws"] = DRAWS
     if isinstance(algorithm, TensorPPO) and algorithm.memory is not None:
         arrays["memory"] = _as_array(algorithm.memory)
     if isinstance(algorithm, DQN):

@@ -140,8 +140,11 @@ class NetworkAlone:
         """Return steps per second, on the observations of the algorithm's latest rollout."""
         algorithm, policy = self._algorithm, self._policy
         buffer = cast(TensorRolloutBuffer, algorithm.rollout_buffer)
+        order = algorithm.draws.order(0, 0, buffer.steps * buffer.envs)
         batches = [
-            batch.observations for _ in range(algorithm.n_epochs) for batch in buffer.minibatches(algorithm.batch_size)
+            batch.observations
+            for _ in range(algorithm.n_epochs)
+            for batch in buffer.minibatches(algorithm.batch_size, order)
         ]
         synchronise()
         begun = time.perf_counter()

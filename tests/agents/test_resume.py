@@ -21,7 +21,7 @@ import torch
 from interruption import digest, ending_at_save, has_logged, wait_for
 from plans import SMALL_RECIPE
 
-from goalmaze.agents.checkpoints import load_checkpoint
+from goalmaze.agents.checkpoints import load_checkpoint, read_identity
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training import run_lock
 from goalmaze.agents.training.callback import TrainingCallback
@@ -87,12 +87,24 @@ def test_a_resumed_run_ends_bitwise_where_an_uninterrupted_one_does(
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("forgotten", ["generators/torch", "generators/numpy", "optimizer/", "environments/"])
-def test_what_is_kept_is_needed(tmp_path: Path, whole: Path, forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("forgotten", "algorithm"),
+    [
+        ("generators/torch", "sb3-ppo"),
+        ("generators/numpy", "sb3-ppo"),
+        ("optimizer/", "ppo"),
+        ("environments/", "ppo"),
+    ],
+)
+def test_what_is_kept_is_needed(
+    tmp_path: Path, forgotten: str, algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever is left out of the state shows in the end: the comparison above would notice."""
     from goalmaze.agents.training import run
 
-    interrupted(SMALL, tmp_path / "cut", 3, monkeypatch)
+    recipe = dataclasses.replace(SMALL, algorithm=algorithm)
+    whole = train(recipe, tmp_path / "whole", save_every=0).folder
+    interrupted(recipe, tmp_path / "cut", 3, monkeypatch)
     _, first = read_state(whole / STATE)
     true = run.read_state
 
@@ -103,6 +115,22 @@ def test_what_is_kept_is_needed(tmp_path: Path, whole: Path, forgotten: str, mon
     monkeypatch.setattr(run, "read_state", forgetful)
     resume(tmp_path / "cut")
     assert digest(tmp_path / "cut") != digest(whole)
+
+
+def test_the_global_generators_of_a_run_have_no_effect(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from goalmaze.agents.training import ppo
+
+    true = ppo.TensorPPO.train
+
+    def disturbed(self: ppo.TensorPPO) -> None:
+        torch.rand(3), np.random.rand(3)  # noqa: NPY002
+        true(self)
+
+    monkeypatch.setattr(ppo.TensorPPO, "train", disturbed)
+    folder = train(SMALL, tmp_path / "disturbed", save_every=0).folder
+    assert read_identity(folder / CHECKPOINT) == read_identity(whole / CHECKPOINT)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Path, whole: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.registry import register_network
+from goalmaze.agents.training.addressed_draws import GlobalDraws
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.losses import ppo_loss
@@ -41,10 +43,18 @@ def one_thread() -> None:
 
 
 def made(**changes: Any) -> Any:
+    """Return the algorithm of the recipe; `TensorPPO` draws as stable-baselines3's PPO does."""
     recipe = dataclasses.replace(RECIPE, **changes)
     algorithm = make_algorithm(recipe, make_environments(recipe))
     algorithm.set_logger(Logger(None, []))
+    if isinstance(algorithm, TensorPPO):
+        algorithm.draws = GlobalDraws()
     return algorithm
+
+
+def in_order(buffer: TensorRolloutBuffer) -> NDArray[np.int64]:
+    """Return the order of minibatches in which nothing is shuffled."""
+    return np.arange(buffer.steps * buffer.envs)
 
 
 def weights(algorithm: Any) -> dict[str, Tensor]:
@@ -92,7 +102,7 @@ def test_advantages_and_minibatches_are_those_of_the_sb3_buffer() -> None:
     np.random.seed(5)  # noqa: NPY002
     expected = list(expected_buffer.get(60))
     np.random.seed(5)  # noqa: NPY002
-    ours = list(buffer.minibatches(60))
+    ours = list(buffer.minibatches(60, GlobalDraws().order(0, 0, ROLLOUT)))
     assert len(ours) == len(expected) == 4
     for batch, other in zip(ours, expected, strict=True):
         torch.testing.assert_close(batch.observations, other.observations)
@@ -135,7 +145,7 @@ def test_one_update_on_the_same_rollout_ends_where_sb3_ppo_does(options: dict[st
 
 def test_gradients_are_those_of_the_sb3_loss() -> None:
     algorithm, buffer = after_one_rollout()
-    batch = next(buffer.minibatches(ROLLOUT))
+    batch = next(buffer.minibatches(ROLLOUT, in_order(buffer)))
     algorithm.policy.zero_grad()
     loss, _ = algorithm.loss(batch, algorithm._loss_weights())
     loss.backward()  # type: ignore[no-untyped-call]
@@ -250,8 +260,8 @@ def test_a_loss_that_is_not_finite_is_named(what: str, broken: str, monkeypatch:
     algorithm, _ = after_one_rollout()
     true = TensorRolloutBuffer.minibatches
 
-    def spoilt(self: TensorRolloutBuffer, size: int) -> Any:
-        for number, batch in enumerate(true(self, size)):
+    def spoilt(self: TensorRolloutBuffer, size: int, order: NDArray[np.int64]) -> Any:
+        for number, batch in enumerate(true(self, size, order)):
             bad = getattr(batch, broken) * (torch.nan if number == 2 else 1.0)
             yield batch._replace(**{broken: bad})
 
@@ -349,8 +359,8 @@ def test_a_network_that_ignores_its_memory_learns_as_one_without(monkeypatch: py
     torch.testing.assert_close(buffer.advantages, other.advantages, atol=1e-5, rtol=0)
     other.memory = torch.zeros(RECIPE.envs, 1)
     network_of(wrapped).inner.load_state_dict(network_of(plain).state_dict())  # type: ignore[operator, union-attr]
-    whole = next(buffer.minibatches(ROLLOUT))
-    sequences = next(other.sequences(RECIPE.envs))
+    whole = next(buffer.minibatches(ROLLOUT, in_order(buffer)))
+    sequences = next(other.sequences(RECIPE.envs, np.arange(RECIPE.envs)))
     for algorithm, batch in ((plain, whole), (wrapped, sequences)):
         algorithm.policy.zero_grad()
         algorithm.loss(batch, algorithm._loss_weights())[0].backward()
@@ -369,7 +379,7 @@ def test_the_memory_in_training_is_the_memory_in_acting(echo: TensorPPO) -> None
     quiet = ConvertCallback(None)
     quiet.init_callback(echo)
     echo.collect_rollouts(cast(Any, echo.env), quiet, cast(Any, buffer), RECIPE.rollout_steps)
-    batch = next(buffer.sequences(RECIPE.envs))
+    batch = next(buffer.sequences(RECIPE.envs, np.arange(RECIPE.envs)))
     from goalmaze.agents.training.ppo import unrolled
 
     with torch.no_grad():
@@ -405,7 +415,7 @@ def by_episode(network: Echo, batch: Minibatch) -> tuple[Tensor, Tensor]:
 
 def test_the_recurrent_gradient_is_that_of_every_episode_by_itself(echo: TensorPPO) -> None:
     echo.learn(2 * ROLLOUT - 1)
-    batch = next(cast(TensorRolloutBuffer, echo.rollout_buffer).sequences(RECIPE.envs))
+    batch = next(cast(TensorRolloutBuffer, echo.rollout_buffer).sequences(RECIPE.envs, np.arange(RECIPE.envs)))
     network = cast(Echo, network_of(echo))
     echo.policy.zero_grad()
     echo.loss(batch, echo._loss_weights())[0].backward()  # type: ignore[no-untyped-call]
