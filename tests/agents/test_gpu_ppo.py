@@ -24,7 +24,7 @@ NETWORK = {"channels": 4, "blocks": 1, "hidden": 8}
 RECIPE = Recipe(
     parameters={"size": 5}, network_options=NETWORK, envs=8, rollout_steps=16, minibatches=4, seed=3, device="cpu"
 )
-ROLLOUTS = 3
+ROLLOUTS = 4
 
 
 @pytest.fixture
