@@ -77,7 +77,7 @@ def _pooling(pool: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def pooled(maps: Tensor, *arguments: Any, **options: Any) -> Tensor:
         def channelwise(stacked: Tensor) -> Tensor:
             joined = pool(_contiguous(stacked).flatten(1, 2), *arguments, **options)
-            return joined.unflatten(1, stacked.shape[1:3])
+            return joined.reshape(*stacked.shape[:3], *joined.shape[2:])
 
         return cast(Tensor, _OnStackedMaps.apply(channelwise, maps))  # type: ignore[no-untyped-call]
 
@@ -110,4 +110,5 @@ class ChannelsLast(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call the layout's own rule for a function of torch where there is one."""
-        return RULES.get(func, func)(*args, **(kwargs or {}))
+        rule: Callable[..., Any] = RULES.get(func, func)
+        return rule(*args, **(kwargs or {}))

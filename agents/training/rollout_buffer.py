@@ -115,7 +115,7 @@ class TensorRolloutBuffer:
         # stable-baselines3 numbers steps by environment first; here they lie by time first, t * B + e.
         numbers = torch.from_numpy(order)
         indices = ((numbers % self.steps) * self.envs + numbers // self.steps).to(self.device)
-        flat = [tensor.flatten(0, 1) for tensor in self._tensors()]
+        flat = [tensor.flatten(0, 1) for tensor in self.tensors()]
         for start in range(0, len(indices), size):
             chosen = indices[start : start + size]
             yield Minibatch(*(tensor.index_select(0, chosen) for tensor in flat))
@@ -135,11 +135,11 @@ class TensorRolloutBuffer:
         indices = torch.from_numpy(order).to(self.device)
         for start in range(0, self.envs, envs):
             chosen = indices[start : start + envs]
-            tensors = (tensor.index_select(1, chosen) for tensor in self._tensors())
+            tensors = (tensor.index_select(1, chosen) for tensor in self.tensors())
             yield Minibatch(*tensors)._replace(memory=self.memory.index_select(0, chosen))
 
-    def _tensors(self) -> tuple[Tensor, ...]:
-        """Return the tensors of a minibatch, in the order of its fields."""
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the tensors [T, B, ...] of a minibatch, in the order of its fields."""
         return (
             self.observations,
             self.actions,

@@ -23,7 +23,7 @@ from goalmaze.agents.allocator import keep_large_blocks
 from goalmaze.agents.checkpoints import is_checkpoint_of, save_checkpoint
 from goalmaze.agents.devices import DeviceName, find_device
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
-from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
+from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback, log_hash
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
@@ -36,6 +36,7 @@ from goalmaze.agents.training.run_folder import ID, RunFolder, new_id
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import stop_signals
+from goalmaze.agents.training.start import start_weights
 from goalmaze.agents.training.training_state import STATE, RunNumbers, read_state, restore_state
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import extensions_needed, import_flags
@@ -282,16 +283,8 @@ def load_start(algorithm: BaseAlgorithm, start: str) -> None:
     Raises:
         GoalmazeError: there is no such agent, or its network is another one.
     """
-    network, agent = network_of(algorithm), load_agent(start)
-    trained, loaded = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
-    weights = agent.network.state_dict()
-    # The shapes too: a flat read-out has the same options at every maze size.
-    if trained != loaded or any(weights[name].shape != tensor.shape for name, tensor in network.state_dict().items()):
-        raise GoalmazeError(
-            f"{start} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains {trained[0]} "
-            f"with {trained[1]} in mode {trained[2]}; choose the same network and mode, or leave --start out"
-        )
-    network.load_state_dict(weights)
+    network = network_of(algorithm)
+    network.load_state_dict(start_weights(start, network))
     if isinstance(algorithm, DQN):
         # DQN copied the random weights to its target network when it was made.
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())

@@ -67,6 +67,11 @@ class Shaping:
         self._pays = np.zeros((batch, len(family.slots)), np.bool_)
         self._distances = np.zeros((batch, len(self._slots), family.size**2), np.int32)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory of all distances."""
+        return self._distances.nbytes + self._pays.nbytes
+
     def begin(self, state: State, rows: NDArray[np.intp]) -> None:
         """Prepare the levels of the episodes that start in `rows` int [b]."""
         if not self.scale or not len(rows):

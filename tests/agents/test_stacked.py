@@ -79,9 +79,9 @@ def no_slow_fallback() -> Iterator[None]:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_outputs_and_gradients_are_those_of_every_network_alone(networks: list[Network], channels_last: bool) -> None:
     stacked = StackedNetwork(networks, channels_last=channels_last)
-    seen = observations(networks[0].shape)
+    observed = observations(networks[0].shape)
     with Convolutions() as recorded:
-        logits, values = stacked.outputs(seen)
+        logits, values = stacked.outputs(observed)
         losses = torch.stack([number(logits[p], values[p]) for p in range(AGENTS)])
         losses.backward(torch.ones(AGENTS))  # type: ignore[no-untyped-call]
     assert len(recorded.channels_last) > 2
@@ -89,22 +89,22 @@ def test_outputs_and_gradients_are_those_of_every_network_alone(networks: list[N
     gradients = {name: parameter.grad for name, parameter in stacked.named_parameters()}
     for p, network in enumerate(networks):
         network.zero_grad()
-        expected = network(seen[p])
+        expected = network(observed[p])
         torch.testing.assert_close((logits[p], values[p]), expected, atol=1e-5, rtol=1e-5)
         number(*expected).backward()  # type: ignore[no-untyped-call]
         for (name, parameter), gradient in zip(network.named_parameters(), gradients.values(), strict=True):
             assert gradient is not None
             torch.testing.assert_close(gradient[p], parameter.grad, atol=1e-4, rtol=1e-4, msg=name)
-        assert not torch.allclose(logits[p], networks[(p + 1) % AGENTS](seen[p])[0], atol=1e-5)
+        assert not torch.allclose(logits[p], networks[(p + 1) % AGENTS](observed[p])[0], atol=1e-5)
 
 
 def test_bfloat16_is_that_of_every_network_alone(networks: list[Network]) -> None:
-    seen = observations(networks[0].shape)
+    observed = observations(networks[0].shape)
     with torch.no_grad():
-        logits, values = StackedNetwork(networks, bf16=True).outputs(seen)
-        exact, _ = StackedNetwork(networks).outputs(seen)
+        logits, values = StackedNetwork(networks, bf16=True).outputs(observed)
+        exact, _ = StackedNetwork(networks).outputs(observed)
         for p, network in enumerate(networks):
-            expected = ForwardPass(network, bf16=True).outputs(seen[p])
+            expected = ForwardPass(network, bf16=True).outputs(observed[p])
             torch.testing.assert_close((logits[p], values[p]), expected, atol=0.03, rtol=0.03)
     assert logits.dtype == torch.float32
     assert not torch.equal(logits, exact)
@@ -119,21 +119,21 @@ def test_steps_with_a_memory_are_those_of_every_network_alone(networks: list[Net
     expected = [ForwardPass(network).initial_memory(ROWS) for network in networks]
     with torch.no_grad():
         for t in range(3):
-            seen = observations(networks[0].shape) if t != 1 else 1 - observations(networks[0].shape)
-            logits, values, memory = stacked.step(seen, memory)
-            again = stacked.recur(stacked.encode(seen), memory)
+            observed = observations(networks[0].shape) if t != 1 else 1 - observations(networks[0].shape)
+            logits, values, memory = stacked.step(observed, memory)
+            again = stacked.recur(stacked.encode(observed), memory)
             assert not torch.allclose(again[0], logits, atol=1e-6)
             for p, network in enumerate(networks):
-                one = ForwardPass(network).step(seen[p], expected[p])
+                one = ForwardPass(network).step(observed[p], expected[p])
                 torch.testing.assert_close((logits[p], values[p], memory[p]), one, atol=1e-5, rtol=1e-5)
                 expected[p] = one[2]
 
 
 def test_some_agents_run_alone(networks: list[Network]) -> None:
-    stacked, seen = StackedNetwork(networks), observations(networks[0].shape)
+    stacked, observed = StackedNetwork(networks), observations(networks[0].shape)
     with torch.no_grad():
-        logits, _ = stacked.outputs(seen)
-        some, _ = stacked.outputs(seen[1:], agents=slice(1, None))
+        logits, _ = stacked.outputs(observed)
+        some, _ = stacked.outputs(observed[1:], agents=slice(1, None))
     torch.testing.assert_close(some, logits[1:], atol=1e-6, rtol=1e-6)
 
 
