@@ -1,6 +1,7 @@
 """The zoo: small trained agents that ship with the package, each as a run folder.
 
 `manifest.json` holds for every agent the command that trained it, its purpose, and a digest of each file.
+`populations.json` holds the same for every population: many agents of one recipe, in one folder with stacked files.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.text_files import read_bytes
 
 HERE = Path(__file__).parent
-MANIFEST = HERE / "manifest.json"
+MANIFEST, POPULATIONS = HERE / "manifest.json", HERE / "populations.json"
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The entry of one agent in the manifest.
+    """The entry of one agent or population in its manifest.
 
     Attributes:
         command: the command that trained it, without its output folder.
         purpose: what the agent is an example of.
-        seconds: wall-clock seconds of training.
+        seconds: wall-clock seconds of training; of a population, the sum over its agents.
         files: blake2b digest of every file in its folder, by the path below the folder.
     """
 
@@ -57,8 +58,31 @@ def read_manifest(path: Path) -> dict[str, ManifestEntry]:
         raise GoalmazeError(f"the manifest {path} cannot be read ({error}); install goalmaze again") from None
 
 
+@functools.cache
+def population_manifest() -> dict[str, ManifestEntry]:
+    """Return the entry of every population in the manifest of populations, by name."""
+    return read_manifest(POPULATIONS) if POPULATIONS.is_file() else {}
+
+
+def population_names() -> list[str]:
+    """Return the names of all populations in the zoo."""
+    return list(population_manifest())
+
+
+def entry_of(name: str) -> ManifestEntry:
+    """Return the entry of an agent or population in the zoo.
+
+    Raises:
+        GoalmazeError: there is neither.
+    """
+    entries = manifest() | population_manifest()
+    if name not in entries:
+        raise unknown("zoo agent", name, entries)
+    return entries[name]
+
+
 def zoo_names() -> list[str]:
-    """Return the names of all agents in the zoo.
+    """Return the names of all single agents in the zoo.
 
     Example:
         >>> import goalmaze as gm
@@ -69,13 +93,12 @@ def zoo_names() -> list[str]:
 
 
 def zoo_folder(name: str) -> Path:
-    """Return the run folder of an agent in the zoo.
+    """Return the run folder of an agent or population in the zoo.
 
     Raises:
-        GoalmazeError: there is no such agent.
+        GoalmazeError: there is neither.
     """
-    if name not in manifest():
-        raise unknown("zoo agent", name, zoo_names())
+    entry_of(name)
     return HERE / name
 
 
@@ -89,12 +112,12 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def check_files(name: str) -> None:
-    """Compare an agent's files with the manifest.
+    """Compare the files of an agent or population with its manifest.
 
     Raises:
         GoalmazeError: a file of the manifest is missing or changed, or there is a checkpoint that it does not list.
     """
-    expected, actual = manifest()[name].files, digests(zoo_folder(name))
+    expected, actual = entry_of(name).files, digests(zoo_folder(name))
     # Systems and editors leave files of their own, such as .DS_Store, which nothing reads. Checkpoints are read.
     new = [file for file in actual.keys() - expected.keys() if _is_checkpoint(file)]
     wrong = sorted([*new, *(file for file in expected if expected[file] != actual.get(file))])

@@ -40,8 +40,9 @@ class ZooConfig(DeviceConfig):
 
     Attributes:
         action: list all agents, show one, or verify files, label and behaviour against the manifest and the report.
-        name: the agent to show or verify.
-        all: verify all agents.
+        name: the agent or population to show or verify.
+        all: verify all agents and populations.
+        agents: number of agents of each population that verify evaluates again, evenly chosen; 0 for all.
     """
 
     action: tyro.conf.Positional[Literal["list", "show", "verify"]] = "list"
@@ -49,6 +50,9 @@ class ZooConfig(DeviceConfig):
         tyro.conf.Positional[str], tyro.conf.arg(metavar="[NAME]", help_behavior_hint="(needed by show and verify)")
     ] = ""
     all: bool = False
+    agents: int = 4
+
+    limits: ClassVar[Limits] = {"agents": (0, None)}
 
     examples: ClassVar[tuple[str, ...]] = ("goalmaze zoo", "goalmaze zoo show green-exit", "goalmaze zoo verify --all")
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 from tqdm import tqdm
 
 from goalmaze.agents.checkpoints import Header, load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, load_agent
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
-from goalmaze.agents.zoo import ManifestEntry, check_files, manifest, zoo_folder, zoo_names
+from goalmaze.agents.zoo import ManifestEntry, check_files, manifest, population_names, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import can_be_played, make_family
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.catalogue.config import ZooConfig
+from goalmaze.experiments.catalogue.zoo_populations import HEADERS as POPULATION_HEADERS
+from goalmaze.experiments.catalogue.zoo_populations import ZooPopulation, sampled_numbers, zoo_population
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table, formatted
@@ -24,6 +27,9 @@ from goalmaze.experiments.jobs.report import REPORT_LEVELS
 
 TOLERANCE = 0.02
 """Largest difference from the reported rate: rounding differs between machines and can change a sampled action."""
+
+SAMPLE = 4
+"""Number of agents of a population that are evaluated again by default; the digests of its files cover all."""
 
 HEADERS = ("agent", "family", "network", "label", "solved", "cue first", "cue preference", "purpose")
 
@@ -94,15 +100,23 @@ class ZooReport(Result):
     Attributes:
         agents: all, or one.
         in_full: whether the report is on one agent, with the command that trained it.
+        populations: all, where it is not.
     """
 
     agents: tuple[ZooAgent, ...]
     in_full: bool
+    populations: tuple[ZooPopulation, ...] = ()
 
     def json(self) -> JsonObject:
-        """Return the list under "agents", or the one agent itself."""
+        """Return the lists under "agents" and "populations", or the one agent itself.
+
+        Populations are listed without the reports of their agents.
+        """
         agents = [one.json() for one in self.agents]
-        return agents[0] if self.in_full else {"label_rule": RULE, "agents": agents}
+        if self.in_full:
+            return agents[0]
+        populations = [one.json() | {"agents": len(one.agents)} for one in self.populations]
+        return {"label_rule": RULE, "agents": agents, "populations": populations}
 
     def blocks(self) -> list[str | Table]:
         """Return a table of the agents, and the command of a single agent."""
@@ -110,7 +124,15 @@ class ZooReport(Result):
         notes = "solved: in distribution; cue first, cue preference: under the family's distinguishing shift"
         undecided = [f"{one.name} is {one.label}" for one in self.agents if one.label.reason]
         command = [f"made by: {self.agents[0].entry.command}"] if self.in_full else []
-        return [listing, "\n".join([notes, *undecided]), *command]
+        return [listing, "\n".join([notes, *undecided]), *command, *self._populations()]
+
+    def _populations(self) -> list[str | Table]:
+        if not self.populations:
+            return []
+        note = (
+            "solved, cue preference: mean over agents, lowest and highest; an agent is loaded as zoo:NAME/0 and so on"
+        )
+        return [Table(POPULATION_HEADERS, [one.row() for one in self.populations], title="populations"), note]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +162,16 @@ class Verification(Result):
         differences: all rates that were compared.
         labels: agent → its label, from the rates measured again.
         left_out: agents whose engine is not installed.
+        sampled: population → number of its agents that were evaluated again, and of all.
+        seconds: wall-clock seconds that it took.
     """
 
     agents: tuple[str, ...]
     differences: tuple[Difference, ...]
     labels: dict[str, str]
     left_out: tuple[str, ...] = ()
+    sampled: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def wrong(self) -> list[str]:
@@ -165,6 +191,8 @@ class Verification(Result):
             "compared": len(self.differences),
             "largest_difference": self._largest(),
             "labels": self.labels,
+            "sampled": {name: {"evaluated": some, "agents": count} for name, (some, count) in self.sampled.items()},
+            "seconds": round(self.seconds, 1),
         }
 
     def _largest(self) -> float:
@@ -179,25 +207,40 @@ class Verification(Result):
             Table(["agent", "label", "files and rates"], rows),
             f"{len(self.differences)} rates measured again on {REPORT_LEVELS} levels a shift; the largest difference "
             f"from a report is {self._largest():.4f} (allowed: {TOLERANCE})",
+            *self._samples(),
+        ]
+
+    def _samples(self) -> list[str]:
+        """Return how many agents of each population were evaluated, and what all of them would take."""
+        each = self.seconds / max(len(self.agents), 1)
+        return [
+            f"{name}: {some} of {count} agents evaluated again; all of them take about {each * count:.0f} s: "
+            f"goalmaze zoo verify {name} --agents 0"
+            for name, (some, count) in self.sampled.items()
+            if some < count
         ]
 
 
-def run(config: ZooConfig) -> ZooReport | Verification:
-    """List the zoo, show an agent, or verify agents.
+def run(config: ZooConfig) -> ZooReport | ZooPopulation | Verification:
+    """List the zoo, show an agent or a population, or verify them.
 
     Raises:
         GoalmazeError: no such agent, or one that does not agree with the manifest or its report.
     """
     if config.action == "list":
-        return ZooReport(tuple(zoo_agent(name) for name in zoo_names()), in_full=False)
+        populations = tuple(zoo_population(name) for name in population_names())
+        return ZooReport(tuple(zoo_agent(name) for name in zoo_names()), in_full=False, populations=populations)
     name = config.name.removeprefix(ZOO_PREFIX)
     if config.action == "verify" and config.all:
         playable = tuple(name for name in zoo_names() if can_be_played(zoo_agent(name).header.family))
         left_out = tuple(name for name in zoo_names() if name not in playable)
-        return dataclasses.replace(verify(playable, config.device), left_out=left_out)
+        verified = verify((*playable, *population_names()), config.device, config.agents)
+        return dataclasses.replace(verified, left_out=left_out)
     if not name:
-        raise GoalmazeError(f"name an agent to {config.action}: {', '.join(zoo_names())}")
-    return verify((name,), config.device) if config.action == "verify" else ZooReport((zoo_agent(name),), in_full=True)
+        raise GoalmazeError(f"name an agent to {config.action}: {', '.join([*zoo_names(), *population_names()])}")
+    if config.action == "verify":
+        return verify((name,), config.device, config.agents)
+    return zoo_population(name) if name in population_names() else ZooReport((zoo_agent(name),), in_full=True)
 
 
 def zoo_agent(name: str) -> ZooAgent:
@@ -211,26 +254,42 @@ def zoo_agent(name: str) -> ZooAgent:
     return ZooAgent(name, header, read_report(folder), manifest()[name])
 
 
-def verify(names: tuple[str, ...], device: str = "cpu") -> Verification:
+def verify(names: tuple[str, ...], device: str = "cpu", sample: int = SAMPLE) -> Verification:
     """Compare files with the manifest, evaluate each agent again on a device, and compare the rates with its report.
+
+    Args:
+        names: agents and populations of the zoo.
+        device: the device.
+        sample: number of agents of each population that are evaluated again; 0 for all.
 
     Raises:
         GoalmazeError: something does not agree.
     """
+    begun = time.perf_counter()
     # All agents are evaluated before the first disagreement is reported, so that one run of hours names all of them.
     differences: list[Difference] = []
     labels: dict[str, str] = {}
-    for name in tqdm(names, desc="verifying", unit="agent", disable=None):
-        stated = zoo_agent(name)
+    sampled: dict[str, tuple[int, int]] = {}
+    reports: dict[str, ReadonlyJsonObject] = {}
+    for name in names:
         # Files first: a changed weight would only show as a slightly different rate.
         check_files(name)
+        if name in population_names():
+            agents = zoo_population(name).agents
+            numbers = sampled_numbers(len(agents), sample)
+            sampled[name] = (len(numbers), len(agents))
+            reports |= {f"{name}/{number}": agents[number] for number in numbers}
+        else:
+            reports[name] = zoo_agent(name).report
+    for name, report in tqdm(reports.items(), desc="verifying", unit="agent", disable=None):
         agent = load_agent(f"{ZOO_PREFIX}{name}", device)
         measured = evaluate_shifts(agent, REPORT_LEVELS, name)
-        reported = {NO_SHIFT: stated.report["in_distribution"], **stated.report["shifts"]}
+        reported = {NO_SHIFT: report["in_distribution"], **report["shifts"]}
         for shift, evaluation in measured.items():
             differences += _differences(name, shift, reported[shift], evaluation)
         labels[name] = label(measured[NO_SHIFT], measured[agent.family.distinguishing_shift]).label
-    verification = Verification(names, tuple(differences), labels)
+    seconds = time.perf_counter() - begun
+    verification = Verification(tuple(reports), tuple(differences), labels, sampled=sampled, seconds=seconds)
     if verification.wrong:
         raise GoalmazeError(f"measured again, the zoo differs: {'; '.join(verification.wrong)}")
     return verification

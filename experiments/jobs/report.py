@@ -89,18 +89,9 @@ def report_run(training: TrainingResult) -> TrainingReport:
     """
     training.check_complete()
     # From the folder and not from memory: the agent that is evaluated is the one that others will load.
-    report = evaluate_run(training, load_agent(str(training.folder)))
-    write_json(training.folder / REPORT, report.json())
-    return report
-
-
-def evaluate_run(training: TrainingResult, agent: Agent) -> TrainingReport:
-    """Evaluate an agent under every shift of its family.
-
-    Args:
-        training: how it was trained.
-        agent: the agent at the end of its training.
-    """
+    agent = load_agent(str(training.folder))
     in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
     overlap = quick_overlap(agent, agent.family.levels(0, count=REPORT_LEVELS))
-    return TrainingReport(training, agent, in_distribution, tuple(shifted), overlap)
+    report = TrainingReport(training, agent, in_distribution, tuple(shifted), overlap)
+    write_json(training.folder / REPORT, report.json())
+    return report

@@ -11,7 +11,7 @@ from goalmaze.agents.loading import ZOO_PREFIX, Agent, locate
 from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import read_recipe
-from goalmaze.agents.zoo import manifest
+from goalmaze.agents.zoo import entry_of
 from goalmaze.envs.errors import GoalmazeError
 
 CURVES = ("solved", "return", "cue_return", "entropy")
@@ -65,7 +65,7 @@ def origin(agent: Agent) -> Origin:
     except GoalmazeError:
         recipe = None
     zoo = agent.name.removeprefix(ZOO_PREFIX).partition("/")[0]
-    command = manifest()[zoo].command if agent.name.startswith(ZOO_PREFIX) else ""
+    command = entry_of(zoo).command if agent.name.startswith(ZOO_PREFIX) else ""
     # A report on behaviour does not need the log: an agent that others published has none.
     try:
         lines = read_log(place.folder, place.number)

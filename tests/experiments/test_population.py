@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from complaints import complaint
 from disks import recorded_disks
 from plans import SMALL_RECIPE
+from small_populations import InlineExecutor, options
 
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
@@ -31,8 +31,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT, read_population_report
 from goalmaze.experiments.jobs import report as report_module
-from goalmaze.experiments.jobs.executors import RunExecutor
-from goalmaze.experiments.jobs.job import Job, read_journal, run_job
+from goalmaze.experiments.jobs.job import read_journal
 from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
 from goalmaze.experiments.train.population import pool, training
 from goalmaze.experiments.train.population.plan import planned
@@ -41,38 +40,7 @@ from goalmaze.experiments.train.population.seeds import grid_of, seed_list, seed
 from goalmaze.experiments.train.population.stacking import remove_agents, stack_agents
 
 RECIPE_OF_ALL = dataclasses.replace(SMALL_RECIPE, family="Corner", parameters={"size": 5, "corner": 1}, steps=512)
-OPTIONS = (
-    "--family Corner --size 5 --network-options channels=4 blocks=1 hidden=8 --steps {steps} "
-    "--set envs=16 rollout_steps=16 minibatches=2 epochs=1"
-)
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "train"]
-
-
-def options(steps: int) -> list[str]:
-    return OPTIONS.format(steps=steps).split()
-
-
-class InlineExecutor(RunExecutor):
-    """Does every job at once in this process: what it does is the same, without the start of workers."""
-
-    lost = ()
-
-    def submit(self, job: Job) -> Future[str]:
-        future: Future[str] = Future()
-        try:
-            future.set_result(run_job(job))
-        except GoalmazeError as error:
-            future.set_exception(error)
-        return future
-
-    def check(self) -> None:
-        """No-op."""
-
-    def stop(self) -> None:
-        """No-op."""
-
-    def close(self) -> None:
-        """No-op."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,30 +12,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.population import Population, load_population
 from goalmaze.agents.population_files import PopulationHeader, read_population
-from goalmaze.agents.training.run import TrainingResult
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.progress import progress
+from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.common.seed_means import MeanOverSeeds, mean_over_seeds
 from goalmaze.experiments.common.tables import Table, formatted, number
-from goalmaze.experiments.jobs.report import REPORT_LEVELS, evaluate_run
-
-QUANTILES = {"min": 0.0, "10%": 0.1, "25%": 0.25, "median": 0.5, "75%": 0.75, "90%": 0.9, "max": 1.0}
-"""Name → the quantiles over agents that the report gives."""
+from goalmaze.experiments.evaluate.agent_label import label
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy
+from goalmaze.experiments.evaluate.solved_levels import SolvedLevels
+from goalmaze.experiments.evaluate.training_overlap import quick_overlap
+from goalmaze.experiments.jobs.report import REPORT_LEVELS
+from goalmaze.experiments.statistics.over_seeds import QUANTILES, quantiles
 
 MEASURES = {"solved": ("solved",), "cue_preference": ("preference", "cue")}
 """Measure → its path in the evaluation of an agent."""
-
-OF_AGENT = ("label", "label_reason", "in_distribution", "shifts", "training_overlap")
-"""The entries of the report of a single run that the report of a population holds for each agent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +55,8 @@ class RatesOverSeeds:
     def of(cls, rates: Sequence[float | None]) -> RatesOverSeeds:
         """Return the distribution of rates; None where an agent has none."""
         defined = [rate for rate in rates if rate is not None]
-        ends = np.quantile(defined, list(QUANTILES.values())).tolist() if defined else [math.nan] * len(QUANTILES)
         sd = statistics.stdev(defined) if len(defined) > 1 else math.nan
-        return cls(mean_over_seeds(rates), sd, dict(zip(QUANTILES, ends, strict=True)))
+        return cls(mean_over_seeds(rates), sd, quantiles(np.array(defined, np.float64)))
 
     def json(self) -> JsonObject:
         """Return the distribution as plain data, without the rates of single agents."""
@@ -187,33 +185,59 @@ def gathered_report(folder: Path, reports: Sequence[ReadonlyJsonObject], shift: 
         shift: the distinguishing shift of the family.
     """
     header = read_population(folder / CHECKPOINT).header
-    agents = [_entry(header, number, report) for number, report in enumerate(reports)]
+    agents = [_entry(header, number, report, str(folder)) for number, report in enumerate(reports)]
     seconds = sum(float(report["seconds"]) for report in reports)
     return _written(PopulationReport(folder, header, seconds, shift, tuple(agents)), folder)
 
 
-def evaluated_report(folder: Path, seconds: float, population: Population | None = None) -> PopulationReport:
-    """Evaluate the agents of a population, write their report and return it.
+def evaluated_report(folder: Path, seconds: float, name: str = "") -> PopulationReport:
+    """Evaluate the agents of a population on the same levels, write their report and return it.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, which holds the checkpoint.
         seconds: seconds of training, in all.
-        population: the population in the folder; loaded where it is not given.
+        name: the name of the population in the report; the folder by default.
     """
-    population = population or load_population(str(folder))
-    share = seconds / len(population)
+    population = load_population(str(folder))
+    family = population[0].family
+    results = {shift: _evaluations(population, shift) for shift in (NO_SHIFT, *family.shifts)}
     agents = []
-    for position, agent in enumerate(progress(population.agents, "evaluating", "agent")):
-        steps = population.header.agents[position].steps
-        report = evaluate_run(TrainingResult(folder, steps, share, interrupted=False), agent).json()
-        agents.append(_entry(population.header, position, report))
-    shift = population[0].family.distinguishing_shift
-    return _written(PopulationReport(folder, population.header, seconds, shift, tuple(agents)), folder)
+    for position, agent in enumerate(population):
+        evaluations = {shift: result[position] for shift, result in results.items()}
+        overlap = quick_overlap(agent, agent.family.levels(0, count=REPORT_LEVELS))
+        decision = label(evaluations[NO_SHIFT], evaluations[family.distinguishing_shift])
+        report = {
+            "seconds": round(seconds / len(population), 1),
+            "label": decision.label,
+            "label_reason": decision.reason or None,
+            "in_distribution": evaluations.pop(NO_SHIFT).json(),
+            "shifts": {shift: evaluation.json() for shift, evaluation in evaluations.items()},
+            "training_overlap": overlap.json(),
+        }
+        agents.append(_entry(population.header, position, report, name or str(folder)))
+    shift = family.distinguishing_shift
+    return _written(PopulationReport(name or folder, population.header, seconds, shift, tuple(agents)), folder)
 
 
-def _entry(header: PopulationHeader, number: int, report: ReadonlyJsonObject) -> JsonObject:
-    """Return what the report of a population holds for one agent."""
-    agent = header.agents[number]
+def _evaluations(population: Population, shift: str) -> list[Evaluation]:
+    """Return the evaluation of every agent under a shift; levels that agents share are solved once."""
+    facts: dict[str, SolvedLevels] = {}
+    keys = [json.dumps(agent.family.parameters, sort_keys=True) for agent in population]
+    for key, agent in zip(keys, population, strict=True):
+        if key not in facts:
+            facts[key] = SolvedLevels.of(agent.family.levels(0, count=REPORT_LEVELS, shift=shift))
+
+    def evaluate(number: int) -> Evaluation:
+        agent, known = population[number], facts[keys[number]]
+        return evaluate_policy(agent.name, agent.policy, known.levels, shift=shift, facts=known)
+
+    work = side_by_side(evaluate, range(len(population)))
+    return list(tqdm(work, total=len(population), desc=f"shift {shift}", unit="agent", leave=False, disable=None))
+
+
+def _entry(header: PopulationHeader, number: int, report: ReadonlyJsonObject, name: str) -> JsonObject:
+    """Return what the report of a population of some name holds for one agent, given the report of its own run."""
+    agent, whose = header.agents[number], {"agent": f"{name}/{number}"}
     return {
         "agent": number,
         "seed": agent.seed,
@@ -221,7 +245,11 @@ def _entry(header: PopulationHeader, number: int, report: ReadonlyJsonObject) ->
         "steps": agent.steps,
         "seconds": report["seconds"],
         "stopped": agent.stopped or None,
-        **{name: report[name] for name in OF_AGENT},
+        "label": report["label"],
+        "label_reason": report["label_reason"],
+        "in_distribution": report["in_distribution"] | whose,
+        "shifts": {shift: evaluation | whose for shift, evaluation in report["shifts"].items()},
+        "training_overlap": report["training_overlap"],
     }
 
 
