@@ -258,7 +258,7 @@ def test_more_agents_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
     fit = agents_that_fit(RECIPE)
     assert agents_that_fit(dataclasses.replace(RECIPE, envs=80)) < fit / 4
     assert agents_that_fit(LSTM) > 3
-    monkeypatch.setattr("goalmaze.agents.training.population.capacity._free_memory", lambda: 10_000_000)
+    monkeypatch.setattr("goalmaze.agents.training.population.capacity.free_memory", lambda: 10_000_000)
     few = agents_that_fit(RECIPE)
     assert 2 < few < 100
     check_capacity(RECIPE, few)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from goalmaze.agents.devices import find_device
+from goalmaze.agents.free_memory import free_memory
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape
 from goalmaze.agents.networks.forward_pass import ForwardPass
 from goalmaze.agents.networks.registry import make_network
@@ -35,8 +34,6 @@ BACKWARD = 1.5
 STEP_BYTES = 8 + 5 * 4 + 1
 """Bytes of one step in the rollout buffer beside its observation: an integer, five floats and a flag."""
 
-MEMINFO = Path("/proc/meminfo")
-
 
 def agents_that_fit(recipe: Recipe, parameters: JsonObject | None = None) -> int:
     """Return how many agents of a recipe fit in the free memory of its device, and their environments in the host's.
@@ -57,8 +54,8 @@ def agents_that_fit(recipe: Recipe, parameters: JsonObject | None = None) -> int
     on_device = _device_bytes(recipe, settings, shape)
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(USABLE * min(free / on_device, _free_memory() / on_host))
-    return int(USABLE * _free_memory() / (on_device + on_host))
+        return int(USABLE * min(free / on_device, free_memory() / on_host))
+    return int(USABLE * free_memory() / (on_device + on_host))
 
 
 def check_capacity(recipe: Recipe, agents: int, parameters: Sequence[JsonObject] | None = None) -> None:
@@ -123,12 +120,3 @@ def _activation_bytes(network: ForwardPass, settings: Settings) -> float:
     del loss
     own = {parameter.untyped_storage().data_ptr() for parameter in network.network.parameters()}
     return sum(size for pointer, size in kept.items() if pointer not in own) / (2 * steps)
-
-
-def _free_memory() -> int:
-    """Return the bytes of the host's memory that are free, or nearly so."""
-    if MEMINFO.is_file():
-        for line in MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from goalmaze.agents.files import write_atomically
+from goalmaze.agents.free_memory import free_memory
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.networks.registry import make_meta_network
 from goalmaze.agents.training.algorithms import make_environments
@@ -34,9 +34,6 @@ ROLLOUT_COPIES = 3
 
 STACK_COPIES = 4
 """Copies of all weights that are in memory while a checkpoint is stacked and written."""
-
-MEMINFO = Path("/proc/meminfo")
-CGROUP_LIMIT, CGROUP_USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
 def train_agents(
@@ -119,14 +116,3 @@ def _weight_bytes(recipe: Recipe) -> int:
 def _worker_bytes(recipe: Recipe) -> int:
     observation = Shape.seeing(make_environments(recipe).mazes.view).observation
     return WORKER_BYTES + ROLLOUT_COPIES * 4 * math.prod(observation) * recipe.envs * recipe.rollout_steps
-
-
-def free_memory() -> int:
-    """Return the bytes of memory that are free or nearly so, in the machine and in this process's control group."""
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**62
-    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
-        lines = dict(line.split(":", 1) for line in MEMINFO.read_text("utf-8").splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    with contextlib.suppress(OSError, ValueError):
-        free = min(free, int(CGROUP_LIMIT.read_text("utf-8")) - int(CGROUP_USED.read_text("utf-8")))
-    return max(free, 0)
