@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import pkgutil
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -42,7 +43,9 @@ class Engine(abc.ABC):
         actions: number of actions an agent chooses among.
         state: all arrays of the episodes, see `goalmaze.envs.engine.state.State`; `agent`, `objects`, `steps`,
             `rewards`, `terminated` and `truncated` are its arrays of these names.
-        next_levels: int64 [B], the index of the level that each row plays next, see `use_levels`.
+        level_seeds: int64 [B], the seed of each row's levels, see `use_levels`.
+        next_levels: int64 [B], the index of the level that each row plays next.
+        group_size: number of rows that share a seed.
     """
 
     mode: ClassVar[str]
@@ -61,7 +64,9 @@ class Engine(abc.ABC):
         self.agent, self.objects = self.state.agent, self.state.objects
         self.steps, self.rewards = self.state.steps, self.state.rewards
         self.terminated, self.truncated = self.state.terminated, self.state.truncated
+        self.level_seeds = np.zeros(batch, np.int64)
         self.next_levels = np.arange(batch, dtype=np.int64)
+        self.group_size = batch
         self._table = family.table
         self._step = BoundKernel(self.state, self._table, family.time_limit)
 
@@ -129,15 +134,26 @@ class Engine(abc.ABC):
         """
         self._step.strict(actions)
 
-    def use_levels(self, seed: int, shift: str, split: str) -> None:
+    def use_levels(self, seed: int | Sequence[int], shift: str, split: str) -> None:
         """From now on take fresh levels from these addresses: row e plays the levels e, e + B, e + 2B and so on.
 
-        Arguments as `Family.levels`.
+        Args:
+            seed: as in `Family.levels`; or S seeds, then the rows are S equal groups, and those of each seed play the
+                levels that an engine of B/S rows with this seed alone plays.
+            shift: as in `Family.levels`.
+            split: as in `Family.levels`.
 
         Raises:
-            GoalmazeError: the seed, the shift or the split is out of range.
+            GoalmazeError: a seed, the shift or the split is out of range, or B is no multiple of S.
         """
-        self.next_levels[:] = np.arange(len(self))
+        seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
+        for one in seeds:
+            self.family.check_addresses(one, shift, split)
+        if not seeds or len(self) % len(seeds):
+            raise GoalmazeError(f"{len(self)} environments do not split into equal groups for {len(seeds)} seeds")
+        self.group_size = len(self) // len(seeds)
+        self.level_seeds[:] = np.repeat(seeds, self.group_size)
+        self.next_levels[:] = np.arange(len(self)) % self.group_size
 
     @abc.abstractmethod
     def renew(self, rows: NDArray[np.intp]) -> None:

@@ -428,16 +428,15 @@ class Family(abc.ABC):
 
     def check_placements(self, shift: str) -> None:
         """Refuse placements under a shift, or under `NO_SHIFT`, that do not fit the slots."""
-        self.distribution(0, shift)
+        self.distribution(shift)
 
-    def distribution(self, seed: int, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
-        """Return how the levels of a seed are generated, for the kernels; arguments as `levels`."""
-        self.check_addresses(seed, shift, split)
+    def distribution(self, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
+        """Return how the levels of a split are generated, for the kernels; arguments as `levels`."""
+        self.check_addresses(0, shift, split)
         mixture = self.mixture if shift == NO_SHIFT else 0.0
         lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
         placements, probabilities = placement_arrays(lists, self.slots)
         return LevelDistribution(
-            seed,
             SPLITS.index(split),
             ALGORITHMS.index(self.algorithm),
             self.openness,
@@ -479,10 +478,11 @@ class Family(abc.ABC):
 
         A family whose levels come from elsewhere overrides this method.
         """
+        self.check_addresses(seed, shift, split)
         walls = np.empty((len(indices), self.size, self.size), np.bool_)
         start = np.empty(len(indices), np.int32)
         objects = np.empty((len(indices), len(self.slots)), np.int32)
-        generate_many(self.distribution(seed, shift, split), indices, walls, start, objects)
+        generate_many(self.distribution(shift, split), seed, indices, walls, start, objects)
         return LevelBatch(walls, start, objects, self)
 
     def optimal_returns(self, levels: LevelBatch, discount: float = 1.0) -> NDArray[np.float64]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
-from goalmaze.envs.engine.level_generation import LevelDistribution
+from goalmaze.envs.engine.level_generation import LevelAddresses, LevelDistribution
 from goalmaze.envs.engines import Arrays, Engine, Observations
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import frame
@@ -22,6 +24,7 @@ class MazeEngine(Engine):
         super().__init__(family, batch, height, width)
         self._planes = self._shaped_planes()
         self._distribution: LevelDistribution
+        self._addresses: LevelAddresses
         self._step_or_renew: BoundKernel
 
     def _shaped_planes(self) -> Observations:
@@ -33,18 +36,19 @@ class MazeEngine(Engine):
         # Pickle copies a view as an array of its own, which steps would no longer change.
         self._planes = self._shaped_planes()
 
-    def use_levels(self, seed: int, shift: str, split: str) -> None:
+    def use_levels(self, seed: int | Sequence[int], shift: str, split: str) -> None:
         """Take fresh levels from these addresses; see `Engine.use_levels`."""
         super().use_levels(seed, shift, split)
-        self._distribution = self.family.distribution(seed, shift, split)
+        self._distribution = self.family.distribution(shift, split)
+        self._addresses = LevelAddresses(self.level_seeds, self.next_levels, self.group_size)
         self._step_or_renew = BoundKernel(
-            self.state, self._table, self.family.time_limit, self._distribution, self.next_levels
+            self.state, self._table, self.family.time_limit, self._distribution, self._addresses
         )
 
     def renew(self, rows: NDArray[np.intp]) -> None:
         """Begin new episodes in `rows` [b] on fresh levels."""
         rows = np.ascontiguousarray(rows, np.int64)
-        kernels.renew_rows(self.state, self._table, rows, self._distribution, self.next_levels)
+        kernels.renew_rows(self.state, self._table, rows, self._distribution, self._addresses)
 
     def step_or_renew(self, actions: NDArray[np.integer]) -> None:
         """Step by `actions` int [B], or begin the next episode; see `Engine.step_or_renew`."""

@@ -87,7 +87,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         self.single_action_space = gymnasium.spaces.Discrete(self.engine.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self.level_seed: int | None = None
+        self.level_seeds: tuple[int, ...] = ()
         self.copy = copy
         self._everywhere = np.ones(num_envs, np.bool_)
         self._drawn = None if self.view.mode == self.engine.mode else self.view.buffer(num_envs)
@@ -117,18 +117,39 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         mask = self._everywhere
         if RESET_MASK in options:
             mask = check_mask(options[RESET_MASK], self.num_envs)
-            if self.level_seed is None:
+            if not self.level_seeds:
                 raise GoalmazeError("the first reset begins every environment: leave reset_mask out")
             if seed is not None:
                 raise GoalmazeError("a seed begins every environment anew: give a seed or a reset_mask, not both")
         # Only a given seed starts a new sequence of levels; without one, the episodes go on through the old sequence.
         if seed is not None:
             super().reset(seed=seed)
-        if seed is not None or self.level_seed is None:
-            self.level_seed = seed if seed is not None else int(self.np_random.integers(2**31))
-            self.engine.use_levels(self.level_seed, self.shift, self.split)
+        if seed is not None or not self.level_seeds:
+            self._use_levels([seed if seed is not None else int(self.np_random.integers(2**31))])
         self.engine.renew(np.flatnonzero(mask))
         return self._out(self.observe()), {}
+
+    def reset_groups(self, seeds: Sequence[int]) -> Observations:
+        """Begin new episodes everywhere, with a level seed for each of S equal groups of environments.
+
+        Environments of a group play what a batch of B/S environments with the group's seed alone plays.
+
+        Args:
+            seeds: S seeds, in the order of the groups.
+
+        Returns:
+            Observations uint8 [B, ...].
+
+        Raises:
+            GoalmazeError: B is no multiple of S, or a seed is out of range.
+        """
+        self._use_levels(seeds)
+        self.engine.renew(np.flatnonzero(self._everywhere))
+        return self._out(self.observe())
+
+    def _use_levels(self, seeds: Sequence[int]) -> None:
+        self.engine.use_levels(seeds, self.shift, self.split)
+        self.level_seeds = tuple(seeds)
 
     def step(self, actions: NDArray[np.int64]) -> tuple[Observations, NDArray[np.float32], Bools, Bools, Info]:
         """Advance every environment by one of `actions` int [B].
@@ -158,7 +179,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
 
     def _step(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], Bools, Bools, Info]:
         """Step without observing; return rewards, ends and info."""
-        if self.level_seed is None:
+        if not self.level_seeds:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         engine, mode = self.engine, self.autoreset_mode
         if mode is AutoresetMode.NEXT_STEP:
@@ -206,9 +227,11 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         }
 
     @property
-    def levels_begun(self) -> int:
-        """One more than the highest level index that any environment has played."""
-        return int(self.engine.next_levels.max()) - self.num_envs + 1
+    def levels_begun(self) -> NDArray[np.int64]:
+        """int64 [S], one more than the highest level index that any environment of each level seed has played."""
+        groups = self.engine.next_levels.reshape(-1, self.engine.group_size)
+        begun: NDArray[np.int64] = groups.max(axis=1) - self.engine.group_size + 1
+        return begun
 
     @property
     def nbytes(self) -> int:

@@ -144,11 +144,11 @@ class TrainingCallback(BaseCallback):
     def _write_line(self) -> None:
         self.progress.seconds = time.perf_counter() - self._started_at
         mazes = unwrap(self.training_env)
-        recent, logged = mazes.record.means(), self.logger.name_to_value
+        recent, logged = mazes.record.means()[0], self.logger.name_to_value
         losses = [_first_logged(logged, names) for names in LOSS_NAMES]
         losses[0] = -losses[0]  # the entropy itself, not its loss
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
-        counts = (mazes.record.count, mazes.mazes.levels_begun)
+        counts = (mazes.record.counts[0], mazes.mazes.levels_begun[0])
         line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
         self._run_folder.check()
         append(self.folder / LOG, line)

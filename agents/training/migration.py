@@ -1,7 +1,8 @@
 """Migration: recipes and training states of earlier versions under their current names. Imports nothing heavy.
 
 In version 0.1 the training algorithm of a recipe was its `learner`. Training states of version 0.1 have format 1: they
-hold such a recipe, and some of their arrays and numbers have other names.
+hold such a recipe, and some of their arrays and numbers have other names. In format 2 the episodes of a run have one
+record, where format 3 has one for each seed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ STATE_ARRAYS = {
     "environments/state.luck": "environments/state.streams",
 }
 """Array of a training state of format 1 → array of format 2."""
+
+SEED_ARRAYS = {
+    "environments/recent": "environments/recent",
+    "environments/episodes": "environments/episodes",
+    "environments/level_seed": "environments/level_seeds",
+}
+"""Array of a training state of format 2 → array of format 3, which has a first axis for the seeds."""
 
 
 def current_recipe(data: ReadonlyJsonObject) -> JsonObject:
@@ -57,7 +65,23 @@ def former_fields(recipe: ReadonlyJsonObject) -> JsonObject:
     return {former: values[name] for former, name in RECIPE_FIELDS.items()}
 
 
-def current_state(head: ReadonlyJsonObject, arrays: Arrays) -> tuple[JsonObject, Arrays]:
+def current_state(head: JsonObject, arrays: Arrays) -> tuple[JsonObject, Arrays]:
+    """Return head and arrays of a training state of an earlier format in format 3."""
+    if head["format"] == 1:
+        head, arrays = _from_format_1(head, arrays)
+    if head["format"] == 2:
+        head, arrays = {**head, "format": 3}, _with_seed_axis(arrays)
+    return head, arrays
+
+
+def _with_seed_axis(arrays: Arrays) -> Arrays:
+    """Return the arrays of a state of format 2 in format 3: those of one seed get a first axis."""
+    return {
+        SEED_ARRAYS.get(name, name): array[None] if name in SEED_ARRAYS else array for name, array in arrays.items()
+    }
+
+
+def _from_format_1(head: ReadonlyJsonObject, arrays: Arrays) -> tuple[JsonObject, Arrays]:
     """Return head and arrays of a training state of format 1 in format 2."""
     numbers = dict(head["numbers"])
     progress, recipe = numbers.pop("place"), current_recipe(numbers.pop("recipe"))

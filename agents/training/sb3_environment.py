@@ -25,6 +25,9 @@ RECENT_EPISODES = 1000
 EXTRA = "beside."
 """Prefix of an engine's extra arrays in a training state."""
 
+SEEDS = "level_seeds"
+"""Array of a training state: int64 [S], the seeds of the levels."""
+
 CUE_RETURN = "cue_return"
 """Key of the cue return in the info of an episode's last step, for `VecMonitor(env, info_keywords=(CUE_RETURN,))`.
 
@@ -70,28 +73,39 @@ class EpisodeEnds(NamedTuple):
 
 
 class EpisodeRecord:
-    """Statistics of the latest episodes.
+    """Statistics of the latest episodes of S equal groups of environments, one group for each seed.
+
+    Args:
+        num_envs: number of environments.
+        groups: number S of groups.
 
     Attributes:
-        count: number of all episodes that ended.
-        recent: float64 [RECENT_EPISODES, 4], a ring buffer of solved, length, true return and cue return.
+        counts: int64 [S], number of all episodes that ended.
+        recent: float64 [S, RECENT_EPISODES, 4], ring buffers of solved, length, true return and cue return.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.recent = np.zeros((RECENT_EPISODES, 4))
+    def __init__(self, num_envs: int, groups: int = 1) -> None:
+        self.counts = np.zeros(groups, np.int64)
+        self.recent = np.zeros((groups, RECENT_EPISODES, 4))
+        self._group_size = num_envs // groups
 
     def add(self, ends: EpisodeEnds) -> None:
         """Record episodes that ended."""
         solved = ~ends.truncated & (ends.returns[:, 0] > 0)
-        slots = np.arange(self.count, self.count + len(ends.rows)) % RECENT_EPISODES
-        self.recent[slots] = np.column_stack([solved, ends.steps, ends.returns])
-        self.count += len(ends.rows)
+        groups = ends.rows // self._group_size
+        ended = np.bincount(groups, minlength=len(self.counts))
+        # Rows ascend, so those of a group stand together, and this is their number within it.
+        rank = np.arange(len(groups)) - (np.cumsum(ended) - ended)[groups]
+        slots = (self.counts[groups] + rank) % RECENT_EPISODES
+        self.recent[groups, slots] = np.column_stack([solved, ends.steps, ends.returns])
+        self.counts += ended
 
     def means(self) -> NDArray[np.float64]:
-        """Return float64 [4], means over the latest episodes; NaN before the first has ended."""
-        recent = self.recent[: min(self.count, RECENT_EPISODES)]
-        return recent.mean(axis=0) if len(recent) else np.full(4, np.nan)
+        """Return float64 [S, 4], means over the latest episodes of each group; NaN before its first has ended."""
+        counts = np.minimum(self.counts, RECENT_EPISODES)
+        # Slots that no episode has filled hold 0.
+        means: NDArray[np.float64] = self.recent.sum(axis=1) / np.where(counts > 0, counts, np.nan)[:, None]
+        return means
 
 
 class MazeVecEnv(VecEnv):
@@ -103,7 +117,8 @@ class MazeVecEnv(VecEnv):
     Args:
         family: the family of levels.
         num_envs: number B of environments.
-        seed: seed of the levels.
+        seed: seed of the levels; or S seeds, then the environments are S equal groups, and each group plays what B/S
+            environments with its seed alone play.
         shaping: reward for each cell of progress, see `goalmaze.agents.training.shaping`.
         observation: the observation mode with its options.
         reward: the reward to learn from, the true one or the cue's.
@@ -112,14 +127,17 @@ class MazeVecEnv(VecEnv):
 
     Attributes:
         mazes: the environments.
-        record: statistics of the latest episodes.
+        record: statistics of the latest episodes, for each seed.
+
+    Raises:
+        GoalmazeError: B is no multiple of S.
     """
 
     def __init__(
         self,
         family: Family,
         num_envs: int,
-        seed: int,
+        seed: int | Sequence[int],
         shaping: float = 0.0,
         observation: ObservationSpec = DEFAULT_SPEC,
         reward: Reward = "true",
@@ -140,9 +158,11 @@ class MazeVecEnv(VecEnv):
         self.metadata |= {"render_fps": self.mazes.metadata["render_fps"]}
         self.shaping = Shaping(family, num_envs, shaping, reward, shaping_kind, discount)
         self._reward_column = 0 if reward == "true" else 1
-        self.record = EpisodeRecord()
-        self._first_seed = seed
-        self._level_seed: int | None = seed
+        seeds = (seed,) if isinstance(seed, int) else tuple(seed)
+        if not seeds or num_envs % len(seeds):
+            raise GoalmazeError(f"{num_envs} environments do not split into equal groups for {len(seeds)} seeds")
+        self._first_seeds, self._next_seeds = seeds, cast("tuple[int, ...] | None", seeds)
+        self.record = EpisodeRecord(num_envs, len(self._first_seeds))
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self._observations: Observations
@@ -154,9 +174,12 @@ class MazeVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """Start all episodes."""
-        self._observations, _ = self.mazes.reset(seed=self._level_seed)
-        # A later reset without a seed goes on to new levels.
-        self._level_seed = None
+        if self._next_seeds is None:
+            # A later reset without a seed goes on to new levels.
+            self._observations, _ = self.mazes.reset()
+        else:
+            self._observations = self.mazes.reset_groups(self._next_seeds)
+        self._next_seeds = None
         self._returns[:] = 0
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         return self._observations.copy()
@@ -205,7 +228,7 @@ class MazeVecEnv(VecEnv):
     def snapshot(self) -> Arrays:
         """Return a copy of everything that `restore` needs to continue from here, running episodes included."""
         copies = {name: array.copy() for name, array in self._arrays().items()} | self._extra_arrays()
-        return copies | {"episodes": np.array(self.record.count), "level_seed": np.array(self.mazes.level_seed)}
+        return copies | {SEEDS: np.array(self.mazes.level_seeds)}
 
     def restore(self, arrays: Arrays) -> None:
         """Continue from a `snapshot` of environments that were made with the same arguments.
@@ -214,10 +237,10 @@ class MazeVecEnv(VecEnv):
             GoalmazeError: the snapshot is of another family, size, batch, seed or version.
         """
         # A reset first: it makes all arrays, which are then filled in place.
-        self._level_seed = self._first_seed
+        self._next_seeds = self._first_seeds
         self.reset()
         own, extra = self._arrays(), self._extra_arrays()
-        if {*own, *extra, "episodes", "level_seed"} != set(arrays) or arrays["level_seed"] != self.mazes.level_seed:
+        if {*own, *extra, SEEDS} != set(arrays) or not np.array_equal(arrays[SEEDS], self.mazes.level_seeds):
             raise GoalmazeError("the environments were saved by another version of goalmaze or with another seed")
         for name, array in own.items():
             if array.shape != arrays[name].shape or array.dtype != arrays[name].dtype:
@@ -228,7 +251,6 @@ class MazeVecEnv(VecEnv):
         self.mazes.engine.restore_extra_arrays({name.removeprefix(EXTRA): arrays[name] for name in extra})
         # Distances are not in the snapshot: they follow from the levels.
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
-        self.record.count = int(arrays["episodes"])
         self._observations = self.mazes.observe()
 
     def _extra_arrays(self) -> Arrays:
@@ -240,11 +262,17 @@ class MazeVecEnv(VecEnv):
         state = self.mazes.engine.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
         arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
-        return arrays | {"recent": self.record.recent}
+        return arrays | {"recent": self.record.recent, "episodes": self.record.counts}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Set the seed of the levels, from the next reset on."""
-        self._level_seed = seed
+        """Set the seed of the levels, from the next reset on.
+
+        Raises:
+            GoalmazeError: the environments have several seeds.
+        """
+        if len(self._first_seeds) > 1:
+            raise GoalmazeError(f"the environments have {len(self._first_seeds)} seeds: make a new MazeVecEnv")
+        self._next_seeds = None if seed is None else (seed,)
         return [seed] * self.num_envs
 
     def set_options(self, options: Sequence[Info] | Info | None = None) -> None:

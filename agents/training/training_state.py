@@ -33,8 +33,8 @@ from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.text_files import is_file
 
 STATE = "state.safetensors"
-FORMAT = 2
-"""Version of the format that this version writes; `goalmaze.agents.training.migration` reads format 1."""
+FORMAT = 3
+"""Version of the format that this version writes; `goalmaze.agents.training.migration` reads earlier ones."""
 METADATA_KEY = "goalmaze_state"
 DRAWS = 1
 """Version of the addresses of random numbers, see `goalmaze.agents.training.addressed_draws`."""
@@ -128,7 +128,7 @@ def read_state(path: Path) -> tuple[StateHead, Arrays]:
     if not intact:
         raise GoalmazeError(f"training state {path} is damaged, so nothing was resumed; {remedy}")
     try:
-        if head["format"] == 1:
+        if head["format"] in (1, 2):
             head, arrays = current_state(head, arrays)
         is_known = head["format"] == FORMAT
         # Checked and not converted: counts are integers or floats, and have to stay what they are.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.actions import ACTIONS, check_actions
 from goalmaze.envs.engine.kernels import play, step
-from goalmaze.envs.engine.level_generation import LevelDistribution
+from goalmaze.envs.engine.level_generation import LevelAddresses, LevelDistribution
 from goalmaze.envs.engine.rules import COLUMNS
 from goalmaze.envs.engine.state import State
 from goalmaze.envs.jit.compile import callback, compiled
@@ -23,14 +23,14 @@ from goalmaze.envs.jit.intrinsics import pointer
 
 _SQUARES, _START, _PLACED, _OBJECTS, _AGENT, _ITEMS, _ENTERED, _STEPS, _REWARDS = range(9)
 _TERMINATED, _TRUNCATED, _ENDED, _PLANES, _LEADER_PATHS, _STREAMS = range(9, 15)
-_RULES, _ACTIONS, _NEXT_LEVELS, _PLACEMENTS, _PROBABILITIES, _MAZE_NUMBERS = range(15, 21)
+_RULES, _ACTIONS, _LEVEL_SEEDS, _NEXT_LEVELS, _PLACEMENTS, _PROBABILITIES, _MAZE_NUMBERS = range(15, 22)
 """Entries of the table that are addresses; those of the state's arrays come first, in the order of `State`."""
 
-_BATCH, _WIDTH, _CELLS, _SLOTS, _PLANE_COUNT, _PATH_LENGTH, _TIME_LIMIT, _STRICT = range(21, 29)
-_SEED, _SPLIT, _ALGORITHM, _PLACEMENT_COUNT = range(29, 33)
+_BATCH, _WIDTH, _CELLS, _SLOTS, _PLANE_COUNT, _PATH_LENGTH, _TIME_LIMIT, _STRICT = range(22, 30)
+_STRIDE, _SPLIT, _ALGORITHM, _PLACEMENT_COUNT = range(30, 34)
 """Entries of the table that are numbers. `_STRICT` is 1 where actions out of range are refused."""
 
-_ENTRIES = 33
+_ENTRIES = 34
 
 
 _ARRAY, _INT64 = np.ndarray, np.dtype(np.int64)
@@ -96,7 +96,6 @@ def _play(table: ctypes.c_void_p) -> int:
     # The table holds integers, so the three floats of the distribution are in an array of their own.
     maze_numbers = carray(pointer(t[_MAZE_NUMBERS], np.float64), (3,))
     distribution = LevelDistribution(
-        t[_SEED],
         t[_SPLIT],
         t[_ALGORITHM],
         maze_numbers[0],
@@ -105,13 +104,18 @@ def _play(table: ctypes.c_void_p) -> int:
         carray(pointer(t[_PLACEMENTS], np.int64), (2, t[_PLACEMENT_COUNT], 4)),
         carray(pointer(t[_PROBABILITIES], np.float64), (2, t[_PLACEMENT_COUNT])),
     )
+    addresses = LevelAddresses(
+        carray(pointer(t[_LEVEL_SEEDS], np.int64), (t[_BATCH],)),
+        carray(pointer(t[_NEXT_LEVELS], np.int64), (t[_BATCH],)),
+        t[_STRIDE],
+    )
     play(
         _state(t),
         carray(pointer(t[_RULES], np.float32), (t[_SLOTS], COLUMNS)),
         t[_TIME_LIMIT],
         actions,
         distribution,
-        carray(pointer(t[_NEXT_LEVELS], np.int64), (t[_BATCH],)),
+        addresses,
     )
     return 0
 
@@ -124,7 +128,7 @@ class BoundKernel:
         table: float32 [K, COLUMNS], the rules.
         time_limit: steps after which an episode is truncated.
         distribution: how fresh levels are made.
-        next_levels: int64 [B], the indices of the next levels.
+        addresses: of the next levels.
     """
 
     def __init__(
@@ -133,9 +137,9 @@ class BoundKernel:
         table: NDArray[np.float32],
         time_limit: int,
         distribution: LevelDistribution | None = None,
-        next_levels: NDArray[np.int64] | None = None,
+        addresses: LevelAddresses | None = None,
     ) -> None:
-        self._arguments = (state, table, time_limit, distribution, next_levels)
+        self._arguments = (state, table, time_limit, distribution, addresses)
         batch, slots = state.objects.shape
         self._actions = np.zeros(batch, np.int64)
         self._shape = self._actions.shape
@@ -144,11 +148,12 @@ class BoundKernel:
         self._arrays: list[NDArray[np.generic]] = [*state[1:], table, self._actions]
         cells, planes, path_length = state.squares.shape[1], state.planes.shape[1], state.leader_paths.shape[1]
         function = _step
-        if distribution is not None and next_levels is not None:
+        if distribution is not None and addresses is not None:
             maze_numbers = np.array([distribution.openness, distribution.braid, distribution.mixture])
-            self._arrays += [next_levels, distribution.placements, distribution.probabilities, maze_numbers]
-            numbers = distribution.seed, distribution.split, distribution.algorithm, distribution.placements.shape[1]
-            self._entries[_SEED:] = numbers
+            self._arrays += [addresses.seeds, addresses.indices]
+            self._arrays += [distribution.placements, distribution.probabilities, maze_numbers]
+            numbers = addresses.stride, distribution.split, distribution.algorithm, distribution.placements.shape[1]
+            self._entries[_STRIDE:] = numbers
             function = _play
         self._entries[: len(self._arrays)] = [array.ctypes.data for array in self._arrays]
         self._entries[_BATCH:_STRICT] = batch, state.width, cells, slots, planes, path_length, time_limit

@@ -14,7 +14,7 @@ import numpy as np
 
 from goalmaze.envs.actions import DOWN, LEFT, RIGHT, UP
 from goalmaze.envs.engine.leader_paths import plan_leader_paths
-from goalmaze.envs.engine.level_generation import LevelDistribution, generate
+from goalmaze.envs.engine.level_generation import LevelAddresses, LevelDistribution, generate
 from goalmaze.envs.engine.rules import (
     AFTER,
     CHASES,
@@ -58,7 +58,7 @@ def play(
     time_limit: int,
     actions: np.ndarray,
     distribution: LevelDistribution,
-    next_levels: np.ndarray,
+    addresses: LevelAddresses,
 ) -> None:
     """Step every episode; where one had ended before, begin the next one on a fresh level instead.
 
@@ -68,7 +68,7 @@ def play(
         time_limit: steps after which an episode is truncated.
         actions: int [B].
         distribution: how levels are made.
-        next_levels: int64 [B], the index of each environment's next level, advanced by B when used.
+        addresses: of the next levels; its indices are advanced when used.
     """
     _count_step(state, time_limit)
     first_mover = _first_mover(table)
@@ -77,7 +77,7 @@ def play(
     rng = np.empty(1, np.uint64)
     for b in range(actions.shape[0]):
         if ended[b]:
-            _renew(state, table, b, distribution, next_levels, rng)
+            _renew(state, table, b, distribution, addresses, rng)
             if state.leader_paths.shape[1] > 0:
                 plan_leader_paths(state, table, b)
         else:
@@ -136,12 +136,12 @@ def _apply_objects(state: State, table: np.ndarray, b: int, there: int, first: i
 
 @compiled
 def renew_rows(
-    state: State, table: np.ndarray, rows: np.ndarray, distribution: LevelDistribution, next_levels: np.ndarray
+    state: State, table: np.ndarray, rows: np.ndarray, distribution: LevelDistribution, addresses: LevelAddresses
 ) -> None:
     """Put fresh levels into environments `rows` int64 [b] and begin episodes on them."""
     rng = np.empty(1, np.uint64)
     for b in rows:
-        _renew(state, table, b, distribution, next_levels, rng)
+        _renew(state, table, b, distribution, addresses, rng)
         if state.leader_paths.shape[1] > 0:
             plan_leader_paths(state, table, b)
 
@@ -157,14 +157,20 @@ def begin_rows(state: State, table: np.ndarray, rows: np.ndarray) -> None:
 
 @inlined
 def _renew(
-    state: State, table: np.ndarray, b: int, distribution: LevelDistribution, next_levels: np.ndarray, rng: np.ndarray
+    state: State,
+    table: np.ndarray,
+    b: int,
+    distribution: LevelDistribution,
+    addresses: LevelAddresses,
+    rng: np.ndarray,
 ) -> None:
     """Put a fresh level into environment b and lay it out; `rng` uint64 [1] is scratch."""
     # The maze is carved right into `squares`, which holds bytes: True is 1, the bit `WALL`.
     walls = state.squares[b].reshape((-1, state.width))
-    generate(distribution, next_levels[b], walls, state.start[b : b + 1], state.placed[b], rng)
-    # Environment b plays the levels b, b + B, b + 2B and so on, however long its episodes last.
-    next_levels[b] += state.agent.shape[0]
+    seed, index = addresses.seeds[b], addresses.indices[b]
+    generate(distribution, seed, index, walls, state.start[b : b + 1], state.placed[b], rng)
+    # The r-th of n environments of a seed plays the levels r, r + n, r + 2n and so on, however long its episodes last.
+    addresses.indices[b] = index + addresses.stride
     _lay_out(state, table, b)
 
 

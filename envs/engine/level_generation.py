@@ -29,10 +29,9 @@ the agent a path to its host. Subject and host are the agent's start or an objec
 
 
 class LevelDistribution(NamedTuple):
-    """How the levels of a seed are made.
+    """How the levels of a split are made.
 
     Attributes:
-        seed: of the levels.
         split: number of the split.
         algorithm: number of the maze algorithm.
         openness: the algorithm's parameter.
@@ -44,7 +43,6 @@ class LevelDistribution(NamedTuple):
             `ANYWHERE` otherwise; for every other kind, the probability that the subject is in the level at all.
     """
 
-    seed: int
     split: int
     algorithm: int
     openness: float
@@ -52,6 +50,20 @@ class LevelDistribution(NamedTuple):
     mixture: float
     placements: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+
+
+class LevelAddresses(NamedTuple):
+    """The address of the next level of each environment.
+
+    Attributes:
+        seeds: int64 [B].
+        indices: int64 [B], `stride` higher after each level.
+        stride: number of environments that share a seed, and so take turns with its levels.
+    """
+
+    seeds: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    stride: int
 
 
 _S32, _LOW_32 = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -66,17 +78,18 @@ ASIDE_TRIALS = 32
 @inlined
 def generate(
     distribution: LevelDistribution,
+    seed: int,
     index: int,
     walls: np.ndarray,
     start: np.ndarray,
     objects: np.ndarray,
     rng: np.ndarray,
 ) -> None:
-    """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at an index.
+    """Fill walls bool [H, W], start int32 [1] and objects int32 [K] with the level at the address (seed, index).
 
     `rng` uint64 [1] is scratch.
     """
-    level = address(distribution.seed, distribution.split, index)
+    level = address(seed, distribution.split, index)
     rng[0] = stream_for(level, WALLS_STREAM)
     carve(walls, rng, distribution.algorithm, distribution.openness, distribution.braid)
     # The mixture has a stream of its own: a level has the same maze with and without it.
@@ -199,9 +212,14 @@ def _empty(cell: int, start: np.ndarray, objects: np.ndarray) -> bool:
 
 @compiled
 def generate_many(
-    distribution: LevelDistribution, indices: np.ndarray, walls: np.ndarray, start: np.ndarray, objects: np.ndarray
+    distribution: LevelDistribution,
+    seed: int,
+    indices: np.ndarray,
+    walls: np.ndarray,
+    start: np.ndarray,
+    objects: np.ndarray,
 ) -> None:
     """Fill walls bool [B, H, W], start int32 [B] and objects int32 [B, K] with the levels at indices int64 [B]."""
     rng = np.empty(1, np.uint64)
     for b in range(indices.shape[0]):
-        generate(distribution, indices[b], walls[b], start[b : b + 1], objects[b], rng)
+        generate(distribution, seed, indices[b], walls[b], start[b : b + 1], objects[b], rng)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.actions import PROCGEN_FOUR, PROCGEN_STAY, PROCGEN_TO_ACTION, check_actions
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engines import Actions, Arrays, Engine
-from goalmaze.envs.levels import TRAINING, LevelBatch
+from goalmaze.envs.levels import NO_SHIFT, TRAINING, LevelBatch
 from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
 from goalmaze.envs.procgen.levels import ProcgenLevels, in_stock_colours
@@ -60,7 +60,7 @@ class ProcgenEngine(Engine):
         self.following: dict[int, bytes] = {}
         self._over = np.zeros(batch, np.bool_)
         self._numbers = np.append(numbers, np.int32(PROCGEN_STAY)).astype(np.int32)
-        self._addresses = (0, "", TRAINING)
+        self._shift, self._split = NO_SHIFT, TRAINING
 
     @classmethod
     def from_levels(cls, levels: LevelBatch) -> Self:
@@ -83,11 +83,10 @@ class ProcgenEngine(Engine):
         super().begin(rows, levels)
         self._show(rows, levels.states())
 
-    def use_levels(self, seed: int, shift: str, split: str) -> None:
+    def use_levels(self, seed: int | Sequence[int], shift: str, split: str) -> None:
         """Take fresh levels from these addresses; see `Engine.use_levels`. Episodes end at the split's time limit."""
-        self.family.check_addresses(seed, shift, split)
         super().use_levels(seed, shift, split)
-        self._addresses = (seed, shift, split)
+        self._shift, self._split = shift, split
         self._step = BoundKernel(self.state, self._table, self.family.limit_in(split))
         self.following.clear()
 
@@ -100,14 +99,13 @@ class ProcgenEngine(Engine):
 
     def next_seed(self, row: int) -> int:
         """Return Procgen's seed of the level that a row plays next."""
-        seed, _, split = self._addresses
-        return self.family.level_seeds(seed, int(self.next_levels[row]), split)[0]
+        seed, index = int(self.level_seeds[row]), int(self.next_levels[row])
+        return self.family.level_seeds(seed, index, self._split)[0]
 
     def _started(self, state: bytes, row: int) -> Start:
         """Return the next level of a row, whose state names the level after it."""
-        _, shift, split = self._addresses
-        start = self.family.edited(state, self.next_seed(row), shift, split)
-        self.next_levels[row] += len(self)
+        start = self.family.edited(state, self.next_seed(row), self._shift, self._split)
+        self.next_levels[row] += self.group_size
         return start._replace(state=followed_by(start.state, self.next_seed(row)))
 
     def _place(self, rows: NDArray[np.intp], starts: Sequence[Start]) -> None:

@@ -141,7 +141,7 @@ def test_the_cues_reward_is_what_pays_when_it_is_learned_from() -> None:
             sums[i] += rewards.sum()
     assert (sums > 5).all()
     assert sums[0] != sums[1]
-    assert true.record.count == cue.record.count
+    assert true.record.counts == cue.record.counts
     assert np.array_equal(true.record.means(), cue.record.means())
 
 

@@ -71,7 +71,7 @@ def test_a_snapshot_of_something_else_is_refused(other: Any, message: str) -> No
 
 
 def test_the_record_keeps_the_latest_episodes_in_a_ring() -> None:
-    record, choice, every = EpisodeRecord(), np.random.default_rng(0), []
+    record, choice, every = EpisodeRecord(60), np.random.default_rng(0), []
     assert np.isnan(record.means()).all()
     for _ in range(60):
         n = int(choice.integers(0, 60))
@@ -84,5 +84,5 @@ def test_the_record_keeps_the_latest_episodes_in_a_ring() -> None:
             (float(not t and r[0] > 0), int(length), *r)
             for t, r, length in zip(truncated, returns, ends.steps, strict=True)
         ]
-    assert record.count == len(every) > RECENT_EPISODES
-    np.testing.assert_allclose(record.means(), np.mean(every[-RECENT_EPISODES:], axis=0))
+    assert record.counts == len(every) > RECENT_EPISODES
+    np.testing.assert_allclose(record.means(), [np.mean(every[-RECENT_EPISODES:], axis=0)])
