@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 from stable_baselines3 import A2C, DQN, PPO
@@ -47,13 +48,20 @@ DQN_EXPLORATION = 0.3
 """Fraction of training in which the rate of random actions falls to its final value."""
 
 
-def make_environments(recipe: Recipe) -> MazeVecEnv:
-    """Return the environments that a recipe trains on."""
+def make_environments(recipe: Recipe, seeds: Sequence[int] | None = None) -> MazeVecEnv:
+    """Return the environments that a recipe trains on.
+
+    Args:
+        recipe: the recipe.
+        seeds: makes the recipe's environments once for each of these seeds, as groups of one batch; the recipe's own
+            seed alone where None.
+    """
     family = make_family(recipe.family, recipe.parameters)
+    seeds = [recipe.seed] if seeds is None else seeds
     return MazeVecEnv(
         family,
-        recipe.envs,
-        recipe.seed,
+        recipe.envs * len(seeds),
+        seeds,
         recipe.shaping,
         ObservationSpec(recipe.observation, **recipe.observation_options),
         recipe.reward,

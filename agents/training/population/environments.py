@@ -9,6 +9,7 @@ Axes: P agents, E environments of each agent, B = P * E.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -188,8 +189,10 @@ def _length(agents: slice) -> int:
 
 
 def _agent_slices(parameters: Sequence[JsonObject]) -> list[slice]:
-    """Return the agents of every vector environment."""
-    return [slice(p, p + 1) for p in range(len(parameters))]
+    """Return the agents of every vector environment: neighbours with equal parameters, of one half of the agents."""
+    agents = len(parameters)
+    starts = [p for p in range(agents) if p in (0, agents // 2) or parameters[p] != parameters[p - 1]]
+    return [slice(*pair) for pair in itertools.pairwise([*starts, agents])]
 
 
 def _middle(stops: Sequence[int]) -> int:
@@ -200,9 +203,11 @@ def _middle(stops: Sequence[int]) -> int:
 
 def _group(recipe: Recipe, seeds: Sequence[int], parameters: Sequence[JsonObject], agents: slice) -> Group:
     """Return the vector environment of some agents, which share their parameters."""
-    own = dataclasses.replace(recipe, parameters=recipe.parameters | parameters[agents.start], seed=seeds[agents.start])
-    return Group(make_environments(own), agents)
+    own = dataclasses.replace(recipe, parameters=recipe.parameters | parameters[agents.start])
+    return Group(make_environments(own, seeds[agents]), agents)
 
 
 def _statistics(env: MazeVecEnv) -> list[EpisodeStatistics]:
-    return [EpisodeStatistics(env.record.count, env.mazes.levels_begun, env.record.means())]
+    """Return the statistics of every agent of a vector environment."""
+    numbers = zip(env.record.counts.tolist(), env.mazes.levels_begun.tolist(), env.record.means(), strict=True)
+    return [EpisodeStatistics(*one) for one in numbers]
