@@ -15,7 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS, RESAMPLES, Interval, Scores
+from goalmaze.experiments.statistics.bootstrap import MIN_DIFFERENT, MIN_SEEDS, RESAMPLES, Interval, Scores
 from goalmaze.experiments.statistics.comparisons import permutation_test
 from goalmaze.experiments.statistics.intervals import rate
 
@@ -110,8 +110,9 @@ def mean_over_seeds(scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES
 
     It is the interval of `bootstrap_seeds_and_levels` for scores that may be NaN: seeds and levels are resampled and
     crossed, and the half-width is the standard deviation of the resampled means times Student's quantile with S - 1
-    degrees of freedom, times sqrt(S / (S - 1)). It is at least as wide as Wilson's interval over the levels of one
-    seed. There is none for fewer than `MIN_SEEDS` seeds.
+    degrees of freedom, times sqrt(S / (S - 1)). Where a seed has the rarer score on fewer than `MIN_DIFFERENT` levels,
+    it is at least as wide as Wilson's interval over the levels of one seed. There is none for fewer than `MIN_SEEDS`
+    seeds.
 
     Args:
         scores: float64 [S, B], 0, 1 or NaN.
@@ -129,8 +130,11 @@ def mean_over_seeds(scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES
     samples = _resampled_means(scores, _weights(rng, resamples, scores.shape[1]), rng)
     quantile = float(scipy.stats.t.ppf(0.975, seeds - 1))
     half_width = quantile * float(np.nanstd(samples)) * math.sqrt(seeds / (seeds - 1))
-    over_levels = rate(round(value * levels), levels)
-    low, high = min(value - half_width, over_levels.low), max(value + half_width, over_levels.high)
+    low, high = value - half_width, value + half_width
+    # Levels on which a seed has the rarer score. With few of them resamples do not show how far the mean can be off.
+    if (scores == float(value < 0.5)).any(axis=0).sum() < MIN_DIFFERENT:
+        over_levels = rate(round(value * levels), levels)
+        low, high = min(low, over_levels.low), max(high, over_levels.high)
     return Interval(value, low, high, "seeds and levels", seeds, levels).clipped()
 
 
