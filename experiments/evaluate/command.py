@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import TypedDict
 
 from goalmaze.agents.loading import load_agent
+from goalmaze.agents.population import is_population, load_population
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
@@ -15,11 +18,14 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate
 from goalmaze.experiments.evaluate.goal_inference import GoalInferences, infer_goals
 from goalmaze.experiments.evaluate.grid import Grid, conditions_of, grid, read_dials
+from goalmaze.experiments.evaluate.population import evaluate_population
+from goalmaze.experiments.evaluate.population_comparison import PopulationComparison, compare_populations
+from goalmaze.experiments.evaluate.population_result import PopulationEvaluation
 from goalmaze.experiments.evaluate.setup import evaluation_family, load_together
 
 
 def run(config: EvalConfig) -> Result:
-    """Run the experiment that the options name: one agent, several, a grid, choices, or goal inference.
+    """Run the experiment that the options name: agents, populations, a grid, choices, or goal inference.
 
     Raises:
         GoalmazeError: an agent, shift, family, parameter or dial is unknown, or they do not fit.
@@ -33,6 +39,14 @@ def run(config: EvalConfig) -> Result:
         return _grid(config)
     if config.hypotheses:
         return _infer_goals(config)
+    populations = [is_population(name) for name in config.agents]
+    if any(populations):
+        if not all(populations):
+            population, agent = (config.agents[populations.index(wanted)] for wanted in (True, False))
+            raise GoalmazeError(f"{population} is a population and {agent} is not: name {population}/0, or populations")
+        return _evaluate_populations(config)
+    if config.figures is not None:
+        raise GoalmazeError("--figures belong to --grid, --hypotheses and populations: add an option, or leave it out")
     return _compare(config) if config.others else _evaluate(config)
 
 
@@ -60,6 +74,34 @@ def _compare(config: EvalConfig) -> Comparison:
     families = [evaluation_family(agent, config) for agent in agents]
     shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
     return compare(agents, shift=shift, families=families, unseen_walls=unseen_walls, **_options(config))
+
+
+def _evaluate_populations(config: EvalConfig) -> PopulationEvaluation | PopulationComparison:
+    if config.others and config.unseen_walls:
+        raise GoalmazeError("--unseen-walls takes one population: leave out the others, or --unseen-walls")
+    populations = [load_population(name) for name in config.agents]
+    for agent in itertools.chain(*populations):
+        agent.to(config.device)
+    families = [[evaluation_family(agent, config) for agent in population] for population in populations]
+    folder = _figures_folder(config)
+    result: PopulationEvaluation | PopulationComparison
+    if config.others:
+        result = compare_populations(populations, shift=config.shift, families=families, **_options(config))
+    else:
+        result = evaluate_population(
+            populations[0],
+            shift=config.shift,
+            families=families[0],
+            unseen_walls=config.unseen_walls,
+            **_options(config),
+        )
+    if folder is None:
+        return result
+    # matplotlib is slow to import, and only figures need it
+    from goalmaze.experiments.evaluate.population_figures import draw_populations
+
+    evaluations = result.populations if isinstance(result, PopulationComparison) else [result]
+    return dataclasses.replace(result, pictures=draw_populations(evaluations, folder))
 
 
 def _grid(config: EvalConfig) -> Grid:

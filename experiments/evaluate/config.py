@@ -12,11 +12,11 @@ from goalmaze.experiments.common.config import AgentName, DeviceConfig, Evaluati
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalConfig(EvaluationConfig, DeviceConfig):
-    """Evaluate agents on held-out levels, in distribution or under a shift, beside scripted baselines.
+    """Evaluate agents or populations on held-out levels, in distribution or under a shift, beside scripted baselines.
 
     Attributes:
-        agent: a run folder or zoo:NAME.
-        others: more agents of the same family and size, evaluated on the same levels.
+        agent: a run folder or zoo:NAME, of one agent or of a population.
+        others: more agents, or more populations, of the same family and size, evaluated on the same levels.
         shift: a shift of the family; "none" is the training distribution.
         greedy: take the likeliest action instead of sampling.
         unseen_walls: evaluate on levels whose walls no agent has met in training; all training levels are compared.
@@ -26,14 +26,19 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
         dials: the parameters that --grid varies: NAME, or NAME=VALUE,VALUE with the values to try.
         choices: predict which of goal and cue the agent reaches first, from features of its decision points.
         hypotheses: infer the agent's goal: fit goal models and score them on held-out actions.
-        figures: a folder for the figures of --grid and --hypotheses.
+        figures: a folder for the figures of --grid, --hypotheses and populations.
     """
 
     agent: AgentName
     others: MoreAgents = ()
-    shift: Annotated[str | None, option("SHIFT", "none; with --choices and --hypotheses the distinguishing shift")] = (
-        None
-    )
+    shift: Annotated[
+        str | None,
+        option(
+            "SHIFT",
+            "none; with --choices and --hypotheses the distinguishing shift; for a population first none, then the "
+            "distinguishing shift",
+        ),
+    ] = None
     greedy: bool = False
     unseen_walls: bool = False
     family: Annotated[str | None, option("FAMILY", "the agent's training family")] = None
@@ -61,8 +66,6 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
             raise GoalmazeError("--grid evaluates under every shift: leave out --shift, or --grid")
         if self.unseen_walls and chosen:
             raise GoalmazeError(f"--unseen-walls does not go with {chosen[0]}: leave out one of them")
-        if self.figures is not None and not (self.grid or self.hypotheses):
-            raise GoalmazeError("--figures belong to --grid and --hypotheses: add one of them")
 
     @property
     def agents(self) -> tuple[str, ...]:

@@ -59,13 +59,14 @@ class PopulationPair:
 
     def rows(self) -> list[list[object]]:
         """Return a row of the table for each of the two differences."""
-        name = f"{self.one} against {self.other}"
-        return [
-            [name, score, one.difference, formatted(p_value, ".4f"), "*" * (p_value < ALPHA)]
-            for score, one, p_value in zip(
-                (SOLVED, PREFERENCE), (self.solved, self.preference), self.p_values, strict=True
-            )
-        ]
+        rows: list[list[object]] = []
+        for score, one, p_value in zip(
+            (SOLVED, PREFERENCE), (self.solved, self.preference), self.p_values, strict=True
+        ):
+            difference = one.difference if one.difference.seeds else "no levels"
+            star = "*" * (p_value < ALPHA)
+            rows.append([f"{self.one} against {self.other}", score, difference, formatted(p_value, ".4f"), star])
+        return rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,19 +76,20 @@ class PopulationComparison(Result):
     Attributes:
         populations: their evaluations.
         pairs: the comparisons of their groups of seeds.
+        pictures: the figures that were drawn.
     """
 
     populations: tuple[PopulationEvaluation, ...]
     pairs: tuple[PopulationPair, ...]
-
-    @property
-    def pictures(self) -> tuple[Path, ...]:
-        """The figures that were drawn."""
-        return tuple(path for one in self.populations for path in one.pictures)
+    pictures: tuple[Path, ...] = ()
 
     def json(self) -> JsonObject:
         """Return the comparison as plain data."""
-        return {"populations": [one.json() for one in self.populations], "pairs": [one.json() for one in self.pairs]}
+        return {
+            "populations": [one.json() for one in self.populations],
+            "pairs": [one.json() for one in self.pairs],
+            "pictures": [str(path) for path in self.pictures],
+        }
 
     def blocks(self) -> list[str | Table]:
         """Return what is printed of each population, then the pairs."""
@@ -96,6 +98,7 @@ class PopulationComparison(Result):
             *(block for one in self.populations for block in one.blocks()),
             Table(["populations", "score", "difference of means", "p (Holm)", ""], rows),
             NOTES,
+            *(f"wrote {path}" for path in self.pictures),
         ]
 
 

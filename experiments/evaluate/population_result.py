@@ -197,17 +197,18 @@ class PopulationEvaluation(Result):
         """Return a heading, the agents where they are few, and for each group its distribution and histograms."""
         agents: list[str | Table] = [self.agent_table()] if len(self.agents) <= MAX_PRINTED else []
         groups = [block for group in self.groups for block in _group_blocks(group)]
-        drawn = [f"drew {path}" for path in self.pictures]
+        drawn = [f"wrote {path}" for path in self.pictures]
         return [self._heading(), *agents, *groups, NOTES, *drawn]
 
     def _heading(self) -> str:
         header, shifts = self.agents[0].evaluations[0].header, self.groups[0].conditions
+        mazes = f"{header.family} {header.size}x{header.size}"
         of = "the training distribution" if shifts[0] == NO_SHIFT else f"shift {shifts[0]}"
         conditions = f"both on {of}" if len(shifts) == 1 else f"solved on {of}, preference under shift {shifts[-1]}"
         seeds = [agent.seed for agent in self.agents]
         lines = [
-            f"{self.name}: {len(self.agents)} agents, seeds {min(seeds)} to {max(seeds)}; {header.family} "
-            f"{header.size}x{header.size}, {header.levels} held-out levels, the same for all agents; seed {header.seed}",
+            f"{self.name}: {len(self.agents)} agents, seeds {min(seeds)} to {max(seeds)}; {mazes}, "
+            f"{header.levels} held-out levels, the same for all agents; seed {header.seed}",
             conditions,
             _overlap_sentence([agent.overlap for agent in self.agents]),
         ]
