@@ -82,6 +82,12 @@ def load_population(name: str) -> Population:
 
     Raises:
         GoalmazeError: there is no such population, it is one agent, or its checkpoint cannot be used.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> gm.load_population("zoo:green-exit")
+        Traceback (most recent call last):
+        goalmaze.envs.errors.GoalmazeError: zoo:green-exit is one agent, not a population; ...
     """
     place = locate(name)
     if place.number is not None:

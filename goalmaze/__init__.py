@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from goalmaze.agents.networks.external import wrap_module as wrap_module
     from goalmaze.agents.networks.registry import known_networks as known_networks
     from goalmaze.agents.networks.registry import register_network as register_network
+    from goalmaze.agents.population import Population as Population
+    from goalmaze.agents.population import load_population as load_population
     from goalmaze.agents.rollout import Trajectory as Trajectory
     from goalmaze.agents.training.recipe import Recipe as Recipe
     from goalmaze.agents.zoo import zoo_names as zoo_names
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from goalmaze.envs.observations.spec import ObservationSpec as ObservationSpec
     from goalmaze.envs.registry import register_family as register_family
     from goalmaze.experiments.api.agent import Agent as Agent
+    from goalmaze.experiments.api.evaluation import evaluate as evaluate
     from goalmaze.experiments.api.functions import family as family
     from goalmaze.experiments.api.functions import fit_edit as fit_edit
     from goalmaze.experiments.api.functions import load as load
@@ -38,9 +41,9 @@ if TYPE_CHECKING:
     from goalmaze.experiments.common.results import Result as Result
     from goalmaze.experiments.common.tables import Table as Table
     from goalmaze.experiments.evaluate.comparison import compare as compare
-    from goalmaze.experiments.evaluate.evaluation import evaluate as evaluate
     from goalmaze.experiments.evaluate.goal_inference import infer_goals as infer_goals
     from goalmaze.experiments.evaluate.grid import grid as grid
+    from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
     from goalmaze.probes.context import FitContext as FitContext
@@ -66,13 +69,15 @@ _HOMES = {
     "ObjectType": "envs.objects",
     "ObservationSpec": "envs.observations.spec",
     "Placement": "envs.objects",
+    "Population": "agents.population",
     "Recipe": "agents.training.recipe",
     "Result": "experiments.common.results",
     "SteeringMethod": "probes.steering.base",
     "Table": "experiments.common.tables",
     "Trajectory": "agents.rollout",
     "compare": "experiments.evaluate.comparison",
-    "evaluate": "experiments.evaluate.evaluation",
+    "compare_populations": "experiments.evaluate.population_comparison",
+    "evaluate": "experiments.api.evaluation",
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",
     "grid": "experiments.evaluate.grid",
@@ -80,6 +85,7 @@ _HOMES = {
     "known_families": "envs.families",
     "known_networks": "agents.networks.registry",
     "load": "experiments.api.functions",
+    "load_population": "agents.population",
     "probe": "experiments.probe.by_site",
     "register_family": "envs.registry",
     "register_method": "probes.steering.registry",

@@ -123,6 +123,12 @@ def compare_populations(
 
     Raises:
         GoalmazeError: the populations are of different families or sizes, one is named twice, or no such shift.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> populations = [gm.load_population(name) for name in ("runs/a", "runs/b")]  # doctest: +SKIP
+        >>> gm.compare_populations(populations).pairs[0].preference.p_value  # doctest: +SKIP
+        0.0123
     """
     require_comparable([agent for population in populations for agent in population])
     evaluations = [
