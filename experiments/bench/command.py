@@ -53,5 +53,6 @@ def run(config: BenchConfig) -> BenchReport:
     """
     # The setting of the allocator that trainings and evaluations run with.
     keep_large_blocks()
-    rows = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure(config.full)
+    measure = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure
+    rows = measure(config.full, config.device) if config.name == "population" else measure(config.full)
     return BenchReport(config.name, tuple(rows))

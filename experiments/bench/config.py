@@ -16,21 +16,26 @@ class BenchConfig(CommandConfig):
     """Measure speed on this machine.
 
     Attributes:
-        name: what is measured: env steps environments, eval rolls an agent out, train trains an agent, probe fits every
-            probe, live moves a target on the live page, procgen steps Procgen's maze.
+        name: what is measured: env steps environments, eval rolls an agent out, train trains an agent, population
+            trains many agents together, probe fits every probe, live moves a target on the live page, procgen steps
+            Procgen's maze.
         full: measure a sweep of settings instead of one.
+        device: with population, the device; auto is cuda where there is one.
         family: with env, procgen steps Procgen's maze beside the unchanged package; otherwise our own families.
     """
 
     examples: ClassVar[tuple[str, ...]] = ("goalmaze bench env --json", "goalmaze bench train")
 
-    name: tyro.conf.Positional[Literal["env", "eval", "train", "probe", "live", "procgen"]]
+    name: tyro.conf.Positional[Literal["env", "eval", "train", "population", "probe", "live", "procgen"]]
     full: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     family: Literal["", "procgen"] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.family and self.name not in ("env", self.family):
             raise GoalmazeError(f"--family {self.family} belongs to bench env, not to bench {self.name}: leave it out")
+        if self.device != "auto" and self.name != "population":
+            raise GoalmazeError(f"--device belongs to bench population, not to bench {self.name}: leave it out")
         if self.family:
             object.__setattr__(self, "name", self.family)
