@@ -2,8 +2,8 @@
 
 A GPU is idle with the batches of the default recipe, which suit a CPU. One agent that is trained alone on a GPU
 therefore takes larger batches, more steps and a larger learning rate. Agents that are trained side by side, in a
-population or a sweep, keep the recipe of the CPU on every device: they fill the GPU together, and each is the agent
-that the CPU trains.
+population or a sweep, keep the batches of the CPU on every device: they fill the GPU together, and each is the agent
+that the CPU trains, up to rounding.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ BATCH_SETTINGS = ("envs", "rollout_steps", "minibatches", "learning_rate")
 """The settings that must all be left open for `LARGE_BATCHES`."""
 
 
-def for_device(recipe: Recipe, device: str) -> Recipe:
-    """Return the recipe of one agent that is trained alone on a device, with every setting decided.
+def for_device(recipe: Recipe, device: str, *, together: bool = False) -> Recipe:
+    """Return the recipe of an agent on a device, with every setting decided.
 
-    Settings that were given stay. On a GPU, the others become those of `LARGE_BATCHES`, unless a setting of the batches
-    or fewer steps were given; and the network runs in bfloat16.
+    Settings that were given stay. On a GPU networks run in bfloat16 where no precision is given, and the settings of an
+    agent that is trained alone become those of `LARGE_BATCHES`, unless a setting of the batches or fewer steps were
+    given.
 
     Args:
         recipe: the recipe; its own device is replaced.
         device: the device, "cpu" or "cuda".
+        together: whether the agent is trained as one of a population.
     """
     chosen: JsonObject = {}
     if device == "cuda" and recipe.algorithm == "ppo":
         if is_by_device(recipe.precision):
             chosen["precision"] = "bf16"
         has_steps = is_by_device(recipe.steps) or recipe.steps >= LARGE_BATCHES["steps"]
-        if has_steps and all(is_by_device(getattr(recipe, name)) for name in BATCH_SETTINGS):
+        if has_steps and not together and all(is_by_device(getattr(recipe, name)) for name in BATCH_SETTINGS):
             chosen |= {name: value for name, value in LARGE_BATCHES.items() if is_by_device(getattr(recipe, name))}
     return dataclasses.replace(decided(recipe), **chosen, device=device)
 

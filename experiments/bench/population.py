@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from goalmaze.agents.devices import find_device
 from goalmaze.agents.training.cuda_graphs import Outputs, make_state, recorded
-from goalmaze.agents.training.device_recipe import decided
+from goalmaze.agents.training.device_recipe import for_device
 from goalmaze.agents.training.population.learner import PopulationLearner
 from goalmaze.agents.training.population.program import make_learner
 from goalmaze.agents.training.recipe import Recipe
@@ -55,14 +55,13 @@ def measure(full: bool, device: str = "auto") -> list[JsonObject]:
 
 
 def population_recipe(device: str, **settings: object) -> Recipe:
-    """Return the recipe of every agent of a population on a device: bfloat16 on a GPU, the settings of a CPU besides.
+    """Return the recipe of every agent of a population on a device.
 
     Args:
         device: the device, "cpu" or "cuda".
         settings: other settings of the recipe.
     """
-    precision = "bf16" if device == "cuda" else "fp32"
-    return decided(Recipe(**{"device": device, "precision": precision, **settings}))  # type: ignore[arg-type]
+    return for_device(Recipe(**settings), device, together=True)  # type: ignore[arg-type]
 
 
 def compare(recipe: Recipe, agents: int, turns: int) -> list[JsonObject]:
@@ -82,7 +81,7 @@ def compare(recipe: Recipe, agents: int, turns: int) -> list[JsonObject]:
         learner = make_learner(recipe, range(agents))
         single = stack.enter_context(worker(dataclasses.replace(recipe, threads=torch.get_num_threads())))
         bound = NetworksAlone(learner)
-        rates = {
+        rates: dict[str, Callable[[], float]] = {
             "stacked": lambda: timed(learner.rollout, agents * learner.rollout_size),
             "bound": lambda: timed(bound.rollout, agents * learner.rollout_size),
             "single": single.rate,

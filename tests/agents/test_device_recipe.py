@@ -74,3 +74,11 @@ def test_a_decided_recipe_is_the_same_on_every_device() -> None:
     assert chosen(recipe) == {}
     assert not any(is_by_device(value) for value in dataclasses.asdict(for_device(Recipe(), "cuda")).values())
     assert type(recipe.envs) is int
+
+
+def test_agents_that_are_trained_together_keep_their_batches() -> None:
+    for given, precision in (({}, "bf16"), ({"precision": "fp32"}, "fp32")):
+        recipe = recipe_from(given)
+        together = for_device(recipe, "cuda", together=True)
+        assert together == dataclasses.replace(Recipe(), precision=precision, device="cuda")
+        assert chosen(together) == {}

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import torch
 
+from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.training.algorithms import make_environments
-from goalmaze.agents.training.device_recipe import decided
+from goalmaze.agents.training.device_recipe import for_device
 from goalmaze.agents.training.population_plan import PopulationPlan
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import load_start, prepare
@@ -49,8 +50,9 @@ def planned(recipe: Recipe, seeds: Sequence[int], grid: Sequence[JsonObject] = (
     if len(seeds) * len(grid) > MAX_AGENTS:
         raise GoalmazeError(f"{len(seeds)} seeds of {len(grid)} sets of parameters are more than {MAX_AGENTS:,} agents")
     parameters = [recipe.parameters | entry for entry in grid]
-    # A population keeps the settings of the CPU on every device, so that its agents are the same everywhere.
-    first = dataclasses.replace(decided(recipe), seed=seeds[0], threads=recipe.threads or 1, parameters=parameters[0])
+    # A population keeps its batches on every device, so that its agents are the same everywhere.
+    first = for_device(recipe, find_device(recipe.device).type, together=True)
+    first = dataclasses.replace(first, seed=seeds[0], threads=recipe.threads or 1, parameters=parameters[0])
     threads = torch.get_num_threads()
     try:
         algorithm, resolved = prepare(first)
