@@ -17,8 +17,17 @@ from goalmaze.experiments.statistics.bootstrap import (
     paired_difference,
     probability_of_improvement,
 )
+from goalmaze.experiments.statistics.over_seeds import (
+    difference_over_seeds,
+    mean_over_seeds,
+    median_over_seeds,
+    sd_between_seeds,
+)
 
 TRIALS, RESAMPLES, LEVELS = 400, 200, 128
+SPLITS = 50
+COUNTED, SHARED = 0.7, 0.5
+"""Fraction of levels that count for an agent, and fraction of a level's difficulty that all agents share."""
 MIN_EXISTING = 0.05
 """Fraction of experiments with an interval up to which their coverage is not printed."""
 
@@ -84,6 +93,19 @@ class Heaps:
         rates = self.rates(rng, seeds).clip(0, 1)
         return (rng.random((seeds, levels)) < rates[:, None]).astype(np.float64)
 
+    @property
+    def sd(self) -> float:
+        """The standard deviation of the rates."""
+        return float(np.hypot(self.spread, (self.high - self.low) * np.sqrt(self.upper * (1 - self.upper))))
+
+    def counted_scores(self, rng: np.random.Generator, seeds: int, levels: int = LEVELS) -> Scores:
+        """Return float64 [S, B], NaN on levels that do not count; easy levels are easy for all agents."""
+        rates = self.rates(rng, seeds).clip(0.001, 0.999)
+        shared, own = rng.standard_normal(levels), rng.standard_normal((seeds, levels))
+        difficulty = np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own
+        scores = (difficulty < scipy.stats.norm.ppf(rates)[:, None]).astype(np.float64)
+        return np.where(rng.random((seeds, levels)) < COUNTED, scores, np.nan)
+
     def superiority(self, other: Heaps) -> float:
         """Return the probability that a seed of this population has a higher rate than one of another."""
         total = 0.0
@@ -100,6 +122,7 @@ POPULATIONS = {
     "two equal heaps": Heaps(0.2, 0.9),
     "two heaps, one of 0.2": Heaps(0.2, 0.9, upper=0.2),
 }
+WIDE_POPULATIONS = POPULATIONS | {"all alike": Heaps(0.9, 0.9, spread=0.0)}
 OPPONENTS = {
     "one heap each": Heaps(0.62, 0.62, spread=0.08),
     "two heaps around one": Heaps(0.2, 0.95),
@@ -132,9 +155,34 @@ def rare_difference(gained: float, lost: float, levels: int) -> Trial:
     return trial
 
 
-def mean_over_seeds(population: Heaps, seeds: int) -> Trial:
+def rate_of_seeds(population: Heaps, seeds: int) -> Trial:
     """Return a trial of a mean over seeds and levels."""
     return lambda rng: bootstrap_seeds_and_levels([population.scores(rng, seeds)], resamples=RESAMPLES)
+
+
+def mean_of_population(population: Heaps, seeds: int) -> Trial:
+    """Return a trial of a mean over seeds where not all levels count and levels differ in difficulty."""
+    return lambda rng: mean_over_seeds(population.counted_scores(rng, seeds), resamples=RESAMPLES)
+
+
+def sd_of_population(population: Heaps, seeds: int) -> Trial:
+    """Return a trial of the standard deviation between seeds without the noise of the levels."""
+    return lambda rng: sd_between_seeds(population.counted_scores(rng, seeds), splits=SPLITS)
+
+
+def median_of_population(population: Heaps, seeds: int) -> Trial:
+    """Return a trial of a median over seeds."""
+    return lambda rng: median_over_seeds(population.rates(rng, seeds))
+
+
+def difference_of_populations(ours: Heaps, theirs: Heaps, seeds: tuple[int, int]) -> Trial:
+    """Return a trial of the difference of the means over seeds of two populations."""
+
+    def trial(rng: np.random.Generator) -> Interval:
+        scores = [one.counted_scores(rng, count) for one, count in zip((ours, theirs), seeds, strict=True)]
+        return difference_over_seeds(scores[0], scores[1], resamples=RESAMPLES, permutations=1).difference
+
+    return trial
 
 
 def improvement(ours: Heaps, theirs: Heaps, seeds: int) -> Trial:
@@ -158,12 +206,32 @@ def rows(trials: int = TRIALS) -> Iterator[Coverage]:
             yield Coverage("mean of counts", f"{levels} levels", f"0 on {1 - probability:.0%} of levels", *simulated)
     for seeds in (3, 5, 10):
         for name, population in POPULATIONS.items():
-            simulated = simulate(mean_over_seeds(population, seeds), population.mean, trials)
+            simulated = simulate(rate_of_seeds(population, seeds), population.mean, trials)
             yield Coverage("rate", f"{seeds} seeds, {LEVELS} levels", name, *simulated)
     for seeds in (2, 3, 5, 10):
         for name, theirs in OPPONENTS.items():
             simulated = simulate(improvement(ONE_HEAP, theirs, seeds), ONE_HEAP.superiority(theirs), trials)
             yield Coverage("P(improvement)", f"{seeds} seeds each", name, *simulated)
+
+
+def population_rows(trials: int = TRIALS) -> Iterator[Coverage]:
+    """Yield the rows on populations: many seeds, levels that do not count, levels that differ in difficulty."""
+    for seeds in (8, 16, 64):
+        for name, population in WIDE_POPULATIONS.items():
+            size = f"{seeds} seeds, {LEVELS} levels"
+            yield Coverage(
+                "mean", size, name, *simulate(mean_of_population(population, seeds), population.mean, trials)
+            )
+            simulated = simulate(sd_of_population(population, seeds), population.sd, trials)
+            yield Coverage("SD between seeds", size, name, *simulated)
+        simulated = simulate(median_of_population(ONE_HEAP, seeds), ONE_HEAP.mean, trials)
+        yield Coverage("median", f"{seeds} seeds", "one heap", *simulated)
+    for counts in ((8, 8), (24, 24), (8, 64)):
+        for name, theirs in OPPONENTS.items():
+            truth = ONE_HEAP.mean - theirs.mean
+            simulated = simulate(difference_of_populations(ONE_HEAP, theirs, counts), truth, trials)
+            size = f"{counts[0]} and {counts[1]} seeds, {LEVELS} levels"
+            yield Coverage("difference of means", size, name, *simulated)
 
 
 def table(trials: int = TRIALS) -> Table:
@@ -178,6 +246,6 @@ def table(trials: int = TRIALS) -> Table:
                 formatted(one.covered if one.exists > MIN_EXISTING else None, ".2f"),
                 formatted(one.exists, ".2f"),
             ]
-            for one in rows(trials)
+            for one in (*rows(trials), *population_rows(trials))
         ],
     )

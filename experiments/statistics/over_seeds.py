@@ -22,6 +22,9 @@ from goalmaze.experiments.statistics.intervals import rate
 QUANTILES = {"min": 0.0, "10%": 0.1, "25%": 0.25, "median": 0.5, "75%": 0.75, "90%": 0.9, "max": 1.0}
 """Name → the quantiles that tables and JSON give."""
 
+PERMUTATIONS = 10_000
+"""Assignments of seeds to two populations that a permutation test compares."""
+
 SPLITS = 100
 """Random halves of the levels over which the variance between seeds is averaged."""
 
@@ -131,8 +134,7 @@ def mean_over_seeds(scores: Scores, *, seed: int = 0, resamples: int = RESAMPLES
     quantile = float(scipy.stats.t.ppf(0.975, seeds - 1))
     half_width = quantile * float(np.nanstd(samples)) * math.sqrt(seeds / (seeds - 1))
     low, high = value - half_width, value + half_width
-    # Levels on which a seed has the rarer score. With few of them resamples do not show how far the mean can be off.
-    if (scores == float(value < 0.5)).any(axis=0).sum() < MIN_DIFFERENT:
+    if _rarely_differ(scores):
         over_levels = rate(round(value * levels), levels)
         low, high = min(low, over_levels.low), max(high, over_levels.high)
     return Interval(value, low, high, "seeds and levels", seeds, levels).clipped()
@@ -217,18 +219,22 @@ class MeanDifference:
         return {**self.difference.json(), "p": _number(self.p_value)}
 
 
-def difference_over_seeds(ours: Scores, theirs: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> MeanDifference:
+def difference_over_seeds(
+    ours: Scores, theirs: Scores, *, seed: int = 0, resamples: int = RESAMPLES, permutations: int = PERMUTATIONS
+) -> MeanDifference:
     """Return the difference of the means over seeds of two populations on the same levels.
 
     The bootstrap resamples the seeds of each population and, for both together, the levels. The half-width is its
     standard deviation times Student's quantile with Welch's degrees of freedom, times sqrt(S / (S - 1)) for the smaller
-    population. There is no interval where one has fewer than `MIN_SEEDS` seeds.
+    population. Where a seed has the rarer score on fewer than `MIN_DIFFERENT` levels, it is at least as wide as
+    Newcombe's interval over the levels. There is none where one population has fewer than `MIN_SEEDS` seeds.
 
     Args:
         ours: float64 [S, B], 0, 1 or NaN.
         theirs: float64 [S', B], on the same levels.
         seed: of the resampling.
         resamples: number of bootstrap samples.
+        permutations: number of assignments of the seeds to two populations in the test.
     """
     groups = [_with_counted_seeds(ours), _with_counted_seeds(theirs)]
     fewest, levels = min(map(len, groups)), min(map(_levels, groups))
@@ -236,7 +242,8 @@ def difference_over_seeds(ours: Scores, theirs: Scores, *, seed: int = 0, resamp
         nothing = Interval(math.nan, math.nan, math.nan, "seeds and levels", 0, 0)
         return MeanDifference(nothing, 1.0)
     rates = [rates_of_seeds(scores) for scores in groups]
-    value, p_value = float(rates[0].mean() - rates[1].mean()), permutation_test(*rates, seed=seed)
+    value = float(rates[0].mean() - rates[1].mean())
+    p_value = permutation_test(*rates, seed=seed, resamples=permutations)
     none = Interval(value, math.nan, math.nan, "seeds and levels", fewest, levels)
     if fewest < MIN_SEEDS:
         return MeanDifference(none, p_value)
@@ -245,7 +252,13 @@ def difference_over_seeds(ours: Scores, theirs: Scores, *, seed: int = 0, resamp
     one, other = (_resampled_means(scores, weights, rng) for scores in groups)
     quantile = float(scipy.stats.t.ppf(0.975, _welch_degrees(rates)))
     half_width = quantile * float(np.nanstd(one - other)) * math.sqrt(fewest / (fewest - 1))
-    low, high = max(-1.0, value - half_width), min(1.0, value + half_width)
+    low, high = value - half_width, value + half_width
+    if any(_rarely_differ(scores) for scores in groups):
+        first, second = (rate(round(float(one.mean()) * levels), levels) for one in rates)
+        # Newcombe's (1998) interval of a difference of two rates over levels.
+        low = min(low, value - math.hypot(first.value - first.low, second.high - second.value))
+        high = max(high, value + math.hypot(first.high - first.value, second.value - second.low))
+    low, high = max(-1.0, low), min(1.0, high)
     return MeanDifference(dataclasses.replace(none, low=low, high=high), p_value)
 
 
@@ -262,6 +275,15 @@ def _with_counted_seeds(scores: Scores) -> Scores:
     """Return the scores [S, B] of the seeds for which a level counts."""
     scores = np.asarray(scores, np.float64)
     return scores[~np.isnan(scores).all(axis=1)]
+
+
+def _rarely_differ(scores: Scores) -> bool:
+    """Return whether a seed has the rarer of both scores on few levels only.
+
+    Resamples of few such levels do not show how far a mean can be off.
+    """
+    rarer = float(np.nanmean(scores) < 0.5)
+    return bool((scores == rarer).any(axis=0).sum() < MIN_DIFFERENT)
 
 
 def _levels(scores: Scores) -> int:

@@ -10,12 +10,17 @@ from goalmaze.experiments.coverage.simulations import (
     ONE_HEAP,
     OPPONENTS,
     POPULATIONS,
+    WIDE_POPULATIONS,
     Heaps,
+    difference_of_populations,
     improvement,
-    mean_over_seeds,
+    mean_of_population,
+    median_of_population,
     rare_counts,
     rare_difference,
     rate_of_levels,
+    rate_of_seeds,
+    sd_of_population,
     simulate,
 )
 from goalmaze.experiments.statistics.bootstrap import Interval, bootstrap_levels, probability_of_superiority
@@ -75,8 +80,8 @@ def test_a_bootstrap_of_three_seeds_does_not_cover_the_probability_of_improvemen
 @pytest.mark.parametrize("name", ["one heap", "two equal heaps"])
 def test_a_rate_over_five_seeds_is_covered_and_three_give_no_interval(name: str) -> None:
     population = POPULATIONS[name]
-    assert simulate(mean_over_seeds(population, 3), population.mean, 5)[0] == 0
-    exists, covered = simulate(mean_over_seeds(population, 5), population.mean, TRIALS)
+    assert simulate(rate_of_seeds(population, 3), population.mean, 5)[0] == 0
+    exists, covered = simulate(rate_of_seeds(population, 5), population.mean, TRIALS)
     assert exists == 1
     assert covered > 0.89
 
@@ -92,3 +97,36 @@ def test_the_true_probability_of_superiority_is_that_of_many_seeds() -> None:
     rng, theirs = np.random.default_rng(0), OPPONENTS["two heaps around one, one of 0.1"]
     many = probability_of_superiority(ONE_HEAP.rates(rng, 20_000), theirs.rates(rng, 20_000))
     assert many == pytest.approx(ONE_HEAP.superiority(theirs), abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "seeds"), [("one heap", 16), ("two equal heaps", 8), ("all alike", 16)])
+def test_mean_and_sd_between_the_seeds_of_a_population_are_covered(name: str, seeds: int) -> None:
+    population, trials = WIDE_POPULATIONS[name], 60
+    for trial, truth in (
+        (mean_of_population(population, seeds), population.mean),
+        (sd_of_population(population, seeds), population.sd),
+    ):
+        exists, covered = simulate(trial, truth, trials)
+        assert exists == 1
+        assert covered > 0.86
+
+
+def test_the_median_of_a_population_is_covered_and_five_seeds_give_no_interval() -> None:
+    assert simulate(median_of_population(ONE_HEAP, 5), ONE_HEAP.mean, 5)[0] == 0
+    exists, covered = simulate(median_of_population(ONE_HEAP, 16), ONE_HEAP.mean, TRIALS)
+    assert exists == 1
+    assert covered > 0.92
+
+
+def test_the_difference_of_two_populations_is_covered() -> None:
+    theirs = OPPONENTS["two heaps around one"]
+    trial = difference_of_populations(ONE_HEAP, theirs, (8, 16))
+    assert simulate(trial, ONE_HEAP.mean - theirs.mean, 60)[1] > 0.86
+
+
+def test_an_interval_over_levels_alone_does_not_cover_the_mean_of_a_population() -> None:
+    def trial(rng: np.random.Generator) -> Interval:
+        return bootstrap_levels(np.nanmean(population.counted_scores(rng, 16), axis=0), resamples=100)
+
+    population = WIDE_POPULATIONS["two equal heaps"]
+    assert simulate(trial, population.mean, 60)[1] < 0.7
