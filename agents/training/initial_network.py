@@ -29,8 +29,9 @@ def initial_network(name: str, shape: Shape, options: ReadonlyJsonObject | None,
     # A network of the user's own may draw from any of the three.
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        # Not `torch.manual_seed`, which also seeds the generators of all CUDA devices.
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed)  # noqa: NPY002
             return make_network(name, shape, options)

@@ -1,4 +1,4 @@
-"""Files of version 0.1.0 still load, and runs that it left interrupted end where it would have ended them."""
+"""Files of earlier versions still load, and runs that they left interrupted end where they would have ended them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from goalmaze.agents.zoo import check_files, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v0.1"
-INTERRUPTED = ("lean-grid", "lean-lstm", "stock", "a2c", "dqn")
+INTERRUPTED = (
+    *(f"v0.1/interrupted/{run}" for run in ("lean-grid", "lean-lstm", "stock", "a2c", "dqn")),
+    "v0.2/interrupted/ppo-grid",
+)
 TOLERANCE = 1e-4
 """How far a weight may be from the old one: bitwise equal on one machine, but processors round sums differently."""
 
@@ -37,7 +40,12 @@ def one_thread() -> None:
 
 def copied(run: str, tmp_path: Path) -> Path:
     """Return a copy of a golden folder that may be written to."""
-    return Path(shutil.copytree(GOLDEN / run, tmp_path / "run"))
+    return Path(shutil.copytree(GOLDEN.parent / run, tmp_path / "run"))
+
+
+def resumed(run: str) -> Path:
+    """Return the golden folder in which the older version ended an interrupted run."""
+    return GOLDEN.parent / run.replace("interrupted", "resumed")
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -59,7 +67,7 @@ def log_lines(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("run", INTERRUPTED)
 def test_an_interrupted_run_ends_where_the_old_version_ended_it(run: str, tmp_path: Path) -> None:
-    folder, expected = copied(f"interrupted/{run}", tmp_path), GOLDEN / "resumed" / run
+    folder, expected = copied(run, tmp_path), resumed(run)
     before = weights(folder)
     result = resume(folder)
     assert not result.interrupted
@@ -84,9 +92,9 @@ def test_what_the_old_state_holds_is_needed(run: str, tmp_path: Path, monkeypatc
         return head, arrays
 
     monkeypatch.setattr(run_module, "read_state", forgetful)
-    folder = copied(f"interrupted/{run}", tmp_path)
+    folder = copied(run, tmp_path)
     resume(folder)
-    assert distance(weights(folder), weights(GOLDEN / "resumed" / run)) > TOLERANCE
+    assert distance(weights(folder), weights(resumed(run))) > TOLERANCE
 
 
 def test_a_finished_run_loads_with_its_checkpoints() -> None:
@@ -128,7 +136,7 @@ def refused(path: Path, content: bytes) -> str:
 
 
 def test_a_checkpoint_of_a_future_format_is_refused(tmp_path: Path) -> None:
-    path = copied("finished", tmp_path) / CHECKPOINT
+    path = copied("v0.1/finished", tmp_path) / CHECKPOINT
     content = path.read_bytes()
     assert content.count(rb'"{\"format\":2,') == 1
     answer = refused(path, content.replace(rb'"{\"format\":2,', rb'"{\"format\":9,'))
@@ -144,7 +152,7 @@ def test_a_state_of_a_future_format_is_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_recipe_of_the_future_is_refused(tmp_path: Path) -> None:
-    path = copied("interrupted/stock", tmp_path) / RECIPE
+    path = copied("v0.1/interrupted/stock", tmp_path) / RECIPE
     answer = refused(path, path.read_bytes().replace(b'"seed":', b'"sead": 1, "seed":'))
     assert f"recipe {path} does not fit this version of goalmaze: unknown field of a recipe 'sead'" in answer
     assert answer.endswith("; update goalmaze, or restore the file")
@@ -152,7 +160,7 @@ def test_a_recipe_of_the_future_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [CHECKPOINT, STATE])
 def test_a_damaged_byte_is_refused(name: str, tmp_path: Path) -> None:
-    path = copied("interrupted/lean-grid", tmp_path) / name
+    path = copied("v0.1/interrupted/lean-grid", tmp_path) / name
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     assert f"{path} is damaged" in refused(path, bytes(content))
