@@ -20,6 +20,7 @@ import tyro
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.versions import installed_version
+from goalmaze.experiments.audit.config import AuditConfig
 from goalmaze.experiments.bench.config import BenchConfig
 from goalmaze.experiments.catalogue.config import (
     FamiliesConfig,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "eval": (EvalConfig, "goalmaze.experiments.evaluate.command"),
     "report": (ReportConfig, "goalmaze.experiments.reports.command"),
     "probe": (ProbeConfig, "goalmaze.experiments.probe.command"),
+    "audit": (AuditConfig, "goalmaze.experiments.audit.command"),
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),

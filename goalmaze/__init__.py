@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.api.functions import load as load
     from goalmaze.experiments.api.functions import rollout as rollout
     from goalmaze.experiments.api.functions import train as train
+    from goalmaze.experiments.audit.audit import audit as audit
     from goalmaze.experiments.common.results import Result as Result
     from goalmaze.experiments.common.tables import Table as Table
     from goalmaze.experiments.evaluate.comparison import compare as compare
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
+    from goalmaze.probes.audit.registry import audit_methods as audit_methods
+    from goalmaze.probes.audit.registry import register_audit_method as register_audit_method
     from goalmaze.probes.context import FitContext as FitContext
     from goalmaze.probes.edits.base import Edit as Edit
     from goalmaze.probes.edits.fitted import FittedEdit as FittedEdit
@@ -75,6 +78,8 @@ _HOMES = {
     "SteeringMethod": "probes.steering.base",
     "Table": "experiments.common.tables",
     "Trajectory": "agents.rollout",
+    "audit": "experiments.audit.audit",
+    "audit_methods": "probes.audit.registry",
     "compare": "experiments.evaluate.comparison",
     "compare_populations": "experiments.evaluate.population_comparison",
     "evaluate": "experiments.api.evaluation",
@@ -87,6 +92,7 @@ _HOMES = {
     "load": "experiments.api.functions",
     "load_population": "agents.population",
     "probe": "experiments.probe.by_site",
+    "register_audit_method": "probes.audit.registry",
     "register_family": "envs.registry",
     "register_method": "probes.steering.registry",
     "register_network": "agents.networks.registry",

@@ -101,6 +101,7 @@ SMALL = {
     "eval": ["--levels", "3"],
     "probe": ["--levels", "3", "--fit-levels", "50", "--sites", "stem"],
     "retarget": ["--levels", "3", "--fit-levels", "8", "--sites", "stem", "--methods", "mean-pattern"],
+    "audit": ["--levels", "16", "--tier", "T1"],
     "families": ["GreenExit", "--size", "5"],
     "networks": ["grid"],
     "render": ["--size", "5"],

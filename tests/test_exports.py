@@ -13,6 +13,7 @@ import pytest
 import goalmaze as gm
 from goalmaze.agents.networks.registry import unregister_network
 from goalmaze.envs.registry import unregister_family
+from goalmaze.probes.audit.registry import unregister_audit_method
 from goalmaze.probes.steering.registry import unregister_method
 
 EXPORTED = {
@@ -36,6 +37,8 @@ EXPORTED = {
     "Table",
     "Trajectory",
     "__version__",
+    "audit",
+    "audit_methods",
     "compare",
     "compare_populations",
     "evaluate",
@@ -48,6 +51,7 @@ EXPORTED = {
     "load",
     "load_population",
     "probe",
+    "register_audit_method",
     "register_family",
     "register_method",
     "register_network",
@@ -88,6 +92,7 @@ def test_everything_exported_has_an_example_that_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     families, networks, methods = set(gm.known_families()), set(gm.known_networks()), set(gm.steering_methods())
+    audit_methods = set(gm.audit_methods())
     examples = examples_of(name, getattr(gm, name))
     assert examples, f"gm.{name} has no example in its docstring"
     for example in examples:
@@ -102,6 +107,8 @@ def test_everything_exported_has_an_example_that_runs(
         unregister_network(added)
     for added in set(gm.steering_methods()) - methods:
         unregister_method(added)
+    for added in set(gm.audit_methods()) - audit_methods:
+        unregister_audit_method(added)
 
 
 def test_a_wrong_example_is_found() -> None:

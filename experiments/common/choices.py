@@ -17,6 +17,7 @@ CHOICES = {
     "shifts": ("Shifts by family (none is the training distribution)", "envs/families"),
     "networks": ("Networks", "agents/networks"),
     "methods": ("Steering methods", "probes/steering"),
+    "audit-methods": ("Audit methods", "probes/audit/methods"),
 }
 """Kind of name → its heading in help, and the folder whose files hold it."""
 

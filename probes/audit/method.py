@@ -67,7 +67,7 @@ class AuditMethod(abc.ABC):
     Attributes:
         name: of the method; part of every result.
         tier: the tier of what it uses.
-        side_channel: whether it is a baseline: a method that looks at nothing about goal and cue.
+        side_channel: whether it is a baseline, which reads no effect of goal or cue on what the agent does or expects.
     """
 
     name: ClassVar[str]

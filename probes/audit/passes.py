@@ -14,8 +14,7 @@ from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import PASS, EditContext, NetworkPolicy, Rows
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.probes.activations import Activations, read_activations
-from goalmaze.probes.audit.pool import AuditPool, Scene, distinguishing_levels
-from goalmaze.probes.audit.tiers import DISTINGUISHING_COUNTS
+from goalmaze.probes.audit.pool import AuditPool, Scene
 from goalmaze.probes.edits.base import Edit, applied
 
 Head = Literal["policy", "value"]
@@ -160,11 +159,7 @@ class Passes:
 
     def play_distinguishing(self) -> Trajectory:
         """Return episodes on the distinguishing levels of the pool, actions sampled with seed 0."""
-
-        def play() -> Trajectory:
-            return rollout(self._policy, distinguishing_levels(self.pool, max(DISTINGUISHING_COUNTS)), seed=0)
-
-        return self._once("distinguishing", play)
+        return self._once("distinguishing", lambda: rollout(self._policy, self.pool.distinguishing, seed=0))
 
 
 def _scalar(head: Head) -> Scalar:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, Self
 
 import numpy as np
@@ -26,6 +26,7 @@ from goalmaze.envs.observations.spec import DEFAULT_SPEC, ObservationSpec
 from goalmaze.envs.observations.views import View, make_view
 from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.probes.audit.sides import Side, sides_of, together
+from goalmaze.probes.audit.tiers import DISTINGUISHING_COUNTS
 
 PARTS = 4
 """One of this many wall layouts belongs to the audit part."""
@@ -179,10 +180,22 @@ class AuditPool:
 
     def observations(self, scene: Scene = UNCHANGED) -> Observations:
         """Return uint8 [B, ...], the first observations of a scene. They depend on no network."""
-        engine = make_engine(self.levels_of(scene))
-        out = self.view.buffer(len(self.levels))
-        self.view.draw(engine.state, out)
-        return out
+        if scene not in self._drawn:
+            engine = make_engine(self.levels_of(scene))
+            out = self.view.buffer(len(self.levels))
+            self.view.draw(engine.state, out)
+            self._drawn[scene] = out
+        return self._drawn[scene]
+
+    @cached_property
+    def _drawn(self) -> dict[Scene, Observations]:
+        """The observations of the scenes that were drawn: all agents of a population share them."""
+        return {}
+
+    @cached_property
+    def distinguishing(self) -> LevelBatch:
+        """The levels of tier T4; see `distinguishing_levels`."""
+        return distinguishing_levels(self, max(DISTINGUISHING_COUNTS))
 
     def paint(self, side: Side) -> NDArray[np.float32]:
         """Return float32 [B, ...], what the objects of a side add to the observations of the pool.
@@ -210,7 +223,14 @@ def make_pool(family: Family, spec: ObservationSpec = DEFAULT_SPEC, levels: int 
             f"{family.name} cannot be audited: its levels come from another engine and cannot be redrawn"
         )
     plain = neutral(family)
-    return AuditPool(_audit_levels(plain, levels, NO_SHIFT), spec)
+    sides_of(plain)  # refuses a family whose goal and cue do not agree in training
+    return _pool(plain, spec, levels)
+
+
+@lru_cache(maxsize=8)
+def _pool(family: Family, spec: ObservationSpec, levels: int) -> AuditPool:
+    """Return the pool of a family without dials; the agents of a population share it."""
+    return AuditPool(_audit_levels(family, levels, NO_SHIFT), spec)
 
 
 def distinguishing_levels(pool: AuditPool, count: int) -> LevelBatch:

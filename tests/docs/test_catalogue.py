@@ -17,6 +17,7 @@ from goalmaze.envs.families import known_families
 from goalmaze.experiments.catalogue.pages import markdown, references
 from goalmaze.experiments.catalogue.pages.metrics import RESULTS
 from goalmaze.experiments.catalogue.pages.write import FOLDER, PAGES, write_pages
+from goalmaze.probes.audit.registry import audit_methods
 from goalmaze.probes.steering import steering_methods
 
 DOCS = ROOT / "docs"
@@ -48,6 +49,9 @@ def test_everything_registered_has_its_section() -> None:
     shipped = {
         "networks.md": [name for name, one in known_networks().items() if one.__module__.startswith("goalmaze.")],
         "methods.md": [name for name, one in methods.items() if one.__module__.startswith("goalmaze.")],
+        "audit-methods.md": [
+            name for name, one in audit_methods().items() if type(one).__module__.startswith("goalmaze.")
+        ],
         "shifts.md": [name for name, one in known_families().items() if one.__module__.startswith("goalmaze.")],
     }
     for page, names in shipped.items():

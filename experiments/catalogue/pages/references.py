@@ -98,6 +98,7 @@ REFERENCES = (
         "arXiv",
         _arxiv("2310.08043"),
     ),
+    Reference("Sundararajan et al.", 2017, "Axiomatic Attribution for Deep Networks", "ICML", _arxiv("1703.01365")),
     Reference(
         "Taufeeque et al.",
         2024,

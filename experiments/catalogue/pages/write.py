@@ -9,7 +9,7 @@ from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.family_docs import families_page
 from goalmaze.envs.registry import known_families
-from goalmaze.experiments.catalogue.pages import agents, methods, metrics, networks, shifts
+from goalmaze.experiments.catalogue.pages import agents, audit_methods, methods, metrics, networks, shifts
 
 FOLDER = "catalogue"
 """Where the pages stand below the folder of the documentation."""
@@ -20,6 +20,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "networks.md": networks.page,
     "agents.md": agents.page,
     "methods.md": methods.page,
+    "audit-methods.md": audit_methods.page,
     "metrics.md": metrics.page,
 }
 """File name → the function that returns the page as Markdown."""

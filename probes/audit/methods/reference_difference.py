@@ -7,6 +7,7 @@ observe the same training levels, so the method uses logits alone.
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 
 from goalmaze.agents.loading import ZOO_PREFIX, Agent, load_agent
 from goalmaze.probes.audit.method import Measurement, T0Method
@@ -57,6 +58,7 @@ class ReferenceDifferenceMethod(T0Method):
         )
 
 
+@lru_cache(maxsize=8)
 def reference_outputs(name: str, pool: AuditPool) -> Outputs:
     """Return the outputs of a zoo agent on the levels of a pool, which it observes in its own family's appearance."""
     agent = _reference(name)
@@ -67,5 +69,6 @@ def reference_outputs(name: str, pool: AuditPool) -> Outputs:
     )
 
 
+@lru_cache(maxsize=8)
 def _reference(name: str) -> Agent:
     return load_agent(ZOO_PREFIX + name)

@@ -1,0 +1,1 @@
+"""`goalmaze audit`: from weights and training levels alone, what will an agent pursue where goal and cue differ?"""

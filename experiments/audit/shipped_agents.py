@@ -1,0 +1,57 @@
+"""The provisional calibration: fitted on the agents of the zoo, until it is fitted on populations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goalmaze.agents.loading import ZOO_PREFIX, Agent, load_agent
+from goalmaze.agents.zoo import zoo_names
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import EVALUATION
+from goalmaze.experiments.audit.audit import measure
+from goalmaze.experiments.audit.calibration import Calibration, Example, fit_calibration
+from goalmaze.experiments.common.parallel import side_by_side
+from goalmaze.experiments.common.progress import progress
+from goalmaze.experiments.evaluate.evaluation import evaluate_policy
+from goalmaze.probes.audit.methods.reference_difference import REFERENCES
+from goalmaze.probes.audit.pool import in_audit_part, make_pool
+from goalmaze.probes.audit.subject import AuditSubject
+from goalmaze.probes.audit.tiers import Tier
+
+POOL_LEVELS, PREFERENCE_LEVELS = 512, 2048
+
+
+def provisional_calibration() -> Calibration:
+    """Return the calibration that is fitted on all agents of the zoo whose family can be audited."""
+    agents = [load_agent(ZOO_PREFIX + name) for name in zoo_names() if auditable(ZOO_PREFIX + name)]
+    work = side_by_side(example, agents)
+    examples = [one for one, _ in zip(work, progress(agents, "auditing", "agent"), strict=True)]
+    return fit_calibration(examples, POOL_LEVELS, provisional=True)
+
+
+def auditable(name: str) -> bool:
+    """Return whether the family of an agent can be audited."""
+    try:
+        agent = load_agent(name)
+        return bool(make_pool(agent.family, agent.network.shape.spec, POOL_LEVELS).group)
+    except GoalmazeError:
+        return False
+
+
+def example(agent: Agent) -> Example:
+    """Return an agent's measurements with its measured preference."""
+    subject = AuditSubject(agent.network, make_pool(agent.family, agent.network.shape.spec, POOL_LEVELS))
+    results = measure(subject, Tier.T4)
+    if agent.name.removeprefix(ZOO_PREFIX) in REFERENCES.get(agent.family.name, ()):
+        # Its divergence from itself is 0 by construction.
+        del results["reference-difference"]
+    measurements = {name: one.measurement for name, one in results.items() if one.measurement is not None}
+    return Example(agent.name, subject.pool.group, measured_preference(agent), measurements)
+
+
+def measured_preference(agent: Agent, levels: int = PREFERENCE_LEVELS) -> float:
+    """Return the preference for the cue under the distinguishing shift, on layouts outside of the audit part."""
+    shift = agent.family.distinguishing_shift
+    candidates = agent.family.levels(0, np.arange(2 * levels), shift, EVALUATION)
+    chosen = candidates.take(np.flatnonzero(~in_audit_part(candidates))[:levels])
+    return evaluate_policy(agent.name, agent.policy, chosen, shift=shift).preference.value
