@@ -21,6 +21,9 @@ def test_help_lists_what_the_registries_know() -> None:
     assert names("methods") == sorted(
         name for name, method in gm.steering_methods().items() if type(method).__module__.startswith("goalmaze.")
     )
+    assert names("audit-methods") == sorted(
+        name for name, method in gm.audit_methods().items() if type(method).__module__.startswith("goalmaze.")
+    )
     assert names("shifts") == [f"{name}: {', '.join(gm.known_families()[name].shifts)}" for name in names("families")]
 
 
