@@ -93,12 +93,17 @@ class StackedNetwork(nn.Module):
         return {name: tensor.detach() for name, tensor in self._caller.network.state_dict().items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Copy the tensors [P, ...] of all networks from those that `tensors` returned.
+        """Copy the tensors [P, ...] of all networks from those that `tensors` returned, from any device.
 
         Raises:
-            RuntimeError: names or shapes differ.
+            ValueError: names or shapes differ.
         """
-        self._caller.network.load_state_dict(tensors)
+        own = self.tensors()
+        shapes = [{name: tensor.shape for name, tensor in one.items()} for one in (own, tensors)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"the tensors of these {self.agents} networks have other names or shapes")
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
     def unstack(self, agent: int) -> dict[str, Tensor]:
         """Return a copy of the state of one network, which its `load_state_dict` takes."""

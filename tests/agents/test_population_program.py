@@ -9,11 +9,13 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from other_device import OTHER, other_device
 from recordings import StandIn
 from stable_baselines3.common.logger import Logger
 from torch import Tensor
 
 from goalmaze.agents.checkpoints import save_checkpoint
+from goalmaze.agents.networks.stacked import StackedNetwork
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.cuda_graphs import RecordedFunction
 from goalmaze.agents.training.population.callback import PopulationCallback
@@ -227,6 +229,32 @@ def test_recorded_steps_give_the_same_numbers(three: PopulationLearner, monkeypa
             lambda function, _, changed=tuple: RecordedFunction(function, changed, StandIn()),
         )
     assert is_equal(train_stacked(RECIPE, SEEDS).tensors(), three.tensors())
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, LSTM], ids=["grid", "lstm"])
+def test_no_tensor_is_left_on_the_cpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of a GPU, with a stand-in for the device and for its graphs."""
+    recipe = dataclasses.replace(recipe, steps=48, envs=4, rollout_steps=4, epochs=1)
+    expected = train_stacked(recipe, SEEDS[:2])
+    monkeypatch.setattr(StackedNetwork, "is_channels_last", lambda _, device: device == OTHER)
+    monkeypatch.setattr("goalmaze.agents.training.population.learner.find_device", lambda _: OTHER)
+    for module in ("acting", "updating"):
+        monkeypatch.setattr(
+            f"goalmaze.agents.training.population.{module}.recorded",
+            lambda function, _, changed=tuple: RecordedFunction(function, changed, StandIn()),
+        )
+    with other_device():
+        learner = PopulationLearner(recipe, SEEDS[:2])
+        learner.rollout()
+        learner.rollout()
+        learner.restore(*learner.snapshot())
+        learner.rollout()
+        assert learner.network.tensors()["policy.weight"].device == OTHER
+        tensors = learner.tensors()
+    for number in range(2):
+        one = {name: tensor[number] for name, tensor in tensors.items()}
+        assert distance(one, agent(expected, number)) < 1e-6
+    assert learner.log_rows() == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in expected.log_rows()]
 
 
 def test_a_stopped_agent_stays_stopped_after_a_restart() -> None:
