@@ -76,7 +76,7 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     Raises:
         GoalmazeError: the recipe has an unknown name, or settings that contradict each other.
     """
-    _check(recipe)
+    check_recipe(recipe)
     algorithm = CLASSES[recipe.algorithm]
     if algorithm is TensorPPO and find_device(recipe.device).type == "cuda":
         algorithm = GpuPPO
@@ -113,7 +113,7 @@ def _is_number(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def _check(recipe: Recipe) -> None:
+def check_recipe(recipe: Recipe) -> None:
     """Raise `GoalmazeError` if settings of the recipe contradict each other."""
     _check_options(recipe)
     network = network_class(recipe.network)

@@ -22,7 +22,6 @@ from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.capacity import agents_that_fit, check_capacity
 from goalmaze.agents.training.population.learner import LearnerNumbers, PopulationLearner, StoppedAgent
 from goalmaze.agents.training.population.program import make_learner, train_stacked
-from goalmaze.agents.training.population.settings import Settings
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.rollout_buffer import TensorRolloutBuffer
@@ -317,11 +316,13 @@ def test_more_agents_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
         ({"algorithm": "sb3-a2c"}, "trained by algorithm ppo, not sb3-a2c"),
         ({"algorithm_options": {"target_kl": 0.1}}, "takes no option target_kl"),
         ({"algorithm_options": {"batch_size": 77}}, "does not split into minibatches of 77"),
+        ({"network": "lstm", "minibatches": 16}, "do not split into 16 minibatches of whole sequences"),
+        ({"network": "grids"}, "did you mean 'grid'"),
     ],
 )
 def test_a_recipe_that_no_program_trains_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
-        Settings.of(dataclasses.replace(RECIPE, **changes))  # type: ignore[arg-type]
+        make_learner(dataclasses.replace(RECIPE, **changes), SEEDS)  # type: ignore[arg-type]
 
 
 def test_log_rows_are_numbers_of_the_last_rollout(three: PopulationLearner) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from goalmaze.agents.allocator import keep_large_blocks
+from goalmaze.agents.training.algorithms import check_recipe
 from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.capacity import check_capacity
 from goalmaze.agents.training.population.learner import LearnerNumbers, PopulationLearner
@@ -32,6 +33,7 @@ def make_learner(
     """
     keep_large_blocks()
     with extensions_needed(recipe.imports):
+        check_recipe(recipe)
         check_capacity(recipe, len(seeds), parameters)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
