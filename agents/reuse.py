@@ -51,7 +51,7 @@ class ReusingPolicy:
     def begin(self, levels: LevelBatch) -> Actor:
         """Return an actor that keeps the probabilities of these episodes."""
         # An edit may depend on the step, so that equal observations have different probabilities.
-        return self._policy.begin(levels) if self._policy.edits else ReusingActor(self._policy, levels)
+        return self._policy.begin(levels) if self._policy.edits else ReusingActor(self._policy, levels, MAX_BYTES)
 
     def view(self, family: Family) -> View:
         """Return the view that draws the network's observations in levels of a family."""
@@ -63,10 +63,15 @@ class ReusingActor:
 
     For each level and cell it keeps the latest observation that it computed there. A kept observation is compared in
     full with the present one, so that an object that moved or was collected is noticed.
+
+    Args:
+        policy: computes the probabilities of observations, which depend on nothing else.
+        levels: the B levels.
+        most: bytes of memory that the kept observations take at most.
     """
 
-    def __init__(self, policy: NetworkPolicy, levels: LevelBatch) -> None:
-        self._policy = policy
+    def __init__(self, policy: Actor, levels: LevelBatch, most: int) -> None:
+        self._policy, self._most = policy, most
         # The number of the entry that is kept for the agent's cell in each level; -1 for none.
         self._entries = np.full((len(levels), levels.height * levels.width), -1, np.int32)
         self._observations: Observations = np.empty((0, 0), np.uint8)
@@ -84,7 +89,7 @@ class ReusingActor:
             return self._probabilities[entries]
         if len(chosen) < MIN_PASS:
             # Known observations fill the pass up, so that it rounds as a large one does.
-            chosen = np.concatenate([chosen, np.flatnonzero(known)[: MIN_PASS - len(chosen)]])
+            chosen = np.sort(np.concatenate([chosen, np.flatnonzero(known)[: MIN_PASS - len(chosen)]]))
         computed = self._policy.probabilities(rows[chosen], observations[chosen], agent[chosen])
         result = np.empty((len(rows), computed.shape[1]), np.float32)
         if self._count:
@@ -107,7 +112,7 @@ class ReusingActor:
         """Keep the probabilities [n, 4] of new observations [n, ...]; nothing where the memory is used up."""
         flat = observations.reshape(len(rows), -1)
         end = self._count + len(rows)
-        if end * flat.shape[1] > MAX_BYTES:
+        if end * flat.shape[1] > self._most:
             return
         if end > len(self._observations):
             # Doubled, so that each observation is copied about once.

@@ -82,6 +82,20 @@ class Trajectory:
         """The family of the levels."""
         return self.levels.family
 
+    def part(self, rows: slice) -> Trajectory:
+        """Return the trajectory of some of the levels, up to the end of the longest of their episodes."""
+        last = int(self.steps[rows].max())
+        return Trajectory(
+            levels=self.levels.take(np.arange(len(self.levels))[rows]),
+            agent=self.agent[: last + 1, rows],
+            actions=self.actions[:last, rows],
+            steps=self.steps[rows],
+            terminated=self.terminated[rows],
+            returns=self.returns[rows],
+            rewards=self.rewards[:last, rows],
+            action_probabilities=self.action_probabilities[:last, rows],
+        )
+
     def first_visit(self, cells: Cells) -> Cells:
         """Return int32 [B], the step after which the agent first stood on `cells` [B]; `NEVER` if it did not."""
         on_cell = (self.agent == cells) & (cells != ABSENT)
@@ -96,6 +110,7 @@ def stepwise(
     seed: int = 0,
     greedy: bool = False,
     until: Cells | None = None,
+    draw_rows: NDArray[np.intp] | None = None,
 ) -> Iterator[StepRecord]:
     """Run one episode on every level, and yield each step of the batch until all episodes have ended.
 
@@ -105,6 +120,7 @@ def stepwise(
         seed: seed of the sampled actions.
         greedy: whether to take the most probable action instead of sampling.
         until: int32 [B], cells; an episode also stops when its agent arrives at its cell.
+        draw_rows: int [B], the row whose random numbers each episode takes; its own by default.
 
     Raises:
         GoalmazeError: there are no levels, or the policy's view cannot draw levels of this family and size.
@@ -118,13 +134,16 @@ def stepwise(
     active = np.ones(batch, np.bool_)
     terminated = np.zeros(batch, np.bool_)
     agent = levels.start.copy()
+    draw_rows = np.arange(batch) if draw_rows is None else draw_rows
     step = 0
     while active.any():
         rows = np.flatnonzero(active)
         # Only the rows under way: forward passes get cheaper as episodes end.
         row_probabilities = actor.probabilities(rows, observe()[rows], engine.agent[rows])
         actions = np.full(batch, -1, np.int8)
-        actions[rows] = row_probabilities.argmax(axis=1) if greedy else _sample(row_probabilities, seed, rows, step)
+        actions[rows] = (
+            row_probabilities.argmax(axis=1) if greedy else _sample(row_probabilities, seed, draw_rows[rows], step)
+        )
         probabilities = np.zeros((batch, row_probabilities.shape[1]), np.float32)
         probabilities[rows] = row_probabilities
         engine.step(actions)
@@ -147,10 +166,11 @@ def rollout(
     seed: int = 0,
     greedy: bool = False,
     until: Cells | None = None,
+    draw_rows: NDArray[np.intp] | None = None,
 ) -> Trajectory:
     """Run one episode on every level and return the trajectory; arguments and errors as `stepwise`."""
     records, action_probabilities, every_row = [], [], np.arange(len(levels))
-    for record in stepwise(policy, levels, seed=seed, greedy=greedy, until=until):
+    for record in stepwise(policy, levels, seed=seed, greedy=greedy, until=until, draw_rows=draw_rows):
         # The action of an ended episode is -1, which picks the last column: a zero.
         action_probabilities.append(np.where(record.active, record.probabilities[every_row, record.actions], 0))
         records.append(record)

@@ -9,11 +9,14 @@ from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.population import Population
+from goalmaze.agents.reuse import reusing
+from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.agents.scripted import scripted_baselines
+from goalmaze.agents.stacked_policy import population_rollout
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.evaluate.agent_label import label
-from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy
+from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_policy, evaluation_of
 from goalmaze.experiments.evaluate.population_result import EvaluatedAgent, PopulationEvaluation, SeedGroup
 from goalmaze.experiments.evaluate.setup import draw_levels, require_compatible
 from goalmaze.experiments.evaluate.solved_levels import SolvedLevels
@@ -70,8 +73,10 @@ def evaluate_population(
             require_compatible(agent, family)
             conditions[_key(family)] = _conditions(family, shift, levels, seed, greedy, unseen_by)
 
+    played = _stacked_trajectories(population, [conditions[_key(family)] for family in chosen], seed, greedy)
+
     def evaluate_one(number: int) -> EvaluatedAgent:
-        return _evaluated(population, number, conditions[_key(chosen[number])], seed, greedy)
+        return _evaluated(population, number, conditions[_key(chosen[number])], played.get(number), seed, greedy)
 
     count = len(population)
     # One agent for each thread: two forward passes side by side take less time than two threads in one after another.
@@ -114,22 +119,51 @@ def _conditions(
     return tuple(conditions)
 
 
+def _stacked_trajectories(
+    population: Population, conditions: Sequence[tuple[Condition, ...]], seed: int, greedy: bool
+) -> dict[int, list[Trajectory]]:
+    """Return agent number → its episodes in every condition, for agents that act in stacked forward passes.
+
+    These are agents on a GPU that no edit is applied to, in families whose episodes the compiled engine runs.
+    """
+    together: dict[int, list[int]] = {}
+    for number, agent in enumerate(population):
+        compiled = agent.family.engine_entry_point == Family.engine_entry_point
+        if agent.device.type != "cpu" and compiled and not agent.policy.edits:
+            # Agents share their conditions exactly if they share their family.
+            together.setdefault(id(conditions[number]), []).append(number)
+    played: dict[int, list[Trajectory]] = {}
+    for numbers in together.values():
+        networks = [population[number].network for number in numbers]
+        for condition in conditions[numbers[0]]:
+            trajectories = population_rollout(networks, condition.facts.levels, seed=seed, greedy=greedy)
+            for number, trajectory in zip(numbers, trajectories, strict=True):
+                played.setdefault(number, []).append(trajectory)
+    return played
+
+
 def _evaluated(
-    population: Population, number: int, conditions: Sequence[Condition], seed: int, greedy: bool
+    population: Population,
+    number: int,
+    conditions: Sequence[Condition],
+    played: Sequence[Trajectory] | None,
+    seed: int,
+    greedy: bool,
 ) -> EvaluatedAgent:
-    """Return one agent of a population, evaluated in every condition."""
+    """Return one agent of a population, evaluated in every condition; its episodes are played where not given."""
     agent = population[number]
-    evaluations = tuple(
-        evaluate_policy(
-            agent.name, agent.policy, one.facts.levels, shift=one.shift, seed=seed, greedy=greedy, facts=one.facts
-        )
-        for one in conditions
-    )
+    evaluations = []
+    for position, one in enumerate(conditions):
+        if played is None:
+            trajectory = rollout(reusing(agent.policy), one.facts.levels, seed=seed, greedy=greedy)
+        else:
+            trajectory = played[position]
+        evaluations.append(evaluation_of(agent.name, trajectory, one.facts, shift=one.shift, seed=seed))
     return EvaluatedAgent(
         name=agent.name,
         seed=population.seeds[number],
         parameters=population.parameters[number],
-        evaluations=evaluations,
+        evaluations=tuple(evaluations),
         label=label(*evaluations) if len(evaluations) == 2 else None,
         overlap=quick_overlap(agent, conditions[0].facts.levels),
     )
