@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goalmaze.envs.jit.compile import compiled
-from goalmaze.envs.jit.counter_rng import draw, scale, stream
+from goalmaze.envs.jit.counter_rng import address, draw, scale, stream, stream_for
 
 ACTION_SPLIT, ORDER_SPLIT = 2**20 + 1, 2**20 + 2
 """The splits of the numbers that sample actions and order minibatches; levels and rows have other splits."""
@@ -42,7 +42,8 @@ def action_numbers(seeds: Sequence[int], first_step: int, steps: int, envs: int)
 
 def minibatch_order(seed: int, rollout: int, epoch: int, count: int) -> NDArray[np.int64]:
     """Return int64 [count], the permutation of a rollout's steps (or sequences) in one epoch."""
-    return minibatch_orders([seed], rollout, epoch, count)[0]
+    order: NDArray[np.int64] = minibatch_orders([seed], rollout, epoch, count)[0]
+    return order
 
 
 def minibatch_orders(seeds: Sequence[int], rollout: int, epoch: int, count: int) -> NDArray[np.int64]:
@@ -55,10 +56,12 @@ def minibatch_orders(seeds: Sequence[int], rollout: int, epoch: int, count: int)
 @compiled
 def _fill_actions(seeds: np.ndarray, first_step: int, out: np.ndarray) -> None:
     rng = np.empty(1, np.uint64)
-    for t in range(out.shape[0]):
-        for s in range(out.shape[1]):
-            for e in range(out.shape[2]):
-                rng[0] = stream(seeds[s], ACTION_SPLIT, e, first_step + t)
+    for s in range(out.shape[1]):
+        for e in range(out.shape[2]):
+            # Once for all steps: this is most of the work.
+            environment = address(seeds[s], ACTION_SPLIT, e)
+            for t in range(out.shape[0]):
+                rng[0] = stream_for(environment, first_step + t)
                 # 24 bits, which a float32 holds exactly: 53 of them could be rounded up to 1.
                 out[t, s, e] = np.float32(draw(rng) >> _S40) * _TO_UNIT
 
