@@ -220,8 +220,10 @@ def _fit(method: str, examples: Sequence[Example]) -> _Fit | None:
     spread = float(np.sqrt(np.square(left_out - logits).mean()))
     # msgspec writes Python's numbers and no numpy scalars.
     calibration = MethodCalibration(
-        features,
-        *(tuple(map(float, numbers)) for numbers in (means, scales, weights)),
+        features=features,
+        means=tuple(map(float, means)),
+        scales=tuple(map(float, scales)),
+        weights=tuple(map(float, weights)),
         intercept=intercept,
         spread=spread,
         error=float(errors.mean()),

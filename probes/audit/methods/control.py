@@ -1,8 +1,8 @@
 """`control`: write what the cue adds to an activation, or what the goal adds, into levels that hold neither.
 
 A reading that is also a cause: the value rises more under the pattern of what the agent pursues, and rises with the
-dose. At maps of the maze the pattern is the mean over other levels, aligned on the goal's square as in `mean-pattern`;
-at other sites it is the level's own difference. A pattern with its channels exchanged is the control.
+dose. The pattern is a constant, the mean difference over other levels; at maps of the maze it is aligned on the goal's
+square as in `mean-pattern`. A pattern with its channels exchanged is the control.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goalmaze.agents.policies import Rows
 from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.audit.geometry import MANY_OBJECTS, NO_CUE_PLANE, spread
 from goalmaze.probes.audit.method import Measurement, Numbers, T3Method
@@ -87,8 +88,7 @@ def site_effects(access: T3Access, site: str, sites: Sequence[str], is_map: bool
     deltas = {}
     for side, other in ((pool.goal, pool.cue), (pool.cue, pool.goal)):
         alone = access.scene_activations(Scene(removed=other.trained), sites)[site]
-        difference = alone - blank
-        deltas[side.kind] = _constant(difference, pool, access.few) if is_map else difference
+        deltas[side.kind] = constant_pattern(alone - blank, pool, access.few, is_map=is_map)
     goal, cue = deltas[pool.goal.kind], deltas[pool.cue.kind]
     effects = {f"goal at {dose}": effect(goal, dose) for dose in DOSES}
     effects |= {f"cue at {dose}": effect(cue, dose) for dose in DOSES}
@@ -97,17 +97,29 @@ def site_effects(access: T3Access, site: str, sites: Sequence[str], is_map: bool
     return effects | {"exchanged": effect(stronger.roll(1, dims=1), 1.0)}
 
 
-def _constant(difference: Tensor, pool: AuditPool, few: int) -> Tensor:
-    """Return float32 [b, C, H, W], the mean difference around the goal of the other levels, placed in the first b.
+def constant_pattern(difference: Tensor, pool: AuditPool, few: int, is_map: bool) -> Tensor:
+    """Return float32 [b, ...], the mean difference of the other levels, written into the first b levels.
 
     A pool that has no other levels gives each half the pattern of the other half.
+
+    Args:
+        difference: float32 [B, ...], what an object adds to the activation of each level.
+        pool: the levels.
+        few: number b of levels to write into.
+        is_map: whether the site is a map of the maze: the pattern is then aligned on the goal's square.
     """
-    height, width = pool.levels.height, pool.levels.width
-    if few < len(pool.levels):
-        return place_pattern(mean_around(difference[few:], pool.goals[few:]), pool.goals[:few], height, width)
+    levels = np.arange(len(difference))
+    if few < len(levels):
+        return _written(difference, levels[few:], levels[:few], pool, is_map)
     result = torch.empty_like(difference)
     for half in (0, 1):
-        other = slice(1 - half, None, 2)
-        pattern = mean_around(difference[other], pool.goals[other])
-        result[half::2] = place_pattern(pattern, pool.goals[half::2], height, width)
+        result[half::2] = _written(difference, levels[1 - half :: 2], levels[half::2], pool, is_map)
     return result
+
+
+def _written(difference: Tensor, fitted: Rows, written: Rows, pool: AuditPool, is_map: bool) -> Tensor:
+    """Return float32 [b, ...], the mean difference of the levels `fitted`, in the b levels `written`."""
+    if not is_map:
+        return difference[torch.from_numpy(fitted)].mean(dim=0).expand(len(written), *difference.shape[1:])
+    pattern = mean_around(difference[torch.from_numpy(fitted)], pool.goals[fitted])
+    return place_pattern(pattern, pool.goals[written], pool.levels.height, pool.levels.width)

@@ -213,6 +213,9 @@ def test_a_picture_is_painted_where_the_object_stands() -> None:
         ((without[0] - without[1]) @ weight).mean(), rel=1e-3
     )
     assert unused_inputs(pool).planes == ()
+    # The only site is no map: the constant that each half of the levels writes into the other has the same mean.
+    assert network.sites()[0].is_map is False
+    assert score(network, pool, "control") == pytest.approx(score(network, pool, "ablation-value"), rel=1e-3)
 
 
 def test_planes_that_training_never_lights_are_found() -> None:
