@@ -55,13 +55,14 @@ def minibatch_orders(seeds: Sequence[int], rollout: int, epoch: int, count: int)
 
 @compiled
 def _fill_actions(seeds: np.ndarray, first_step: int, out: np.ndarray) -> None:
-    rng = np.empty(1, np.uint64)
+    rng, environments = np.empty(1, np.uint64), np.empty(out.shape[2], np.uint64)
     for s in range(out.shape[1]):
         for e in range(out.shape[2]):
-            # Once for all steps: this is most of the work.
-            environment = address(seeds[s], ACTION_SPLIT, e)
-            for t in range(out.shape[0]):
-                rng[0] = stream_for(environment, first_step + t)
+            environments[e] = address(seeds[s], ACTION_SPLIT, e)
+        # Steps outside environments, so that memory is written in order.
+        for t in range(out.shape[0]):
+            for e in range(out.shape[2]):
+                rng[0] = stream_for(environments[e], first_step + t)
                 # 24 bits, which a float32 holds exactly: 53 of them could be rounded up to 1.
                 out[t, s, e] = np.float32(draw(rng) >> _S40) * _TO_UNIT
 
