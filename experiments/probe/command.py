@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 from goalmaze.agents.loading import load_agent, locate
+from goalmaze.agents.population import is_population, load_population
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.probe.by_channel import ChannelReport, probe_channels
 from goalmaze.experiments.probe.by_checkpoint import CheckpointReport, probe_checkpoints
+from goalmaze.experiments.probe.by_population import PopulationProbes, probe_population
 from goalmaze.experiments.probe.by_site import ProbeOptions, ProbeReport, probe
 from goalmaze.experiments.probe.config import ProbeConfig
 
 
-def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
-    """Probe an agent's sites, the channels of its maps, or the checkpoints of its run.
+def run(config: ProbeConfig) -> ProbeReport | PopulationProbes | ChannelReport | CheckpointReport:
+    """Probe the sites of an agent or a population, the channels of an agent's maps, or the checkpoints of its run.
 
     Raises:
         GoalmazeError: an agent, site or target is unknown.
@@ -28,6 +31,16 @@ def run(config: ProbeConfig) -> ProbeReport | ChannelReport | CheckpointReport:
         "fit_levels": config.fit_levels,
         "seed": config.seed,
     }
+    if is_population(config.agent):
+        if config.by != "site":
+            raise GoalmazeError(
+                f"--by {config.by} reads one agent, and {config.agent} is a population; name one of it, such as "
+                f"{config.agent}/0"
+            )
+        population = load_population(config.agent)
+        for agent in population:
+            agent.to(config.device)
+        return probe_population(population, kind=config.probe, **options)
     if config.by == "checkpoint":
         place = locate(config.agent)
         number = "" if place.number is None else f"/{place.number}"

@@ -19,7 +19,7 @@ class ProbeConfig(EvaluationConfig, DeviceConfig):
     """Fit linear probes to an agent's activations, beside baselines, a control task and steering.
 
     Attributes:
-        agent: a run folder or zoo:NAME.
+        agent: a run folder or zoo:NAME, of one agent or, with --by site, of a population.
         sites: sites of the network.
         targets: concepts to predict; "all" for every concept of the family.
         probe: "square" uses the channels of each square, "window" those of its 3x3 window, "agent" those of the agent's

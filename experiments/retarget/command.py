@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.population import is_population, load_population
 from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import FITTING
@@ -13,6 +14,7 @@ from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.retarget.benchmark import benchmark, resized_tasks
+from goalmaze.experiments.retarget.by_population import PopulationRetargeting, retarget_population
 from goalmaze.experiments.retarget.candidates import Candidate, compatible_pairs, fit_candidate, half_depth
 from goalmaze.experiments.retarget.comparison import RetargetReport, retarget
 from goalmaze.experiments.retarget.config import RetargetConfig
@@ -27,15 +29,28 @@ BENCHMARKED = ("mean-pattern", "expert-pattern")
 """Methods that the benchmark evaluates at maps of squares where none are named."""
 
 
-def run(config: RetargetConfig) -> RetargetReport | SteeringReport:
+def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | SteeringReport:
     """Run the comparison of sites and methods, or the benchmark, the search or the ledger that the options select.
 
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
     """
+    others = [f"--{name}" for name in ("benchmark", "auto", "ledger", "figures") if getattr(config, name)]
+    if is_population(config.agent):
+        if others:
+            raise GoalmazeError(
+                f"{others[0]} takes one agent, and {config.agent} is a population; name one of it, such as "
+                f"{config.agent}/0"
+            )
+        population = load_population(config.agent)
+        for agent in population:
+            agent.to(config.device)
+        return retarget_population(population, lambda agent: _compare(agent, config))
     agent = load_agent(config.agent, config.device)
-    if config.benchmark or config.auto or config.ledger or config.figures is not None:
-        return steer(agent, config)
+    return steer(agent, config) if others else _compare(agent, config)
+
+
+def _compare(agent: Agent, config: RetargetConfig) -> RetargetReport:
     return retarget(
         agent,
         config.methods,

@@ -22,7 +22,7 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
     """Send an agent to arbitrary cells by editing its activations, beside the controls.
 
     Attributes:
-        agent: a run folder or zoo:NAME.
+        agent: a run folder or zoo:NAME; of a population where no other experiment than the comparison is chosen.
         sites: sites to edit, each on its own.
         methods: steering methods.
         strength: factor on every edit.

@@ -346,3 +346,38 @@ def _divided(sums: NDArray[np.float64], counts: NDArray[np.number]) -> Rates:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueDistribution:
+    """One value of each of S training seeds, such as the score of a probe.
+
+    Attributes:
+        values: the S values; NaN for a seed without one.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def counted(self) -> Rates:
+        """The values that exist, float64 [n]."""
+        values = np.array(self.values, np.float64)
+        return values[~np.isnan(values)]
+
+    @property
+    def median(self) -> Interval:
+        """The median with its interval over seeds, see `median_over_seeds`."""
+        return median_over_seeds(self.counted)
+
+    @property
+    def range(self) -> str:
+        """The smallest and the largest value, as tables print them; a dash without any."""
+        return f"{self.counted.min():.2f} to {self.counted.max():.2f}" if len(self.counted) else "-"
+
+    def json(self) -> JsonObject:
+        """Return the distribution as plain data."""
+        return {
+            "agents": len(self.counted),
+            "median": self.median.json(),
+            "quantiles": {name: _number(value) for name, value in quantiles(self.counted).items()},
+        }
