@@ -17,6 +17,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, unregister_family
 from goalmaze.envs.solving import distances
 from goalmaze.experiments import cli
+from goalmaze.probes.audit.registry import audit_methods, unregister_audit_method
 
 PAGES = [str(path.relative_to(ROOT)) for path in pages()]
 NEEDS_PROCGEN = "docs/procgen.md"
@@ -26,12 +27,14 @@ WITH_PYTHON = [page for page in PAGES if blocks((ROOT / page).read_text(), "pyth
 
 
 @pytest.fixture(autouse=True)
-def _forget_families() -> Iterator[None]:
-    """Remove the families that a page registers."""
-    before = known_families()
+def _forget_extensions() -> Iterator[None]:
+    """Remove the families and audit methods that a page registers."""
+    families, methods = known_families(), audit_methods()
     yield
-    for name in known_families().keys() - before:
+    for name in known_families().keys() - families:
         unregister_family(name)
+    for name in audit_methods().keys() - methods:
+        unregister_audit_method(name)
 
 
 def snippets(page: str) -> list[str]:

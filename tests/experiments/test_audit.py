@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from complaints import complaint
+from stacked_zoo import make_population
 
 import goalmaze as gm
 from goalmaze.agents.zoo import zoo_folder
@@ -115,6 +116,11 @@ def test_a_folder_of_checkpoints_is_a_row_an_agent(tmp_path: Path, capsys: pytes
     ]
     assert cli.main(["audit", str(tmp_path), "--tier", "T0", "--levels", "16", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["agents"]) == 2
+
+
+def test_a_population_is_a_row_an_agent(tmp_path: Path) -> None:
+    population = str(make_population(tmp_path / "two", ["green-exit", "green-exit-twin"]))
+    assert [agent.name for agent in agents_of(population)] == [f"{population}/0", f"{population}/1"]
 
 
 @pytest.mark.parametrize(

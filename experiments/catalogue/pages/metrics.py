@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from goalmaze.experiments.audit.audit import AgentAudit
+from goalmaze.experiments.audit.verdict import Prediction, Verdicts
 from goalmaze.experiments.catalogue.pages import markdown
 from goalmaze.experiments.evaluate import metrics
 from goalmaze.experiments.evaluate.evaluation import Evaluation
@@ -18,8 +20,9 @@ from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.readout.scores import Estimate
 from goalmaze.probes.readout.site_reader import ProbeResult
 
-INTRODUCTION = """Three pages explain how these numbers are used: [Evaluation](../evaluation.md),
-[Probing](../probing.md) and [Retargeting](../retargeting.md). B is the number of levels or episodes, T of steps."""
+INTRODUCTION = """Four pages explain how these numbers are used: [Evaluation](../evaluation.md),
+[Probing](../probing.md), [Retargeting](../retargeting.md) and [Audits](../audit.md). B is the number of
+levels or episodes, T of steps."""
 
 RESULTS: dict[str, tuple[type, ...]] = {
     "Behaviour": (Evaluation, Outcomes, Capability, GoalPreference, Returns),
@@ -27,6 +30,7 @@ RESULTS: dict[str, tuple[type, ...]] = {
     "Goal inference": (GoalInference, GoalModelScore, Calibration),
     "Probing": (ProbeResult, Estimate),
     "Retargeting": (TaskOutcomes, Trial, Entry, SideEffects, BehaviourSummary),
+    "Audits": (AgentAudit, Prediction, Verdicts),
     "Estimates": (Rate, Interval),
 }
 """Heading → the results whose fields are listed under it."""
