@@ -22,6 +22,7 @@ from goalmaze.agents.networks.registry import register_network
 from goalmaze.agents.training.addressed_draws import GlobalDraws
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.finite import NotFiniteError
+from goalmaze.agents.training.initial_network import initial_network
 from goalmaze.agents.training.losses import ppo_loss
 from goalmaze.agents.training.ppo import LazyInfos, TensorPPO
 from goalmaze.agents.training.recipe import Recipe
@@ -235,6 +236,15 @@ def test_infos_are_a_sequence() -> None:
     assert infos[-1].keys() == infos[RECIPE.envs - 1].keys()
     with pytest.raises(IndexError):
         infos[RECIPE.envs]
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sb3-ppo", "sb3-a2c", "sb3-dqn"])
+def test_every_algorithm_starts_from_the_network_of_its_seed(algorithm: str) -> None:
+    torch.rand(7)
+    start, shape = weights(made(algorithm=algorithm)), Shape.seeing(make_environments(RECIPE).mazes.view)
+    for seed in (RECIPE.seed, RECIPE.seed + 1):
+        expected = initial_network(RECIPE.network, shape, RECIPE.network_options, seed).state_dict()
+        assert (distance(start, expected) == 0) == (seed == RECIPE.seed)
 
 
 def test_another_environment_is_refused() -> None:

@@ -87,6 +87,23 @@ def test_every_autoreset_mode_plays_the_levels_of_the_addresses(way: AutoresetMo
     env.close()
 
 
+def test_a_group_plays_what_its_seed_alone_plays() -> None:
+    family = ProcgenMaze(mode="easy", region=3, training_limit=7)
+    grouped, *alone = (ProcgenVectorEnv(family, envs) for envs in (6, 3, 3))
+    frames = [grouped.reset_groups([4, 9]), *(env.reset(seed=seed)[0] for env, seed in zip(alone, (4, 9), strict=True))]
+    assert not np.array_equal(frames[0][:3], frames[0][3:])
+    random = np.random.default_rng(2)
+    for _ in range(30):
+        actions = random.integers(0, 15, 6)
+        expected = [env.step(part) for env, part in zip(alone, (actions[:3], actions[3:]), strict=True)]
+        for one, *others in zip(grouped.step(actions)[:4], *(step[:4] for step in expected), strict=True):
+            np.testing.assert_array_equal(one, np.concatenate(others))
+    assert grouped.levels_begun.tolist() == [int(env.levels_begun[0]) for env in alone]
+    assert grouped.levels_begun.min() > 6
+    for env in (grouped, *alone):
+        env.close()
+
+
 def test_only_episodes_of_training_are_cut_off_early() -> None:
     family, random = ProcgenMaze(mode="easy", training_limit=12), np.random.default_rng(5)
     lengths: dict[str, list[int]] = {}
