@@ -94,7 +94,8 @@ class _StackedActor:
             (self._network.agents * width, *observations.shape[1:]), dtype=torch.uint8, device=self._device
         )
         padded[index] = torch.from_numpy(observations).to(self._device)
-        stacked = padded.unflatten(0, (self._network.agents, width))
+        sides = (self._network.agents, width)
+        stacked = padded.reshape(*sides, *padded.shape[1:])
         if not self._network.is_recurrent:
             return self._network.outputs(stacked)[0].flatten(0, 1)[index]
         if self._memory is None:
@@ -103,10 +104,10 @@ class _StackedActor:
         episodes = torch.from_numpy(rows).to(self._device)
         gathered = torch.zeros((len(padded), *memory.shape[1:]), dtype=memory.dtype, device=self._device)
         gathered[index] = memory[episodes]
-        logits, _, updated = self._network.step(stacked, gathered.unflatten(0, (self._network.agents, width)))
+        logits, _, updated = self._network.step(stacked, gathered.reshape(*sides, *gathered.shape[1:]))
         # Only rows whose episodes have not ended take a step; the memory of the others stays as it is.
         memory[episodes] = updated.flatten(0, 1)[index]
-        self._memory = memory.unflatten(0, (self._network.agents, self._levels))
+        self._memory = memory.reshape(self._memory.shape)
         return logits.flatten(0, 1)[index]
 
 

@@ -46,7 +46,11 @@ def draw_populations(evaluations: Sequence[PopulationEvaluation], folder: Path) 
         lower[column].set_xlabel("rate of levels, with 95 % interval over levels")
     upper[0].set_ylabel("agents")
     lower[0].set_ylabel("agents in order of their rate")
-    handles = [Line2D([], [], linestyle="", label=label, **series_style(i)) for i, (label, _) in enumerate(series)]
+    styles = [series_style(i) for i in range(len(series))]
+    handles = [
+        Line2D([], [], linestyle="", label=label, color=style["color"], marker=style["marker"])
+        for style, (label, _) in zip(styles, series, strict=True)
+    ]
     handles.append(Line2D([], [], color=DARK_GREY, linewidth=1.5, label="mean over seeds, with interval"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), frameon=False)
     figure.suptitle(
@@ -96,7 +100,8 @@ def _draw_agents(axes: Axes, rates: Sequence[Sequence[Rate]], distributions: Seq
         low, high = ([getattr(rate, end) for rate in agents] for end in ("low", "high"))
         axes.hlines(positions, low, high, color=style["color"], linewidth=1, alpha=0.5)
         size = 5 if len(agents) <= 40 else 3.5
-        axes.plot([rate.value for rate in agents], positions, linestyle="", markersize=size, **style)
+        values, colour, marker = [rate.value for rate in agents], style["color"], style["marker"]
+        axes.plot(values, positions, linestyle="", markersize=size, color=colour, marker=marker)
         mean, rows = distribution.mean, (first - 0.5, first + len(agents) - 0.5)
         if mean.exists:
             axes.fill_betweenx(rows, mean.low, mean.high, color=GREY, alpha=0.25, linewidth=0, zorder=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goalmaze.agents.training.sb3_environment import RECENT_EPISODES
 from goalmaze.experiments.evaluate.agent_label import RULE
-from goalmaze.experiments.evaluate.outcomes import DISCOUNT
+from goalmaze.experiments.evaluate.solved_levels import DISCOUNT
 from goalmaze.experiments.reports.findings import FIT_LEVELS
 from goalmaze.experiments.reports.highlights import MIN_DIRECTNESS
 from goalmaze.experiments.statistics.comparisons import ALPHA

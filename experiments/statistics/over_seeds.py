@@ -62,7 +62,7 @@ class SeedDistribution:
     @property
     def counted(self) -> Rates:
         """The rates that exist, float64 [n]."""
-        rates = np.array(self.rates)
+        rates: Rates = np.array(self.rates, np.float64)
         return rates[~np.isnan(rates)]
 
     @property
