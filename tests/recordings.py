@@ -22,7 +22,9 @@ class StandIn:
     def record(self, function: Callable[[], Outputs]) -> Outputs:
         # A recording does no work: what the call changes is undone by the caller, and its results are void.
         self._function = function
-        self._outputs = tuple(torch.full_like(output, torch.nan) for output in function())
+        self._outputs = tuple(
+            torch.full_like(output, torch.nan if output.is_floating_point() else -1) for output in function()
+        )
         return self._outputs
 
     def replay(self) -> None:
