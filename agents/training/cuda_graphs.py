@@ -45,7 +45,7 @@ class CudaRecording:
 
     def warm_up(self, function: Callable[[], Outputs]) -> None:
         """Call the function on another stream, as recording needs; see the documentation of `torch.cuda.graph`."""
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):

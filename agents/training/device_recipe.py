@@ -33,20 +33,20 @@ def for_device(recipe: Recipe, device: str, *, together: bool = False) -> Recipe
         device: the device, "cpu" or "cuda".
         together: whether the agent is trained as one of a population.
     """
-    chosen: JsonObject = {}
+    chosen: JsonObject = {"device": device}
     if device == "cuda" and recipe.algorithm == "ppo":
         if is_by_device(recipe.precision):
             chosen["precision"] = "bf16"
         has_steps = is_by_device(recipe.steps) or recipe.steps >= LARGE_BATCHES["steps"]
         if has_steps and not together and all(is_by_device(getattr(recipe, name)) for name in BATCH_SETTINGS):
             chosen |= {name: value for name, value in LARGE_BATCHES.items() if is_by_device(getattr(recipe, name))}
-    return dataclasses.replace(decided(recipe), **chosen, device=device)
+    return dataclasses.replace(decided(recipe), **chosen)
 
 
 def decided(recipe: Recipe) -> Recipe:
     """Return the same recipe with every setting decided, so that no device replaces one."""
-    names = [field.name for field in dataclasses.fields(recipe)]
-    return dataclasses.replace(recipe, **{name: plain(getattr(recipe, name)) for name in names})
+    values: JsonObject = {field.name: plain(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
+    return dataclasses.replace(recipe, **values)
 
 
 def choices_of(recipe: Recipe, resolved: Recipe) -> str:

@@ -98,7 +98,7 @@ class GpuPPO(TensorPPO):
             # The limit is compared in Python after every minibatch, which no graph can hold.
             return super()._update(batch, weights)
         if self._step is None or self._batch is None or self._weights != weights:
-            self._batch, self._weights = Minibatch(*(_copy(tensor) for tensor in batch)), weights
+            self._batch, self._weights = _copied(batch), weights
             self._step = recorded(self._recorded_update, self.device, self._changed)
         for place, tensor in zip(self._batch, batch, strict=True):
             if place is not None and tensor is not None:
@@ -124,5 +124,7 @@ class GpuPPO(TensorPPO):
             group["lr"].fill_(rate)
 
 
-def _copy(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.clone()
+def _copied(batch: Minibatch) -> Minibatch:
+    """Return a copy of a minibatch."""
+    memory = None if batch.memory is None else batch.memory.clone()
+    return Minibatch(*(tensor.clone() for tensor in cast("tuple[Tensor, ...]", batch[:-1])), memory=memory)

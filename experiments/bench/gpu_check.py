@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ SAME_WEIGHTS = 0.05
 
 AGENTS, LEVELS, SOLVED = 64, 1024, 0.99
 """Agents of the population, levels that they are evaluated on, and the rate that one agent is to reach."""
+
+
+Found = TypeVar("Found")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +226,8 @@ def _options(small: bool) -> JsonObject:
     return {"size": 5, "steps": SMALL["steps"], "network_options": network, "set": (f"envs={SMALL['envs']}",)}
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, object]:
+def _timed(work: Callable[[], Found]) -> tuple[float, Found]:
+    """Return the seconds of some work, and its result."""
     begun = time.perf_counter()
     result = work()
     return time.perf_counter() - begun, result

@@ -173,7 +173,8 @@ class NetworksAlone:
             self._observations.copy_(observations.view_as(self._observations))
             self._act()
         # [T, P * E, ...] to [P, T * E, ...]
-        every = self._buffer.observations.unflatten(1, (agents, self._envs)).transpose(0, 1).flatten(1, 2)
+        sides = (-1, agents, self._envs, *self._network.shape.observation)
+        every = self._buffer.observations.view(sides).transpose(0, 1).flatten(1, 2)
         for _ in range(self._settings.epochs):
             for part in torch.split(every, self._minibatch.shape[1], dim=1):
                 self._minibatch.copy_(part)

@@ -83,12 +83,16 @@ def _observations(policy: NetworkPolicy, levels: LevelBatch) -> Tensor:
     return torch.from_numpy(observations_of(policy, levels).copy())
 
 
+def _uses_gpu() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 @contextlib.contextmanager
 def _deterministic() -> Iterator[None]:
     """Accumulate gradients in a fixed order: those of overlapping patterns are otherwise summed in thread order."""
     before = torch.are_deterministic_algorithms_enabled()
     # A GPU has no algorithm with a fixed order for some gradients of networks; there torch may only warn.
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_initialized())
+    torch.use_deterministic_algorithms(True, warn_only=_uses_gpu())
     try:
         yield
     finally:
