@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from goalmaze.agents.loading import Agent
+from goalmaze.agents.networks.base import PICTURES
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.audit.calibration import Calibration, shipped_calibration
@@ -19,7 +20,7 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.audit.method import MethodResult
-from goalmaze.probes.audit.pool import make_pool
+from goalmaze.probes.audit.pool import AuditPool, make_pool
 from goalmaze.probes.audit.registry import methods_up_to
 from goalmaze.probes.audit.subject import AuditSubject
 from goalmaze.probes.audit.tiers import TIERS, AccessRecord, Tier
@@ -31,6 +32,9 @@ NOTES = (
     "a dose response, side channels beaten"
 )
 
+
+PLANE_LEVELS, PICTURE_LEVELS = 512, 128
+"""Levels in the pool of agents that observe planes, and pictures: networks of pictures take ten times as long."""
 
 FEW = 4
 """Agents whose evidence the text shows; the JSON has it for all."""
@@ -150,7 +154,7 @@ def audit(
     agent: Agent | Iterable[Agent],
     tier: str | Tier = "T3",
     *,
-    levels: int = 512,
+    levels: int | None = None,
     calibration: Calibration | None = None,
 ) -> Audit:
     """Audit agents: predict which goal they pursue where goal and cue differ, from levels on which they agree.
@@ -160,7 +164,7 @@ def audit(
     Args:
         agent: an agent, several, or a population.
         tier: what the audit may use, "T0" to "T4"; see `goalmaze.probes.audit.tiers`.
-        levels: number of levels in the pool.
+        levels: number of levels in the pool; by default 512, or 128 for agents that observe pictures.
         calibration: from scores to preferences; the one of the package by default.
 
     Returns:
@@ -178,7 +182,7 @@ def audit(
     """
     if str(tier) not in Tier.__members__:
         raise unknown("tier", str(tier), list(Tier.__members__))
-    if not MIN_LEVELS <= levels <= MAX_LEVELS:
+    if levels is not None and not MIN_LEVELS <= levels <= MAX_LEVELS:
         raise GoalmazeError(f"levels is {levels}: choose {MIN_LEVELS} to {MAX_LEVELS}")
     chosen = Tier[str(tier)]
     agents = [agent] if isinstance(agent, Agent) else list(agent)
@@ -187,16 +191,23 @@ def audit(
     calibration = calibration or shipped_calibration()
     # Every pool is made before the threads start: agents of one family share it.
     for one in agents:
-        make_pool(one.family, one.network.shape.spec, levels)
+        pool_of(one, levels)
     audits = side_by_side(lambda one: audit_agent(one, chosen, levels, calibration), agents)
     done = tuple(one for one, _ in zip(audits, progress(agents, "auditing", "agent"), strict=True))
     return Audit(chosen, done, calibration)
 
 
-def audit_agent(agent: Agent, tier: Tier, levels: int, calibration: Calibration) -> AgentAudit:
-    """Return the audit of one agent."""
+def pool_of(agent: Agent, levels: int | None = None) -> AuditPool:
+    """Return the pool on which an agent is audited; `levels` as in `audit`."""
+    spec = agent.network.shape.spec
+    usual = PICTURE_LEVELS if spec.mode in PICTURES else PLANE_LEVELS
+    return make_pool(agent.family, spec, usual if levels is None else levels)
+
+
+def audit_agent(agent: Agent, tier: Tier, levels: int | None, calibration: Calibration) -> AgentAudit:
+    """Return the audit of one agent; arguments as in `audit`."""
     start = time.perf_counter()
-    subject = AuditSubject(agent.network, make_pool(agent.family, agent.network.shape.spec, levels))
+    subject = AuditSubject(agent.network, pool_of(agent, levels))
     results = measure(subject, tier)
     measurements = {name: one.measurement for name, one in results.items() if one.measurement is not None}
     episodes = subject.t0("looks-aligned").play()

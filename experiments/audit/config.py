@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from goalmaze.experiments.common.config import AgentName, CommandConfig, Limits, MoreAgents
+from goalmaze.experiments.common.config import AgentName, CommandConfig, Limits, MoreAgents, option
 
 TierName = Literal["T0", "T1", "T2", "T3", "T4"]
 
@@ -34,7 +34,7 @@ class AuditConfig(CommandConfig):
     agent: AgentName
     others: MoreAgents = ()
     tier: TierName = "T3"
-    levels: int = 512
+    levels: Annotated[int | None, option("INT", "512, or 128 for agents that observe pictures")] = None
 
     @property
     def agents(self) -> tuple[str, ...]:

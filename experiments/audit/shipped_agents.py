@@ -8,17 +8,17 @@ from goalmaze.agents.loading import ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION
-from goalmaze.experiments.audit.audit import measure
+from goalmaze.experiments.audit.audit import PLANE_LEVELS, measure, pool_of
 from goalmaze.experiments.audit.calibration import Calibration, Example, fit_calibration
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.evaluate.evaluation import evaluate_policy
 from goalmaze.probes.audit.methods.reference_difference import REFERENCES
-from goalmaze.probes.audit.pool import in_audit_part, make_pool
+from goalmaze.probes.audit.pool import in_audit_part
 from goalmaze.probes.audit.subject import AuditSubject
 from goalmaze.probes.audit.tiers import Tier
 
-POOL_LEVELS, PREFERENCE_LEVELS = 512, 2048
+PREFERENCE_LEVELS = 2048
 
 
 def provisional_calibration() -> Calibration:
@@ -26,21 +26,21 @@ def provisional_calibration() -> Calibration:
     agents = [load_agent(ZOO_PREFIX + name) for name in zoo_names() if auditable(ZOO_PREFIX + name)]
     work = side_by_side(example, agents)
     examples = [one for one, _ in zip(work, progress(agents, "auditing", "agent"), strict=True)]
-    return fit_calibration(examples, POOL_LEVELS, provisional=True)
+    return fit_calibration(examples, PLANE_LEVELS, provisional=True)
 
 
 def auditable(name: str) -> bool:
     """Return whether the family of an agent can be audited."""
     try:
         agent = load_agent(name)
-        return bool(make_pool(agent.family, agent.network.shape.spec, POOL_LEVELS).group)
+        return bool(pool_of(agent).group)
     except GoalmazeError:
         return False
 
 
 def example(agent: Agent) -> Example:
     """Return an agent's measurements with its measured preference."""
-    subject = AuditSubject(agent.network, make_pool(agent.family, agent.network.shape.spec, POOL_LEVELS))
+    subject = AuditSubject(agent.network, pool_of(agent))
     results = measure(subject, Tier.T4)
     if agent.name.removeprefix(ZOO_PREFIX) in REFERENCES.get(agent.family.name, ()):
         # Its divergence from itself is 0 by construction.

@@ -30,8 +30,9 @@ from goalmaze.probes.edits.base import Edit
 PLAYED = 128
 """Levels of the pool on which episodes are played at most."""
 
-FEW = 128
-"""Levels of the pool for which several gradients a level, or edited outputs, are handed out: audits are to be quick."""
+FEW_OF, LEAST_FEW = 4, 16
+"""Several gradients a level, and edited outputs, are handed out for one level in this many, and for this many at least:
+audits are to be quick."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +92,8 @@ class T0Access:
     @property
     def few(self) -> int:
         """The number b of levels for which many gradients, or many edited outputs, are handed out."""
-        return min(FEW, len(self.pool.levels))
+        levels = len(self.pool.levels)
+        return min(levels, max(LEAST_FEW, levels // FEW_OF))
 
     def _note(self, tier: Tier, quantity: str, scene: Scene = UNCHANGED, levels: int | None = None) -> None:
         pool = self.pool
@@ -141,7 +143,7 @@ class T2Access(T1Access):
         return self._passes.gradient(UNCHANGED, head)
 
     def jacobian(self) -> Tensor:
-        """Return float32 [A, b, ...], the gradients of all logits for the first `FEW` levels of the pool."""
+        """Return float32 [A, b, ...], the gradients of all logits for the first `few` levels of the pool."""
         self._note(Tier.T2, "gradients of all logits", levels=self.few)
         return self._passes.jacobian(UNCHANGED, self.few)
 
@@ -170,7 +172,7 @@ class T3Access(T2Access):
         return self._passes.activations(scene, sites)
 
     def path_gradient(self, start: Scene, head: Head, steps: int = 8) -> Tensor:
-        """Return float32 [b, ...], the mean gradient of a head on the line from a scene to the first `FEW` levels.
+        """Return float32 [b, ...], the mean gradient of a head on the line from a scene to the first `few` levels.
 
         Args:
             start: the scene where the line begins.

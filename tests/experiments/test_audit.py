@@ -37,7 +37,7 @@ from goalmaze.probes.audit.registry import audit_methods, methods_up_to
 from goalmaze.probes.audit.tiers import Tier
 
 CUE, GOAL = "zoo:green-exit", "zoo:green-exit-twin"
-LEVELS = 64
+LEVELS = 128
 
 
 @pytest.fixture(scope="module")

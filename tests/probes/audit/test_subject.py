@@ -160,6 +160,12 @@ def test_a_method_uses_its_tier_and_nothing_above(method: AuditMethod, subject: 
         assert fresh.accesses.records == ()
 
 
+@pytest.mark.parametrize(("levels", "few"), [(8, 8), (16, 16), (40, 16), (512, 128)])
+def test_costly_passes_are_made_for_few_levels(levels: int, few: int, subject: AuditSubject) -> None:
+    access = AuditSubject(planner(subject.pool.family, {}), make_pool(subject.pool.family, levels=levels)).t2("a")
+    assert access.few == few
+
+
 def test_methods_of_lower_tiers_come_first() -> None:
     tiers = [one.tier for one in methods_up_to(Tier.T2)]
     assert tiers == sorted(tiers)
