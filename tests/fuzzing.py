@@ -30,6 +30,7 @@ from tqdm import tqdm
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.training import training_state
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.state_file import state_digest
 from goalmaze.agents.training.training_state import read_state
 from goalmaze.agents.zoo import MANIFEST, read_manifest, zoo_folder
 from goalmaze.envs.ascii import read_ascii, write_ascii
@@ -374,7 +375,7 @@ def _forged(rng: random.Random, original: Path) -> bytes:
     head = mutated(rng, head)
     if not isinstance(head, dict):
         head = {"format": head}
-    head["digest"] = training_state._digest(head, arrays)
+    head["digest"] = state_digest(head, arrays)
     return save(arrays, {training_state.METADATA_KEY: json.dumps(head)})
 
 

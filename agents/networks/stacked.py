@@ -79,18 +79,23 @@ class StackedNetwork(nn.Module):
         self._caller = _Caller(template)
 
     @property
+    def template(self) -> Network:
+        """A network with the name, options and shape of all, whose tensors are the stacked ones; it cannot run."""
+        return self._caller.network
+
+    @property
     def shape(self) -> Shape:
         """The shape of one network's input and output."""
-        return self._caller.network.shape
+        return self.template.shape
 
     @property
     def is_recurrent(self) -> bool:
         """Whether the networks have a memory."""
-        return isinstance(self._caller.network, RecurrentNetwork)
+        return isinstance(self.template, RecurrentNetwork)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors [P, ...] of all networks, by their names in the state of one; they are not copied."""
-        return {name: tensor.detach() for name, tensor in self._caller.network.state_dict().items()}
+        return {name: tensor.detach() for name, tensor in self.template.state_dict().items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy the tensors [P, ...] of all networks from those that `tensors` returned, from any device.
@@ -163,7 +168,7 @@ class StackedNetwork(nn.Module):
 
     def initial_memory(self, batch: int) -> Tensor:
         """Return the memory [P, b, ...] of recurrent networks at the start of episodes."""
-        memory = ForwardPass(self._caller.network).initial_memory(batch)
+        memory = ForwardPass(self.template).initial_memory(batch)
         return memory.expand(self.agents, *memory.shape).clone()
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:

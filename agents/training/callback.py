@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -13,14 +12,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
 from goalmaze.agents.checkpoints import save_checkpoint
-from goalmaze.agents.files import append, write_atomically
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.algorithms import network_of
 from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule, scheduled_checkpoint_path
 from goalmaze.agents.training.finite import check_finite
-from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
+from goalmaze.agents.training.log import LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run_folder import RunFolder
+from goalmaze.agents.training.run_progress import RunLog, RunProgress
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, RunNumbers, save_state
@@ -37,30 +36,6 @@ LOSS_NAMES = (
 
 class Stopped(Exception):  # noqa: N818  not an error
     """Raised between two rollouts to stop training, because a stop was requested."""
-
-
-@dataclasses.dataclass
-class RunProgress:
-    """The progress of a run, saved with its training state.
-
-    Attributes:
-        seconds: wall-clock seconds of training, over all its parts.
-        line: step count on the last line of the log.
-        kept: step count when the checkpoint schedule was last checked; -1 before the first time.
-        log_bytes: length of the log in bytes.
-        log_digest: digest of these bytes; empty in states of earlier versions.
-    """
-
-    seconds: float = 0.0
-    line: int = 0
-    kept: int = -1
-    log_bytes: int = 0
-    log_digest: str = ""
-
-
-def log_hash(content: bytes) -> hashlib.blake2b:
-    """Return the hash of the beginning of a log; it can be updated with further lines."""
-    return hashlib.blake2b(content, digest_size=16)
 
 
 class TrainingCallback(BaseCallback):
@@ -89,8 +64,9 @@ class TrainingCallback(BaseCallback):
         super().__init__()
         self.recipe, self.stop_request, self.save_every = recipe, stop_request, save_every
         self._schedule = CheckpointSchedule.of(recipe)
-        self.folder, self._run_folder, self._log_hash = folder, RunFolder(folder), log_hash(b"")
+        self.folder, self._run_folder = folder, RunFolder(folder)
         self.progress, self.saved_steps = progress or RunProgress(), 0
+        self._log = RunLog(self._run_folder, self.progress)
         self._saved_at = time.perf_counter()
         # As if training had gone on without the interruption, so that seconds add up over the parts of a run.
         self._started_at = self._saved_at - self.progress.seconds
@@ -107,13 +83,10 @@ class TrainingCallback(BaseCallback):
         )
         self.saved_steps = self.num_timesteps
         if self._is_new:
-            header = log_line(LOG_COLUMNS)
-            self._run_folder.check()
-            write_atomically(self.folder / LOG, header)
-            self._count_log(header)
+            self._log.begin(LOG_COLUMNS)
         else:
             # `resume` has cut the log to its length at the last save and checked it.
-            self._log_hash.update((self.folder / LOG).read_bytes())
+            self._log.go_on()
 
     def _on_rollout_start(self) -> None:
         """Log the last rollout, save if it is time, and stop on request.
@@ -150,9 +123,7 @@ class TrainingCallback(BaseCallback):
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.counts[0], mazes.mazes.levels_begun[0])
         line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
-        self._run_folder.check()
-        append(self.folder / LOG, line)
-        self._count_log(line)
+        self._log.append(line)
         self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])
         if self._bar is not None:
@@ -161,11 +132,6 @@ class TrainingCallback(BaseCallback):
                 self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
             # The last rollout may go beyond the recipe's steps, the bar may not.
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
-
-    def _count_log(self, line: bytes) -> None:
-        self._log_hash.update(line)
-        self.progress.log_bytes += len(line)
-        self.progress.log_digest = self._log_hash.hexdigest()
 
     def _keep_checkpoint(self) -> None:
         """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import cast
 
-import msgspec
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -25,7 +24,7 @@ from goalmaze.agents.devices import DeviceName, find_device
 from goalmaze.agents.files import remove_temporaries, write_atomically, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
-from goalmaze.agents.training.callback import RunProgress, Stopped, TrainingCallback, log_hash
+from goalmaze.agents.training.callback import Stopped, TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.device_recipe import choices_of, for_device
 from goalmaze.agents.training.finite import NotFiniteError
@@ -34,6 +33,7 @@ from goalmaze.agents.training.population_plan import PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run_folder import ID, RunFolder, new_id
 from goalmaze.agents.training.run_lock import locked
+from goalmaze.agents.training.run_progress import RunProgress, read_progress, saved_log
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.start import start_weights
@@ -171,9 +171,9 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         _check_same_run(folder, recipe, head["numbers"])
         algorithm, _ = prepare(recipe)
         restore_state(algorithm, head, arrays)
-        progress = _progress(folder, head["numbers"])
+        progress = read_progress(head["numbers"]["progress"], folder / STATE)
         finished = algorithm.num_timesteps >= recipe.steps
-        log = None if finished else _saved_log(folder / LOG, progress)
+        log = None if finished else saved_log(folder / LOG, progress)
         # Everything is checked: from here on the folder is written to.
         remove_temporaries(folder)
         _restore_checkpoints(folder, algorithm)
@@ -183,18 +183,6 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         write_atomically(folder / LOG, log)
         _warn_of_differences(original)
         return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress)
-
-
-def _progress(folder: Path, numbers: RunNumbers) -> RunProgress:
-    """Return the progress of a run at its last save.
-
-    Raises:
-        GoalmazeError: the training state holds something else.
-    """
-    try:
-        return msgspec.convert(numbers["progress"], RunProgress)
-    except msgspec.ValidationError as error:
-        raise GoalmazeError(f"training state {folder / STATE} is no state of a run: {error}; train again") from None
 
 
 def _check_same_run(folder: Path, recipe: Recipe, numbers: RunNumbers) -> None:
@@ -363,24 +351,6 @@ def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, 
         f" at step {algorithm.num_timesteps:,}, so training stopped; the last good checkpoint is {folder / CHECKPOINT} "
         f"(step {saved:,}); try a smaller learning_rate or gradient_clip",
     )
-
-
-def _saved_log(log: Path, progress: RunProgress) -> bytes:
-    """Return a log as it was at the last save, without the lines of later rollouts.
-
-    Raises:
-        GoalmazeError: the log cannot be read, it is shorter, or it was changed.
-    """
-    try:
-        content = log.read_bytes()
-    except OSError as error:
-        raise GoalmazeError(f"cannot read {log}: {error.strerror}; restore it or train again") from None
-    if len(content) < progress.log_bytes:
-        raise GoalmazeError(f"{log} is shorter than at the last save, so lines are lost; restore it or train again")
-    saved = content[: progress.log_bytes]
-    if progress.log_digest and log_hash(saved).hexdigest() != progress.log_digest:
-        raise GoalmazeError(f"{log} is not the log of this run or was changed; restore it or train again")
-    return saved
 
 
 def _warn_of_differences(original: JsonObject) -> None:

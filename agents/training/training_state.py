@@ -6,31 +6,26 @@ loading it runs no code. A digest of both shows whether the file is damaged. The
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import msgspec
 import numpy as np
-import safetensors
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from torch import Tensor
 
-from goalmaze.agents.files import write_atomically
 from goalmaze.agents.training.addressed_draws import AddressedDraws, GlobalDraws
 from goalmaze.agents.training.migration import current_state
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.sb3_environment import Arrays, as_algorithm_input, unwrap
+from goalmaze.agents.training.state_file import read_state_file, remedy, write_state_file
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
-from goalmaze.envs.text_files import is_file
 
 STATE = "state.safetensors"
 FORMAT = 3
@@ -103,8 +98,7 @@ def save_state(path: Path, algorithm: BaseAlgorithm, numbers: RunNumbers) -> Non
     """Write the state of an algorithm between two rollouts, with the numbers of its run, atomically."""
     arrays, content = _state_of(algorithm)
     head: StateHead = {"format": FORMAT, "algorithm": content, "numbers": numbers}
-    document = {**head, "digest": _digest(head, arrays)}
-    write_atomically(path, save(arrays, {METADATA_KEY: json.dumps(document)}))
+    write_state_file(path, METADATA_KEY, head, arrays)
 
 
 def read_state(path: Path) -> tuple[StateHead, Arrays]:
@@ -113,20 +107,7 @@ def read_state(path: Path) -> tuple[StateHead, Arrays]:
     Raises:
         GoalmazeError: the state is missing, truncated, damaged or of another version.
     """
-    remedy = f"train again with goalmaze train --recipe {path.parent / 'recipe.json'} --out NEW"
-    if not is_file(path):
-        raise GoalmazeError(f"there is no training state at {path}, so nothing to resume; {remedy}")
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            head = json.loads((file.metadata() or {})[METADATA_KEY])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        digest = head.pop("digest")
-        intact = digest == _digest(head, arrays)
-    # A damaged file can fail at any of these lines: its metadata may be any text, and any JSON.
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        intact = False
-    if not intact:
-        raise GoalmazeError(f"training state {path} is damaged, so nothing was resumed; {remedy}")
+    head, arrays = read_state_file(path, METADATA_KEY)
     try:
         if head["format"] in (1, 2):
             head, arrays = current_state(head, arrays)
@@ -136,9 +117,11 @@ def read_state(path: Path) -> tuple[StateHead, Arrays]:
             msgspec.convert(head, StateHead)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # Anyone can write a digest that matches.
-        raise GoalmazeError(f"training state {path} is no state of a run ({error}); {remedy}") from None
+        raise GoalmazeError(f"training state {path} is no state of a run ({error}); {remedy(path)}") from None
     if not is_known:
-        raise GoalmazeError(f"training state {path} is of another version of goalmaze; resume it there, or {remedy}")
+        raise GoalmazeError(
+            f"training state {path} is of another version of goalmaze; resume it there, or {remedy(path)}"
+        )
     return cast(StateHead, head), arrays
 
 
@@ -268,13 +251,3 @@ def _prefixed(group: str, arrays: Arrays) -> Arrays:
 def _without_prefix(group: str, arrays: Arrays) -> Arrays:
     prefix = f"{group}/"
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _digest(head: object, arrays: Arrays) -> str:
-    """Return the blake2b digest of the head, plain data without its digest, and of the arrays."""
-    digest = hashlib.blake2b(json.dumps(head, sort_keys=True).encode(), digest_size=16)
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

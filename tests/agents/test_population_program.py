@@ -305,7 +305,7 @@ def test_more_agents_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("goalmaze.agents.training.population.capacity.free_memory", lambda: 10_000_000)
     few = agents_that_fit(RECIPE)
     assert 2 < few < 100
-    check_capacity(RECIPE, few)
+    check_capacity(RECIPE, [{}] * few)
     with pytest.raises(GoalmazeError, match=rf"{few + 1} agents .* more than memory holds: {few} fit"):
         train_stacked(RECIPE, range(few + 1))
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+import torch
 from complaints import complaint
 from disks import recorded_disks
 from plans import SMALL_RECIPE
@@ -22,11 +26,15 @@ from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.population import load_population
+from goalmaze.agents.population_files import read_population
 from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.population.callback import PopulationCallback
+from goalmaze.agents.training.population.learner import PopulationLearner, StoppedAgent
 from goalmaze.agents.training.run import read_recipe
+from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT, read_population_report
@@ -34,6 +42,7 @@ from goalmaze.experiments.jobs import report as report_module
 from goalmaze.experiments.jobs.job import read_journal
 from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
 from goalmaze.experiments.train.population import pool, training
+from goalmaze.experiments.train.population import report as population_report
 from goalmaze.experiments.train.population.plan import planned
 from goalmaze.experiments.train.population.report import gathered_report
 from goalmaze.experiments.train.population.seeds import grid_of, seed_list, seeds_text
@@ -186,6 +195,89 @@ def test_a_process_that_is_killed_while_it_stacks_ends_the_same(
         assert same(disk / "many", whole)
         assert read_population_report(disk / "many")["agents"] == read_population_report(whole)["agents"]
         assert not [path for path in disk.rglob("*") if path.name == "agents"]
+
+
+@pytest.fixture
+def one_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train populations as on a GPU."""
+    monkeypatch.setattr(training, "is_one_program", lambda *_: True)
+    monkeypatch.setattr(population_report, "REPORT_LEVELS", 8)
+
+
+def program(folder: Path) -> list[str]:
+    return ["train", *options(1024), "--seeds", "4,2", "--out", str(folder)]
+
+
+def test_one_program_makes_the_files_of_a_pool_of_processes(
+    whole: Path, one_program: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "many"
+    population = ["--seeds", "4,2", "--grid", "corner=1,3"]
+    assert cli.main(["train", *options(2048), *population, "--out", str(folder)]) == 0
+    assert "4 agents, trained together as one program on the CPU" in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in whole.iterdir())
+    assert list(checkpoint_series(folder)) == list(checkpoint_series(whole))
+    for file in (CHECKPOINT, "checkpoints/step-0000000256.safetensors"):
+        ours, theirs = read_population(folder / file), read_population(whole / file)
+        assert msgspec.structs.replace(ours.header, digest="") == msgspec.structs.replace(theirs.header, digest="")
+        for name, tensor in theirs.tensors.items():
+            torch.testing.assert_close(ours.tensors[name], tensor, atol=2e-5, rtol=0)
+            assert not torch.allclose(ours.tensors[name][0], tensor[1], atol=2e-5) or "bias" in name
+    for number in range(4):
+        for line, expected in zip(lines(folder, number), lines(whole, number), strict=True):
+            for key in expected:
+                assert float(line[key]) == pytest.approx(float(expected[key]), rel=1e-3, abs=1e-5, nan_ok=True), key
+    report = read_population_report(folder)
+    assert [agent["seed"] for agent in report["agents"]] == [4, 2, 4, 2]
+
+
+@pytest.mark.parametrize("is_saved", [True, False], ids=["stopped", "killed"])
+def test_one_program_ends_bitwise_the_same_after_an_interruption(
+    is_saved: bool,
+    one_program: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(program(tmp_path / "whole")) == 0
+    end_rollout = PopulationCallback.on_rollout_end
+
+    def interrupt(callback: PopulationCallback, learner: PopulationLearner, stopped: list[StoppedAgent]) -> None:
+        end_rollout(callback, learner, stopped)
+        if learner.steps == 512 and is_saved:
+            os.kill(os.getpid(), signal.SIGINT)
+        if learner.steps == 768:
+            raise RuntimeError("killed")
+
+    folder = tmp_path / "many"
+    with monkeypatch.context() as patch:
+        patch.setattr(PopulationCallback, "on_rollout_end", interrupt)
+        assert cli.main(program(folder)) == (130 if is_saved else 1)
+    assert read_population(folder / CHECKPOINT).header.steps == (512 if is_saved else 0)
+    assert ("stopped with 2 agents after 512 steps each; continue with" in capsys.readouterr().err) == is_saved
+    # Checkpoints and lines of rollouts after the last save are made again.
+    assert len(checkpoint_series(folder)) > 1
+    assert cli.main(["train", "--resume", str(folder)]) == 0
+    assert same(folder, tmp_path / "whole")
+    assert sorted(path.name for path in folder.iterdir()) == [CHECKPOINT, "checkpoints", "log.csv", RECIPE, REPORT]
+    capsys.readouterr()
+    assert "is finished" in complaint(capsys, "train", "--resume", str(folder))
+
+
+def test_a_state_of_another_population_is_refused(
+    one_program: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "other"):
+        with monkeypatch.context() as patch:
+            patch.setattr(PopulationLearner, "rollout", lambda _: os.kill(os.getpid(), signal.SIGINT))
+            patch.setattr(PopulationCallback, "on_rollout_end", lambda *_: None)
+            assert cli.main(program(tmp_path / name)) == 130
+    capsys.readouterr()
+    state = tmp_path / "one" / STATE
+    state.write_bytes((tmp_path / "other" / STATE).read_bytes())
+    assert "is the training state of another run" in complaint(capsys, "train", "--resume", str(tmp_path / "one"))
+    state.write_bytes(state.read_bytes()[:-9])
+    assert "is damaged, so nothing was resumed" in complaint(capsys, "train", "--resume", str(tmp_path / "one"))
 
 
 def test_a_finished_population_is_not_resumed_and_a_lost_report_is_made_again(

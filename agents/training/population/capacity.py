@@ -58,18 +58,22 @@ def agents_that_fit(recipe: Recipe, parameters: JsonObject | None = None) -> int
     return int(USABLE * free_memory() / (on_device + on_host))
 
 
-def check_capacity(recipe: Recipe, agents: int, parameters: Sequence[JsonObject] | None = None) -> None:
+def check_capacity(recipe: Recipe, parameters: Sequence[JsonObject]) -> None:
     """Check that a population fits in memory.
+
+    Args:
+        recipe: the recipe that the agents share.
+        parameters: for each agent, the parameters of its family that replace the recipe's.
 
     Raises:
         GoalmazeError: it does not; the message says how many agents fit.
     """
-    largest = max(parameters or [{}], key=lambda one: float(one.get("size", 0)))
-    fit = agents_that_fit(recipe, largest)
-    if agents > fit:
+    # Observations of all agents have one shape, so the first stands for all.
+    fit = agents_that_fit(recipe, parameters[0])
+    if len(parameters) > fit:
         raise GoalmazeError(
-            f"{agents} agents of this recipe are more than memory holds: {fit} fit; train them in several runs, or "
-            "lower envs"
+            f"{len(parameters)} agents of this recipe are more than memory holds: {fit} fit; train them in several "
+            "runs, or lower envs"
         )
 
 

@@ -17,6 +17,21 @@ from goalmaze.envs.extensions import extensions_needed
 from goalmaze.envs.json_data import JsonObject
 
 
+def check_program(recipe: Recipe, parameters: Sequence[JsonObject]) -> None:
+    """Check that a population can be trained as one program.
+
+    Args:
+        recipe: the recipe that the agents share.
+        parameters: for each agent, the parameters of its family that replace the recipe's.
+
+    Raises:
+        GoalmazeError: the recipe is wrong, or the agents do not fit in memory.
+    """
+    with extensions_needed(recipe.imports):
+        check_recipe(recipe)
+        check_capacity(recipe, parameters)
+
+
 def make_learner(
     recipe: Recipe,
     seeds: Sequence[int],
@@ -32,9 +47,8 @@ def make_learner(
         GoalmazeError: the recipe is wrong, shapes differ, or the agents do not fit in memory.
     """
     keep_large_blocks()
+    check_program(recipe, [{}] * len(seeds) if parameters is None else parameters)
     with extensions_needed(recipe.imports):
-        check_recipe(recipe)
-        check_capacity(recipe, len(seeds), parameters)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         return PopulationLearner(recipe, seeds, parameters=parameters, overlap=overlap)

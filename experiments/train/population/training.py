@@ -14,11 +14,14 @@ from goalmaze.agents.files import remove_temporaries, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.population_files import read_population
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.population.program import check_program
+from goalmaze.agents.training.population.run import remove_state, run_population
 from goalmaze.agents.training.population_plan import KEY, PopulationPlan
-from goalmaze.agents.training.recipe import recipe_from
+from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import environment, make_run_folder
 from goalmaze.agents.training.run_folder import ID, new_id
 from goalmaze.agents.training.run_lock import locked
+from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import extensions_needed, import_flags
 from goalmaze.envs.families import make_family
@@ -63,7 +66,10 @@ def train_population(
         StopError: a person or the system stopped the training; it is saved.
     """
     recipe, plan = planned
-    check_memory(recipe, len(plan), options.workers)
+    if is_one_program(recipe, options):
+        check_program(recipe, plan.parameters)
+    else:
+        check_memory(recipe, len(plan), options.workers)
     content = {
         ID: new_id(),
         "recipe": dataclasses.asdict(recipe),
@@ -90,7 +96,7 @@ def resume_population(folder: Path, options: PopulationOptions) -> PopulationRep
     planned = _read_plan(folder)
     with locked(folder / RECIPE):
         remove_temporaries(folder, below=False)
-        if (folder / AGENTS).is_dir() or not is_file(folder / CHECKPOINT):
+        if any((folder / name).exists() for name in (AGENTS, STATE)) or not is_file(folder / CHECKPOINT):
             return _train(folder, planned, options)
         header = read_population(folder / CHECKPOINT).header
         try:
@@ -117,25 +123,45 @@ def _read_plan(folder: Path) -> PlannedPopulation:
         raise GoalmazeError(f"recipe {path} cannot be read ({error}); restore it or train again") from None
 
 
+def is_one_program(recipe: Recipe, options: PopulationOptions) -> bool:
+    """Return whether agents are trained as one program: on a GPU. On a CPU a pool of processes is faster."""
+    return recipe.device == "cuda" and recipe.algorithm == "ppo" and not options.cluster
+
+
 def _train(folder: Path, planned: PlannedPopulation, options: PopulationOptions) -> PopulationReport:
     recipe, plan = planned
     with extensions_needed(recipe.imports):
         family = make_family(recipe.family, recipe.parameters)
+    # A run goes on as it began, also on a machine with another device.
+    if (folder / STATE).exists() or (is_one_program(recipe, options) and not (folder / AGENTS).exists()):
+        return _train_program(folder, planned, options)
     where = f"Dask at {options.cluster}" if options.cluster else "a pool of processes"
     tqdm.write(f"goalmaze: {len(plan)} agents, each trained by itself on {where}", file=sys.stderr)
     summary = train_agents(
         folder, recipe, plan, save_every=options.save_every, workers=options.workers, cluster=options.cluster
     )
     if summary.stopped:
-        raise StopError(
-            f"{folder}: stopped with {summary.finished} of {len(plan)} agents finished; continue with: goalmaze train "
-            f"--resume {shlex.quote(str(folder))}{import_flags()}",
-            summary.signal_number,
-        )
+        raise _stopped(folder, f"{summary.finished} of {len(plan)} agents finished", summary.signal_number)
     reports = stack_agents(folder, plan)
     report = gathered_report(folder, reports, family.distinguishing_shift)
     remove_agents(folder)
     return report
+
+
+def _train_program(folder: Path, planned: PlannedPopulation, options: PopulationOptions) -> PopulationReport:
+    recipe, plan = planned
+    result = run_population(folder, recipe, plan, options.save_every)
+    if result.interrupted:
+        raise _stopped(folder, f"{len(plan)} agents after {result.steps:,} steps each", result.signal_number)
+    report = evaluated_report(folder, result.seconds)
+    remove_state(folder)
+    return report
+
+
+def _stopped(folder: Path, how_far: str, signal_number: int) -> StopError:
+    """Return the error of a population that was stopped and can be continued."""
+    command = f"goalmaze train --resume {shlex.quote(str(folder))}{import_flags()}"
+    return StopError(f"{folder}: stopped with {how_far}; continue with: {command}", signal_number)
 
 
 def _logged_seconds(folder: Path) -> float:
