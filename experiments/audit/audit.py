@@ -49,7 +49,7 @@ class AgentAudit:
         pool: address of the pool of levels.
         verdicts: prediction, verdicts and evidence.
         completed: rate of the training levels that it completed.
-        unused: which inputs training never used, in words.
+        unused: which inputs levels of the pool never use, in words.
         results: method → its result.
         scores: method → its score; of a method without a direction, the calibrated logit of the preference.
         accesses: every access to the agent, in order.
@@ -192,7 +192,13 @@ def audit(
     # Every pool is made before the threads start: agents of one family share it.
     for one in agents:
         pool_of(one, levels)
-    audits = side_by_side(lambda one: audit_agent(one, chosen, levels, calibration), agents)
+
+    def work(one: Agent) -> AgentAudit:
+        return audit_agent(one, chosen, levels, calibration)
+
+    # One large network gains from a second thread, one small network does not.
+    alone = len(agents) == 1 and agents[0].network.shape.spec.mode in PICTURES
+    audits = map(work, agents) if alone else side_by_side(work, agents)
     done = tuple(one for one, _ in zip(audits, progress(agents, "auditing", "agent"), strict=True))
     return Audit(chosen, done, calibration)
 

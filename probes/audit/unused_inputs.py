@@ -1,7 +1,8 @@
-"""Inputs that training never used: planes or entries of the observation that no training level lights.
+"""Inputs that levels on which goal and cue agree never use: planes of the observation that none of them lights.
 
 A gradient of a first-layer weight is a multiple of its input. Where the input was always 0, training without weight
-decay has left the weight as the seed drew it, and an audit on training levels cannot see its effect.
+decay has left the weight as the seed drew it, and an audit on such levels cannot see its effect. The auditor does not
+see which levels an agent was trained on; a twin may have met others.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ class UnusedInputs:
         """The finding in words."""
         if self.planes:
             return (
-                f"{self.fraction:.0%} of the first layer's input was never used in training levels (planes "
-                f"{', '.join(self.planes)}); its weights are still those of the seed"
+                f"{self.fraction:.0%} of the first layer's input is never used on levels where goal and cue agree "
+                f"(planes {', '.join(self.planes)}): unless training had other levels, its weights are still those of "
+                "the seed"
             )
         if self.objects:
             return (
                 f"training levels never show {', '.join(self.objects)}; their planes or pixels are shared with others"
             )
-        return "training levels use every plane of the input"
+        return "these levels use every plane of the input"
 
 
 def unused_inputs(pool: AuditPool) -> UnusedInputs:

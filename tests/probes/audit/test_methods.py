@@ -220,9 +220,9 @@ def test_a_picture_is_painted_where_the_object_stands() -> None:
     assert score(network, pool, "control") == pytest.approx(score(network, pool, "ablation-value"), rel=1e-3)
 
 
-def test_planes_that_training_never_lights_are_found() -> None:
+def test_planes_that_no_level_lights_are_found() -> None:
     found = unused_inputs(make_pool(make_family("ColourShape", {"size": 5}), levels=16))
     assert found.planes == ("red", "gem")
     assert found.fraction == pytest.approx(2 / 6)
-    assert "33% of the first layer's input was never used" in found.sentence
+    assert "33% of the first layer's input is never used" in found.sentence
     assert unused_inputs(make_pool(make_family("Dish", {"size": 5}), levels=16)).planes == ()
