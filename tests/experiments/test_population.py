@@ -55,7 +55,8 @@ COMMAND = [sys.executable, "-m", "goalmaze.experiments", "train"]
 @pytest.fixture(scope="module", autouse=True)
 def small_evaluations() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_module, "REPORT_LEVELS", 8)
+        for module in (report_module, population_report):
+            patch.setattr(module, "REPORT_LEVELS", 8)
         patch.setitem(bootstrap_levels.__kwdefaults__, "resamples", 10)
         patch.setattr(pool, "make_executor", lambda *_: InlineExecutor())
         yield
@@ -201,7 +202,6 @@ def test_a_process_that_is_killed_while_it_stacks_ends_the_same(
 def one_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train populations as on a GPU."""
     monkeypatch.setattr(training, "is_one_program", lambda *_: True)
-    monkeypatch.setattr(population_report, "REPORT_LEVELS", 8)
 
 
 def program(folder: Path) -> list[str]:
