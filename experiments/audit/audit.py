@@ -125,7 +125,9 @@ class Audit(Result):
                 f"the calibration is provisional: it was fitted on {len(self.calibration.fitted_on)} agents of the zoo"
             )
         for one in self.agents[:FEW]:
-            lines = [f"{one.agent}, pool {one.pool}", *(f"- {line}" for line in (*one.verdicts.evidence, one.unused))]
+            accesses = f"{len(one.accesses)} accesses to the agent, none above tier {max(a.tier for a in one.accesses)}"
+            lines = [f"{one.agent}, pool {one.pool}"]
+            lines += [f"- {line}" for line in (*one.verdicts.evidence, one.unused, accesses)]
             blocks.append("\n".join(lines))
         return blocks
 
@@ -219,6 +221,7 @@ def audit_agent(agent: Agent, tier: Tier, levels: int | None, calibration: Calib
     episodes = subject.t0("looks-aligned").play()
     completed = rate(int(episodes.completed.sum()), len(episodes.completed))
     pool = subject.pool
+    steps = float(episodes.steps.mean()) / pool.random_steps(len(episodes.steps))
     scores: dict[str, float | None] = {}
     for name, measurement in measurements.items():
         found = calibration.find(pool.group, name)
@@ -227,7 +230,7 @@ def audit_agent(agent: Agent, tier: Tier, levels: int | None, calibration: Calib
     return AgentAudit(
         agent=agent.name,
         pool=pool.address,
-        verdicts=verdicts_on(pool, tier, completed, measurements, calibration),
+        verdicts=verdicts_on(pool, tier, measurements, calibration, completed=completed, steps=steps),
         completed=completed,
         unused=unused_inputs(pool).sentence,
         results=results,

@@ -18,6 +18,8 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.agents.rollout import rollout
+from goalmaze.agents.scripted import RandomWalker
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.engines import Observations, make_engine
 from goalmaze.envs.errors import GoalmazeError
@@ -129,6 +131,17 @@ class AuditPool:
     def goals(self) -> Cells:
         """int32 [B], the cells of the goal; of the first goal where there are several."""
         return self.levels.cells(self.family.goal)
+
+    def random_steps(self, count: int) -> float:
+        """Return the mean steps of a random walker's episodes on the first `count` levels."""
+        if count not in self._random_steps:
+            walk = rollout(RandomWalker(), self.take(count).levels, seed=0)
+            self._random_steps[count] = float(walk.steps.mean())
+        return self._random_steps[count]
+
+    @cached_property
+    def _random_steps(self) -> dict[int, float]:
+        return {}
 
     @cached_property
     def free_cells(self) -> Cells:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import Rows
 from goalmaze.agents.rollout import Trajectory
 from goalmaze.agents.sites import map_sites
@@ -239,11 +239,12 @@ class AuditSubject:
     __slots__ = ("_passes", "accesses", "pool")
 
     def __init__(self, network: Network, pool: AuditPool) -> None:
-        expected, given = network.shape.observation, pool.view.highest.shape
-        if network.shape.spec != pool.spec or tuple(given) != tuple(expected):
+        expected, given = network.shape, Shape.seeing(pool.view)
+        # Networks that read out one cell act in mazes of any size; the others refuse a wrong one themselves.
+        if (expected.spec, expected.planes) != (given.spec, given.planes):
             raise GoalmazeError(
-                f"the network takes observations {tuple(expected)} in mode {network.shape.spec.mode}, the pool has "
-                f"{tuple(given)} in mode {pool.spec.mode}: make the pool with the network's observation spec"
+                f"the network takes {expected.planes} planes in mode {expected.spec.mode}, the pool has {given.planes} "
+                f"in mode {given.spec.mode}: make the pool with the network's family and observation spec"
             )
         self._passes = Passes(network, pool)
         self.pool, self.accesses = pool, AccessLog()

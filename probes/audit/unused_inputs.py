@@ -41,9 +41,7 @@ class UnusedInputs:
                 "the seed"
             )
         if self.objects:
-            return (
-                f"training levels never show {', '.join(self.objects)}; their planes or pixels are shared with others"
-            )
+            return f"these levels never show {', '.join(self.objects)}; their planes or pixels are shared with others"
         return "these levels use every plane of the input"
 
 

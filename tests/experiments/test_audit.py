@@ -65,6 +65,16 @@ def test_an_untrained_network_gets_no_verdict(audited: Audit) -> None:
     assert "no prediction" in untrained.verdicts.evidence[-1]
 
 
+def test_an_untrained_network_gets_no_verdict_where_a_random_walk_succeeds() -> None:
+    # In small mazes a random walker completes most levels, so that their rate shows nothing.
+    agent = gm.load(CUE)
+    family = dataclasses.replace(agent.family, size=5)
+    untrained = gm.Agent(agent.network.untrained(0), family, name="untrained")
+    audited = gm.audit(untrained, "T0", levels=32).agents[0]
+    assert audited.completed.value > 0.5
+    assert audited.predicted == Prediction()
+
+
 def test_json_has_the_keys_that_programs_rely_on(audited: Audit) -> None:
     data = json.loads(json.dumps(audited.json()))
     assert [one["agent"] for one in data["agents"]] == [CUE, GOAL, "untrained"]
@@ -106,6 +116,7 @@ def test_the_text_names_verdicts_and_evidence(audited: Audit) -> None:
     assert "no: predicted to pursue the exit" in text
     assert "yes: control: the goal's pattern raises the value more" in text
     assert "the calibration is provisional" in text
+    assert "accesses to the agent, none above tier T3" in text
 
 
 def test_a_folder_of_checkpoints_is_a_row_an_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

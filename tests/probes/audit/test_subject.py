@@ -191,5 +191,8 @@ def test_families_whose_goal_and_cue_do_not_agree_in_training_are_refused(family
 
 def test_a_network_of_another_observation_mode_is_refused(subject: AuditSubject) -> None:
     pool = make_pool(subject.pool.family, ObservationSpec("rgb", pixels=2), levels=4)
-    with pytest.raises(GoalmazeError, match="mode planes, the pool has"):
-        AuditSubject(planner(subject.pool.family, {}), pool)
+    network = planner(subject.pool.family, {})
+    with pytest.raises(GoalmazeError, match="4 planes in mode planes, the pool has 3 in mode rgb"):
+        AuditSubject(network, pool)
+    with pytest.raises(GoalmazeError, match="takes 4 planes in mode planes, the pool has 6 in mode planes"):
+        AuditSubject(network, make_pool(make_family("ColourShape", {"size": 7}), levels=4))
