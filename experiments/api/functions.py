@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from goalmaze.agents import rollout as loop
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
+from goalmaze.agents.population import Population, load_population
 from goalmaze.agents.rollout import Trajectory
 from goalmaze.agents.training import run
 from goalmaze.agents.training.recipe import Recipe
@@ -16,6 +18,9 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import FITTING, Family, LevelBatch
 from goalmaze.experiments.api.agent import Agent
 from goalmaze.experiments.retarget.task import levels_with_cue_on_goal
+from goalmaze.experiments.train.population.plan import planned
+from goalmaze.experiments.train.population.seeds import checked_seeds
+from goalmaze.experiments.train.population.training import PopulationOptions, train_population
 from goalmaze.probes import steering
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.steering.base import SteeringMethod
@@ -41,12 +46,29 @@ def load(name: str | Path, *, device: str = "cpu") -> Agent:
     return Agent(agent.network, agent.family, agent.name, agent.header)
 
 
-def train(recipe: Recipe, folder: str | Path, *, save_every: float = run.SAVE_EVERY_SECONDS) -> Agent:
-    """Train an agent into a new run folder and load it.
+@overload
+def train(
+    recipe: Recipe, folder: str | Path, *, seeds: None = None, save_every: float = run.SAVE_EVERY_SECONDS
+) -> Agent: ...
+@overload
+def train(
+    recipe: Recipe, folder: str | Path, *, seeds: Iterable[int], save_every: float = run.SAVE_EVERY_SECONDS
+) -> Population: ...
+def train(
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    seeds: Iterable[int] | None = None,
+    save_every: float = run.SAVE_EVERY_SECONDS,
+) -> Agent | Population:
+    """Train an agent, or a population with one agent a seed, into a new run folder and load it.
+
+    A population is trained by a pool of processes on a CPU, and as one program on a GPU.
 
     Args:
         recipe: how to train.
         folder: the folder to make.
+        seeds: the training seeds of a population, which replace the recipe's; None for one agent.
         save_every: seconds between saves from which a killed run can be resumed.
 
     Raises:
@@ -58,7 +80,14 @@ def train(recipe: Recipe, folder: str | Path, *, save_every: float = run.SAVE_EV
         >>> recipe = gm.Recipe(steps=2_048, envs=16, parameters={"size": 5}, network_options={"blocks": 1})
         >>> gm.train(recipe, "runs/tiny").family.size
         5
+        >>> gm.train(recipe, "runs/many", seeds=range(64)).seeds[17]  # doctest: +SKIP
+        17
     """
+    if seeds is not None:
+        report = train_population(
+            planned(recipe, checked_seeds(seeds)), Path(folder), PopulationOptions(save_every=save_every)
+        )
+        return load_population(str(report.folder))
     training = run.train(recipe, Path(folder), save_every=save_every)
     training.check_complete()
     return load(training.folder)

@@ -22,6 +22,7 @@ from disks import recorded_disks
 from plans import SMALL_RECIPE
 from small_populations import InlineExecutor, options
 
+import goalmaze as gm
 from goalmaze.agents.checkpoints import load_checkpoint
 from goalmaze.agents.loading import CHECKPOINT, RECIPE, load_agent
 from goalmaze.agents.networks.base import Network
@@ -273,6 +274,16 @@ def test_one_program_ends_bitwise_the_same_after_an_interruption(
     assert sorted(path.name for path in folder.iterdir()) == [CHECKPOINT, "checkpoints", "log.csv", RECIPE, REPORT]
     capsys.readouterr()
     assert "is finished" in complaint(capsys, "train", "--resume", str(folder))
+
+
+def test_python_trains_a_population(whole: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(read_recipe(whole, 0)[0], steps=256)
+    population = gm.train(recipe, tmp_path / "many", seeds=range(4, 6))
+    assert population.seeds == (4, 5)
+    assert weights(population[0].network) == weights(gm.train(recipe, tmp_path / "alone").network)
+    with pytest.raises(GoalmazeError, match="seed 3 is listed twice"):
+        gm.train(recipe, tmp_path / "twice", seeds=(3, 3))
+    assert not (tmp_path / "twice").exists()
 
 
 def test_a_state_of_another_population_is_refused(
