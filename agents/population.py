@@ -74,14 +74,20 @@ class Population:
             raise GoalmazeError(f"{self.name} has no checkpoint after {steps:,} steps; its checkpoints: {known}")
         path = series[steps]
         stored, agents = agents_in(path, str(path))
+        for agent in agents:
+            agent.to(self.agents[0].device.type)
         return type(self)(str(path), agents, self.seeds, self.parameters, stored.header, self.folder)
 
 
-def load_population(name: str) -> Population:
+def load_population(name: str, device: str = "cpu") -> Population:
     """Load all agents of a population: a run folder, a stacked checkpoint file, or ``zoo:NAME``.
 
+    Args:
+        name: the run folder, the file or the population of the zoo.
+        device: the device that the networks are to run on, see `Agent.to`.
+
     Raises:
-        GoalmazeError: there is no such population, it is one agent, or its checkpoint cannot be used.
+        GoalmazeError: there is no such population or device, it is one agent, or its checkpoint cannot be used.
 
     Example:
         >>> import goalmaze as gm
@@ -95,6 +101,8 @@ def load_population(name: str) -> Population:
     if place.path.exists() and not holds_population(place.path):
         raise GoalmazeError(f"{name} is one agent, not a population; train one with goalmaze train --seeds 0-63")
     stored, agents = agents_in(place.checkpoint, name)
+    for agent in agents:
+        agent.to(device)
     folder = place.path if place.path.is_dir() else None
     entries = stored.header.agents
     return Population(

@@ -192,6 +192,7 @@ def population(device: str, small: bool) -> JsonObject:
         "agents": agents,
         "steps": content["steps"],
         "training_seconds": content["seconds"],
+        "steps_per_s": agents * content["steps"] / max(content["seconds"], 0.1),
         "training_and_report_seconds": seconds,
         "solved_mean": float(np.mean(solved)),
         "solved_least": min(solved),

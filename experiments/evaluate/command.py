@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import TypedDict
 
@@ -79,9 +78,7 @@ def _compare(config: EvalConfig) -> Comparison:
 def _evaluate_populations(config: EvalConfig) -> PopulationEvaluation | PopulationComparison:
     if config.others and config.unseen_walls:
         raise GoalmazeError("--unseen-walls takes one population: leave out the others, or --unseen-walls")
-    populations = [load_population(name) for name in config.agents]
-    for agent in itertools.chain(*populations):
-        agent.to(config.device)
+    populations = [load_population(name, config.device) for name in config.agents]
     families = [[evaluation_family(agent, config) for agent in population] for population in populations]
     folder = _figures_folder(config)
     result: PopulationEvaluation | PopulationComparison

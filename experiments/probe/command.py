@@ -37,9 +37,7 @@ def run(config: ProbeConfig) -> ProbeReport | PopulationProbes | ChannelReport |
                 f"--by {config.by} reads one agent, and {config.agent} is a population; name one of it, such as "
                 f"{config.agent}/0"
             )
-        population = load_population(config.agent)
-        for agent in population:
-            agent.to(config.device)
+        population = load_population(config.agent, config.device)
         return probe_population(population, kind=config.probe, **options)
     if config.by == "checkpoint":
         place = locate(config.agent)

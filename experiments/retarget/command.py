@@ -42,9 +42,7 @@ def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | Stee
                 f"{others[0]} takes one agent, and {config.agent} is a population; name one of it, such as "
                 f"{config.agent}/0"
             )
-        population = load_population(config.agent)
-        for agent in population:
-            agent.to(config.device)
+        population = load_population(config.agent, config.device)
         return retarget_population(population, lambda agent: _compare(agent, config))
     agent = load_agent(config.agent, config.device)
     return steer(agent, config) if others else _compare(agent, config)
