@@ -16,6 +16,7 @@ from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.bench.eval_population import measure_population
 
 TRIALS = 3
 
@@ -65,13 +66,14 @@ def measure(full: bool) -> list[JsonObject]:
     """Return one row for each number of levels of the agent's training distribution, one episode a level.
 
     `overhead` is the time of the rollout divided by that of its forward passes, minus 1. Each row is the trial with the
-    median overhead.
+    median overhead. The last row is a whole evaluation of a population, see `measure_population`.
     """
     agent = load_agent(f"zoo:{zoo_names()[0]}")
     # Compiles kernels and warms up torch; on other levels than those measured.
     rollout(agent.policy, agent.family.levels(1, np.arange(64)))
     counts = (512, 2048, 10_000) if full else (1024,)
-    return [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]
+    rows = [_row(agent, count) for count in tqdm(counts, desc="bench eval", disable=None)]
+    return [*rows, measure_population(64, 512) if full else measure_population(4, 128)]
 
 
 def _row(agent: Agent, count: int) -> JsonObject:
@@ -87,6 +89,7 @@ def _row(agent: Agent, count: int) -> JsonObject:
         trials.append((seconds / watch.seconds - 1, seconds))
     overhead, seconds = sorted(trials)[TRIALS // 2]
     return {
+        "agents": 1,
         "levels": count,
         "size": agent.family.size,
         "threads": torch.get_num_threads(),
@@ -94,4 +97,6 @@ def _row(agent: Agent, count: int) -> JsonObject:
         "episodes_per_s": count / seconds,
         "steps_per_s": int(trajectory.steps.sum()) / seconds,
         "overhead": overhead,
+        "one_by_one_seconds": None,
+        "relative_seconds": None,
     }

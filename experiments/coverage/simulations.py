@@ -25,7 +25,7 @@ from goalmaze.experiments.statistics.over_seeds import (
 )
 
 TRIALS, RESAMPLES, LEVELS = 400, 200, 128
-SPLITS = 50
+SPLITS, POPULATION_TRIALS = 50, 300
 COUNTED, SHARED = 0.7, 0.5
 """Fraction of levels that count for an agent, and fraction of a level's difficulty that all agents share."""
 MIN_EXISTING = 0.05
@@ -214,7 +214,7 @@ def rows(trials: int = TRIALS) -> Iterator[Coverage]:
             yield Coverage("P(improvement)", f"{seeds} seeds each", name, *simulated)
 
 
-def population_rows(trials: int = TRIALS) -> Iterator[Coverage]:
+def population_rows(trials: int = POPULATION_TRIALS) -> Iterator[Coverage]:
     """Yield the rows on populations: many seeds, levels that do not count, levels that differ in difficulty."""
     for seeds in (8, 16, 64):
         for name, population in WIDE_POPULATIONS.items():
@@ -246,6 +246,6 @@ def table(trials: int = TRIALS) -> Table:
                 formatted(one.covered if one.exists > MIN_EXISTING else None, ".2f"),
                 formatted(one.exists, ".2f"),
             ]
-            for one in (*rows(trials), *population_rows(trials))
+            for one in (*rows(trials), *population_rows(min(trials, POPULATION_TRIALS)))
         ],
     )
