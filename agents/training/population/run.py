@@ -10,7 +10,6 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import cast
 
 import msgspec
 from tqdm import tqdm
@@ -253,7 +252,7 @@ def _restore(folder: Path, learner: PopulationLearner, plan: PopulationPlan) -> 
         raise GoalmazeError(f"{path} is the training state of another run; restore the folder or train again")
     progress = read_progress(head.progress, path)
     log = saved_log(folder / LOG, progress)
-    learner.restore(arrays, cast(LearnerNumbers, head.learner))
+    learner.restore(arrays, head.learner)
     write_atomically(folder / LOG, log)
     return progress
 
