@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from goalmaze.agents.networks import known_networks, make_meta_network, make_network
 from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape
+from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
@@ -22,7 +24,6 @@ from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Number, Table, formatted
-from goalmaze.probes.activations import captured
 
 CANVAS = 41
 """Rows and columns of the planes on which a receptive field is measured, in cells."""
@@ -125,8 +126,7 @@ def describe_network(name: str, family: Family, mode: str, options: ReadonlyJson
     network = make_meta_network(name, shape, options).eval()
     # On the device "meta" tensors have shapes and no values: nothing is computed, however large the network is.
     observation = torch.zeros(1, *shape.observation, dtype=torch.uint8, device="meta")
-    with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as latest:
-        network(observation)
+    sides = _sides(network, observation)
     return NetworkSummary(
         network=name,
         options=options,
@@ -136,8 +136,27 @@ def describe_network(name: str, family: Family, mode: str, options: ReadonlyJson
         parameters=network.parameters_count(),
         flops=flops(network, observation),
         receptive_field=receptive_field(name, shape, options),
-        sites={site.name: tuple(latest[site.name].shape[1:]) for site in network.sites()},
+        sites=sides,
     )
+
+
+def _sides(network: Network, observation: Tensor) -> dict[str, tuple[int, ...]]:
+    """Return the shape of the activation at every site, without the axis of the batch, on any device."""
+    sides: dict[str, tuple[int, ...]] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            sides[name] = tuple(output.shape[1:])
+
+        return hook
+
+    with torch.inference_mode(), contextlib.ExitStack() as stack:
+        for site in network.sites():
+            _, module = find_site(network, site.name)
+            stack.callback(module.register_forward_hook(keep(site.name)).remove)
+        network(observation)
+    # In the order of the sites, which a network may compute in another one.
+    return {site.name: sides[site.name] for site in network.sites()}
 
 
 def flops(network: Network, observation: Tensor) -> int:
