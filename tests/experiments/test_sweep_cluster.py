@@ -19,8 +19,8 @@ import pytest
 from plans import LONG
 
 from goalmaze.experiments import cli
+from goalmaze.experiments.jobs import executors
 from goalmaze.experiments.jobs.job import read_journal
-from goalmaze.experiments.sweeps import executors
 
 PLAN = LONG.replace("[0, 1]", "[0, 1, 2]").replace("[dials]\ncorner = [1]\n", "")
 PATIENCE = 600
