@@ -24,6 +24,11 @@ def target_names(family: Family) -> list[str]:
     return [family.goal, family.cue, PURSUED]
 
 
+def has_target_cells(levels: LevelBatch) -> Bools:
+    """Return bool [B], whether a level has a cell that `draw_targets` can draw."""
+    return np.asarray(_reachable_cells(levels, levels.start).any(axis=1))
+
+
 def draw_targets(levels: LevelBatch, seed: int) -> Cells:
     """Return int32 [B], in each level a random reachable cell without the agent or an object.
 

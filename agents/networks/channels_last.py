@@ -63,7 +63,7 @@ def _contiguous(maps: Tensor) -> Tensor:
 
 
 def _joined(*maps: Tensor) -> Tensor:
-    """Return maps [b, P, ΣC, H, W] in the layout [b, H, W, P, ΣC]."""
+    """Return maps [b, P, C, H, W] in the layout [b, H, W, P, C], where C counts the channels of all maps."""
     return torch.cat([one.permute(0, 3, 4, 1, 2) for one in maps], -1).permute(0, 3, 4, 1, 2)
 
 

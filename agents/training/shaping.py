@@ -2,7 +2,7 @@
 
 There are two kinds. `progress` pays for each cell of progress, whatever the discount. It changes which policy is best
 under a discount, and comes close to a reward for imitating shortest paths. `potential` is potential-based shaping (Ng
-et al., 1999): a step from s to s' pays γ·Φ(s') − Φ(s), where Φ is minus the scale times the distance to the nearest
+et al., 1999): a step from s to s' pays γ·φ(s') − φ(s), where φ is minus the scale times the distance to the nearest
 target and γ the discount. It leaves the order of policies as it is, so it asks for nothing that the reward does not.
 """
 
@@ -36,7 +36,7 @@ class Shaping:
     `progress` measures a step by the targets before it, also where it changes them, so the undiscounted sum over a walk
     in a circle is zero. With a discount it is not: what the steps towards a target earn counts more than what later
     steps away from it cost. `potential` measures each state by its own targets, and a state without targets or at the
-    end of an episode has potential 0. Its discounted sum over an episode is therefore −Φ of the first state.
+    end of an episode has potential 0. Its discounted sum over an episode is therefore −φ of the first state.
 
     Args:
         family: the family of levels.

@@ -156,7 +156,7 @@ def one_agent(device: str, small: bool) -> JsonObject:
 
     with tempfile.TemporaryDirectory() as folder:
         report = command.run(TrainConfig(out=Path(folder) / "run", device=device, **_options(small)))
-        recipe = json.loads((Path(folder) / "run" / "recipe.json").read_text())["recipe"]
+        recipe = json.loads((Path(folder) / "run" / "recipe.json").read_text("utf-8"))["recipe"]
     content = report.json()
     solved = content["in_distribution"]["solved"]
     return {

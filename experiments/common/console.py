@@ -40,6 +40,7 @@ SUBSTITUTES = {
     "“": '"',
     "”": '"',
     "γ": "gamma",
+    "φ": "phi",
     "λ": "lambda",
     "σ": "sigma",
     "Δ": "delta",

@@ -22,7 +22,7 @@ from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.probes.edits.base import Edit, acting, applied, at_first_steps
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
-from goalmaze.probes.targets import draw_targets
+from goalmaze.probes.targets import draw_targets, has_target_cells
 
 SEARCHED_LEVELS = 64
 """Levels that `first_clear_level` looks at."""
@@ -227,11 +227,10 @@ def first_clear_level(family: Family, shift: str, seed: int) -> int:
 def level_and_target(family: Family, shift: str, seed: int, index: int) -> tuple[LevelBatch, int]:
     """Return the level of an index, a batch of 1, and its random target."""
     level = family.levels(seed, [index], shift, EVALUATION)
-    target = int(draw_targets(level, seed + index)[0])
-    if target >= level.height * level.width:
-        # No cell is without agent and object. The target is then on one of them, where it can still be seen and moved.
-        target = int(np.flatnonzero(level.free()[0])[-1])
-    return level, target
+    if has_target_cells(level)[0]:
+        return level, int(draw_targets(level, seed + index)[0])
+    # No cell is without agent and object. The target is then on one of them, where it can still be seen and moved.
+    return level, int(np.flatnonzero(level.free()[0])[-1])
 
 
 def with_moved(level: LevelBatch, what: str, cell: int, which: int = 0) -> LevelBatch:

@@ -94,7 +94,7 @@ def test_tiny_mazes_leak_and_the_count_equals_a_slow_one(tiny_run: Path) -> None
 
 
 def test_large_mazes_do_not_leak(tiny_run: Path) -> None:
-    assert leakage.run(LeakageConfig(agent=str(tiny_run), levels=100, size=13)).same_level == 0
+    assert leakage.run(LeakageConfig(agent=str(tiny_run), levels=100, size=13)).overlap.same_level == 0
 
 
 def test_a_run_without_its_log_is_refused(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
