@@ -14,16 +14,15 @@ from tqdm import tqdm
 from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.training.algorithms import network_of
-from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule, scheduled_checkpoint_path
+from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.log import LOG_COLUMNS, log_line
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run_folder import RunFolder
-from goalmaze.agents.training.run_progress import RunLog, RunProgress
+from goalmaze.agents.training.run_progress import RunLog, RunProgress, keep_scheduled
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, RunNumbers, save_state
-from goalmaze.envs.errors import GoalmazeError
 
 LOSS_NAMES = (
     ("entropy_loss",),
@@ -134,19 +133,7 @@ class TrainingCallback(BaseCallback):
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 
     def _keep_checkpoint(self) -> None:
-        """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""
-        if (
-            self._schedule.is_due(max(self.progress.kept, 0), self.num_timesteps)
-            and self.num_timesteps != self.progress.kept
-        ):
-            path = scheduled_checkpoint_path(self.folder, self.num_timesteps)
-            self._run_folder.check()
-            try:
-                path.parent.mkdir(exist_ok=True)
-            except OSError as error:
-                raise GoalmazeError(f"cannot make {path.parent}: {error.strerror}") from None
-            self._save_checkpoint(path)
-        self.progress.kept = self.num_timesteps
+        keep_scheduled(self._schedule, self._run_folder, self.progress, self.num_timesteps, self._save_checkpoint)
 
     def save(self) -> None:
         """Save training state and checkpoint, each atomically.

@@ -1,15 +1,16 @@
-"""The progress of a run, and the log that grows with it."""
+"""The progress of a run, with the log and the scheduled checkpoints that it has written."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
 from goalmaze.agents.files import append, write_atomically
+from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule, scheduled_checkpoint_path
 from goalmaze.agents.training.log import LOG, log_line
 from goalmaze.agents.training.run_folder import RunFolder
 from goalmaze.envs.errors import GoalmazeError
@@ -33,6 +34,32 @@ class RunProgress:
     kept: int = -1
     log_bytes: int = 0
     log_digest: str = ""
+
+
+def keep_scheduled(
+    schedule: CheckpointSchedule, run: RunFolder, progress: RunProgress, steps: int, save: Callable[[Path], None]
+) -> None:
+    """Save a scheduled checkpoint if a step count of the schedule was reached since the last call.
+
+    Args:
+        schedule: the schedule.
+        run: the run folder.
+        progress: the progress of the run, which notes the call.
+        steps: environment steps taken.
+        save: writes the checkpoint to a file.
+
+    Raises:
+        GoalmazeError: the folder of the checkpoints cannot be made.
+    """
+    if schedule.is_due(max(progress.kept, 0), steps) and steps != progress.kept:
+        path = scheduled_checkpoint_path(run.path, steps)
+        run.check()
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise GoalmazeError(f"cannot make {path.parent}: {error.strerror}") from None
+        save(path)
+    progress.kept = steps
 
 
 def read_progress(content: JsonObject, state: Path) -> RunProgress:

@@ -62,15 +62,14 @@ class AgentReports(Generic[Report]):
         ]
 
 
-def report_each(population: Population, make: Callable[[Agent], Report], description: str) -> AgentReports[Report]:
+def report_each(population: Population, make: Callable[[Agent], Report]) -> AgentReports[Report]:
     """Return the report of every agent of a population.
 
     Args:
         population: the population.
         make: returns the report of one agent. It uses all of torch's threads, so agents follow one another.
-        description: what the progress bar says.
     """
-    reports = tuple(make(agent) for agent in progress(population.agents, description, "agent"))
+    reports = tuple(make(agent) for agent in progress(population.agents, "agents", "agent"))
     names = tuple(agent.name for agent in population)
     return AgentReports(population.name, names, population.seeds, population.parameters, reports)
 

@@ -157,4 +157,4 @@ def probe_population(
     def make(agent: Agent) -> ProbeReport:
         return probe(agent, probe=kind, **options)
 
-    return PopulationProbes(report_each(population, make, "agents"))
+    return PopulationProbes(report_each(population, make))

@@ -132,4 +132,4 @@ def retarget_population(population: Population, make: Callable[[Agent], Retarget
     Raises:
         GoalmazeError: no such site or method, or a site that a method does not fit.
     """
-    return PopulationRetargeting(report_each(population, make, "agents"))
+    return PopulationRetargeting(report_each(population, make))

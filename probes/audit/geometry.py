@@ -35,6 +35,25 @@ def channel_direction(pool: AuditPool, side: Side) -> Tensor:
     return paint[:, changed].mean(dim=1) if changed.any() else paint.new_zeros(len(paint))
 
 
+def painted_effects(pool: AuditPool, gradient: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return float32 [b] for the goal and for the cue: gradient × input, summed over what the object paints.
+
+    It is the first-order change of the differentiated number if the object were erased, with the sign reversed.
+
+    Args:
+        pool: the pool.
+        gradient: [b, ...], the gradient at the observations of its first b levels.
+    """
+    goal, cue = (parts.flatten(1).sum(1).numpy() for parts in painted_gradients(pool, gradient))
+    return goal, cue
+
+
+def painted_gradients(pool: AuditPool, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Return [b, ...] for the goal and for the cue, the gradient [b, ...] times what the object paints."""
+    goal, cue = (gradient * torch.from_numpy(pool.paint(side)[: len(gradient)]) for side in (pool.goal, pool.cue))
+    return goal, cue
+
+
 def channels_first(pool: AuditPool, observations: Tensor) -> Tensor:
     """Return [B, C, h, w] for observations of a pool, pictures [B, h, w, 3] too."""
     return observations.permute(0, 3, 1, 2) if pool.spec.mode in PICTURES else observations

@@ -39,6 +39,16 @@ class Measurement:
         levels = np.asarray(per_level, np.float64)
         return cls(float(levels.mean()), levels, dict(features or {}))
 
+    @classmethod
+    def cue_minus_goal(cls, goal: NDArray[np.floating], cue: NDArray[np.floating]) -> Measurement:
+        """Return the measurement whose score is the mean difference of two numbers [b], with their means as features.
+
+        Args:
+            goal: the number of the goal on each level.
+            cue: the number of the cue.
+        """
+        return cls.of_levels(cue - goal, {"goal": float(goal.mean()), "cue": float(cue.mean())})
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MethodResult:

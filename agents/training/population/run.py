@@ -7,6 +7,7 @@ does the same for one agent.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import time
 from pathlib import Path
@@ -17,11 +18,7 @@ from tqdm import tqdm
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import CHECKPOINT
 from goalmaze.agents.population_files import save_population
-from goalmaze.agents.training.checkpoint_schedule import (
-    CheckpointSchedule,
-    checkpoint_series,
-    scheduled_checkpoint_path,
-)
+from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule, checkpoint_series
 from goalmaze.agents.training.log import LOG, POPULATION_COLUMNS, log_line
 from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.learner import LearnerNumbers, PopulationLearner
@@ -29,7 +26,7 @@ from goalmaze.agents.training.population.program import learn, make_learner
 from goalmaze.agents.training.population_plan import PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run_folder import RunFolder
-from goalmaze.agents.training.run_progress import RunLog, RunProgress, read_progress, saved_log
+from goalmaze.agents.training.run_progress import RunLog, RunProgress, keep_scheduled, read_progress, saved_log
 from goalmaze.agents.training.signals import StopRequest, stop_signals
 from goalmaze.agents.training.state_file import read_state_file, remedy, write_state_file
 from goalmaze.agents.training.training_state import STATE
@@ -155,17 +152,8 @@ class RunCallback(PopulationCallback):
         self.progress.line = learner.steps
 
     def _keep_checkpoint(self, learner: PopulationLearner) -> None:
-        """Save a scheduled checkpoint if a step count of the schedule was reached since the last rollout."""
-        schedule, kept = CheckpointSchedule.of(learner.recipe), self.progress.kept
-        if schedule.is_due(max(kept, 0), learner.steps) and learner.steps != kept:
-            path = scheduled_checkpoint_path(self.folder, learner.steps)
-            self._run_folder.check()
-            try:
-                path.parent.mkdir(exist_ok=True)
-            except OSError as error:
-                raise GoalmazeError(f"cannot make {path.parent}: {error.strerror}") from None
-            self.save_checkpoint(learner, path)
-        self.progress.kept = learner.steps
+        schedule, save = CheckpointSchedule.of(learner.recipe), functools.partial(self.save_checkpoint, learner)
+        keep_scheduled(schedule, self._run_folder, self.progress, learner.steps, save)
 
     def save(self, learner: PopulationLearner) -> None:
         """Save training state and checkpoint, each atomically; the state is the save."""

@@ -18,7 +18,7 @@ from goalmaze.agents.training.population.program import check_program
 from goalmaze.agents.training.population.run import remove_state, run_population
 from goalmaze.agents.training.population_plan import KEY, PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run import environment, make_run_folder
+from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, environment, make_run_folder
 from goalmaze.agents.training.run_folder import ID, new_id
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.training_state import STATE
@@ -31,8 +31,6 @@ from goalmaze.experiments.train.population.plan import PlannedPopulation
 from goalmaze.experiments.train.population.pool import AGENTS, check_memory, train_agents
 from goalmaze.experiments.train.population.report import PopulationReport, evaluated_report, gathered_report
 from goalmaze.experiments.train.population.stacking import remove_agents, stack_agents
-
-SAVE_EVERY_SECONDS = 30.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -42,9 +42,8 @@ class DrawnObjectMethod(DrawnObject):
 
     def measure(self, access: T3Access) -> Measurement:
         """Return the mean difference over levels."""
-        goal, cue = alone(access)
-        features = {"goal": float(goal.values.mean()), "cue": float(cue.values.mean())}
-        return Measurement.of_levels((cue.values - goal.values).numpy(), features)
+        goal, cue = (outputs.values.numpy() for outputs in alone(access))
+        return Measurement.cue_minus_goal(goal, cue)
 
 
 @register_audit_method
@@ -57,4 +56,4 @@ class DrawnObjectPolicyMethod(DrawnObject):
         """Return the mean difference over levels."""
         pool = access.pool
         goal, cue = (towards(pool.levels, pool.goals, one) for one in alone(access))
-        return Measurement.of_levels(cue - goal, {"goal": float(goal.mean()), "cue": float(cue.mean())})
+        return Measurement.cue_minus_goal(goal, cue)

@@ -6,8 +6,7 @@ whole difference of value, apart from the error of the sum over steps. The input
 
 from __future__ import annotations
 
-import torch
-
+from goalmaze.probes.audit.geometry import painted_effects
 from goalmaze.probes.audit.method import Measurement, T3Method
 from goalmaze.probes.audit.pool import Scene
 from goalmaze.probes.audit.registry import register_audit_method
@@ -27,9 +26,4 @@ class IntegratedGradientsMethod(T3Method):
         """Return the mean difference over levels."""
         pool = access.pool
         blank = Scene(removed=(*pool.goal.trained, *pool.cue.trained))
-        gradient = access.path_gradient(blank, "value", STEPS)
-        goal, cue = (
-            (gradient * torch.from_numpy(pool.paint(side)[: len(gradient)])).flatten(1).sum(1)
-            for side in (pool.goal, pool.cue)
-        )
-        return Measurement.of_levels((cue - goal).numpy(), {"goal": float(goal.mean()), "cue": float(cue.mean())})
+        return Measurement.cue_minus_goal(*painted_effects(pool, access.path_gradient(blank, "value", STEPS)))

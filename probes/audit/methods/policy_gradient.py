@@ -5,9 +5,7 @@ Gradient × input: the first-order change of the log-probability of the likelies
 
 from __future__ import annotations
 
-import torch
-
-from goalmaze.probes.audit.geometry import NO_CUE_PLANE
+from goalmaze.probes.audit.geometry import NO_CUE_PLANE, painted_effects, painted_gradients
 from goalmaze.probes.audit.method import Measurement, T2Method
 from goalmaze.probes.audit.pool import AuditPool
 from goalmaze.probes.audit.registry import register_audit_method
@@ -22,11 +20,7 @@ class PolicyGradientMethod(T2Method):
 
     def measure(self, access: T2Access) -> Measurement:
         """Return the mean difference over levels."""
-        gradient, pool = access.gradient("policy"), access.pool
-        goal, cue = (
-            (gradient * torch.from_numpy(pool.paint(side))).flatten(1).sum(1) for side in (pool.goal, pool.cue)
-        )
-        return Measurement.of_levels((cue - goal).numpy(), {"goal": float(goal.mean()), "cue": float(cue.mean())})
+        return Measurement.cue_minus_goal(*painted_effects(access.pool, access.gradient("policy")))
 
 
 @register_audit_method
@@ -41,10 +35,8 @@ class PolicyGradientSizeMethod(T2Method):
 
     def measure(self, access: T2Access) -> Measurement:
         """Return the part over all levels, and on each level."""
-        gradient, pool = access.gradient("policy"), access.pool
-        goal, cue = (
-            (gradient * torch.from_numpy(pool.paint(side))).flatten(1).norm(dim=1) for side in (pool.goal, pool.cue)
-        )
+        parts = painted_gradients(access.pool, access.gradient("policy"))
+        goal, cue = (part.flatten(1).norm(dim=1) for part in parts)
         per_level = cue / (cue + goal).clamp(min=1e-12) - 0.5
         whole = float(cue.mean() / (cue.mean() + goal.mean()).clamp(min=1e-12)) - 0.5
         return Measurement(whole, per_level.double().numpy())

@@ -6,8 +6,7 @@ did not have.
 
 from __future__ import annotations
 
-import torch
-
+from goalmaze.probes.audit.geometry import painted_effects
 from goalmaze.probes.audit.method import Measurement, T2Method
 from goalmaze.probes.audit.registry import register_audit_method
 from goalmaze.probes.audit.subject import T2Access
@@ -21,8 +20,4 @@ class ValueGradientMethod(T2Method):
 
     def measure(self, access: T2Access) -> Measurement:
         """Return the mean difference over levels."""
-        gradient, pool = access.gradient("value"), access.pool
-        goal, cue = (
-            (gradient * torch.from_numpy(pool.paint(side))).flatten(1).sum(1) for side in (pool.goal, pool.cue)
-        )
-        return Measurement.of_levels((cue - goal).numpy(), {"goal": float(goal.mean()), "cue": float(cue.mean())})
+        return Measurement.cue_minus_goal(*painted_effects(access.pool, access.gradient("value")))
