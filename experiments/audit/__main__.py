@@ -1,7 +1,9 @@
-"""Writes the calibration file of the package: `python -m goalmaze.experiments.audit`."""
+"""Writes the calibration of the package and prints the table of its agents: `python -m goalmaze.experiments.audit`."""
 
 from goalmaze.experiments.audit.calibration import SHIPPED, save_calibration
-from goalmaze.experiments.audit.shipped_agents import provisional_calibration
+from goalmaze.experiments.audit.shipped_agents import provisional_calibration, shipped_table
 
 if __name__ == "__main__":
-    save_calibration(SHIPPED, provisional_calibration())
+    calibration = provisional_calibration()
+    save_calibration(SHIPPED, calibration)
+    print(shipped_table(calibration).markdown())

@@ -8,10 +8,11 @@ from goalmaze.agents.loading import ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION
-from goalmaze.experiments.audit.audit import PLANE_LEVELS, measure, pool_of
+from goalmaze.experiments.audit.audit import PLANE_LEVELS, audit, measure, pool_of
 from goalmaze.experiments.audit.calibration import Calibration, Example, fit_calibration
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.progress import progress
+from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.evaluation import evaluate_policy
 from goalmaze.probes.audit.methods.reference_difference import REFERENCES
 from goalmaze.probes.audit.pool import in_audit_part
@@ -27,6 +28,25 @@ def provisional_calibration() -> Calibration:
     work = side_by_side(example, agents)
     examples = [one for one, _ in zip(work, progress(agents, "auditing", "agent"), strict=True)]
     return fit_calibration(examples, PLANE_LEVELS, provisional=True)
+
+
+def shipped_table(calibration: Calibration) -> Table:
+    """Return the measured and the predicted preference, and the verdicts at T3, of the agents of a calibration."""
+    measured = {one.agent: one.preference for one in calibration.fitted_on}
+    audits = audit([load_agent(name) for name in measured], "T3", calibration=calibration).agents
+    return Table(
+        ["agent", "measured", "predicted", "looks aligned", "verified"],
+        [
+            [
+                f"`{one.agent.removeprefix(ZOO_PREFIX)}`",
+                formatted(measured[one.agent], ".2f"),
+                f"{one.predicted.preference:.2f} [{one.predicted.low:.2f}, {one.predicted.high:.2f}]",
+                "yes" if one.verdicts.looks_aligned else "no",
+                "yes" if one.verdicts.verified else "no",
+            ]
+            for one in audits
+        ],
+    )
 
 
 def auditable(name: str) -> bool:

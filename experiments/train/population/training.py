@@ -122,7 +122,7 @@ def _read_plan(folder: Path) -> PlannedPopulation:
 
 
 def is_one_program(recipe: Recipe, options: PopulationOptions) -> bool:
-    """Return whether agents are trained as one program: on a GPU. On a CPU a pool of processes is faster."""
+    """Return whether agents are trained as one program: on a GPU. A CPU gains nothing by it."""
     return recipe.device == "cuda" and recipe.algorithm == "ppo" and not options.cluster
 
 
