@@ -22,6 +22,8 @@ from goalmaze.experiments.live.settings import Settings
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection, connect
 
+    from goalmaze.experiments.live.server import Server
+
 AGENT, SIZE, CLIENTS, SLOW = "zoo:green-exit", 13, 20, 4
 SECONDS = {False: 5.0, True: 20.0}
 TOKEN = "bench"
@@ -103,16 +105,28 @@ def measure(full: bool) -> list[JsonObject]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
     try:
         with serving(server, listener) as port:
-            rows = [
-                asyncio.run(_within(_drag(port, clients, dragging, slow, seconds), seconds)).row(
-                    clients, dragging, slow
-                )
-                for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW))
-            ]
+            rows = []
+            for clients, dragging, slow in ((1, 1, 0), (CLIENTS, 1, 0), (CLIENTS, CLIENTS, 0), (CLIENTS, 1, SLOW)):
+                drags = asyncio.run(_within(_drag(port, clients, dragging, slow, seconds), seconds))
+                rows.append(drags.row(clients, dragging, slow))
+                _wait_until_closed(server)
     finally:
         torch.set_num_threads(threads)
     check_goal(rows)
     return rows
+
+
+def _wait_until_closed(server: Server) -> None:
+    """Wait until the server has closed the pages of a measurement, which count towards the most it lets open.
+
+    Raises:
+        GoalmazeError: it does not close them.
+    """
+    end = time.perf_counter() + ANSWER_SECONDS
+    while server.clients:
+        if time.perf_counter() > end:
+            raise GoalmazeError(f"{len(server.clients)} pages were not closed within {ANSWER_SECONDS:.0f} seconds")
+        time.sleep(0.01)
 
 
 def check_goal(rows: Sequence[JsonObject]) -> None:
