@@ -209,14 +209,14 @@ async def _flood(page: ClientConnection, cells: list[int]) -> None:
 
 
 async def _drag_over_levels(page: ClientConnection, index: int, end: float) -> list[float]:
-    """Drag the target over every free cell of one level after another until a time, and return the delays."""
+    """Drag the target over every free cell of one level after another until a time, at least once; return the delays."""
     delays: list[float] = []
     n = 0
     while True:
         n, index = n + 1, index + 1
         await page.send(json.dumps({"do": "choose", "change": {"index": index}, "n": n}))
         for cell in _free_cells(await _state(page, n)):
-            if time.perf_counter() > end:
+            if delays and time.perf_counter() > end:
                 return delays
             sent, n = time.perf_counter(), n + 1
             await page.send(_move_to(cell, n, index))
