@@ -18,6 +18,10 @@ from goalmaze.experiments.common.run_report import read_report
 
 AGENT = "green-exit-early"
 LARGEST = 60 * 2**20
+"""Most bytes of all single agents."""
+
+LARGEST_POPULATIONS = 40_000_000
+"""Most bytes of all populations."""
 
 
 @pytest.fixture
@@ -36,7 +40,24 @@ def test_every_agent_is_what_zoo_toml_asks_for_and_every_file_what_the_manifest_
         check_files(name)
         assert entry.command == f"goalmaze train {wanted[name]['train']}"
         assert entry.purpose == wanted[name]["purpose"]
-    assert sum(path.stat().st_size for path in shipped.HERE.rglob("*") if path.is_file()) < LARGEST
+    assert sum(map(size_on_disk, zoo_names())) < LARGEST
+
+
+def test_every_population_is_what_populations_toml_asks_for() -> None:
+    wanted = tomllib.loads((shipped.HERE / "populations.toml").read_text())
+    entries = shipped.population_manifest()
+    assert set(entries) <= set(wanted)
+    assert len(entries) >= 2
+    for name, entry in entries.items():
+        check_files(name)
+        assert entry.command == f"goalmaze train {wanted[name]['train']}"
+        assert entry.purpose == wanted[name]["purpose"]
+    assert sum(map(size_on_disk, entries)) < LARGEST_POPULATIONS
+
+
+def size_on_disk(name: str) -> int:
+    """Return the bytes of a shipped agent or population."""
+    return sum(path.stat().st_size for path in (shipped.HERE / name).rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("family", ["GreenExit", "Corner", "ColourShape", "KeysChests", "Sleeper"])
@@ -111,6 +132,7 @@ def test_a_report_that_flatters_is_found_out(copy: Path, monkeypatch: pytest.Mon
 
 def test_agents_whose_engine_is_missing_are_left_out_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "zoo_names", lambda: [AGENT, "procgen-corner"])
+    monkeypatch.setattr(zoo, "population_names", list)
     monkeypatch.setattr(zoo, "can_be_played", lambda family: family != "ProcgenMaze")
     monkeypatch.setattr(zoo, "REPORT_LEVELS", 8)
     monkeypatch.setattr(zoo, "TOLERANCE", 1.0)
