@@ -14,6 +14,7 @@ from torch import nn
 
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.networks.base import Network
+from goalmaze.agents.population_files import is_population_file, read_population
 from goalmaze.agents.sites import map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -327,4 +328,20 @@ def _offered_methods(network: Network) -> list[str]:
 def _runs_in(folder: Path | None) -> list[str]:
     if folder is None or not folder.is_dir():
         return []
-    return sorted(str(path.parent) for path in folder.glob(f"*/{CHECKPOINT}"))[:MAX_RUNS]
+    names: list[str] = []
+    for path in sorted(folder.glob(f"*/{CHECKPOINT}")):
+        names += _agents_of(path)
+        if len(names) >= MAX_RUNS:
+            break
+    return names[:MAX_RUNS]
+
+
+def _agents_of(checkpoint: Path) -> list[str]:
+    """Return the name of the agent of a run, or those of all agents of a population; none if it cannot be read."""
+    folder = str(checkpoint.parent)
+    if not is_population_file(checkpoint):
+        return [folder]
+    try:
+        return [f"{folder}/{number}" for number in range(len(read_population(checkpoint)))]
+    except GoalmazeError:
+        return []

@@ -42,6 +42,7 @@ from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT, read_population_report
 from goalmaze.experiments.jobs import report as report_module
 from goalmaze.experiments.jobs.job import read_journal
+from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
 from goalmaze.experiments.train.population import pool, training
 from goalmaze.experiments.train.population import report as population_report
@@ -133,6 +134,42 @@ def test_the_report_is_that_of_every_agent_and_of_their_distribution(whole: Path
     assert distribution["mean"] == pytest.approx(sum(solved) / 2, abs=1e-4)
     assert (distribution["quantiles"]["min"], distribution["quantiles"]["max"]) == (min(solved), max(solved))
     assert sum(report["labels"].values()) == 4
+
+
+def test_a_population_is_one_row_of_the_list_of_runs(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole, tmp_path / "whole")
+    # As a kill leaves it: agent 0 has some steps, agent 1 has none.
+    cut = Path(shutil.copytree(whole, tmp_path / "cut", ignore=shutil.ignore_patterns("*.safetensors", REPORT)))
+    (cut / "agents" / "0").mkdir(parents=True)
+    shutil.copy(whole / RECIPE, cut / "agents" / "0" / RECIPE)
+    (cut / "agents" / "0" / "log.csv").write_text("steps\n512,1.0,9,9,0.5,1,1,1,1,1,1,1\n")
+    assert cli.main(["runs", str(tmp_path), "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["runs"]}
+    assert {name: row["state"] for name, row in rows.items()} == {"whole": "finished", "cut": "interrupted"}
+    assert (rows["whole"]["agents"], rows["whole"]["seeds"]) == (4, "4,2")
+    assert rows["whole"]["steps"] == rows["whole"]["of"] == rows["cut"]["of"] == 4 * 2048
+    assert (rows["cut"]["steps"], rows["cut"]["solved"], rows["cut"]["label"]) == (512, 0.5, None)
+    labels = read_population_report(whole)["labels"]
+    assert rows["whole"]["label"] == ", ".join(f"{number} {label}" for label, number in labels.items())
+    last = [float(read_log(whole, number)[-1]["solved"]) for number in range(4)]
+    assert rows["whole"]["solved"] == pytest.approx(sum(last) / 4)
+    assert cli.main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: goalmaze train --resume {cut}"
+
+
+def test_the_live_page_lists_the_agents_of_a_population_and_reports_name_one(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = AgentStore(f"{whole}/2", whole.parent)
+    assert [name for name in store.names if name.startswith(str(whole))] == [
+        f"{whole}/{number}" for number in (2, 0, 1, 3)
+    ]
+    assert store.agent(f"{whole}/1").name == f"{whole}/1"
+    for command in (["report", str(whole), "--out", str(tmp_path / "report.html")], ["leakage", str(whole)]):
+        assert f"one agent is needed here; name one of it, such as {whole}/0" in complaint(capsys, *command)
+    assert not (tmp_path / "report.html").exists()
 
 
 def same(one: Path, other: Path) -> bool:
