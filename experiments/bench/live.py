@@ -209,7 +209,7 @@ async def _flood(page: ClientConnection, cells: list[int]) -> None:
 
 
 async def _drag_over_levels(page: ClientConnection, index: int, end: float) -> list[float]:
-    """Drag the target over every free cell of one level after another until a time, at least once; return the delays."""
+    """Drag the target over every free cell of one level after another until a time; return the delays, at least one."""
     delays: list[float] = []
     n = 0
     while True:
