@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from types import ModuleType
+
+import pytest
 
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.jobs import report as agent_report
 from goalmaze.experiments.jobs.executors import RunExecutor
 from goalmaze.experiments.jobs.job import Job, run_job
+from goalmaze.experiments.train.population import pool
+from goalmaze.experiments.train.population import report as population_report
 
 OPTIONS = (
     "--family Corner --size 5 --network-options channels=4 blocks=1 hidden=8 --steps {steps} "
@@ -15,6 +23,7 @@ OPTIONS = (
 
 
 def options(steps: int) -> list[str]:
+    """Return the options of `goalmaze train` for agents that take seconds."""
     return OPTIONS.format(steps=steps).split()
 
 
@@ -39,3 +48,18 @@ class InlineExecutor(RunExecutor):
 
     def close(self) -> None:
         """No-op."""
+
+
+@contextmanager
+def small_populations(levels: int, *modules: ModuleType) -> Iterator[pytest.MonkeyPatch]:
+    """Train populations in this process, and evaluate their agents on few levels.
+
+    Args:
+        levels: number of levels of a report.
+        modules: further modules with a number of levels of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (agent_report, population_report, *modules):
+            patch.setattr(module, "REPORT_LEVELS", levels)
+        patch.setattr(pool, "make_executor", lambda *_: InlineExecutor())
+        yield patch

@@ -52,6 +52,7 @@ __all__ = [
     "read_recipe",
     "resume",
     "train",
+    "warn_of_differences",
 ]
 
 TENSORBOARD = "tensorboard"
@@ -181,7 +182,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
             raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
         # Rollouts after the last save are taken again, and so logged again.
         write_atomically(folder / LOG, log)
-        _warn_of_differences(original)
+        warn_of_differences(original)
         return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress)
 
 
@@ -353,9 +354,14 @@ def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, 
     )
 
 
-def _warn_of_differences(original: JsonObject) -> None:
-    """Print to standard error how this environment differs from the one that the run was started in."""
-    now = environment()
+def warn_of_differences(original: JsonObject, threads: int | None = None) -> None:
+    """Print to standard error how this environment differs from the one that a run was started in.
+
+    Args:
+        original: the `environment` that its recipe file holds.
+        threads: number of threads that go on with the run; those of this process where None.
+    """
+    now = environment() | ({} if threads is None else {"threads": threads})
     pairs = {name: (original.get(name), now[name]) for name in ("machine", "system", "threads")}
     pairs |= {name: (original.get("versions", {}).get(name), version) for name, version in now["versions"].items()}
     changed = [f"{name} {new} instead of {old}" for name, (old, new) in pairs.items() if old != new]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from other_device import OTHER, other_device
+from plans import NETWORK
 from recordings import StandIn
 from stable_baselines3.common.logger import Logger
 from torch import Tensor
@@ -20,7 +21,6 @@ from goalmaze.agents.training.gpu_ppo import GpuPPO
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 
-NETWORK = {"channels": 4, "blocks": 1, "hidden": 8}
 RECIPE = Recipe(
     parameters={"size": 5}, network_options=NETWORK, envs=8, rollout_steps=16, minibatches=4, seed=3, device="cpu"
 )

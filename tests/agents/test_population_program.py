@@ -231,7 +231,9 @@ def test_recorded_steps_give_the_same_numbers(three: PopulationLearner, monkeypa
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, LSTM], ids=["grid", "lstm"])
-def test_no_tensor_is_left_on_the_cpu(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_tensor_is_left_on_the_cpu(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The code of a GPU, with a stand-in for the device and for its graphs."""
     recipe = dataclasses.replace(recipe, steps=48, envs=4, rollout_steps=4, epochs=1)
     expected = train_stacked(recipe, SEEDS[:2])
@@ -254,6 +256,8 @@ def test_no_tensor_is_left_on_the_cpu(recipe: Recipe, monkeypatch: pytest.Monkey
         one = {name: tensor[number] for name, tensor in tensors.items()}
         assert distance(one, agent(expected, number)) < 1e-6
     assert learner.log_rows() == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in expected.log_rows()]
+    # Everything was recorded: nothing in it waits for the device.
+    assert "without a CUDA graph" not in capsys.readouterr().err
 
 
 def test_a_stopped_agent_stays_stopped_after_a_restart() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from plans import NETWORK
 
 from goalmaze.agents import stacked_policy
 from goalmaze.agents.networks import make_network
@@ -15,15 +16,13 @@ from goalmaze.agents.stacked_policy import StackedPolicy, population_rollout
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 
-OPTIONS = {"grid": {"channels": 4, "blocks": 1, "hidden": 8}, "lstm": {"channels": 4, "blocks": 1, "hidden": 8}}
-
 
 def networks_of(name: str, family: Family) -> list[Network]:
     """Return three small networks whose policies have opinions, each its own."""
     networks = []
     for seed in range(3):
         torch.manual_seed(seed)
-        network = make_network(name, Shape.seeing(make_view(family)), OPTIONS[name])
+        network = make_network(name, Shape.seeing(make_view(family)), NETWORK)
         torch.nn.init.orthogonal_(network.get_submodule("policy").weight, 3.0)
         networks.append(network.eval())
     return networks

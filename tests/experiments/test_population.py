@@ -20,7 +20,7 @@ import torch
 from complaints import complaint
 from disks import recorded_disks
 from plans import SMALL_RECIPE
-from small_populations import InlineExecutor, options
+from small_populations import options, small_populations
 
 import goalmaze as gm
 from goalmaze.agents.checkpoints import load_checkpoint
@@ -40,12 +40,10 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.run_report import REPORT, read_population_report
-from goalmaze.experiments.jobs import report as report_module
 from goalmaze.experiments.jobs.job import read_journal
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.statistics.bootstrap import bootstrap_levels
 from goalmaze.experiments.train.population import pool, training
-from goalmaze.experiments.train.population import report as population_report
 from goalmaze.experiments.train.population.plan import planned
 from goalmaze.experiments.train.population.report import gathered_report
 from goalmaze.experiments.train.population.seeds import grid_of, seed_list, seeds_text
@@ -57,11 +55,8 @@ COMMAND = [sys.executable, "-m", "goalmaze.experiments", "train"]
 
 @pytest.fixture(scope="module", autouse=True)
 def small_evaluations() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (report_module, population_report):
-            patch.setattr(module, "REPORT_LEVELS", 8)
+    with small_populations(8) as patch:
         patch.setitem(bootstrap_levels.__kwdefaults__, "resamples", 10)
-        patch.setattr(pool, "make_executor", lambda *_: InlineExecutor())
         yield
 
 
@@ -180,7 +175,19 @@ def same(one: Path, other: Path) -> bool:
     )
 
 
-def test_a_killed_population_ends_bitwise_the_same(whole: Path, tmp_path: Path) -> None:
+OTHER_TORCH = f"resumed, but not bitwise as without the interruption: torch {torch.__version__} instead of 0.0.1\n"
+
+
+def pretend_another_torch(folder: Path) -> None:
+    """Let the recipe of a run say that it began with another version of torch."""
+    recipe = folder / RECIPE
+    assert torch.__version__ in recipe.read_text()
+    recipe.write_text(recipe.read_text().replace(torch.__version__, "0.0.1"))
+
+
+def test_a_killed_population_ends_bitwise_the_same(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, extension = tmp_path / "many", tmp_path / "few_levels.py"
     # The workers are other processes: they get the small evaluations by --import.
     extension.write_text("from goalmaze.experiments.jobs import report\n\nreport.REPORT_LEVELS = 8\n")
@@ -197,7 +204,9 @@ def test_a_killed_population_ends_bitwise_the_same(whole: Path, tmp_path: Path) 
         load_agent(f"{folder}/0")
     journal = [line["event"] for line in read_journal(folder / "agents", "1")]
     assert journal == ["begun"]
+    pretend_another_torch(folder)
     assert cli.main(["train", "--resume", str(folder)]) == 0
+    assert capsys.readouterr().err.count(OTHER_TORCH) == 1
     assert same(folder, whole)
     assert not (folder / "agents").exists()
 
@@ -306,10 +315,12 @@ def test_one_program_ends_bitwise_the_same_after_an_interruption(
     assert ("stopped with 2 agents after 512 steps each; continue with" in capsys.readouterr().err) == is_saved
     # Checkpoints and lines of rollouts after the last save are made again.
     assert len(checkpoint_series(folder)) > 1
+    if is_saved:
+        pretend_another_torch(folder)
     assert cli.main(["train", "--resume", str(folder)]) == 0
+    assert (OTHER_TORCH in capsys.readouterr().err) == is_saved
     assert same(folder, tmp_path / "whole")
     assert sorted(path.name for path in folder.iterdir()) == [CHECKPOINT, "checkpoints", "log.csv", RECIPE, REPORT]
-    capsys.readouterr()
     assert "is finished" in complaint(capsys, "train", "--resume", str(folder))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plans import NETWORK
 from stacked_zoo import make_population
 
 import goalmaze as gm
@@ -163,8 +164,8 @@ def test_the_command_evaluates_draws_and_refuses(
 def test_stacked_forward_passes_give_the_same_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU, where all agents act in one batch; here the stacked program runs on the CPU."""
     family = gm.family("GreenExit", size=5)
-    options, shape = {"channels": 4, "blocks": 1, "hidden": 8}, Shape.seeing(make_view(family))
-    networks = [make_network("grid", shape, options).untrained(seed) for seed in range(3)]
+    shape = Shape.seeing(make_view(family))
+    networks = [make_network("grid", shape, NETWORK).untrained(seed) for seed in range(3)]
     save_population(tmp_path / CHECKPOINT, stack_weights(networks), networks[0], [family] * 3, range(3), (0, 0, 0))
     small = load_population(str(tmp_path))
     apart = evaluate_population(small, levels=40)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from complaints import complaint
-from small_populations import InlineExecutor, options
+from small_populations import options, small_populations
 
 from goalmaze.agents import zoo as shipped
 from goalmaze.agents.files import write_json
@@ -22,9 +22,7 @@ from goalmaze.experiments.catalogue import zoo
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.catalogue.zoo_populations import ZooPopulation, sampled_numbers
 from goalmaze.experiments.common.run_report import REPORT, read_population_report
-from goalmaze.experiments.jobs import report as report_module
-from goalmaze.experiments.train.population import pool, shipping
-from goalmaze.experiments.train.population import report as population_report
+from goalmaze.experiments.train.population import shipping
 from goalmaze.experiments.train.population.shipping import chosen_checkpoints, ship_population
 
 
@@ -34,10 +32,7 @@ def zoo_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
     root = tmp_path_factory.mktemp("zoo")
     run, home = root / "run", root / "zoo"
     home.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (report_module, population_report, zoo):
-            patch.setattr(module, "REPORT_LEVELS", 16)
-        patch.setattr(pool, "make_executor", lambda *_: InlineExecutor())
+    with small_populations(16, zoo) as patch:
         assert cli.main(["train", *options(1024), "--seeds", "0-2", "--out", str(run)]) == 0
         ship_population(run, home / "many", checkpoints=2)
         entry = {"command": "goalmaze train", "purpose": "a test", "seconds": 1.0, "files": digests(home / "many")}

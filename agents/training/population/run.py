@@ -25,6 +25,7 @@ from goalmaze.agents.training.population.learner import LearnerNumbers, Populati
 from goalmaze.agents.training.population.program import learn, make_learner
 from goalmaze.agents.training.population_plan import PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
+from goalmaze.agents.training.run import read_recipe, warn_of_differences
 from goalmaze.agents.training.run_folder import RunFolder
 from goalmaze.agents.training.run_progress import RunLog, RunProgress, keep_scheduled, read_progress, saved_log
 from goalmaze.agents.training.signals import StopRequest, stop_signals
@@ -185,6 +186,8 @@ class RunCallback(PopulationCallback):
 def run_population(folder: Path, recipe: Recipe, plan: PopulationPlan, save_every: float) -> PopulationResult:
     """Train the population of a run folder as one program, from its last save where there is one. Ctrl-C saves.
 
+    Where packages have other versions than when the run began, a line on standard error says so.
+
     Args:
         folder: the run folder, with its recipe file.
         recipe: the recipe that the agents share.
@@ -200,6 +203,7 @@ def run_population(folder: Path, recipe: Recipe, plan: PopulationPlan, save_ever
         callback = RunCallback(folder, plan, stop_request, save_every, progress)
         if progress is not None:
             _restore_checkpoints(callback, learner)
+            warn_of_differences(read_recipe(folder)[1], recipe.threads)
         is_stopped = False
         try:
             learn(learner, callback)

@@ -18,7 +18,13 @@ from goalmaze.agents.training.population.program import check_program
 from goalmaze.agents.training.population.run import remove_state, run_population
 from goalmaze.agents.training.population_plan import KEY, PopulationPlan
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run import SAVE_EVERY_SECONDS, environment, make_run_folder
+from goalmaze.agents.training.run import (
+    SAVE_EVERY_SECONDS,
+    environment,
+    make_run_folder,
+    read_recipe,
+    warn_of_differences,
+)
 from goalmaze.agents.training.run_folder import ID, new_id
 from goalmaze.agents.training.run_lock import locked
 from goalmaze.agents.training.training_state import STATE
@@ -133,6 +139,8 @@ def _train(folder: Path, planned: PlannedPopulation, options: PopulationOptions)
     # A run goes on as it began, also on a machine with another device.
     if (folder / STATE).exists() or (is_one_program(recipe, options) and not (folder / AGENTS).exists()):
         return _train_program(folder, planned, options)
+    if (folder / AGENTS).exists() and not options.cluster:
+        warn_of_differences(read_recipe(folder)[1], recipe.threads)
     where = f"Dask at {options.cluster}" if options.cluster else "a pool of processes"
     tqdm.write(f"goalmaze: {len(plan)} agents, each trained by itself on {where}", file=sys.stderr)
     summary = train_agents(
