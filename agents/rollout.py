@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.agents.policies import Observations, ObservingPolicy, Policy, Probabilities, StatePolicy
 from goalmaze.envs.cells import ABSENT, Bools, Cells
@@ -207,9 +207,18 @@ def observer(policy: Policy, engine: Engine) -> Callable[[], Observations]:
     return observe
 
 
-def observations_of(policy: Policy, levels: LevelBatch) -> Observations:
-    """Return uint8 [B, ...], the policy's observations of B levels before the first step."""
-    return observer(policy, make_engine(levels))()
+def observations_of(policy: Policy, levels: LevelBatch, steps: ArrayLike = 0) -> Observations:
+    """Return uint8 [B, ...], the policy's observations of B levels.
+
+    Args:
+        policy: the policy.
+        levels: B levels, with agent and objects where they are at the observation.
+        steps: int [B], or one number for all, the steps taken before the observation; some families hide objects then.
+    """
+    engine = make_engine(levels)
+    if any(levels.family.visible_steps_by_type.values()):
+        engine.skip_to(np.full(len(levels), steps, np.int32) if np.ndim(steps) == 0 else np.asarray(steps, np.int32))
+    return observer(policy, engine)()
 
 
 def _sample(probabilities: Probabilities, seed: int, rows: NDArray[np.intp], step: int) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.actions import ACTIONS
-from goalmaze.envs.cells import Bools
+from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engine.state import blank_state
@@ -121,6 +121,13 @@ class Engine(abc.ABC):
             self.state.start[rows] = levels.start
             self.state.placed[rows] = levels.objects
         kernels.begin_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64))
+
+    def skip_to(self, steps: Cells) -> None:
+        """Put the episodes, right after they began, to `steps` int32 [B] steps in which nothing moved.
+
+        Observations then show what the agent sees at these steps: objects may be hidden, see `Family.visible_steps`.
+        """
+        kernels.skip_to(self.state, self._table, np.ascontiguousarray(steps, np.int32))
 
     def step(self, actions: Actions) -> None:
         """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""

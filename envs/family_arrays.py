@@ -22,6 +22,7 @@ def rule_table(
     slots: Sequence[str],
     plane_names: Sequence[str],
     values: Mapping[str, int],
+    visible_steps: Mapping[str, int],
 ) -> NDArray[np.float32]:
     """Return float32 [K, COLUMNS], the rules of each slot; the columns are those of `goalmaze.envs.engine.rules`.
 
@@ -30,6 +31,7 @@ def rule_table(
         slots: the object type in each of the K slots.
         plane_names: the observation planes in order.
         values: object type → the value it shows with in its planes; 1 where not mentioned.
+        visible_steps: object type → the number of first observations in which it shows; 0 for all.
     """
     table = np.zeros((len(slots), rules.COLUMNS), np.float32)
     types = {one.name: one for one in object_types}
@@ -47,6 +49,7 @@ def rule_table(
         table[k, rules.PLANE], table[k, rules.SECOND_PLANE] = shown[:2]
         table[k, rules.VALUE] = values.get(name, 1)
         table[k, rules.FILLS] = one.fills
+        table[k, rules.VISIBLE_STEPS] = visible_steps[name]
     return table
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, Self
@@ -25,10 +24,12 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.family_arrays import placement_arrays, rule_table
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.level_checks import check_cells, check_standing, level_indices
+from goalmaze.envs.level_hashes import level_hashes
 from goalmaze.envs.mazes.carving import ALGORITHMS
 from goalmaze.envs.objects import AGENT, ObjectType, Placement
 from goalmaze.envs.optimal_returns import best_returns
 from goalmaze.envs.ranges import MAX_SIZE, MIN_SIZE
+from goalmaze.envs.visibility import MAX_VISIBLE_STEPS, VISIBILITY, visible_steps_by_type, without_unused_visibility
 
 TRAINING, FITTING, EVALUATION = "training", "fitting", "evaluation"
 SPLITS = (TRAINING, FITTING, EVALUATION)
@@ -236,24 +237,7 @@ class LevelBatch:
         Objects of one type are interchangeable, and empty slots do not count: a level keeps its hash in a family with
         more slots.
         """
-        names = sorted(set(self.slots))
-        order = [k for name in names for k, kind in enumerate(self.slots) if kind == name]
-        entries = np.empty((len(self), len(order), 2), np.int64)
-        for name in names:
-            slots = [k for k, kind in enumerate(self.slots) if kind == name]
-            columns = [i for i, k in enumerate(order) if k in slots]
-            # 7 bytes always fit into a signed 64-bit integer. Python's own hash of a string changes from run to run.
-            entries[:, columns, 0] = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "little")
-            entries[:, columns, 1] = np.sort(self.objects[:, slots], axis=1)
-        present = entries[:, :, 1] != ABSENT
-        head = f"{self.height}x{self.width} ".encode()
-        packed = np.packbits(self.walls.reshape(len(self), self.height * self.width), axis=1)
-        return [
-            hashlib.blake2b(
-                head + packed[b].tobytes() + self.start[b].tobytes() + entries[b, present[b]].tobytes(), digest_size=16
-            ).hexdigest()
-            for b in range(len(self))
-        ]
+        return level_hashes(self)
 
 
 def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
@@ -300,6 +284,11 @@ class Family(abc.ABC):
         algorithm: how the maze is carved, one of `goalmaze.envs.mazes.carving.ALGORITHMS`.
         openness: the algorithm's own parameter, where it has one.
         mixture: fraction of training levels that are drawn from the distinguishing shift, where goal and cue differ.
+        visible_steps: number k of first observations in which objects show; the observation after a reset is the
+            first. Later no object shows, items held included, and all else stays as it is. 0 shows objects always.
+        goal_visible_steps: the same for the goal, and for object types that share a plane with it; 0 for
+            `visible_steps`. A number as large as the time limit always shows it.
+        cue_visible_steps: the same for the cue, and for object types that share a plane with it and not with the goal.
 
     Example:
         >>> import goalmaze as gm
@@ -326,6 +315,9 @@ class Family(abc.ABC):
     algorithm: str = "depth-first"
     openness: float = 0.5
     mixture: float = 0.0
+    visible_steps: int = 0
+    goal_visible_steps: int = 0
+    cue_visible_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.size < MIN_SIZE or self.size % 2 == 0:
@@ -334,7 +326,9 @@ class Family(abc.ABC):
             raise GoalmazeError(f"size is {self.size}: mazes have at most {MAX_SIZE} rows and columns")
         if self.algorithm not in ALGORITHMS:
             raise unknown("maze algorithm", self.algorithm, ALGORITHMS)
-        for parameter, (low, high) in {"braid": (0, 1), "openness": (0, 1), "mixture": (0, 1), **self.ranges()}.items():
+        fractions = dict.fromkeys(("braid", "openness", "mixture"), (0, 1))
+        counts = dict.fromkeys(VISIBILITY, (0, MAX_VISIBLE_STEPS))
+        for parameter, (low, high) in {**fractions, **counts, **self.ranges()}.items():
             self.require_between(parameter, low, high)
 
     def ranges(self) -> Mapping[str, tuple[float, float]]:
@@ -381,6 +375,12 @@ class Family(abc.ABC):
         shown = (plane for kind in self.object_types for plane in kind.shows_on)
         return tuple(dict.fromkeys(["wall", AGENT, *shown]))
 
+    @cached_property
+    def visible_steps_by_type(self) -> Mapping[str, int]:
+        """Object type → the number of first observations in which it shows; 0 for all."""
+        numbers = (getattr(self, name) for name in VISIBILITY)
+        return visible_steps_by_type(self.object_types, self.goal, self.cue, *numbers)
+
     @property
     def planes(self) -> int:
         """Number C of observation planes."""
@@ -393,8 +393,8 @@ class Family(abc.ABC):
 
     @property
     def parameters(self) -> JsonObject:
-        """The family's parameters as plain data."""
-        return dataclasses.asdict(self)
+        """The family's parameters as plain data; those of visibility where they hide an object."""
+        return without_unused_visibility(dataclasses.asdict(self), dataclasses.fields(self))
 
     @cached_property
     def table(self) -> NDArray[np.float32]:
@@ -405,7 +405,7 @@ class Family(abc.ABC):
                 f"{self.name} has {len(self.slots)} slots: {MAX_SLOTS} is the most, and items must be among the "
                 f"first {self.size}, so that items held can show along the top wall"
             )
-        return rule_table(self.object_types, self.slots, self.plane_names, self.values())
+        return rule_table(self.object_types, self.slots, self.plane_names, self.values(), self.visible_steps_by_type)
 
     @property
     def leader_path_length(self) -> int:

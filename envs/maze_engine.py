@@ -61,7 +61,7 @@ class MazeEngine(Engine):
     def pictures(self) -> tuple[NDArray[np.uint8], ...]:
         """Return one RGB picture uint8 [h, w, 3] for each episode, for display."""
         levels = self.present()
-        return tuple(frame(levels, b, self.agent[b]) for b in range(len(self)))
+        return tuple(frame(levels, b, self.agent[b], steps=self.steps[b]) for b in range(len(self)))
 
     def extra_arrays(self) -> Arrays:
         """Return {}: `state` and `next_levels` hold everything."""

@@ -101,6 +101,7 @@ def _lengths(walls: np.ndarray, start: int, objects: np.ndarray, table: np.ndarr
                 and objects[k] >= 0
                 and objects[k] != objects[slots[i]]
                 and _ends(table, objects, k)
+                and not _comes_after(table, k, slots[i])
             ):
                 blocked[objects[k] // walls.shape[1], objects[k] % walls.shape[1]] = True
         # Distances are symmetric, so one search from each object gives the paths to it from everywhere.
@@ -116,6 +117,17 @@ def _ends(table: np.ndarray, objects: np.ndarray, k: int) -> bool:
     """Return whether entering slot k ends the episode, its lamp being as it is."""
     lamp = int(table[k, rules.LAMP])
     return lamp < 0 or (objects[lamp] >= 0) == (table[k, rules.WHILE_LIT] > 0)
+
+
+@compiled
+def _comes_after(table: np.ndarray, k: int, first: int) -> bool:
+    """Return whether slot k has no effect before slot `first` was entered, so that it ends no path to it."""
+    before = int(table[k, rules.AFTER])
+    while before >= 0:
+        if before == first:
+            return True
+        before = int(table[before, rules.AFTER])
+    return False
 
 
 @compiled

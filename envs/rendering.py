@@ -41,6 +41,8 @@ PALETTE = {
     "rim": RIM_COLOUR,
 }
 AGENT_SHAPE = "disc"
+HIDDEN_OPACITY = 0.3
+"""Opacity of objects that the agent's observation no longer shows."""
 RENDER_FPS = 8
 """Pictures per second of films and windows."""
 
@@ -194,7 +196,9 @@ def _samples(pixels: int) -> tuple[Coordinates, int]:
     return (np.arange(pixels * each) + 0.5) / (pixels * each) * 2 - 1, each
 
 
-def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colour: Sequence[int]) -> None:
+def paint(
+    picture: Picture, cell: int, width: int, pixels: int, shape: str, colour: Sequence[int], opacity: float = 1.0
+) -> None:
     """Draw a shape into a cell of `picture` uint8 [H*pixels, W*pixels, 3], in place; an absent cell draws nothing."""
     if cell == ABSENT:
         return
@@ -204,7 +208,8 @@ def paint(picture: Picture, cell: int, width: int, pixels: int, shape: str, colo
     if pixels >= _FINE:
         layers.insert(0, (shape_mask(shape, pixels, rim=True), RIM_COLOUR))
     for cover, ink in layers:
-        square[:] = np.rint(square * (1 - cover[..., None]) + np.array(ink) * cover[..., None]).astype(np.uint8)
+        part = opacity * cover[..., None]
+        square[:] = np.rint(square * (1 - part) + np.array(ink) * part).astype(np.uint8)
 
 
 def scene_data(
@@ -213,13 +218,16 @@ def scene_data(
     agent: int | np.integer,
     target: int | np.integer = ABSENT,
     trail: Sequence[int] = (),
+    steps: int | np.integer = 0,
 ) -> JsonObject:
     """Return the content of a picture of level b as JSON data, which `draw_scene` and web pages draw.
 
     Cells are integers and colours are [red, green, blue]. Objects are in the order in which they are drawn, over the
-    trail and under the target's ring and the agent. A lamp shows in the top left corner. Arguments as `frame`.
+    trail and under the target's ring and the agent. A lamp shows in the top left corner. An object is `hidden` where
+    the agent's observation no longer shows it. Arguments as `frame`.
     """
     family = levels.family
+    hidden = {name for name, shown in family.visible_steps_by_type.items() if 0 < shown <= steps}
     object_types = {kind.name: kind for kind in family.object_types}
     slots = [(object_types[name], int(cell)) for name, cell in zip(levels.slots, levels.objects[b], strict=True)]
     return {
@@ -231,6 +239,7 @@ def scene_data(
                 "shape": kind.shape,
                 "colour": list(kind.colour),
                 "cell": LAMP_CELL if kind.fills else cell,
+                "hidden": kind.name in hidden,
             }
             for kind, cell in slots
             if cell != ABSENT
@@ -250,10 +259,12 @@ def frame(
     pixels: int = 32,
     target: int = ABSENT,
     trail: tuple[int, ...] = (),
+    steps: int | np.integer = 0,
 ) -> Picture:
     """Return uint8 [H*pixels, W*pixels, 3], level b with the agent at a cell.
 
-    Items held show along the top wall, where `levels` has them; a lamp shows in the top left corner.
+    Items held show along the top wall, where `levels` has them; a lamp shows in the top left corner. Objects that the
+    agent's observation no longer shows are drawn faintly.
 
     Args:
         levels: the batch.
@@ -262,8 +273,9 @@ def frame(
         pixels: pixels per cell.
         target: a cell to ring, or `ABSENT`.
         trail: earlier cells of the agent, marked by dots.
+        steps: number of steps taken in the episode.
     """
-    return draw_scene(scene_data(levels, b, agent, target, trail), pixels)
+    return draw_scene(scene_data(levels, b, agent, target, trail, steps), pixels)
 
 
 def draw_scene(scene: ReadonlyJsonObject, pixels: int = 32) -> Picture:
@@ -279,7 +291,8 @@ def draw_scene(scene: ReadonlyJsonObject, pixels: int = 32) -> Picture:
     for cell in scene["trail"]:
         paint(picture, cell, width, pixels, "dot", palette["trail"])
     for one in scene["objects"]:
-        paint(picture, one["cell"], width, pixels, one["shape"], one["colour"])
+        opacity = HIDDEN_OPACITY if one["hidden"] else 1.0
+        paint(picture, one["cell"], width, pixels, one["shape"], one["colour"], opacity)
     paint(picture, scene["target"], width, pixels, "ring", palette["target"])
     paint(picture, scene["agent"], width, pixels, AGENT_SHAPE, palette["agent"])
     return picture

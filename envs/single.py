@@ -146,7 +146,7 @@ class MazeEnv(gymnasium.Env[Observations, np.int64]):
         level = self.engine.present()
         if self.render_mode == "ansi":
             return write_scene(level, int(self.engine.agent[0]))
-        picture = frame(level, 0, int(self.engine.agent[0]))
+        picture = frame(level, 0, int(self.engine.agent[0]), steps=self.engine.steps[0])
         if self.render_mode == "rgb_array":
             return picture
         self._window = self._window or Window(f"goalmaze {self.family.name}", self.metadata["render_fps"])

@@ -34,6 +34,7 @@ from goalmaze.envs.engine.rules import (
     STILL,
     VALUE,
     VANISHES,
+    VISIBLE_STEPS,
     WHILE_LIT,
 )
 from goalmaze.envs.engine.state import AGENT_PLANE, MARK, WALL, WALL_PLANE, State
@@ -46,9 +47,11 @@ def step(state: State, table: np.ndarray, time_limit: int, actions: np.ndarray) 
     """Step every episode by one of `actions` int [B]; an action outside 0 to 3 stays. `state` changes in place."""
     _count_step(state, time_limit)
     # Read from the rules once per call, not once per environment.
-    first_mover = _first_mover(table)
+    first_mover, hiding = _first_mover(table), _any_hidden(table)
     for b in range(actions.shape[0]):
         _move(state, table, b, actions[b], first_mover)
+        if hiding:
+            _hide_objects(state, table, b)
 
 
 @compiled
@@ -71,7 +74,7 @@ def play(
         addresses: of the next levels; its indices are advanced when used.
     """
     _count_step(state, time_limit)
-    first_mover = _first_mover(table)
+    first_mover, hiding = _first_mover(table), _any_hidden(table)
     ended = state.ended
     # One array for all environments: `inlined` functions cannot allocate.
     rng = np.empty(1, np.uint64)
@@ -82,6 +85,8 @@ def play(
                 plan_leader_paths(state, table, b)
         else:
             _move(state, table, b, actions[b], first_mover)
+            if hiding:
+                _hide_objects(state, table, b)
 
 
 @inlined
@@ -207,6 +212,18 @@ def _lay_out(state: State, table: np.ndarray, b: int) -> None:
             state.streams[b] = draw(state.streams[b : b + 1])
 
 
+@compiled
+def skip_to(state: State, table: np.ndarray, steps: np.ndarray) -> None:
+    """Count `steps` int32 [B] steps in the episodes, in which nothing moved, and hide what shows no longer."""
+    for b in range(steps.shape[0]):
+        state.steps[b] = steps[b]
+        for k in range(table.shape[0]):
+            if not _is_visible(state, table, b, k):
+                _clear_planes(state, table, b, k)
+        for k in range(table.shape[0]):
+            _show(state, table, b, k, state.objects[b, k])
+
+
 @inlined
 def _first_mover(table: np.ndarray) -> int:
     """Return the first slot of the rules float32 [K, COLUMNS] whose object moves, or K if none moves."""
@@ -214,6 +231,45 @@ def _first_mover(table: np.ndarray) -> int:
         if table[k, MOTION] != STILL:
             return k
     return table.shape[0]
+
+
+@inlined
+def _any_hidden(table: np.ndarray) -> bool:
+    """Return whether the rules float32 [K, COLUMNS] hide any object later in an episode."""
+    hidden = False
+    for k in range(table.shape[0]):
+        hidden |= table[k, VISIBLE_STEPS] > 0
+    return hidden
+
+
+@inlined
+def _is_visible(state: State, table: np.ndarray, b: int, k: int) -> bool:
+    """Return whether slot k's object shows in the observation after the steps taken so far."""
+    # No step has been taken before the first observation, which counts as the first of the visible ones.
+    return table[k, VISIBLE_STEPS] == 0 or state.steps[b] < table[k, VISIBLE_STEPS]
+
+
+@inlined
+def _clear_planes(state: State, table: np.ndarray, b: int, k: int) -> None:
+    """Clear the planes on which slot k's object shows, with all that shares them."""
+    for column in (PLANE, SECOND_PLANE):
+        plane = int(table[k, column])
+        if plane >= 0:
+            state.planes[b, plane, :] = 0
+
+
+@inlined
+def _hide_objects(state: State, table: np.ndarray, b: int) -> None:
+    """Clear the planes of the objects that stop showing with this observation, and draw again what shares them."""
+    any_hidden = False
+    for k in range(table.shape[0]):
+        # Once in an episode: later nothing draws the object, see `_show`.
+        if table[k, VISIBLE_STEPS] > 0 and state.steps[b] == table[k, VISIBLE_STEPS]:
+            any_hidden = True
+            _clear_planes(state, table, b, k)
+    if any_hidden:
+        for k in range(table.shape[0]):
+            _show(state, table, b, k, state.objects[b, k])
 
 
 @inlined
@@ -320,8 +376,8 @@ def _put(state: State, table: np.ndarray, b: int, k: int, cell: int) -> None:
 
 @inlined
 def _show(state: State, table: np.ndarray, b: int, k: int, cell: int) -> None:
-    """Draw slot k's object at a cell; an absent one draws nothing."""
-    if cell < 0:
+    """Draw slot k's object at a cell; an absent or a hidden one draws nothing."""
+    if cell < 0 or not _is_visible(state, table, b, k):
         return
     value = np.uint8(table[k, VALUE])
     for column in (PLANE, SECOND_PLANE):

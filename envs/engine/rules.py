@@ -23,7 +23,8 @@ from __future__ import annotations
     SECOND_PLANE,
     VALUE,
     FILLS,
-) = range(16)
+    VISIBLE_STEPS,
+) = range(17)
 """The columns of a slot's row:
 
 - `REWARD`, `CUE_REWARD`: true and cue reward of entering the object.
@@ -39,12 +40,13 @@ from __future__ import annotations
 - `PLANE`, `SECOND_PLANE`: the observation planes it shows on, or -1.
 - `VALUE`: its value in these planes.
 - `FILLS`: 1 where it fills these planes.
+- `VISIBLE_STEPS`: number of first observations of an episode in which it shows, 0 where it shows in all of them.
 
 In every step the agent moves first. Then, slot after slot, the object moves, and it is entered if the agent stands on
 it and has not entered it with effect before.
 """
 
-COLUMNS = 16
+COLUMNS = 17
 
 STILL, WANDERS, CHASES, LEADS, MISLEADS = range(5)
 """How an object moves: not at all; at random; towards the agent; to the required objects in the order of their slots;

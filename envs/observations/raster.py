@@ -54,6 +54,7 @@ class Sprites(NamedTuple):
         covers: uint8 [S, S, T, h, h*3], flattened; opacity of each figure, 255 where it hides what lies below.
         colours: uint8 [T, h*3], flattened; the colours of the figures.
         places: int32 [T], `HIDDEN`, `WHERE_IT_STANDS` or `IN_CORNER`.
+        visible_steps: int32 [T], number of first observations in which each figure shows; 0 for all.
     """
 
     edges: Integers
@@ -64,6 +65,7 @@ class Sprites(NamedTuple):
     covers: Bytes
     colours: Bytes
     places: Integers
+    visible_steps: Integers
 
 
 HIDDEN, WHERE_IT_STANDS, IN_CORNER = range(3)
@@ -140,6 +142,7 @@ def make_sprites(family: Family, edges: Integers) -> Sprites:
         covers=covers.reshape(-1),
         colours=np.tile(colours, largest).reshape(-1),
         places=np.array([_place(kind) for kind in looks] + [WHERE_IT_STANDS], np.int32),
+        visible_steps=np.array([family.visible_steps_by_type[name] for name in family.slots] + [0], np.int32),
     )
 
 
@@ -198,7 +201,8 @@ def reveal_all(
     width: int,
     agent: np.ndarray,
     objects: np.ndarray,
-    gives: np.ndarray,
+    steps: np.ndarray,
+    held_steps: np.ndarray,
     sights: LinesOfSight,
     rows: np.ndarray,
     out: np.ndarray,
@@ -210,7 +214,9 @@ def reveal_all(
         width: columns W.
         agent: int32 [B].
         objects: int32 [B, K].
-        gives: bool [K], whether a slot's object is an item that shows on cell k while the agent holds it.
+        steps: int32 [B], steps taken.
+        held_steps: int32 [K], number of first observations in which the item of slot k shows on cell k while the agent
+            holds it.
         sights: the squares within the radius.
         rows: int64 [b], the episodes to draw.
         out: changed in place; squares that are not visible become 0.
@@ -231,8 +237,8 @@ def reveal_all(
                     clear &= (planes[b, WALL_PLANE, at + first] & planes[b, WALL_PLANE, at + second]) == 0
                 if clear:
                     _reveal(planes, b, to_row * width + to_column, out)
-        for k in range(gives.shape[0]):
-            if gives[k] and objects[b, k] == k:
+        for k in range(held_steps.shape[0]):
+            if steps[b] < held_steps[k] and objects[b, k] == k:
                 _reveal(planes, b, k, out)
 
 
@@ -248,6 +254,7 @@ def refresh(
     squares: np.ndarray,
     objects: np.ndarray,
     agent: np.ndarray,
+    steps: np.ndarray,
     sprites: Sprites,
     rows: np.ndarray,
     memory: Memory,
@@ -259,6 +266,7 @@ def refresh(
         squares: uint8 [B, H*W], see `State`.
         objects: int32 [B, K].
         agent: int32 [B].
+        steps: int32 [B], steps taken.
         sprites: the cells drawn in advance.
         rows: int64 [b], the episodes to draw.
         memory: of `out`.
@@ -269,7 +277,7 @@ def refresh(
     # Every square may change, and every figure may leave one cell and enter another.
     stale = np.empty(squares.shape[1] + 2 * figures, np.int32)
     for b in rows:
-        count = _note_changes(squares, objects, agent, sprites.places, b, memory, stale)
+        count = _note_changes(squares, objects, agent, steps, sprites, b, memory, stale)
         for i in range(count):
             cell = stale[i]
             if cell < 0:
@@ -330,7 +338,8 @@ def _note_changes(
     squares: np.ndarray,
     objects: np.ndarray,
     agent: np.ndarray,
-    places: np.ndarray,
+    steps: np.ndarray,
+    sprites: Sprites,
     b: int,
     memory: Memory,
     stale: np.ndarray,
@@ -339,9 +348,11 @@ def _note_changes(
     count, slots = 0, objects.shape[1]
     for figure in range(slots + 1):
         cell = agent[b] if figure == slots else objects[b, figure]
-        if places[figure] == IN_CORNER and cell >= 0:
+        if sprites.places[figure] == IN_CORNER and cell >= 0:
             cell = LAMP_CELL
-        if places[figure] != HIDDEN and cell != memory.cells[b, figure]:
+        if 0 < sprites.visible_steps[figure] <= steps[b]:
+            cell = -1
+        if sprites.places[figure] != HIDDEN and cell != memory.cells[b, figure]:
             stale[count], stale[count + 1] = memory.cells[b, figure], cell
             memory.cells[b, figure] = cell
             count += 2

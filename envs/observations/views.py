@@ -168,7 +168,7 @@ class PartialView(PlanesView):
 
     A square is visible if it is at most `radius` cells away along each axis and the straight line from the agent's
     centre to its centre crosses no wall before. A line exactly between two squares is blocked where both are walls.
-    Items that the agent holds are always visible.
+    Items that the agent holds are visible wherever it stands.
     """
 
     mode = "partial"
@@ -183,10 +183,19 @@ class PartialView(PlanesView):
         """The squares within the radius, with their lines of sight."""
         return make_sights(self.spec.radius, self.family.size)
 
+    @cached_property
+    def held_steps(self) -> NDArray[np.int32]:
+        """int32 [K], number of first observations in which the item of a slot shows while held; 0 for other objects."""
+        table = self.family.table
+        shown = table[:, rules.VISIBLE_STEPS].astype(np.int32)
+        # 0 stands for all observations; no episode takes as many steps.
+        shown[shown == 0] = np.iinfo(np.int32).max
+        return np.where(table[:, rules.GIVES] > 0, shown, np.int32(0))
+
     def _draw(self, state: State, out: Bytes, rows: Rows) -> None:
-        gives = self.family.table[:, rules.GIVES] > 0
         flat = out.reshape(*out.shape[:2], -1)
-        reveal_all(state.planes, state.width, state.agent, state.objects, gives, self.sights, rows, flat)
+        episodes = state.planes, state.width, state.agent, state.objects, state.steps
+        reveal_all(*episodes, self.held_steps, self.sights, rows, flat)
 
 
 class RgbView(View):
@@ -228,7 +237,8 @@ class RgbView(View):
         self._refresh(state, out, memory, self._checked(state, out, rows))
 
     def _refresh(self, state: State, out: Bytes, memory: Memory, rows: Rows) -> None:
-        refresh(state.squares, state.objects, state.agent, self.sprites, rows, memory, out.reshape(-1))
+        figures = state.squares, state.objects, state.agent, state.steps
+        refresh(*figures, self.sprites, rows, memory, out.reshape(-1))
 
 
 class Rgb64View(RgbView):

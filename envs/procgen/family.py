@@ -70,7 +70,8 @@ class Start(NamedTuple):
 class ProcgenMaze(Family):
     """Procgen's maze with a cheese and either a green sign or the corner as its cue.
 
-    The parameters of mazes that goalmaze generates (`braid`, `algorithm`, `openness`) have no effect here.
+    The parameters of mazes that goalmaze generates (`braid`, `algorithm`, `openness`, and the three `visible_steps`)
+    have no effect here.
 
     Attributes:
         size: rows and columns of a level, given by the mode: 17, 27 or 33; 0 for that.
@@ -104,7 +105,10 @@ class ProcgenMaze(Family):
     vector_entry_point = "goalmaze.envs.procgen.vector:ProcgenVectorEnv"
     observation_modes = ("rgb64",)
     requires = "procgen"
-    unused = ("size", "braid", "algorithm", "openness")
+    unused = (
+        *("size", "braid", "algorithm", "openness"),
+        *("visible_steps", "goal_visible_steps", "cue_visible_steps"),
+    )
 
     size: int = 0
     mode: str = "hard"

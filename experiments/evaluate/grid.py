@@ -288,10 +288,10 @@ def conditions_of(
     for dial, values in (default_dials(family) if dials is None else dials).items():
         _check_dial(dial, family)
         # The value of training is in the grid already, as the condition without a dial.
-        new = [value for value in values if any(value != one.parameters[dial] for one in families)]
+        new = [value for value in values if any(value != getattr(one, dial) for one in families)]
         if dials is not None and not new:
             raise GoalmazeError(
-                f"the grid along {dial} is empty: {dial} is {family.parameters[dial]} already; give other values"
+                f"the grid along {dial} is empty: {dial} is {getattr(family, dial)} already; give other values"
             )
         shifts = (NO_SHIFT,) if dial in TRAINING_ONLY else (NO_SHIFT, family.distinguishing_shift)
         conditions += [Condition(dial, value, shift) for shift in shifts for value in new]

@@ -140,7 +140,7 @@ def draw_curve(axes: Axes, grid: Grid, dial: str, measure: Measure) -> None:
             capsize=2,
             label=short_name(agent),
         )
-    trained = {parameters[dial] for parameters in grid.parameters.values()}
+    trained = {getattr(grid.trained_on(one), dial) for one in grid.agents}
     for value in trained:
         axes.axvline(value, color=GREY, linestyle=":", linewidth=1, zorder=0)
     ticks = sorted(trained | {float(c.value) for c in grid.conditions if c.dial == dial})
@@ -163,7 +163,7 @@ def _points(grid: Grid, agent: str, dial: str, measure: Measure) -> list[tuple[f
         if one is None or condition.shift != shift or condition.dial not in (SHIFT, dial):
             continue
         rate = measure(one)
-        value = grid.parameters[agent][dial] if condition.dial == SHIFT else condition.value
+        value = getattr(grid.trained_on(agent), dial) if condition.dial == SHIFT else condition.value
         if rate.levels:
             points[float(value)] = rate
     return sorted(points.items())

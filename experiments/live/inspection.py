@@ -124,7 +124,7 @@ def observe(scene: Scene, episode: AgentEpisode) -> Views:
     level = _current_level(scene.level, episode)
     splayed = level.splayed(AGENT)
     own = observer(policy, episode.engine)()
-    elsewhere = observations_of(policy, splayed)
+    elsewhere = observations_of(policy, splayed, episode.steps)
     around = surroundings(elsewhere, splayed.start) if is_local(policy.network, None) else None
     agent = np.append(episode.engine.agent, splayed.start).astype(np.int32)
     return Views(level.height * level.width, splayed.start, agent, np.concatenate([own, elsewhere]), around)

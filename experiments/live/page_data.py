@@ -58,7 +58,7 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObjec
 def _side(scene: Scene, episode: AgentEpisode, inspection: Inspection, low: ArrayLike, high: ArrayLike) -> JsonObject:
     """Return one agent's half of a frame; `low` and `high` are the range of each channel."""
     present = episode.engine.present()
-    objects = scene_data(present, 0, episode.cell)["objects"]
+    objects = scene_data(present, 0, episode.cell, steps=episode.steps)["objects"]
     slots = [k for k, cell in enumerate(present.objects[0]) if cell >= 0]
     numbers = [scene.level.slots[:k].count(scene.level.slots[k]) for k in slots]
     side = {
@@ -67,7 +67,7 @@ def _side(scene: Scene, episode: AgentEpisode, inspection: Inspection, low: Arra
         "outcome": episode.outcome,
         "returns": episode.returns.round(3).tolist(),
         "objects": [
-            {"type": one["kind"], "cell": one["cell"], "which": which}
+            {"type": one["kind"], "cell": one["cell"], "which": which, "hidden": one["hidden"]}
             for one, which in zip(objects, numbers, strict=True)
         ],
         "probabilities": packed(inspection.probabilities),

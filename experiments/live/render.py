@@ -200,7 +200,7 @@ def _board(scene: Scene, name: str, inspection: Inspection, changed: Bools, pixe
     episode = scene.episodes[name]
     level = episode.engine.present()
     target = scene.target if name == "edited" else -1
-    data = scene_data(level, 0, episode.cell, target, episode.trail[:-1])
+    data = scene_data(level, 0, episode.cell, target, episode.trail[:-1], episode.steps)
     board = Image.fromarray(draw_scene(data, pixels))
     draw = ImageDraw.Draw(board)
     for cell, probabilities in enumerate(inspection.probabilities):

@@ -135,7 +135,7 @@ def _same_moves(policy: NetworkPolicy, task: RetargetingTask, trajectory: Trajec
         steps, rows = steps[steps == 0], rows[steps == 0]
     # Both agents are compared on the states of the unedited one; along its own path the edited one would see others.
     visited = task.levels.take(rows).started(trajectory.agent[steps, rows])
-    observations = observations_of(policy, visited)
+    observations = observations_of(policy, visited, steps)
     unedited = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)
     with applied(policy, edits):
         edited = policy.begin(task.levels).probabilities(rows, observations, visited.start).argmax(axis=1)

@@ -72,7 +72,7 @@ def probabilities_on(
                 b, cell = rows[part], at[part]
                 context = EditContext(b, steps[b, cell].astype(np.int64))
                 put = levels.take(b).started(cell)
-                observations = observations_of(policy, put)
+                observations = observations_of(policy, put, context.steps)
                 # Edits of the first steps never act on later cells.
                 with applied(policy, acting(edits, context)):
                     result[b, cell] = policy.probabilities(b, observations, put.start, context.steps)

@@ -140,7 +140,7 @@ def test_every_family_is_registered_with_both_entry_points() -> None:
         "goalmaze.envs.procgen.vector:ProcgenVectorEnv",
     )
     ours = {name for name, kind in known_families().items() if kind.__module__.startswith("goalmaze.")}
-    assert len(ours) == 10
+    assert len(ours) == 11
     assert specs.keys() == {f"goalmaze/{family}-v0" for family in ours}
     for spec in specs.values():
         assert (spec.entry_point, spec.vector_entry_point) == (
@@ -167,7 +167,7 @@ SPECS: list[tuple[str, dict[str, Any]]] = [
     ("Monsters", {"motion": "wanders", "harm": 2.0, "split": "fitting", "max_episode_steps": 5}),
     ("FollowLeader", {"beacons": 2, "numbered": True, "mixture": 0.5, "observation": "partial", "radius": 2}),
     ("Lava", {"algorithm": "kruskal", "tiles": 3, "observation": "rgb", "pixels": 2, "render_mode": "rgb_array"}),
-    *[(name, {}) for name in ("ColourShape", "Corner", "Dish", "KeysChests", "Pile", "Sleeper")],
+    *[(name, {}) for name in ("ColourShape", "Corner", "Dish", "Glimpse", "KeysChests", "Pile", "Sleeper")],
 ]
 
 

@@ -149,6 +149,7 @@ ALIKE = {
         {"leader", "misleader"},
         {"mark-1", "mark-2", "mark-3", None},
     ],
+    "Glimpse": [{"apple", "sign"}, {"red-sign", None}],
     "GreenExit": [{"apple", "sign"}, {"red-sign", None}],
     "Corner": [{"corner", None}],
 }
@@ -338,6 +339,7 @@ def best_by_search(book: Rulebook, discount: float) -> float:
 
 TINY: dict[str, dict[str, Any]] = {
     "FollowLeader": {"beacons": 3},
+    "Glimpse": {"signs": 1, "apples": 1, "goals": 2},
     "GreenExit": {"signs": 1, "apples": 1},
     "KeysChests": {"few": 1, "many": 3},
     "Lava": {"tiles": 2},

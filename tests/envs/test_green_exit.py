@@ -121,7 +121,10 @@ def test_salience_is_the_value_of_the_signs_plane_alone(salience: int) -> None:
     assert planes[:, :3].max() == 1
 
 
-KNOWN = "algorithm, apples, braid, correlation, mixture, openness, salience, shapes, signs, size"
+KNOWN = (
+    "algorithm, apples, braid, correlation, cue_visible_steps, goal_visible_steps, mixture, openness, salience, "
+    "shapes, signs, size, visible_steps"
+)
 REFUSED = {
     "even size": ({"size": 8}, "size is 8: mazes need an odd size of at least 5"),
     "small size": ({"size": 3}, "size is 3: mazes need an odd size of at least 5"),

@@ -23,6 +23,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "Corner": {"corner": 3},
     "Dish": {"mixture": 0.5},
     "FollowLeader": {"beacons": 4, "numbered": True},
+    "Glimpse": {"goals": 2, "visible_steps": 4, "cue_visible_steps": 2},
     "GreenExit": {"correlation": 0.5, "salience": 200, "shapes": True},
     "KeysChests": {"few": 1, "many": 4, "mixture": 0.5},
     "Lava": {"tiles": 3, "algorithm": "open-room"},
@@ -195,6 +196,12 @@ class NeverEnds(Rulebook):
     def step(self, action: int) -> tuple[float, float, bool, bool]:
         true, cue, _, truncated = super().step(action)
         return true, cue, False, truncated
+
+
+@breaks("Glimpse")
+class ShowsForOneStepMore(Rulebook):
+    def limits(self, family: Family) -> dict[str, int]:
+        return {name: limit + 1 for name, limit in super().limits(family).items()}
 
 
 @breaks("KeysChests")

@@ -264,8 +264,8 @@ def test_scenes_are_plain_data_from_which_frames_are_drawn() -> None:
     assert [row.count(1) for row in restored["walls"]] == [7, 2, 2, 2, 7]
     exit_, sign = family.object_types[:2]
     assert restored["objects"] == [
-        {"kind": "exit", "shape": exit_.shape, "colour": list(exit_.colour), "cell": EXIT},
-        {"kind": "sign", "shape": sign.shape, "colour": list(sign.colour), "cell": SIGN},
+        {"kind": "exit", "shape": exit_.shape, "colour": list(exit_.colour), "cell": EXIT, "hidden": False},
+        {"kind": "sign", "shape": sign.shape, "colour": list(sign.colour), "cell": SIGN, "hidden": False},
     ]
     assert (restored["agent"], restored["target"], restored["trail"]) == (FAR, EXIT, [EMPTY, START])
     assert np.array_equal(draw_scene(restored, 9), drawn_at(FAR, 9, target=EXIT, trail=(EMPTY, START)))

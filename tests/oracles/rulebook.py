@@ -53,12 +53,25 @@ class Rulebook:
     def __init__(self, family: Family, walls: list[list[bool]], start: Cell, things: list[Thing]) -> None:
         self.plane_names = family.plane_names
         self.shown = family.values()
+        self.hidden_after = self.limits(family)
         self.time_limit = family.time_limit
         self.slots = len(family.slots)
         self.walls = walls
         self.things = things
         self.start = start
         self.begin()
+
+    def limits(self, family: Family) -> dict[str, int]:
+        """Return the number of first observations that show each object type; types that always show are left out."""
+        planes = {one.name: set(one.shows_on) for one in family.object_types}
+        limits = {}
+        for name, own in planes.items():
+            limits[name] = family.visible_steps
+            if own & planes[family.cue] and family.cue_visible_steps:
+                limits[name] = family.cue_visible_steps
+            if own & planes[family.goal]:
+                limits[name] = family.goal_visible_steps or family.visible_steps
+        return {name: limit for name, limit in limits.items() if limit}
 
     def begin(self) -> None:
         self.agent = self.start
@@ -184,6 +197,9 @@ class Rulebook:
         planes[0] = self.walls
         planes[1][self.agent] = 1
         for thing in self.things:
+            # The observation after n steps is number n + 1 of the episode.
+            if self.steps + 1 > self.hidden_after.get(thing.object_type.name, self.steps + 1):
+                continue
             for plane in thing.object_type.shows_on:
                 value = self.shown.get(thing.object_type.name, 1)
                 if thing.slot in self.items:

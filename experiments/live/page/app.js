@@ -123,7 +123,7 @@
   }
   function describe(name) {
     const side = scene.sides[name];
-    const objects = side.objects.map((object) => `${object.type} at ${place(scene, object.cell)}`);
+    const objects = side.objects.map((object) => `${object.type}${object.hidden ? ", hidden from the agent," : ""} at ${place(scene, object.cell)}`);
     if (scene.target >= 0) objects.push(`target at ${place(scene, scene.target)}`);
     return `Agent at ${place(scene, side.agent)}; ${objects.join("; ")}. ${outcomeText(side, scene.limit)}.`;
   }

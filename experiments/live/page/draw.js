@@ -131,7 +131,10 @@ function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
   for (const object of side.objects) {
     const sprite = sprites[object.type], inset = 0.1 * cell + 0.02 * cell * (onCell[object.cell] || 0);
     onCell[object.cell] = (onCell[object.cell] || 0) + 1;
+    /* The agent's observation no longer shows this object. */
+    pen.globalAlpha = object.hidden ? 0.3 : 1;
     if (sprite) pen.drawImage(sprite, ...box(object.cell, inset));
+    pen.globalAlpha = 1;
   }
   if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, appearance, name === "edited");
   if (view.overlay === "reading" && side.heading !== undefined) drawBracket(pen, ...box(side.heading, cell * 0.06), cell);
