@@ -5,21 +5,39 @@ from __future__ import annotations
 from torch import nn
 
 from goalmaze.agents.networks.base import Network, Site
+from goalmaze.agents.networks.layers import WHOLE_MEMORY
 from goalmaze.envs.errors import GoalmazeError, unknown
 
 
 def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
-    """Return a site and the submodule whose output it is; names of earlier versions are accepted.
+    """Return a site, of the memory too, and the submodule whose output it is; former names are accepted.
 
     Raises:
         GoalmazeError: the network has no site of that name.
     """
     # Links, reports and edits of earlier versions hold the former names.
     current = network.former_sites.get(name, name)
-    for site in network.sites():
+    sites = (*network.sites(), *network.memory_sites())
+    for site in sites:
         if site.name == current:
             return site, network.get_submodule(site.path or current)
-    raise unknown(f"site of network {network.name}", name, [site.name for site in network.sites()])
+    if name.startswith(WHOLE_MEMORY) and not network.memory_sites():
+        raise GoalmazeError(
+            f"network {network.name} has no memory, so it has no site '{name}': choose an agent with a memory, such as "
+            "one of network lstm"
+        )
+    raise unknown(f"site of network {network.name}", name, [site.name for site in sites])
+
+
+def is_memory_site(network: Network, name: str) -> bool:
+    """Return whether a site of a network is one of its memory between two steps."""
+    return name in [site.name for site in network.memory_sites()]
+
+
+def is_map_site(network: Network, name: str) -> bool:
+    """Return whether a site, of the memory too, is a map [B, C, H, W] of the maze; see `map_sites`."""
+    maps = [site.name for site in (*network.sites(), *network.memory_sites()) if site.is_map]
+    return name in maps and network.shape.spec.mode != "crop"
 
 
 def map_sites(network: Network) -> list[str]:
@@ -43,7 +61,7 @@ def find_map_site(network: Network, name: str) -> tuple[Site, nn.Module]:
     """
     site, module = find_site(network, name)
     maps = map_sites(network)
-    if name not in maps:
+    if not is_map_site(network, site.name):
         remedy = f"choose one of {', '.join(maps)}" if maps else "this network has none: choose one that takes planes"
         raise GoalmazeError(f"site '{name}' is not a map of squares; {remedy}")
     return site, module

@@ -129,6 +129,10 @@ class Network(nn.Module, abc.ABC):
     def sites(self) -> tuple[Site, ...]:
         """Return the network's sites in order of depth."""
 
+    def memory_sites(self) -> tuple[Site, ...]:
+        """Return the sites of the memory between two steps; none for a network without memory."""
+        return ()
+
     def untrained(self, seed: int) -> Network:
         """Return a network of the same class, shape, options and device with fresh weights, in evaluation mode."""
         # Without touching the global generator, from which training or sampling may be drawing.
@@ -142,7 +146,11 @@ class Network(nn.Module, abc.ABC):
 
 
 class RecurrentNetwork(Network):
-    """A network with a memory: one tensor [B, ...] that every step takes and returns updated."""
+    """A network with a memory: one tensor [B, ...] that every step takes and returns updated.
+
+    Its `memory_sites` are parts of the memory that a step returns, as outputs of identities behind everything that the
+    step computes. An edit there leaves the action of the step as it is, and changes what the next step remembers.
+    """
 
     @abc.abstractmethod
     def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:

@@ -15,7 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site
-from goalmaze.agents.networks.layers import Readout, Width, add_trunk, initialise, read_out, readout_features, run_trunk
+from goalmaze.agents.networks.layers import (
+    Readout,
+    Width,
+    add_memory_parts,
+    add_trunk,
+    initialise,
+    memory_part_sites,
+    next_cell_state,
+    read_out,
+    readout_features,
+    run_memory_parts,
+    run_trunk,
+)
 from goalmaze.agents.networks.registry import register_network
 
 FORGET = 1
@@ -68,8 +80,7 @@ class ConvLSTM(nn.Module):
         pooled = self.pool(torch.cat([hidden.amax((2, 3)), hidden.mean((2, 3))], 1))
         injected = pooled[:, :, None, None].expand_as(hidden)
         gates = self.gates(torch.cat([encoding, below, injected, hidden, border_plane(encoding)], 1))
-        input_gate, forget_gate, output_gate, candidate = gates.chunk(4, dim=1)
-        return torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate), output_gate
+        return next_cell_state(gates, cell)
 
 
 @register_network
@@ -78,7 +89,8 @@ class DRCNetwork(RecurrentNetwork):
 
     Its sites are `stem`, `stem_relu` (the encoding), and for every tick n and layer d the cell state
     `tickN_layerD_cell` and the hidden state `tickN_layerD`, all maps [B, C, H, W]; then `hidden` [B, F], the read-out.
-    The memory is [B, D, 2, C, H, W], hidden and cell state of each layer.
+    The memory is [B, D, 2, C, H, W], hidden and cell state of each layer. Its sites between two steps are maps:
+    `memory` [B, 2DC, H, W], and for every layer d `memory_layerD_hidden` and `memory_layerD_cell` [B, C, H, W].
     """
 
     name = "drc"
@@ -96,6 +108,7 @@ class DRCNetwork(RecurrentNetwork):
             self.add_module(f"layer{layer + 1}", ConvLSTM(options.channels))
         for name in self._states():
             self.add_module(name, nn.Identity())
+        add_memory_parts(self, self._memory_parts())
         features = readout_features(2 * options.channels, shape, options.readout)
         self.hidden = nn.Sequential(nn.Linear(features, options.hidden), nn.ReLU())
         self.policy = nn.Linear(options.hidden, shape.actions)
@@ -123,8 +136,10 @@ class DRCNetwork(RecurrentNetwork):
             self._run_tick(f"tick{tick + 1}", encoding, states)
         top = torch.cat([encoding, states[-1][0]], 1)
         hidden = self.hidden(read_out(top, features, self.shape, self.options.readout))
-        new_memory = torch.stack([torch.stack(state, 1) for state in states], 1).to(memory.dtype)
-        return self.policy(hidden), self.value(hidden).squeeze(1), new_memory
+        maps = (state.to(memory.dtype) for layer in states for state in layer)
+        kept = run_memory_parts(self, dict(zip(self._memory_parts(), maps, strict=True)))
+        # A reshape and not a view: on a GPU the maps of a batch may lie channel by channel in memory.
+        return self.policy(hidden), self.value(hidden).squeeze(1), kept.reshape(memory.shape)
 
     def _run_tick(self, tick: str, encoding: Tensor, states: list[list[Tensor]]) -> None:
         """Run every layer once, from the lowest to the top, and store its hidden and cell state in `states`."""
@@ -142,6 +157,14 @@ class DRCNetwork(RecurrentNetwork):
         """Return the names of the cell and hidden states in the order in which they are computed."""
         ticks, layers = range(1, self.options.ticks + 1), range(1, self.options.layers + 1)
         return [f"tick{n}_layer{d}{state}" for n in ticks for d in layers for state in ("_cell", "")]
+
+    def _memory_parts(self) -> list[str]:
+        """Return the names of the memory's parts, in the order of the memory."""
+        return [f"memory_layer{d + 1}_{state}" for d in range(self.options.layers) for state in ("hidden", "cell")]
+
+    def memory_sites(self) -> tuple[Site, ...]:
+        """Return the whole memory between two steps, and hidden and cell state of every layer."""
+        return memory_part_sites(self._memory_parts(), self.options.channels, is_map=True)
 
     def sites(self) -> tuple[Site, ...]:
         """Return the encoding, every cell and hidden state of every tick, and the hidden units."""

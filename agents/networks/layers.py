@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, cast
 
 import msgspec
@@ -17,6 +18,9 @@ Width = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
 Depth = Annotated[int, msgspec.Meta(ge=0, le=64)]
 """The range of the number of blocks."""
+
+WHOLE_MEMORY = "memory"
+"""The site of a whole memory."""
 
 Readout = Literal["cell", "flat"]
 """Where the last map is read out: at the agent's cell, or at all cells, which fixes the maze size."""
@@ -118,6 +122,37 @@ def read_out(maps: Tensor, observation: Tensor, shape: Shape, readout: Readout) 
             f"{given[0]}x{given[1]}: use that size, or train with the network option readout=cell"
         )
     return maps.flatten(1)
+
+
+def next_cell_state(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the next cell state of an LSTM and the logits of its output gate, both [B, U, ...].
+
+    The caller computes the hidden state from them, so that an edit of the cell state changes it too.
+
+    Args:
+        gates: [B, 4U, ...], logits of input, forget and output gate, and the candidate.
+        cell: [B, U, ...], the cell state.
+    """
+    input_gate, forget_gate, output_gate, candidate = gates.chunk(4, dim=1)
+    return torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate), output_gate
+
+
+def add_memory_parts(network: nn.Module, parts: Sequence[str]) -> None:
+    """Add an identity for each part of a memory, and one named `memory` for all parts together."""
+    for name in (*parts, WHOLE_MEMORY):
+        network.add_module(name, nn.Identity())
+
+
+def run_memory_parts(network: nn.Module, parts: Mapping[str, Tensor]) -> Tensor:
+    """Return [B, P*C, ...], the P parts [B, C, ...] of a memory one behind the other, after edits at their sites."""
+    kept = [network.get_submodule(name)(part) for name, part in parts.items()]
+    return cast(Tensor, network.get_submodule(WHOLE_MEMORY)(torch.cat(kept, 1)))
+
+
+def memory_part_sites(parts: Sequence[str], channels: int, is_map: bool) -> tuple[Site, ...]:
+    """Return the sites of a memory of parts with `channels` channels each: all together, then each."""
+    whole = Site(WHOLE_MEMORY, channels * len(parts), is_map)
+    return (whole, *(Site(name, channels, is_map) for name in parts))
 
 
 def initialise(network: nn.Module, policy: nn.Linear, value: nn.Linear, blocks: int = 0) -> None:

@@ -18,11 +18,17 @@ from goalmaze.agents.networks.layers import (
     Readout,
     Width,
     add_encoder,
+    add_memory_parts,
     encoder_sites,
     initialise,
+    memory_part_sites,
+    next_cell_state,
     run_encoder,
+    run_memory_parts,
 )
 from goalmaze.agents.networks.registry import register_network
+
+MEMORY_PARTS = ("memory_hidden", "memory_cell")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +50,7 @@ class LSTMNetwork(RecurrentNetwork):
 
     Its sites are `stem`, `stem_relu`, `block1` … `blockN` and `hidden`, as in `grid`, then the states of the LSTM after
     the step: `cell_state` [B, U] and `hidden_state` [B, U], its output. The memory is [B, 2, U], hidden state and cell
-    state.
+    state; its sites between two steps are `memory` [B, 2U], and `memory_hidden` and `memory_cell` [B, U].
     """
 
     name = "lstm"
@@ -63,6 +69,7 @@ class LSTMNetwork(RecurrentNetwork):
         # The states are results of formulas, not of layers. Identities make submodules of them, which hooks can reach.
         self.hidden_state = nn.Identity()
         self.cell_state = nn.Identity()
+        add_memory_parts(self, MEMORY_PARTS)
         self.policy = nn.Linear(options.hidden + options.units, shape.actions)
         self.value = nn.Linear(options.hidden + options.units, 1)
         initialise(self, self.policy, self.value, options.blocks)
@@ -82,14 +89,20 @@ class LSTMNetwork(RecurrentNetwork):
     def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
         hidden, cell = memory.unbind(1)
-        input_gate, forget_gate, output_gate, candidate = self.gates(torch.cat([features, hidden], 1)).chunk(4, dim=1)
-        cell = self.cell_state(torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate))
+        cell, output_gate = next_cell_state(self.gates(torch.cat([features, hidden], 1)), cell)
+        cell = self.cell_state(cell)
         hidden = self.hidden_state(torch.sigmoid(output_gate) * torch.tanh(cell))
         both = torch.cat([features, hidden], 1)
         # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
-        return self.policy(both), self.value(both).squeeze(1), torch.stack([hidden, cell], 1).to(memory.dtype)
+        states = (state.to(memory.dtype) for state in (hidden, cell))
+        kept = run_memory_parts(self, dict(zip(MEMORY_PARTS, states, strict=True)))
+        return self.policy(both), self.value(both).squeeze(1), kept.unflatten(1, (2, -1))
 
     def sites(self) -> tuple[Site, ...]:
         """Return the encoder's maps and hidden units, and cell state and hidden state of the LSTM."""
         states = (Site(name, self.options.units, is_map=False) for name in ("cell_state", "hidden_state"))
         return (*encoder_sites(self.options), *states)
+
+    def memory_sites(self) -> tuple[Site, ...]:
+        """Return the whole memory between two steps, and its two states."""
+        return memory_part_sites(MEMORY_PARTS, self.options.units, is_map=False)

@@ -9,7 +9,7 @@ import torch
 
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.sites import find_site, map_sites, usual_sites
+from goalmaze.agents.sites import find_site, is_map_site, map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.retarget.task import RetargetingTask
@@ -191,7 +191,7 @@ def compatible_pairs(
     pairs = []
     for site in tried:
         # Usual methods are chosen site by site, because a pattern needs a map and a table does not.
-        here = named or [find_method(name) for name in (usual if site in maps else CELL_METHODS)]
+        here = named or [find_method(name) for name in (usual if is_map_site(network, site) else CELL_METHODS)]
         pairs += [(site, method.name) for method in here if method.suits(network, site)]
     _check_all_used(pairs, sites, methods, maps)
     return pairs

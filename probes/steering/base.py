@@ -6,7 +6,7 @@ import abc
 from typing import ClassVar
 
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.sites import map_sites
+from goalmaze.agents.sites import is_map_site
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.patterns import GoalPattern
@@ -33,7 +33,7 @@ class SteeringMethod(abc.ABC):
 
     def suits(self, network: Network, site: str) -> bool:
         """Return whether the method works at a site of a network."""
-        return not self.needs_map or site in map_sites(network)
+        return not self.needs_map or is_map_site(network, site)
 
     @abc.abstractmethod
     def fit(self, context: FitContext, site: str) -> FittedEdit:
