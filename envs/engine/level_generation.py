@@ -99,27 +99,13 @@ def generate(
         which = 1 if uniform(rng) < distribution.mixture else 0
     start[0] = -1
     objects[:] = -1
-    squares, width = walls.reshape(-1), walls.shape[1]
     # Which numbers are drawn, and in which order, belongs to the address: another order would give other levels.
     for r in range(distribution.placements.shape[1]):
-        subject, kind, host, region = distribution.placements[which, r]
+        subject = distribution.placements[which, r, 0]
         if subject < 0:
             continue
         rng[0] = stream_for(level, FIRST_PLACEMENT_STREAM + r)
-        probability = distribution.probabilities[which, r]
-        if kind == TOP_RIGHT:
-            cell = _top_right(squares, width)
-        elif kind == CORNER:
-            cell = _corner_cell(squares, width, start, rng, region)
-        elif kind == ASIDE:
-            cell = _cell_aside(walls, start, objects, rng, objects[host - 1])
-        elif kind == ON and uniform(rng) < probability:
-            cell = start[0] if host == 0 else objects[host - 1]
-        else:
-            cell = _free_cell(squares, width, start, objects, rng, width - 2)
-        # After the cell was drawn: a level that holds the object has it on the same cell at any probability.
-        if kind != ON and probability < 1 and uniform(rng) >= probability:
-            cell = -1
+        cell = draw_cell(distribution, which, r, walls, start, objects, rng)
         if subject == 0:
             start[0] = cell
         else:
@@ -127,7 +113,47 @@ def generate(
 
 
 @inlined
-def _top_right(squares: np.ndarray, width: int) -> int:
+def draw_cell(
+    distribution: LevelDistribution,
+    which: int,
+    r: int,
+    walls: np.ndarray,
+    start: np.ndarray,
+    objects: np.ndarray,
+    rng: np.ndarray,
+) -> int:
+    """Return a cell for the subject of placement r of list `which`, or -1 where it is not in the level.
+
+    Args:
+        distribution: how levels are made.
+        which: the list of placements.
+        r: number of the placement.
+        walls: bool [H, W].
+        start: int32 [1], the agent's cell, -1 before it is placed.
+        objects: int32 [K], the objects that are placed already.
+        rng: uint64 [1], the random stream of the placement.
+    """
+    squares, width = walls.reshape(-1), walls.shape[1]
+    _, kind, host, region = distribution.placements[which, r]
+    probability = distribution.probabilities[which, r]
+    if kind == TOP_RIGHT:
+        cell = top_right(squares, width)
+    elif kind == CORNER:
+        cell = _corner_cell(squares, width, start, rng, region)
+    elif kind == ASIDE:
+        cell = _cell_aside(walls, start, objects, rng, objects[host - 1])
+    elif kind == ON and uniform(rng) < probability:
+        cell = start[0] if host == 0 else objects[host - 1]
+    else:
+        cell = free_cell(squares, width, start, objects, rng, width - 2)
+    # After the cell was drawn: a level that holds the object has it on the same cell at any probability.
+    if kind != ON and probability < 1 and uniform(rng) >= probability:
+        cell = -1
+    return cell
+
+
+@inlined
+def top_right(squares: np.ndarray, width: int) -> int:
     """Return the free cell of `squares` bool [H*W] nearest to the top right corner, by the larger of two distances."""
     for side in range(1, width - 1):
         for row in range(1, side + 1):
@@ -142,7 +168,7 @@ def _corner_cell(squares: np.ndarray, width: int, start: np.ndarray, rng: np.nda
     """Return a uniform free cell of the smallest region in the top right corner, n x n at least, that has one."""
     for side in range(region, width - 1):
         # An empty array in place of the objects: this placement may share a cell with them.
-        cell = _free_cell(squares, width, start, start[:0], rng, side)
+        cell = free_cell(squares, width, start, start[:0], rng, side)
         if cell >= 0:
             return cell
     return -1
@@ -160,7 +186,7 @@ def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: 
     distance = np.empty(walls.size, np.int32)
     queue = np.empty(walls.size, np.int32)
     for _ in range(ASIDE_TRIALS):
-        cell = _free_cell(walls.reshape(-1), walls.shape[1], start, objects, rng, walls.shape[1] - 2)
+        cell = free_cell(walls.reshape(-1), walls.shape[1], start, objects, rng, walls.shape[1] - 2)
         if cell < 0:
             break
         squares[cell] = True
@@ -172,7 +198,7 @@ def _cell_aside(walls: np.ndarray, start: np.ndarray, objects: np.ndarray, rng: 
 
 
 @inlined
-def _free_cell(
+def free_cell(
     squares: np.ndarray, width: int, start: np.ndarray, objects: np.ndarray, rng: np.ndarray, side: int
 ) -> int:
     """Return a free cell without agent or objects, drawn uniformly, or -1 where there is none.
