@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.population import Population
@@ -60,6 +61,20 @@ class AgentReports(Generic[Report]):
                 self.names, self.seeds, self.parameters, self.reports, strict=True
             )
         ]
+
+
+class SeedRow(NamedTuple):
+    """One row of a figure: one value an agent.
+
+    Attributes:
+        label: what was measured.
+        values: its distribution over agents.
+        reference: what the values are compared with; NaN where there is nothing.
+    """
+
+    label: str
+    values: ValueDistribution
+    reference: float = math.nan
 
 
 def report_each(population: Population, make: Callable[[Agent], Report]) -> AgentReports[Report]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Unpack
 
 from goalmaze.agents.loading import Agent
@@ -12,6 +13,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.agent_groups import (
     MEDIAN_NOTE,
     AgentReports,
+    SeedRow,
     distribution_of,
     parameter_text,
     report_each,
@@ -55,6 +57,16 @@ class ProbeOverSeeds:
         """Return the scores of a baseline."""
         return distribution_of([one.result.baselines[name].value for one in self.results])
 
+    @property
+    def best_baseline(self) -> float:
+        """The highest median of a baseline's scores."""
+        return max(float(self.baseline(name).median.value) for name in BASELINES)
+
+    def heading(self, parameters: JsonObject) -> str:
+        """Return the target with its measure, and the parameters of the group."""
+        result = self.results[0].result
+        return ", ".join(filter(None, (f"{result.concept}: {result.metric}", parameter_text(parameters))))
+
     def json(self) -> JsonObject:
         """Return the distributions as plain data."""
         first = self.results[0].result
@@ -72,13 +84,12 @@ class ProbeOverSeeds:
     def row(self) -> list[object]:
         """Return a row of the table."""
         first = self.results[0].result
-        best = max(float(self.baseline(name).median.value) for name in BASELINES)
         return [
             first.site,
             first.kind,
             self.score.median,
             self.score.range,
-            formatted(best, ".2f"),
+            formatted(self.best_baseline, ".2f"),
             formatted(self.steered.median.value, ".2f"),
             f"{self.evidence} of {len(self.results)}",
         ]
@@ -90,9 +101,11 @@ class PopulationProbes(Result):
 
     Attributes:
         reports: one report an agent.
+        pictures: the figures that were drawn.
     """
 
     reports: AgentReports[ProbeReport]
+    pictures: tuple[Path, ...] = ()
 
     def over_seeds(self) -> list[tuple[JsonObject, list[ProbeOverSeeds]]]:
         """Return, for each group of seeds, its parameters and its probes site by site."""
@@ -109,6 +122,7 @@ class PopulationProbes(Result):
             "distribution": [
                 {"parameters": parameters, **one.json()} for parameters, probes in self.over_seeds() for one in probes
             ],
+            "pictures": [str(path) for path in self.pictures],
         }
 
     def blocks(self) -> list[str | Table]:
@@ -118,9 +132,8 @@ class PopulationProbes(Result):
         for parameters, probes in self.over_seeds():
             for target in dict.fromkeys(one.results[0].result.concept for one in probes):
                 rows = [one for one in probes if one.results[0].result.concept == target]
-                title = ", ".join([f"{target}: {rows[0].results[0].result.metric}", parameter_text(parameters)])
                 headers = ["site", "probe", "median score", "range", "best baseline", "steers", "evidence"]
-                blocks.append(Table(headers, [one.row() for one in rows], title.rstrip(", ")))
+                blocks.append(Table(headers, [one.row() for one in rows], rows[0].heading(parameters)))
         return [
             f"{self.reports.heading}; {header.family} {header.size}x{header.size}, "
             f"{first.distributions.heading(header.levels, first.fit_levels)}, the same for all agents",
@@ -128,7 +141,18 @@ class PopulationProbes(Result):
             MEDIAN_NOTE,
             "best baseline: the highest median of observation, untrained, shuffled and majority; steers: median rate "
             "at which writing the probe's direction steers; evidence: agents in which the score is above its baselines",
+            *(f"picture: {path}" for path in self.pictures),
         ]
+
+    def panels(self) -> dict[str, list[SeedRow]]:
+        """Return the rows of a figure by their heading: one panel for each group of seeds and target."""
+        panels: dict[str, list[SeedRow]] = {}
+        for parameters, probes in self.over_seeds():
+            for one in probes:
+                result = one.results[0].result
+                row = SeedRow(f"{result.site}, {result.kind}", one.score, one.best_baseline)
+                panels.setdefault(one.heading(parameters), []).append(row)
+        return panels
 
 
 def _by_probe(reports: Sequence[ProbeReport]) -> list[tuple[SteeredProbe, ...]]:

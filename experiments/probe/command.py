@@ -37,8 +37,9 @@ def run(config: ProbeConfig) -> ProbeReport | PopulationProbes | ChannelReport |
                 f"--by {config.by} reads one agent, and {config.agent} is a population; name one of it, such as "
                 f"{config.agent}/0"
             )
-        population = load_population(config.agent, config.device)
-        return probe_population(population, kind=config.probe, **options)
+        return _probe_population(config, options)
+    if config.figures is not None and config.by != "channel":
+        raise GoalmazeError("--figures needs --by channel or a population: add the option, or leave --figures out")
     if config.by == "checkpoint":
         place = locate(config.agent)
         number = "" if place.number is None else f"/{place.number}"
@@ -58,3 +59,20 @@ def run(config: ProbeConfig) -> ProbeReport | PopulationProbes | ChannelReport |
     from goalmaze.experiments.probe.by_channel_figures import draw_channels
 
     return dataclasses.replace(report, pictures=tuple(draw_channels(report, config.figures)))
+
+
+def _probe_population(config: ProbeConfig, options: ProbeOptions) -> PopulationProbes:
+    population = load_population(config.agent, config.device)
+    if config.figures is not None:
+        make_folder(config.figures, "--figures")
+    probes = probe_population(population, kind=config.probe, **options)
+    if config.figures is None:
+        return probes
+    # matplotlib is slow to import, and only figures need it.
+    from goalmaze.experiments.common.plots import save_figures
+    from goalmaze.experiments.common.seed_figures import draw_seed_rows
+
+    figure = draw_seed_rows(
+        probes.panels(), f"{probes.reports.heading}: probes by site", "score of the probe", "best baseline, median"
+    )
+    return dataclasses.replace(probes, pictures=tuple(save_figures({"probes": figure}, config.figures)))

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro.conf
 
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, DeviceConfig, EvaluationConfig, Limits, option
 
 MIN_FIT_LEVELS = 50
@@ -31,7 +30,7 @@ class ProbeConfig(EvaluationConfig, DeviceConfig):
         shift: fit on the training distribution and evaluate under this shift of the family; "none" evaluates on the
             training distribution too.
         fit_levels: number of levels that probes are fitted on; none of them is used for evaluation.
-        figures: with --by channel, a folder for the figure.
+        figures: with --by channel and of a population, a folder for the figure.
     """
 
     lists: ClassVar[tuple[str, ...]] = ("shifts",)
@@ -55,8 +54,3 @@ class ProbeConfig(EvaluationConfig, DeviceConfig):
     ] = None
     fit_levels: int = 2048
     figures: Annotated[Path | None, option("PATH", "no figure")] = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.figures is not None and self.by != "channel":
-            raise GoalmazeError("--figures needs --by channel: add it, or leave --figures out")

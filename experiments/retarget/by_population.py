@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.population import Population
@@ -11,6 +12,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.agent_groups import (
     MEDIAN_NOTE,
     AgentReports,
+    SeedRow,
     distribution_of,
     parameter_text,
     report_each,
@@ -33,6 +35,12 @@ class RowOverSeeds:
 
     rows: tuple[Row, ...]
     compasses: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The condition with its site and method."""
+        first = self.rows[0]
+        return ", ".join(filter(None, (first.condition, first.site, first.method)))
 
     @property
     def target(self) -> ValueDistribution:
@@ -81,9 +89,11 @@ class PopulationRetargeting(Result):
 
     Attributes:
         reports: one report an agent.
+        pictures: the figures that were drawn.
     """
 
     reports: AgentReports[RetargetReport]
+    pictures: tuple[Path, ...] = ()
 
     def over_seeds(self) -> list[tuple[JsonObject, list[RowOverSeeds]]]:
         """Return, for each group of seeds, its parameters and its conditions."""
@@ -103,6 +113,7 @@ class PopulationRetargeting(Result):
             "distribution": [
                 {"parameters": parameters, **one.json()} for parameters, rows in self.over_seeds() for one in rows
             ],
+            "pictures": [str(path) for path in self.pictures],
         }
 
     def blocks(self) -> list[str | Table]:
@@ -119,7 +130,15 @@ class PopulationRetargeting(Result):
             "target: rate of mazes on which the target was reached before the goal; off path: only mazes where the "
             "goal lies on no shortest path to the target\n" + MEDIAN_NOTE + "\n"
             "above compass: agents whose edit reaches more targets than the compass, which uses no wall",
+            *(f"picture: {path}" for path in self.pictures),
         ]
+
+    def panels(self) -> dict[str, list[SeedRow]]:
+        """Return the rows of a figure by their heading: one panel for each group of seeds."""
+        return {
+            parameter_text(parameters): [SeedRow(one.name, one.target) for one in rows]
+            for parameters, rows in self.over_seeds()
+        }
 
 
 def retarget_population(population: Population, make: Callable[[Agent], RetargetReport]) -> PopulationRetargeting:

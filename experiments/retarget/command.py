@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from goalmaze.agents.loading import Agent, load_agent
@@ -35,17 +36,33 @@ def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | Stee
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
     """
-    others = [f"--{name}" for name in ("benchmark", "auto", "ledger", "figures") if getattr(config, name)]
+    others = [f"--{name}" for name in ("benchmark", "auto", "ledger") if getattr(config, name)]
     if is_population(config.agent):
         if others:
             raise GoalmazeError(
                 f"{others[0]} takes one agent, and {config.agent} is a population; name one of it, such as "
                 f"{config.agent}/0"
             )
-        population = load_population(config.agent, config.device)
-        return retarget_population(population, lambda agent: _compare(agent, config))
+        return _retarget_population(config)
     agent = load_agent(config.agent, config.device)
-    return steer(agent, config) if others else _compare(agent, config)
+    return steer(agent, config) if others or config.figures is not None else _compare(agent, config)
+
+
+def _retarget_population(config: RetargetConfig) -> PopulationRetargeting:
+    population = load_population(config.agent, config.device)
+    if config.figures is not None:
+        make_folder(config.figures, "--figures")
+    result = retarget_population(population, lambda agent: _compare(agent, config))
+    if config.figures is None:
+        return result
+    # matplotlib is slow to import, so it is loaded only where something is drawn.
+    from goalmaze.experiments.common.plots import save_figures
+    from goalmaze.experiments.common.seed_figures import draw_seed_rows
+
+    figure = draw_seed_rows(
+        result.panels(), f"{result.reports.heading}: retargeting", "rate of mazes on which the target was reached first"
+    )
+    return dataclasses.replace(result, pictures=tuple(save_figures({"retargeting": figure}, config.figures)))
 
 
 def _compare(agent: Agent, config: RetargetConfig) -> RetargetReport:

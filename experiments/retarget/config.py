@@ -33,7 +33,8 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         ledger: for every method at each site, how well it reads, how well it steers, and its cost in capability.
         sizes: with --benchmark, further sizes of mazes, in cells, such as 11 13.
         oracles: with --benchmark, also edits that use the whole maze, listed separately; slow.
-        figures: a folder for figures of the first edit or, with --auto, of the best one.
+        figures: a folder for figures of the first edit or, with --auto, of the best one; of a population, for a figure
+            of every condition over its agents.
     """
 
     lists: ClassVar[tuple[str, ...]] = ("methods",)

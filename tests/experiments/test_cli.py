@@ -43,7 +43,7 @@ AGENT = "zoo:green-exit"
         (["train", "--set", "entropi=1"], ["entropi", "entropy"]),
         (["train", "--network", "gird"], ["unknown network 'gird'", "grid"]),
         (["train", "--recipe", "nowhere.toml"], ["cannot read recipe nowhere.toml"]),
-        (["probe", AGENT, "--figures", "."], ["--figures needs --by channel"]),
+        (["probe", AGENT, "--figures", "."], ["--figures needs --by channel or a population"]),
         (["probe", AGENT, "--by", "channel", "--figures", __file__], ["--figures", "cannot make this folder"]),
         (["retarget", AGENT, "--figures", __file__], ["--figures", "cannot make this folder"]),
         (["zoo", "show"], ["name an agent to show"]),
