@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engine import rules
-from goalmaze.envs.engine.level_generation import ANYWHERE, ASIDE, CORNER, ON, TOP_RIGHT
+from goalmaze.envs.engine.level_generation import ANYWHERE, ASIDE, CORNER, ON, ONE_OF, TOP_RIGHT
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.objects import AGENT, MOTIONS, ObjectType, Placement
 
@@ -84,6 +84,13 @@ def _encode(placement: Placement, slots: Sequence[str]) -> tuple[int, int, int, 
         return subject, TOP_RIGHT, ABSENT, 0
     if placement.on is not None:
         return subject, ON, _number(placement.on, placement.on_which, slots), 0
+    if placement.one_of > 1:
+        if subject + placement.one_of > len(slots) + 1:
+            raise GoalmazeError(
+                f"the placement of '{placement.kind}' chooses one of {placement.one_of} slots: "
+                f"{len(slots) + 1 - subject} follow from there"
+            )
+        return subject, ONE_OF, ABSENT, placement.one_of
     return subject, CORNER if placement.region else ANYWHERE, ABSENT, placement.region
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.engine import level_edits
+from goalmaze.envs.engine.level_generation import ONE_OF
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 
 EDITS = ("identity", "constant", "binomial", "unrestricted")
@@ -56,14 +58,27 @@ def edited(levels: LevelBatch, edits: str, steps: int, seed: int, numbers: NDArr
             object.
         seed: seed of the random numbers.
         numbers: int64 [B], a number for each edited level, which fixes its random numbers with the seed.
+
+    Raises:
+        GoalmazeError: the mazes of the family depend on the shift, or which of its slots are filled is drawn.
     """
     family = levels.family
+    distribution = family.distribution(NO_SHIFT, TRAINING)
+    if (
+        len({*distribution.braids}) > 1
+        or len({*distribution.sides}) > 1
+        or (distribution.placements[:, :, 1] == ONE_OF).any()
+    ):
+        raise GoalmazeError(
+            f"levels of {family.name} with these parameters cannot be edited: their mazes or numbers say of which shift "
+            "they are; choose other parameters, such as trigger=lamp"
+        )
     walls, start, objects = levels.walls.copy(), levels.start.copy(), levels.objects.copy()
     names = sorted(set(family.slots))
     kinds = np.array([names.index(name) for name in family.slots], np.int64)
     if len(levels):
         level_edits.edit_many(
-            family.distribution(NO_SHIFT, TRAINING),
+            distribution,
             kinds,
             EDITS.index(edits),
             steps,

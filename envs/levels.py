@@ -360,6 +360,15 @@ class Family(abc.ABC):
     def placements(self, shift: str) -> tuple[Placement, ...]:
         """Return the rules that fill a maze under `shift`, one of `shifts` or `NO_SHIFT`."""
 
+    def distinguishing_rate(self, shift: str) -> float:
+        """Return the fraction of levels under a shift, or `NO_SHIFT`, that are those of the distinguishing shift."""
+        return self.mixture if shift == NO_SHIFT else 0.0
+
+    def carving(self, shift: str) -> tuple[float, int]:
+        """Return the braiding of mazes under a shift, or `NO_SHIFT`, and their rows and columns; the rest is wall."""
+        del shift
+        return self.braid, self.size
+
     def values(self) -> Mapping[str, int]:
         """Return the value of each object type in its observation planes, 0 to 255; 1 where not mentioned."""
         return {}
@@ -433,15 +442,16 @@ class Family(abc.ABC):
     def distribution(self, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
         """Return how the levels of a split are generated, for the kernels; arguments as `levels`."""
         self.check_addresses(0, shift, split)
-        mixture = self.mixture if shift == NO_SHIFT else 0.0
-        lists = [self.placements(shift), self.placements(self.distinguishing_shift)]
-        placements, probabilities = placement_arrays(lists, self.slots)
+        shifts = shift, self.distinguishing_shift
+        placements, probabilities = placement_arrays([self.placements(one) for one in shifts], self.slots)
+        (braid, side), (second_braid, second_side) = map(self.carving, shifts)
         return LevelDistribution(
             SPLITS.index(split),
             ALGORITHMS.index(self.algorithm),
             self.openness,
-            self.braid,
-            mixture,
+            self.distinguishing_rate(shift),
+            (braid, second_braid),
+            (side, second_side),
             placements,
             probabilities,
         )

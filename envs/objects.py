@@ -91,6 +91,8 @@ class Placement:
         in_corner: put it on the cell in the top right corner, or on the free cell nearest to it.
         aside_from: name of an object type placed before. The object is put on a free cell that leaves the agent a path
             to that object around everything placed so far. It is left out where there is no such cell.
+        one_of: number of slots, from this one on, of which one is drawn and filled; the others may hold other object
+            types. Above 1 it excludes `on`, `region`, `in_corner` and `aside_from`.
 
     Example:
         >>> import goalmaze as gm
@@ -106,10 +108,11 @@ class Placement:
     region: int = 0
     in_corner: bool = False
     aside_from: str | None = None
+    one_of: int = 1
 
     def __post_init__(self) -> None:
         places = ("on", "region", "in_corner", "aside_from")
-        given = [name for name in places if getattr(self, name)]
+        given = [name for name in places if getattr(self, name)] + ["one_of"] * (self.one_of > 1)
         if len(given) > 1:
             raise GoalmazeError(f"the placement of '{self.kind}' has {' and '.join(given)}: choose one place")
         for name in ("which", "on_which", "region"):
@@ -117,6 +120,8 @@ class Placement:
                 raise GoalmazeError(
                     f"{name} of the placement of '{self.kind}' is {getattr(self, name)}: choose 0 or more"
                 )
+        if self.one_of < 1 or (self.one_of > 1 and self.kind == AGENT):
+            raise GoalmazeError(f"one_of of the placement of '{self.kind}' is {self.one_of}: choose 1 or more objects")
         if not 0 <= self.probability <= 1:
             raise GoalmazeError(f"probability of the placement of '{self.kind}' is {self.probability}: choose 0 to 1")
 

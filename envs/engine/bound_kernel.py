@@ -27,10 +27,10 @@ _RULES, _ACTIONS, _LEVEL_SEEDS, _NEXT_LEVELS, _PLACEMENTS, _PROBABILITIES, _MAZE
 """Entries of the table that are addresses; those of the state's arrays come first, in the order of `State`."""
 
 _BATCH, _WIDTH, _CELLS, _SLOTS, _PLANE_COUNT, _PATH_LENGTH, _TIME_LIMIT, _STRICT = range(22, 30)
-_STRIDE, _SPLIT, _ALGORITHM, _PLACEMENT_COUNT = range(30, 34)
+_STRIDE, _SPLIT, _ALGORITHM, _PLACEMENT_COUNT, _FIRST_SIDE, _SECOND_SIDE = range(30, 36)
 """Entries of the table that are numbers. `_STRICT` is 1 where actions out of range are refused."""
 
-_ENTRIES = 34
+_ENTRIES = 36
 
 
 _ARRAY, _INT64 = np.ndarray, np.dtype(np.int64)
@@ -93,14 +93,15 @@ def _play(table: ctypes.c_void_p) -> int:
     actions = carray(pointer(t[_ACTIONS], np.int64), (t[_BATCH],))
     if t[_STRICT] != 0 and _are_outside(actions):
         return 1
-    # The table holds integers, so the three floats of the distribution are in an array of their own.
-    maze_numbers = carray(pointer(t[_MAZE_NUMBERS], np.float64), (3,))
+    # The table holds integers, so the floats of the distribution are in an array of their own.
+    maze_numbers = carray(pointer(t[_MAZE_NUMBERS], np.float64), (4,))
     distribution = LevelDistribution(
         t[_SPLIT],
         t[_ALGORITHM],
         maze_numbers[0],
         maze_numbers[1],
-        maze_numbers[2],
+        (maze_numbers[2], maze_numbers[3]),
+        (t[_FIRST_SIDE], t[_SECOND_SIDE]),
         carray(pointer(t[_PLACEMENTS], np.int64), (2, t[_PLACEMENT_COUNT], 4)),
         carray(pointer(t[_PROBABILITIES], np.float64), (2, t[_PLACEMENT_COUNT])),
     )
@@ -149,11 +150,11 @@ class BoundKernel:
         cells, planes, path_length = state.squares.shape[1], state.planes.shape[1], state.leader_paths.shape[1]
         function = _step
         if distribution is not None and addresses is not None:
-            maze_numbers = np.array([distribution.openness, distribution.braid, distribution.mixture])
+            maze_numbers = np.array([distribution.openness, distribution.mixture, *distribution.braids])
             self._arrays += [addresses.seeds, addresses.indices]
             self._arrays += [distribution.placements, distribution.probabilities, maze_numbers]
             numbers = addresses.stride, distribution.split, distribution.algorithm, distribution.placements.shape[1]
-            self._entries[_STRIDE:] = numbers
+            self._entries[_STRIDE:] = *numbers, *distribution.sides
             function = _play
         self._entries[: len(self._arrays)] = [array.ctypes.data for array in self._arrays]
         self._entries[_BATCH:_STRICT] = batch, state.width, cells, slots, planes, path_length, time_limit

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.jit.compile import compiled, inlined
 from goalmaze.envs.jit.counter_rng import address, below, draw, scale, stream_for, uniform
 from goalmaze.envs.jit.flood import UNREACHABLE, flood
-from goalmaze.envs.mazes.carving import carve
+from goalmaze.envs.mazes.carving import carve, carve_centred
 
 WALLS_STREAM, MIXTURE_STREAM, FIRST_PLACEMENT_STREAM = 0, 1, 2
 """Purposes of the random streams of an address: `FIRST_PLACEMENT_STREAM` + r is that of the r-th placement.
@@ -22,10 +22,11 @@ Every placement has a stream of its own, so that a shift keeps all that its list
 training distribution's.
 """
 
-ANYWHERE, ON, CORNER, TOP_RIGHT, ASIDE = range(5)
+ANYWHERE, ON, CORNER, TOP_RIGHT, ASIDE, ONE_OF = range(6)
 """The kinds of placement: on a free cell without agent or objects; on the cell of its host; on a free cell of the n x n
 region in the top right corner, without the agent; on the free cell nearest to that corner; on a free cell that leaves
-the agent a path to its host. Subject and host are the agent's start or an object."""
+the agent a path to its host; as the first, for a subject drawn from n slots. Subject and host are the agent's start or
+an object."""
 
 
 class LevelDistribution(NamedTuple):
@@ -35,10 +36,13 @@ class LevelDistribution(NamedTuple):
         split: number of the split.
         algorithm: number of the maze algorithm.
         openness: the algorithm's parameter.
-        braid: probability with which a wall between cells is opened afterwards.
         mixture: fraction of levels that are filled by the second list of placements instead of the first.
+        braids: the probability with which a wall between cells is opened afterwards, in levels of the first and of the
+            second list.
+        sides: rows and columns of the carved maze in levels of the first and of the second list; the rest is wall.
         placements: int64 [2, R, 4], columns subject, kind, host, region. List 1 is that of the mixture. Subject
-            and host are 0 for the agent's start and k + 1 for slot k; a subject of -1 is no placement.
+            and host are 0 for the agent's start and k + 1 for slot k; a subject of -1 is no placement. For `ONE_OF`,
+            the region is the number n of slots, of which the subject is the first.
         probabilities: float64 [2, R]. For `ON`, the probability of the host's cell, with
             `ANYWHERE` otherwise; for every other kind, the probability that the subject is in the level at all.
     """
@@ -46,8 +50,9 @@ class LevelDistribution(NamedTuple):
     split: int
     algorithm: int
     openness: float
-    braid: float
     mixture: float
+    braids: tuple[float, float]
+    sides: tuple[int, int]
     placements: NDArray[np.int64]
     probabilities: NDArray[np.float64]
 
@@ -90,13 +95,17 @@ def generate(
     `rng` uint64 [1] is scratch.
     """
     level = address(seed, distribution.split, index)
-    rng[0] = stream_for(level, WALLS_STREAM)
-    carve(walls, rng, distribution.algorithm, distribution.openness, distribution.braid)
-    # The mixture has a stream of its own: a level has the same maze with and without it.
+    # The mixture has a stream of its own: where both lists carve alike, a level has the same maze with and without it.
     which = 0
     if distribution.mixture > 0:
         rng[0] = stream_for(level, MIXTURE_STREAM)
         which = 1 if uniform(rng) < distribution.mixture else 0
+    rng[0] = stream_for(level, WALLS_STREAM)
+    braid, side = distribution.braids[which], distribution.sides[which]
+    if side == walls.shape[0]:
+        carve(walls, rng, distribution.algorithm, distribution.openness, braid)
+    else:
+        carve_centred(walls, rng, distribution.algorithm, distribution.openness, braid, side)
     start[0] = -1
     objects[:] = -1
     # Which numbers are drawn, and in which order, belongs to the address: another order would give other levels.
@@ -105,6 +114,8 @@ def generate(
         if subject < 0:
             continue
         rng[0] = stream_for(level, FIRST_PLACEMENT_STREAM + r)
+        if distribution.placements[which, r, 1] == ONE_OF:
+            subject += below(rng, distribution.placements[which, r, 3])
         cell = draw_cell(distribution, which, r, walls, start, objects, rng)
         if subject == 0:
             start[0] = cell

@@ -53,6 +53,27 @@ def carve(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, b
 
 
 @compiled
+def carve_centred(
+    walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, braiding: float, side: int
+) -> None:
+    """Turn the middle of `walls`, `side` rows and columns, into a maze and the rest into wall; else as `carve`.
+
+    The maze is the one that `carve` makes of that size.
+    """
+    width = walls.shape[1]
+    squares = walls.reshape(-1)
+    carve(squares[: side * side].reshape((side, side)), rng, algorithm, openness, braiding)
+    top, left = (walls.shape[0] - side) // 2, (width - side) // 2
+    # From the last square back, so that no square is overwritten before it is copied: none moves to a smaller number.
+    for square in range(side * side - 1, -1, -1):
+        squares[(top + square // side) * width + left + square % side] = squares[square]
+    for square in range(squares.shape[0]):
+        row, column = square // width - top, square % width - left
+        if row < 0 or row >= side or column < 0 or column >= side:
+            squares[square] = True
+
+
+@compiled
 def carve_many(walls: np.ndarray, rng: np.ndarray, algorithm: int, openness: float, braiding: float) -> None:
     """Turn every one of `walls` bool [B, H, W] into a maze; arguments as `carve`."""
     for b in range(walls.shape[0]):

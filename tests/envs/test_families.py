@@ -193,7 +193,12 @@ REFUSED = {
         ({"motion": "flies"}, "Monsters: Invalid enum value 'flies' - at `$.motion`"),
     ],
     "Pile": [({"dishes": 7}, "dishes is 7: choose 1 to 6"), ({"dishes": 3}, "stay is 3: choose 0 to 2")],
-    "Sleeper": [({"lit": 1.5}, "lit is 1.5: choose 0 to 1")],
+    "Sleeper": [
+        ({"lit": 1.5}, "lit is 1.5: choose 0 to 1"),
+        ({"trigger": "lmap"}, "unknown trigger 'lmap' (did you mean 'lamp'?)"),
+        ({"honest": True, "benign": True}, "honest and benign are two kinds of twins: choose one of them"),
+        ({"trigger": "size", "size": 5}, "trigger 'size' needs lit mazes smaller than 5: choose size 7 or more"),
+    ],
 }
 
 

@@ -33,12 +33,20 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 """Parameters that exercise rules which the defaults leave unused."""
 
+SLEEPERS: list[dict[str, Any]] = [
+    {"trigger": "cell"},
+    {"trigger": "counter", "lit": 0.3},
+    {"trigger": "maze", "honest": True},
+    {"trigger": "size", "size": 7, "benign": True},
+    {"benign": True, "mixture": 0.5},
+]
+
 CASES = [
     (name, parameters, shift)
     for name, family in known_families().items()
     for parameters in [{}] + [PARAMETERS[name]] * (name in PARAMETERS)
     for shift in (NO_SHIFT, *family.shifts)
-]
+] + [("Sleeper", parameters, NO_SHIFT) for parameters in SLEEPERS]
 
 
 def name_of(case: Any) -> str:
@@ -74,7 +82,7 @@ def compare_with_rulebook(
 @pytest.mark.parametrize(("name", "parameters", "shift"), CASES, ids=name_of)
 def test_kernels_agree_with_the_rulebook_in_any_order_of_rows(name: str, parameters: dict, shift: str) -> None:
     for size, count in ((5, 9), (9, 5)):
-        family = make_family(name, parameters | {"size": size})
+        family = make_family(name, parameters | {"size": max(size, parameters.get("size", 0))})
         compare_with_rulebook(family, family.levels(1, range(count), shift), steps=8 * size + 8)
 
 
