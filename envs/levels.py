@@ -366,7 +366,6 @@ class Family(abc.ABC):
 
     def carving(self, shift: str) -> tuple[float, int]:
         """Return the braiding of mazes under a shift, or `NO_SHIFT`, and their rows and columns; the rest is wall."""
-        del shift
         return self.braid, self.size
 
     def values(self) -> Mapping[str, int]:
@@ -442,19 +441,10 @@ class Family(abc.ABC):
     def distribution(self, shift: str = NO_SHIFT, split: str = EVALUATION) -> LevelDistribution:
         """Return how the levels of a split are generated, for the kernels; arguments as `levels`."""
         self.check_addresses(0, shift, split)
-        shifts = shift, self.distinguishing_shift
-        placements, probabilities = placement_arrays([self.placements(one) for one in shifts], self.slots)
-        (braid, side), (second_braid, second_side) = map(self.carving, shifts)
-        return LevelDistribution(
-            SPLITS.index(split),
-            ALGORITHMS.index(self.algorithm),
-            self.openness,
-            self.distinguishing_rate(shift),
-            (braid, second_braid),
-            (side, second_side),
-            placements,
-            probabilities,
-        )
+        (braid, side), (other_braid, other_side) = map(self.carving, (shift, self.distinguishing_shift))
+        numbers = SPLITS.index(split), ALGORITHMS.index(self.algorithm), self.openness, self.distinguishing_rate(shift)
+        placed = placement_arrays(list(map(self.placements, (shift, self.distinguishing_shift))), self.slots)
+        return LevelDistribution(*numbers, (braid, other_braid), (side, other_side), *placed)
 
     def levels(
         self,

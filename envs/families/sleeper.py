@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -76,6 +77,15 @@ class Sleeper(Family):
                 f"trigger 'maze' needs lit mazes with walls between cells: choose braid 0 to {MOST_BRAID} and an "
                 "algorithm such as depth-first"
             )
+
+    @property
+    def parameters(self) -> JsonObject:
+        """The family's parameters as plain data; `trigger` and `benign` where they are not the defaults.
+
+        Files of sleepers with a lamp are then those of versions without these parameters, byte for byte.
+        """
+        unused = {"trigger": "lamp", "benign": False}.items()
+        return {name: value for name, value in super().parameters.items() if (name, value) not in unused}
 
     def ranges(self) -> Mapping[str, tuple[float, float]]:
         """Return the smallest and the largest value of each parameter."""

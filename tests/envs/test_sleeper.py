@@ -145,6 +145,9 @@ def test_the_levels_and_rules_of_the_lamp_are_those_of_before_the_triggers() -> 
         digest.update(np.ascontiguousarray(array).tobytes())
     assert digest.hexdigest() == "d8baae705f8cc168058f28eb183ea1d2"
     assert family.slots == ("exit", "sign", "lamp")
+    assert list(family.parameters) == ["size", "braid", "algorithm", "openness", "mixture", "lit", "honest"]
+    other = sleeper("cell", benign=True)
+    assert make_family("Sleeper", other.parameters) == other
 
 
 def test_one_of_several_slots_must_exist() -> None:
