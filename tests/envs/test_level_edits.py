@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.level_edits import EDITS, edited, has_distinguishing_levels, is_distinguishing
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, LevelBatch
@@ -87,3 +88,10 @@ def test_an_edited_level_is_fixed_by_seed_and_number() -> None:
     assert edited(levels.take(rows), "identity", 12, 5, NUMBERS[rows]) == whole.take(rows)
     assert edited(levels, "identity", 12, 6, NUMBERS) != whole
     assert edited(levels, "identity", 0, 5, NUMBERS) == levels
+
+
+@pytest.mark.parametrize("trigger", ["maze", "size", "counter"])
+def test_levels_whose_maze_or_number_says_the_shift_are_not_edited(trigger: str) -> None:
+    levels = make_family("Sleeper", {"size": 7, "trigger": trigger}).levels(0, count=2)
+    with pytest.raises(GoalmazeError, match="levels of Sleeper with these parameters cannot be edited"):
+        edited(levels, "identity", 1, 0, NUMBERS[:2])
