@@ -70,8 +70,8 @@ def edited(levels: LevelBatch, edits: str, steps: int, seed: int, numbers: NDArr
         or (distribution.placements[:, :, 1] == ONE_OF).any()
     ):
         raise GoalmazeError(
-            f"levels of {family.name} with these parameters cannot be edited: their mazes or numbers say of which shift "
-            "they are; choose other parameters, such as trigger=lamp"
+            f"levels of {family.name} with these parameters cannot be edited: their mazes or numbers say of which "
+            "shift they are; choose other parameters, such as trigger=lamp"
         )
     walls, start, objects = levels.walls.copy(), levels.start.copy(), levels.objects.copy()
     names = sorted(set(family.slots))
