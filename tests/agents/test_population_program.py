@@ -42,6 +42,9 @@ ROLLOUT = RECIPE.envs * RECIPE.rollout_steps
 LSTM = dataclasses.replace(
     RECIPE, network="lstm", network_options=NETWORK | {"units": 8}, rollout_steps=12, steps=4 * 8 * 12
 )
+DRC = dataclasses.replace(
+    LSTM, network="drc", network_options={"channels": 4, "layers": 1, "ticks": 1, "hidden": 8}, steps=3 * 8 * 12
+)
 IMPALA = dataclasses.replace(RECIPE, network="impala", network_options={}, steps=2 * ROLLOUT)
 SEEDS = (3, 8, 5)
 
@@ -79,10 +82,11 @@ def agent(learner: PopulationLearner, number: int) -> dict[str, Tensor]:
         (RECIPE, SEEDS),
         (RECIPE, (9, *SEEDS, 1)),
         (LSTM, SEEDS),
-        (IMPALA, SEEDS[:2]),
+        (DRC, SEEDS),
+        (IMPALA, SEEDS),
         (dataclasses.replace(RECIPE, algorithm_options={"clip_range_vf": 0.1, "normalize_advantage": 0}), SEEDS[:2]),
     ],
-    ids=["grid-1", "grid-3", "grid-5", "lstm-3", "impala-2", "options-2"],
+    ids=["grid-1", "grid-3", "grid-5", "lstm-3", "drc-3", "impala-3", "options-2"],
 )
 def test_every_agent_is_that_of_its_seed_alone(recipe: Recipe, seeds: tuple[int, ...]) -> None:
     learner = train_stacked(recipe, seeds)

@@ -32,6 +32,7 @@ from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.population import capacity
 from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.learner import PopulationLearner, StoppedAgent
 from goalmaze.agents.training.run import read_recipe
@@ -413,6 +414,7 @@ def test_an_agent_that_diverges_is_named_and_the_others_finish(
         ("--grid salience=1,2", "--grid is for populations: add --seeds"),
         ("--workers 2", "--workers is for populations: add --seeds"),
         ("--seeds 0-1 --grid size=5,7", "observations are 4x5x5 with size=5 and 4x7x7 with size=7"),
+        ("--seeds 0-1 --grid size=5,7 --network lstm", "train one for each"),
         ("--seeds 0-1 --grid salience=1,1.0", "a value is listed twice"),
         ("--seeds 0-1 --grid salience=1 salience=2", "parameter salience is listed twice"),
         ("--seeds 0-1 --grid salience", "write it as PARAMETER=VALUE,VALUE"),
@@ -446,6 +448,18 @@ def test_more_agents_than_memory_holds_are_fewer_workers_or_refused(
     monkeypatch.setattr(pool, "free_memory", lambda: 2**40 * pool._weight_bytes(RECIPE_OF_ALL))
     answer = complaint(capsys, "train", *options(512), "--seeds", "0,1", "--out", str(out))
     assert "2 agents are more than memory holds: 1 fit" in answer
+    assert not out.exists()
+
+
+def test_one_program_that_memory_does_not_hold_is_refused(
+    one_program: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "free_memory", lambda: 2_000_000)
+    fit = capacity.agents_that_fit(RECIPE_OF_ALL)
+    assert fit > 0
+    out = tmp_path / "out"
+    answer = complaint(capsys, "train", *options(512), "--seeds", f"0-{fit}", "--out", str(out))
+    assert f"{fit + 1} agents of this recipe are more than memory holds: {fit} fit" in answer
     assert not out.exists()
 
 
