@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import PICTURES, PLANES, Network, NetworkOptions, Shape, Site
+from goalmaze.agents.networks.layers import initialise_xavier
 from goalmaze.agents.networks.registry import register_network
 from goalmaze.envs.errors import GoalmazeError
 
@@ -93,6 +94,57 @@ class Embedder(nn.Module):
         return cast(Tensor, self.hidden(self.fc(maps.flatten(1))))
 
 
+def make_embedder(shape: Shape, options: ImpalaOptions) -> Embedder:
+    """Return the three blocks and the hidden units for observations of a shape."""
+    # Three poolings halve the sides, each rounding up: ⌈side / 8s⌉.
+    height, width = (-(-side // (8 * options.stride)) for side in _sides(shape))
+    return Embedder(shape.planes, _widths(options), height * width, options.stride)
+
+
+def scaled_observation(observation: Tensor, shape: Shape, centred: bool, network: str) -> Tensor:
+    """Return planes [B, C, H, W] as they are, or pictures as [B, 3, h, w] with scaled colours.
+
+    Args:
+        observation: planes [B, C, H, W], or pictures [B, h, w, 3] or [B, 3, h, w].
+        shape: the shape that the network was made for.
+        centred: whether colours are scaled to -0.5 … 0.5 instead of 0 … 1.
+        network: name of the network, for the message.
+
+    Raises:
+        GoalmazeError: the observations have another size than the network was made for.
+    """
+    x = observation.float()
+    if shape.spec.mode in PICTURES:
+        # stable-baselines3's own algorithms have transposed pictures already.
+        x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * centred
+    if tuple(x.shape[2:]) != _sides(shape):
+        expected, given = ("x".join(map(str, sides)) for sides in (_sides(shape), x.shape[2:]))
+        raise GoalmazeError(
+            f"network {network} was made for observations of {expected}, not {given}: use the size it was made for, "
+            "or train it with observation mode rgb64, which shows any size in 64x64"
+        )
+    return x
+
+
+def embedder_sites(options: ImpalaOptions) -> tuple[Site, ...]:
+    """Return the sites of the embedder: the parts of the three blocks, and the hidden units before and after a ReLU."""
+    maps = [
+        Site(f"embedder.block{number}.{part}", width, is_map=False)
+        for number, width in enumerate(_widths(options), start=1)
+        for part in ("conv", "maxpool", "res1", "res2")
+    ]
+    last = [("relu", _widths(options)[-1]), ("fc", HIDDEN), ("hidden", HIDDEN)]
+    return (*maps, *(Site(f"embedder.{part}", width, is_map=False) for part, width in last))
+
+
+def _sides(shape: Shape) -> tuple[int, ...]:
+    return shape.observation[:2] if shape.spec.mode in PICTURES else shape.observation[1:]
+
+
+def _widths(options: ImpalaOptions) -> tuple[int, ...]:
+    return tuple(width * options.scale for width in WIDTHS)
+
+
 @register_network
 class ImpalaNetwork(Network):
     """The network of published Procgen agents.
@@ -112,23 +164,10 @@ class ImpalaNetwork(Network):
         super().__init__()
         self.shape = shape
         self.options = options = options or ImpalaOptions()
-        self._sides = shape.observation[:2] if shape.spec.mode in PICTURES else shape.observation[1:]
-        self._widths = tuple(width * options.scale for width in WIDTHS)
-        # Three poolings halve the sides, each rounding up: ⌈side / 8s⌉.
-        height, width = (-(-side // (8 * options.stride)) for side in self._sides)
-        self.embedder = Embedder(shape.planes, self._widths, height * width, options.stride)
+        self.embedder = make_embedder(shape, options)
         self.fc_policy = nn.Linear(HIDDEN, shape.actions)
         self.fc_value = nn.Linear(HIDDEN, 1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Initialise as procgenAISC does."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.constant_(cast(Tensor, module.bias), 0.0)
-        nn.init.orthogonal_(self.fc_policy.weight, 0.01)
-        nn.init.orthogonal_(self.fc_value.weight, 1.0)
+        initialise_xavier(self, self.fc_policy, self.fc_value)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B] for pictures [B, h, w, 3], or [B, 3, h, w], or planes [B, C, H, W].
@@ -136,29 +175,9 @@ class ImpalaNetwork(Network):
         Raises:
             GoalmazeError: the observations have another size than the network was made for.
         """
-        hidden = self.embedder(self._scaled(observation))
+        hidden = self.embedder(scaled_observation(observation, self.shape, self.options.centred, self.name))
         return self.fc_policy(hidden), self.fc_value(hidden).squeeze(1)
-
-    def _scaled(self, observation: Tensor) -> Tensor:
-        """Return planes [B, C, H, W] as they are, or pictures as [B, 3, h, w] with scaled colours."""
-        x = observation.float()
-        if self.shape.spec.mode in PICTURES:
-            # stable-baselines3's own algorithms have transposed pictures already.
-            x = (x.permute(0, 3, 1, 2) if x.shape[-1] == COLOURS else x) / 255 - MIDDLE * self.options.centred
-        if tuple(x.shape[2:]) != self._sides:
-            expected, given = ("x".join(map(str, sides)) for sides in (self._sides, x.shape[2:]))
-            raise GoalmazeError(
-                f"network impala was made for observations of {expected}, not {given}: use the size it was made for, "
-                "or train it with observation mode rgb64, which shows any size in 64x64"
-            )
-        return x
 
     def sites(self) -> tuple[Site, ...]:
         """Return the parts of the three blocks, and the hidden units before and after their ReLU."""
-        maps = [
-            Site(f"embedder.block{number}.{part}", width, is_map=False)
-            for number, width in enumerate(self._widths, start=1)
-            for part in ("conv", "maxpool", "res1", "res2")
-        ]
-        last = [("relu", self._widths[-1]), ("fc", HIDDEN), ("hidden", HIDDEN)]
-        return (*maps, *(Site(f"embedder.{part}", width, is_map=False) for part, width in last))
+        return embedder_sites(self.options)

@@ -22,6 +22,9 @@ Depth = Annotated[int, msgspec.Meta(ge=0, le=64)]
 WHOLE_MEMORY = "memory"
 """The site of a whole memory."""
 
+MEMORY_PARTS = ("memory_hidden", "memory_cell")
+"""The parts of the memory of an LSTM: its hidden state, then its cell state."""
+
 Readout = Literal["cell", "flat"]
 """Where the last map is read out: at the agent's cell, or at all cells, which fixes the maze size."""
 
@@ -179,3 +182,22 @@ def initialise(network: nn.Module, policy: nn.Linear, value: nn.Linear, blocks: 
     # Logits near 0: all actions start about equally likely, so training starts with the most exploration.
     nn.init.orthogonal_(policy.weight, 0.01)
     nn.init.orthogonal_(value.weight, 1.0)
+
+
+def initialise_xavier(network: nn.Module, policy: nn.Linear, value: nn.Linear) -> None:
+    """Initialise a network as procgenAISC does; arguments as `initialise`."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.constant_(cast(Tensor, module.bias), 0.0)
+    nn.init.orthogonal_(policy.weight, 0.01)
+    nn.init.orthogonal_(value.weight, 1.0)
+
+
+def initialise_gates(gates: nn.Linear) -> None:
+    """Initialise the gates of an LSTM."""
+    # Without a ReLU behind the gates, a gain of 1 keeps the variance.
+    nn.init.orthogonal_(gates.weight, 1.0)
+    # A forget gate that starts open lets gradients pass through many steps (Jozefowicz et al., 2015).
+    units = gates.out_features // 4
+    nn.init.constant_(gates.bias[units : 2 * units], 1.0)

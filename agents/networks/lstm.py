@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape, Site
 from goalmaze.agents.networks.layers import (
+    MEMORY_PARTS,
     EncoderOptions,
     Readout,
     Width,
@@ -21,14 +22,13 @@ from goalmaze.agents.networks.layers import (
     add_memory_parts,
     encoder_sites,
     initialise,
+    initialise_gates,
     memory_part_sites,
     next_cell_state,
     run_encoder,
     run_memory_parts,
 )
 from goalmaze.agents.networks.registry import register_network
-
-MEMORY_PARTS = ("memory_hidden", "memory_cell")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +73,7 @@ class LSTMNetwork(RecurrentNetwork):
         self.policy = nn.Linear(options.hidden + options.units, shape.actions)
         self.value = nn.Linear(options.hidden + options.units, 1)
         initialise(self, self.policy, self.value, options.blocks)
-        # Without a ReLU behind the gates, a gain of 1 keeps the variance.
-        nn.init.orthogonal_(self.gates.weight, 1.0)
-        # A forget gate that starts open lets gradients pass through many steps (Jozefowicz et al., 2015).
-        nn.init.constant_(self.gates.bias[options.units : 2 * options.units], 1.0)
+        initialise_gates(self.gates)
 
     def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
         """Return zeros [B, 2, U]."""

@@ -156,7 +156,7 @@ def inspect_agent(
     policy, probabilities = scene.agent.policy, np.zeros((views.size, 4), np.float32)
     site = site if site in map_sites(policy.network) else None
     # `edits` act at this moment, the only one that is inspected, so it does not matter at which others they do.
-    edit = dataclasses.replace(edits[0], first_steps=None) if edits else None
+    edit = dataclasses.replace(edits[0], first_steps=None, at_steps=None) if edits else None
     # The fast path computes one edit of one site.
     if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
         local = cast(Add | None, edit)

@@ -29,6 +29,8 @@ class Edit(abc.ABC):
         site: name of the site whose activation is changed.
         strength: 0 leaves the activation as it is and 1 makes the whole change, both bit for bit; others scale it.
         first_steps: number of first steps of every episode at which the edit acts; None for all steps.
+        at_steps: numbers of the steps of every episode at which the edit acts, 1 for the first; None for all steps. At
+            a site of the memory, (3,) rewrites once what the agent remembers after its third step.
 
     Example:
         >>> import dataclasses
@@ -46,10 +48,15 @@ class Edit(abc.ABC):
     site: str
     strength: float = dataclasses.field(default=1.0, kw_only=True)
     first_steps: int | None = dataclasses.field(default=None, kw_only=True)
+    at_steps: tuple[int, ...] | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.first_steps is not None and self.first_steps < 1:
             raise GoalmazeError(f"an edit cannot act at {self.first_steps} steps: choose 1 or more, or None for all")
+        if self.at_steps is not None:
+            check_steps(self.at_steps)
+            if self.first_steps is not None:
+                raise GoalmazeError("first_steps and at_steps both say when an edit acts: give one of them")
 
     @property
     def uses(self) -> Facts:
@@ -83,6 +90,9 @@ class Edit(abc.ABC):
 
     def acts_at(self, context: EditContext) -> Bools:
         """Return bool [b], True for the observations at whose step the edit acts."""
+        if self.at_steps is not None:
+            # The context counts the steps taken before the observation, so the first step has number 0 there.
+            return np.isin(context.steps + 1, self.at_steps)
         if self.first_steps is None:
             return np.ones(len(context), np.bool_)
         return np.asarray(context.steps < self.first_steps)
@@ -222,7 +232,30 @@ def check_is_map(site: Site) -> None:
 
 def at_first_steps(edits: Sequence[Edit], first_steps: int | None) -> list[Edit]:
     """Return edits that act at the first steps of every episode only; at all steps where `first_steps` is None."""
-    return [dataclasses.replace(edit, first_steps=first_steps) for edit in edits]
+    return [dataclasses.replace(edit, first_steps=first_steps, at_steps=None) for edit in edits]
+
+
+def at_steps(edits: Sequence[Edit], steps: Sequence[int]) -> list[Edit]:
+    """Return edits that act at some steps of every episode only, numbers from 1.
+
+    Raises:
+        GoalmazeError: there is no step, or a number below 1.
+    """
+    return [dataclasses.replace(edit, first_steps=None, at_steps=tuple(steps)) for edit in edits]
+
+
+def check_steps(steps: Sequence[int]) -> None:
+    """Refuse numbers of steps at which no edit can act.
+
+    Raises:
+        GoalmazeError: there is none, or one below 1, before the first observation.
+    """
+    if not steps:
+        raise GoalmazeError("an edit acts at no step: name one or more, from 1")
+    if min(steps) < 1:
+        raise GoalmazeError(
+            f"an edit after step {min(steps)} comes before the agent has seen its goal: choose step 1 or a later one"
+        )
 
 
 def acting(edits: Sequence[Edit], context: EditContext) -> list[Edit]:

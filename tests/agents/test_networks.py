@@ -185,11 +185,11 @@ def test_a_flat_readout_reads_every_cell_of_one_size_and_refuses_others(family: 
 
 
 @pytest.mark.parametrize("mode", ["planes", "crop", "partial"])
-@pytest.mark.parametrize("name", ["grid", "lstm", "drc", "impala"])
+@pytest.mark.parametrize("name", ["grid", "lstm", "drc", "impala", "impala-lstm"])
 def test_every_network_sees_every_mode_of_planes(family: Family, name: str, mode: str) -> None:
     torch.manual_seed(0)
     view = make_view(family, ObservationSpec(mode, radius=2))
-    network = make_network(name, Shape.seeing(view), {} if name == "impala" else {"channels": 4}).eval()
+    network = make_network(name, Shape.seeing(view), {} if name.startswith("impala") else {"channels": 4}).eval()
     levels = family.levels(0, np.arange(5))
     observation = view.buffer(5)
     view.draw(MazeEngine.from_levels(levels).state, observation)
@@ -211,7 +211,7 @@ def test_a_meta_network_has_all_shapes_and_no_memory() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     assert meta.parameters_count() > 6e8
     assert all(parameter.is_meta for parameter in meta.parameters())
-    for name in ("grid", "lstm", "drc", "impala"):
+    for name in ("grid", "lstm", "drc", "impala", "impala-lstm"):
         real, meta = make_network(name, shape), make_meta_network(name, shape)
         assert {k: v.shape for k, v in real.state_dict().items()} == {k: v.shape for k, v in meta.state_dict().items()}
 
@@ -257,7 +257,7 @@ def test_importing_the_package_imports_no_network() -> None:
     script = "import sys, goalmaze.agents.networks as n; print('goalmaze.agents.networks.drc' in sys.modules); "
     script += "print(sorted(n.known_networks()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["False", "['drc', 'grid', 'impala', 'lstm']"]
+    assert done.stdout.splitlines() == ["False", "['drc', 'grid', 'impala', 'impala-lstm', 'lstm']"]
 
 
 def test_an_untrained_network_has_the_shape_of_its_original_and_leaves_the_generator_alone(network: Network) -> None:

@@ -45,6 +45,36 @@ def walk(family: Family, steps: int, levels: int = 6) -> list[Tensor]:
     return seen
 
 
+def test_impala_lstm_is_impala_with_torchs_lstm_behind_it(family: Family) -> None:
+    torch.manual_seed(0)
+    shape = Shape((4, 7, 7), 4)
+    network = make_network("impala-lstm", shape, {"units": 8}).eval()
+    plain = make_network("impala", shape).eval()
+    assert isinstance(network, RecurrentNetwork)
+    plain.get_submodule("embedder").load_state_dict(network.get_submodule("embedder").state_dict())
+    gates, cell = network.get_submodule("gates"), nn.LSTMCell(256, 8)
+    assert isinstance(gates, nn.Linear)
+    # torch has the gates in the order input, forget, candidate, output.
+    order = [0, 1, 3, 2]
+    with torch.no_grad():
+        weight = torch.cat([gates.weight.chunk(4)[i] for i in order])
+        cell.weight_ih.copy_(weight[:, :256])
+        cell.weight_hh.copy_(weight[:, 256:])
+        cell.bias_ih.copy_(torch.cat([gates.bias.chunk(4)[i] for i in order]))
+        cell.bias_hh.zero_()
+    memory, states = network.initial_memory(6, (4, 7, 7)), None
+    for seen in walk(family, 3):
+        with torch.inference_mode(), captured(plain, ["embedder.hidden"]) as latest:
+            plain(seen)
+            features = latest["embedder.hidden"]
+            states = cell(features, states)
+            logits, values, memory = network.step(seen, memory)
+            both = torch.cat([features, states[0]], 1)
+            torch.testing.assert_close(logits, network.get_submodule("fc_policy")(both))
+            torch.testing.assert_close(values, network.get_submodule("fc_value")(both)[:, 0])
+        torch.testing.assert_close(memory, torch.stack(states, 1))
+
+
 @pytest.mark.parametrize(("layers", "ticks"), [(1, 1), (2, 3), (3, 2)])
 def test_drc_follows_the_published_equations(family: Family, layers: int, ticks: int) -> None:
     network = small("drc", layers=layers, ticks=ticks)

@@ -29,6 +29,7 @@ CASES: dict[str, tuple[str, JsonObject, Shape]] = {
     "lstm": ("lstm", SMALL | {"units": 4}, PLANES),
     "drc": ("drc", {"channels": 4, "layers": 2, "ticks": 2, "hidden": 8}, PLANES),
     "impala": ("impala", {}, PLANES),
+    "impala-lstm": ("impala-lstm", {"units": 4}, PLANES),
     "pictures": ("impala", {"stride": 2, "centred": True}, PICTURES),
 }
 
