@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -164,6 +164,28 @@ def test_the_script_reports_what_fails_and_goes_on(capsys: pytest.CaptureFixture
     assert content["parts"]["one_agent"]["error"] == "Traceback: KeyError"
     assert content["parts"]["bench"]["stderr"] == "its last words"
     assert sum(check.PARTS.values()) >= check.SECONDS
+
+
+@pytest.mark.parametrize(("flags", "factor"), [([], 1), (["--small"], 4)])
+def test_small_runs_have_longer_limits(flags: list[str], factor: int, capsys: pytest.CaptureFixture[str]) -> None:
+    check, limits, now = script(), [], [0.0]
+
+    def slow(part: str, _device: str, _small: bool, seconds: float) -> dict[str, object]:
+        limits.append(seconds)
+        # Every part takes as long as a loaded machine took for it in small.
+        now[0] += 60 * factor
+        return {"ok": True}
+
+    check.run = slow
+    check.time = SimpleNamespace(monotonic=lambda: now[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["check_gpu", "--device", "cpu", *flags])
+        with pytest.raises(SystemExit) as ended:
+            check.main()
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+    # The last part has what the others left of the whole.
+    assert limits == [factor * limit for limit in (110, 80, 110, 230 - 3 * 60)]
 
 
 def test_the_script_runs_a_part_in_a_process_of_its_own() -> None:
