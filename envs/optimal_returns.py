@@ -45,6 +45,13 @@ def best_returns(
     return best
 
 
+def is_exact(table: NDArray[np.float32]) -> bool:
+    """Return whether `best_returns` is exact under these rules: nothing with an effect moves."""
+    moves = table[:, rules.MOTION] != rules.STILL
+    columns = [rules.REWARD, rules.ENDS, rules.GIVES, rules.NEEDS, rules.REQUIRED]
+    return not (table[moves][:, columns] != 0).any()
+
+
 def paying(table: NDArray[np.float32], objects: Cells, column: int = rules.REWARD) -> Bools:
     """Return bool [B, K], True for objects [B, K] in the level with a positive reward in a column of the rules."""
     return np.asarray(acting(table, objects) & (table[:, column] > 0))

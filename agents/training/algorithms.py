@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.registry import network_class
+from goalmaze.agents.training.curricula.registry import CurriculumChoice
 from goalmaze.agents.training.gpu_ppo import GpuPPO
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
@@ -57,6 +58,7 @@ def make_environments(recipe: Recipe, seeds: Sequence[int] | None = None) -> Maz
             seed alone where None.
     """
     family = make_family(recipe.family, recipe.parameters)
+    _check_curriculum(recipe)
     seeds = [recipe.seed] if seeds is None else seeds
     return MazeVecEnv(
         family,
@@ -67,6 +69,7 @@ def make_environments(recipe: Recipe, seeds: Sequence[int] | None = None) -> Maz
         recipe.reward,
         recipe.shaping_kind,
         recipe.discount,
+        CurriculumChoice(recipe.curriculum, recipe.curriculum_options),
     )
 
 
@@ -126,6 +129,18 @@ def check_recipe(recipe: Recipe) -> None:
             f"{recipe.envs} environments do not split into {recipe.minibatches} minibatches of whole sequences, as a "
             "recurrent network needs; change one of them"
         )
+
+
+def _check_curriculum(recipe: Recipe) -> None:
+    """Raise `GoalmazeError` for a curriculum that the algorithm or the device does not support."""
+    if recipe.curriculum == CurriculumChoice().name:
+        return
+    if recipe.algorithm != "ppo":
+        raise GoalmazeError(
+            f"algorithm {recipe.algorithm} trains on every step, and curriculum {recipe.curriculum} on some: choose ppo"
+        )
+    if find_device(recipe.device).type != "cpu":
+        raise GoalmazeError(f"curriculum {recipe.curriculum} trains on a CPU alone: add --device cpu")
 
 
 def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:

@@ -82,7 +82,8 @@ class TrainingCallback(BaseCallback):
         )
         self.saved_steps = self.num_timesteps
         if self._is_new:
-            self._log.begin(LOG_COLUMNS)
+            # After the columns of every log, so that readers of these find them in their places.
+            self._log.begin((*LOG_COLUMNS, *unwrap(self.training_env).curriculum.figures()))
         else:
             # `resume` has cut the log to its length at the last save and checked it.
             self._log.go_on()
@@ -121,7 +122,8 @@ class TrainingCallback(BaseCallback):
         losses[0] = -losses[0]  # the entropy itself, not its loss
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.counts[0], mazes.mazes.levels_begun[0])
-        line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers))
+        figures = mazes.curriculum.figures().values()
+        line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers, *figures))
         self._log.append(line)
         self.progress.line = self.num_timesteps
         self.logger.record("rollout/solved", recent[0])

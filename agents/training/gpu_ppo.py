@@ -127,4 +127,4 @@ class GpuPPO(TensorPPO):
 def _copied(batch: Minibatch) -> Minibatch:
     """Return a copy of a minibatch."""
     memory = None if batch.memory is None else batch.memory.clone()
-    return Minibatch(*(tensor.clone() for tensor in cast("tuple[Tensor, ...]", batch[:-1])))._replace(memory=memory)
+    return Minibatch(*(tensor.clone() for tensor in batch.steps()))._replace(memory=memory)

@@ -53,7 +53,9 @@ def latest_progress(folder: Path) -> LoggedProgress:
         with (folder / LOG).open("rb") as file:
             file.seek(max(file.seek(0, io.SEEK_END) - TAIL_BYTES, 0))
             line = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
-        cells = dict(zip(LOG_COLUMNS, line.decode().split(","), strict=True))
+        texts = line.decode().split(",")
+        # A curriculum adds columns of its own.
+        cells = dict(zip(LOG_COLUMNS, texts[: len(LOG_COLUMNS)], strict=True))
         return LoggedProgress(int(cells["steps"]), float(cells["solved"]))
     except (OSError, ValueError):
         return LoggedProgress(0, math.nan)

@@ -7,6 +7,7 @@ own draws are addressed by seed, environment and step, see `goalmaze.agents.trai
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, SupportsFloat, cast, overload
@@ -111,6 +112,7 @@ class TensorPPO(PPO):
         if self.policy.recurrent is not None and self.memory is None:
             self.memory = self.policy.initial_memory(env.num_envs)
         callback.on_rollout_start()
+        buffer.trained = np.zeros((buffer.steps, buffer.envs), np.bool_) if env.curriculum.is_selective else None
         self._first_step = self.num_timesteps // env.num_envs
         self.draws.begin_rollout(self._first_step, n_rollout_steps, env.num_envs, self.device)
         # The memory before the first step: from here the update runs the network again over the whole rollout.
@@ -143,6 +145,8 @@ class TensorPPO(PPO):
         observations = buffer.observations[t]
         observations.copy_(self._on_host(env.observations), non_blocking=True)
         buffer.episode_starts[t] = torch.from_numpy(episode_starts)
+        if buffer.trained is not None:
+            buffer.trained[t] = env.curriculum.trains
         logits, values = self._outputs(observations, buffer.episode_starts[t])
         log_probs = torch.log_softmax(logits, dim=1)
         actions = self.draws.actions(t, log_probs.exp())
@@ -205,6 +209,8 @@ class TensorPPO(PPO):
         if memory is not None:
             memory = masked_memory(memory, episode_starts, self.policy.initial_memory(len(memory)))
         buffer.compute_advantages(self._values(observations, memory), episode_starts)
+        if env.curriculum.is_selective:
+            env.curriculum.end_rollout(buffer.advantages.numpy())
         if buffer.observations.is_floating_point():
             check_finite("an observation", buffer.observations)
         check_finite("the network's output", buffer.advantages, buffer.log_probs)
@@ -238,6 +244,10 @@ class TensorPPO(PPO):
         """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        trained = self.tensor_buffer.trained
+        if trained is not None and not trained.any():
+            # The buffer of the curriculum is being filled, so nothing is replayed yet.
+            return
         metrics: list[Tensor] = []
         weights, last_epoch = self._loss_weights(), 0
         for epoch in range(self.n_epochs):
@@ -269,9 +279,16 @@ class TensorPPO(PPO):
         buffer = self.tensor_buffer
         rollout = self._first_step // buffer.steps
         if self.policy.recurrent is None:
-            return buffer.minibatches(self.batch_size, self.draws.order(rollout, epoch, buffer.steps * buffer.envs))
-        order = self.draws.order(rollout, epoch, buffer.envs)
-        return buffer.sequences(self.batch_size // buffer.steps, order)
+            steps, size = buffer.trained_steps(), self.batch_size
+            if steps is None:
+                return buffer.minibatches(size, self.draws.order(rollout, epoch, buffer.steps * buffer.envs))
+            order = steps[self.draws.order(rollout, epoch, len(steps))]
+            return buffer.minibatches(even_size(len(steps), size), order)
+        envs, size = buffer.trained_environments(), self.batch_size // buffer.steps
+        if envs is None:
+            return buffer.sequences(size, self.draws.order(rollout, epoch, buffer.envs))
+        order = envs[self.draws.order(rollout, epoch, len(envs))]
+        return buffer.sequences(even_size(len(envs), size), order)
 
     def _update(self, batch: Minibatch, weights: LossWeights) -> Tensor:
         """Take an optimiser step, unless over the KL limit.
@@ -322,7 +339,11 @@ def minibatch_loss(network: ForwardPass, batch: Minibatch, weights: LossWeights)
     if batch.memory is None:
         return ppo_loss(*network.outputs(batch.observations), batch, weights)
     logits, values = unrolled(network, batch)
-    return ppo_loss(logits.flatten(0, 1), values.flatten(), batch.flattened(), weights)
+    logits, values, steps = logits.flatten(0, 1), values.flatten(), batch.flattened()
+    if batch.trained is not None:
+        chosen = batch.trained.flatten().nonzero().squeeze(1)
+        logits, values, steps = logits[chosen], values[chosen], steps.take(chosen)
+    return ppo_loss(logits, values, steps, weights)
 
 
 def unrolled(network: ForwardPass, batch: Minibatch) -> tuple[Tensor, Tensor]:
@@ -340,6 +361,11 @@ def unrolled(network: ForwardPass, batch: Minibatch) -> tuple[Tensor, Tensor]:
         logits, values, memory = network.recur(step_features, masked_memory(memory, starts, initial))
         outputs.append((logits, values))
     return torch.stack([logits for logits, _ in outputs]), torch.stack([values for _, values in outputs])
+
+
+def even_size(count: int, size: int) -> int:
+    """Return a size of minibatches close to `size` that splits `count` steps into minibatches of nearly equal size."""
+    return math.ceil(count / max(1, round(count / size)))
 
 
 def _random_seed() -> int:

@@ -86,6 +86,9 @@ class Recipe:
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
         imports: files or modules of the user's own that were imported for the run, as given to `--import`. A recipe
             records them; loading it does not import them.
+        curriculum: which level each episode plays, see `goalmaze.agents.training.curricula`. "dr" is domain
+            randomisation: fresh levels alone.
+        curriculum_options: options of the curriculum; others keep their defaults.
         series: which scheduled checkpoints are kept: "standard" keeps three for every factor of ten in steps, "dense"
             40 from 500 steps on, evenly spaced on a logarithmic scale.
 
@@ -124,11 +127,13 @@ class Recipe:
     algorithm_options: JsonObject = dataclasses.field(default_factory=dict)
     imports: tuple[str, ...] = ()
     series: Literal["standard", "dense"] = "standard"
+    curriculum: str = "dr"
+    curriculum_options: JsonObject = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             check_number(name, getattr(self, name), low, high)
-        for name in ("family", "network", "start"):
+        for name in ("family", "network", "start", "curriculum"):
             if len(getattr(self, name)) > MAX_NAME:
                 raise GoalmazeError(f"{name} has {len(getattr(self, name)):,} characters: {MAX_NAME:,} is the most")
         for name in self.observation_options:

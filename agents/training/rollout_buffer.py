@@ -6,7 +6,7 @@ Axes: T steps, B environments, b environments or single steps of a minibatch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import gymnasium
 import numpy as np
@@ -30,6 +30,7 @@ class Minibatch(NamedTuple):
         returns: float32, the targets of the values.
         episode_starts: bool, whether an episode starts there.
         memory: [b, ...], the memory of a recurrent network before the first step.
+        trained: bool [T, b], the steps of sequences that are trained on; None for all.
     """
 
     observations: Tensor
@@ -40,10 +41,19 @@ class Minibatch(NamedTuple):
     returns: Tensor
     episode_starts: Tensor
     memory: Tensor | None = None
+    trained: Tensor | None = None
+
+    def steps(self) -> tuple[Tensor, ...]:
+        """Return what belongs to each step, in the order of the fields: all but memory and `trained`."""
+        return cast("tuple[Tensor, ...]", self[:-2])
 
     def flattened(self) -> Minibatch:
         """Return sequences [T, b, ...] as single steps [T*b, ...], without memory."""
-        return Minibatch(*(tensor.flatten(0, 1) for tensor in self[:-1]))
+        return Minibatch(*(tensor.flatten(0, 1) for tensor in self.steps()))
+
+    def take(self, chosen: Tensor) -> Minibatch:
+        """Return the single steps at indices `chosen` [c]."""
+        return Minibatch(*(tensor.index_select(0, chosen) for tensor in self.steps()))
 
 
 class TensorRolloutBuffer:
@@ -59,6 +69,7 @@ class TensorRolloutBuffer:
         advantages: float32 [T, B], filled by `compute_advantages`.
         returns: float32 [T, B], the targets of the values.
         memory: [B, ...], the memory of a recurrent network before the first step.
+        trained: bool [T, B], the steps that are trained on; None for all.
     """
 
     def __init__(
@@ -79,6 +90,7 @@ class TensorRolloutBuffer:
         self.advantages, self.returns = self._zeros(torch.float32), self._zeros(torch.float32)
         self.episode_starts = self._zeros(torch.bool)
         self.memory: Tensor | None = None
+        self.trained: NDArray[np.bool_] | None = None
 
     def _zeros(self, dtype: torch.dtype, *shape: int) -> Tensor:
         return torch.zeros((self.steps, self.envs, *shape), dtype=dtype, device=self.device)
@@ -106,11 +118,11 @@ class TensorRolloutBuffer:
         torch.add(self.advantages, self.values, out=self.returns)
 
     def minibatches(self, size: int, order: NDArray[np.int64]) -> Iterator[Minibatch]:
-        """Yield every step once, in minibatches of `size` single steps [b, ...].
+        """Yield steps once, in minibatches of `size` single steps [b, ...].
 
         Args:
             size: b.
-            order: int64 [T * B], the steps in the order of the minibatches; step t of environment e is e * T + t.
+            order: int64 [up to T * B], the steps in the order of the minibatches; step t of environment e is e * T + t.
         """
         # stable-baselines3 numbers steps by environment first; here they lie by time first, t * B + e.
         numbers = torch.from_numpy(order)
@@ -121,11 +133,11 @@ class TensorRolloutBuffer:
             yield Minibatch(*(tensor.index_select(0, chosen) for tensor in flat))
 
     def sequences(self, envs: int, order: NDArray[np.int64]) -> Iterator[Minibatch]:
-        """Yield the sequence of every environment once, in minibatches [T, b, ...] of `envs` environments.
+        """Yield the sequences of environments once, in minibatches [T, b, ...] of `envs` environments.
 
         Args:
             envs: b.
-            order: int64 [B], the environments in the order of the minibatches.
+            order: int64 [up to B], the environments in the order of the minibatches.
 
         Raises:
             ValueError: the buffer has no memory of a recurrent network.
@@ -133,10 +145,11 @@ class TensorRolloutBuffer:
         if self.memory is None:
             raise ValueError("sequences are minibatches of a recurrent network: set memory first")
         indices = torch.from_numpy(order).to(self.device)
-        for start in range(0, self.envs, envs):
+        for start in range(0, len(indices), envs):
             chosen = indices[start : start + envs]
             tensors = (tensor.index_select(1, chosen) for tensor in self.tensors())
-            yield Minibatch(*tensors)._replace(memory=self.memory.index_select(0, chosen))
+            trained = None if self.trained is None else torch.from_numpy(self.trained).to(self.device)[:, chosen]
+            yield Minibatch(*tensors)._replace(memory=self.memory.index_select(0, chosen), trained=trained)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors [T, B, ...] of a minibatch, in the order of its fields."""
@@ -149,6 +162,14 @@ class TensorRolloutBuffer:
             self.returns,
             self.episode_starts,
         )
+
+    def trained_steps(self) -> NDArray[np.int64] | None:
+        """Return int64 [n], the steps that are trained on, numbered as in `minibatches`; None for all."""
+        return None if self.trained is None else np.flatnonzero(self.trained.T)
+
+    def trained_environments(self) -> NDArray[np.int64] | None:
+        """Return int64 [n], the environments of which at least one step is trained on; None for all."""
+        return None if self.trained is None else np.flatnonzero(self.trained.any(axis=0))
 
     def reset(self) -> None:
         """No-op: the next rollout overwrites everything."""

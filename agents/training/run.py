@@ -26,6 +26,7 @@ from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.callback import Stopped, TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
+from goalmaze.agents.training.curricula.registry import all_options
 from goalmaze.agents.training.device_recipe import choices_of, for_device
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
@@ -260,6 +261,7 @@ def prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
         recipe,
         parameters=mazes.mazes.family.parameters,
         network_options=dataclasses.asdict(network_of(algorithm).options),
+        curriculum_options=all_options(mazes.curriculum),
         threads=torch.get_num_threads(),
         device=cast(DeviceName, algorithm.device.type),
     )

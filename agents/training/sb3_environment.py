@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from goalmaze.agents.training.curricula.registry import CurriculumChoice, make_curriculum
 from goalmaze.agents.training.shaping import Kind, Reward, Shaping
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.errors import GoalmazeError
@@ -24,6 +25,9 @@ RECENT_EPISODES = 1000
 
 EXTRA = "beside."
 """Prefix of an engine's extra arrays in a training state."""
+
+CURRICULUM = "curriculum."
+"""Prefix of a curriculum's arrays in a training state."""
 
 SEEDS = "level_seeds"
 """Array of a training state: int64 [S], the seeds of the levels."""
@@ -56,6 +60,11 @@ class EpisodeEnds(NamedTuple):
     returns: NDArray[np.float64]
     steps: NDArray[np.int32]
     observations: Observations
+
+    @property
+    def solved(self) -> NDArray[np.bool_]:
+        """bool [E], whether each ended by the rules with a true return above 0."""
+        return np.asarray(~self.truncated & (self.returns[:, 0] > 0))
 
     def summary(self, e: int) -> dict[str, float]:
         """Return true return "r", cue return "c" and length in steps "l" of the e-th episode."""
@@ -91,13 +100,12 @@ class EpisodeRecord:
 
     def add(self, ends: EpisodeEnds) -> None:
         """Record episodes that ended."""
-        solved = ~ends.truncated & (ends.returns[:, 0] > 0)
         groups = ends.rows // self._group_size
         ended = np.bincount(groups, minlength=len(self.counts))
         # Rows ascend, so those of a group stand together, and this is their number within it.
         rank = np.arange(len(groups)) - (np.cumsum(ended) - ended)[groups]
         slots = (self.counts[groups] + rank) % RECENT_EPISODES
-        self.recent[groups, slots] = np.column_stack([solved, ends.steps, ends.returns])
+        self.recent[groups, slots] = np.column_stack([ends.solved, ends.steps, ends.returns])
         self.counts += ended
 
     def means(self) -> NDArray[np.float64]:
@@ -123,14 +131,16 @@ class MazeVecEnv(VecEnv):
         observation: the observation mode with its options.
         reward: the reward to learn from, the true one or the cue's.
         shaping_kind: "progress", or "potential" for potential-based shaping.
-        discount: the learner's discount, which potential-based shaping needs.
+        discount: the learner's discount, which potential-based shaping and curricula need.
+        curriculum: the curriculum, which chooses the level of every episode.
 
     Attributes:
         mazes: the environments.
+        curriculum: the curriculum.
         record: statistics of the latest episodes, for each seed.
 
     Raises:
-        GoalmazeError: B is no multiple of S.
+        GoalmazeError: B is no multiple of S, or the curriculum does not support the family or several seeds.
     """
 
     def __init__(
@@ -143,6 +153,7 @@ class MazeVecEnv(VecEnv):
         reward: Reward = "true",
         shaping_kind: Kind = "progress",
         discount: float = 1.0,
+        curriculum: CurriculumChoice = CurriculumChoice(),  # noqa: B008  immutable
     ) -> None:
         self.mazes = MazeVectorEnv(
             family,
@@ -163,6 +174,9 @@ class MazeVecEnv(VecEnv):
             raise GoalmazeError(f"{num_envs} environments do not split into equal groups for {len(seeds)} seeds")
         self._first_seeds, self._next_seeds = seeds, cast("tuple[int, ...] | None", seeds)
         self.record = EpisodeRecord(num_envs, len(self._first_seeds))
+        self.curriculum = make_curriculum(curriculum, self.mazes.engine, self._first_seeds[0], discount)
+        if self.curriculum.is_selective and len(self._first_seeds) > 1:
+            raise GoalmazeError(f"curriculum {curriculum.name} trains one agent at a time: give one seed")
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self._observations: Observations
@@ -180,6 +194,7 @@ class MazeVecEnv(VecEnv):
         else:
             self._observations = self.mazes.reset_groups(self._next_seeds)
         self._next_seeds = None
+        self.curriculum.restart()
         self._returns[:] = 0
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
         return self._observations.copy()
@@ -214,13 +229,16 @@ class MazeVecEnv(VecEnv):
         )
         # Without shaping: the log compares runs whatever their shaping is.
         self._returns += engine.rewards
+        self.curriculum.record_step()
         done = terminated | truncated
         rows = np.flatnonzero(done)
         # Indexing with `rows` copies. The last observations must be kept before the reset overwrites them.
         ends = EpisodeEnds(rows, truncated[rows], self._returns[rows], engine.steps[rows], self._observations[rows])
         if len(rows):
             self.record.add(ends)
-            self._observations, _ = self.mazes.reset(options={"reset_mask": done})
+            self.curriculum.record_ends(rows, ends.solved)
+            self.curriculum.begin(rows)
+            self._observations = self.mazes.observe()
             self._returns[rows] = 0
             self.shaping.begin(self.mazes.engine.state, rows)
         return rewards, done, ends
@@ -262,6 +280,7 @@ class MazeVecEnv(VecEnv):
         state = self.mazes.engine.state
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
         arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
+        arrays |= {f"{CURRICULUM}{name}": array for name, array in self.curriculum.arrays().items()}
         return arrays | {"recent": self.record.recent, "episodes": self.record.counts}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:

@@ -16,6 +16,8 @@ CHOICES = {
     "families": ("Families", "envs/families"),
     "shifts": ("Shifts by family (none is the training distribution)", "envs/families"),
     "networks": ("Networks", "agents/networks"),
+    "curricula": ("Curricula", "agents/training/curricula"),
+    "scores": ("Scores of levels, for curricula", "agents/training/curricula/scores"),
     "methods": ("Steering methods", "probes/steering"),
     "audit-methods": ("Audit methods", "probes/audit/methods"),
 }

@@ -32,7 +32,14 @@ from goalmaze.experiments.jobs.job import Task
 SHIPPED = Path(__file__).parent / "plans"
 """The folder of the plans that ship with the package: published results, reproduced."""
 
-NESTED = ("parameters", "network_options", "observation_options", "algorithm_options", "learner_options")
+NESTED = (
+    "parameters",
+    "network_options",
+    "observation_options",
+    "algorithm_options",
+    "curriculum_options",
+    "learner_options",
+)
 """Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
 
 MAX_RUNS = 10_000

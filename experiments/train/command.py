@@ -36,6 +36,7 @@ RECIPE_OPTIONS = (
     "threads",
     "observation",
     "algorithm",
+    "curriculum",
     "device",
     "series",
 )
@@ -116,8 +117,9 @@ def read_settings(config: TrainConfig) -> Recipe:
     settings["parameters"] = _table(settings, "parameters") | assignments(config.parameters, "--parameters")
     if config.size is not None:
         settings["parameters"]["size"] = config.size
-    network_options = assignments(config.network_options, "--network-options")
-    settings["network_options"] = _table(settings, "network_options") | network_options
+    for name in ("network_options", "curriculum_options"):
+        given = assignments(getattr(config, name), f"--{name.replace('_', '-')}")
+        settings[name] = _table(settings, name) | given
     recipe = recipe_from(settings)
     # The recipe names the user's own code, so that an error on loading the run can say what to import.
     return dataclasses.replace(recipe, imports=tuple(dict.fromkeys((*recipe.imports, *loaded_extensions()))))

@@ -33,6 +33,8 @@ class TrainConfig(CommandConfig):
         threads: number of CPU threads; 0 for all.
         observation: the observation mode.
         algorithm: the training algorithm; those of stable-baselines3 begin with sb3.
+        curriculum: which level each episode plays, one of the curricula listed below.
+        curriculum_options: options of the curriculum, such as score=regret replay_probability=0.5.
         device: the device; auto is cuda where there is one. On a GPU one agent takes larger batches and 4000000 steps
             where they are not given.
         save_every: seconds between saves, from which an interrupted run continues.
@@ -42,7 +44,7 @@ class TrainConfig(CommandConfig):
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
-    lists: ClassVar[tuple[str, ...]] = ("families", "networks")
+    lists: ClassVar[tuple[str, ...]] = ("families", "networks", "curricula", "scores")
     limits: ClassVar[Limits] = {"save_every": (0, None), "workers": (0, 1024)}
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze train --out runs/mine",
@@ -68,6 +70,8 @@ class TrainConfig(CommandConfig):
     threads: Annotated[int | None, option("INT", "0")] = None
     observation: Annotated[str | None, option("{planes,rgb,rgb64,crop,partial}", "planes")] = None
     algorithm: Annotated[str | None, option("{ppo,sb3-ppo,sb3-a2c,sb3-dqn}", "ppo")] = None
+    curriculum: Annotated[str | None, option("CURRICULUM", "dr")] = None
+    curriculum_options: Words = ()
     device: Annotated[str | None, option("{auto,cpu,cuda}", "auto")] = None
     save_every: float = 30.0
     workers: Annotated[int, option("INT", "0, one a core")] = 0

@@ -66,6 +66,8 @@ def interrupted(recipe: Recipe, folder: Path, after: int, monkeypatch: pytest.Mo
         {"precision": "bf16"},
         {"network": "lstm", "network_options": {}},
         {"network": "drc", "network_options": {}, "steps": 768},
+        {"curriculum": "accel", "curriculum_options": {"buffer": 32}, "parameters": {"size": 5, "mixture": 0.2}},
+        {"curriculum": "plr", "curriculum_options": {"score": "value-loss"}, "network": "lstm", "network_options": {}},
     ],
     ids=str,
 )
@@ -94,6 +96,7 @@ def test_a_resumed_run_ends_bitwise_where_an_uninterrupted_one_does(
         ("generators/numpy", "sb3-ppo"),
         ("optimizer/", "ppo"),
         ("environments/", "ppo"),
+        ("environments/curriculum.", "ppo"),
     ],
 )
 def test_what_is_kept_is_needed(
@@ -102,7 +105,7 @@ def test_what_is_kept_is_needed(
     """Whatever is left out of the state shows in the end: the comparison above would notice."""
     from goalmaze.agents.training import run
 
-    recipe = dataclasses.replace(SMALL, algorithm=algorithm)
+    recipe = dataclasses.replace(SMALL, algorithm=algorithm, curriculum="plr" if "curriculum" in forgotten else "dr")
     whole = train(recipe, tmp_path / "whole", save_every=0).folder
     interrupted(recipe, tmp_path / "cut", 3, monkeypatch)
     _, first = read_state(whole / STATE)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import goalmaze as gm
+from goalmaze.agents.training.curricula.registry import known_curricula
+from goalmaze.agents.training.curricula.scores.base import known_scores
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.choices import CHOICES, names
 
@@ -24,6 +26,8 @@ def test_help_lists_what_the_registries_know() -> None:
     assert names("audit-methods") == sorted(
         name for name, method in gm.audit_methods().items() if type(method).__module__.startswith("goalmaze.")
     )
+    assert names("curricula") == sorted(known_curricula())
+    assert names("scores") == sorted(known_scores())
     assert names("shifts") == [f"{name}: {', '.join(gm.known_families()[name].shifts)}" for name in names("families")]
 
 

@@ -1,0 +1,1 @@
+"""Curricula: which level each training episode plays, and which episodes are trained on."""
