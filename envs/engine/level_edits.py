@@ -82,7 +82,7 @@ def _region_side(walls: np.ndarray, start: np.ndarray, region: int) -> int:
             for column in range(width - 1 - side, width - 1):
                 if not walls[row, column] and row * width + column != start[0]:
                     return side
-    return width - 2
+    return int(width) - 2
 
 
 @compiled
@@ -195,7 +195,7 @@ def _change_wall(
 def _is_connected(walls: np.ndarray, start: np.ndarray, distance: np.ndarray, queue: np.ndarray) -> bool:
     """Return whether the agent reaches every free cell."""
     flood(walls, start[0], distance, queue)
-    return (distance < UNREACHABLE).sum() == walls.size - walls.sum()
+    return bool((distance < UNREACHABLE).sum() == walls.size - walls.sum())
 
 
 @compiled
@@ -219,7 +219,7 @@ def _keeps_paths(
                 blocked.reshape(-1)[objects[k]] = True
         flood(blocked, start[0], distance, queue)
         # One search for all of them: they have one host in every list.
-        return distance[objects[host - 1]] < UNREACHABLE
+        return bool(distance[objects[host - 1]] < UNREACHABLE)
     return True
 
 

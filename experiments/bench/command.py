@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 
 import torch
 
@@ -20,7 +21,7 @@ class BenchReport(Result):
 
     Attributes:
         name: the benchmark.
-        rows: the measurements, all with the same keys.
+        rows: the measurements; those with the same keys follow each other.
     """
 
     name: str
@@ -31,9 +32,11 @@ class BenchReport(Result):
         return {"bench": self.name, "torch_threads": torch.get_num_threads(), "rows": list(self.rows)}
 
     def blocks(self) -> list[str | Table]:
-        """Return the rows as a table."""
-        columns = list(self.rows[0])
-        return [Table(columns, [[_rounded(row[column]) for column in columns] for row in self.rows])]
+        """Return the rows as tables, one for each set of keys."""
+        return [
+            Table(list(columns), [[_rounded(row[column]) for column in columns] for row in rows])
+            for columns, rows in itertools.groupby(self.rows, tuple)
+        ]
 
 
 def _rounded(value: object) -> object:

@@ -33,6 +33,7 @@ from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.bench.curriculum import curriculum_rows
 
 ENDLESS = 10**9
 """More steps than any measurement takes."""
@@ -44,15 +45,20 @@ SB3_EPOCHS, SB3_MINIBATCH = 10, 64
 """Its default epochs of an update, and steps in a minibatch."""
 
 
+FILLED = 400
+"""Rollouts that fill the buffer of a curriculum before it is measured."""
+
+
 class AllTurnsDone(Exception):  # noqa: N818  not an error
     """Ends training after the last turn."""
 
 
 def measure(full: bool) -> list[JsonObject]:
-    """Return one row a maze size."""
+    """Return one row a maze size, then one a curriculum; the two kinds have other keys."""
     settings = [Recipe(parameters={"size": size}) for size in ((9, 13) if full else (9,))]
     turns = 12 if full else 3
-    return [compare(recipe, turns) for recipe in tqdm(settings, desc="bench train", disable=None)]
+    rows = [compare(recipe, turns) for recipe in tqdm(settings, desc="bench train", disable=None)]
+    return rows + curriculum_rows(4 * turns, FILLED if full else FILLED // 4)
 
 
 def compare(recipe: Recipe, turns: int) -> JsonObject:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from goalmaze.agents.files import write_json
 from goalmaze.agents.loading import Agent, load_agent
-from goalmaze.agents.training.run import TrainingResult
+from goalmaze.agents.training.run import TrainingResult, read_recipe
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
@@ -17,6 +17,7 @@ from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.evaluate.agent_label import LabelDecision, label
 from goalmaze.experiments.evaluate.evaluation import Evaluation, evaluate_shifts, evaluation_table
 from goalmaze.experiments.evaluate.training_overlap import TrainingOverlap, quick_overlap
+from goalmaze.experiments.jobs.curriculum_summary import CurriculumSummary, curriculum_summary
 
 REPORT_LEVELS = 1024
 """Number of held-out evaluation levels a shift."""
@@ -32,6 +33,7 @@ class TrainingReport(Result):
         in_distribution: its evaluation on the training distribution.
         shifted: its evaluation under every shift of the family.
         overlap: how many levels of its evaluation on the training distribution it has met in training.
+        curriculum: what its curriculum did; None for domain randomisation.
     """
 
     training: TrainingResult
@@ -39,6 +41,7 @@ class TrainingReport(Result):
     in_distribution: Evaluation
     shifted: tuple[Evaluation, ...]
     overlap: TrainingOverlap
+    curriculum: CurriculumSummary | None = None
 
     @property
     def label(self) -> LabelDecision:
@@ -59,6 +62,7 @@ class TrainingReport(Result):
             "in_distribution": self.in_distribution.json(),
             "shifts": {one.shift: one.json() for one in self.shifted},
             "training_overlap": self.overlap.json(),
+            **({} if self.curriculum is None else {"curriculum": self.curriculum.json()}),
         }
 
     def blocks(self) -> Sequence[str | Table]:
@@ -69,6 +73,8 @@ class TrainingReport(Result):
             f"{self.in_distribution.header.levels} held-out levels a shift; 'none' is the training distribution\n"
             f"{self.overlap.sentence}"
         )
+        if self.curriculum is not None:
+            heading += f"\n{self.curriculum}"
         return [
             heading,
             evaluation_table([self.in_distribution, *self.shifted], "shift"),
@@ -92,6 +98,7 @@ def report_run(training: TrainingResult) -> TrainingReport:
     agent = load_agent(str(training.folder))
     in_distribution, *shifted = evaluate_shifts(agent, REPORT_LEVELS).values()
     overlap = quick_overlap(agent, agent.family.levels(0, count=REPORT_LEVELS))
-    report = TrainingReport(training, agent, in_distribution, tuple(shifted), overlap)
+    curriculum = curriculum_summary(training.folder, read_recipe(training.folder)[0])
+    report = TrainingReport(training, agent, in_distribution, tuple(shifted), overlap, curriculum)
     write_json(training.folder / REPORT, report.json())
     return report

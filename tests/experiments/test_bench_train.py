@@ -11,7 +11,9 @@ import pytest
 import torch
 from plans import SMALL_RECIPE
 
+from goalmaze.experiments.bench import curriculum as bench_curriculum
 from goalmaze.experiments.bench import train as bench_train
+from goalmaze.experiments.bench.command import BenchReport
 
 
 def test_the_bench_measures_all_four_by_turns() -> None:
@@ -47,3 +49,18 @@ def test_the_bound_takes_as_long_as_its_passes(monkeypatch: pytest.MonkeyPatch) 
     assert all(np.array_equal(tensor, before[name]) for name, tensor in algorithm.policy.state_dict().items())
     moved = [not np.array_equal(tensor, before[name]) for name, tensor in bound._policy.state_dict().items()]
     assert sum(moved) > len(moved) / 2
+
+
+def test_a_curriculum_is_timed_beside_domain_randomisation() -> None:
+    torch.set_num_threads(1)
+    recipe = dataclasses.replace(
+        SMALL_RECIPE, curriculum="accel", curriculum_options={"score": "regret"}, learning_rate=0.0
+    )
+    row = bench_curriculum.compare(recipe, turns=2, filled=3)
+    assert list(row) == ["curriculum", "score", "buffer", "steps_per_s", "dr_steps_per_s", "cost", "rollout_cost"]
+    assert row["buffer"] > 0
+    assert min(row["steps_per_s"], row["dr_steps_per_s"]) > 0
+    assert min(row["cost"], row["rollout_cost"]) > -1
+    # Rows of both kinds are printed, each under their own heads.
+    report = BenchReport("train", ({"size": 9, "network": "grid"}, row, row))
+    assert [len(table.rows) for table in report.blocks()] == [1, 2]  # type: ignore[union-attr]

@@ -46,8 +46,18 @@ class PlayedLevels(NamedTuple):
 
     def take(self, rows: NDArray[np.intp]) -> PlayedLevels:
         """Return some of them, in the order of `rows`."""
-        arrays = (self[i][rows] for i in range(1, len(self) - 1))
-        return PlayedLevels(self.levels.take(rows), *arrays, self.buffered)
+        return PlayedLevels(
+            levels=self.levels.take(rows),
+            slots=self.slots[rows],
+            returns=self.returns[rows],
+            highest=self.highest[rows],
+            optimum=self.optimum[rows],
+            value_loss=self.value_loss[rows],
+            plays=self.plays[rows],
+            solved=self.solved[rows],
+            distinguishing=self.distinguishing[rows],
+            buffered=self.buffered,
+        )
 
 
 class LevelBuffer:

@@ -152,9 +152,19 @@ class PrioritisedReplay(Curriculum):
         if not self.is_selective:
             return
         state = self.engine.state
-        own = (self._kinds, self._slots, self._serials, self._depths, self._returns)
-        times, steps = np.full(len(rows), self._time - 1), state.steps[rows].astype(np.int64)
-        self._ended.append(Ended(times, rows, steps, *(array[rows] for array in own), solved))
+        self._ended.append(
+            Ended(
+                times=np.full(len(rows), self._time - 1),
+                rows=rows,
+                steps=state.steps[rows].astype(np.int64),
+                kinds=self._kinds[rows],
+                slots=self._slots[rows],
+                serials=self._serials[rows],
+                depths=self._depths[rows],
+                returns=self._returns[rows],
+                solved=solved,
+            )
+        )
         self._ended_levels.append(self._levels_of(rows))
 
     def _levels_of(self, rows: NDArray[np.intp]) -> LevelBatch:

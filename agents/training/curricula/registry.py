@@ -57,7 +57,7 @@ def make_curriculum(choice: CurriculumChoice, engine: Engine, seed: int, discoun
                 raise GoalmazeError(f"curriculum {choice.name} has no options, so no {option}: leave it out")
             raise unknown(f"option of curriculum {choice.name}", option, fields)
     try:
-        options = msgspec.convert(dict(choice.options), curriculum.Options)
+        options: object = msgspec.convert(dict(choice.options), curriculum.Options)
     except msgspec.ValidationError as error:
         raise GoalmazeError(f"curriculum {choice.name}: {error}") from None
     return curriculum(engine, seed, discount, options)
@@ -65,4 +65,5 @@ def make_curriculum(choice: CurriculumChoice, engine: Engine, seed: int, discoun
 
 def all_options(curriculum: Curriculum) -> JsonObject:
     """Return the options of a curriculum as plain data, defaults included."""
-    return msgspec.to_builtins(curriculum.options) if dataclasses.is_dataclass(curriculum.options) else {}
+    options = curriculum.options
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(curriculum.Options)}
