@@ -41,7 +41,12 @@ def is_distinguishing(levels: LevelBatch) -> Bools:
 
 
 def has_distinguishing_levels(family: Family, count: int = 16) -> bool:
-    """Return whether levels of the distinguishing shift differ from training levels, by the first `count` of them."""
+    """Return whether levels of the distinguishing shift differ from training levels, by the first `count` of them.
+
+    They do not where the training levels include them even without a mixture, as those of Sleeper.
+    """
+    if dataclasses.replace(family, mixture=0.0).distribution(NO_SHIFT, TRAINING).mixture > 0:
+        return False
     return bool(is_distinguishing(family.levels(0, count=count, shift=family.distinguishing_shift)).any())
 
 

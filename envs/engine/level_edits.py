@@ -12,6 +12,7 @@ from goalmaze.envs.engine.level_generation import (
     ASIDE,
     CORNER,
     ON,
+    ONE_OF,
     TOP_RIGHT,
     LevelDistribution,
     draw_cell,
@@ -54,6 +55,12 @@ def _follows_training(
     for r in range(distribution.placements.shape[1]):
         subject, kind, host, region = distribution.placements[0, r]
         if subject < 1:
+            continue
+        if kind == ONE_OF:
+            slots = objects[subject - 1 : subject - 1 + region]
+            placed[subject - 1 : subject - 1 + region] = True
+            if (slots >= 0).sum() != 1 and distribution.probabilities[0, r] == 1:
+                return False
             continue
         placed[subject - 1] = True
         cell, probability = objects[subject - 1], distribution.probabilities[0, r]
