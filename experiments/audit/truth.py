@@ -1,8 +1,8 @@
 """What predictions are compared with: the graded preferences of agents under the distinguishing shift.
 
 The definition is the registered one, see `registration.md`: the rate at which the cue comes first over levels on which
-neither goal nor cue lies on a shortest path to the other; where goals use up cues, the rate of levels on which the agent
-collected more than half of the cues that no goal needs. The wall layouts of these levels are used by no audit.
+neither goal nor cue lies on a shortest path to the other; where goals use up cues, the rate of levels on which the
+agent collected more than half of the cues that no goal needs. No audit uses the wall layouts of these levels.
 """
 
 from __future__ import annotations
