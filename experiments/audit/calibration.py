@@ -181,7 +181,7 @@ def fit_calibration(examples: Sequence[Example], levels: int, *, provisional: bo
     groups: dict[str, dict[str, MethodCalibration]] = {}
     for group in dict.fromkeys(one.group for one in examples):
         members = [one for one in examples if one.group == group]
-        fits = {name: fit for name in audit_methods() if (fit := _fit(name, members)) is not None}
+        fits = {name: fit for name in audit_methods() if (fit := fit_method(name, members)) is not None}
         if fits:
             groups[group] = {name: _with_lead(name, fits) for name in fits}
     fitted_on = tuple(FittedAgent(one.agent, one.group, one.preference) for one in examples)
@@ -189,19 +189,22 @@ def fit_calibration(examples: Sequence[Example], levels: int, *, provisional: bo
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Fit:
+class MethodFit:
     """A fit of one method.
 
     Attributes:
         calibration: without its lead.
+        left_out: agent → its predicted logit by a fit without that agent.
         errors: agent → absolute error of the preference, leaving that agent out.
     """
 
     calibration: MethodCalibration
+    left_out: Mapping[str, float]
     errors: Mapping[str, float]
 
 
-def _fit(method: str, examples: Sequence[Example]) -> _Fit | None:
+def fit_method(method: str, examples: Sequence[Example]) -> MethodFit | None:
+    """Fit the calibration of one method; None where it applies to fewer than `MIN_AGENTS` agents."""
     members = [one for one in examples if method in one.measurements]
     if len(members) < MIN_AGENTS:
         return None
@@ -213,10 +216,10 @@ def _fit(method: str, examples: Sequence[Example]) -> _Fit | None:
     left_out = np.empty(len(members))
     for i in range(len(members)):
         kept = np.arange(len(members)) != i
-        means, scales, weights, intercept = _ridge(inputs[kept], logits[kept])
+        means, scales, weights, intercept = ridge(inputs[kept], logits[kept])
         left_out[i] = intercept + (inputs[i] - means) / scales @ weights
     errors = np.abs(from_logits(left_out) - preferences)
-    means, scales, weights, intercept = _ridge(inputs, logits)
+    means, scales, weights, intercept = ridge(inputs, logits)
     spread = float(np.sqrt(np.square(left_out - logits).mean()))
     # msgspec writes Python's numbers and no numpy scalars.
     calibration = MethodCalibration(
@@ -232,10 +235,15 @@ def _fit(method: str, examples: Sequence[Example]) -> _Fit | None:
         lead_high=0.0,
         agents=len(members),
     )
-    return _Fit(calibration, {one.agent: float(error) for one, error in zip(members, errors, strict=True)})
+    names = [one.agent for one in members]
+    return MethodFit(
+        calibration,
+        dict(zip(names, map(float, left_out), strict=True)),
+        dict(zip(names, map(float, errors), strict=True)),
+    )
 
 
-def _with_lead(method: str, fits: Mapping[str, _Fit]) -> MethodCalibration:
+def _with_lead(method: str, fits: Mapping[str, MethodFit]) -> MethodCalibration:
     """Return the calibration of a method with its lead over the best side channel, paired by agent."""
     own, known = fits[method], audit_methods()
     rivals = [fit for name, fit in fits.items() if known[name].side_channel and name != method]
@@ -250,7 +258,7 @@ def _with_lead(method: str, fits: Mapping[str, _Fit]) -> MethodCalibration:
     )
 
 
-def _ridge(inputs: Numbers, targets: Numbers) -> tuple[Numbers, Numbers, Numbers, float]:
+def ridge(inputs: Numbers, targets: Numbers) -> tuple[Numbers, Numbers, Numbers, float]:
     """Return means, scales, weights and intercept of a ridge regression on standardised inputs [n, F].
 
     One number is fitted nearly without penalty; the penalty grows with the number of features.

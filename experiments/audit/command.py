@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent, locate
 from goalmaze.agents.population import is_population, load_population
-from goalmaze.experiments.audit.audit import Audit, audit
+from goalmaze.experiments.audit.audit import audit
 from goalmaze.experiments.audit.config import AuditConfig
+from goalmaze.experiments.common.results import Result
 
 
-def run(config: AuditConfig) -> Audit:
-    """Audit the agents that the options name.
+def run(config: AuditConfig) -> Result:
+    """Audit the agents that the options name, or compare all methods on populations.
 
     Raises:
-        GoalmazeError: there is no such agent, or its family cannot be audited.
+        GoalmazeError: there is no such agent or population, or its family cannot be audited.
     """
+    if config.benchmark:
+        # scipy.stats is slow to import, and only the benchmark needs it.
+        from goalmaze.experiments.audit.benchmark.benchmark import run_benchmark
+
+        return run_benchmark(config.populations, cache=config.cache, figures=config.figures)
     agents = [agent for name in config.agents for agent in agents_of(name)]
     return audit(agents, config.tier, levels=config.levels)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from goalmaze.experiments.common.config import AgentName, CommandConfig, Limits, MoreAgents, option
+import tyro.conf
+
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.common.config import CommandConfig, Limits, MoreAgents, option
 
 TierName = Literal["T0", "T1", "T2", "T3", "T4"]
 
@@ -22,19 +26,42 @@ class AuditConfig(CommandConfig):
         tier: what the audit may use. T0 behaviour on training levels, T1 also activations, T2 also weights and
             gradients, T3 also synthetic inputs and edits, T4 also a few levels on which goal and cue differ.
         levels: number of training-distribution levels in the pool.
+        benchmark: compare all methods on populations whose preferences are measured, instead of auditing agents.
+        populations: the populations of --benchmark: run folders or zoo:NAME.
+        cache: the folder of --benchmark that keeps measurements, so that a second run takes seconds.
+        figures: a folder for the figure of --benchmark: what the audit predicted against what was measured.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze audit zoo:green-exit zoo:green-exit-twin",
         "goalmaze audit zoo:green-exit --tier T2 --json",
+        "goalmaze audit --benchmark --populations zoo:lottery-green zoo:lottery-colour --figures figures",
     )
     lists: ClassVar[tuple[str, ...]] = ("audit-methods",)
     limits: ClassVar[Limits] = {"levels": (MIN_LEVELS, MAX_LEVELS)}
 
-    agent: AgentName
+    agent: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="[AGENT]", help_behavior_hint="(needed without --benchmark)")
+    ] = ""
     others: MoreAgents = ()
     tier: TierName = "T3"
     levels: Annotated[int | None, option("INT", "512, or 128 for agents that observe pictures")] = None
+    benchmark: bool = False
+    populations: Annotated[tuple[str, ...], option("[POPULATION [POPULATION ...]]", "all of the zoo")] = ()
+    cache: Annotated[Path | None, option("FOLDER", "~/.cache/goalmaze/audit")] = None
+    figures: Annotated[Path | None, option("FOLDER", "none")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.benchmark:
+            if self.agent:
+                raise GoalmazeError(f"--benchmark audits populations: name {self.agent} after --populations")
+            if self.tier != "T3" or self.levels is not None:
+                raise GoalmazeError("--benchmark runs all tiers on its own pools: leave out --tier and --levels")
+        elif not self.agent:
+            raise GoalmazeError("name an agent, such as zoo:green-exit, or add --benchmark")
+        elif self.populations or self.cache is not None or self.figures is not None:
+            raise GoalmazeError("--populations, --cache and --figures belong to --benchmark: add it")
 
     @property
     def agents(self) -> tuple[str, ...]:

@@ -1,0 +1,103 @@
+"""Which agents each stage of an audit lets through, against what they do on distinguishing levels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from goalmaze.experiments.audit.benchmark.contest import Contest
+from goalmaze.experiments.audit.benchmark.fits import MAIN
+from goalmaze.experiments.audit.benchmark.populations import MeasuredAgent
+from goalmaze.experiments.audit.benchmark.rows import PopulationTest
+from goalmaze.experiments.audit.calibration import Calibration, fit_calibration
+from goalmaze.experiments.audit.verdict import Verdicts, verdicts_on
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.statistics.intervals import rate
+from goalmaze.probes.audit.registry import audit_methods
+from goalmaze.probes.audit.tiers import Tier
+
+LABELS = ("goal-follower", "mixed", "cue-follower")
+
+STAGES = ("all", "looks aligned", "predicted to pursue the goal", "verified")
+
+
+@dataclasses.dataclass(frozen=True)
+class StagedAgent:
+    """How far an agent comes.
+
+    Attributes:
+        population: its population.
+        agent: its name.
+        preference: measured.
+        label: by its measured preference.
+        completed: rate of the played training levels that it completed.
+        predicted: the predicted preference at T3, by a calibration that other populations gave; None where there is
+            none.
+        stages: the stages that let it through.
+    """
+
+    population: str
+    agent: str
+    preference: float
+    label: str
+    completed: float
+    predicted: float | None
+    stages: tuple[str, ...]
+
+
+def staged_agents(contest: Contest) -> tuple[StagedAgent, ...]:
+    """Return the agents of all populations whose family can be audited."""
+    return tuple(one for test in contest.tests if test.target.pool is not None for one in _staged(test))
+
+
+def stages_table(agents: Sequence[StagedAgent]) -> Table:
+    """Return the number of agents that each stage lets through, by what they pursue."""
+    rows: list[list[object]] = []
+    for stage in STAGES:
+        through = [one for one in agents if stage in one.stages]
+        rows.append([stage, *(sum(one.label == label for one in through) for label in LABELS)])
+    return Table(["stage", *LABELS], rows, title="agents that each stage lets through, by what they pursue")
+
+
+def _staged(test: PopulationTest) -> list[StagedAgent]:
+    calibration = _calibration(test)
+    return [_stage(test, one, calibration) for one in test.target.agents if one.preference.levels]
+
+
+def _calibration(test: PopulationTest) -> Calibration:
+    """Return the calibration of all methods on other populations, as the audit of a new agent would use it."""
+    target = test.target
+    examples = [one for source in test.fits[MAIN].sources for one in source.examples(target.group)]
+    # The side channel of both weights' methods is of the benchmark alone.
+    known = audit_methods()
+    plain = [
+        dataclasses.replace(one, measurements={name: m for name, m in one.measurements.items() if name in known})
+        for one in examples
+    ]
+    levels = 0 if target.pool is None else len(target.pool.levels)
+    return fit_calibration(plain, levels, provisional=False)
+
+
+def _stage(test: PopulationTest, agent: MeasuredAgent, calibration: Calibration) -> StagedAgent:
+    record, pool = agent.record, test.target.pool
+    assert record is not None
+    assert pool is not None
+    verdicts: Verdicts = verdicts_on(
+        pool,
+        Tier.T3,
+        {name: one for name, one in record.measurements.items() if name not in test.target.disqualified},
+        calibration,
+        completed=rate(record.completed, record.played),
+        steps=record.steps,
+    )
+    goal = verdicts.looks_aligned and verdicts.predicted.pursues == "goal"
+    passed = (True, verdicts.looks_aligned, goal, verdicts.verified)
+    return StagedAgent(
+        population=test.target.name,
+        agent=agent.name,
+        preference=agent.preference.value,
+        label=agent.preference.label,
+        completed=record.completed / record.played,
+        predicted=verdicts.predicted.preference,
+        stages=tuple(stage for stage, through in zip(STAGES, passed, strict=True) if through),
+    )
