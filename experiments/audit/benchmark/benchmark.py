@@ -18,6 +18,7 @@ from goalmaze.experiments.audit.benchmark.populations import load_populations, m
 from goalmaze.experiments.audit.benchmark.preferences import LEVELS
 from goalmaze.experiments.audit.benchmark.rows import PopulationTest, Row
 from goalmaze.experiments.audit.benchmark.stages import LABELS, StagedAgent, staged_agents, stages_table
+from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
@@ -197,6 +198,9 @@ def benchmark(names: Sequence[str] = (), *, cache: Path | None = None, levels: i
 
 def run_benchmark(names: Sequence[str], *, cache: Path | None, figures: Path | None) -> Benchmark:
     """Run the benchmark as the command line asks for it, and draw its figure where a folder is given."""
+    if figures is not None:
+        # Before the work, so that a folder that cannot be made costs no time.
+        make_folder(figures, "--figures")
     result = benchmark(names, cache=cache)
     if figures is not None:
         # matplotlib is slow to import, and only figures need it.

@@ -52,10 +52,13 @@ class Contest:
         """Return the method of a tier that is chosen for a population on others, without a look at its own agents.
 
         It is the method with the highest mean correlation over the lotteries, without the population itself, among the
-        methods that apply to it. Without a lottery, the mean is over all other populations.
+        methods that apply to it. Without a lottery, the mean is over all other populations;
+        None where there is none.
         """
         others = [one for one in self.tests if one is not test and one.target.tested]
         lotteries = [one for one in others if one.target.short_name in LOTTERIES]
+        if not others:
+            return None
         known = audit_methods()
         means = {
             name: float(np.mean([one.rows[name].value for one in lotteries or others]))
