@@ -162,6 +162,19 @@ class Engine(abc.ABC):
         self.level_seeds[:] = np.repeat(seeds, self.group_size)
         self.next_levels[:] = np.arange(len(self)) % self.group_size
 
+    def part(self, rows: slice) -> Self | None:
+        """Return an engine of some consecutive rows, which shares all arrays with this one.
+
+        Its rows play what they play in this engine. It is valid until `use_levels` is called again.
+
+        Args:
+            rows: the rows.
+
+        Returns:
+            The engine; None where rows of this engine cannot step by themselves.
+        """
+        return None
+
     @abc.abstractmethod
     def renew(self, rows: NDArray[np.intp]) -> None:
         """Begin new episodes in `rows` [b], each on the next of the levels that `use_levels` named."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engine.level_generation import LevelAddresses, LevelDistribution
+from goalmaze.envs.engine.state import State
 from goalmaze.envs.engines import Arrays, Engine, Observations
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import frame
@@ -44,6 +47,23 @@ class MazeEngine(Engine):
         self._step_or_renew = BoundKernel(
             self.state, self._table, self.family.time_limit, self._distribution, self._addresses
         )
+
+    def part(self, rows: slice) -> Self:
+        """Return an engine of some consecutive rows, which shares all arrays with this one; see `Engine.part`."""
+        part = copy.copy(self)
+        part.state = state = State(self.state.width, *(array[rows] for array in self.state[1:]))
+        part.agent, part.objects = state.agent, state.objects
+        part.steps, part.rewards = state.steps, state.rewards
+        part.terminated, part.truncated = state.terminated, state.truncated
+        part.level_seeds, part.next_levels = self.level_seeds[rows], self.next_levels[rows]
+        part._planes = part._shaped_planes()
+        # The stride of the level indices stays that of the whole.
+        part._addresses = LevelAddresses(part.level_seeds, part.next_levels, self.group_size)
+        part._step = BoundKernel(state, self._table, self.family.time_limit)
+        part._step_or_renew = BoundKernel(
+            state, self._table, self.family.time_limit, self._distribution, part._addresses
+        )
+        return part
 
     def renew(self, rows: NDArray[np.intp]) -> None:
         """Begin new episodes in `rows` [b] on fresh levels."""

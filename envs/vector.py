@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import gymnasium
 import numpy as np
@@ -16,6 +18,7 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.gymnasium_types import Info
 from goalmaze.envs.jit.nontemporal import stream
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family
+from goalmaze.envs.observations.raster import Memory
 from goalmaze.envs.observations.spec import ObservationSpec
 from goalmaze.envs.observations.views import environment_view
 from goalmaze.envs.registry import resolve_family
@@ -197,6 +200,20 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         if mode is AutoresetMode.SAME_STEP and engine.done.any():
             info = self._renew_at_once(terminated | truncated, rewards[:, 1])
         return rewards[:, 0], terminated, truncated, info
+
+    def part(self, rows: slice) -> Self | None:
+        """Return some consecutive environments, which share all arrays with this batch; see `Engine.part`.
+
+        Only after the first reset, and valid until the next one with a seed.
+        """
+        engine = self.engine.part(rows)
+        if engine is None:
+            return None
+        part = copy.copy(self)
+        part.engine, part.num_envs, part._everywhere = engine, len(engine), self._everywhere[rows]
+        part._drawn = None if self._drawn is None else self._drawn[rows]
+        part._memory = Memory(*(array[rows] for array in self._memory))
+        return part
 
     def observe(self) -> Observations:
         """Return uint8 [B, ...], the observations now: live arrays, which the next step changes in place."""

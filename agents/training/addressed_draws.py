@@ -108,6 +108,9 @@ class Draws(Protocol):
         """Return int64 [count], a permutation of the rollout's steps or sequences."""
 
 
+EVERYWHERE = slice(None)
+
+
 class AddressedDraws:
     """The numbers of one seed.
 
@@ -124,15 +127,20 @@ class AddressedDraws:
         numbers = action_numbers([self.seed], first_step, steps, envs)[:, 0]
         self._numbers = torch.from_numpy(numbers).to(device)
 
-    def actions(self, t: int, probabilities: Tensor) -> Tensor:
+    def actions(self, t: int, probabilities: Tensor, rows: slice = EVERYWHERE) -> Tensor:
         """Return int64 [B], the actions at step t.
+
+        Args:
+            t: the step of the rollout.
+            probabilities: float32 [B, A].
+            rows: the environments that the probabilities are of.
 
         Raises:
             ValueError: no rollout has begun.
         """
         if self._numbers is None:
             raise ValueError("no rollout has begun: call begin_rollout first")
-        return sampled_actions(probabilities, self._numbers[t])
+        return sampled_actions(probabilities, self._numbers[t, rows])
 
     def order(self, rollout: int, epoch: int, count: int) -> NDArray[np.int64]:
         """Return int64 [count], see `minibatch_order`."""

@@ -1,7 +1,8 @@
 """PPO for one agent on a GPU: the passes of the network are recorded as CUDA graphs.
 
 It computes what `TensorPPO` computes. Between two kernels of a small network a GPU waits for Python; a graph launches
-all of them at once. The device is waited for once a step, when the environments need the actions.
+all of them at once. The environments advance in two halves in turn: the GPU computes the actions of one half meanwhile.
+The device is waited for once a step of a half, when its environments need the actions.
 """
 
 from __future__ import annotations
@@ -9,21 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from goalmaze.agents.networks.forward_pass import masked_memory
+from goalmaze.agents.training.addressed_draws import AddressedDraws
 from goalmaze.agents.training.cuda_graphs import Outputs, make_state, recorded, state_tensors
+from goalmaze.agents.training.halves import Half, halves_of, joined_ends
 from goalmaze.agents.training.losses import LossWeights
-from goalmaze.agents.training.ppo import TensorPPO
-from goalmaze.agents.training.rollout_buffer import Minibatch
+from goalmaze.agents.training.ppo import Step, TensorPPO
+from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
+from goalmaze.agents.training.sb3_environment import MazeVecEnv
 from goalmaze.agents.training.sb3_policy import MazePolicy
 from goalmaze.envs.engines import Observations
 
 
 class GpuPPO(TensorPPO):
-    """`TensorPPO` with recorded passes of the network; on a CPU the passes are called as they are."""
+    """`TensorPPO` with recorded passes of the network; on a CPU the passes are called as they are.
+
+    Attributes:
+        overlap: whether a half of the environments advances while the device computes the actions of the other half.
+            It changes no result.
+    """
+
+    overlap = True
 
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
         super().__init__(policy, env, **options)
@@ -36,11 +49,59 @@ class GpuPPO(TensorPPO):
                 # A recorded step of Adam reads its rate from a tensor.
                 group |= {"lr": torch.tensor(float(group["lr"]), device=self.device), "capturable": True}
         self._host: Tensor | None = None
+        self._halves: tuple[Half, ...] = ()
         self._inputs: tuple[Tensor, ...] = ()
         self._pass: Callable[[], Outputs] | None = None
         self._batch: Minibatch | None = None
         self._step: Callable[[], Outputs] | None = None
         self._weights: LossWeights | None = None
+
+    def _take_step(
+        self, buffer: TensorRolloutBuffer, t: int, env: MazeVecEnv, episode_starts: NDArray[np.bool_]
+    ) -> Step:
+        """Take step t of a rollout, in two halves in turn where the environments have such; see `TensorPPO`."""
+        if t == 0:
+            self._begin_halves(env)
+        if not self._halves:
+            return super()._take_step(buffer, t, env, episode_starts)
+        if self.overlap and t == 0:
+            for half in self._halves:
+                self._launch(half, t, buffer, episode_starts[half.rows])
+        steps = []
+        for half in self._halves:
+            if not self.overlap:
+                self._launch(half, t, buffer, episode_starts[half.rows])
+            actions = half.actions()
+            steps.append(Step(actions, *half.env.advance(actions)))
+            half.memory_before = half.memory
+            # The device works on this half while the next one advances.
+            if self.overlap and t + 1 < buffer.steps:
+                self._launch(half, t + 1, buffer, steps[-1].dones)
+        if self.memory is not None:
+            # After step t, for episodes that the time limit ended with it, and for the next rollout.
+            self.memory = torch.cat([cast(Tensor, half.memory_before) for half in self._halves])
+        actions, rewards, dones = (np.concatenate(arrays) for arrays in zip(*(one[:3] for one in steps), strict=True))
+        return Step(actions, rewards, dones, joined_ends([one.ends for one in steps], [h.rows for h in self._halves]))
+
+    def _begin_halves(self, env: MazeVecEnv) -> None:
+        """Make the halves for a rollout, since a reset before it may have made earlier ones invalid."""
+        # Numbers of a generator depend on the order in which they are drawn.
+        self._halves = halves_of(env, self.device) if isinstance(self.draws, AddressedDraws) else ()
+        for half in self._halves:
+            half.memory = None if self.memory is None else self.memory[half.rows]
+
+    @torch.no_grad()
+    def _launch(self, half: Half, t: int, buffer: TensorRolloutBuffer, episode_starts: NDArray[np.bool_]) -> None:
+        """Start to compute the actions of a half, and store everything that belongs to step t except its reward."""
+        rows = half.rows
+        observations, starts = buffer.observations[t, rows], buffer.episode_starts[t, rows]
+        half.upload(observations, starts, episode_starts)
+        logits, values, half.memory = self._pass_of(observations, starts, half.memory)
+        log_probs = torch.log_softmax(logits, dim=1)
+        actions = cast(AddressedDraws, self.draws).actions(t, log_probs.exp(), rows)
+        half.send(actions)
+        buffer.actions[t, rows], buffer.values[t, rows] = actions, values
+        buffer.log_probs[t, rows] = log_probs.gather(1, actions.unsqueeze(1)).squeeze(1)
 
     def _on_host(self, observations: Observations) -> Tensor:
         """Return the observations [B, ...] in page-locked memory, from which a copy to a GPU need not wait."""
@@ -54,17 +115,28 @@ class GpuPPO(TensorPPO):
 
     def _outputs(self, observations: Tensor, episode_starts: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [B, A] and values [B], which the next call overwrites, and update the memory."""
-        given = (observations,) if self.memory is None else (observations, episode_starts, self.memory)
+        logits, values, self.memory = self._pass_of(observations, episode_starts, self.memory)
+        return logits, values
+
+    def _pass_of(
+        self, observations: Tensor, episode_starts: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return logits [b, A] and values [b], which the next call overwrites, and the new memory.
+
+        Args:
+            observations: [b, ...], of as many environments as in every other call.
+            episode_starts: bool [b], the environments whose memory starts anew.
+            memory: [b, ...], the memory of a recurrent network; None for others.
+        """
+        given = (observations,) if memory is None else (observations, episode_starts, memory)
         if self._pass is None:
             self._inputs = tuple(tensor.clone() for tensor in given)
             self._pass = recorded(self._network_pass, self.device)
         for place, tensor in zip(self._inputs, given, strict=True):
             place.copy_(tensor)
-        logits, values, *memory = self._pass()
-        if memory:
-            # A copy: the buffer keeps the memory before the rollout.
-            self.memory = memory[0].clone()
-        return logits, values
+        logits, values, *new_memory = self._pass()
+        # A copy: the buffer keeps the memory before the rollout.
+        return logits, values, new_memory[0].clone() if new_memory else None
 
     @torch.no_grad()
     def _network_pass(self) -> Outputs:

@@ -54,6 +54,22 @@ class TruncatedEpisodes(NamedTuple):
     memory: Tensor | None
 
 
+class Step(NamedTuple):
+    """One step of B environments.
+
+    Attributes:
+        actions: int64 [B].
+        rewards: float32 [B].
+        dones: bool [B], the episodes that ended.
+        ends: more about them.
+    """
+
+    actions: NDArray[np.int64]
+    rewards: NDArray[np.float32]
+    dones: NDArray[np.bool_]
+    ends: EpisodeEnds
+
+
 class TensorPPO(PPO):
     """`stable_baselines3.PPO` for a `MazePolicy` on a `MazeVecEnv`; the network may be recurrent.
 
@@ -120,8 +136,7 @@ class TensorPPO(PPO):
         rewards = np.empty((buffer.steps, buffer.envs), np.float32)
         dones, truncated = cast("NDArray[np.bool_]", self._last_episode_starts), []
         for t in range(n_rollout_steps):
-            actions = self._act(buffer, t, env, dones).cpu().numpy()
-            rewards[t], dones, ends = env.advance(actions)
+            actions, rewards[t], dones, ends = self._take_step(buffer, t, env, dones)
             self.num_timesteps += env.num_envs
             self._record_episodes(ends)
             if ends.truncated.any():
@@ -138,6 +153,13 @@ class TensorPPO(PPO):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _take_step(
+        self, buffer: TensorRolloutBuffer, t: int, env: MazeVecEnv, episode_starts: NDArray[np.bool_]
+    ) -> Step:
+        """Take step t of a rollout in every environment, and store everything that belongs to it except its reward."""
+        actions = self._act(buffer, t, env, episode_starts).cpu().numpy()
+        return Step(actions, *env.advance(actions))
 
     @torch.no_grad()
     def _act(self, buffer: TensorRolloutBuffer, t: int, env: MazeVecEnv, episode_starts: NDArray[np.bool_]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, Self, TypeAlias, cast
 
 import gymnasium
 import numpy as np
@@ -242,6 +243,26 @@ class MazeVecEnv(VecEnv):
             self._returns[rows] = 0
             self.shaping.begin(self.mazes.engine.state, rows)
         return rewards, done, ends
+
+    def part(self, rows: slice) -> Self | None:
+        """Return some consecutive environments, which share all arrays and the record with this batch.
+
+        Their `advance` does what that of the whole batch does in these rows. Only after a reset, and valid until the
+        next one.
+
+        Args:
+            rows: the environments.
+
+        Returns:
+            The environments; None where they cannot advance by themselves: those of Procgen, and of several seeds.
+        """
+        mazes = self.mazes.part(rows) if len(self._first_seeds) == 1 else None
+        if mazes is None:
+            return None
+        part = copy.copy(self)
+        part.mazes, part.num_envs, part.shaping = mazes, mazes.num_envs, self.shaping.part(rows)
+        part._returns, part._observations = self._returns[rows], self._observations[rows]
+        return part
 
     def snapshot(self) -> Arrays:
         """Return a copy of everything that `restore` needs to continue from here, running episodes included."""

@@ -8,7 +8,8 @@ target and γ the discount. It leaves the order of policies as it is, so it asks
 
 from __future__ import annotations
 
-from typing import Literal
+import copy
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,12 @@ class Shaping:
     def nbytes(self) -> int:
         """Bytes of memory of all distances."""
         return self._distances.nbytes + self._pays.nbytes
+
+    def part(self, rows: slice) -> Self:
+        """Return the shaping of some consecutive episodes, which shares all arrays with this one."""
+        part = copy.copy(self)
+        part._pays, part._distances = self._pays[rows], self._distances[rows]
+        return part
 
     def begin(self, state: State, rows: NDArray[np.intp]) -> None:
         """Prepare the levels of the episodes that start in `rows` int [b]."""
