@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from goalmaze.envs.engine import kernels
 from goalmaze.envs.engine.bound_kernel import BoundKernel
 from goalmaze.envs.engine.level_generation import LevelAddresses, LevelDistribution
-from goalmaze.envs.engine.state import State
 from goalmaze.envs.engines import Arrays, Engine, Observations
 from goalmaze.envs.levels import Family
 from goalmaze.envs.rendering import frame
@@ -51,7 +50,8 @@ class MazeEngine(Engine):
     def part(self, rows: slice) -> Self:
         """Return an engine of some consecutive rows, which shares all arrays with this one; see `Engine.part`."""
         part = copy.copy(self)
-        part.state = state = State(self.state.width, *(array[rows] for array in self.state[1:]))
+        arrays = {name: array[rows] for name, array in self.state._asdict().items() if name != "width"}
+        part.state = state = self.state._replace(**arrays)
         part.agent, part.objects = state.agent, state.objects
         part.steps, part.rewards = state.steps, state.rewards
         part.terminated, part.truncated = state.terminated, state.truncated

@@ -212,7 +212,7 @@ class MazeVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[np.generi
         part = copy.copy(self)
         part.engine, part.num_envs, part._everywhere = engine, len(engine), self._everywhere[rows]
         part._drawn = None if self._drawn is None else self._drawn[rows]
-        part._memory = Memory(*(array[rows] for array in self._memory))
+        part._memory = Memory(self._memory.walls[rows], self._memory.cells[rows])
         return part
 
     def observe(self) -> Observations:

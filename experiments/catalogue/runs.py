@@ -118,9 +118,9 @@ def run(config: RunsConfig) -> Runs:
     if not config.folder.is_dir():
         raise GoalmazeError(f"there is no folder {config.folder}; name one that holds runs")
     # Two levels, because the runs of a sweep lie in a folder of their own.
-    recipes = {*config.folder.glob(f"*/{RECIPE}"), *config.folder.glob(f"*/*/{RECIPE}")}
+    found = {*config.folder.glob(f"*/{RECIPE}"), *config.folder.glob(f"*/*/{RECIPE}")}
     # The agents of an unfinished population lie below it, and are not runs of their own.
-    recipes = sorted(path for path in recipes if path.parent.parent.name != AGENTS)
+    recipes = sorted(path for path in found if path.parent.parent.name != AGENTS)
     return Runs(config.folder, tuple(_row(recipe.parent, config.folder) for recipe in recipes))
 
 
