@@ -15,6 +15,7 @@ from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
+from goalmaze.experiments.common.plots import save_figure
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.jobs.executors import WORKERS_LOG, make_executor
@@ -25,6 +26,13 @@ from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.results import CSV, Group, gather_rows, group_by_seed, write_csv
+from goalmaze.experiments.sweeps.threshold import (
+    THRESHOLD_FIGURE,
+    Line,
+    threshold_figure,
+    threshold_lines,
+    threshold_table,
+)
 from goalmaze.experiments.train.command import RUNS
 
 
@@ -37,12 +45,14 @@ class SweepResult(Result):
         root: its folder.
         finished: number of finished runs.
         groups: the runs that differ by their seed alone, under each shift.
+        lines: where half of the seeds become goal-followers, for plans with a threshold.
     """
 
     plan: Plan
     root: Path
     finished: int
     groups: tuple[Group, ...]
+    lines: tuple[Line, ...] = ()
 
     def json(self) -> JsonObject:
         """Return the results as plain data."""
@@ -55,7 +65,12 @@ class SweepResult(Result):
             "groups": [group.json() for group in self.groups],
             "csv": str(self.root / CSV),
             "picture": str(self.root / FIGURE),
+            **({"threshold": self._threshold()} if self.plan.threshold else {}),
         }
+
+    def _threshold(self) -> JsonObject:
+        picture = str(self.root / THRESHOLD_FIGURE)
+        return {"dial": self.plan.threshold, "picture": picture, "lines": [line.json() for line in self.lines]}
 
     def blocks(self) -> Sequence[str | Table]:
         """Return a heading, the table of the groups, and the files."""
@@ -65,7 +80,16 @@ class SweepResult(Result):
             f"Means over training seeds. The 95 % intervals cover seeds; they need {MIN_SEEDS} or more. The levels are "
             "the same for all seeds."
         ]
-        return ["\n".join(heading), self._table(), f"{self.root / CSV}\n{self.root / FIGURE}"]
+        files = f"{self.root / CSV}\n{self.root / FIGURE}"
+        if not self.lines:
+            return ["\n".join(heading), self._table(), files]
+        return [
+            "\n".join(heading),
+            self._table(),
+            f"where half of the seeds become goal-followers along {self.plan.threshold}; the intervals cover seeds",
+            threshold_table(self.plan, self.lines),
+            f"{files}\n{self.root / THRESHOLD_FIGURE}",
+        ]
 
     def _table(self) -> Table:
         dials = [dial.split(".")[-1] for dial in self.plan.dials]
@@ -125,11 +149,15 @@ def gather(plan: Plan, root: Path) -> SweepResult:
     """Return the results of the finished runs, and write their table and figure into the folder of the sweep."""
     rows = gather_rows(plan, root)
     groups = group_by_seed(plan, rows)
+    lines: list[Line] = []
     # Before the first run has finished there is nothing to draw.
     if rows:
         write_csv(rows, root / CSV)
         draw_sweep(plan, groups, root / FIGURE)
-    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups))
+    if rows and plan.threshold:
+        lines = threshold_lines(plan, root, rows)
+        save_figure(threshold_figure(plan, lines), root / THRESHOLD_FIGURE)
+    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups), tuple(lines))
 
 
 def _make_folder(root: Path) -> None:

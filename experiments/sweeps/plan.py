@@ -57,6 +57,7 @@ class Plan:
         seeds: the training seeds.
         shifts: the shifts under which agents are evaluated; `NO_SHIFT` is the training distribution.
         tasks: the runs, one for every combination of dials and seed.
+        threshold: the dial along which half of the seeds become goal-followers somewhere; empty for none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Plan:
     seeds: tuple[int, ...]
     shifts: tuple[str, ...]
     tasks: tuple[Task, ...]
+    threshold: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,7 @@ class _File:
     dials: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     shifts: list[str] = dataclasses.field(default_factory=list)
     about: str = ""
+    threshold: str = ""
 
 
 def shipped_plans() -> dict[str, Path]:
@@ -133,7 +136,20 @@ def read_plan(path: Path, device: DeviceName | None = None) -> Plan:
             dataclasses.replace(run, recipe=dataclasses.replace(decided(run.recipe), device=name)) for run in runs
         ]
     _check_distinct(tasks, path)
-    return Plan(path.stem, file.about, file.dials, tuple(file.seeds), _shifts(file, tasks), tuple(tasks))
+    _check_threshold(file, path)
+    shifts = _shifts(file, tasks)
+    return Plan(path.stem, file.about, file.dials, tuple(file.seeds), shifts, tuple(tasks), file.threshold)
+
+
+def _check_threshold(file: _File, path: Path) -> None:
+    """Refuse a threshold along something that is no dial of numbers."""
+    if not file.threshold:
+        return
+    if file.threshold not in file.dials:
+        raise unknown(f"threshold in {path}: dial", file.threshold, file.dials)
+    for value in file.dials[file.threshold]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise GoalmazeError(f"{path}: threshold {file.threshold} has the value {value!r}; it needs numbers")
 
 
 def _misplaced(path: Path, name: str) -> str:

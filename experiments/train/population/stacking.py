@@ -68,13 +68,13 @@ def _stack(target: Path, paths: Sequence[Path], plan: PopulationPlan, stopped: d
 
 def _log(runs: Sequence[Path], plan: PopulationPlan) -> bytes:
     """Return the lines of all logs, each with number and seed of its agent before it."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, str]] = []
     for number, run in enumerate(runs):
         try:
             lines = read_log(run)
         except (OSError, ValueError, csv.Error) as error:
             raise GoalmazeError(f"the log of agent {number} cannot be read ({error}); restore {run / LOG}") from None
-        rows += ({"agent": number, "seed": plan.seeds[number]} | line for line in lines)
+        rows += ({"agent": str(number), "seed": str(plan.seeds[number])} | line for line in lines)
     text = io.StringIO(newline="")
     # A curriculum adds columns to those of every log.
     writer = csv.DictWriter(text, list(rows[0]) if rows else POPULATION_COLUMNS)
