@@ -117,9 +117,7 @@ class Engine(abc.ABC):
                     f"the levels hold {' '.join(levels.slots)}; {self.family.name} has {' '.join(self.family.slots)}"
                 )
             levels.check_playable()
-            self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
-            self.state.start[rows] = levels.start
-            self.state.placed[rows] = levels.objects
+            self.place(rows, levels)
         kernels.begin_rows(self.state, self._table, np.ascontiguousarray(rows, np.int64))
 
     def skip_to(self, steps: Cells) -> None:
@@ -128,6 +126,12 @@ class Engine(abc.ABC):
         Observations then show what the agent sees at these steps: objects may be hidden, see `Family.visible_steps`.
         """
         kernels.skip_to(self.state, self._table, np.ascontiguousarray(steps, np.int32))
+
+    def place(self, rows: NDArray[np.intp], levels: LevelBatch) -> None:
+        """Put playable levels of this family into `rows` [b]; episodes on them begin with `begin`."""
+        self.state.squares[rows] = levels.walls.reshape(len(levels), levels.height * levels.width)
+        self.state.start[rows] = levels.start
+        self.state.placed[rows] = levels.objects
 
     def step(self, actions: Actions) -> None:
         """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""

@@ -7,13 +7,14 @@ follows the goal and one that follows the cue can behave differently.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.engine import level_edits
-from goalmaze.envs.engine.level_generation import ONE_OF
+from goalmaze.envs.engine.level_generation import ONE_OF, LevelDistribution
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, TRAINING, Family, LevelBatch
 
@@ -28,6 +29,13 @@ EDITS = ("identity", "constant", "binomial", "unrestricted")
 """
 
 
+# Curricula ask at every step, and to encode the placements takes longer than to edit a level.
+@functools.lru_cache(maxsize=8)
+def _training_distribution(family: Family) -> LevelDistribution:
+    """Return how the training levels of a family are generated."""
+    return family.distribution(NO_SHIFT, TRAINING)
+
+
 def is_distinguishing(levels: LevelBatch) -> Bools:
     """Return bool [B], the levels in which goal and cue do not stand as in training.
 
@@ -35,7 +43,7 @@ def is_distinguishing(levels: LevelBatch) -> Bools:
         levels: of a family whose levels goalmaze's own engine generates.
     """
     out = np.empty(len(levels), np.bool_)
-    distribution = levels.family.distribution(NO_SHIFT, TRAINING)
+    distribution = _training_distribution(levels.family)
     level_edits.are_distinguishing(distribution, levels.walls, levels.start, levels.objects, out)
     return out
 
@@ -68,7 +76,7 @@ def edited(levels: LevelBatch, edits: str, steps: int, seed: int, numbers: NDArr
         GoalmazeError: the mazes of the family depend on the shift, or which of its slots are filled is drawn.
     """
     family = levels.family
-    distribution = family.distribution(NO_SHIFT, TRAINING)
+    distribution = _training_distribution(family)
     if (
         len({*distribution.braids}) > 1
         or len({*distribution.sides}) > 1

@@ -213,7 +213,9 @@ class PrioritisedReplay(Curriculum):
     def begin_on(self, rows: NDArray[np.intp], levels: LevelBatch, kind: int, depths: NDArray[np.int64]) -> None:
         """Begin episodes in `rows` [b] on these levels, of one kind and edited so many times, int64 [b]."""
         self._kinds[rows], self._depths[rows] = kind, depths
-        self.engine.begin(rows, levels)
+        # Without the checks of `begin`: levels of the buffer were played before, and edits keep levels playable.
+        self.engine.place(rows, levels)
+        self.engine.begin(rows)
 
     def _begin_replays(self, rows: NDArray[np.intp]) -> None:
         probabilities = np.maximum(self.probabilities(), LEAST)
