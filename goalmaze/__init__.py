@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
+    from goalmaze.experiments.retarget.rewriting import rewrite_memory as rewrite_memory
     from goalmaze.probes.audit.registry import audit_methods as audit_methods
     from goalmaze.probes.audit.registry import register_audit_method as register_audit_method
     from goalmaze.probes.context import FitContext as FitContext
@@ -97,6 +98,7 @@ _HOMES = {
     "register_method": "probes.steering.registry",
     "register_network": "agents.networks.registry",
     "retarget": "experiments.retarget.comparison",
+    "rewrite_memory": "experiments.retarget.rewriting",
     "rollout": "experiments.api.functions",
     "steering_methods": "probes.steering.registry",
     "train": "experiments.api.functions",

@@ -56,6 +56,7 @@ EXPORTED = {
     "register_method",
     "register_network",
     "retarget",
+    "rewrite_memory",
     "rollout",
     "steering_methods",
     "train",

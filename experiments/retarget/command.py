@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.population import is_population, load_population
-from goalmaze.agents.sites import map_sites, usual_sites
+from goalmaze.agents.sites import is_memory_site, map_sites, usual_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.folders import make_folder
@@ -21,6 +21,8 @@ from goalmaze.experiments.retarget.comparison import RetargetReport, retarget
 from goalmaze.experiments.retarget.config import RetargetConfig
 from goalmaze.experiments.retarget.ledger import Ledger, ledger
 from goalmaze.experiments.retarget.report import SteeringReport
+from goalmaze.experiments.retarget.rewrite_report import RewriteReport
+from goalmaze.experiments.retarget.rewriting import rewrite_memory
 from goalmaze.experiments.retarget.search import LAST_MAZES, Search, search
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
@@ -30,13 +32,13 @@ BENCHMARKED = ("mean-pattern", "expert-pattern")
 """Methods that the benchmark evaluates at maps of squares where none are named."""
 
 
-def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | SteeringReport:
-    """Run the comparison of sites and methods, or the benchmark, the search or the ledger that the options select.
+def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | SteeringReport | RewriteReport:
+    """Run the comparison of sites and methods, or the experiment that the options select.
 
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
     """
-    others = [f"--{name}" for name in ("benchmark", "auto", "ledger") if getattr(config, name)]
+    others = [f"--{name}" for name in ("benchmark", "auto", "ledger", "once") if getattr(config, name)]
     if is_population(config.agent):
         if others:
             raise GoalmazeError(
@@ -45,7 +47,32 @@ def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | Stee
             )
         return _retarget_population(config)
     agent = load_agent(config.agent, config.device)
-    return steer(agent, config) if others or config.figures is not None else _compare(agent, config)
+    steered = bool(config.figures is not None or config.benchmark or config.auto or config.ledger)
+    if config.once or (not steered and _leads_with_memory(agent, config)):
+        return _rewrite(agent, config)
+    return steer(agent, config) if steered else _compare(agent, config)
+
+
+def _leads_with_memory(agent: Agent, config: RetargetConfig) -> bool:
+    """Return whether the memory is what to edit: a site of it is named, or none, and the family hides its goal."""
+    if config.sites or config.methods:
+        return any(is_memory_site(agent.network, site) for site in config.sites)
+    return bool(agent.network.memory_sites()) and agent.family.visible_steps_by_type[agent.family.goal] > 0
+
+
+def _rewrite(agent: Agent, config: RetargetConfig) -> RewriteReport:
+    memoryless = None if config.memoryless is None else load_agent(config.memoryless, config.device)
+    return rewrite_memory(
+        agent,
+        config.methods,
+        sites=config.sites,
+        after=config.after,
+        memoryless=memoryless,
+        size=config.size,
+        levels=config.levels,
+        fit_levels=config.fit_levels,
+        seed=config.seed,
+    )
 
 
 def _retarget_population(config: RetargetConfig) -> PopulationRetargeting:

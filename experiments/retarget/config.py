@@ -33,6 +33,10 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         ledger: for every method at each site, how well it reads, how well it steers, and its cost in capability.
         sizes: with --benchmark, further sizes of mazes, in cells, such as 11 13.
         oracles: with --benchmark, also edits that use the whole maze, listed separately; slow.
+        once: rewrite once what the agent remembers, beside controls and floors. For agents with a memory; the default
+            for those of a family that hides its goal. Sites are then those of the memory.
+        after: with --once, the number of the step behind which the memory is rewritten.
+        memoryless: with --once, an agent without memory, to which the methods are fitted anew as a floor.
         figures: a folder for figures of the first edit or, with --auto, of the best one; of a population, for a figure
             of every condition over its agents.
     """
@@ -42,6 +46,7 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         "goalmaze retarget zoo:green-exit --sites stem block4",
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",
         "goalmaze retarget zoo:green-exit --auto --figures figures",
+        "goalmaze retarget runs/Glimpse-seed0 --once --after 3",
     )
 
     limits: ClassVar[Limits] = {**EvaluationConfig.limits, "fit_levels": (1, MAX_LEVELS)}
@@ -56,11 +61,24 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
     ledger: bool = False
     sizes: Annotated[tuple[int, ...], _default("none")] = ()
     oracles: bool = False
+    once: bool = False
+    after: int = 1
+    memoryless: Annotated[str | None, option("AGENT", "none")] = None
     figures: Annotated[Path | None, option("DIR", "none")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.ledger and (self.benchmark or self.auto):
             raise GoalmazeError("--ledger cannot be combined with --benchmark or --auto: leave one of them out")
+        if self.once and (self.benchmark or self.auto or self.ledger or self.figures is not None):
+            raise GoalmazeError(
+                "--once cannot be combined with --benchmark, --auto, --ledger or --figures: leave it out"
+            )
+        if self.after < 1:
+            raise GoalmazeError(
+                f"--after {self.after}: before its first step the agent has seen no goal to rewrite; choose 1 or more"
+            )
+        if (self.after > 1 or self.memoryless is not None) and not self.once:
+            raise GoalmazeError("--after and --memoryless belong to --once: add it")
         if (self.sizes or self.oracles) and not self.benchmark:
             raise GoalmazeError("--sizes and --oracles belong to --benchmark: add it")

@@ -1,0 +1,168 @@
+"""Rewriting a memory once: an agent that remembers its goal as one number a cell, and agents that remember nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from complaints import Refusals, words_of_case
+from torch import Tensor, nn
+
+from goalmaze.agents.checkpoints import save_checkpoint
+from goalmaze.agents.loading import Agent
+from goalmaze.agents.networks import make_network
+from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site, agent_cells
+from goalmaze.agents.networks.registry import register_network
+from goalmaze.envs.families import make_family
+from goalmaze.envs.levels import Family
+from goalmaze.envs.observations.views import make_view
+from goalmaze.experiments import cli
+from goalmaze.experiments.retarget.rewrite_report import RewriteReport
+from goalmaze.experiments.retarget.rewriting import rewrite_memory
+
+EXIT_PLANE = 2
+SIZE = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions(NetworkOptions):
+    """No hyperparameters."""
+
+
+@register_network
+class Rememberer(RecurrentNetwork):
+    """Keeps the exit's plane, and walks towards the largest entry of what it kept; in an open room that is optimal."""
+
+    name = "rememberer-for-tests"
+    Options = NoOptions
+
+    def __init__(self, shape: Shape, options: NoOptions) -> None:
+        super().__init__()
+        self.shape, self.options = shape, options
+        # 0 where untrained: all actions are then equally likely.
+        self.certainty = nn.Parameter(torch.zeros(()))
+        self.memory = nn.Identity()
+
+    def initial_memory(self, batch: int, observation_shape: tuple[int, ...]) -> Tensor:
+        return torch.zeros(batch, SIZE**2)
+
+    def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        exit_ = features[:, EXIT_PLANE].flatten(1).float()
+        kept = torch.where(exit_.any(dim=1, keepdim=True), exit_, memory)
+        target, agent = kept.argmax(dim=1), agent_cells(features)
+        down, right = target // SIZE - agent // SIZE, target % SIZE - agent % SIZE
+        logits = self.certainty * torch.stack([-down, right, down, -right], 1).clamp(-1, 1)
+        return logits, logits[:, 0], self.memory(kept)
+
+    def sites(self) -> tuple[Site, ...]:
+        return ()
+
+    def memory_sites(self) -> tuple[Site, ...]:
+        return (Site("memory", SIZE**2, is_map=False),)
+
+
+@pytest.fixture(scope="module")
+def family() -> Family:
+    return make_family("Glimpse", {"size": SIZE, "algorithm": "open-room"})
+
+
+@pytest.fixture(scope="module")
+def agent(family: Family) -> Agent:
+    network = make_network("rememberer-for-tests", Shape.seeing(make_view(family)))
+    nn.init.constant_(network.get_parameter("certainty"), 8.0)
+    return Agent(network, family, "rememberer")
+
+
+@pytest.fixture(scope="module")
+def memoryless(family: Family) -> Agent:
+    torch.manual_seed(0)
+    options = {"channels": 4, "blocks": 1, "hidden": 8}
+    return Agent(make_network("grid", Shape.seeing(make_view(family)), options), family, "memoryless")
+
+
+@pytest.fixture(scope="module")
+def report(agent: Agent, memoryless: Agent) -> RewriteReport:
+    return rewrite_memory(agent, memoryless=memoryless, levels=200, fit_levels=64)
+
+
+def off_path(report: RewriteReport, condition: str, steps: str | None = None) -> float:
+    return report.row(condition, steps).outcomes.off_path.other.value
+
+
+def test_a_planted_goal_is_moved_by_a_table_and_by_no_control(report: RewriteReport) -> None:
+    assert off_path(report, "reference") > 0.97
+    assert off_path(report, "edit", "once") >= 0.95 * off_path(report, "reference")
+    assert off_path(report, "memory-swap") >= 0.95 * off_path(report, "reference")
+    assert report.of_reference >= 0.95
+    # Of a memory that was rewritten for another maze the agent goes to another cell.
+    for control in ("random", "other-maze"):
+        assert off_path(report, control) < off_path(report, "none") + 0.2
+    # After the reversal the agent goes to its goal again, unless it has reached the target in the steps between.
+    back, edited = (report.row(name, "once").outcomes.off_path.goal.value for name in ("there-and-back", "edit"))
+    assert edited < 0.1
+    assert back > 0.5
+
+
+def test_floors_are_the_rates_without_an_edit(report: RewriteReport) -> None:
+    for floor, unedited in (
+        ("floor-untrained", "unedited-untrained"),
+        ("floor-memoryless", "unedited-memoryless"),
+    ):
+        assert abs(off_path(report, floor) - off_path(report, unedited)) < 0.1
+
+
+def test_later_rewrites_act_later_and_on_mazes_that_are_still_under_way(agent: Agent, family: Family) -> None:
+    late = rewrite_memory(agent, ["goal-table"], levels=200, fit_levels=64, after=3)
+    assert off_path(late, "edit", "once") > 0.8
+    assert off_path(late, "memory-swap") > 0.8
+    assert late.rows[0].outcomes.overall.other.levels < 200
+    assert late.json()["after"] == 3
+
+
+def test_rows_are_plain_data(report: RewriteReport) -> None:
+    data = json.loads(json.dumps(report.json()))
+    assert {row["condition"] for row in data["rows"]} >= {
+        *("none", "random", "other-maze", "edit", "memory-swap", "reference", "floor-untrained", "floor-memoryless")
+    }
+    edits = [row for row in data["rows"] if row["condition"] == "edit"]
+    assert {row["steps"] for row in edits} == {"once", "every"}
+    assert all(
+        set(row["outcomes"]) == {"target", "goal", "neither"} == set(row["off_path"]["outcomes"]) for row in edits
+    )
+    assert "0.9" in report.text() or "1.00" in report.text()
+
+
+def test_the_command_leads_with_the_memory_of_an_agent_that_must_remember(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = make_family("Glimpse", {"size": 5})
+    torch.manual_seed(0)
+    network = make_network(
+        "lstm", Shape.seeing(make_view(small)), {"channels": 4, "blocks": 1, "hidden": 8, "units": 4}
+    )
+    save_checkpoint(tmp_path / "one.safetensors", network, small, 0)
+    agent = str(tmp_path / "one.safetensors")
+    assert cli.main(["retarget", agent, "--levels", "24", "--fit-levels", "16", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["after"] == 1
+    assert data["chosen"]["site"] == "memory"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["zoo:green-exit", "--once"], "network grid has no memory, so it has no site 'memory'"),
+        (["zoo:green-exit", "--sites", "memory"], "network grid has no memory"),
+        (["zoo:green-exit-lstm", "--once", "--after", "0"], "before its first step the agent has seen no goal"),
+        (["zoo:green-exit-lstm", "--once", "--sites", "cell_state"], "site 'cell_state' is computed within a step"),
+        (["zoo:green-exit-lstm", "--once", "--methods", "sae"], "unknown method for a memory 'sae'"),
+        (["zoo:green-exit-lstm", "--after", "2"], "--after and --memoryless belong to --once"),
+        (["zoo:green-exit-lstm", "--once", "--memoryless", "zoo:green-exit-lstm"], "is to be an agent without memory"),
+    ],
+    ids=words_of_case,
+)
+def test_what_cannot_be_rewritten_is_refused_by_name(arguments: list[str], words: str, refusals: Refusals) -> None:
+    refusals.check(["retarget", *arguments], [words])
