@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOMS = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def names(kind: str) -> list[str]:
     """Return the names of a kind that ship, in alphabetical order; of shifts, a line for each family."""
     files = sorted((ROOMS / CHOICES[kind][1]).glob("*.py"))
     if kind == "shifts":
-        return [line for file in files for line in _shifts(ast.parse(file.read_text("utf-8")))]
+        return _shifts([ast.parse(file.read_text("utf-8")) for file in files])
     # The attribute `name` of a class stands four spaces in, which distinguishes it from parameters and variables.
     return sorted(
         name for file in files for name in re.findall(r'^    name = "([\w-]+)"', file.read_text("utf-8"), re.M)
@@ -45,20 +46,25 @@ def listing(kind: str, width: int = 78) -> str:
     )
 
 
-def _shifts(module: ast.Module) -> list[str]:
-    """Return "FAMILY: SHIFT, SHIFT" for the class of a module that declares shifts."""
+def _shifts(modules: Sequence[ast.Module]) -> list[str]:
+    """Return "FAMILY: SHIFT, SHIFT" for every family of some modules, with shifts of its own or of its base."""
+    classes = {node.name: node for module in modules for node in module.body if isinstance(node, ast.ClassDef)}
     lines = []
-    for node in module.body:
-        # Shifts are written with a type or without: `shifts: ClassVar = {...}` or `shifts = {...}`.
-        fields = {
-            target.id: statement.value
-            for statement in getattr(node, "body", [])
-            if isinstance(statement, ast.Assign | ast.AnnAssign)
-            for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-            if isinstance(target, ast.Name)
-        }
-        name, shifts = fields.get("name"), fields.get("shifts")
+    for node in classes.values():
+        name, shifts = _field(node, "name"), None
+        for one in (node.name, *(base.id for base in node.bases if isinstance(base, ast.Name))):
+            shifts = shifts or (_field(classes[one], "shifts") if one in classes else None)
         if isinstance(name, ast.Constant) and isinstance(name.value, str) and isinstance(shifts, ast.Dict):
             keys = [str(key.value) for key in shifts.keys if isinstance(key, ast.Constant)]
             lines.append(f"{name.value}: {', '.join(keys)}")
     return lines
+
+
+def _field(node: ast.ClassDef, field: str) -> ast.expr | None:
+    """Return the value of a class attribute, which may be written with a type, as in `shifts: ClassVar = {}`."""
+    for statement in node.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if any(isinstance(target, ast.Name) and target.id == field for target in targets):
+                return statement.value
+    return None
