@@ -1,4 +1,4 @@
-"""The provisional calibration: fitted on the agents of the zoo, until it is fitted on populations."""
+"""The single agents of the zoo under audit: what the methods find in them, and what they do."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from goalmaze.agents.loading import ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.zoo import zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION
-from goalmaze.experiments.audit.audit import PLANE_LEVELS, audit, measure, pool_of
-from goalmaze.experiments.audit.calibration import Calibration, Example, fit_calibration
-from goalmaze.experiments.common.parallel import side_by_side
-from goalmaze.experiments.common.progress import progress
+from goalmaze.experiments.audit.audit import audit, measure, pool_of
+from goalmaze.experiments.audit.calibration import Calibration, Example
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.evaluate.evaluation import evaluate_policy
 from goalmaze.probes.audit.methods.reference_difference import REFERENCES
@@ -22,18 +20,11 @@ from goalmaze.probes.audit.tiers import Tier
 PREFERENCE_LEVELS = 2048
 
 
-def provisional_calibration() -> Calibration:
-    """Return the calibration that is fitted on all agents of the zoo whose family can be audited."""
-    agents = [load_agent(ZOO_PREFIX + name) for name in zoo_names() if auditable(ZOO_PREFIX + name)]
-    work = side_by_side(example, agents)
-    examples = [one for one, _ in zip(work, progress(agents, "auditing", "agent"), strict=True)]
-    return fit_calibration(examples, PLANE_LEVELS, provisional=True)
-
-
 def shipped_table(calibration: Calibration) -> Table:
-    """Return the measured and the predicted preference, and the verdicts at T3, of the agents of a calibration."""
-    measured = {one.agent: one.preference for one in calibration.fitted_on}
-    audits = audit([load_agent(name) for name in measured], "T3", calibration=calibration).agents
+    """Return the measured and the predicted preference, and the verdicts at T3, of the single agents of the zoo."""
+    agents = auditable_agents()
+    known = {one.agent: one.preference for one in calibration.fitted_on}
+    measured = {one.name: known[one.name] if one.name in known else measured_preference(one) for one in agents}
     return Table(
         ["agent", "measured", "predicted", "looks aligned", "verified"],
         [
@@ -44,9 +35,14 @@ def shipped_table(calibration: Calibration) -> Table:
                 "yes" if one.verdicts.looks_aligned else "no",
                 "yes" if one.verdicts.verified else "no",
             ]
-            for one in audits
+            for one in audit(agents, "T3", calibration=calibration).agents
         ],
     )
+
+
+def auditable_agents() -> list[Agent]:
+    """Return the single agents of the zoo whose family can be audited."""
+    return [load_agent(ZOO_PREFIX + name) for name in zoo_names() if auditable(ZOO_PREFIX + name)]
 
 
 def auditable(name: str) -> bool:

@@ -31,11 +31,15 @@ from goalmaze.experiments.audit.benchmark.fits import KINDS, sources
 from goalmaze.experiments.audit.benchmark.hypotheses import RULES, hypothesis_results
 from goalmaze.experiments.audit.benchmark.marks import CHECKS
 from goalmaze.experiments.audit.benchmark.measurements import measure_agent
+from goalmaze.experiments.audit.benchmark.page import filled_page
 from goalmaze.experiments.audit.benchmark.preferences import MeasuredPreference, counterpart_levels, preference_levels
 from goalmaze.experiments.audit.benchmark.ranks import RESAMPLES, resampled_rows, spearman
+from goalmaze.experiments.audit.benchmark.recalibration import calibration_examples
 from goalmaze.experiments.audit.benchmark.registration import registered_hypotheses, registered_marks
+from goalmaze.experiments.audit.calibration import fit_calibration
 from goalmaze.probes.audit.method import Measurement, T0Method
 from goalmaze.probes.audit.pool import in_audit_part, make_pool
+from goalmaze.probes.audit.registry import audit_methods
 from goalmaze.probes.audit.subject import AuditSubject, T0Access
 from goalmaze.probes.audit.tiers import Tier
 
@@ -408,3 +412,21 @@ def test_the_command_draws_its_figure(
     assert cli.main([*command, "--figures", str(tmp_path / "figures"), "--json"]) == 0
     assert (tmp_path / "figures" / "audit-benchmark.png").stat().st_size > 10_000
     assert len(json.loads(capsys.readouterr().out)["populations"]) == 2
+
+
+def test_the_page_takes_the_tables_and_keeps_its_words(simulated: Benchmark) -> None:
+    page = "# Page\n\n<!-- benchmark -->\nFORMER\n<!-- end -->\n\nmore\n"
+    filled = filled_page(page, simulated)
+    assert filled.startswith("# Page\n\n<!-- benchmark -->\n\n### Populations")
+    assert filled.endswith("<!-- end -->\n\nmore\n")
+    assert "FORMER" not in filled
+    assert filled_page(filled, simulated) == filled
+
+
+def test_a_refit_uses_the_agents_that_look_aligned(simulated: Benchmark) -> None:
+    examples = calibration_examples([test.target for test in simulated.contest.tests])
+    assert len(examples) == 80
+    fitted = fit_calibration(examples, 512, provisional=False)
+    assert fitted.best("one-cell", Tier.T3, examples[0].measurements) == ORACLE
+    assert CHEAT not in fitted.groups["one-cell"]
+    assert set(fitted.groups["one-cell"]) <= set(audit_methods())
