@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from goalmaze.experiments.audit.benchmark.contest import Contest
@@ -30,7 +31,9 @@ def draw_benchmark(contest: Contest, folder: Path) -> tuple[Path, ...]:
     tests = [one for one in contest.tests if one.target.tested]
     columns = max(1, min(MAX_COLUMNS, len(tests)))
     lines = max(1, math.ceil(len(tests) / columns))
-    figure = Figure(figsize=(4.6 * columns + 0.4, 4.5 * lines + 1.0), layout="constrained")
+    figure = Figure(
+        figsize=(4.6 * columns + 0.4, 4.7 * lines + 1.1), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.12)
+    )
     panels = figure.subplots(lines, columns, squeeze=False).flatten()
     for axes, test in zip(panels, tests, strict=False):
         _draw_population(axes, test, contest.chosen(test, Tier.T3))
@@ -86,5 +89,5 @@ def _draw_population(axes: Axes, test: PopulationTest, method: str | None) -> No
 def _title(test: PopulationTest, method: str | None) -> str:
     target = test.target
     estimate = None if method is None else test.estimate(method)
-    second = "" if estimate is None else f"\n{method}: rank correlation {estimate}"
+    second = "" if estimate is None else f"\nby {method}\nrank correlation {estimate}"
     return f"{target.short_name}, {len(target.kept)} seeds of {target.family}{second}"

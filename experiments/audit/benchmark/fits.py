@@ -116,7 +116,9 @@ class Fits:
         inputs = np.array([[fit.left_out[one.agent] for fit in fits.values()] for one in examples])
         targets = np.array([to_logit(one.preference) for one in examples])
         means, scales, weights, intercept = ridge(inputs, targets)
-        own = np.column_stack([self.logits(name) for name in fits])
+        own = np.column_stack(
+            [[fit.calibration.logit(one) for one in self.target.measurements[name]] for name, fit in fits.items()]
+        )
         return np.asarray(intercept + (own - means) / scales @ weights)
 
     def _examples(self, method: str) -> list[Example]:
