@@ -186,7 +186,8 @@ def threshold_figure(plan: Plan, lines: Sequence[Line]) -> Figure:
     axes = figure.subplots()
     positive = [cell.value for line in lines for cell in line.cells if cell.value > 0]
     for i, line in enumerate(lines):
-        style, half = series_style(i), line.half
+        style: JsonObject = {**series_style(i)}
+        half = line.half
         name = ", ".join(str(value) for value in line.dials.values()) or plan.name
         rates = [cell.followers / cell.seeds for cell in line.cells]
         axes.plot([cell.value for cell in line.cells], rates, linewidth=1.4, markersize=5, **style, label=name)
