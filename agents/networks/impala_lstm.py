@@ -90,7 +90,7 @@ class ImpalaLSTMNetwork(RecurrentNetwork):
         # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
         states = (state.to(memory.dtype) for state in (hidden, cell))
         kept = run_memory_parts(self, dict(zip(MEMORY_PARTS, states, strict=True)))
-        return self.fc_policy(both), self.fc_value(both).squeeze(1), kept.unflatten(1, (2, -1))
+        return self.fc_policy(both), self.fc_value(both).squeeze(1), kept.reshape(memory.shape)
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites of `impala`, and cell state and hidden state of the LSTM."""

@@ -126,7 +126,7 @@ def is_local(network: Network, edit: Edit | None) -> TypeGuard[LocalNetwork]:
 
 def _is_lasting_addition(edit: Edit) -> bool:
     """Return whether an edit adds the same tensor at every step."""
-    return isinstance(edit, Add) and len(edit.delta) == 1 and edit.first_steps is edit.at_steps is None
+    return isinstance(edit, Add) and len(edit.delta) == 1 and edit.first_steps is None and edit.at_steps is None
 
 
 def policy_field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
