@@ -20,8 +20,10 @@ import tyro
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import load_extension
 from goalmaze.envs.versions import installed_version
+from goalmaze.experiments.audit.challenge.config import ChallengeConfig, ScoreConfig
 from goalmaze.experiments.audit.config import AuditConfig
 from goalmaze.experiments.bench.config import BenchConfig
+from goalmaze.experiments.card.config import CardConfig, CardVerifyConfig
 from goalmaze.experiments.catalogue.config import (
     FamiliesConfig,
     ImportConfig,
@@ -52,6 +54,10 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "report": (ReportConfig, "goalmaze.experiments.reports.command"),
     "probe": (ProbeConfig, "goalmaze.experiments.probe.command"),
     "audit": (AuditConfig, "goalmaze.experiments.audit.command"),
+    "audit challenge": (ChallengeConfig, "goalmaze.experiments.audit.challenge.command"),
+    "audit score": (ScoreConfig, "goalmaze.experiments.audit.challenge.score_command"),
+    "card": (CardConfig, "goalmaze.experiments.card.command"),
+    "card verify": (CardVerifyConfig, "goalmaze.experiments.card.verify_command"),
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),
@@ -172,6 +178,9 @@ def parse(arguments: Sequence[str]) -> Call:
     """
     if arguments and arguments[0] in RENAMED:
         raise GoalmazeError(f"there is no command '{arguments[0]}': use goalmaze {RENAMED[arguments[0]]}")
+    # A command of two words is one word for the parser.
+    if " ".join(arguments[:2]) in COMMANDS:
+        arguments = [" ".join(arguments[:2]), *arguments[2:]]
     # Only the help of a single command lists names, because reading them from the source files takes time.
     helps = bool({"-h", "--help"} & set(arguments))
     listed = {arguments[0]} if helps else set()

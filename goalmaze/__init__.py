@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.api.functions import rollout as rollout
     from goalmaze.experiments.api.functions import train as train
     from goalmaze.experiments.audit.audit import audit as audit
+    from goalmaze.experiments.card.card import card as card
     from goalmaze.experiments.common.results import Result as Result
     from goalmaze.experiments.common.tables import Table as Table
     from goalmaze.experiments.evaluate.comparison import compare as compare
@@ -81,6 +82,7 @@ _HOMES = {
     "Trajectory": "agents.rollout",
     "audit": "experiments.audit.audit",
     "audit_methods": "probes.audit.registry",
+    "card": "experiments.card.card",
     "compare": "experiments.evaluate.comparison",
     "compare_populations": "experiments.evaluate.population_comparison",
     "evaluate": "experiments.api.evaluation",

@@ -39,6 +39,7 @@ EXPORTED = {
     "__version__",
     "audit",
     "audit_methods",
+    "card",
     "compare",
     "compare_populations",
     "evaluate",

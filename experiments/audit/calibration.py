@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.experiments.statistics.intervals import Z_95
 from goalmaze.probes.audit.method import Measurement
 from goalmaze.probes.audit.registry import audit_methods
@@ -111,6 +111,17 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def find(self, group: str, method: str) -> MethodCalibration | None:
         """Return the calibration of a method in a group; None where there is none."""
         return self.groups.get(group, {}).get(method)
+
+    def only(self, method: str) -> Calibration:
+        """Return the calibration of one method alone, so that predictions come from it.
+
+        Raises:
+            GoalmazeError: the method is not calibrated in any group.
+        """
+        groups = {group: {method: fits[method]} for group, fits in self.groups.items() if method in fits}
+        if not groups:
+            raise unknown("calibrated method", method, sorted({name for fits in self.groups.values() for name in fits}))
+        return msgspec.structs.replace(self, groups=groups)
 
     def best(self, group: str, tier: Tier, available: Mapping[str, Measurement]) -> str | None:
         """Return the method with the smallest error among those that a tier allows and that apply.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent, locate
 from goalmaze.agents.population import is_population, load_population
 from goalmaze.experiments.audit.audit import audit
+from goalmaze.experiments.audit.calibration import shipped_calibration
 from goalmaze.experiments.audit.config import AuditConfig
 from goalmaze.experiments.common.results import Result
 
@@ -21,7 +22,8 @@ def run(config: AuditConfig) -> Result:
 
         return run_benchmark(config.populations, cache=config.cache, figures=config.figures)
     agents = [agent for name in config.agents for agent in agents_of(name)]
-    return audit(agents, config.tier, levels=config.levels)
+    calibration = None if config.method is None else shipped_calibration().only(config.method)
+    return audit(agents, config.tier, levels=config.levels, calibration=calibration)
 
 
 def agents_of(name: str) -> list[Agent]:

@@ -25,6 +25,7 @@ class AuditConfig(CommandConfig):
         others: more agents.
         tier: what the audit may use. T0 behaviour on training levels, T1 also activations, T2 also weights and
             gradients, T3 also synthetic inputs and edits, T4 also a few levels on which goal and cue differ.
+        method: predict by this method instead of the one with the smallest error.
         levels: number of training-distribution levels in the pool.
         benchmark: compare all methods on populations whose preferences are measured, instead of auditing agents.
         populations: the populations of --benchmark: run folders or zoo:NAME.
@@ -45,6 +46,7 @@ class AuditConfig(CommandConfig):
     ] = ""
     others: MoreAgents = ()
     tier: TierName = "T3"
+    method: Annotated[str | None, option("METHOD", "the calibrated method with the smallest error")] = None
     levels: Annotated[int | None, option("INT", "512, or 128 for agents that observe pictures")] = None
     benchmark: bool = False
     populations: Annotated[tuple[str, ...], option("[POPULATION [POPULATION ...]]", "all of the zoo")] = ()

@@ -1,0 +1,1 @@
+"""`goalmaze audit challenge` and `goalmaze audit score`: one laboratory challenges another."""
