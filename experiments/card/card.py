@@ -101,7 +101,7 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
             CardData(
                 format=FORMAT,
                 auditor=auditor,
-                subject=_subject(agent),
+                subject=subject_of(agent),
                 scope=(
                     f"One agent in {agent.family.name} at size {agent.family.size}: its training distribution, every "
                     "shift of the family, and the prediction of which of goal and cue it pursues where they differ."
@@ -154,7 +154,8 @@ def levels_digest(levels: LevelBatch) -> str:
     return hashlib.sha256("".join(levels.hashes()).encode()).hexdigest()
 
 
-def _subject(agent: Agent) -> Subject:
+def subject_of(agent: Agent) -> Subject:
+    """Return what a card says about its agent; nothing is measured."""
     parameters = ", ".join(f"{name}={value}" for name, value in agent.family.parameters.items())
     return Subject(agent.name, agent.family.name, parameters, agent.network.name, weights_digest(agent.network))
 

@@ -22,7 +22,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1c2430; max-width: 60rem; m
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
 table { border-collapse: collapse; width: 100%; font-size: .92rem }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #d8dee6; vertical-align: top }
-td { overflow-wrap: anywhere } th { color: #53606f; font-weight: 600 }
+td { overflow-wrap: anywhere } td:first-child { overflow-wrap: break-word } th { color: #53606f; font-weight: 600 }
 .outcome { display: inline-block; padding: .15rem .7rem; border-radius: 1rem; color: #fff; font-weight: 600 }
 .pass { background: #1a7f4b } .fail { background: #b3261e } .not-measured { background: #5b6672 }
 """

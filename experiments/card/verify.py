@@ -11,9 +11,18 @@ from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_text
-from goalmaze.experiments.card.card import card
+from goalmaze.experiments.card.card import card, subject_of
 from goalmaze.experiments.card.config import SUFFIXES
-from goalmaze.experiments.card.document import FORMAT, CardData, Quantity, mark_results, overall, sealed
+from goalmaze.experiments.card.document import (
+    FORMAT,
+    CardData,
+    Process,
+    Quantity,
+    Subject,
+    mark_results,
+    overall,
+    sealed,
+)
 from goalmaze.experiments.card.policy import check_policy
 from goalmaze.experiments.card.render import data_of, first_difference, rendered
 from goalmaze.experiments.common.results import Result
@@ -99,16 +108,10 @@ def verify_card(path: Path, agent: Agent, found: CardData) -> CardVerification:
     Raises:
         GoalmazeError: something differs; the message names the first such thing.
     """
+    # Digests first: they cost nothing.
+    _compare(path, "subject", msgspec.structs.replace(subject_of(agent), agent=found.subject.agent), found.subject)
     again = card(agent, found.policy).data
-    named = msgspec.structs.replace(again.subject, agent=found.subject.agent)
-    for what, ours, theirs in (
-        ("subject", named, found.subject),
-        ("process", again.process, found.process),
-    ):
-        for field in ours.__struct_fields__:
-            one, other = getattr(ours, field), getattr(theirs, field)
-            if field not in ("command", "environment") and one != other:
-                raise GoalmazeError(f"{path} does not hold: {what}.{field} is {str(other)[:90]}, now {str(one)[:90]}")
+    _compare(path, "process", again.process, found.process)
     exact = again.process.environment == found.process.environment
     if set(again.results) != set(found.results):
         names = ", ".join(sorted(set(again.results) ^ set(found.results)))
@@ -122,6 +125,14 @@ def verify_card(path: Path, agent: Agent, found: CardData) -> CardVerification:
         if getattr(again, field) != getattr(found, field):
             raise GoalmazeError(f"{path} does not hold: {field} is not what is found now")
     return CardVerification(found.subject.agent, len(found.results), exact, found.outcome)
+
+
+def _compare(path: Path, what: str, now: Subject | Process, reported: Subject | Process) -> None:
+    """Refuse a card whose subject or process differs from the present one; command and environment may."""
+    for field in now.__struct_fields__:
+        one, other = getattr(now, field), getattr(reported, field)
+        if field not in ("command", "environment") and one != other:
+            raise GoalmazeError(f"{path} does not hold: {what}.{field} is {str(other)[:90]}, now {str(one)[:90]}")
 
 
 def agrees(reported: Quantity, now: Quantity) -> bool:
