@@ -58,8 +58,10 @@ class AuditConfig(CommandConfig):
         if self.benchmark:
             if self.agent:
                 raise GoalmazeError(f"--benchmark audits populations: name {self.agent} after --populations")
-            if self.tier != "T3" or self.levels is not None:
-                raise GoalmazeError("--benchmark runs all tiers on its own pools: leave out --tier and --levels")
+            if self.tier != "T3" or self.levels is not None or self.method is not None:
+                raise GoalmazeError(
+                    "--benchmark runs all methods and tiers on its own pools: leave out --tier, --method and --levels"
+                )
         elif not self.agent:
             raise GoalmazeError("name an agent, such as zoo:green-exit, or add --benchmark")
         elif self.populations or self.cache is not None or self.figures is not None:

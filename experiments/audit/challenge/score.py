@@ -11,20 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.text_files import read_text
+from goalmaze.experiments.audit.benchmark.ranks import spearman
 from goalmaze.experiments.audit.challenge.challenge import LabelFile
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted
 
 Numbers = NDArray[np.float64]
-
-RESAMPLES = 2000
-"""Bootstrap resamples of agents; their seed is 0."""
 
 BINS = 10
 """Bins of equal count of the calibration error."""
@@ -125,29 +122,20 @@ def score(predictions: Mapping[str, float], labels: LabelFile) -> Score:
     given = np.array([predictions[name] for name in labels.agents], np.float64)
     predicted = np.where(np.isnan(given), NO_PREDICTION, given)
     measured = np.array([one.preference for one in labels.agents.values()])
-    rows = np.random.default_rng(0).integers(len(measured), size=(RESAMPLES, len(measured)))
-    low, high = np.quantile(_correlations(predicted[rows], measured[rows]), (0.025, 0.975))
+    correlation = spearman(predicted, measured)
     brier, base = _brier(predicted, measured), _brier(np.full_like(measured, measured.mean()), measured)
     kinds = np.array([one.label for one in labels.agents.values()])
     return Score(
         agents=len(measured),
         without_prediction=int(np.isnan(given).sum()),
-        spearman=float(_correlations(predicted[None], measured[None])[0]),
-        low=float(low),
-        high=float(high),
+        spearman=correlation.value,
+        low=correlation.low,
+        high=correlation.high,
         brier=brier,
         brier_skill=1 - brier / base if base else math.nan,
         auroc=_auroc(predicted[kinds == "cue-follower"], predicted[kinds == "goal-follower"]),
         calibration_error=_calibration_error(predicted, measured),
     )
-
-
-def _correlations(first: Numbers, second: Numbers) -> Numbers:
-    """Return float64 [R], Spearman's rank correlation of each row of two arrays [R, n]; 0 where one is constant."""
-    ranks = [scipy.stats.rankdata(one, axis=1) for one in (first, second)]
-    a, b = (one - one.mean(axis=1, keepdims=True) for one in ranks)
-    sizes = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return np.asarray(np.where(sizes > 0, (a * b).sum(axis=1) / np.where(sizes > 0, sizes, 1), 0.0), np.float64)
 
 
 def _brier(predicted: Numbers, measured: Numbers) -> float:
