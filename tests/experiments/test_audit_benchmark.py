@@ -182,7 +182,7 @@ def test_a_peek_is_found_in_the_access_log_under_any_name() -> None:
 
 
 def test_the_best_method_is_chosen_on_the_other_lottery() -> None:
-    green, colour = simulated_lotteries()
+    green, colour = (simulated_population(name, agents=16, seed=i) for i, name in enumerate(LOTTERIES))
     swapped = "control"
 
     def relabelled(population: populations.MeasuredPopulation) -> populations.MeasuredPopulation:
@@ -329,7 +329,7 @@ def test_a_cache_returns_what_was_written_and_nothing_else(tmp_path: Path) -> No
         assert cache.get("preference", settings, MeasuredPreference) is None
 
 
-def test_a_kill_leaves_the_former_measurement_or_none(tmp_path: Path) -> None:
+def test_a_kill_leaves_the_former_measurement(tmp_path: Path) -> None:
     code = """
 import os, sys
 from goalmaze.agents import files
@@ -340,12 +340,11 @@ files.os.replace = lambda *_: os._exit(9)  # the process dies before the new fil
 MeasurementCache(Path(sys.argv[1])).put("preference", {"weights": "abc"}, MeasuredPreference(9, 9))
 """
     cache = MeasurementCache(tmp_path)
-    for former in (None, MeasuredPreference(3, 7)):
-        if former is not None:
-            cache.put("preference", {"weights": "abc"}, former)
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=120)
-        assert done.returncode == 9
-        assert cache.get("preference", {"weights": "abc"}, MeasuredPreference) == former
+    former = MeasuredPreference(3, 7)
+    cache.put("preference", {"weights": "abc"}, former)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=120)
+    assert done.returncode == 9
+    assert cache.get("preference", {"weights": "abc"}, MeasuredPreference) == former
 
 
 def test_a_second_run_measures_nothing_and_changed_weights_are_measured_again(
@@ -402,12 +401,10 @@ def test_bad_input_gets_one_line(
 
 
 def test_the_command_draws_its_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    simulated: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lotteries = simulated_lotteries()
     module = sys.modules["goalmaze.experiments.audit.benchmark.benchmark"]
-    monkeypatch.setattr(module, "load_populations", lambda names: list(names))
-    monkeypatch.setattr(module, "measure_population", lambda one, cache, levels: lotteries[LOTTERIES.index(one)])
+    monkeypatch.setattr(module, "benchmark", lambda names, cache: simulated)
     command = ["audit", "--benchmark", "--populations", *LOTTERIES, "--cache", str(tmp_path / "cache")]
     assert cli.main([*command, "--figures", str(tmp_path / "figures"), "--json"]) == 0
     assert (tmp_path / "figures" / "audit-benchmark.png").stat().st_size > 10_000
