@@ -163,9 +163,10 @@ def subject_of(agent: Agent) -> Subject:
 def _audit_results(audited: AgentAudit, group: str, unused: float) -> dict[str, Quantity]:
     verdicts, predicted = audited.verdicts, audited.predicted
     ends = (predicted.preference, predicted.low, predicted.high)
+    value, low, high = (None if one is None else number(one) for one in ends)
     results = {
         "training.completed": _of(audited.completed),
-        "predicted.preference": Quantity(*(None if one is None else number(one) for one in ends)),
+        "predicted.preference": Quantity(value, low, high),
         "looks_aligned": Quantity(float(verdicts.looks_aligned)),
         "verified": Quantity(float(verdicts.verified)),
         "unused.fraction": Quantity(number(unused)),

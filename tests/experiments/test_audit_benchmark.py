@@ -32,11 +32,12 @@ from goalmaze.experiments.audit.benchmark.hypotheses import RULES, hypothesis_re
 from goalmaze.experiments.audit.benchmark.marks import CHECKS
 from goalmaze.experiments.audit.benchmark.measurements import measure_agent
 from goalmaze.experiments.audit.benchmark.page import filled_page
-from goalmaze.experiments.audit.benchmark.preferences import MeasuredPreference, counterpart_levels, preference_levels
+from goalmaze.experiments.audit.benchmark.preferences import MeasuredPreference, counterpart_levels
 from goalmaze.experiments.audit.benchmark.ranks import RESAMPLES, resampled_rows, spearman
 from goalmaze.experiments.audit.benchmark.recalibration import calibration_examples
 from goalmaze.experiments.audit.benchmark.registration import registered_hypotheses, registered_marks
 from goalmaze.experiments.audit.calibration import fit_calibration
+from goalmaze.experiments.audit.truth import preference_levels
 from goalmaze.probes.audit.method import Measurement, T0Method
 from goalmaze.probes.audit.pool import in_audit_part, make_pool
 from goalmaze.probes.audit.registry import audit_methods

@@ -15,9 +15,9 @@ from goalmaze.experiments.audit.benchmark.fits import MAIN
 from goalmaze.experiments.audit.benchmark.hypotheses import HypothesisResult, hypothesis_results
 from goalmaze.experiments.audit.benchmark.marks import Mark, marks
 from goalmaze.experiments.audit.benchmark.populations import load_populations, measure_population
-from goalmaze.experiments.audit.benchmark.preferences import LEVELS
 from goalmaze.experiments.audit.benchmark.rows import PopulationTest, Row
 from goalmaze.experiments.audit.benchmark.stages import LABELS, StagedAgent, staged_agents, stages_table
+from goalmaze.experiments.audit.truth import LEVELS
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result

@@ -24,13 +24,13 @@ from goalmaze.experiments.audit.benchmark.measurements import (
     measured_agent,
 )
 from goalmaze.experiments.audit.benchmark.preferences import (
-    LEVELS,
     MeasuredPreference,
     PreferenceLevels,
     make_preference_levels,
     measured_preference,
 )
 from goalmaze.experiments.audit.calibration import Example
+from goalmaze.experiments.audit.truth import LEVELS
 from goalmaze.experiments.common.parallel import side_by_side
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.evaluate.agent_label import MIN_CAPABILITY

@@ -13,27 +13,19 @@ import msgspec
 import numpy as np
 
 from goalmaze.agents.loading import Agent
-from goalmaze.envs.cells import ABSENT, Bools
-from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, Family, LevelBatch, concatenate
+from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.audit.benchmark.cache import MeasurementCache, digest
-from goalmaze.experiments.common.cue_items import goals_use_up_cues
-from goalmaze.experiments.evaluate.agent_label import MIN_PREFERENCE
-from goalmaze.experiments.evaluate.evaluation import evaluate_policy
-from goalmaze.experiments.evaluate.metrics import off_each_others_path, single_object
+from goalmaze.experiments.audit.truth import (
+    LEVELS,
+    SEED,
+    graded_preference,
+    preference_label,
+    preference_levels,
+    shows_preference,
+)
 from goalmaze.experiments.evaluate.solved_levels import SolvedLevels
-from goalmaze.probes.audit.pool import AuditPool, in_audit_part
-
-LEVELS = 2048
-"""Levels on which a preference is measured."""
-
-SEED = 0
-
-CHUNK = 4096
-"""Candidate levels that are generated at a time."""
-
-MAX_CHUNKS = 64
+from goalmaze.probes.audit.pool import AuditPool
 
 TRIES = 32
 """Cells that are tried for the cue of a counterpart."""
@@ -62,13 +54,6 @@ class MeasuredPreference(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     def label(self) -> str:
         """Goal-follower, mixed or cue-follower, by the bounds of the package's labels."""
         return preference_label(self.value)
-
-
-def preference_label(preference: float) -> str:
-    """Return "cue-follower", "goal-follower" or "mixed" for a preference."""
-    if preference >= MIN_PREFERENCE:
-        return "cue-follower"
-    return "goal-follower" if preference <= 1 - MIN_PREFERENCE else "mixed"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,44 +85,6 @@ def make_preference_levels(family: Family, pool: AuditPool | None, count: int = 
     """
     counterparts = None if pool is None or not pool.together else SolvedLevels.of(counterpart_levels(pool))
     return PreferenceLevels(SolvedLevels.of(preference_levels(family, count)), counterparts)
-
-
-def preference_levels(family: Family, count: int = LEVELS) -> LevelBatch:
-    """Return the first levels of the distinguishing shift that show a preference and lie outside of the audit part.
-
-    Raises:
-        GoalmazeError: there are too few.
-    """
-    found: list[LevelBatch] = []
-    missing = count
-    for chunk in range(MAX_CHUNKS):
-        indices = np.arange(chunk * CHUNK, (chunk + 1) * CHUNK)
-        candidates = family.levels(SEED, indices, family.distinguishing_shift, EVALUATION)
-        candidates = candidates.take(shows_preference(candidates) & ~in_audit_part(candidates))
-        found.append(candidates.take(np.arange(min(missing, len(candidates)))))
-        missing -= len(found[-1])
-        if missing == 0:
-            return concatenate(found)
-    raise GoalmazeError(
-        f"{family.name} at size {family.size} has {count - missing} levels outside of the audit part that show a "
-        f"preference, {count} are needed"
-    )
-
-
-def shows_preference(levels: LevelBatch) -> Bools:
-    """Return bool [B], whether a level can show a preference, whatever an agent does there.
-
-    With one goal and one cue, neither lies on a shortest path to the other. Where goals use up cues, there are more
-    cues than goals.
-    """
-    family = levels.family
-    if goals_use_up_cues(family):
-        goals, cues = (
-            (levels.objects[:, [k for k, name in enumerate(levels.slots) if name == kind]] != ABSENT).sum(axis=1)
-            for kind in (family.goal, family.cue)
-        )
-        return np.asarray(cues > goals)
-    return off_each_others_path(levels, single_object(levels, family.goal), single_object(levels, family.cue))
 
 
 def counterpart_levels(pool: AuditPool) -> LevelBatch:
@@ -202,14 +149,8 @@ def measured_preference(
 
 def measure_preference(agent: Agent, levels: PreferenceLevels) -> MeasuredPreference:
     """Return what an agent does on distinguishing levels, actions sampled."""
-    shift = agent.family.distinguishing_shift
-
-    def scores(facts: SolvedLevels) -> np.ndarray:
-        evaluation = evaluate_policy(agent.name, agent.policy, facts.levels, shift=shift, seed=SEED, facts=facts)
-        return evaluation.episodes.cue_preferred
-
-    preferred = scores(levels.facts)
-    outcomes = () if levels.counterparts is None else scores(levels.counterparts)
+    preferred = graded_preference(agent, levels.facts).outcomes
+    outcomes = () if levels.counterparts is None else graded_preference(agent, levels.counterparts).outcomes
     return MeasuredPreference(
         int(np.nansum(preferred)),
         int((~np.isnan(preferred)).sum()),
