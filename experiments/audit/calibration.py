@@ -262,6 +262,9 @@ def _with_lead(method: str, fits: Mapping[str, MethodFit]) -> MethodCalibration:
         return own.calibration
     rival = min(rivals, key=lambda fit: fit.calibration.error)
     differences = np.array([rival.errors[name] - error for name, error in own.errors.items() if name in rival.errors])
+    if not len(differences):
+        # The side channel applies to other families than the method.
+        return own.calibration
     drawn = np.random.default_rng(0).integers(len(differences), size=(RESAMPLES, len(differences)))
     low, high = np.quantile(differences[drawn].mean(axis=1), (0.025, 0.975))
     return msgspec.structs.replace(
