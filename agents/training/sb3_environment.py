@@ -254,13 +254,17 @@ class MazeVecEnv(VecEnv):
             rows: the environments.
 
         Returns:
-            The environments; None where they cannot advance by themselves: those of Procgen, and of several seeds.
+            The environments; None where they cannot advance by themselves: those of Procgen, of several seeds, and of a
+            curriculum that chooses among levels.
         """
-        mazes = self.mazes.part(rows) if len(self._first_seeds) == 1 else None
+        if len(self._first_seeds) > 1 or self.curriculum.is_selective:
+            return None
+        mazes = self.mazes.part(rows)
         if mazes is None:
             return None
         part = copy.copy(self)
         part.mazes, part.num_envs, part.shaping = mazes, mazes.num_envs, self.shaping.part(rows)
+        part.curriculum = self.curriculum.of_engine(mazes.engine)
         part._returns, part._observations = self._returns[rows], self._observations[rows]
         return part
 

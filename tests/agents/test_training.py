@@ -8,7 +8,6 @@ import importlib.util
 import itertools
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -235,12 +234,12 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path: Path) -> None:
 def test_the_second_stop_request_ends_at_once() -> None:
     with stop_signals() as stop_request:
         assert not stop_request.stop
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert stop_request.stop
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sb3-dqn"])

@@ -1,5 +1,6 @@
 """Every sentence of the families' documentation is true of what an environment does."""
 
+import dataclasses
 import inspect
 import pydoc
 import re
@@ -76,7 +77,7 @@ def test_sections_agree_with_the_registered_environment(name: str) -> None:
     assert env.action_space == gymnasium.spaces.Discrete(4)
     arguments = rows(told_of["Arguments"])
     assert {one[0].strip("`"): one[1].strip("`") for one in arguments} == {
-        parameter: str(value) for parameter, value in family.parameters.items()
+        field.name: str(getattr(family, field.name)) for field in dataclasses.fields(family)
     }
     assert all(len(meaning) > 10 for _, _, meaning in arguments), arguments
     for shift, what in family.shifts.items():

@@ -48,7 +48,7 @@ def test_every_character_that_the_package_prints_has_a_substitute() -> None:
     files = [path for room in ("envs", "agents", "probes", "experiments") for path in (ROOT / room).rglob("*.py")]
     characters = {one for path in files for one in path.read_text("utf-8") if ord(one) > 127}
     # In comments and docstrings, which nobody prints.
-    only_mathematics = set("ᵀ⌈⌉∏²")
+    only_mathematics = set("ᵀ⌈⌉∏²α⊥")
     assert len(characters) > 10
     assert {one for one in characters - only_mathematics if console._ascii(one) == "?"} == set()
     assert console._ascii("日") == "?"

@@ -6,8 +6,9 @@ Axes: B environments, b of them, T steps of a rollout.
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,12 @@ class Curriculum(abc.ABC):
     def __init__(self, engine: Engine, seed: int, discount: float, options: object) -> None:
         self.engine, self.seed, self.discount = engine, seed, discount
         self.options = options
+
+    def of_engine(self, engine: Engine) -> Self:
+        """Return this curriculum for another engine; only where it is not selective, and so remembers nothing."""
+        result = copy.copy(self)
+        result.engine = engine
+        return result
 
     @abc.abstractmethod
     def begin(self, rows: NDArray[np.intp]) -> None:
