@@ -130,7 +130,7 @@ def test_one_network_is_shown_with_its_sites_and_mistakes_are_named(capsys: pyte
 def test_the_page_on_networks_shows_what_the_command_prints() -> None:
     page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
     report = run(NetworksConfig())
-    built_in = [one for one in report.networks if one.network in {"drc", "grid", "impala", "lstm"}]
+    built_in = [one for one in report.networks if one.network in {"drc", "grid", "impala", "impala-lstm", "lstm"}]
     assert dataclasses.replace(report, networks=tuple(built_in)).text() in page
     options = ("layers=2", "ticks=1")
     assert run(NetworksConfig(network="drc", network_options=options)).text() in page
