@@ -110,6 +110,7 @@ def probe_channels(
     sites: Sequence[str] = (),
     *,
     shift: str | None = None,
+    fit_shift: str | None = None,
     size: int | None = None,
     levels: int = 512,
     fit_levels: int = 2048,
@@ -122,6 +123,7 @@ def probe_channels(
         targets: concepts; the cells of goal and cue and the one pursued where not given.
         sites: sites of the network; all where not given.
         shift: fit on the training distribution and evaluate under this shift; as in `probe`.
+        fit_shift: with `shift`, fit under this shift instead.
         size: rows and columns of the mazes, in cells; the agent's own where not given.
         levels: number of held-out evaluation levels.
         fit_levels: number of levels that select the sign of each channel.
@@ -131,7 +133,15 @@ def probe_channels(
         GoalmazeError: a site or target is unknown, no site is a map, or no target is a cell.
     """
     splits = gather_splits(
-        agent, targets, sites, shift=shift, size=size, levels=levels, fit_levels=fit_levels, seed=seed
+        agent,
+        targets,
+        sites,
+        shift=shift,
+        fit_shift=fit_shift,
+        size=size,
+        levels=levels,
+        fit_levels=fit_levels,
+        seed=seed,
     )
     fit, evaluation = splits.fit, splits.evaluation
     map_names = [site for site in fit.trained if site in map_sites(agent.network)]

@@ -17,7 +17,7 @@ from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.evaluate.fitted_results import FittedResult
 from goalmaze.experiments.evaluate.training_overlap import quick_overlap
-from goalmaze.experiments.probe.splits import Distributions, gather_splits
+from goalmaze.experiments.probe.splits import Distributions, Splits, gather_splits
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task
 from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.readout.fitting import SquareProbe
@@ -171,6 +171,7 @@ class ProbeOptions(TypedDict, total=False):
     targets: Sequence[str]
     sites: Sequence[str]
     shift: str | None
+    fit_shift: str | None
     size: int | None
     levels: int
     fit_levels: int
@@ -184,6 +185,7 @@ def probe(
     *,
     probe: ProbeKind = "square",
     shift: str | None = None,
+    fit_shift: str | None = None,
     size: int | None = None,
     levels: int = 512,
     fit_levels: int = 2048,
@@ -203,6 +205,7 @@ def probe(
             read by all of "agent", "agent-window" and "global". Sites that are no maps always use "global".
         shift: fit on the training distribution and evaluate under this shift of the family; "none" evaluates on the
             training distribution too.
+        fit_shift: with `shift`, fit under this shift instead.
         size: rows and columns of the mazes, in cells; the agent's own where not given.
         levels: number of held-out evaluation levels.
         fit_levels: number of levels that probes are fitted on.
@@ -218,25 +221,32 @@ def probe(
         >>> report.probes[0].result.score.value > 0.9
         True
     """
-    splits = gather_splits(
-        agent, targets, sites, shift=shift, size=size, levels=levels, fit_levels=fit_levels, seed=seed
-    )
-    fit, family = splits.fit, agent.family.resized(size)
+    counts = {"levels": levels, "fit_levels": fit_levels, "seed": seed}
+    splits = gather_splits(agent, targets, sites, shift=shift, fit_shift=fit_shift, size=size, **counts)
+    family = agent.family.resized(size)
+    results = _probe_sites(agent, probe, splits, draw_retargeting_task(family, levels, seed), seed)
+    header = ResultHeader(agent.name, family.name, family.size, levels, seed)
+    overlap = quick_overlap(agent, splits.evaluation.levels)
+    return ProbeReport(header, fit_levels, overlap, splits.distributions, tuple(results))
+
+
+def _probe_sites(
+    agent: Agent, probe: ProbeKind, splits: Splits, task: RetargetingTask, seed: int
+) -> list[SteeredProbe]:
+    """Return the results of all sites, in their order, beside the steering on the mazes of a task."""
     # Steering is tested where goal and cue lie on one cell, as in training: the probe's direction is then the only
     # other sign of a goal.
-    task = draw_retargeting_task(family, levels, seed)
     unsteered = task.evaluate(agent.policy).overall.other
-    reader, results = SiteReader(fit, splits.evaluation, seed), []
+    fit, results = splits.fit, []
+    reader = SiteReader(fit, splits.evaluation, seed)
     names = list(fit.trained)
     # Sites are independent; results come back in the order of the sites.
     by_site = side_by_side(lambda site: _read_site(site, agent, probe, fit, reader), names)
     for at_site in tqdm(by_site, total=len(names), desc="probing", unit="site", leave=False, disable=None):
         for result in at_site:
-            steered = _steered(agent, result, fit, task) if result.concept in target_names(family) else None
+            steered = _steered(agent, result, fit, task) if result.concept in target_names(task.family) else None
             results.append(SteeredProbe(result, steered, unsteered))
-    header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    overlap = quick_overlap(agent, splits.evaluation.levels)
-    return ProbeReport(header, fit_levels, overlap, splits.distributions, tuple(results))
+    return results
 
 
 def _read_site(site: str, agent: Agent, preferred: ProbeKind, fit: ProbeData, reader: SiteReader) -> list[ProbeResult]:

@@ -26,6 +26,7 @@ def run(config: ProbeConfig) -> ProbeReport | PopulationProbes | ChannelReport |
         "targets": config.targets,
         "sites": config.sites,
         "shift": config.shift,
+        "fit_shift": config.fit_shift,
         "size": config.size,
         "levels": config.levels,
         "fit_levels": config.fit_levels,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro.conf
 
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.config import MAX_LEVELS, AgentName, DeviceConfig, EvaluationConfig, Limits, option
 
 MIN_FIT_LEVELS = 50
@@ -29,6 +30,7 @@ class ProbeConfig(EvaluationConfig, DeviceConfig):
             checkpoint that the run kept.
         shift: fit on the training distribution and evaluate under this shift of the family; "none" evaluates on the
             training distribution too.
+        fit_shift: with --shift, fit under this shift instead.
         fit_levels: number of levels that probes are fitted on; none of them is used for evaluation.
         figures: with --by channel and of a population, a folder for the figure.
     """
@@ -52,5 +54,11 @@ class ProbeConfig(EvaluationConfig, DeviceConfig):
     shift: Annotated[
         str | None, option("SHIFT", "fit and evaluate on one distribution with goal and cue on different cells")
     ] = None
+    fit_shift: Annotated[str | None, option("SHIFT", "the training distribution")] = None
     fit_levels: int = 2048
     figures: Annotated[Path | None, option("PATH", "no figure")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit_shift is not None and self.shift is None:
+            raise GoalmazeError("--fit-shift needs --shift, the distribution to evaluate on: add it")

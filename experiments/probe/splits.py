@@ -71,6 +71,7 @@ def gather_splits(
     sites: Sequence[str],
     *,
     shift: str | None,
+    fit_shift: str | None = None,
     size: int | None,
     levels: int,
     fit_levels: int,
@@ -89,8 +90,11 @@ def gather_splits(
     for site in chosen_sites:
         find_site(agent.network, site)
     same = separating_shift(family)
-    distributions = Distributions(same, same) if shift is None else Distributions(NO_SHIFT, shift)
+    if shift is None and fit_shift is not None:
+        raise GoalmazeError("fit_shift says what to fit on and needs a shift to evaluate under: give it too")
+    distributions = Distributions(same, same) if shift is None else Distributions(fit_shift or NO_SHIFT, shift)
     family.check_addresses(seed, distributions.shift, EVALUATION)
+    family.check_addresses(seed, distributions.fit_shift, FITTING)
 
     def gather(split: str, shift: str, count: int) -> ProbeData:
         batch = family.levels(seed, np.arange(count), shift, split)

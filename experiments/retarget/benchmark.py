@@ -122,16 +122,17 @@ def benchmark(
 
 
 def resized_tasks(task: RetargetingTask, sizes: Sequence[int]) -> list[RetargetingTask]:
-    """Return a task and tasks of the same seed and number of mazes at further sizes."""
+    """Return a task and tasks of the same seed, number and kind of mazes at further sizes."""
+    families = (task.family.resized(size) for size in sizes)
     levels = len(task.levels)
-    return [task, *(draw_retargeting_task(task.family.resized(size), levels, task.seed) for size in sizes)]
+    return [task, *(draw_retargeting_task(one, levels, task.seed, drawn=task.drawn) for one in families)]
 
 
 def _trials(
     policy: NetworkPolicy, task: RetargetingTask, candidates: Sequence[Candidate], fitted_size: bool, oracles: bool
 ) -> Iterator[Trial]:
     yield run_trial(TrialLabel(trials.NONE), task, policy)
-    yield run_trial(TrialLabel(trials.MOVED_CUE), task, policy, levels=task.with_cue_moved().levels)
+    yield run_trial(TrialLabel(trials.MOVED_CUE), task, policy, levels=task.levels_with_cue_moved())
     yield run_trial(TrialLabel(trials.MOVED_BOTH), task, policy, levels=task.levels_with_goal_moved())
     yield run_trial(TrialLabel(trials.MOVED_WALLED), task, policy, levels=task.levels_with_old_goal_walled())
     if fitted_size:

@@ -24,7 +24,7 @@ from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.rewrite_report import RewriteReport
 from goalmaze.experiments.retarget.rewriting import rewrite_memory
 from goalmaze.experiments.retarget.search import LAST_MAZES, Search, search
-from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
+from goalmaze.experiments.retarget.task import RetargetingTask, TaskLevels, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.steering import steering_methods
 
@@ -102,6 +102,8 @@ def _compare(agent: Agent, config: RetargetConfig) -> RetargetReport:
         fit_levels=config.fit_levels,
         strength=config.strength,
         seed=config.seed,
+        shift=config.shift,
+        moved=config.moved,
     )
 
 
@@ -121,10 +123,11 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
         )
     if config.figures is not None:
         make_folder(config.figures, "--figures")
-    tasks = resized_tasks(draw_retargeting_task(family, config.levels, config.seed), config.sizes)
+    drawn = TaskLevels(config.shift, config.moved)
+    tasks = resized_tasks(draw_retargeting_task(family, config.levels, config.seed, drawn=drawn), config.sizes)
     context = make_fit_context(agent.policy, family, config.fit_levels, config.seed)
     kept = ledger(context, tasks[0], _ledger_pairs(config, agent), config.strength) if config.ledger else None
-    searched = _search(config, context) if config.auto else None
+    searched = _search(config, context, drawn) if config.auto else None
     candidates: list[Candidate] = []
     if searched is not None:
         # The search used fitting mazes only, so its best edit is benchmarked like one that was named.
@@ -138,6 +141,7 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
         ResultHeader(agent.name, family.name, family.size, config.levels, config.seed),
         config.fit_levels,
         quick_overlap(agent, tasks[0].levels),
+        drawn,
         search=searched,
         benchmark=evaluated,
         ledger=kept,
@@ -145,9 +149,9 @@ def steer(agent: Agent, config: RetargetConfig) -> SteeringReport:
     )
 
 
-def _search(config: RetargetConfig, context: FitContext) -> Search:
+def _search(config: RetargetConfig, context: FitContext, drawn: TaskLevels) -> Search:
     # Another seed than that of the fitting mazes, so that candidates are compared on mazes they were not fitted on.
-    selection = draw_retargeting_task(context.family, LAST_MAZES, config.seed + 1, FITTING)
+    selection = draw_retargeting_task(context.family, LAST_MAZES, config.seed + 1, FITTING, drawn)
     # Only an edit of squares can be written at other sizes.
     sites = config.sites or (map_sites(context.policy.network) if config.sizes else ())
     return search(context, selection, sites, config.methods)

@@ -25,7 +25,9 @@ from goalmaze.experiments.retarget.candidates import (
 )
 from goalmaze.experiments.retarget.floors import compass_trial
 from goalmaze.experiments.retarget.task import (
+    Moved,
     RetargetingTask,
+    TaskLevels,
     TaskOutcomes,
     draw_retargeting_task,
     make_fit_context,
@@ -82,10 +84,16 @@ class RetargetReport(FittedResult):
     Attributes:
         rows: the conditions.
         chosen: site and method of the edit that did best on fitting mazes; the held-out mazes are not used to select.
+        drawn: what the mazes are, and what edits move.
+        moved: the object type that edits move; "goal" where goal and cue share a cell.
+        counterpart: the other of goal and cue; None where the two share a cell.
     """
 
     rows: tuple[Row, ...]
     chosen: tuple[str, str]
+    drawn: TaskLevels
+    moved: str
+    counterpart: str | None
 
     def row(self, condition: str, site: str | None = None, method: str | None = None) -> Row:
         """Return the row of a condition; of the chosen edit where a site is needed and none is given."""
@@ -97,6 +105,7 @@ class RetargetReport(FittedResult):
         """Return the report as plain data."""
         return {
             **self.header_json(),
+            **self.drawn.json(),
             "chosen": {"site": self.chosen[0], "method": self.chosen[1]},
             "rows": [row.json() for row in self.rows],
         }
@@ -114,22 +123,40 @@ class RetargetReport(FittedResult):
                 formatted(row.outcomes.overall.neither.value, ".2f"),
                 row.outcomes.off_path.other,
                 "yes" if row.condition == EDIT and (row.site, row.method) == self.chosen else "",
+                *self._counterpart_cell(row),
             ]
             for row in self.rows
         ]
+        columns = ["condition", "site", "method", "target", self.moved, "neither", "target off path", "chosen"]
+        columns += [] if self.counterpart is None else [f"{self.counterpart} before"]
         best = max((self.row(name) for name in PICTURES), key=lambda row: row.target_rate)
         edit, compass = self.row(EDIT).target_rate, self.row(COMPASS).target_rate
         return [
             f"{header.agent} on {header.family} {header.size}x{header.size}: sent to a random cell of each of "
-            f"{header.levels} held-out mazes\n"
-            "rate of mazes on which the target or the goal was reached first; 95 % intervals over mazes\n"
+            f"{header.levels} held-out mazes{self.drawn.text(self.moved)}\n"
+            f"rate of mazes on which the target or the {self.moved} was reached first; 95 % intervals over mazes\n"
             f"{self.overlap.sentence}",
-            Table(["condition", "site", "method", "target", "goal", "neither", "target off path", "chosen"], rows),
-            "target off path: only mazes where the goal lies on no shortest path to the target\n"
+            Table(columns, rows),
+            f"target off path: only mazes where the {self.moved} lies on no shortest path to the target\n"
+            f"{self._counterpart_legend}"
             f"chosen: the edit that did best on {min(self.fit_levels, SELECTION_MAZES)} fitting mazes; "
             f"on the held-out mazes it reaches {edit / best.target_rate:.2f} of what {best.condition} reaches and "
             f"{edit - compass:+.2f} more than the compass. --benchmark adds the method fitted to untrained networks.",
         ]
+
+    def _counterpart_cell(self, row: Row) -> list[str]:
+        """Return the last cell of a row, or none where goal and cue share a cell."""
+        reached = row.outcomes.counterpart
+        return [] if self.counterpart is None else ["" if reached is None else formatted(reached.value, ".2f")]
+
+    @property
+    def _counterpart_legend(self) -> str:
+        if self.counterpart is None:
+            return ""
+        return (
+            f"{self.counterpart} before: rate of mazes on which the {self.counterpart} was reached before the target "
+            f"and the {self.moved}, whatever was reached afterwards\n"
+        )
 
 
 def retarget(
@@ -142,6 +169,8 @@ def retarget(
     fit_levels: int = 512,
     strength: float = 1.0,
     seed: int = 0,
+    shift: str | None = None,
+    moved: Moved = "goal",
 ) -> RetargetReport:
     """Evaluate edits that send an agent to arbitrary cells, beside no edit, noise, a compass and objects really moved.
 
@@ -155,9 +184,14 @@ def retarget(
         fit_levels: number of fitting mazes, none of them among the held-out ones.
         strength: factor on every edit.
         seed: of the mazes and of the sampled actions.
+        shift: evaluate on the levels of this shift as they are, "none" for the training distribution, with goal and cue
+            on cells of their own. Where not given, on training levels with the cue put on the goal, as edits are
+            always fitted.
+        moved: what edits move to the target, "goal" or "cue"; with a shift only. Which of the two an agent pursues
+            shows in which of them an edit has to move.
 
     Raises:
-        GoalmazeError: no such site or method, or a site that a method or an edit does not fit.
+        GoalmazeError: no such site, method or shift, or a site that a method or an edit does not fit.
 
     Example:
         >>> import goalmaze as gm
@@ -167,19 +201,12 @@ def retarget(
         ('stem', 'mean-pattern')
     """
     family, policy = agent.family.resized(size), agent.policy
-    jobs = _jobs(agent, edits, sites, strength)
+    jobs, drawn = _jobs(agent, edits, sites, strength), TaskLevels(shift, moved)
     # Fitting, selection and evaluation mazes: the first two share the fitting split, the third is another split.
     context = make_fit_context(policy, family, fit_levels, seed)
-    task = draw_retargeting_task(family, levels, seed)
-    selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed, FITTING)
-    compass = compass_trial(task)
-    rows = [
-        Row(NONE, None, None, task.evaluate(policy)),
-        Row(COMPASS, None, None, TaskOutcomes(compass.outcomes(), compass.outcomes(task.off_path))),
-        Row(MOVED_CUE, None, None, task.with_cue_moved().evaluate(policy)),
-        Row(MOVED_BOTH, None, None, task.evaluate(policy, levels=task.levels_with_goal_moved())),
-        Row(MOVED_WALLED, None, None, task.evaluate(policy, levels=task.levels_with_old_goal_walled())),
-    ]
+    task = draw_retargeting_task(family, levels, seed, drawn=drawn)
+    selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed, FITTING, drawn)
+    rows = _unedited_rows(task, policy)
     scores: dict[tuple[str, str], float] = {}
     for job in tqdm(jobs, desc="retargeting", unit="edit", disable=None):
         one = job if isinstance(job, Candidate) else fit_candidate(context, job[0], job[1], strength)
@@ -190,7 +217,20 @@ def retarget(
     # Of equal scores the first wins, so the order of sites and methods decides.
     chosen = max(scores, key=lambda edit: scores[edit])
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
-    return RetargetReport(header, fit_levels, quick_overlap(agent, task.levels), tuple(rows), chosen)
+    names = "goal" if shift is None else drawn.object_type(family), drawn.counterpart(family)
+    return RetargetReport(header, fit_levels, quick_overlap(agent, task.levels), tuple(rows), chosen, drawn, *names)
+
+
+def _unedited_rows(task: RetargetingTask, policy: NetworkPolicy) -> list[Row]:
+    """Return the conditions without an edit: the agent alone, the compass, and objects physically moved."""
+    compass = compass_trial(task)
+    return [
+        Row(NONE, None, None, task.evaluate(policy)),
+        Row(COMPASS, None, None, TaskOutcomes(compass.outcomes(), compass.outcomes(task.off_path))),
+        Row(MOVED_CUE, None, None, task.evaluate(policy, levels=task.levels_with_cue_moved())),
+        Row(MOVED_BOTH, None, None, task.evaluate(policy, levels=task.levels_with_goal_moved())),
+        Row(MOVED_WALLED, None, None, task.evaluate(policy, levels=task.levels_with_old_goal_walled())),
+    ]
 
 
 def _jobs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro.conf
 
@@ -25,6 +25,9 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         agent: a run folder or zoo:NAME; of a population where no other experiment than the comparison is chosen.
         sites: sites to edit, each on its own.
         methods: steering methods.
+        shift: evaluate on the levels of this shift as they are, goal and cue on cells of their own; "none" for the
+            training distribution.
+        moved: with --shift, what edits move to the target: the goal or the cue.
         strength: factor on every edit.
         fit_levels: number of levels the edits are fitted on; none of them is used for evaluation.
         benchmark: evaluate with every control, by distance, at other sizes, and with side effects; where no sites and
@@ -41,12 +44,13 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
             of every condition over its agents.
     """
 
-    lists: ClassVar[tuple[str, ...]] = ("methods",)
+    lists: ClassVar[tuple[str, ...]] = ("methods", "shifts")
     examples = (
         "goalmaze retarget zoo:green-exit --sites stem block4",
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",
         "goalmaze retarget zoo:green-exit --auto --figures figures",
         "goalmaze retarget runs/Glimpse-seed0 --once --after 3",
+        "goalmaze retarget zoo:sleeper --sites block1 --methods mean-pattern --shift unlit --moved cue",
     )
 
     limits: ClassVar[Limits] = {**EvaluationConfig.limits, "fit_levels": (1, MAX_LEVELS)}
@@ -54,6 +58,8 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
     agent: AgentName
     sites: Annotated[tuple[str, ...], _default("all maps, or all sites")] = ()
     methods: Annotated[tuple[str, ...], _default("learned-pattern mean-pattern probe-direction")] = ()
+    shift: Annotated[str | None, option("SHIFT", "training levels with the cue put on the goal")] = None
+    moved: Literal["goal", "cue"] = "goal"
     strength: float = 1.0
     fit_levels: int = 512
     benchmark: bool = False
@@ -80,5 +86,9 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
             )
         if (self.after > 1 or self.memoryless is not None) and not self.once:
             raise GoalmazeError("--after and --memoryless belong to --once: add it")
+        if self.moved == "cue" and self.shift is None:
+            raise GoalmazeError("--moved cue needs --shift, under which goal and cue are on cells of their own: add it")
+        if self.shift is not None and self.once:
+            raise GoalmazeError("--once plays training levels with the cue put on the goal: leave --shift out")
         if (self.sizes or self.oracles) and not self.benchmark:
             raise GoalmazeError("--sizes and --oracles belong to --benchmark: add it")

@@ -51,7 +51,7 @@ def fitted_floors(policy: NetworkPolicy, task: RetargetingTask, one: Candidate) 
 
 def compass_trial(task: RetargetingTask) -> Trial:
     """Run the compass with the sharpness that reaches most targets of fitting mazes of the same family."""
-    selection = draw_retargeting_task(task.family, SELECTION_MAZES, task.seed, FITTING)
+    selection = draw_retargeting_task(task.family, SELECTION_MAZES, task.seed, FITTING, task.drawn)
 
     def reached(sharpness: float) -> float:
         label = TrialLabel(trials.COMPASS)

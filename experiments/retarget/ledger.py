@@ -140,7 +140,7 @@ def ledger(
     """
     policy = context.policy
     unedited = task.evaluate(policy).overall.other
-    reference = task.with_cue_moved().evaluate(policy).overall.other
+    reference = task.evaluate(policy, levels=task.levels_with_cue_moved()).overall.other
     to_goal = task.with_goals_as_targets()
     # Capability is measured with the goal itself as target, where an ideal edit changes nothing.
     before = summarise_behaviour(to_goal.rollout(policy), to_goal.levels, to_goal.goals).arrived

@@ -11,6 +11,7 @@ from goalmaze.experiments.evaluate.fitted_results import FittedResult
 from goalmaze.experiments.retarget.benchmark import Benchmark
 from goalmaze.experiments.retarget.ledger import Ledger
 from goalmaze.experiments.retarget.search import Search
+from goalmaze.experiments.retarget.task import TaskLevels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +19,14 @@ class SteeringReport(FittedResult):
     """The search, benchmark and ledger of one agent, each None where it was not run.
 
     Attributes:
+        drawn: what the mazes are, and what edits move.
         search: the search for an edit.
         benchmark: of the edits named, or of the edit that the search chose.
         ledger: of all methods.
         pictures: files that were drawn.
     """
 
+    drawn: TaskLevels
     search: Search | None = None
     benchmark: Benchmark | None = None
     ledger: Ledger | None = None
@@ -31,7 +34,7 @@ class SteeringReport(FittedResult):
 
     def json(self) -> JsonObject:
         """Return the report as plain data."""
-        data = self.header_json()
+        data = {**self.header_json(), **self.drawn.json()}
         if self.search is not None:
             data["search"] = self.search.json()
         for part in (self.benchmark, self.ledger):
@@ -43,7 +46,7 @@ class SteeringReport(FittedResult):
         header = self.header
         blocks: list[str | Table] = [
             f"{header.agent} on {header.family} {header.size}x{header.size}, sent to a random cell of each held-out "
-            f"maze; 95 % intervals over mazes\n{self.overlap.sentence}"
+            f"maze{self.drawn.text(self.drawn.moved)}; 95 % intervals over mazes\n{self.overlap.sentence}"
         ]
         for part in (self.search, self.benchmark, self.ledger):
             blocks += [] if part is None else part.blocks()

@@ -4,24 +4,66 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.cells import ABSENT, Bools, Cells
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
+from goalmaze.envs.levels import EVALUATION, FITTING, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.experiments.common.tables import interval, number
 from goalmaze.experiments.evaluate.metrics import Outcomes, outcomes
+from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.context import FitContext, WithGoals
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.edits.noise import EqualNormNoise, PermutedChannels
 from goalmaze.probes.targets import draw_targets
+
+Moved = Literal["goal", "cue"]
+"""What an edit moves to the target: what the activations hold of the goal's cell, or of the cue's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskLevels:
+    """The levels of a task.
+
+    Attributes:
+        shift: the shift whose levels are played as they are; None for training levels with the cue put on the goal.
+        moved: what edits move to the target. Where it is the cue, "goal" in outcomes is the cue.
+    """
+
+    shift: str | None = None
+    moved: Moved = "goal"
+
+    def __post_init__(self) -> None:
+        if self.moved == "cue" and self.shift is None:
+            raise GoalmazeError("goal and cue share a cell in these levels: give a shift too, or move the goal")
+
+    def object_type(self, family: Family) -> str:
+        """Return the object type that edits move."""
+        return family.cue if self.moved == "cue" else family.goal
+
+    def counterpart(self, family: Family) -> str | None:
+        """Return the other of goal and cue; None where the two share a cell."""
+        return None if self.shift is None else family.goal if self.moved == "cue" else family.cue
+
+    def json(self) -> JsonObject:
+        """Return the levels as plain data."""
+        return {"shift": self.shift, "moved": self.moved}
+
+    def text(self, moved: str) -> str:
+        """Return the end of a heading that says which levels were played and which object type edits move."""
+        if self.shift is None:
+            return ""
+        where = "the training distribution" if self.shift == NO_SHIFT else f"shift {self.shift}"
+        return f" of {where}; edits move the {moved}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +74,18 @@ class TaskOutcomes:
         overall: on all mazes.
         off_path: on the mazes where the goal lies on no shortest path to the target. On the other mazes the agent
             would enter the goal on its path, which ends the episode.
+        counterpart: rate of mazes on which the other of goal and cue was reached before both; None where the two share
+            a cell, or where nothing recorded it.
     """
 
     overall: Outcomes
     off_path: Outcomes
+    counterpart: Rate | None = None
 
     def json(self) -> JsonObject:
         """Return the outcomes as plain data."""
-        return _outcomes_json(self.overall) | {"off_path": _outcomes_json(self.off_path)}
+        data = _outcomes_json(self.overall) | {"off_path": _outcomes_json(self.off_path)}
+        return data if self.counterpart is None else {**data, "counterpart": number(self.counterpart.value)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +93,28 @@ class RetargetingTask(WithGoals):
     """Mazes in which an agent is to reach a target that nothing in its observation marks.
 
     Attributes:
-        levels: B mazes, the cue on the goal.
+        levels: B mazes, the cue on the goal unless `drawn` names a shift.
         targets: int32 [B], the cells to reach.
         off_path: bool [B], True where the goal lies on no shortest path to the target.
         seed: of the sampled actions; all conditions are evaluated with the same random numbers.
+        drawn: what the levels are, and what edits move.
     """
 
     levels: LevelBatch
     targets: Cells
     off_path: Bools
     seed: int
+    drawn: TaskLevels = dataclasses.field(default_factory=TaskLevels)
+
+    @property
+    def goals(self) -> Cells:
+        """int32 [B], the cells of what edits move: the goal, or the cue where `drawn` says so."""
+        return self.levels.cells(self.drawn.object_type(self.family))
 
     @property
     def move(self) -> GoalMove:
         """The move of the goal to the targets."""
-        return GoalMove.on(self.levels, self.targets)
+        return GoalMove(self.goals, self.targets, self.levels.height, self.levels.width)
 
     def edits(self, fitted_edit: FittedEdit, strength: float = 1.0) -> list[Edit]:
         """Return the edits, one a site, that move the goal to the targets."""
@@ -81,9 +134,9 @@ class RetargetingTask(WithGoals):
         move = GoalMove(np.roll(self.goals, -1), np.roll(self.targets, -1), self.levels.height, self.levels.width)
         return fitted_edit.edits(move, strength)
 
-    def with_cue_moved(self) -> RetargetingTask:
-        """Return the task with the cue physically on the target: the reference that edits are compared with."""
-        return dataclasses.replace(self, levels=self.levels.moved(self.family.cue, self.targets))
+    def levels_with_cue_moved(self) -> LevelBatch:
+        """Return the levels with the cue physically on the target: the reference that edits are compared with."""
+        return self.levels.moved(self.family.cue, self.targets)
 
     def levels_with_goal_moved(self) -> LevelBatch:
         """Return the levels with goal and cue both physically on the target."""
@@ -111,7 +164,8 @@ class RetargetingTask(WithGoals):
 
     def with_targets(self, levels: LevelBatch, targets: Cells) -> RetargetingTask:
         """Return a task with the same seed on other levels [B] and targets int32 [B]."""
-        on_path = lies_on_shortest_path(levels, levels.start, targets, levels.cells(self.family.goal))
+        goals = levels.cells(self.drawn.object_type(levels.family))
+        on_path = lies_on_shortest_path(levels, levels.start, targets, goals)
         return dataclasses.replace(self, levels=levels, targets=targets, off_path=~on_path)
 
     def with_goals_as_targets(self) -> RetargetingTask:
@@ -139,19 +193,48 @@ class RetargetingTask(WithGoals):
             played = self.levels if levels is None else levels
             trajectory = rollout(policy, played, seed=self.seed, until=self.targets)
         to_goal, to_target = trajectory.first_visit(self.goals), trajectory.first_visit(self.targets)
-        return TaskOutcomes(outcomes(to_goal, to_target), outcomes(to_goal[self.off_path], to_target[self.off_path]))
+        return TaskOutcomes(
+            outcomes(to_goal, to_target),
+            outcomes(to_goal[self.off_path], to_target[self.off_path]),
+            self._counterpart_rate(trajectory, np.minimum(to_goal, to_target)),
+        )
+
+    def _counterpart_rate(self, trajectory: Trajectory, others: NDArray[np.integer]) -> Rate | None:
+        """Return the rate of mazes on which the counterpart's cell is visited before step `others` int32 [B]."""
+        counterpart = self.drawn.counterpart(self.family)
+        if counterpart is None:
+            return None
+        return rate(int((trajectory.first_visit(self.levels.cells(counterpart)) < others).sum()), len(self.levels))
 
 
-def draw_retargeting_task(family: Family, levels: int, seed: int, split: str = EVALUATION) -> RetargetingTask:
+def draw_retargeting_task(
+    family: Family, levels: int, seed: int, split: str = EVALUATION, drawn: TaskLevels | None = None
+) -> RetargetingTask:
     """Return a task on the first `levels` mazes of a seed and split, with a random reachable target in each.
 
+    Args:
+        family: of the mazes.
+        levels: number of mazes.
+        seed: of the mazes, the targets and the sampled actions.
+        split: of the mazes.
+        drawn: what the levels are; training levels with the cue on the goal where None.
+
     Raises:
-        GoalmazeError: there are no levels.
+        GoalmazeError: there are no levels, the shift is unknown, or no level holds a cue that edits are to move.
     """
-    batch = levels_with_cue_on_goal(family, levels, seed, split)
+    drawn = TaskLevels() if drawn is None else drawn
+    if drawn.shift is None:
+        batch = levels_with_cue_on_goal(family, levels, seed, split)
+    else:
+        batch = family.levels(seed, np.arange(levels), drawn.shift, split)
+        # A level without a goal is a task too: there an edit only writes at the target.
+        if drawn.moved == "cue" and (batch.cells(family.cue) == ABSENT).all():
+            raise GoalmazeError(
+                f"levels of shift {drawn.shift} hold no {family.cue} that an edit could move: choose another shift"
+            )
     targets = draw_targets(batch, seed)
     # `with_targets` computes which goals are off the path; the ones stand in until then.
-    return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed).with_targets(batch, targets)
+    return RetargetingTask(batch, targets, np.ones(levels, np.bool_), seed, drawn).with_targets(batch, targets)
 
 
 def make_fit_context(policy: NetworkPolicy, family: Family, levels: int, seed: int) -> FitContext:
