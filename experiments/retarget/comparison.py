@@ -144,7 +144,7 @@ class RetargetReport(FittedResult):
             f"{edit - compass:+.2f} more than the compass. --benchmark adds the method fitted to untrained networks.",
         ]
 
-    def _counterpart_cell(self, row: Row) -> list[str]:
+    def _counterpart_cell(self, row: Row) -> list[object]:
         """Return the last cell of a row, or none where goal and cue share a cell."""
         reached = row.outcomes.counterpart
         return [] if self.counterpart is None else ["" if reached is None else formatted(reached.value, ".2f")]
