@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import PICTURES, PLANES, RecurrentNetwork, Shape, Site
@@ -20,8 +19,7 @@ from goalmaze.agents.networks.layers import (
     initialise_gates,
     initialise_xavier,
     memory_part_sites,
-    next_cell_state,
-    run_memory_parts,
+    run_lstm,
 )
 from goalmaze.agents.networks.registry import register_network
 
@@ -82,15 +80,8 @@ class ImpalaLSTMNetwork(RecurrentNetwork):
 
     def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
-        hidden, cell = memory.unbind(1)
-        cell, output_gate = next_cell_state(self.gates(torch.cat([features, hidden], 1)), cell)
-        cell = self.cell_state(cell)
-        hidden = self.hidden_state(torch.sigmoid(output_gate) * torch.tanh(cell))
-        both = torch.cat([features, hidden], 1)
-        # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
-        states = (state.to(memory.dtype) for state in (hidden, cell))
-        kept = run_memory_parts(self, dict(zip(MEMORY_PARTS, states, strict=True)))
-        return self.fc_policy(both), self.fc_value(both).squeeze(1), kept.reshape(memory.shape)
+        both, memory = run_lstm(self, features, memory)
+        return self.fc_policy(both), self.fc_value(both).squeeze(1), memory
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites of `impala`, and cell state and hidden state of the LSTM."""

@@ -140,6 +140,25 @@ def next_cell_state(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(forget_gate) * cell + torch.sigmoid(input_gate) * torch.tanh(candidate), output_gate
 
 
+def run_lstm(network: nn.Module, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """Return features and output of an LSTM side by side [B, F + U], and its new memory [B, 2, U].
+
+    Args:
+        network: the network, with a linear layer `gates`, the sites `cell_state` and `hidden_state`, and memory parts.
+        features: [B, F], what the LSTM reads.
+        memory: [B, 2, U], hidden state and cell state before the step.
+    """
+    hidden, cell = memory.unbind(1)
+    gates = network.get_submodule("gates")(torch.cat([features, hidden], 1))
+    cell, output_gate = next_cell_state(gates, cell)
+    cell = network.get_submodule("cell_state")(cell)
+    hidden = network.get_submodule("hidden_state")(torch.sigmoid(output_gate) * torch.tanh(cell))
+    # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
+    states = (state.to(memory.dtype) for state in (hidden, cell))
+    kept = run_memory_parts(network, dict(zip(MEMORY_PARTS, states, strict=True)))
+    return torch.cat([features, hidden], 1), kept.reshape(memory.shape)
+
+
 def add_memory_parts(network: nn.Module, parts: Sequence[str]) -> None:
     """Add an identity for each part of a memory, and one named `memory` for all parts together."""
     for name in (*parts, WHOLE_MEMORY):

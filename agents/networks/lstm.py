@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import RecurrentNetwork, Shape, Site
@@ -24,9 +23,8 @@ from goalmaze.agents.networks.layers import (
     initialise,
     initialise_gates,
     memory_part_sites,
-    next_cell_state,
     run_encoder,
-    run_memory_parts,
+    run_lstm,
 )
 from goalmaze.agents.networks.registry import register_network
 
@@ -85,15 +83,8 @@ class LSTMNetwork(RecurrentNetwork):
 
     def recur(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits [B, A], values [B] and the new memory for hidden units [B, F] and a memory [B, 2, U]."""
-        hidden, cell = memory.unbind(1)
-        cell, output_gate = next_cell_state(self.gates(torch.cat([features, hidden], 1)), cell)
-        cell = self.cell_state(cell)
-        hidden = self.hidden_state(torch.sigmoid(output_gate) * torch.tanh(cell))
-        both = torch.cat([features, hidden], 1)
-        # Under autocast the states are bfloat16; the memory keeps its own type, as the rollout buffer expects.
-        states = (state.to(memory.dtype) for state in (hidden, cell))
-        kept = run_memory_parts(self, dict(zip(MEMORY_PARTS, states, strict=True)))
-        return self.policy(both), self.value(both).squeeze(1), kept.reshape(memory.shape)
+        both, memory = run_lstm(self, features, memory)
+        return self.policy(both), self.value(both).squeeze(1), memory
 
     def sites(self) -> tuple[Site, ...]:
         """Return the encoder's maps and hidden units, and cell state and hidden state of the LSTM."""

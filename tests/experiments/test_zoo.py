@@ -55,6 +55,12 @@ def test_every_population_is_what_populations_toml_asks_for() -> None:
     assert sum(map(size_on_disk, entries)) < LARGEST_POPULATIONS
 
 
+def test_no_shipped_file_names_a_path_of_a_machine() -> None:
+    texts = [path for kind in ("*.json", "*.csv") for path in shipped.HERE.rglob(kind)]
+    assert len(texts) > 100
+    assert [str(path) for path in texts if '"/' in path.read_text("utf-8")] == []
+
+
 def size_on_disk(name: str) -> int:
     """Return the bytes of a shipped agent or population."""
     return sum(path.stat().st_size for path in (shipped.HERE / name).rglob("*") if path.is_file())

@@ -249,7 +249,7 @@ def _entry(header: PopulationHeader, number: int, report: ReadonlyJsonObject, na
         "label_reason": report["label_reason"],
         "in_distribution": report["in_distribution"] | whose,
         "shifts": {shift: evaluation | whose for shift, evaluation in report["shifts"].items()},
-        "training_overlap": report["training_overlap"],
+        "training_overlap": report["training_overlap"] | whose,
     }
 
 
