@@ -222,6 +222,7 @@ def behaviour(folder: Path) -> list[JsonObject]:
     nameless = {"agent": ""}
     for agent in agents:
         agent["in_distribution"] |= nameless
+        agent["training_overlap"] |= nameless
         agent["shifts"] = {shift: evaluation | nameless for shift, evaluation in agent["shifts"].items()}
     return agents
 
