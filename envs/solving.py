@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs.actions import cell_steps
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.jit.compile import compiled
 from goalmaze.envs.jit.flood import UNREACHABLE, flood
@@ -40,6 +41,17 @@ def pick(distance: Distances, cells: Cells) -> Distances:
     # The index -1 of an absent cell would select the last cell, so it is replaced before the look-up.
     rows = np.arange(len(distance))
     return np.where(cells >= 0, distance[rows, np.maximum(cells, 0)], UNREACHABLE).astype(np.int32)
+
+
+def steps_nearer(levels: LevelBatch, cells: Cells) -> Bools:
+    """Return bool [B, 4], whether each action leads the agent from the start of its level nearer to `cells` [B].
+
+    None of them does where the cell is absent or out of reach, and where the agent stands on it.
+    """
+    steps = distances(levels, cells)
+    neighbours = (levels.start[:, None] + cell_steps(levels.width)[None, :]).astype(np.int64)
+    here = np.take_along_axis(steps, levels.start[:, None].astype(np.int64), axis=1)
+    return np.asarray(np.take_along_axis(steps, neighbours, axis=1) < here)
 
 
 def lies_on_shortest_path(levels: LevelBatch, sources: Cells, targets: Cells, cells: Cells) -> Bools:

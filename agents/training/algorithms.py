@@ -14,6 +14,7 @@ from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.registry import network_class
 from goalmaze.agents.training.curricula.registry import CurriculumChoice
 from goalmaze.agents.training.gpu_ppo import GpuPPO
+from goalmaze.agents.training.loss_term import check_term, make_term
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.sb3_environment import MazeVecEnv
@@ -86,13 +87,16 @@ def make_algorithm(recipe: Recipe, mazes: MazeVecEnv) -> BaseAlgorithm:
     # In this order, so that the recipe's options replace ours.
     arguments = {**_shared_arguments(recipe, mazes), **_own_arguments(recipe), **recipe.algorithm_options}
     try:
-        return algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
+        made = algorithm(MazeDQNPolicy if algorithm is DQN else MazePolicy, mazes, **arguments)
     except (AssertionError, AttributeError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         # Which values an option may have is known to the algorithm alone.
         if not recipe.algorithm_options or isinstance(error, GoalmazeError):
             raise
         reason = str(error) or type(error).__name__
         raise GoalmazeError(f"algorithm {recipe.algorithm} refuses its options: {reason}; change them") from None
+    if isinstance(made, TensorPPO):
+        made.term = make_term(recipe, mazes.mazes.family, mazes.mazes.view, network_of(made))
+    return made
 
 
 def _check_options(recipe: Recipe) -> None:
@@ -119,6 +123,7 @@ def _is_number(value: object) -> bool:
 def check_recipe(recipe: Recipe) -> None:
     """Raise `GoalmazeError` if settings of the recipe contradict each other."""
     _check_options(recipe)
+    check_term(recipe)
     network = network_class(recipe.network)
     if not issubclass(network, RecurrentNetwork):
         return

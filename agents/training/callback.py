@@ -17,6 +17,7 @@ from goalmaze.agents.training.algorithms import network_of
 from goalmaze.agents.training.checkpoint_schedule import CheckpointSchedule
 from goalmaze.agents.training.finite import check_finite
 from goalmaze.agents.training.log import LOG_COLUMNS, log_line
+from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run_folder import RunFolder
 from goalmaze.agents.training.run_progress import RunLog, RunProgress, keep_scheduled
@@ -83,7 +84,7 @@ class TrainingCallback(BaseCallback):
         self.saved_steps = self.num_timesteps
         if self._is_new:
             # After the columns of every log, so that readers of these find them in their places.
-            self._log.begin((*LOG_COLUMNS, *unwrap(self.training_env).curriculum.figures()))
+            self._log.begin((*LOG_COLUMNS, *unwrap(self.training_env).curriculum.figures(), *self._term_figures()))
         else:
             # `resume` has cut the log to its length at the last save and checked it.
             self._log.go_on()
@@ -122,7 +123,7 @@ class TrainingCallback(BaseCallback):
         losses[0] = -losses[0]  # the entropy itself, not its loss
         numbers = [f"{number:.5g}" for number in (*recent, *losses)]
         counts = (mazes.record.counts[0], mazes.mazes.levels_begun[0])
-        figures = mazes.curriculum.figures().values()
+        figures = (*mazes.curriculum.figures().values(), *self._term_figures().values())
         line = log_line((self.num_timesteps, f"{self.progress.seconds:.2f}", *counts, *numbers, *figures))
         self._log.append(line)
         self.progress.line = self.num_timesteps
@@ -133,6 +134,11 @@ class TrainingCallback(BaseCallback):
                 self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
             # The last rollout may go beyond the recipe's steps, the bar may not.
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
+
+    def _term_figures(self) -> dict[str, str]:
+        """Return the columns that penalties add to the log."""
+        term = self.model.term if isinstance(self.model, TensorPPO) else None
+        return {} if term is None else {name: f"{figure:.5g}" for name, figure in term.figures().items()}
 
     def _keep_checkpoint(self) -> None:
         keep_scheduled(self._schedule, self._run_folder, self.progress, self.num_timesteps, self._save_checkpoint)

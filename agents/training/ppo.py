@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory
 from goalmaze.agents.training.addressed_draws import AddressedDraws, Draws
 from goalmaze.agents.training.finite import check_finite
+from goalmaze.agents.training.loss_term import LossTerm
 from goalmaze.agents.training.losses import METRICS, LossWeights, ppo_loss
 from goalmaze.agents.training.rollout_buffer import Minibatch, TensorRolloutBuffer
 from goalmaze.agents.training.sb3_environment import EpisodeEnds, Info, MazeVecEnv
@@ -78,6 +79,7 @@ class TensorPPO(PPO):
     Attributes:
         memory: [B, ...], the memory of a recurrent network; None before the first rollout and for other networks.
         draws: where its random numbers come from.
+        term: what penalties add to loss and reward; None without any.
     """
 
     policy: MazePolicy
@@ -88,6 +90,7 @@ class TensorPPO(PPO):
     def __init__(self, policy: type[MazePolicy], env: VecEnv, **options: Any) -> None:
         super().__init__(policy, env, **{"rollout_buffer_class": TensorRolloutBuffer, **options})
         self.memory: Tensor | None = None
+        self.term: LossTerm | None = None
         # Without a seed, any: drawn here once, so that the whole run has one.
         self.draws: Draws = AddressedDraws(_random_seed() if self.seed is None else self.seed)
         self._first_step = 0
@@ -128,6 +131,8 @@ class TensorPPO(PPO):
         if self.policy.recurrent is not None and self.memory is None:
             self.memory = self.policy.initial_memory(env.num_envs)
         callback.on_rollout_start()
+        if self.term is not None:
+            self.term.begin_rollout(self.num_timesteps, self.num_timesteps // (n_rollout_steps * env.num_envs))
         buffer.trained = np.zeros((buffer.steps, buffer.envs), np.bool_) if env.curriculum.is_selective else None
         self._first_step = self.num_timesteps // env.num_envs
         self.draws.begin_rollout(self._first_step, n_rollout_steps, env.num_envs, self.device)
@@ -225,6 +230,9 @@ class TensorPPO(PPO):
             rows = np.concatenate([part.rows for part in truncated])
             rewards[steps, rows] += self.gamma * self._values_after(truncated).cpu().numpy()
         buffer.rewards.copy_(torch.from_numpy(rewards))
+        penalty = None if self.term is None else self.term.reward(buffer.observations)
+        if penalty is not None:
+            buffer.rewards -= penalty
         episode_starts = torch.from_numpy(dones).to(self.device)
         observations = torch.from_numpy(env.observations)
         memory = self.memory
@@ -284,6 +292,8 @@ class TensorPPO(PPO):
                 break
         # One transfer for the whole update. Checks after every minibatch would wait for the device each time.
         collected = torch.stack(metrics).cpu()
+        if self.term is not None:
+            self.term.end_update()
         check_finite("the loss", collected[:, METRICS.index("loss")])
         check_finite("the gradient", collected[:, -1])
         check_finite("a weight", *self._parameters)
@@ -329,7 +339,11 @@ class TensorPPO(PPO):
 
     def loss(self, batch: Minibatch, weights: LossWeights) -> tuple[Tensor, Tensor]:
         """Return the loss on a minibatch, and `METRICS` [6]; its gradient flows through time if it holds sequences."""
-        return minibatch_loss(self.policy.forward_pass, batch, weights)
+        if self.term is None:
+            return minibatch_loss(self.policy.forward_pass, batch, weights)
+        logits, values = self.policy.forward_pass.outputs(batch.observations)
+        loss, metrics = ppo_loss(logits, values, batch, weights)
+        return self.term.loss(loss, batch.observations, logits), metrics
 
     @property
     def _parameters(self) -> list[nn.Parameter]:

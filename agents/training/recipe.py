@@ -20,6 +20,13 @@ Precision: TypeAlias = Literal["fp32", "bf16"]
 
 DEFAULT_PRECISION = cast(Precision, by_device("fp32"))
 
+Through: TypeAlias = Literal["loss", "reward", "refitted", "last-phase"]
+"""How a penalty acts: in the loss with a reading that is fitted once; taken from the reward, without gradient; in the
+loss with a reading that is refitted; in the loss, alone, in a last phase of training."""
+
+MAX_WEIGHT = 1e6
+"""Largest weight of a penalty."""
+
 OBSERVATION_OPTIONS = ("pixels", "radius")
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -37,6 +44,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "gradient_clip": (0, 1e6),
     "shaping": (-100, 100),
     "threads": (0, 1024),
+    "penalty_kl": (0, MAX_WEIGHT),
+    "route_cue": (0, 1024),
 }
 """Number → its smallest and largest value. Numbers beyond them are mistakes, or fill the memory."""
 
@@ -91,6 +100,12 @@ class Recipe:
         curriculum_options: options of the curriculum; others keep their defaults.
         series: which scheduled checkpoints are kept: "standard" keeps three for every factor of ten in steps, "dense"
             40 from 500 steps on, evenly spaced on a logarithmic scale.
+        penalty: penalties by name with their weights, see `goalmaze.agents.training.penalties`.
+        penalty_through: how they act: "loss", "reward", "refitted" or "last-phase".
+        penalty_kl: weight of the KL divergence from the agent of `start`.
+        penalty_options: options of the penalties; others keep their defaults.
+        ablate_direction: the penalty whose directions are ablated in training; none if empty.
+        route_cue: number of channels of the first convolution that the cue is routed to; 0 for no routing.
 
     Example:
         >>> import goalmaze as gm
@@ -129,11 +144,19 @@ class Recipe:
     series: Literal["standard", "dense"] = "standard"
     curriculum: str = "dr"
     curriculum_options: JsonObject = dataclasses.field(default_factory=dict)
+    penalty: dict[str, float] = dataclasses.field(default_factory=dict)
+    penalty_through: Through = "loss"
+    penalty_kl: float = 0.0
+    penalty_options: JsonObject = dataclasses.field(default_factory=dict)
+    ablate_direction: str = ""
+    route_cue: int = 0
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             check_number(name, getattr(self, name), low, high)
-        for name in ("family", "network", "start", "curriculum"):
+        for name, weight in self.penalty.items():
+            check_number(f"the weight of penalty {name[:MAX_NAME]}", weight, 0, MAX_WEIGHT)
+        for name in ("family", "network", "start", "curriculum", "ablate_direction"):
             if len(getattr(self, name)) > MAX_NAME:
                 raise GoalmazeError(f"{name} has {len(getattr(self, name)):,} characters: {MAX_NAME:,} is the most")
         for name in self.observation_options:

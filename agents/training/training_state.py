@@ -142,6 +142,8 @@ def restore_state(algorithm: BaseAlgorithm, head: StateHead, arrays: Arrays) -> 
             algorithm.draws = GlobalDraws()
         if isinstance(algorithm, TensorPPO) and "memory" in arrays:
             algorithm.memory = torch.from_numpy(arrays["memory"]).to(algorithm.device)
+        if isinstance(algorithm, TensorPPO) and algorithm.term is not None:
+            algorithm.term.restore(_without_prefix("term", arrays))
         if isinstance(algorithm, DQN):
             replay = cast(ReplayBuffer, algorithm.replay_buffer)
             _restore_replay(replay, content["replay"], _without_prefix("replay", arrays))
@@ -177,6 +179,8 @@ def _state_of(algorithm: BaseAlgorithm) -> tuple[Arrays, AlgorithmNumbers]:
         content["draws"] = DRAWS
     if isinstance(algorithm, TensorPPO) and algorithm.memory is not None:
         arrays["memory"] = _as_array(algorithm.memory)
+    if isinstance(algorithm, TensorPPO) and algorithm.term is not None:
+        arrays |= _prefixed("term", algorithm.term.arrays())
     if isinstance(algorithm, DQN):
         replay = cast(ReplayBuffer, algorithm.replay_buffer)
         content["replay"] = {"pos": replay.pos, "full": replay.full}

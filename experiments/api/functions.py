@@ -23,6 +23,7 @@ from goalmaze.experiments.train.population.seeds import checked_seeds
 from goalmaze.experiments.train.population.training import PopulationOptions, train_population
 from goalmaze.probes import steering
 from goalmaze.probes.edits.fitted import FittedEdit
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 from goalmaze.probes.steering.base import SteeringMethod
 
 

@@ -13,21 +13,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOMS = Path(__file__).parents[2]
-CHOICES = {
+CHOICES: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "families": ("Families", "envs/families"),
     "shifts": ("Shifts by family (none is the training distribution)", "envs/families"),
     "networks": ("Networks", "agents/networks"),
     "curricula": ("Curricula", "agents/training/curricula"),
     "scores": ("Scores of levels, for curricula", "agents/training/curricula/scores"),
+    "penalties": ("Penalties", ("agents/training/penalties", "probes/penalties")),
     "methods": ("Steering methods", "probes/steering"),
     "audit-methods": ("Audit methods", "probes/audit/methods"),
 }
-"""Kind of name → its heading in help, and the folder whose files hold it."""
+"""Kind of name → its heading in help, and the folder, or folders, whose files hold it."""
 
 
 def names(kind: str) -> list[str]:
     """Return the names of a kind that ship, in alphabetical order; of shifts, a line for each family."""
-    files = sorted((ROOMS / CHOICES[kind][1]).glob("*.py"))
+    folders = CHOICES[kind][1]
+    listed = (folders,) if isinstance(folders, str) else folders
+    files = sorted(file for folder in listed for file in (ROOMS / folder).glob("*.py"))
     if kind == "shifts":
         return _shifts([ast.parse(file.read_text("utf-8")) for file in files])
     # The attribute `name` of a class stands four spaces in, which distinguishes it from parameters and variables.

@@ -32,6 +32,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import parse_json, read_json, read_text
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.jobs.report import report_run
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 
 JOURNAL, LOCK = "journal", "sweep.lock"
 POLL_SECONDS = 0.5

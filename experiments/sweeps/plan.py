@@ -28,6 +28,7 @@ from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.mazes.carving import ALGORITHMS as MAZE_ALGORITHMS
 from goalmaze.envs.text_files import expanded, is_file, read_toml
 from goalmaze.experiments.jobs.job import Task
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 
 SHIPPED = Path(__file__).parent / "plans"
 """The folder of the plans that ship with the package: published results, reproduced."""
@@ -38,8 +39,11 @@ NESTED = (
     "observation_options",
     "algorithm_options",
     "curriculum_options",
+    "penalty",
+    "penalty_options",
     "learner_options",
 )
+
 """Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
 
 MAX_RUNS = 10_000

@@ -23,6 +23,7 @@ from goalmaze.experiments.train.population.plan import planned
 from goalmaze.experiments.train.population.report import PopulationReport
 from goalmaze.experiments.train.population.seeds import folder_text, grid_of, seed_list
 from goalmaze.experiments.train.population.training import PopulationOptions, resume_population, train_population
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 
 RUNS = Path("runs")
 """The folder that holds runs without --out."""
@@ -37,9 +38,14 @@ RECIPE_OPTIONS = (
     "observation",
     "algorithm",
     "curriculum",
+    "penalty_through",
+    "penalty_kl",
+    "ablate_direction",
+    "route_cue",
     "device",
     "series",
 )
+
 """The options that are settings of a recipe."""
 
 RESUME_OPTIONS = ("resume", "save_every", "tensorboard", "workers", "cluster")
@@ -117,7 +123,7 @@ def read_settings(config: TrainConfig) -> Recipe:
     settings["parameters"] = _table(settings, "parameters") | assignments(config.parameters, "--parameters")
     if config.size is not None:
         settings["parameters"]["size"] = config.size
-    for name in ("network_options", "curriculum_options"):
+    for name in ("network_options", "curriculum_options", "penalty", "penalty_options"):
         given = assignments(getattr(config, name), f"--{name.replace('_', '-')}")
         settings[name] = _table(settings, name) | given
     recipe = recipe_from(settings)

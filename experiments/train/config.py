@@ -35,6 +35,14 @@ class TrainConfig(CommandConfig):
         algorithm: the training algorithm; those of stable-baselines3 begin with sb3.
         curriculum: which level each episode plays, one of the curricula listed below.
         curriculum_options: options of the curriculum, such as score=regret replay_probability=0.5.
+        penalty: readings whose number is added to the loss, with their weights, such as linear-probe=1; see the list
+            below.
+        penalty_through: how penalties act. loss fits the reading once, refitted fits it again while it trains, reward
+            takes it from the reward without a gradient, last-phase trains on it alone at the end.
+        penalty_kl: weight of the KL divergence from the agent of --start.
+        penalty_options: options of the penalties, such as site=block4 begin=0.25 every=2.
+        ablate_direction: the penalty whose directions of an activation are ablated in training, such as linear-probe.
+        route_cue: number of channels of the first convolution to which the gradients of the cue are routed.
         device: the device; auto is cuda where there is one. On a GPU one agent takes larger batches and 4000000 steps
             where they are not given.
         save_every: seconds between saves, from which an interrupted run continues.
@@ -44,12 +52,13 @@ class TrainConfig(CommandConfig):
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
-    lists: ClassVar[tuple[str, ...]] = ("families", "networks", "curricula", "scores")
+    lists: ClassVar[tuple[str, ...]] = ("families", "networks", "curricula", "scores", "penalties")
     limits: ClassVar[Limits] = {"save_every": (0, None), "workers": (0, 1024)}
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze train --out runs/mine",
         "goalmaze train --family Corner --parameters corner=3 --steps 1000000",
         "goalmaze train --seeds 0-63",
+        "goalmaze train --start runs/mine --penalty linear-probe=1 --penalty-kl 0.1",
         "goalmaze train --resume runs/mine",
     )
 
@@ -72,6 +81,12 @@ class TrainConfig(CommandConfig):
     algorithm: Annotated[str | None, option("{ppo,sb3-ppo,sb3-a2c,sb3-dqn}", "ppo")] = None
     curriculum: Annotated[str | None, option("CURRICULUM", "dr")] = None
     curriculum_options: Words = ()
+    penalty: Words = ()
+    penalty_through: Annotated[str | None, option("{loss,reward,refitted,last-phase}", "loss")] = None
+    penalty_kl: Annotated[float | None, option("FLOAT", "0")] = None
+    penalty_options: Words = ()
+    ablate_direction: Annotated[str | None, option("PENALTY", "none")] = None
+    route_cue: Annotated[int | None, option("INT", "0, no routing")] = None
     device: Annotated[str | None, option("{auto,cpu,cuda}", "auto")] = None
     save_every: float = 30.0
     workers: Annotated[int, option("INT", "0, one a core")] = 0

@@ -12,7 +12,7 @@ from goalmaze.agents.policies import move_probabilities
 from goalmaze.envs.actions import ACTIONS, cell_steps
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.solving import distances
+from goalmaze.envs.solving import steps_nearer
 from goalmaze.probes.audit.passes import Outputs
 from goalmaze.probes.audit.pool import AuditPool
 from goalmaze.probes.audit.sides import Side
@@ -79,10 +79,7 @@ def forks(levels: LevelBatch) -> Bools:
 
 def towards(levels: LevelBatch, cells: Cells, outputs: Outputs) -> NDArray[np.float32]:
     """Return float32 [B], the probability that the first step of an agent leads nearer to `cells`, int32 [B]."""
-    steps = distances(levels, cells)
-    neighbours = (levels.start[:, None] + cell_steps(levels.width)[None, :]).astype(np.int64)
-    here = np.take_along_axis(steps, levels.start[:, None].astype(np.int64), axis=1)
-    nearer = np.take_along_axis(steps, neighbours, axis=1) < here
+    nearer = steps_nearer(levels, cells)
     assert nearer.shape[1] == len(ACTIONS)
     probabilities = np.where(nearer, move_probabilities(outputs.logits), 0).sum(axis=1)
     return np.asarray(probabilities, np.float32)

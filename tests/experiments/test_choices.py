@@ -9,6 +9,7 @@ import pytest
 import goalmaze as gm
 from goalmaze.agents.training.curricula.registry import known_curricula
 from goalmaze.agents.training.curricula.scores.base import known_scores
+from goalmaze.agents.training.penalties.registry import known_penalties
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.choices import CHOICES, names
 
@@ -27,6 +28,7 @@ def test_help_lists_what_the_registries_know() -> None:
         name for name, method in gm.audit_methods().items() if type(method).__module__.startswith("goalmaze.")
     )
     assert names("curricula") == sorted(known_curricula())
+    assert names("penalties") == sorted(known_penalties())
     assert names("scores") == sorted(known_scores())
     assert names("shifts") == [f"{name}: {', '.join(gm.known_families()[name].shifts)}" for name in names("families")]
 

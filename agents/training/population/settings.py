@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Self
 
+from goalmaze.agents.training.loss_term import needs_term
 from goalmaze.agents.training.losses import LossWeights
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.envs.errors import GoalmazeError
@@ -50,6 +51,8 @@ class Settings:
                 f"a population as one program is trained by algorithm ppo, not {recipe.algorithm}: choose device cpu, "
                 "which trains every agent by itself"
             )
+        if needs_term(recipe):
+            raise GoalmazeError("a population as one program takes no penalty and no routing: add --device cpu")
         options = {name: value for name, value in recipe.algorithm_options.items() if name not in IGNORED_OPTIONS}
         steps = int(options.pop("n_steps", recipe.rollout_steps))
         batch = int(options.pop("batch_size", recipe.envs * recipe.rollout_steps // recipe.minibatches))

@@ -19,6 +19,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import extensions_needed
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.experiments.train.population.seeds import MAX_AGENTS, checked_seeds
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 
 
 class PlannedPopulation(NamedTuple):

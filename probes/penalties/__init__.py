@@ -1,0 +1,1 @@
+"""Penalties that need probes: directions of an activation, one file each."""
