@@ -39,10 +39,11 @@ class TrainConfig(CommandConfig):
             below.
         penalty_through: how penalties act. loss fits the reading once, refitted fits it again while it trains, reward
             takes it from the reward without a gradient, last-phase trains on it alone at the end.
-        penalty_kl: weight of the KL divergence from the agent of --start.
+        penalty_kl: weight of the KL divergence from the agent that training starts from.
         penalty_options: options of the penalties, such as site=block4 begin=0.25 every=2.
         ablate_direction: the penalty whose directions of an activation are ablated in training, such as linear-probe.
-        route_cue: number of channels of the first convolution to which the gradients of the cue are routed.
+        route_cue: number of channels of the first convolution to which the gradients of the cue are routed; 0 for no
+            routing.
         device: the device; auto is cuda where there is one. On a GPU one agent takes larger batches and 4000000 steps
             where they are not given.
         save_every: seconds between saves, from which an interrupted run continues.
@@ -83,10 +84,10 @@ class TrainConfig(CommandConfig):
     curriculum_options: Words = ()
     penalty: Words = ()
     penalty_through: Annotated[str | None, option("{loss,reward,refitted,last-phase}", "loss")] = None
-    penalty_kl: Annotated[float | None, option("FLOAT", "0")] = None
+    penalty_kl: Annotated[float | None, option("FLOAT", "0.0")] = None
     penalty_options: Words = ()
     ablate_direction: Annotated[str | None, option("PENALTY", "none")] = None
-    route_cue: Annotated[int | None, option("INT", "0, no routing")] = None
+    route_cue: Annotated[int | None, option("INT", "0")] = None
     device: Annotated[str | None, option("{auto,cpu,cuda}", "auto")] = None
     save_every: float = 30.0
     workers: Annotated[int, option("INT", "0, one a core")] = 0
