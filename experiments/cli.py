@@ -38,6 +38,7 @@ from goalmaze.experiments.common.config import CommandConfig, OutputOptions
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.demo.config import DemoConfig
 from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.explain.config import ExplainConfig
 from goalmaze.experiments.live.config import LiveConfig, RenderConfig
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.reports.config import ReportConfig
@@ -58,6 +59,7 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "audit score": (ScoreConfig, "goalmaze.experiments.audit.challenge.score_command"),
     "card": (CardConfig, "goalmaze.experiments.card.command"),
     "card verify": (CardVerifyConfig, "goalmaze.experiments.card.verify_command"),
+    "explain": (ExplainConfig, "goalmaze.experiments.explain.command"),
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),

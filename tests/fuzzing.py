@@ -103,6 +103,7 @@ SMALL = {
     "probe": ["--levels", "3", "--fit-levels", "50", "--sites", "stem"],
     "retarget": ["--levels", "3", "--fit-levels", "8", "--sites", "stem", "--methods", "mean-pattern"],
     "audit": ["--levels", "16", "--tier", "T1"],
+    "explain": ["--units", "--sites", "stem", "--levels", "8", "--fit-levels", "16"],
     "families": ["GreenExit", "--size", "5"],
     "networks": ["grid"],
     "render": ["--size", "5"],
