@@ -20,6 +20,7 @@ from goalmaze.agents.networks.base import Network, RecurrentNetwork, device_of
 from goalmaze.envs.actions import PROCGEN_ACTIONS, PROCGEN_MOVES, check_action_count
 from goalmaze.envs.cells import Bools, Cells
 from goalmaze.envs.engines import Engine
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import View
 
@@ -114,6 +115,7 @@ class NetworkPolicy:
         network: the network, in evaluation mode.
         context: the context of the forward pass in progress; None between forward passes.
         edits: number of edits that are applied to the network at present.
+        think: number of forward passes on the first observation before the first action, see `thinking`.
     """
 
     def __init__(self, network: Network) -> None:
@@ -121,6 +123,7 @@ class NetworkPolicy:
         self.network = network.eval()
         self.context: EditContext | None = None
         self.edits = 0
+        self.think = 0
 
     def begin(self, levels: LevelBatch) -> Actor:
         """Return an actor that counts the steps of each episode and has its memory if the network is recurrent."""
@@ -158,6 +161,27 @@ class NetworkPolicy:
         parts = [slice(start, start + size) for start in range(0, len(rows), size)]
         with torch.inference_mode():
             return move_probabilities(torch.cat([self.logits(rows[p], tensor[p], steps[p]) for p in parts]))
+
+    @contextmanager
+    def thinking(self, steps: int) -> Iterator[Self]:
+        """Let a recurrent network think: inside the context, episodes begin with extra passes on their observation.
+
+        Before its first action, the network runs `steps` times on the first observation and keeps its memory, as in
+        Guez et al. (2019) and Taufeeque et al. (2024). The episode does not go on meanwhile; for edits these passes
+        belong to the first step. With 0 steps, everything is as without the context.
+
+        Raises:
+            GoalmazeError: the number is negative, or the network has no memory.
+        """
+        if steps < 0:
+            raise GoalmazeError(f"an agent cannot think for {steps} steps: choose 0 or more")
+        if steps and not isinstance(self.network, RecurrentNetwork):
+            raise GoalmazeError("this network has no memory, so thinking changes nothing: choose a recurrent agent")
+        before, self.think = self.think, steps
+        try:
+            yield self
+        finally:
+            self.think = before
 
     @contextmanager
     def about(self, context: EditContext) -> Iterator[None]:
@@ -200,6 +224,11 @@ class RecurrentActor:
         with torch.inference_mode(), self._policy.about(EditContext(rows, self._steps[rows])):
             if self.memory is None:
                 self.memory = self._network.initial_memory(len(self._steps), observations.shape[1:])
+                # In the first step no episode has ended, so `rows` are all rows of the memory.
+                for _ in range(self._policy.think):
+                    _, _, self.memory = self._network.step(
+                        torch.from_numpy(observations).to(self.memory.device), self.memory
+                    )
             # Only rows whose episodes have not ended take a step; the memory of the others stays as it is.
             device = self.memory.device
             index = torch.from_numpy(rows).to(device)

@@ -6,6 +6,7 @@ from typing import overload
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.population import Population
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
 from goalmaze.experiments.evaluate import evaluation
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport
@@ -23,6 +24,7 @@ def evaluate(
     greedy: bool = False,
     family: Family | None = None,
     unseen_walls: bool = False,
+    think: int = 0,
 ) -> EvaluationReport: ...
 
 
@@ -48,6 +50,7 @@ def evaluate(
     greedy: bool = False,
     family: Family | None = None,
     unseen_walls: bool = False,
+    think: int = 0,
 ) -> EvaluationReport | PopulationEvaluation:
     """Evaluate an agent or a population, and scripted baselines, on the same held-out levels, one episode a level.
 
@@ -60,13 +63,15 @@ def evaluate(
         greedy: take the likeliest action instead of sampling.
         family: the family to evaluate on; the one that the agent was trained on by default.
         unseen_walls: draw only levels whose walls no agent has met in training; all training levels are compared.
+        think: number of forward passes on the first observation before the first action; only for one recurrent agent.
 
     Returns:
         The evaluation beside those of agents that go to the goal, go to the cue, or wander; for a population, how
         its agents are distributed over training seeds.
 
     Raises:
-        GoalmazeError: no such shift, the agent cannot act in the family, or there are too few levels with unseen walls.
+        GoalmazeError: no such shift, the agent cannot act in the family or cannot think, or there are too few levels
+            with unseen walls.
 
     Example:
         >>> import goalmaze as gm
@@ -75,6 +80,8 @@ def evaluate(
         True
     """
     if isinstance(agent, Population):
+        if think:
+            raise GoalmazeError("think takes one agent: choose one of the population")
         families = None if family is None else [family] * len(agent)
         return evaluate_population(
             agent, shift=shift, levels=levels, seed=seed, greedy=greedy, families=families, unseen_walls=unseen_walls
@@ -87,4 +94,5 @@ def evaluate(
         greedy=greedy,
         family=family,
         unseen_walls=unseen_walls,
+        think=think,
     )

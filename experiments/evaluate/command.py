@@ -65,7 +65,9 @@ def _evaluate(config: EvalConfig) -> EvaluationReport:
     agent = load_agent(config.agent, config.device)
     family = evaluation_family(agent, config)
     shift, unseen_walls = config.shift or NO_SHIFT, config.unseen_walls
-    return evaluate(agent, shift=shift, family=family, unseen_walls=unseen_walls, **_options(config))
+    return evaluate(
+        agent, shift=shift, family=family, unseen_walls=unseen_walls, think=config.think, **_options(config)
+    )
 
 
 def _compare(config: EvalConfig) -> Comparison:
@@ -76,6 +78,8 @@ def _compare(config: EvalConfig) -> Comparison:
 
 
 def _evaluate_populations(config: EvalConfig) -> PopulationEvaluation | PopulationComparison:
+    if config.think:
+        raise GoalmazeError(f"--think takes one agent: name one of the population, such as {config.agent}/0")
     if config.others and config.unseen_walls:
         raise GoalmazeError("--unseen-walls takes one population: leave out the others, or --unseen-walls")
     populations = [load_population(name, config.device) for name in config.agents]

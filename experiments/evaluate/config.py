@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import AgentName, DeviceConfig, EvaluationConfig, MoreAgents, Words, option
+from goalmaze.experiments.common.config import (
+    AgentName,
+    DeviceConfig,
+    EvaluationConfig,
+    Limits,
+    MoreAgents,
+    Words,
+    option,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +28,7 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
         shift: a shift of the family; "none" is the training distribution.
         greedy: take the likeliest action instead of sampling.
         unseen_walls: evaluate on levels whose walls no agent has met in training; all training levels are compared.
+        think: number of forward passes on the first observation before the first action, of a recurrent agent.
         family: evaluate on another family, if the agent can act in it.
         parameters: evaluate with other parameters of the family, such as braid=0.5.
         grid: evaluate under every shift, and with one family parameter (a dial) at a time varied.
@@ -41,6 +50,7 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
     ] = None
     greedy: bool = False
     unseen_walls: bool = False
+    think: int = 0
     family: Annotated[str | None, option("FAMILY", "the agent's training family")] = None
     parameters: Words = ()
     grid: bool = False
@@ -48,6 +58,8 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
     choices: bool = False
     hypotheses: bool = False
     figures: Annotated[Path | None, option("FOLDER", "none")] = None
+
+    limits: ClassVar[Limits] = {**EvaluationConfig.limits, "think": (0, 1000)}
 
     lists: ClassVar[tuple[str, ...]] = ("shifts",)
     examples: ClassVar[tuple[str, ...]] = (
@@ -66,6 +78,8 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
             raise GoalmazeError("--grid evaluates under every shift: leave out --shift, or --grid")
         if self.unseen_walls and chosen:
             raise GoalmazeError(f"--unseen-walls does not go with {chosen[0]}: leave out one of them")
+        if self.think and (chosen or self.others):
+            raise GoalmazeError("--think takes one agent and none of the other experiments: leave out one of them")
 
     @property
     def agents(self) -> tuple[str, ...]:

@@ -128,11 +128,13 @@ class EvaluationReport(Result):
         agent: of the agent.
         scripted_baselines: of each baseline.
         overlap: how many of the levels the agent has met in training.
+        think: number of forward passes on the first observation before the agent's first action.
     """
 
     agent: Evaluation
     scripted_baselines: tuple[Evaluation, ...]
     overlap: TrainingOverlap
+    think: int = 0
 
     def json(self) -> JsonObject:
         """Return the agent's evaluation as plain data, with the scripted baselines in a list."""
@@ -140,13 +142,15 @@ class EvaluationReport(Result):
             **self.agent.json(),
             "scripted_baselines": [one.json() for one in self.scripted_baselines],
             "training_overlap": self.overlap.json(),
+            "think": self.think,
         }
 
     def blocks(self) -> list[str | Table]:
         """Return one row an agent, then the agent's capability, returns and preference by geometry."""
         one = self.agent
         rows = evaluation_table([one, *self.scripted_baselines])
-        heading = f"{one.heading()}; seed {one.header.seed}\n{self.overlap.sentence}"
+        thinks = f"; {self.think} extra passes on the first observation" if self.think else ""
+        heading = f"{one.heading()}; seed {one.header.seed}{thinks}\n{self.overlap.sentence}"
         return [heading, rows, NOTES, *one.scores()]
 
 
@@ -180,6 +184,7 @@ def evaluate(
     greedy: bool = False,
     family: Family | None = None,
     unseen_walls: bool = False,
+    think: int = 0,
 ) -> EvaluationReport:
     """Evaluate an agent and scripted baselines on the same held-out levels, one episode a level.
 
@@ -192,12 +197,14 @@ def evaluate(
         family: the family to evaluate on; the one that the agent was trained on by default.
         unseen_walls: draw only levels whose walls the agent has not met in training; all of its training levels are
             compared.
+        think: number of forward passes on the first observation before the first action; only for recurrent agents.
 
     Returns:
         The agent's evaluation beside those of agents that go to the goal, go to the cue, or wander.
 
     Raises:
-        GoalmazeError: no such shift, the agent cannot act in the family, or there are too few levels with unseen walls.
+        GoalmazeError: no such shift, the agent cannot act in the family or has no memory to think with, or there are
+            too few levels with unseen walls.
 
     Example:
         >>> import goalmaze as gm
@@ -210,11 +217,12 @@ def evaluate(
     batch, shift = draw_levels(family, levels, shift, seed, [agent] if unseen_walls else [])
     policies: dict[str, Policy] = {agent.name: agent.policy, **scripted_baselines(family)}
     facts = SolvedLevels.of(batch)
-    first, *rest = (
-        evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy, facts=facts)
-        for name, policy in progress(policies.items(), "evaluating", "agent")
-    )
-    return EvaluationReport(first, tuple(rest), quick_overlap(agent, batch))
+    with agent.policy.thinking(think):
+        first, *rest = (
+            evaluate_policy(name, policy, batch, shift=shift, seed=seed, greedy=greedy, facts=facts)
+            for name, policy in progress(policies.items(), "evaluating", "agent")
+        )
+    return EvaluationReport(first, tuple(rest), quick_overlap(agent, batch), think)
 
 
 def evaluate_policy(
