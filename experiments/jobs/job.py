@@ -51,11 +51,17 @@ class Task:
         name: the name of the run folder: the values of dials and seed, and a hash of everything that the plan sets.
         dials: dial → value.
         recipe: the recipe to train.
+        after: the run whose agent it starts from; empty for none.
     """
 
     name: str
     dials: JsonObject
     recipe: Recipe
+    after: str = ""
+
+    def recipe_in(self, root: Path) -> Recipe:
+        """Return the recipe with the folder that it starts from, in the folder of all runs."""
+        return dataclasses.replace(self.recipe, start=str(root / self.after)) if self.after else self.recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,7 +80,7 @@ def run_tasks(
 
         def submit(some: Sequence[Task]) -> dict[Future[str], Task]:
             return {
-                executor.submit(Job(root, task.name, task.recipe, save_every, imports, keep_diverged)): task
+                executor.submit(Job(root, task.name, task.recipe_in(root), save_every, imports, keep_diverged)): task
                 for task in some
             }
 

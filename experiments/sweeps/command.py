@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from goalmaze.agents.devices import find_device
@@ -17,10 +17,11 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.plots import save_figure
 from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.tables import Table
-from goalmaze.experiments.jobs.executors import WORKERS_LOG, make_executor
+from goalmaze.experiments.jobs.executors import WORKERS_LOG, RunExecutor, make_executor
 from goalmaze.experiments.jobs.job import JOURNAL, LOCK
-from goalmaze.experiments.jobs.runner import run_tasks
+from goalmaze.experiments.jobs.runner import TaskSummary, run_tasks
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
@@ -34,6 +35,7 @@ from goalmaze.experiments.sweeps.threshold import (
     threshold_table,
 )
 from goalmaze.experiments.train.command import RUNS
+from goalmaze.experiments.train.population.seeds import seed_list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +120,8 @@ def run(config: SweepConfig) -> SweepResult:
     # The workers of a cluster may have a device that this machine lacks.
     if config.device is not None and not config.cluster:
         find_device(config.device)
-    plan = read_plan(find_plan(config.plan), config.device)
+    seeds = None if config.seeds is None else seed_list(config.seeds)
+    plan = read_plan(find_plan(config.plan), config.device, seeds)
     root = (config.out or RUNS / plan.name).resolve()
     if config.gather:
         result = gather(plan, root)
@@ -130,7 +133,7 @@ def run(config: SweepConfig) -> SweepResult:
     with locked(root / LOCK):
         remove_temporaries(root, below=False)
         executor = functools.partial(make_executor, config.workers, config.cluster, root / WORKERS_LOG)
-        summary = run_tasks(plan.tasks, root, executor, config.save_every)
+        summary = _train(plan, root, executor, config.save_every)
         result = gather(plan, root)
     if summary.failed:
         name, reason = next(iter(summary.failed.items()))
@@ -139,10 +142,28 @@ def run(config: SweepConfig) -> SweepResult:
             f"the results of the others are in {root / CSV}"
         )
     if summary.stopped:
-        command = shlex.join(["goalmaze", "sweep", config.plan, "--out", str(root)]) + import_flags()
+        chosen = [] if config.seeds is None else ["--seeds", config.seeds]
+        command = shlex.join(["goalmaze", "sweep", config.plan, *chosen, "--out", str(root)]) + import_flags()
         message = f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}"
         raise StopError(message, summary.signal_number)
     return result
+
+
+def _train(plan: Plan, root: Path, executor: Callable[[int], RunExecutor], save_every: float) -> TaskSummary:
+    """Train the unfinished runs, first those from which others start; runs whose start failed are left out."""
+    total = TaskSummary(0, {}, stopped=False)
+    for stage in plan.stages:
+        ready = [task for task in stage if not task.after or finished_report(root / task.after) is not None]
+        if total.stopped or not ready:
+            continue
+        summary = run_tasks(ready, root, executor, save_every)
+        total = TaskSummary(
+            total.finished + summary.finished,
+            total.failed | summary.failed,
+            summary.stopped,
+            summary.signal_number,
+        )
+    return total
 
 
 def gather(plan: Plan, root: Path) -> SweepResult:

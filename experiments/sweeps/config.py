@@ -21,6 +21,7 @@ class SweepConfig(CommandConfig):
 
     Attributes:
         plan: a TOML file with a recipe, dials and seeds, or the name of a plan that ships.
+        seeds: training seeds in place of the plan's, such as 0-4 or 0,3.
         out: the folder of the sweep. A sweep that is started again continues there.
         workers: number of processes.
         cluster: address of a Dask scheduler, such as tcp://127.0.0.1:8786; its workers must see the folder too.
@@ -39,6 +40,7 @@ class SweepConfig(CommandConfig):
     limits: ClassVar[Limits] = {"workers": (0, MAX_WORKERS), "save_every": (0, None)}
 
     plan: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PLAN")]
+    seeds: Annotated[str | None, option("LIST", "the plan's")] = None
     out: Annotated[Path | None, option("PATH", "runs/PLAN")] = None
     workers: Annotated[int, option("INT", "0, one a core")] = 0
     cluster: Annotated[str, option("ADDRESS", "none")] = ""

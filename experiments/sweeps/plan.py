@@ -46,6 +46,9 @@ NESTED = (
 
 """Fields of a recipe that are tables, the last under its former name; each of their entries can be a dial."""
 
+ARM, AFTER = "arm", "after"
+"""The dial of the arms of a plan, and the key of an arm that names the arm that it starts from."""
+
 MAX_RUNS = 10_000
 """Largest number of runs; more is taken for a mistake in the dials."""
 
@@ -62,6 +65,7 @@ class Plan:
         shifts: the shifts under which agents are evaluated; `NO_SHIFT` is the training distribution.
         tasks: the runs, one for every combination of dials and seed.
         threshold: the dial along which half of the seeds become goal-followers somewhere; empty for none.
+        outcomes: whether readings decide how each run ended, see `goalmaze.experiments.against_readings`.
     """
 
     name: str
@@ -71,11 +75,22 @@ class Plan:
     shifts: tuple[str, ...]
     tasks: tuple[Task, ...]
     threshold: str = ""
+    outcomes: bool = False
+
+    @property
+    def stages(self) -> tuple[tuple[Task, ...], ...]:
+        """The runs that start from nothing, then those that start from the agent of one of them."""
+        first = tuple(task for task in self.tasks if not task.after)
+        return first, tuple(task for task in self.tasks if task.after)
 
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """The keys of a plan's file; see `Plan`, and `Recipe` for `train`. Values of dials are whatever TOML holds."""
+    """The keys of a plan's file; see `Plan`, and `Recipe` for `train`. Values of dials are whatever TOML holds.
+
+    An arm is a table of settings that replace those of `train`, beside `after`, the arm whose agent of the same dials
+    and seed it starts from.
+    """
 
     train: JsonObject
     seeds: list[int]
@@ -83,6 +98,8 @@ class _File:
     shifts: list[str] = dataclasses.field(default_factory=list)
     about: str = ""
     threshold: str = ""
+    arms: dict[str, JsonObject] = dataclasses.field(default_factory=dict)
+    outcomes: bool = False
 
 
 def shipped_plans() -> dict[str, Path]:
@@ -108,17 +125,20 @@ def find_plan(name: str) -> Path:
     return shipped_plans()[name]
 
 
-def read_plan(path: Path, device: DeviceName | None = None) -> Plan:
+def read_plan(path: Path, device: DeviceName | None = None, seeds: Sequence[int] | None = None) -> Plan:
     """Read a plan and check, before anything is trained, that each of its runs can be trained.
 
     Args:
         path: the plan.
         device: the device that the runs are trained on; None for the plan's own, or the CPU where it names none.
+        seeds: the training seeds; None for the plan's own.
 
     Raises:
         GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
     """
     file = _read(path)
+    if seeds is not None:
+        file = dataclasses.replace(file, seeds=list(seeds))
     # Runs are trained side by side, one thread each.
     base = {"threads": 1, **file.train}
     for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
@@ -128,21 +148,66 @@ def read_plan(path: Path, device: DeviceName | None = None) -> Plan:
     for name, listed in {"seeds": file.seeds, **file.dials}.items():
         if not listed:
             raise GoalmazeError(f"{path}: {name} is an empty list, so there is nothing to train; give it values")
-    tasks = []
-    for values in itertools.product(*file.dials.values()):
-        dials = dict(zip(file.dials, values, strict=True))
-        data = _with_dials(base, paths, dials)
-        recipe = _complete_recipe(data, path)
-        runs = [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in file.seeds]
-        # After the runs have their names. They and all settings are the same on every device.
-        name = device or data.get("device", "cpu")
-        tasks += [
-            dataclasses.replace(run, recipe=dataclasses.replace(decided(run.recipe), device=name)) for run in runs
-        ]
+    _check_arms(file, path)
+    tasks: list[Task] = []
+    for arm, changes in (file.arms or {"": {}}).items():
+        for values in itertools.product(*file.dials.values()):
+            dials = dict(zip(file.dials, values, strict=True))
+            given = {ARM: arm, **dials} if file.arms else dials
+            data = _with_dials(_with_arm(base, changes), paths, dials)
+            runs = _runs(_complete_recipe(data, path), given, data, file.seeds)
+            if AFTER in changes:
+                runs = [dataclasses.replace(run, after=_name_of(run, changes[AFTER], tasks)) for run in runs]
+            # After the runs have their names. They and all settings are the same on every device.
+            name = device or data.get("device", "cpu")
+            tasks += [
+                dataclasses.replace(run, recipe=dataclasses.replace(decided(run.recipe), device=name)) for run in runs
+            ]
     _check_distinct(tasks, path)
     _check_threshold(file, path)
     shifts = _shifts(file, tasks)
-    return Plan(path.stem, file.about, file.dials, tuple(file.seeds), shifts, tuple(tasks), file.threshold)
+    all_dials = {ARM: list(file.arms), **file.dials} if file.arms else file.dials
+    return Plan(
+        path.stem, file.about, all_dials, tuple(file.seeds), shifts, tuple(tasks), file.threshold, file.outcomes
+    )
+
+
+def _check_arms(file: _File, path: Path) -> None:
+    """Refuse an arm that starts from an arm that is not above it, or from one that starts from another."""
+    first: list[str] = []
+    for arm, changes in file.arms.items():
+        if AFTER not in changes:
+            first.append(arm)
+        elif changes[AFTER] not in first:
+            raise unknown(f"arm that starts from nothing, in {path}, above arm {arm}:", str(changes[AFTER]), first)
+        for name in ("seed", "start"):
+            if name in changes:
+                raise GoalmazeError(
+                    f"{path}: arm {arm} sets {name}; list seeds in seeds = [...] and use {AFTER} for starts"
+                )
+
+
+def _with_arm(base: ReadonlyJsonObject, changes: ReadonlyJsonObject) -> JsonObject:
+    """Return the data of a recipe with the settings of an arm; its tables replace single entries."""
+    data = dict(base)
+    for name, value in changes.items():
+        if name == AFTER:
+            # Stands for the folder, which only the sweep knows, where recipes are checked.
+            data["start"] = f"{ARM} {value}"
+        else:
+            nested = name in NESTED and isinstance(value, Mapping)
+            data[name] = {**data.get(name, {}), **value} if nested else value
+    return data
+
+
+def _runs(recipe: Recipe, dials: JsonObject, data: ReadonlyJsonObject, seeds: Sequence[int]) -> list[Task]:
+    return [_task(dataclasses.replace(recipe, seed=seed), dials, data) for seed in seeds]
+
+
+def _name_of(run: Task, arm: str, tasks: Sequence[Task]) -> str:
+    """Return the name of the run of an arm with the same dials and seed."""
+    dials = {**run.dials, ARM: arm}
+    return next(one.name for one in tasks if one.dials == dials and one.recipe.seed == run.recipe.seed)
 
 
 def _check_threshold(file: _File, path: Path) -> None:
@@ -179,7 +244,7 @@ def _read(path: Path) -> _File:
     except msgspec.ValidationError as error:
         raise GoalmazeError(f"{path}: {error}") from None
     # Counted before the combinations are built, which could fill the memory.
-    runs = len(file.seeds) * math.prod(len(values) for values in file.dials.values())
+    runs = len(file.seeds) * max(1, len(file.arms)) * math.prod(len(values) for values in file.dials.values())
     if runs > MAX_RUNS:
         raise GoalmazeError(f"{path} has {runs:,} runs; the most is {MAX_RUNS:,}")
     return file

@@ -67,7 +67,13 @@ def test_bad_arguments_get_one_line(
 def test_every_plan_that_ships_can_be_carried_out() -> None:
     plans = {name: read_plan(path) for name, path in shipped_plans().items()}
     reproduced = {"colour-shape", "corner-size", "correlation", "keys-chests", "salience"}
-    assert set(plans) == reproduced | {"reward", "reward-9x9", "alpha50", "alpha50-scores"}
+    assert set(plans) == reproduced | {
+        "reward",
+        "reward-9x9",
+        "alpha50",
+        "alpha50-scores",
+        "interpretability-in-the-loss",
+    }
     assert len(plans["colour-shape"].seeds) >= 16
     assert all(plan.about and len(plan.seeds) >= 2 for plan in plans.values())
 
