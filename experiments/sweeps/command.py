@@ -121,7 +121,7 @@ def run(config: SweepConfig) -> SweepResult:
     if config.device is not None and not config.cluster:
         find_device(config.device)
     seeds = None if config.seeds is None else seed_list(config.seeds)
-    plan = read_plan(find_plan(config.plan), config.device, seeds)
+    plan = read_plan(find_plan(config.plan), config.device, seeds, config.arms)
     root = (config.out or RUNS / plan.name).resolve()
     if config.gather:
         result = gather(plan, root)
@@ -143,6 +143,7 @@ def run(config: SweepConfig) -> SweepResult:
         )
     if summary.stopped:
         chosen = [] if config.seeds is None else ["--seeds", config.seeds]
+        chosen += ["--arms", *config.arms] if config.arms else []
         command = shlex.join(["goalmaze", "sweep", config.plan, *chosen, "--out", str(root)]) + import_flags()
         message = f"{summary.finished} of {len(plan.tasks)} runs finished; continue with: {command}"
         raise StopError(message, summary.signal_number)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro.conf
 
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.experiments.common.config import CommandConfig, Limits, option
+from goalmaze.experiments.common.config import CommandConfig, Limits, Words, option
 
 MAX_WORKERS = 1024
 """Largest number of processes of this machine."""
@@ -22,6 +22,7 @@ class SweepConfig(CommandConfig):
     Attributes:
         plan: a TOML file with a recipe, dials and seeds, or the name of a plan that ships.
         seeds: training seeds in place of the plan's, such as 0-4 or 0,3.
+        arms: arms of the plan to train, beside those that they start from.
         out: the folder of the sweep. A sweep that is started again continues there.
         workers: number of processes.
         cluster: address of a Dask scheduler, such as tcp://127.0.0.1:8786; its workers must see the folder too.
@@ -41,6 +42,7 @@ class SweepConfig(CommandConfig):
 
     plan: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PLAN")]
     seeds: Annotated[str | None, option("LIST", "the plan's")] = None
+    arms: Words = ()
     out: Annotated[Path | None, option("PATH", "runs/PLAN")] = None
     workers: Annotated[int, option("INT", "0, one a core")] = 0
     cluster: Annotated[str, option("ADDRESS", "none")] = ""

@@ -125,13 +125,16 @@ def find_plan(name: str) -> Path:
     return shipped_plans()[name]
 
 
-def read_plan(path: Path, device: DeviceName | None = None, seeds: Sequence[int] | None = None) -> Plan:
+def read_plan(
+    path: Path, device: DeviceName | None = None, seeds: Sequence[int] | None = None, arms: Sequence[str] = ()
+) -> Plan:
     """Read a plan and check, before anything is trained, that each of its runs can be trained.
 
     Args:
         path: the plan.
         device: the device that the runs are trained on; None for the plan's own, or the CPU where it names none.
         seeds: the training seeds; None for the plan's own.
+        arms: arms of the plan, beside those that they start from; all where empty.
 
     Raises:
         GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
@@ -139,6 +142,8 @@ def read_plan(path: Path, device: DeviceName | None = None, seeds: Sequence[int]
     file = _read(path)
     if seeds is not None:
         file = dataclasses.replace(file, seeds=list(seeds))
+    if arms:
+        file = dataclasses.replace(file, arms=_chosen(file, arms, path))
     # Runs are trained side by side, one thread each.
     base = {"threads": 1, **file.train}
     for name in ("seed", *(name for name in NESTED if not isinstance(base.get(name, {}), Mapping))):
@@ -185,6 +190,15 @@ def _check_arms(file: _File, path: Path) -> None:
                 raise GoalmazeError(
                     f"{path}: arm {arm} sets {name}; list seeds in seeds = [...] and use {AFTER} for starts"
                 )
+
+
+def _chosen(file: _File, arms: Sequence[str], path: Path) -> dict[str, JsonObject]:
+    """Return some arms of a file and those that they start from."""
+    for arm in arms:
+        if arm not in file.arms:
+            raise unknown(f"arm in {path}:", arm, file.arms)
+    starts = {file.arms[arm].get(AFTER) for arm in arms}
+    return {arm: changes for arm, changes in file.arms.items() if arm in arms or arm in starts}
 
 
 def _with_arm(base: ReadonlyJsonObject, changes: ReadonlyJsonObject) -> JsonObject:
