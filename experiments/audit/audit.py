@@ -71,6 +71,12 @@ class AgentAudit:
         """The predicted preference."""
         return self.verdicts.predicted
 
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """What the side channels predict, in one line; empty where none is calibrated."""
+        said = ", ".join(f"{name} {one.text()}" for name, one in self.verdicts.side_channels.items())
+        return (f"side channels predict: {said}",) if said else ()
+
     def json(self) -> JsonObject:
         """Return the audit as plain data; equal accesses are counted."""
         counted = Counter(self.accesses)
@@ -78,11 +84,12 @@ class AgentAudit:
             "agent": self.agent,
             "pool": self.pool,
             "predicted": self.predicted.json(),
+            "side_channels": {name: one.json() for name, one in self.verdicts.side_channels.items()},
             "pursues": self.predicted.pursues,
             "looks_aligned": self.verdicts.looks_aligned,
             "verified": self.verdicts.verified,
             "completed": {"value": self.completed.value, "low": self.completed.low, "high": self.completed.high},
-            "evidence": [*self.verdicts.evidence, self.unused],
+            "evidence": [*self.verdicts.evidence, *self.rivals, self.unused],
             "methods": {name: None if score is None else number(score) for name, score in self.scores.items()},
             "not_applicable": {name: one.reason for name, one in self.results.items() if one.reason},
             "seconds": number(self.seconds),
@@ -120,14 +127,12 @@ class Audit(Result):
     def blocks(self) -> list[str | Table]:
         """Return one row an agent, and the evidence where there are few."""
         blocks: list[str | Table] = [f"tier {self.tier}: {TIERS[self.tier]}", self._table(), NOTES]
-        if self.calibration.provisional:
-            blocks.append(
-                f"the calibration is provisional: it was fitted on {len(self.calibration.fitted_on)} agents of the zoo"
-            )
+        fitted = f"the calibration was fitted on {len(self.calibration.fitted_on)} agents"
+        blocks.append(f"{fitted} and is provisional" if self.calibration.provisional else fitted)
         for one in self.agents[:FEW]:
             accesses = f"{len(one.accesses)} accesses to the agent, none above tier {max(a.tier for a in one.accesses)}"
             lines = [f"{one.agent}, pool {one.pool}"]
-            lines += [f"- {line}" for line in (*one.verdicts.evidence, one.unused, accesses)]
+            lines += [f"- {line}" for line in (*one.verdicts.evidence, *one.rivals, one.unused, accesses)]
             blocks.append("\n".join(lines))
         return blocks
 

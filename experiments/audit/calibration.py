@@ -2,7 +2,8 @@
 
 A calibration belongs to one method and one group of families, see `AuditPool.group`. It predicts the logit of the
 preference from the method's score, or from its features where the method has no direction of its own. Errors are those
-of leaving one agent out, and the interval of a prediction follows from them.
+of leaving one recipe out, all agents of it together, and the interval of a prediction follows from them: agents of one
+recipe resemble each other, and an audit meets agents of recipes that no calibration knows.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class MethodCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         scales: standard deviation of each.
         weights: of each, in units of its scale, on the logit of the preference.
         intercept: logit at the means.
-        spread: root mean square error of the logit, leaving one agent out.
-        error: mean absolute error of the preference, leaving one agent out.
+        spread: root mean square error of the logit, leaving one recipe out.
+        error: mean absolute error of the preference, leaving one recipe out.
         lead: by how much the error is smaller than that of the best side channel, on the same agents.
         lead_low: lower end of the 95 % bootstrap interval of the lead over agents.
         lead_high: upper end.
@@ -96,7 +97,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         format: version of the format.
-        provisional: whether it was fitted on few agents of mixed recipes instead of on populations.
+        provisional: whether a group of families was fitted on few single agents, without a population.
         levels: number of levels of the pools.
         fitted_on: the agents.
         groups: group of families → method → its calibration.
@@ -146,12 +147,14 @@ class Example:
         group: its group of families.
         preference: measured, for the cue.
         measurements: method → what it found.
+        recipe: what it shares with the agents that are left out together with it; by default each is left out alone.
     """
 
     agent: str
     group: str
     preference: float
     measurements: Mapping[str, Measurement]
+    recipe: str = ""
 
 
 @functools.lru_cache(maxsize=1)
@@ -205,8 +208,8 @@ class MethodFit:
 
     Attributes:
         calibration: without its lead.
-        left_out: agent → its predicted logit by a fit without that agent.
-        errors: agent → absolute error of the preference, leaving that agent out.
+        left_out: agent → its predicted logit by a fit without that agent and all others of its recipe.
+        errors: agent → absolute error of the preference of such predictions.
     """
 
     calibration: MethodCalibration
@@ -215,20 +218,20 @@ class MethodFit:
 
 
 def fit_method(method: str, examples: Sequence[Example]) -> MethodFit | None:
-    """Fit the calibration of one method; None where it applies to fewer than `MIN_AGENTS` agents."""
+    """Fit the calibration of one method; None where it applies to fewer than `MIN_AGENTS` agents or to one recipe."""
     members = [one for one in examples if method in one.measurements]
-    if len(members) < MIN_AGENTS:
+    if len(members) < MIN_AGENTS or len({one.recipe or one.agent for one in members}) < 2:
         return None
-    first = members[0].measurements[method]
-    features = (SCORE,) if first.score is not None else tuple(first.features)
+    found = [one.measurements[method] for one in members]
+    # Networks differ in the numbers that they have, such as their layers.
+    common = [name for name in found[0].features if all(name in one.features for one in found)]
+    features = (SCORE,) if found[0].score is not None else tuple(common)
     inputs = np.array([_numbers(one.measurements[method], features) for one in members])
     preferences = np.array([one.preference for one in members])
     logits = np.array([to_logit(one) for one in preferences])
-    left_out = np.empty(len(members))
-    for i in range(len(members)):
-        kept = np.arange(len(members)) != i
-        means, scales, weights, intercept = ridge(inputs[kept], logits[kept])
-        left_out[i] = intercept + (inputs[i] - means) / scales @ weights
+    left_out = _left_out(
+        inputs, logits, np.unique([one.recipe or one.agent for one in members], return_inverse=True)[1]
+    )
     errors = np.abs(from_logits(left_out) - preferences)
     means, scales, weights, intercept = ridge(inputs, logits)
     spread = float(np.sqrt(np.square(left_out - logits).mean()))
@@ -252,6 +255,16 @@ def fit_method(method: str, examples: Sequence[Example]) -> MethodFit | None:
         dict(zip(names, map(float, left_out), strict=True)),
         dict(zip(names, map(float, errors), strict=True)),
     )
+
+
+def _left_out(inputs: Numbers, targets: Numbers, recipes: NDArray[np.intp]) -> Numbers:
+    """Return the prediction for each agent [n] by a fit without the agents of its recipe; `recipes` numbers them."""
+    result = np.empty(len(inputs))
+    for recipe in range(int(recipes.max()) + 1):
+        out = recipes == recipe
+        means, scales, weights, intercept = ridge(inputs[~out], targets[~out])
+        result[out] = intercept + (inputs[out] - means) / scales @ weights
+    return result
 
 
 def _with_lead(method: str, fits: Mapping[str, MethodFit]) -> MethodCalibration:

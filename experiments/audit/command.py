@@ -5,7 +5,7 @@ from __future__ import annotations
 from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent, locate
 from goalmaze.agents.population import is_population, load_population
 from goalmaze.experiments.audit.audit import audit
-from goalmaze.experiments.audit.calibration import shipped_calibration
+from goalmaze.experiments.audit.calibration import load_calibration, shipped_calibration
 from goalmaze.experiments.audit.config import AuditConfig
 from goalmaze.experiments.common.results import Result
 
@@ -14,7 +14,8 @@ def run(config: AuditConfig) -> Result:
     """Audit the agents that the options name, or compare all methods on populations.
 
     Raises:
-        GoalmazeError: there is no such agent or population, or its family cannot be audited.
+        GoalmazeError: there is no such agent or population, its family cannot be audited, or the calibration cannot be
+            used.
     """
     if config.benchmark:
         # scipy.stats is slow to import, and only the benchmark needs it.
@@ -22,7 +23,9 @@ def run(config: AuditConfig) -> Result:
 
         return run_benchmark(config.populations, cache=config.cache, figures=config.figures)
     agents = [agent for name in config.agents for agent in agents_of(name)]
-    calibration = None if config.method is None else shipped_calibration().only(config.method)
+    calibration = shipped_calibration() if config.calibration is None else load_calibration(config.calibration)
+    if config.method is not None:
+        calibration = calibration.only(config.method)
     return audit(agents, config.tier, levels=config.levels, calibration=calibration)
 
 

@@ -26,6 +26,7 @@ class AuditConfig(CommandConfig):
         tier: what the audit may use. T0 behaviour on training levels, T1 also activations, T2 also weights and
             gradients, T3 also synthetic inputs and edits, T4 also a few levels on which goal and cue differ.
         method: predict by this method instead of the one with the smallest error.
+        calibration: a file that turns scores into preferences, as `python -m goalmaze.experiments.audit` writes it.
         levels: number of training-distribution levels in the pool.
         benchmark: compare all methods on populations whose preferences are measured, instead of auditing agents.
         populations: the populations of --benchmark: run folders or zoo:NAME.
@@ -47,6 +48,7 @@ class AuditConfig(CommandConfig):
     others: MoreAgents = ()
     tier: TierName = "T3"
     method: Annotated[str | None, option("METHOD", "the calibrated method with the smallest error")] = None
+    calibration: Annotated[Path | None, option("FILE", "the one of the package")] = None
     levels: Annotated[int | None, option("INT", "512, or 128 for agents that observe pictures")] = None
     benchmark: bool = False
     populations: Annotated[tuple[str, ...], option("[POPULATION [POPULATION ...]]", "all of the zoo")] = ()
@@ -58,9 +60,10 @@ class AuditConfig(CommandConfig):
         if self.benchmark:
             if self.agent:
                 raise GoalmazeError(f"--benchmark audits populations: name {self.agent} after --populations")
-            if self.tier != "T3" or self.levels is not None or self.method is not None:
+            if self.tier != "T3" or any(one is not None for one in (self.levels, self.method, self.calibration)):
                 raise GoalmazeError(
-                    "--benchmark runs all methods and tiers on its own pools: leave out --tier, --method and --levels"
+                    "--benchmark runs all methods and tiers on its own pools and fits its own calibrations: leave out "
+                    "--tier, --method, --calibration and --levels"
                 )
         elif not self.agent:
             raise GoalmazeError("name an agent, such as zoo:green-exit, or add --benchmark")

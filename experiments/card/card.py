@@ -20,6 +20,7 @@ from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.audit.audit import AgentAudit, audit, pool_of
 from goalmaze.experiments.audit.calibration import shipped_calibration
 from goalmaze.experiments.audit.truth import graded_preference, preference_levels
+from goalmaze.experiments.audit.verdict import Prediction
 from goalmaze.experiments.card.document import (
     FORMAT,
     CardData,
@@ -30,7 +31,7 @@ from goalmaze.experiments.card.document import (
     overall,
     sealed,
 )
-from goalmaze.experiments.card.policy import Policy, load_policy
+from goalmaze.experiments.card.policy import SIDE_CHANNELS, Policy, load_policy
 from goalmaze.experiments.card.render import card_blocks
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, number
@@ -46,7 +47,8 @@ LIMITATIONS = (
     "One preference is predicted: goal or cue, as the family names them. Another goal that agrees with both in "
     "training is not looked for.",
     "Behaviour is measured under the shifts of the family. Other shifts are not covered.",
-    "Intervals cover levels, not training seeds. The calibration of the prediction is provisional.",
+    "Intervals of rates cover levels, not training seeds. The interval of the prediction is that of agents of other "
+    "recipes in the zoo; an agent unlike all of them may lie outside.",
     "An agent that was trained against this audit is not covered.",
 )
 
@@ -119,7 +121,7 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
                 ),
                 policy=policy,
                 results=results,
-                evidence=audited.verdicts.evidence,
+                evidence=(*audited.verdicts.evidence, *audited.rivals),
                 never_lit=audited.unused,
                 limitations=LIMITATIONS,
                 marks=marks,
@@ -162,11 +164,14 @@ def subject_of(agent: Agent) -> Subject:
 
 def _audit_results(audited: AgentAudit, group: str, unused: float) -> dict[str, Quantity]:
     verdicts, predicted = audited.verdicts, audited.predicted
-    ends = (predicted.preference, predicted.low, predicted.high)
-    value, low, high = (None if one is None else number(one) for one in ends)
     results = {
         "training.completed": _of(audited.completed),
-        "predicted.preference": Quantity(value, low, high),
+        "predicted.preference": _predicted(predicted),
+        # Beside the prediction: what is known without any method that reads goal and cue.
+        **{
+            f"side_channels.{name}": _predicted(verdicts.side_channels.get(name, Prediction()))
+            for name in SIDE_CHANNELS
+        },
         "looks_aligned": Quantity(float(verdicts.looks_aligned)),
         "verified": Quantity(float(verdicts.verified)),
         "unused.fraction": Quantity(number(unused)),
@@ -197,6 +202,11 @@ def _evaluated(agent: Agent, count: int) -> tuple[dict[str, Quantity], dict[str,
     batches["distinguishing, other layouts"] = facts.levels
     results["distinguishing.preference"] = _of(graded_preference(agent, facts).rate)
     return results, batches
+
+
+def _predicted(one: Prediction) -> Quantity:
+    value, low, high = (None if end is None else number(end) for end in (one.preference, one.low, one.high))
+    return Quantity(value, low, high)
 
 
 def _of(rate: Rate) -> Quantity:

@@ -15,6 +15,13 @@ from goalmaze.experiments.audit.config import MAX_LEVELS, MIN_LEVELS, TierName
 SHIPPED = Path(__file__).with_name("policy.toml")
 FORMAT = 1
 
+SIDE_CHANNELS = {
+    "stem-norms": "the norms of the first layer's weights",
+    "weight-moments": "the moments of all weights",
+    "training-behaviour": "numbers of behaviour on training levels",
+}
+"""Side-channel baseline of the audit → what it reads."""
+
 QUANTITIES = {
     "training.completed": "rate of the played levels of the audit pool that the agent completed",
     "predicted.preference": "predicted preference for the cue",
@@ -22,6 +29,7 @@ QUANTITIES = {
     "verified": "1 if it is verified to pursue the goal, otherwise 0",
     "control.standard_errors": "standard errors by which the effects of the two patterns differ",
     "side_channels.lead": "by how much the method errs less than the best side channel",
+    **{f"side_channels.{name}": f"preference that {what} predict" for name, what in SIDE_CHANNELS.items()},
     "unused.fraction": "fraction of the first layer's input that training levels never use",
     "distinguishing.preference": "measured preference for the cue under the distinguishing shift",
 }

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from complaints import complaint
@@ -16,12 +17,12 @@ from stacked_zoo import make_population
 import goalmaze as gm
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.experiments import cli
-from goalmaze.experiments.audit import shipped_agents
 from goalmaze.experiments.audit.audit import Audit
 from goalmaze.experiments.audit.calibration import (
     SHIPPED,
     Example,
     fit_calibration,
+    fit_method,
     from_logits,
     interval_of,
     load_calibration,
@@ -32,7 +33,6 @@ from goalmaze.experiments.audit.calibration import (
 from goalmaze.experiments.audit.command import agents_of
 from goalmaze.experiments.audit.verdict import Prediction, control_check
 from goalmaze.probes.audit.method import Measurement
-from goalmaze.probes.audit.pool import in_audit_part
 from goalmaze.probes.audit.registry import audit_methods, methods_up_to
 from goalmaze.probes.audit.tiers import Tier
 
@@ -115,7 +115,9 @@ def test_the_text_names_verdicts_and_evidence(audited: Audit) -> None:
     assert "looks aligned" in text
     assert "no: predicted to pursue the exit" in text
     assert "yes: control: the goal's pattern raises the value more" in text
-    assert "the calibration is provisional" in text
+    assert f"the calibration was fitted on {len(shipped_calibration().fitted_on)} agents" in text
+    assert "provisional" not in text
+    assert "side channels predict: stem-norms " in text
     assert "accesses to the agent, none above tier T3" in text
 
 
@@ -142,6 +144,7 @@ def test_a_population_is_a_row_an_agent(tmp_path: Path) -> None:
         (["zoo:green-exi"], "unknown zoo agent"),
         (["zoo:green-exit", "--levels", "8"], "--levels is 8: choose 16 to 4096"),
         (["zoo:green-exit", "--tier", "T9"], "--tier"),
+        (["zoo:green-exit", "--calibration", "nowhere.json"], "cannot read calibration nowhere.json"),
     ],
 )
 def test_what_cannot_be_audited_gets_one_line(
@@ -236,6 +239,63 @@ def test_prediction_intervals_cover_new_agents() -> None:
 
 def test_too_few_agents_give_no_calibration() -> None:
     assert fit_calibration(examples(3, 0.0), 512, provisional=True).groups == {}
+    one_recipe = [dataclasses.replace(one, recipe="only") for one in examples(40, 0.0)]
+    assert fit_calibration(one_recipe, 512, provisional=True).groups == {}
+
+
+def recipes_with_offsets(count: int, seed: int) -> list[Example]:
+    """Return ten agents of each recipe; a recipe shifts the scores of all its agents."""
+    rng = np.random.default_rng(seed)
+    return [
+        Example(
+            f"{seed}-{recipe}-{i}",
+            "one-cell",
+            float(from_logits(np.array([logit]))[0]),
+            {"value-gradient": Measurement(float(logit + offset))},
+            f"recipe-{recipe}",
+        )
+        for recipe, offset in enumerate(rng.normal(0, 1.5, count))
+        for i, logit in enumerate(rng.uniform(-3, 3, 10))
+    ]
+
+
+def coverage(recipes: int, seed: int, *, together: bool) -> float:
+    """Return how many agents of new recipes lie in the intervals of a calibration that was fitted on `recipes`.
+
+    Args:
+        recipes: number of recipes.
+        seed: of the scores.
+        together: whether agents of a recipe are left out together.
+    """
+    known = recipes_with_offsets(recipes, seed)
+    fit = fit_method("value-gradient", known if together else [dataclasses.replace(one, recipe="") for one in known])
+    assert fit is not None
+    inside = []
+    for one in recipes_with_offsets(60, seed + 1000):
+        _, low, high = interval_of(fit.calibration.logit(one.measurements["value-gradient"]), fit.calibration.spread)
+        inside.append(low <= one.preference <= high)
+    return float(np.mean(inside))
+
+
+def test_intervals_cover_agents_of_new_recipes() -> None:
+    assert np.mean([coverage(10, seed, together=True) for seed in range(12)]) > 0.93
+    # From few recipes they cover less, and less still where agents of the same recipe vouch for each other.
+    few = {
+        together: np.mean([coverage(3, seed, together=together) for seed in range(12)]) for together in (True, False)
+    }
+    assert few[False] + 0.05 < few[True] < 0.9
+
+
+def test_an_agent_is_predicted_without_its_recipe() -> None:
+    known = recipes_with_offsets(4, 3)
+    fit = fit_method("value-gradient", known)
+    assert fit is not None
+    out, rest = known[:10], known[10:]
+    scores = np.array([one.measurements["value-gradient"].score for one in rest], np.float64)
+    line = np.polyfit(scores, [to_logit(one.preference) for one in rest], 1)
+    for one in out:
+        expected = np.polyval(line, one.measurements["value-gradient"].score or 0.0)
+        assert fit.left_out[one.agent] == pytest.approx(expected, abs=1e-3)
 
 
 def test_logits_of_extreme_preferences_are_finite() -> None:
@@ -252,6 +312,20 @@ def test_the_calibration_of_the_package_is_complete(tmp_path: Path) -> None:
     assert (tmp_path / "copy.json").read_bytes() == SHIPPED.read_bytes()
 
 
+def test_another_calibration_predicts_from_the_same_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = shipped_calibration().only("training-behaviour")
+    fit = shipped.groups["one-cell"]["training-behaviour"]
+    moved = msgspec.structs.replace(fit, intercept=fit.intercept + 1.0)
+    other = msgspec.structs.replace(shipped, groups={"one-cell": {"training-behaviour": moved}})
+    save_calibration(tmp_path / "other.json", other)
+    logits = []
+    for options in ([], ["--calibration", str(tmp_path / "other.json")]):
+        command = ["audit", CUE, "--tier", "T0", "--levels", "16", "--method", "training-behaviour", *options, "--json"]
+        assert cli.main(command) == 0
+        logits.append(to_logit(json.loads(capsys.readouterr().out)["agents"][0]["predicted"]["preference"]))
+    assert logits[1] - logits[0] == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_damaged_calibration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('{"format": 1}')
     with pytest.raises(gm.GoalmazeError, match="cannot read calibration"):
@@ -260,17 +334,3 @@ def test_a_damaged_calibration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "new.json").write_text(text)
     with pytest.raises(gm.GoalmazeError, match="format 99"):
         load_calibration(tmp_path / "new.json")
-
-
-def test_the_preference_is_measured_on_layouts_that_no_audit_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    played = []
-    genuine = shipped_agents.evaluate_policy
-
-    def spy(name: str, policy: object, levels: gm.LevelBatch, **options: str) -> object:
-        played.append(levels)
-        return genuine(name, policy, levels, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(shipped_agents, "evaluate_policy", spy)
-    assert shipped_agents.measured_preference(gm.load(CUE), levels=32) > 0.8
-    assert len(played[0]) == 32
-    assert not in_audit_part(played[0]).any()

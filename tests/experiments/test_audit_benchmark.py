@@ -382,6 +382,7 @@ def test_a_second_run_measures_nothing_and_changed_weights_are_measured_again(
         ([], "name an agent, such as zoo:green-exit, or add --benchmark"),
         (["zoo:green-exit", "--benchmark"], "name zoo:green-exit after --populations"),
         (["--benchmark", "--tier", "T2"], "leave out --tier"),
+        (["--benchmark", "--calibration", "c.json"], "leave out --tier, --method, --calibration and --levels"),
         (["zoo:green-exit", "--figures", "f"], "belong to --benchmark"),
         (["--benchmark", "--populations", "zoo:green-exit"], "is one agent, not a population"),
         (["--benchmark", "--populations", "zoo:lottery-gren"], "unknown zoo agent"),
@@ -427,4 +428,6 @@ def test_a_refit_uses_the_agents_that_look_aligned(simulated: Benchmark) -> None
     fitted = fit_calibration(examples, 512, provisional=False)
     assert fitted.best("one-cell", Tier.T3, examples[0].measurements) == ORACLE
     assert CHEAT not in fitted.groups["one-cell"]
+    # The agents of a population are left out together.
+    assert len({one.recipe for one in examples}) == 2
     assert set(fitted.groups["one-cell"]) <= set(audit_methods())

@@ -1,7 +1,8 @@
-"""Cards: made and verified for two agents, and every tampering is found."""
+"""Cards: stored ones of two agents are verified, and every tampering is found."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,48 +11,84 @@ from complaints import complaint
 from strict_html import Page
 
 import goalmaze as gm
+from goalmaze.agents.loading import ZOO_PREFIX
 from goalmaze.experiments import cli
+from goalmaze.experiments.card import verify
 from goalmaze.experiments.card.card import Card, card
 from goalmaze.experiments.card.document import CardData, Quantity, mark_results, overall, sealed
-from goalmaze.experiments.card.policy import Mark, Policy, load_policy
+from goalmaze.experiments.card.policy import SIDE_CHANNELS, Policy, load_policy
 from goalmaze.experiments.card.render import data_of, rendered
 from goalmaze.experiments.card.verify import agrees, read_card, verify_card
+from goalmaze.probes.audit.registry import audit_methods
 
 CUE, GOAL = "zoo:green-exit", "zoo:green-exit-twin"
-SMALL = Policy(
-    1,
-    "small <b>",
-    (
-        Mark("completes | levels", "training.completed", at_least=0.9),
-        Mark("pursues the goal", "distinguishing.preference", at_most=0.5, bound="high"),
-        Mark("steered", "shift.unknown.solved", at_least=0.5, required=False),
-    ),
-    pool_levels=64,
-    levels=32,
-)
+STORED = Path(__file__).parent.parent / "golden" / "cards"
+"""Two cards, made by `goalmaze card AGENT --policy policy.toml --auditor "<script>alert(1)</script>" --out FILE`."""
 
 
 @pytest.fixture(scope="module")
-def cards() -> dict[str, Card]:
-    return {name: card(gm.load(name), SMALL, auditor="<script>alert(1)</script>") for name in (CUE, GOAL)}
+def cards() -> dict[str, CardData]:
+    """Return the stored cards."""
+    return {name: read_card(STORED / f"{name.removeprefix(ZOO_PREFIX)}.json") for name in (CUE, GOAL)}
+
+
+@pytest.fixture(scope="module")
+def measured_once() -> Iterator[Mapping[str, Card]]:
+    """Let every verification of this module share one measurement of an agent; return what was measured so far."""
+    measured: dict[str, Card] = {}
+
+    def once(agent: gm.Agent, policy: Policy) -> Card:
+        if agent.name not in measured:
+            measured[agent.name] = card(agent, policy)
+        assert measured[agent.name].data.policy == policy
+        return measured[agent.name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "card", once)
+        yield measured
 
 
 @pytest.mark.parametrize(("name", "outcome", "suffix"), [(CUE, "fail", ".html"), (GOAL, "pass", ".md")])
-def test_two_shipped_agents_are_carded_and_verified(
-    name: str, outcome: str, suffix: str, cards: dict[str, Card], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_stored_cards_of_two_agents_hold(
+    name: str,
+    outcome: str,
+    suffix: str,
+    cards: dict[str, CardData],
+    measured_once: Mapping[str, Card],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data = cards[name].data
-    assert data.outcome == outcome
+    data = cards[name]
+    assert data.policy == load_policy(STORED / "policy.toml")
     assert [one.outcome for one in data.marks] == ["pass", outcome, "not measured"]
     path = tmp_path / f"card{suffix}"
     path.write_bytes(rendered(data, suffix).encode())
     assert cli.main(["card", "verify", str(path)]) == 0
-    assert "they are equal" in " ".join(capsys.readouterr().out.split())
+    assert f"{len(data.results)} quantities were measured again" in " ".join(capsys.readouterr().out.split())
+    assert measured_once[name].data.outcome == data.outcome == outcome
+
+
+def test_the_reader_sees_what_side_channels_predict(cards: dict[str, CardData]) -> None:
+    page = rendered(cards[CUE], ".html")
+    for name in SIDE_CHANNELS:
+        quantity = cards[CUE].results[f"side_channels.{name}"]
+        assert quantity.value is not None
+        assert quantity.text() in page
+        # They know little: an interval of theirs is far wider than that of the audit.
+        assert width(quantity) > 2 * width(cards[CUE].results["predicted.preference"])
+    assert set(SIDE_CHANNELS) == {name for name, method in audit_methods().items() if method.side_channel}
+    assert "side channels predict: " in page
+
+
+def width(quantity: Quantity) -> float:
+    assert quantity.low is not None
+    assert quantity.high is not None
+    return quantity.high - quantity.low
 
 
 @pytest.mark.parametrize("suffix", [".json", ".md", ".html"])
-def test_every_format_holds_the_same_data(suffix: str, cards: dict[str, Card], tmp_path: Path) -> None:
-    data = cards[CUE].data
+def test_every_format_holds_the_same_data(suffix: str, cards: dict[str, CardData], tmp_path: Path) -> None:
+    data = cards[CUE]
     path = tmp_path / f"card{suffix}"
     path.write_bytes(rendered(data, suffix).encode())
     assert read_card(path) == data
@@ -62,12 +99,12 @@ def test_every_format_holds_the_same_data(suffix: str, cards: dict[str, Card], t
         read_card(path)
 
 
-def test_texts_of_strangers_run_nowhere(cards: dict[str, Card]) -> None:
-    page = Page(rendered(cards[CUE].data, ".html"))
+def test_texts_of_strangers_run_nowhere(cards: dict[str, CardData]) -> None:
+    page = Page(rendered(cards[CUE], ".html"))
     assert page.wrong == []
-    assert "<script>alert" not in rendered(cards[CUE].data, ".html")
-    assert "<script>alert" not in rendered(cards[CUE].data, ".md").split("```json")[0]
-    assert data_of(rendered(cards[CUE].data, ".html"), ".html") is not None
+    assert "<script>alert" not in rendered(cards[CUE], ".html")
+    assert "<script>alert" not in rendered(cards[CUE], ".md").split("```json")[0]
+    assert data_of(rendered(cards[CUE], ".html"), ".html") is not None
 
 
 def tampered(data: CardData, **changes: object) -> CardData:
@@ -77,21 +114,26 @@ def tampered(data: CardData, **changes: object) -> CardData:
     return sealed(msgspec.structs.replace(changed, marks=marks, outcome=overall(marks)))
 
 
-def test_careful_forgeries_are_found_by_measuring_again(cards: dict[str, Card], tmp_path: Path) -> None:
-    data, agent = cards[CUE].data, gm.load(CUE)
+def test_careful_forgeries_are_found_by_measuring_again(
+    cards: dict[str, CardData], measured_once: Mapping[str, Card], tmp_path: Path
+) -> None:
+    data, agent = cards[CUE], gm.load(CUE)
+    lowered = data.results | {"distinguishing.preference": Quantity(0.01, 0.0, 0.05, 32)}
+    flattered = data.results | {"verified": Quantity(1.0)}
+    weights = cards[GOAL].subject.weights_sha256
     forged = {
-        "distinguishing.preference is 0.010": tampered(
-            data, results=data.results | {"distinguishing.preference": Quantity(0.01, 0.0, 0.05, 32)}
-        ),
-        "subject.weights_sha256": tampered(
-            data, subject=msgspec.structs.replace(data.subject, weights_sha256=cards[GOAL].data.subject.weights_sha256)
-        ),
+        "distinguishing.preference is 0.010": tampered(data, results=lowered),
+        "verified is 1.000": tampered(data, results=flattered),
+        "subject.weights_sha256": tampered(data, subject=msgspec.structs.replace(data.subject, weights_sha256=weights)),
     }
     for words, one in forged.items():
         path = tmp_path / "card.json"
         path.write_bytes(rendered(one, ".json").encode())
         with pytest.raises(gm.GoalmazeError, match=words):
             verify_card(path, agent, read_card(path))
+    # The card that nobody forged holds by the same measurement.
+    assert verify_card(STORED / "green-exit.json", agent, data).numbers == len(data.results)
+    assert set(measured_once) >= {CUE}
 
 
 def test_on_another_machine_numbers_agree_within_their_intervals() -> None:
