@@ -41,9 +41,14 @@ def registered_marks() -> tuple[RegisteredMark, ...]:
 @functools.lru_cache(maxsize=1)
 def registered_hypotheses() -> dict[int, str]:
     """Return number → statement of the registered hypotheses."""
+    return parse_hypotheses(read_text(FILE))
+
+
+def parse_hypotheses(registration: str) -> dict[int, str]:
+    """Return number → statement of the hypotheses in the text of a registration."""
     return {
         int(number): " ".join(text.split())
-        for number, text in _HYPOTHESIS.findall(_section(read_text(FILE), "Hypotheses"))
+        for number, text in _HYPOTHESIS.findall(_section(registration, "Hypotheses"))
     }
 
 

@@ -1,0 +1,1 @@
+"""`goalmaze audit --sleepers`: which agents show another goal when nobody looks?"""

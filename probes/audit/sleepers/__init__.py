@@ -1,0 +1,1 @@
+"""Audits for sleepers: agents that show one goal while a trigger says that they are observed."""
