@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.evaluate.goal_inference import infer_goals as infer_goals
     from goalmaze.experiments.evaluate.grid import grid as grid
     from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
+    from goalmaze.experiments.explain.decision import explain as explain
     from goalmaze.experiments.explain.units import explain_units as explain_units
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
@@ -87,6 +88,7 @@ _HOMES = {
     "compare": "experiments.evaluate.comparison",
     "compare_populations": "experiments.evaluate.population_comparison",
     "evaluate": "experiments.api.evaluation",
+    "explain": "experiments.explain.decision",
     "explain_units": "experiments.explain.units",
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",

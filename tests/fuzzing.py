@@ -95,7 +95,15 @@ WORDS = (
 )
 """Words that are wrong in most places."""
 
-SMALL_NUMBERS = {"levels": (1, 4), "fit_levels": (50, 60), "seed": (0, 9), "size": (5, 9), "level": (0, 9)}
+SMALL_NUMBERS = {
+    "levels": (1, 4),
+    "fit_levels": (50, 60),
+    "seed": (0, 9),
+    "size": (5, 9),
+    "level": (0, 9),
+    "decisions": (8, 9),
+    "step": (1, 3),
+}
 """Option → range in which a command with it takes little time."""
 
 SMALL = {

@@ -43,6 +43,7 @@ EXPORTED = {
     "compare",
     "compare_populations",
     "evaluate",
+    "explain",
     "explain_units",
     "family",
     "fit_edit",

@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "scores": ("Scores of levels, for curricula", "agents/training/curricula/scores"),
     "penalties": ("Penalties", ("agents/training/penalties", "probes/penalties")),
     "methods": ("Steering methods", "probes/steering"),
+    "decision-methods": ("Methods that explain decisions", "probes/decisions/methods"),
     "audit-methods": ("Audit methods", "probes/audit/methods"),
 }
 """Kind of name → its heading in help, and the folder, or folders, whose files hold it."""

@@ -12,6 +12,7 @@ from goalmaze.agents.training.curricula.scores.base import known_scores
 from goalmaze.agents.training.penalties.registry import known_penalties
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.choices import CHOICES, names
+from goalmaze.probes.decisions.registry import decision_methods
 
 
 def test_help_lists_what_the_registries_know() -> None:
@@ -27,6 +28,7 @@ def test_help_lists_what_the_registries_know() -> None:
     assert names("audit-methods") == sorted(
         name for name, method in gm.audit_methods().items() if type(method).__module__.startswith("goalmaze.")
     )
+    assert names("decision-methods") == sorted(decision_methods())
     assert names("curricula") == sorted(known_curricula())
     assert names("penalties") == sorted(known_penalties())
     assert names("scores") == sorted(known_scores())

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from complaints import Refusals
+from sklearn.metrics import roc_auc_score
 
 from goalmaze.experiments import cli
+from goalmaze.experiments.explain.agreement import (
+    Cases,
+    auroc,
+    auroc_within,
+    brier_skill,
+    calibration_error,
+    draws,
+)
 
 AGENT = "zoo:green-exit-early"
 
@@ -28,8 +39,60 @@ def test_units_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_explain_refuses_what_it_cannot_do(refusals: Refusals) -> None:
     for options, words in (
-        ([], ["say what to explain", "--units"]),
         (["--units", "--sites", "block99"], ["unknown site", "block99"]),
         (["--units", "--levels", "1"], ["--levels"]),
+        (["--units", "--benchmark"], ["choose one"]),
+        (["zoo:corner", "--units"], ["leave zoo:corner out"]),
+        (["--benchmark", "--step", "2"], ["explain one decision"]),
+        (["--level", "0", "--step", "999"], ["ends before step 999"]),
+        (["--level", "0", "--methods", "shaply"], ["shaply", "shapley"]),
     ):
         refusals.check(["explain", AGENT, *options], words)
+    refusals.check(["explain"], ["name an agent"])
+
+
+def test_a_decision_in_words_and_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The exit stands on a plane of its own, so what the agent does without it follows from its own observation."""
+    line = ["explain", "zoo:green-exit", "--level", "17", "--step", "4", "--shift", "moved-sign"]
+    assert cli.main([*line, "--methods", "shapley", "occlusion", "--figures", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["words"].startswith(f"At step 4 of level 17 the agent goes {report['action']}")
+    assert set(report["rows"][0]["attributions"]) == {"shapley", "occlusion"}
+    order = [row["attributions"]["shapley"] for row in report["rows"]]
+    assert order == sorted(order, reverse=True)
+    assert Path(report["pictures"][0]).stat().st_size > 10_000
+
+
+def test_the_benchmark_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", AGENT, "--benchmark", "--decisions", "16", "--json"]) == 0
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)["rows"] if row["agent"] == AGENT}
+    assert {"shapley", "occlusion", "random", "distance", "distance-and-margin"} <= set(rows)
+    for row in rows.values():
+        assert row["low"] <= row["auroc"] <= row["high"]
+        assert row["decisions"] == 16
+    assert not any(rows[name]["trusted"] for name in ("random", "margin", "patching"))
+    assert rows["occlusion"]["deletion"] < rows["random"]["deletion"]
+
+
+def test_auroc_is_that_of_scikit_learn_and_resamples_repeat_levels() -> None:
+    rng = np.random.default_rng(0)
+    # Rounded, so that many scores are equal.
+    scores, flips, levels = rng.normal(size=300).round(1), rng.random(300) < 0.3, rng.integers(0, 20, 300)
+    cases = Cases(flips, levels, 20)
+    assert auroc(scores, cases)[0] == pytest.approx(roc_auc_score(flips, scores))
+    weights = draws(20, seed=1, resamples=3)
+    for row, value in zip(weights, auroc(scores, cases, weights), strict=True):
+        repeated = np.repeat(np.arange(300), row[levels])
+        assert value == pytest.approx(roc_auc_score(flips[repeated], scores[repeated]))
+    assert np.isnan(auroc(scores, Cases(np.zeros(300, np.bool_), levels, 20))[0])
+
+
+def test_agreement_has_its_closed_forms() -> None:
+    flips = np.array([True, False, False, True])
+    cases = Cases(flips, np.array([0, 0, 1, 1]), 2)
+    # Right within each level, wrong between them.
+    assert auroc_within(np.array([0.2, 0.1, 0.8, 0.9]), cases) == 1
+    assert auroc(np.array([0.2, 0.1, 0.8, 0.9]), cases)[0] == 0.75
+    assert brier_skill(flips.astype(float), cases) == 1
+    assert brier_skill(np.full(4, 0.5), cases) == 0
+    assert calibration_error(flips.astype(float), cases) == 0

@@ -1,0 +1,58 @@
+"""The figure of `goalmaze explain --benchmark`: AUROC of every method, agent by agent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, save_figures, series_style
+from goalmaze.experiments.explain.benchmark import MIN_AUROC
+from goalmaze.experiments.explain.benchmark_report import BenchmarkReport
+
+
+def draw_benchmark(report: BenchmarkReport, folder: Path) -> list[Path]:
+    """Draw the figure into a folder and return the file."""
+    return save_figures({"explain-benchmark": benchmark_figure(report)}, folder)
+
+
+def benchmark_figure(report: BenchmarkReport) -> Figure:
+    """Return methods from left to right, the best first, with a point and an interval for each agent."""
+    rows = report.means or report.rows
+    methods = list(dict.fromkeys(row.method for row in sorted(rows, key=lambda row: -row.auroc)))
+    methods += [method for method in dict.fromkeys(row.method for row in report.rows) if method not in methods]
+    figure = Figure(figsize=(11.5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.axhspan(MIN_AUROC, 1, color=LIGHT_GREY, alpha=0.4, zorder=0)
+    axes.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
+    agents = report.agents
+    for i, agent in enumerate(agents):
+        own = [row for row in report.rows if row.agent == agent]
+        places = [methods.index(row.method) + 0.11 * (i - (len(agents) - 1) / 2) for row in own]
+        spread = [[row.auroc - row.low for row in own], [row.high - row.auroc for row in own]]
+        axes.errorbar(
+            places,
+            [row.auroc for row in own],
+            spread,
+            linestyle="",
+            capsize=2,
+            markersize=5,
+            label=agent.removeprefix("zoo:"),
+            **series_style(i),
+        )
+    kinds = {row.method: row.kind for row in report.rows}
+    labels = [
+        f"{method}\n({kinds[method]})" if kinds[method] != "explanation" else method.replace("-gradient", "-\ngradient")
+        for method in methods
+    ]
+    axes.set_xticks(range(len(methods)), labels, fontsize=8)
+    axes.set_ylabel("AUROC: does the action flip?")
+    axes.set_ylim(0.4, 1.01)
+    axes.set_title(
+        f"Explanations as predictions of counterfactuals; {report.decisions} decisions an agent, 95 % over levels",
+        fontsize=11,
+        loc="left",
+    )
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left")
+    hide_frame(axes)
+    return figure

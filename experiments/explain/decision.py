@@ -1,0 +1,98 @@
+"""What drove one decision of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from goalmaze.agents.loading import Agent
+from goalmaze.envs.actions import ACTIONS
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT
+from goalmaze.experiments.explain.decision_report import DecisionReport, ElementRow
+from goalmaze.probes.decisions.elements import in_words
+from goalmaze.probes.decisions.method import Floats, Study
+from goalmaze.probes.decisions.moments import decisions_at
+from goalmaze.probes.decisions.registry import decision_methods, find_decision_method
+
+ORDERED_BY = "shapley"
+"""The method that orders the elements, if it is among those asked for: it divides all of the margin among them."""
+
+
+def explain(
+    agent: Agent,
+    *,
+    level: int,
+    step: int = 1,
+    shift: str = NO_SHIFT,
+    methods: Sequence[str] = (),
+    seed: int = 0,
+) -> DecisionReport:
+    """Explain one decision: what each object, wall and open square nearby contributes, by several methods.
+
+    Args:
+        agent: the agent, loaded or made in memory.
+        level: index of the evaluation level.
+        step: number of the decision in its episode, 1 for the first.
+        shift: the distribution of the level, "none" for that of training.
+        methods: methods of explaining; all but the baselines where not given.
+        seed: of the level and of the actions sampled before.
+
+    Returns:
+        The elements, the most important first, each with the action that the agent takes without it.
+
+    Raises:
+        GoalmazeError: a method or the shift is unknown, no method applies, or the episode ends before that step.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> report = gm.explain(gm.load("zoo:green-exit"), level=17, step=4, shift="moved-sign")
+        >>> report.action in ("up", "right", "down", "left"), len(report.rows) > 2
+        (True, True)
+    """
+    chosen = [find_decision_method(name) for name in methods] or [
+        one for one in decision_methods().values() if not one.baseline
+    ]
+    levels = agent.family.levels(seed, np.array([level]), shift, EVALUATION)
+    decisions = decisions_at(agent.policy, levels, np.array([step - 1], np.int64), seed)
+    study = Study.of(decisions, seed)
+    refused = {one.name: reason for one in chosen if (reason := one.refusal(study))}
+    applied = [one for one in chosen if one.name not in refused]
+    if not applied:
+        raise GoalmazeError(f"no method applies: {'; '.join(refused.values())}; choose others with --methods")
+    attributions = {one.name: one.attributions(study)[0] for one in applied}
+    main = ORDERED_BY if ORDERED_BY in attributions else applied[0].name
+    return DecisionReport(
+        agent.name,
+        agent.family.name,
+        shift,
+        level,
+        step,
+        seed,
+        decisions.states,
+        tuple(float(p) for p in decisions.probabilities[0]),
+        tuple(sorted(_rows(study, attributions), key=lambda row: -row.attributions[main])),
+        main,
+        refused,
+    )
+
+
+def _rows(study: Study, attributions: Mapping[str, Floats]) -> list[ElementRow]:
+    """Return the elements of a study's one decision, with the action that the agent takes without each."""
+    decisions = study.decisions
+    rows, _ = study.places
+    with torch.inference_mode():
+        logs = decisions.outputs(decisions.observe(study.toggled, rows), rows)[0]
+    return [
+        ElementRow(
+            element=in_words(element, decisions.states, 0),
+            type=element.type,
+            cell=element.cell,
+            steps=element.steps,
+            without=ACTIONS[int(logs[e].argmax())],
+            attributions={name: float(values[e]) for name, values in attributions.items()},
+        )
+        for e, element in enumerate(study.elements[0])
+    ]
