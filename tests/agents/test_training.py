@@ -232,6 +232,8 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path: Path) -> None:
 
 
 def test_the_second_stop_request_ends_at_once() -> None:
+    # A process that a shell starts in the background ignores SIGINT until it sets a handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with stop_signals() as stop_request:
         assert not stop_request.stop
         signal.raise_signal(signal.SIGINT)
@@ -240,6 +242,7 @@ def test_the_second_stop_request_ends_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("algorithm", ["ppo", "sb3-dqn"])

@@ -94,7 +94,7 @@ def test_a_method_for_squares_is_refused_where_there_are_none(agent: str) -> Non
 
 def test_at_one_site_the_edit_works_like_moving_the_goal(agent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "SELECTION_MAZES", 8)
-    report = command.run(config(agent, methods=("cell-means",), levels=256))
+    report = command.run(config(agent, methods=("cell-means",), levels=128))
     assert isinstance(report, comparison.RetargetReport)
     assert {row.site for row in report.rows} == {None, *(site.name for site in load_agent(agent).network.sites())}
     loaded = load_agent(agent)
@@ -110,9 +110,10 @@ def test_benchmark_search_and_ledger_run_without_maps(
 ) -> None:
     monkeypatch.setattr(search, "FIRST_MAZES", 8)
     monkeypatch.setattr(search, "LAST_MAZES", 16)
+    monkeypatch.setattr(search, "STRENGTHS", search.STRENGTHS[:2])
     monkeypatch.setattr(command, "LAST_MAZES", 16)
     monkeypatch.setattr(cell_table, "SCHEDULE", dataclasses.replace(cell_table.SCHEDULE, updates=4))
-    sites = (CONV, POOLED, HIDDEN)
+    sites = (POOLED, HIDDEN)
     benchmarked = command.run(config(agent, benchmark=True, sites=sites, figures=tmp_path))
     assert isinstance(benchmarked, SteeringReport)
     assert benchmarked.benchmark is not None
