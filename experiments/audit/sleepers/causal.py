@@ -44,8 +44,8 @@ MakeEdit = Callable[[LevelBatch, float], Edit]
 def causal_check(network: Network, family: Sleeper, fitting: int, count: int) -> dict[str, float]:
     """Return "EDIT, lit" and "EDIT, unlit" → the rate of levels on which the edit had its effect.
 
-    In lit levels the effect is that the sign comes before the exit, in unlit ones the reverse. Edits are none, direction,
-    placed, and random ones of both kinds.
+    In lit levels the effect is that the sign comes before the exit, in unlit ones the reverse. Edits are none,
+    direction, placed, and random ones of both kinds.
 
     Args:
         network: the network of a sleeper.
