@@ -19,7 +19,8 @@ RELATIVE_RANK = 1e-4
 def span(directions: Tensor) -> Tensor:
     """Return float32 [F, R], an orthonormal basis of the span of directions [F, K]."""
     left, values, _ = torch.linalg.svd(directions.double(), full_matrices=False)
-    return left[:, values > RELATIVE_RANK * values.max()].float()
+    basis: Tensor = left[:, values > RELATIVE_RANK * values.max()].float()
+    return basis
 
 
 def without_directions(activations: Tensor, basis: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ SEED = 7021
 
 Target: TypeAlias = Literal["cue", "goal"]
 
-FIT_LEVELS, EVALUATION_LEVELS = 2048, 2048
+LEVELS = 2048
+"""Fitting levels, and as many evaluation levels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,17 +62,17 @@ class ReadingLevels:
 
 
 @functools.lru_cache(maxsize=2)
-def reading_levels(family: Family) -> tuple[ReadingLevels, ReadingLevels]:
-    """Return fitting and evaluation levels of a family under its distinguishing shift."""
+def reading_levels(family: Family, count: int = LEVELS) -> tuple[ReadingLevels, ReadingLevels]:
+    """Return as many fitting and evaluation levels of a family under its distinguishing shift."""
     planes = CuePlanes(family, make_view(family, DEFAULT_SPEC))
 
-    def drawn(split: str, count: int) -> ReadingLevels:
+    def drawn(split: str) -> ReadingLevels:
         levels = family.levels(SEED, count=count, shift=family.distinguishing_shift, split=split)
         observations = planes.first_observations(levels)
         cue, goal = (planes.steps_towards(observations, one) for one in (planes.cue, planes.goal))
         return ReadingLevels(levels, observations, cue & ~goal, goal & ~cue)
 
-    return drawn(FITTING, FIT_LEVELS), drawn(EVALUATION, EVALUATION_LEVELS)
+    return drawn(FITTING), drawn(EVALUATION)
 
 
 @functools.lru_cache(maxsize=2)

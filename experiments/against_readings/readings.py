@@ -21,6 +21,7 @@ from goalmaze.agents.training.penalties.registry import make_penalty
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments.against_readings.levels import (
+    LEVELS,
     SEED,
     ReadingLevels,
     Target,
@@ -49,6 +50,9 @@ TRAINED_AGAINST = (START_PROBE, REFITTED, VALUE_PART, ABLATION_PART)
 """What runs train against: the probe fitted when the term began, or fitted last, and the parts of the cue."""
 
 MLP_UNITS, MLP_UPDATES, MLP_RATE, MLP_DECAY = 32, 300, 1e-2, 1e-3
+AUDIT_LEVELS = 512
+"""Levels of the pool of the audit methods at most."""
+
 TASKS = 512
 """Mazes of the retargeting control, and levels that its pattern is fitted on."""
 
@@ -58,30 +62,33 @@ Accuracy = Callable[[Tensor, Tensor, ReadingLevels, ReadingLevels, Target], floa
 """Activations and levels of both splits, and what the steps lead to → the accuracy of a probe."""
 
 
-def held_out_readings(agent: Agent, family: Family) -> dict[str, float]:
+def held_out_readings(agent: Agent, family: Family, *, levels: int = LEVELS, steering: bool = True) -> dict[str, float]:
     """Return every reading of `HELD_OUT` of an agent.
 
     Args:
         agent: the agent; its network observes planes and has maps.
         family: the family whose levels are read, the same for all agents that are compared.
+        levels: number of fitting levels, and of evaluation levels.
+        steering: whether the retargeting control is among them.
     """
-    fit, evaluation = reading_levels(family)
+    fit, evaluation = reading_levels(family, levels)
     network, maps = agent.network, map_sites(agent.network)
     middle, earlier, last, hidden = maps[len(maps) // 2], maps[-2], maps[-1], network.sites()[-1].name
     before, after = (
         read_activations(network, one.observations.numpy(), [earlier, last, hidden]) for one in (fit, evaluation)
     )
-    around, other = (
-        tuple(agent_window(one[site], part.observations) for one, part in ((before, fit), (after, evaluation)))
-        for site in (last, earlier)
-    )
+
+    def windows_at(site: str) -> tuple[Tensor, Tensor]:
+        return agent_window(before[site], fit.observations), agent_window(after[site], evaluation.observations)
+
+    around, other = windows_at(last), windows_at(earlier)
     return {
         FRESH: contrast(linear_accuracy, before[hidden], after[hidden], fit, evaluation),
         MLP: contrast(mlp_accuracy, before[hidden], after[hidden], fit, evaluation),
-        WINDOW: contrast(linear_accuracy, *around, fit, evaluation),
-        OTHER_SITE: contrast(linear_accuracy, *other, fit, evaluation),
-        **audit_scores(agent),
-        STEERING: steering_score(agent, family, middle),
+        WINDOW: contrast(linear_accuracy, around[0], around[1], fit, evaluation),
+        OTHER_SITE: contrast(linear_accuracy, other[0], other[1], fit, evaluation),
+        **audit_scores(agent, min(levels, AUDIT_LEVELS)),
+        **({STEERING: steering_score(agent, family, middle)} if steering else {}),
     }
 
 
@@ -124,9 +131,9 @@ def agent_window(maps: Tensor, observations: Tensor) -> Tensor:
     return around.gather(2, cells).squeeze(2)
 
 
-def audit_scores(agent: Agent) -> dict[str, float]:
+def audit_scores(agent: Agent, levels: int) -> dict[str, float]:
     """Return the scores of some audit methods, in their own units: higher for an agent that pursues the cue."""
-    subject = AuditSubject(agent.network, pool_of(agent))
+    subject = AuditSubject(agent.network, pool_of(agent, levels))
     measured = {name: find_audit_method(name).run(subject).score for name in AUDITS}
     return {name: float("nan") if score is None else score for name, score in measured.items()}
 

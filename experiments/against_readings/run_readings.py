@@ -13,6 +13,7 @@ from goalmaze.agents.training.penalties.registry import make_penalty, penalty_op
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.training_state import STATE, read_state
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
@@ -69,7 +70,8 @@ def run_readings(folder: Path) -> RunReadings:
     """
     recipe, _ = read_recipe(folder)
     report = finished_report(folder)
-    assert report is not None
+    if report is None:
+        raise GoalmazeError(f"{folder} is no finished run: train it to its end first")
     checkpoint = report["checkpoint"]
     kept = read_json(folder / READINGS) if is_file(folder / READINGS) else {}
     if kept.get("version") != VERSION or kept.get("checkpoint") != checkpoint or set(HELD_OUT) - set(kept["scores"]):

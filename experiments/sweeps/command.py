@@ -14,6 +14,21 @@ from goalmaze.agents.training.run_lock import locked
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.against_readings.figures import (
+    OUTCOME_FIGURE,
+    PAIR_FIGURE,
+    outcome_figure,
+    pair_figure,
+    pair_of,
+)
+from goalmaze.experiments.against_readings.hypotheses import hypotheses_table, hypothesis_results
+from goalmaze.experiments.against_readings.results import (
+    ArmResult,
+    arm_results,
+    evasion_table,
+    outcome_table,
+    power_table,
+)
 from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.plots import save_figure
 from goalmaze.experiments.common.results import Result
@@ -48,6 +63,7 @@ class SweepResult(Result):
         finished: number of finished runs.
         groups: the runs that differ by their seed alone, under each shift.
         lines: where half of the seeds become goal-followers, for plans with a threshold.
+        arms: how the runs of each arm ended, for plans with outcomes.
     """
 
     plan: Plan
@@ -55,6 +71,7 @@ class SweepResult(Result):
     finished: int
     groups: tuple[Group, ...]
     lines: tuple[Line, ...] = ()
+    arms: tuple[ArmResult, ...] = ()
 
     def json(self) -> JsonObject:
         """Return the results as plain data."""
@@ -68,6 +85,15 @@ class SweepResult(Result):
             "csv": str(self.root / CSV),
             "picture": str(self.root / FIGURE),
             **({"threshold": self._threshold()} if self.plan.threshold else {}),
+            **({"outcomes": self._outcomes()} if self.arms else {}),
+        }
+
+    def _outcomes(self) -> JsonObject:
+        return {
+            "arms": [arm.json() for arm in self.arms],
+            "runs": [run.json() for arm in self.arms for run in arm.runs],
+            "hypotheses": [one.json() for one in hypothesis_results(self.arms)],
+            "picture": str(self.root / OUTCOME_FIGURE),
         }
 
     def _threshold(self) -> JsonObject:
@@ -83,6 +109,9 @@ class SweepResult(Result):
             "the same for all seeds."
         ]
         files = f"{self.root / CSV}\n{self.root / FIGURE}"
+        if self.arms:
+            tables = [outcome_table(self.arms), power_table(self.arms), evasion_table(self.arms)]
+            return [heading[0], *tables, hypotheses_table(self.arms), f"{files}\n{self.root / OUTCOME_FIGURE}"]
         if not self.lines:
             return ["\n".join(heading), self._table(), files]
         return [
@@ -179,7 +208,13 @@ def gather(plan: Plan, root: Path) -> SweepResult:
     if rows and plan.threshold:
         lines = threshold_lines(plan, root, rows)
         save_figure(threshold_figure(plan, lines), root / THRESHOLD_FIGURE)
-    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups), tuple(lines))
+    arms = arm_results(plan.tasks, root) if rows and plan.outcomes else ()
+    if arms:
+        save_figure(outcome_figure(arms), root / OUTCOME_FIGURE)
+        pair = pair_of(arms)
+        if pair is not None:
+            save_figure(pair_figure(root, *pair), root / PAIR_FIGURE)
+    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups), tuple(lines), arms)
 
 
 def _make_folder(root: Path) -> None:
