@@ -39,6 +39,7 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.demo.config import DemoConfig
 from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.explain.config import ExplainConfig
+from goalmaze.experiments.formation.config import FormationConfig
 from goalmaze.experiments.live.config import LiveConfig, RenderConfig
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.reports.config import ReportConfig
@@ -60,6 +61,7 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "card": (CardConfig, "goalmaze.experiments.card.command"),
     "card verify": (CardVerifyConfig, "goalmaze.experiments.card.verify_command"),
     "explain": (ExplainConfig, "goalmaze.experiments.explain.command"),
+    "formation": (FormationConfig, "goalmaze.experiments.formation.command"),
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),

@@ -24,6 +24,7 @@ from goalmaze.agents.training.run_progress import RunLog, RunProgress, keep_sche
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import StopRequest
 from goalmaze.agents.training.training_state import STATE, RunNumbers, save_state
+from goalmaze.agents.training.watch import TrainingWatch
 
 LOSS_NAMES = (
     ("entropy_loss",),
@@ -47,6 +48,7 @@ class TrainingCallback(BaseCallback):
         stop_request: whether a stop was requested.
         save_every: seconds between saves; 0 saves before every rollout.
         progress: the progress of a resumed run at its last save; None for a new run.
+        watch: looks at the network between rollouts, and may stop the run; None for nothing.
 
     Attributes:
         progress: the progress of the run.
@@ -60,8 +62,11 @@ class TrainingCallback(BaseCallback):
         stop_request: StopRequest,
         save_every: float,
         progress: RunProgress | None = None,
+        watch: TrainingWatch | None = None,
     ) -> None:
         super().__init__()
+        self._watch = watch
+        self._shown: dict[str, str] = {}
         self.recipe, self.stop_request, self.save_every = recipe, stop_request, save_every
         self._schedule = CheckpointSchedule.of(recipe)
         self.folder, self._run_folder = folder, RunFolder(folder)
@@ -97,6 +102,7 @@ class TrainingCallback(BaseCallback):
         self._check_weights()
         if self.num_timesteps - self.progress.line >= self.recipe.envs * self.recipe.rollout_steps:
             self._write_line()
+        self._look()
         is_time = time.perf_counter() - self._saved_at >= self.save_every
         if self._is_new or is_time or self.stop_request.stop:
             self.save()
@@ -110,6 +116,12 @@ class TrainingCallback(BaseCallback):
             self._write_line()
         self._keep_checkpoint()
         self.save()
+
+    def _look(self) -> None:
+        """Let the watch look at the network if it is due; a run that it stops is saved first."""
+        if self._watch is not None and self._watch.is_due(self.num_timesteps):
+            self._shown |= self._watch.look(network_of(self.model), self.num_timesteps)
+            self.stop_request.stop |= bool(self._watch.stop_reason)
 
     def _check_weights(self) -> None:
         """Raise `NotFiniteError` if a weight is NaN or infinite, before a good checkpoint is overwritten."""
@@ -131,7 +143,8 @@ class TrainingCallback(BaseCallback):
         if self._bar is not None:
             # Until every environment could have met its time limit, hardly any but solved episodes have ended.
             if self.num_timesteps >= self.recipe.envs * mazes.mazes.family.time_limit:
-                self._bar.set_postfix(solved=f"{recent[0]:.2f}", refresh=False)
+                self._shown["solved"] = f"{recent[0]:.2f}"
+            self._bar.set_postfix(self._shown, refresh=False)
             # The last rollout may go beyond the recipe's steps, the bar may not.
             self._bar.update(min(self.num_timesteps, self.recipe.steps) - self._bar.n)
 

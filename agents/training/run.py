@@ -39,6 +39,7 @@ from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.agents.training.signals import stop_signals
 from goalmaze.agents.training.start import start_weights
 from goalmaze.agents.training.training_state import STATE, RunNumbers, read_state, restore_state
+from goalmaze.agents.training.watch import TrainingWatch
 from goalmaze.envs.errors import GoalmazeError, StopError
 from goalmaze.envs.extensions import extensions_needed, import_flags
 from goalmaze.envs.json_data import JsonObject
@@ -73,6 +74,7 @@ class TrainingResult:
         seconds: wall-clock seconds of training.
         interrupted: whether it was stopped before its last step.
         signal_number: the signal that stopped it, where it was interrupted.
+        stop_reason: why a watch stopped it; empty where none did.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class TrainingResult:
     seconds: float
     interrupted: bool
     signal_number: int = int(signal.SIGINT)
+    stop_reason: str = ""
 
     def check_complete(self) -> None:
         """Check that the run has taken all its steps.
@@ -95,7 +98,8 @@ class TrainingResult:
                 if is_saved
                 else f"remove {folder} to start again"
             )
-            raise StopError(f"{self.folder}: stopped after {self.steps:,} steps; {advice}", self.signal_number)
+            reason = f" by {self.stop_reason}" if self.stop_reason else ""
+            raise StopError(f"{self.folder}: stopped after {self.steps:,} steps{reason}; {advice}", self.signal_number)
 
 
 class FinishedError(GoalmazeError):
@@ -117,6 +121,7 @@ def train(
     save_every: float = SAVE_EVERY_SECONDS,
     tensorboard: bool = False,
     numbered: bool = False,
+    watch: TrainingWatch | None = None,
 ) -> TrainingResult:
     """Train an agent into a new run folder. Ctrl-C saves and stops; `resume` then continues.
 
@@ -126,6 +131,7 @@ def train(
         save_every: seconds between saves of the training state; 0 saves before every rollout.
         tensorboard: whether to write TensorBoard's files too.
         numbered: whether the first free folder of FOLDER, FOLDER-2, FOLDER-3 … is made where `folder` exists.
+        watch: looks at the network between rollouts, and may stop the run.
 
     Raises:
         GoalmazeError: the folder exists, or the recipe has an unknown name; then nothing is written. Or the disk is
@@ -147,10 +153,16 @@ def train(
     if choices := choices_of(recipe, chosen):
         tqdm.write(f"goalmaze: the settings of a GPU where none are given: {choices}", file=sys.stderr)
     with locked(folder / RECIPE):
-        return _run(resolved, folder, algorithm, _outputs(folder, tensorboard), save_every, None)
+        return _run(resolved, folder, algorithm, _outputs(folder, tensorboard), save_every, None, watch)
 
 
-def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard: bool = False) -> TrainingResult:
+def resume(
+    folder: Path,
+    *,
+    save_every: float = SAVE_EVERY_SECONDS,
+    tensorboard: bool = False,
+    watch: TrainingWatch | None = None,
+) -> TrainingResult:
     """Continue an interrupted run from its last save.
 
     On the same machine with the same versions it ends bitwise as it would have without the interruption. Otherwise a
@@ -161,6 +173,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         folder: the run folder.
         save_every: as in `train`.
         tensorboard: as in `train`.
+        watch: as in `train`.
 
     Raises:
         FinishedError: the run has taken all its steps.
@@ -184,7 +197,7 @@ def resume(folder: Path, *, save_every: float = SAVE_EVERY_SECONDS, tensorboard:
         # Rollouts after the last save are taken again, and so logged again.
         write_atomically(folder / LOG, log)
         warn_of_differences(original)
-        return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress)
+        return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress, watch)
 
 
 def _check_same_run(folder: Path, recipe: Recipe, numbers: RunNumbers) -> None:
@@ -318,6 +331,7 @@ def _run(
     outputs: list[KVWriter],
     save_every: float,
     progress: RunProgress | None,
+    watch: TrainingWatch | None,
 ) -> TrainingResult:
     """Train until all steps are taken or a stop is requested.
 
@@ -328,11 +342,12 @@ def _run(
         outputs: outputs of its logger.
         save_every: seconds between saves.
         progress: the progress of a resumed run; None for a new run.
+        watch: looks at the network between rollouts, and may stop the run.
     """
     algorithm.set_logger(Logger(None, outputs))
     interrupted = False
     with stop_signals() as stop_request:
-        callback = TrainingCallback(recipe, folder, stop_request, save_every, progress)
+        callback = TrainingCallback(recipe, folder, stop_request, save_every, progress, watch)
         try:
             algorithm.learn(recipe.steps - algorithm.num_timesteps, callback, reset_num_timesteps=progress is None)
         except (Stopped, KeyboardInterrupt):
@@ -343,7 +358,12 @@ def _run(
             callback.close()
             algorithm.logger.close()
     return TrainingResult(
-        folder, callback.saved_steps, callback.progress.seconds, interrupted, stop_request.signal_number
+        folder,
+        callback.saved_steps,
+        callback.progress.seconds,
+        interrupted,
+        stop_request.signal_number,
+        "" if watch is None else watch.stop_reason,
     )
 
 

@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from goalmaze.agents.devices import find_device
 from goalmaze.agents.loading import holds_population
+from goalmaze.agents.training.algorithms import make_environments
+from goalmaze.agents.training.device_recipe import for_device
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
-from goalmaze.agents.training.run import FinishedError, resume, train
+from goalmaze.agents.training.run import FinishedError, read_recipe, resume, train
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
 from goalmaze.envs.text_files import read_json, read_toml
 from goalmaze.experiments.common.assignments import assignments
 from goalmaze.experiments.common.run_report import finished_report
+from goalmaze.experiments.formation.watch import GoalWatch, StopRule
 from goalmaze.experiments.jobs.report import TrainingReport, report_run
 from goalmaze.experiments.train.config import TrainConfig
 from goalmaze.experiments.train.population.plan import planned
@@ -48,7 +52,7 @@ RECIPE_OPTIONS = (
 
 """The options that are settings of a recipe."""
 
-RESUME_OPTIONS = ("resume", "save_every", "tensorboard", "workers", "cluster")
+RESUME_OPTIONS = ("resume", "save_every", "tensorboard", "workers", "cluster", "watch_goal", "stop_if")
 """The options that may be given together with --resume."""
 
 
@@ -70,8 +74,24 @@ def run(config: TrainConfig) -> TrainingReport | PopulationReport:
         save_every=config.save_every,
         tensorboard=config.tensorboard,
         numbered=config.out is None,
+        watch=_watch(config, recipe),
     )
     return report_run(training)
+
+
+def _watch(config: TrainConfig, recipe: Recipe) -> GoalWatch | None:
+    """Return the watch that the options ask for.
+
+    Raises:
+        GoalmazeError: --stop-if cannot be read, or the family cannot be audited.
+    """
+    if not config.watch_goal and config.stop_if is None:
+        return None
+    rule = None if config.stop_if is None else StopRule.parse(config.stop_if)
+    # On a GPU a recipe may have other steps.
+    chosen = for_device(recipe, find_device(recipe.device).type)
+    mazes = make_environments(chosen).mazes
+    return GoalWatch(mazes.family, mazes.view.spec, chosen.steps, rule)
 
 
 def _train_population(config: TrainConfig, recipe: Recipe, seeds: tuple[int, ...]) -> PopulationReport:
@@ -99,12 +119,15 @@ def _resume(config: TrainConfig, folder: Path) -> TrainingReport | PopulationRep
     if holds_population(folder):
         if config.tensorboard:
             raise GoalmazeError(f"{folder} is a population, and --tensorboard is for one agent; leave it out")
+        if config.watch_goal or config.stop_if is not None:
+            raise GoalmazeError(f"{folder} is a population, and --watch-goal is for one agent; leave it out")
         return resume_population(folder, _options(config))
     for name in ("workers", "cluster"):
         if getattr(config, name):
             raise GoalmazeError(f"{folder} is one agent, and --{name} is for populations; leave it out")
     try:
-        training = resume(folder, save_every=config.save_every, tensorboard=config.tensorboard)
+        watch = _watch(config, read_recipe(folder)[0])
+        training = resume(folder, save_every=config.save_every, tensorboard=config.tensorboard, watch=watch)
     except FinishedError as error:
         # A run that was killed before its report was written, or whose report is damaged, still needs one.
         if finished_report(folder) is not None:

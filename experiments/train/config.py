@@ -50,6 +50,8 @@ class TrainConfig(CommandConfig):
         workers: number of processes that train a population.
         cluster: address of a Dask scheduler that trains a population, such as tcp://127.0.0.1:8786.
         tensorboard: also write TensorBoard files into the run folder.
+        watch_goal: show the preference that the inside forecasts in the progress bar, from training levels alone.
+        stop_if: stop a run whose forecast preference is at least a number, such as cue=0.8 or goal=0.9.
         set: any other setting of the recipe, such as entropy=0.02 shaping=0.
     """
 
@@ -93,6 +95,8 @@ class TrainConfig(CommandConfig):
     workers: Annotated[int, option("INT", "0, one a core")] = 0
     cluster: Annotated[str, option("ADDRESS", "none")] = ""
     tensorboard: bool = False
+    watch_goal: bool = False
+    stop_if: Annotated[str | None, option("SIDE=RATE", "none")] = None
     set: Words = ()
 
     def __post_init__(self) -> None:
@@ -109,6 +113,8 @@ class TrainConfig(CommandConfig):
             ("seed", "--seeds lists the seeds of all agents"),
             ("resume", "--resume continues a population with its own seeds"),
             ("tensorboard", "--tensorboard is for one agent"),
+            ("watch_goal", "--watch-goal is for one agent"),
+            ("stop_if", "--stop-if is for one agent"),
         ):
             if getattr(self, name) not in (None, False):
                 raise GoalmazeError(f"--seeds and --{name} exclude each other: {why}; leave one out")

@@ -1,0 +1,1 @@
+"""The measures of the study of goal formation, one file each."""
