@@ -142,6 +142,7 @@ REFUSED = {
     ),
     "sweep": (["--workers", "-1"], ["--save-every", "inf"], ["--workers", "9999999"]),
     "report": (["--levels", "1"], ["--out", "report.txt"], ["--seed", "-3"]),
+    "formation": (["--cache", "/dev/null/x"], ["--figures", "/dev/null/x"]),
     "live": (["--port", "70000"], ["--strength", "nan"]),
     "bench": (["--family", "green"],),
     "zoo": (["verify"],),

@@ -18,9 +18,9 @@ def run(config: FormationConfig) -> Result:
     """
     if config.figures is not None:
         make_folder(config.figures, "--figures")
-    runs = (config.run, *config.others)
+    runs = (config.folder, *config.others)
     controls = {} if config.control is None else {one: config.control for one in runs if one != config.control}
-    result = study(runs, controls=controls, cache=config.cache, costly=config.coefficient)
+    result = study(runs, controls=controls, cache=config.cache, costly=not config.no_coefficient)
     if config.figures is None:
         return result
     # matplotlib is slow to import, and only figures need it.

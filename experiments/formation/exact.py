@@ -57,6 +57,24 @@ class CellPolicy:
         start = index[rows, self.levels.start]
         return np.asarray(reached[rows[:, None], start[:, None], absorbing])
 
+    def discounted_arrival(self, targets: Cells, discount: float) -> Floats:
+        """Return float64 [B], the expected discount to the power of the steps until a cell is reached, without a limit.
+
+        Args:
+            targets: int32 [B], the cells.
+            discount: for each step, below 1.
+        """
+        index, matrix = self._chain
+        rows = np.arange(len(self.levels))
+        target = index[rows, targets]
+        chain = matrix.copy()
+        chain[rows, target] = 0.0
+        # v = discount * P v with v = 1 on the target, where P has no row.
+        ends = np.zeros(chain.shape[:2])
+        ends[rows, target] = 1.0
+        values = np.linalg.solve(np.eye(chain.shape[1]) - discount * chain, ends[..., None])[..., 0]
+        return np.asarray(values[rows, index[rows, self.levels.start]])
+
     @cached_property
     def _chain(self) -> tuple[NDArray[np.intp], Floats]:
         """The number int [B, N] of each free cell in its level, and the transitions float64 [B, n, n] between them."""

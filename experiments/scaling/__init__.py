@@ -1,0 +1,1 @@
+"""Laws of scale: predict the regret and the preference of large agents from small ones, on rows that were sealed."""
