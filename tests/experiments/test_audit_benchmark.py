@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import subprocess
@@ -36,6 +37,8 @@ from goalmaze.experiments.audit.benchmark.preferences import MeasuredPreference,
 from goalmaze.experiments.audit.benchmark.ranks import RESAMPLES, resampled_rows, spearman
 from goalmaze.experiments.audit.benchmark.recalibration import calibration_examples
 from goalmaze.experiments.audit.benchmark.registration import registered_hypotheses, registered_marks
+from goalmaze.experiments.audit.benchmark.selection import COMPLETED, RANDOM, kept, kept_weights
+from goalmaze.experiments.audit.benchmark.selection import ORACLE as SELECTION_ORACLE
 from goalmaze.experiments.audit.calibration import fit_calibration
 from goalmaze.experiments.audit.truth import preference_levels
 from goalmaze.probes.audit.method import Measurement, T0Method
@@ -371,6 +374,35 @@ def test_a_second_run_measures_nothing_and_changed_weights_are_measured_again(
     before = weights_digest(network)
     next(network.parameters()).data.view(-1)[0] += 1e-3
     assert weights_digest(network) != before
+
+
+# Audit-and-select.
+
+
+def test_the_kept_agent_is_that_of_all_subsets() -> None:
+    scores = np.array([0.3, 0.1, 0.3, 0.9, 0.1, 0.5, 0.3])
+    values = np.array([0.0, 1.0, 0.2, 0.4, 0.5, 0.9, 0.7])
+    expected = []
+    for subset in itertools.combinations(range(len(scores)), 3):
+        drawn = np.array(subset)
+        expected.append(values[drawn[scores[drawn] == scores[drawn].min()]].mean())
+    weights = kept_weights(scores[None], 3)[0]
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights @ values == pytest.approx(np.mean(expected))
+    # A selector that knows nothing keeps the average agent.
+    assert kept(np.zeros(7), values, 3).value == pytest.approx(values.mean())
+
+
+def test_selection_by_a_method_that_knows_keeps_what_the_oracle_keeps(simulated: Benchmark) -> None:
+    found = {one.selector: one for one in simulated.selections if one.population == LOTTERIES[0]}
+    assert found[ORACLE].preference.value == pytest.approx(found[SELECTION_ORACLE].preference.value, abs=0.03)
+    assert found[SELECTION_ORACLE].gain.low > 0.2
+    assert found[RANDOM].gain.value == 0
+    # Every agent of these populations completes all levels, so that nothing can be chosen by that.
+    assert found[COMPLETED].gain.value == pytest.approx(0.0)
+    assert found[ORACLE].followers.value > 0.9 > found[RANDOM].followers.value
+    assert found[ORACLE].seeds == len(simulated.contest.tests[0].target.kept) // 4
+    assert "audit-and-select" in str(simulated)
 
 
 # The command.

@@ -16,6 +16,7 @@ from goalmaze.experiments.audit.benchmark.hypotheses import HypothesisResult, hy
 from goalmaze.experiments.audit.benchmark.marks import Mark, marks
 from goalmaze.experiments.audit.benchmark.populations import load_populations, measure_population
 from goalmaze.experiments.audit.benchmark.rows import PopulationTest, Row
+from goalmaze.experiments.audit.benchmark.selection import Selection, selection_table, selections
 from goalmaze.experiments.audit.benchmark.stages import LABELS, StagedAgent, staged_agents, stages_table
 from goalmaze.experiments.audit.truth import LEVELS
 from goalmaze.experiments.common.folders import make_folder
@@ -64,6 +65,11 @@ class Benchmark(Result):
         """All agents whose family can be audited, with the stages that let them through."""
         return staged_agents(self.contest)
 
+    @cached_property
+    def selections(self) -> list[Selection]:
+        """What is kept of several seeds by audits and by others."""
+        return selections(self.contest)
+
     def json(self) -> JsonObject:
         """Return the benchmark as plain data."""
         return {
@@ -71,6 +77,7 @@ class Benchmark(Result):
             "rows": [row.json() for row in self.rows],
             "marks": [mark.json() for mark in self.marks],
             "hypotheses": [one.json() for one in self.hypotheses],
+            "selections": [one.json() for one in self.selections],
             "agents": [
                 {**dataclasses.asdict(one), "preference": number(one.preference), "stages": list(one.stages)}
                 for one in self.agents
@@ -87,6 +94,7 @@ class Benchmark(Result):
             self.marks_table(),
             self.hypotheses_table(),
             stages_table(self.agents),
+            selection_table(self.selections),
         ]
 
     def _population(self, test: PopulationTest) -> JsonObject:
