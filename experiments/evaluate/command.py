@@ -14,6 +14,7 @@ from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.evaluate.comparison import Comparison, compare
 from goalmaze.experiments.evaluate.config import EvalConfig
+from goalmaze.experiments.evaluate.ensemble import AskingResult, ask_for_help
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate
 from goalmaze.experiments.evaluate.goal_inference import GoalInferences, infer_goals
 from goalmaze.experiments.evaluate.grid import Grid, conditions_of, grid, read_dials
@@ -38,6 +39,8 @@ def run(config: EvalConfig) -> Result:
         return _grid(config)
     if config.hypotheses:
         return _infer_goals(config)
+    if config.ensemble is not None:
+        return _ask(config, config.ensemble)
     populations = [is_population(name) for name in config.agents]
     if any(populations):
         if not all(populations):
@@ -103,6 +106,14 @@ def _evaluate_populations(config: EvalConfig) -> PopulationEvaluation | Populati
 
     evaluations = result.populations if isinstance(result, PopulationComparison) else [result]
     return dataclasses.replace(result, pictures=draw_populations(evaluations, folder))
+
+
+def _ask(config: EvalConfig, members: int) -> AskingResult:
+    if not is_population(config.agent):
+        raise GoalmazeError(f"--ensemble takes a population and {config.agent} is one agent: name a population")
+    population = load_population(config.agent, config.device)
+    family = evaluation_family(population[0], config)
+    return ask_for_help(population, members, family=family, **_options(config))
 
 
 def _grid(config: EvalConfig) -> Grid:

@@ -35,6 +35,7 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
         dials: the parameters that --grid varies: NAME, or NAME=VALUE,VALUE with the values to try.
         choices: predict which of goal and cue the agent reaches first, from features of its decision points.
         hypotheses: infer the agent's goal: fit goal models and score them on held-out actions.
+        ensemble: cut a population into ensembles of so many members, which ask for help where they disagree.
         figures: a folder for the figures of --grid, --hypotheses and populations.
     """
 
@@ -57,9 +58,10 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
     dials: Annotated[tuple[str, ...], option("[DIAL [DIAL ...]]", "all of the family")] = ()
     choices: bool = False
     hypotheses: bool = False
+    ensemble: Annotated[int | None, option("INT", "none")] = None
     figures: Annotated[Path | None, option("FOLDER", "none")] = None
 
-    limits: ClassVar[Limits] = {**EvaluationConfig.limits, "think": (0, 1000)}
+    limits: ClassVar[Limits] = {**EvaluationConfig.limits, "think": (0, 1000), "ensemble": (2, 1000)}
 
     lists: ClassVar[tuple[str, ...]] = ("shifts",)
     examples: ClassVar[tuple[str, ...]] = (
@@ -80,6 +82,16 @@ class EvalConfig(EvaluationConfig, DeviceConfig):
             raise GoalmazeError(f"--unseen-walls does not go with {chosen[0]}: leave out one of them")
         if self.think and (chosen or self.others):
             raise GoalmazeError("--think takes one agent and none of the other experiments: leave out one of them")
+        self._check_ensemble(chosen)
+
+    def _check_ensemble(self, chosen: list[str]) -> None:
+        if self.ensemble is None:
+            return
+        options = {"--shift": self.shift, "--unseen-walls": self.unseen_walls, "--think": self.think}
+        unused = [*chosen, *(name for name, value in {**options, "--figures": self.figures}.items() if value)]
+        if unused or self.others:
+            extra = unused[0] if unused else self.others[0]
+            raise GoalmazeError(f"--ensemble takes one population under its own shifts: leave out {extra}")
 
     @property
     def agents(self) -> tuple[str, ...]:
