@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
+from torch.optim import AdamW
 
 from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
@@ -40,6 +41,9 @@ RESERVED = (
 )
 """Arguments of stable-baselines3's algorithms that no option of a recipe may name."""
 
+ADAM_EPSILON = 1e-5
+"""Adam's epsilon, as in stable-baselines3's PPO."""
+
 DQN_BUFFER_SIZE = 50_000
 """Transitions in the replay buffer."""
 
@@ -71,6 +75,7 @@ def make_environments(recipe: Recipe, seeds: Sequence[int] | None = None) -> Maz
         recipe.shaping_kind,
         recipe.discount,
         CurriculumChoice(recipe.curriculum, recipe.curriculum_options),
+        recipe.colour_jitter,
     )
 
 
@@ -124,6 +129,8 @@ def check_recipe(recipe: Recipe) -> None:
     """Raise `GoalmazeError` if settings of the recipe contradict each other."""
     _check_options(recipe)
     check_term(recipe)
+    if recipe.weight_decay and recipe.algorithm not in ("ppo", "sb3-ppo"):
+        raise GoalmazeError(f"weight_decay is a setting of PPO's optimiser, not of {recipe.algorithm}: choose ppo")
     network = network_class(recipe.network)
     if not issubclass(network, RecurrentNetwork):
         return
@@ -157,6 +164,7 @@ def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:
             "shape": Shape.seeing(mazes.mazes.view),
             "initial_seed": recipe.seed,
             "bf16": recipe.precision == "bf16",
+            **_optimizer_arguments(recipe),
         },
         # Annealed to 0. The last rollout may exceed the recipe's steps, and the rate must not become negative there.
         "learning_rate": lambda remaining: recipe.learning_rate * max(remaining, 0.0),
@@ -165,6 +173,13 @@ def _shared_arguments(recipe: Recipe, mazes: MazeVecEnv) -> SB3Arguments:
         "seed": recipe.seed,
         "device": find_device(recipe.device),
     }
+
+
+def _optimizer_arguments(recipe: Recipe) -> SB3Arguments:
+    """Return the optimiser of a recipe with weight decay; otherwise the algorithm's own stays."""
+    if not recipe.weight_decay:
+        return {}
+    return {"optimizer_class": AdamW, "optimizer_kwargs": {"eps": ADAM_EPSILON, "weight_decay": recipe.weight_decay}}
 
 
 def _own_arguments(recipe: Recipe) -> SB3Arguments:

@@ -37,6 +37,8 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "minibatches": (1, 2**20),
     "epochs": (1, 1000),
     "learning_rate": (0, 10),
+    "weight_decay": (0, 100),
+    "colour_jitter": (1, 255),
     "discount": (0, 1),
     "gae_lambda": (0, 1),
     "clip": (0, 10),
@@ -78,6 +80,8 @@ class Recipe:
         minibatches: number of minibatches that one pass over a rollout is split into.
         epochs: passes over each rollout.
         learning_rate: Adam's learning rate at the start; it is annealed linearly to 0.
+        weight_decay: decoupled weight decay (AdamW, Loshchilov and Hutter, 2019); each step of Adam also multiplies all
+            weights by 1 - learning rate * weight decay.
         discount: discount per step.
         gae_lambda: lambda of generalised advantage estimation.
         clip: clipping range of PPO's probability ratio.
@@ -95,6 +99,8 @@ class Recipe:
         algorithm_options: further arguments of the algorithm's class in stable-baselines3.
         imports: files or modules of the user's own that were imported for the run, as given to `--import`. A recipe
             records them; loading it does not import them.
+        colour_jitter: the largest factor by which planes of objects are multiplied in training, drawn for each episode,
+            see `goalmaze.agents.training.colour_jitter`; 1 for none.
         curriculum: which level each episode plays, see `goalmaze.agents.training.curricula`. "dr" is domain
             randomisation: fresh levels alone.
         curriculum_options: options of the curriculum; others keep their defaults.
@@ -127,6 +133,7 @@ class Recipe:
     minibatches: int = by_device(8)
     epochs: int = 2
     learning_rate: float = by_device(3e-3)
+    weight_decay: float = 0.0
     discount: float = 0.9
     gae_lambda: float = 0.95
     clip: float = 0.2
@@ -142,6 +149,7 @@ class Recipe:
     algorithm_options: JsonObject = dataclasses.field(default_factory=dict)
     imports: tuple[str, ...] = ()
     series: Literal["standard", "dense"] = "standard"
+    colour_jitter: int = 1
     curriculum: str = "dr"
     curriculum_options: JsonObject = dataclasses.field(default_factory=dict)
     penalty: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from goalmaze.agents.training.colour_jitter import ColourJitter
 from goalmaze.agents.training.curricula.registry import CurriculumChoice, make_curriculum
 from goalmaze.agents.training.shaping import Kind, Reward, Shaping
 from goalmaze.envs.engines import Observations
@@ -32,6 +33,9 @@ CURRICULUM = "curriculum."
 
 SEEDS = "level_seeds"
 """Array of a training state: int64 [S], the seeds of the levels."""
+
+JITTER = "jitter.episodes"
+"""Array of a training state: the episodes of colour jitter."""
 
 CUE_RETURN = "cue_return"
 """Key of the cue return in the info of an episode's last step, for `VecMonitor(env, info_keywords=(CUE_RETURN,))`.
@@ -134,6 +138,7 @@ class MazeVecEnv(VecEnv):
         shaping_kind: "progress", or "potential" for potential-based shaping.
         discount: the learner's discount, which potential-based shaping and curricula need.
         curriculum: the curriculum, which chooses the level of every episode.
+        colour_jitter: the largest factor of an object's plane, see `ColourJitter`; 1 for none.
 
     Attributes:
         mazes: the environments.
@@ -141,7 +146,8 @@ class MazeVecEnv(VecEnv):
         record: statistics of the latest episodes, for each seed.
 
     Raises:
-        GoalmazeError: B is no multiple of S, or the curriculum does not support the family or several seeds.
+        GoalmazeError: B is no multiple of S, the curriculum does not support the family or several seeds, or colour
+            jitter does not support the observation mode or several seeds.
     """
 
     def __init__(
@@ -155,6 +161,7 @@ class MazeVecEnv(VecEnv):
         shaping_kind: Kind = "progress",
         discount: float = 1.0,
         curriculum: CurriculumChoice = CurriculumChoice(),  # noqa: B008  immutable
+        colour_jitter: int = 1,
     ) -> None:
         self.mazes = MazeVectorEnv(
             family,
@@ -178,6 +185,11 @@ class MazeVecEnv(VecEnv):
         self.curriculum = make_curriculum(curriculum, self.mazes.engine, self._first_seeds[0], discount)
         if self.curriculum.is_selective and len(self._first_seeds) > 1:
             raise GoalmazeError(f"curriculum {curriculum.name} trains one agent at a time: give one seed")
+        self._jitter: ColourJitter | None = None
+        if colour_jitter > 1:
+            if len(self._first_seeds) > 1:
+                raise GoalmazeError("colour_jitter is for one agent at a time: add --device cpu")
+            self._jitter = ColourJitter(self.mazes.view, num_envs, self._first_seeds[0], colour_jitter)
         self._returns = np.zeros((num_envs, 2))
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         self._observations: Observations
@@ -191,9 +203,12 @@ class MazeVecEnv(VecEnv):
         """Start all episodes."""
         if self._next_seeds is None:
             # A later reset without a seed goes on to new levels.
-            self._observations, _ = self.mazes.reset()
+            drawn, _ = self.mazes.reset()
         else:
-            self._observations = self.mazes.reset_groups(self._next_seeds)
+            drawn = self.mazes.reset_groups(self._next_seeds)
+        if self._jitter is not None:
+            self._jitter.restart()
+        self._observations = self._seen(drawn)
         self._next_seeds = None
         self.curriculum.restart()
         self._returns[:] = 0
@@ -224,7 +239,8 @@ class MazeVecEnv(VecEnv):
         engine = self.mazes.engine
         targets = self.shaping.targets(engine.state)
         before = self.shaping.distance_left(targets, engine.agent)
-        self._observations, _, terminated, truncated, _ = self.mazes.step(actions)
+        drawn, _, terminated, truncated, _ = self.mazes.step(actions)
+        self._observations = self._seen(drawn)
         rewards: NDArray[np.float32] = engine.rewards[:, self._reward_column] + self.shaping.step_reward(
             targets, before, engine.state, engine.agent, terminated
         )
@@ -239,10 +255,16 @@ class MazeVecEnv(VecEnv):
             self.record.add(ends)
             self.curriculum.record_ends(rows, ends.solved)
             self.curriculum.begin(rows)
-            self._observations = self.mazes.observe()
+            if self._jitter is not None:
+                self._jitter.begin(rows)
+            self._observations = self._seen(self.mazes.observe())
             self._returns[rows] = 0
             self.shaping.begin(self.mazes.engine.state, rows)
         return rewards, done, ends
+
+    def _seen(self, drawn: Observations) -> Observations:
+        """Return observations uint8 [B, ...] as the learner receives them."""
+        return drawn if self._jitter is None else self._jitter.apply(drawn)
 
     def part(self, rows: slice) -> Self | None:
         """Return some consecutive environments, which share all arrays and the record with this batch.
@@ -254,10 +276,10 @@ class MazeVecEnv(VecEnv):
             rows: the environments.
 
         Returns:
-            The environments; None where they cannot advance by themselves: those of Procgen, of several seeds, and of a
-            curriculum that chooses among levels.
+            The environments; None where they cannot advance by themselves: those of Procgen, of several seeds, of a
+            curriculum that chooses among levels, and with colour jitter.
         """
-        if len(self._first_seeds) > 1 or self.curriculum.is_selective:
+        if len(self._first_seeds) > 1 or self.curriculum.is_selective or self._jitter is not None:
             return None
         mazes = self.mazes.part(rows)
         if mazes is None:
@@ -294,7 +316,9 @@ class MazeVecEnv(VecEnv):
         self.mazes.engine.restore_extra_arrays({name.removeprefix(EXTRA): arrays[name] for name in extra})
         # Distances are not in the snapshot: they follow from the levels.
         self.shaping.begin(self.mazes.engine.state, np.arange(self.num_envs))
-        self._observations = self.mazes.observe()
+        if self._jitter is not None:
+            self._jitter.redraw(np.arange(self.num_envs))
+        self._observations = self._seen(self.mazes.observe())
 
     def _extra_arrays(self) -> Arrays:
         """Return copies of the arrays that an engine has in addition to its state, such as Procgen's own state."""
@@ -306,6 +330,7 @@ class MazeVecEnv(VecEnv):
         arrays = {f"state.{name}": array for name, array in state._asdict().items() if isinstance(array, np.ndarray)}
         arrays |= {"numbers": self.mazes.engine.next_levels, "returns": self._returns}
         arrays |= {f"{CURRICULUM}{name}": array for name, array in self.curriculum.arrays().items()}
+        arrays |= {} if self._jitter is None else {JITTER: self._jitter.episodes}
         return arrays | {"recent": self.record.recent, "episodes": self.record.counts}
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:

@@ -376,6 +376,20 @@ def test_without_replays_training_is_domain_randomisation_bitwise() -> None:
     assert (weights[0] != weights[2]).any()
 
 
+def test_oversampling_is_replay_by_the_class_of_the_level() -> None:
+    buffers = {
+        name: played(environments(curriculum=curriculum, **options), 60, rollouts=2).arrays()
+        for name, curriculum, options in (
+            ("oversampling", "oversampling", {}),
+            ("by class", "plr", {"score": "distinguishing"}),
+            ("by regret", "plr", {}),
+        )
+    }
+    for key, array in buffers["oversampling"].items():
+        np.testing.assert_array_equal(array, buffers["by class"][key])
+    assert (buffers["oversampling"]["buffer.scores"] != buffers["by regret"]["buffer.scores"]).any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -389,6 +403,7 @@ def test_without_replays_training_is_domain_randomisation_bitwise() -> None:
         ({"curriculum": "plr", "family": "Sleeper"}, "Sleeper has no distinguishing levels"),
         ({"curriculum": "plr", "family": "Monsters", "parameters": {"size": 7}}, "Monsters has only a bound"),
         ({"curriculum": "plr", "curriculum_options": {"score": "distinguishing"}}, "mixture is 0"),
+        ({"curriculum": "oversampling"}, "mixture is 0"),
         ({"curriculum": "plr", "algorithm": "sb3-ppo"}, "choose ppo"),
     ],
     ids=str,

@@ -323,6 +323,7 @@ def test_more_agents_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPat
     [
         ({"algorithm": "sb3-a2c"}, "trained by algorithm ppo, not sb3-a2c"),
         ({"algorithm_options": {"target_kl": 0.1}}, "takes no option target_kl"),
+        ({"weight_decay": 0.1}, "takes no weight_decay: add --device cpu"),
         ({"algorithm_options": {"batch_size": 77}}, "does not split into minibatches of 77"),
         ({"network": "lstm", "minibatches": 16}, "do not split into 16 minibatches of whole sequences"),
         ({"network": "grids"}, "did you mean 'grid'"),

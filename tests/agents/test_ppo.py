@@ -27,8 +27,8 @@ RECIPE = dataclasses.replace(LOSS, parameters=MAZES, shaping=0.3, learning_rate=
 FAMILY = make_family("GreenExit", MAZES)
 
 
-def algorithm() -> PPO:
-    algorithm = make_algorithm(RECIPE, MazeVecEnv(FAMILY, RECIPE.envs, RECIPE.seed, RECIPE.shaping))
+def algorithm(recipe: Recipe = RECIPE) -> PPO:
+    algorithm = make_algorithm(recipe, MazeVecEnv(FAMILY, recipe.envs, recipe.seed, recipe.shaping))
     assert isinstance(algorithm, PPO)
     return algorithm
 
@@ -93,6 +93,18 @@ def test_the_learning_rate_falls_to_nothing() -> None:
     assert [schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([3e-3, 1.5e-3, 0.0])
 
 
+@pytest.mark.parametrize("decay", [0.0, 2.0])
+def test_weight_decay_shrinks_weights_without_gradient(decay: float) -> None:
+    pupil = algorithm(dataclasses.replace(RECIPE, weight_decay=decay)).policy
+    before = [parameter.detach().clone() for parameter in pupil.parameters()]
+    for parameter in pupil.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    pupil.optimizer.step()
+    for parameter, former in zip(pupil.parameters(), before, strict=True):
+        torch.testing.assert_close(parameter.detach(), former * (1 - RECIPE.learning_rate * decay), rtol=1e-6, atol=0)
+    assert pupil.optimizer.defaults["eps"] == 1e-5
+
+
 def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
     levels = FAMILY.levels(0, np.arange(500))
 
@@ -115,6 +127,7 @@ def test_training_beats_the_random_walker_and_not_training_does_not() -> None:
         ({"steps": "many"}, "recipe: Expected `int`"),
         ({"steps": 0}, "steps is 0: choose 1 to 1000000000000"),
         ({"seed": -1}, "seed is -1: choose 0 to 4294967294"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1: choose 0 to 100"),
         ({"precision": "fp8"}, "recipe: Invalid enum value 'fp8'"),
         ({"envs": 3, "rollout_steps": 5, "minibatches": 2}, "does not split into 2 equal minibatches"),
     ],

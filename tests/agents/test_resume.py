@@ -62,7 +62,7 @@ def interrupted(recipe: Recipe, folder: Path, after: int, monkeypatch: pytest.Mo
         {"family": "FollowLeader", "parameters": {"size": 7}},
         {"observation": "rgb", "observation_options": {"pixels": 1}, "network": "impala", "network_options": {}},
         {"observation": "rgb64", "algorithm": "sb3-ppo", "network": "impala", "network_options": {}, "steps": 768},
-        {"observation": "partial"},
+        {"observation": "partial", "colour_jitter": 3, "weight_decay": 0.1},
         {"precision": "bf16"},
         {"network": "lstm", "network_options": {}},
         {"network": "drc", "network_options": {}, "steps": 768},

@@ -53,6 +53,8 @@ class Settings:
             )
         if needs_term(recipe):
             raise GoalmazeError("a population as one program takes no penalty and no routing: add --device cpu")
+        if recipe.weight_decay:
+            raise GoalmazeError("a population as one program takes no weight_decay: add --device cpu")
         options = {name: value for name, value in recipe.algorithm_options.items() if name not in IGNORED_OPTIONS}
         steps = int(options.pop("n_steps", recipe.rollout_steps))
         batch = int(options.pop("batch_size", recipe.envs * recipe.rollout_steps // recipe.minibatches))
