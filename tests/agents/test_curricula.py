@@ -377,14 +377,15 @@ def test_without_replays_training_is_domain_randomisation_bitwise() -> None:
 
 
 def test_oversampling_is_replay_by_the_class_of_the_level() -> None:
-    buffers = {
-        name: played(environments(curriculum=curriculum, **options), 60, rollouts=2).arrays()
-        for name, curriculum, options in (
-            ("oversampling", "oversampling", {}),
-            ("by class", "plr", {"score": "distinguishing"}),
-            ("by regret", "plr", {}),
-        )
-    }
+    buffers: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for name, curriculum, options in (
+        ("oversampling", "oversampling", {}),
+        ("by class", "plr", {"score": "distinguishing"}),
+        ("by regret", "plr", {}),
+    ):
+        mazes = environments(curriculum=curriculum, **options)
+        mazes.reset()
+        buffers[name] = played(mazes, 60, rollouts=2).arrays()
     for key, array in buffers["oversampling"].items():
         np.testing.assert_array_equal(array, buffers["by class"][key])
     assert (buffers["oversampling"]["buffer.scores"] != buffers["by regret"]["buffer.scores"]).any()
