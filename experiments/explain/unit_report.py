@@ -78,6 +78,8 @@ class SiteRow(Record):
         r2_shuffled: of explanations of other channels.
         r2_plane: of the best single entry of the observation.
         length: mean number of features of a formula.
+        cue_weight: of the weight of terms that name either the goal or the cue, the fraction that names the cue. A
+            channel counts as much as its replacement by its mean changes the policy; NaN where nothing was replaced.
         site_kl: KL of the policy where all channels are replaced by their simulations at once, in nats.
         site_mean_kl: the same by their means.
         site_solved: rate solved with the whole site simulated.
@@ -97,6 +99,7 @@ class SiteRow(Record):
     r2_shuffled: float
     r2_plane: float
     length: float
+    cue_weight: float
     site_kl: float
     site_mean_kl: float
     site_solved: float
@@ -172,7 +175,7 @@ class UnitReport(Result):
 
     def site_table(self) -> Table:
         """Return the table of sites."""
-        headers = ["site", "R²", "untrained", "difference", "shuffled", "plane", "length", "constant"]
+        headers = ["site", "R²", "untrained", "difference", "shuffled", "plane", "length", "constant", "cue named"]
         headers += ["KL", "KL of means", "solved", "preference"]
         rows = [
             [
@@ -184,6 +187,7 @@ class UnitReport(Result):
                 formatted(row.r2_plane, ".2f"),
                 formatted(row.length, ".1f"),
                 f"{row.constant}/{row.channels}",
+                formatted(row.cue_weight, ".2f"),
                 formatted(row.site_kl, ".3f"),
                 formatted(row.site_mean_kl, ".3f"),
                 formatted(row.site_solved, ".2f"),

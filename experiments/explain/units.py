@@ -272,8 +272,27 @@ def _site_row(
         r2_shuffled=_mean_of(rows, lambda row: row.r2_shuffled),
         r2_plane=_mean_of(rows, lambda row: row.r2_plane),
         length=float(np.mean([row.length for row in rows])),
+        cue_weight=cue_weight(formulas, [row.mean_kl for row in rows], test.states.family),
         **tests.of_site(site),
     )
+
+
+def cue_weight(formulas: Sequence[Formula], importances: Sequence[float], family: Family) -> float:
+    """Return the fraction of weight on terms that name the cue, of those that name either the goal or the cue.
+
+    Args:
+        formulas: C formulas.
+        importances: of their channels, by which weights are multiplied.
+        family: whose goal and cue are meant.
+    """
+    goal = cue = 0.0
+    for formula, importance in zip(formulas, importances, strict=True):
+        for term in formula.terms:
+            words = {word for name in term.features for word in name.split()}
+            weight = abs(term.weight) / (formula.scale or 1.0) * importance
+            if (family.goal in words) != (family.cue in words):
+                goal, cue = goal + weight * (family.goal in words), cue + weight * (family.cue in words)
+    return cue / (goal + cue) if goal + cue > 0 else float("nan")
 
 
 def _maze_errors(

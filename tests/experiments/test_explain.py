@@ -10,6 +10,7 @@ import pytest
 from complaints import Refusals
 from sklearn.metrics import roc_auc_score
 
+from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
 from goalmaze.experiments.explain.agreement import (
     Cases,
@@ -19,6 +20,8 @@ from goalmaze.experiments.explain.agreement import (
     calibration_error,
     draws,
 )
+from goalmaze.experiments.explain.units import cue_weight
+from goalmaze.probes.units.formula import Formula, Term
 
 AGENT = "zoo:green-exit-early"
 
@@ -35,6 +38,19 @@ def test_units_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert stem["r2"] > 0.6 > stem["r2_shuffled"]
     assert stem["site_kl"] < stem["site_mean_kl"]
     assert stem["difference_low"] <= stem["difference"] <= stem["difference_high"]
+
+
+def test_the_weight_on_the_cue_counts_terms_that_name_one_of_the_two() -> None:
+    family = make_family("GreenExit", {})
+    terms = (
+        Term(("sign here",), -3.0),
+        Term(("exit here", "wall here"), 1.0),
+        Term(("exit or sign to the east",), 9.0),
+    )
+    formulas = [Formula(terms, 0.0), Formula((Term(("exit here",), 2.0),), 0.0, scale=2.0)]
+    assert cue_weight(formulas, [1.0, 0.0], family) == 0.75
+    assert cue_weight(formulas, [1.0, 2.0], family) == 0.5
+    assert np.isnan(cue_weight(formulas, [np.nan, np.nan], family))
 
 
 def test_explain_refuses_what_it_cannot_do(refusals: Refusals) -> None:
