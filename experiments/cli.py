@@ -41,6 +41,7 @@ from goalmaze.experiments.evaluate.config import EvalConfig
 from goalmaze.experiments.explain.config import ExplainConfig
 from goalmaze.experiments.formation.config import FormationConfig
 from goalmaze.experiments.live.config import LiveConfig, RenderConfig
+from goalmaze.experiments.plans.config import PlansConfig
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.retarget.config import RetargetConfig
@@ -62,6 +63,7 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "card verify": (CardVerifyConfig, "goalmaze.experiments.card.verify_command"),
     "explain": (ExplainConfig, "goalmaze.experiments.explain.command"),
     "formation": (FormationConfig, "goalmaze.experiments.formation.command"),
+    "plans": (PlansConfig, "goalmaze.experiments.plans.command"),
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
     from goalmaze.experiments.explain.decision import explain as explain
     from goalmaze.experiments.explain.units import explain_units as explain_units
+    from goalmaze.experiments.plans.plans import plans as plans
     from goalmaze.experiments.probe.by_site import probe as probe
     from goalmaze.experiments.retarget.comparison import retarget as retarget
     from goalmaze.experiments.retarget.rewriting import rewrite_memory as rewrite_memory
@@ -98,6 +99,7 @@ _HOMES = {
     "known_networks": "agents.networks.registry",
     "load": "experiments.api.functions",
     "load_population": "agents.population",
+    "plans": "experiments.plans.plans",
     "probe": "experiments.probe.by_site",
     "register_audit_method": "probes.audit.registry",
     "register_family": "envs.registry",

@@ -92,9 +92,9 @@ def _label(name: str, trajectory: Trajectory, levels: LevelBatch, seed: int) -> 
     if name == OBJECT:
         return Labels(name, "squares", _objects(levels), ("nothing", family.goal, family.cue, "both", "other"))
     if name == ROUTE:
-        return Labels(name, "squares", (_departures(trajectory) != ABSENT).long(), ("off", "on"))
+        return Labels(name, "squares", (departures(trajectory) != ABSENT).long(), ("off", "on"))
     if name == LEAVES:
-        return Labels(name, "squares", _departures(trajectory).clamp(min=0), ("never", *ACTIONS, "stays"))
+        return Labels(name, "squares", departures(trajectory).clamp(min=0), ("never", *ACTIONS, "stays"))
     if name == ACTION:
         return Labels(name, "class", torch.from_numpy(trajectory.actions[0].astype(np.int64)), ACTIONS)
     pursues, cells = _pursued(trajectory, levels)
@@ -126,7 +126,7 @@ def _pursued(trajectory: Trajectory, levels: LevelBatch) -> tuple[Cells, Cells]:
     return np.where(separate, to_cue < to_goal, -1).astype(np.int32), cells
 
 
-def _departures(trajectory: Trajectory) -> Tensor:
+def departures(trajectory: Trajectory) -> Tensor:
     """Return int64 [B, H*W], how the agent first leaves a square: 1 to 4 as `ACTIONS`, 5 where it stays, else -1."""
     levels, steps = trajectory.levels, len(trajectory.actions)
     result = np.full((len(levels), levels.height * levels.width), ABSENT, np.int64)

@@ -53,6 +53,7 @@ EXPORTED = {
     "known_networks",
     "load",
     "load_population",
+    "plans",
     "probe",
     "register_audit_method",
     "register_family",

@@ -158,6 +158,10 @@ class DRCNetwork(RecurrentNetwork):
         ticks, layers = range(1, self.options.ticks + 1), range(1, self.options.layers + 1)
         return [f"tick{n}_layer{d}{state}" for n in ticks for d in layers for state in ("_cell", "")]
 
+    def tick_sites(self, tick: int) -> list[str]:
+        """Return the sites of the cell states after a tick, numbered from 1, from the lowest layer to the top."""
+        return [f"tick{tick}_layer{d}_cell" for d in range(1, self.options.layers + 1)]
+
     def _memory_parts(self) -> list[str]:
         """Return the names of the memory's parts, in the order of the memory."""
         return [f"memory_layer{d + 1}_{state}" for d in range(self.options.layers) for state in ("hidden", "cell")]

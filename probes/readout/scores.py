@@ -132,6 +132,19 @@ def f1_counts(predicted: Tensor, truth: Tensor, classes: int) -> ScoreCounts:
     return ScoreCounts(2 * count((first_bin + truth)[true_positive]), denominator)
 
 
+def recall_counts(predicted: Tensor, truth: Tensor, classes: int) -> ScoreCounts:
+    """Return the counts of balanced accuracy, the mean over classes of their recall; arguments as `f1_counts`."""
+    mazes, kept = len(predicted), (truth >= 0).reshape(len(predicted), -1)
+    predicted, truth = predicted.reshape(mazes, -1), truth.reshape(mazes, -1)
+    bins = classes * torch.arange(mazes)[:, None] + truth
+
+    def count(some: Tensor) -> NDArray[np.float64]:
+        counts: NDArray[np.float64] = torch.bincount(bins[some], minlength=mazes * classes).double().numpy()
+        return counts.reshape(mazes, classes)
+
+    return ScoreCounts(count(kept & (predicted == truth)), count(kept))
+
+
 def explained_variance_counts(predicted: Tensor, truth: Tensor, mean: float) -> ScoreCounts:
     """Return the counts of explained variance for float32 [N] each.
 

@@ -1,0 +1,1 @@
+"""`goalmaze plans`: whether an agent plans: its plans read, changed and refined by thinking."""
