@@ -26,8 +26,35 @@ def test_golden_trajectories_cover_every_family_and_shift_and_both_rewards() -> 
         assert all(any(reward[i] > 0 for stored in trajectories for reward in stored["rewards"]) for i in (0, 1))
 
 
+def test_golden_trajectories_of_two_goals_show_their_order() -> None:
+    trajectories = [stored for stored in GOLDEN if stored["parameters"].get("goals") == 2]
+    ended = [stored for stored in trajectories if stored["terminated"][-1]]
+    assert ended
+    for stored in ended:
+        family = make_family(stored["family"], stored["parameters"])
+        levels = read_ascii("\n".join(stored["level"]), family)
+        gate, exit_ = (list(divmod(int(levels.cells(name)[0]), family.size)) for name in ("gate", "exit"))
+        rewarded = [t for t, reward in enumerate(stored["rewards"]) if reward[0]]
+        # Half of the reward each: the gate first, then the exit, which ends the episode.
+        assert [stored["rewards"][t][0] for t in rewarded] == [0.5, 0.5]
+        assert [stored["positions"][t] for t in rewarded] == [gate, exit_]
+        assert rewarded[1] == len(stored["actions"]) - 1
+    # In one of them the exit was entered before the gate, without any effect.
+    assert any(
+        list(
+            divmod(
+                int(read_ascii("\n".join(s["level"]), make_family(s["family"], s["parameters"])).cells("exit")[0]), 7
+            )
+        )
+        in s["positions"][: next(t for t, reward in enumerate(s["rewards"]) if reward[0])]
+        for s in ended
+    )
+
+
 def title(stored: dict) -> str:
-    return f"{stored['family']}-{stored['address']['shift']}"
+    return "-".join(
+        [stored["family"], stored["address"]["shift"], *(f"{k}={v}" for k, v in stored["parameters"].items())]
+    )
 
 
 @pytest.mark.parametrize("stored", GOLDEN, ids=title)

@@ -26,13 +26,16 @@ FILE = Path(__file__).with_name("families.json")
 PARAMETERS: dict[str, dict[str, Any]] = {"GreenExit": {"size": 9, "braid": 0.15, "correlation": 0.5, "salience": 4}}
 """Families that are not recorded with their default parameters."""
 
+FURTHER: list[tuple[str, dict[str, Any]]] = [("Glimpse", {"size": 7, "goals": 2})]
+"""Families that are recorded once more, with parameters that change their rules."""
+
 
 def record() -> list[dict[str, Any]]:
     """Return one trajectory for each family and shift: to all objects in turn, with a random step now and then."""
     stories = []
-    for name, kind in known_families().items():
-        parameters = PARAMETERS.get(name, {})
-        family = kind(**parameters)
+    recorded = [*((name, PARAMETERS.get(name, {})) for name in known_families()), *FURTHER]
+    for name, parameters in recorded:
+        family = known_families()[name](**parameters)
         for number, shift in enumerate([NO_SHIFT, *family.shifts]):
             address = {"seed": 11 + number, "index": 5 * number, "shift": shift, "split": SPLITS[number % 3]}
             stories.append(
