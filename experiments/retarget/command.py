@@ -24,6 +24,7 @@ from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.rewrite_report import RewriteReport
 from goalmaze.experiments.retarget.rewriting import rewrite_memory
 from goalmaze.experiments.retarget.search import LAST_MAZES, Search, search
+from goalmaze.experiments.retarget.second_goal import SecondGoalReport, first_goal, rewrite_second_goal
 from goalmaze.experiments.retarget.task import RetargetingTask, TaskLevels, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.steering import steering_methods
@@ -32,7 +33,9 @@ BENCHMARKED = ("mean-pattern", "expert-pattern")
 """Methods that the benchmark evaluates at maps of squares where none are named."""
 
 
-def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | SteeringReport | RewriteReport:
+def run(
+    config: RetargetConfig,
+) -> RetargetReport | PopulationRetargeting | SteeringReport | RewriteReport | SecondGoalReport:
     """Run the comparison of sites and methods, or the experiment that the options select.
 
     Raises:
@@ -49,7 +52,7 @@ def run(config: RetargetConfig) -> RetargetReport | PopulationRetargeting | Stee
     agent = load_agent(config.agent, config.device)
     steered = bool(config.figures is not None or config.benchmark or config.auto or config.ledger)
     if config.once or (not steered and _leads_with_memory(agent, config)):
-        return _rewrite(agent, config)
+        return _rewrite(agent, config) if first_goal(agent.family) is None else _rewrite_second_goal(agent, config)
     return steer(agent, config) if steered else _compare(agent, config)
 
 
@@ -72,6 +75,19 @@ def _rewrite(agent: Agent, config: RetargetConfig) -> RewriteReport:
         levels=config.levels,
         fit_levels=config.fit_levels,
         seed=config.seed,
+    )
+
+
+def _rewrite_second_goal(agent: Agent, config: RetargetConfig) -> SecondGoalReport:
+    given = [name for name in ("sites", "methods", "memoryless") if getattr(config, name)]
+    given += ["after"] if config.after != RetargetConfig.after else []
+    if given:
+        raise GoalmazeError(
+            f"--{given[0]} is for one goal, and {config.agent} has two: the second is rewritten in its whole memory "
+            "after the first step; leave the option out"
+        )
+    return rewrite_second_goal(
+        agent, size=config.size, levels=config.levels, fit_levels=config.fit_levels, seed=config.seed
     )
 
 
