@@ -32,7 +32,8 @@ class Cases:
 def draws(count: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.int64]:
     """Return int64 [R, B], how often each of B levels is drawn in each resample."""
     rng = np.random.default_rng(seed)
-    return np.stack([np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(resamples)])
+    counts = [np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(resamples)]
+    return np.stack(counts).astype(np.int64)
 
 
 def auroc(scores: Floats, cases: Cases, weights: NDArray[np.int64] | None = None) -> Floats:

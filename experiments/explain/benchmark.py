@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goalmaze.agents.loading import Agent
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import EVALUATION
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.explain.agreement import (
@@ -150,7 +151,8 @@ def _curves(study: Study, method: DecisionMethod) -> tuple[float, float]:
         for step in range(study.most + 1):
             kept = place >= step if deleting else place < step
             means.append(float(_probability(study, kept).mean()))
-        areas.append(float(np.trapezoid(means) / max(study.most, 1)))
+        # The trapezoidal rule; numpy before 2.0 has it under another name.
+        areas.append((sum(means) - (means[0] + means[-1]) / 2) / max(study.most, 1))
     return areas[0], areas[1]
 
 
@@ -185,11 +187,12 @@ def _means(scored: Mapping[str, Sequence[Scored]]) -> list[MethodRow]:
             known = [number for one in each if not np.isnan(number := getattr(one.row, name))]
             return float(np.mean(known)) if known else float("nan")
 
+        averages: JsonObject = {name: mean(name) for name in _AVERAGED}
         rows.append(
             dataclasses.replace(
                 first,
                 agent=ALL,
-                **{name: mean(name) for name in _AVERAGED},
+                **averages,
                 low=_ends(samples)[0],
                 high=_ends(samples)[1],
                 lead_low=_ends(leads)[0],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, save_figures, series_style
 from goalmaze.experiments.explain.benchmark import MIN_AUROC
 from goalmaze.experiments.explain.benchmark_report import BenchmarkReport
@@ -30,6 +31,8 @@ def benchmark_figure(report: BenchmarkReport) -> Figure:
         own = [row for row in report.rows if row.agent == agent]
         places = [methods.index(row.method) + 0.11 * (i - (len(agents) - 1) / 2) for row in own]
         spread = [[row.auroc - row.low for row in own], [row.high - row.auroc for row in own]]
+        # Any, because matplotlib's stubs give every keyword a type of its own.
+        style: JsonObject = {**series_style(i)}
         axes.errorbar(
             places,
             [row.auroc for row in own],
@@ -38,7 +41,7 @@ def benchmark_figure(report: BenchmarkReport) -> Figure:
             capsize=2,
             markersize=5,
             label=agent.removeprefix("zoo:"),
-            **series_style(i),
+            **style,
         )
     kinds = {row.method: row.kind for row in report.rows}
     labels = [

@@ -61,4 +61,5 @@ def errors_by_maze(actual: Values, simulated: Values, mazes: NDArray[np.int64]) 
     """
     error = ((actual - simulated) ** 2).reshape(len(actual), -1).sum(axis=1)
     deviation = ((actual - actual.mean()) ** 2).reshape(len(actual), -1).sum(axis=1)
-    return tuple(np.bincount(mazes, part, minlength=int(mazes.max()) + 1) for part in (error, deviation))
+    count = int(mazes.max()) + 1
+    return tuple(np.bincount(mazes, part, minlength=count).astype(np.float64) for part in (error, deviation))
