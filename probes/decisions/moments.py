@@ -59,7 +59,7 @@ class Decisions:
     @property
     def actions(self) -> NDArray[np.int64]:
         """int64 [B], the likeliest action."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
     def observe(self, states: LevelBatch, rows: NDArray[np.int64]) -> Tensor:
         """Return float32 [n, ...], the observations of other states at the steps of the decisions `rows` [n]."""

@@ -39,7 +39,7 @@ class Channels:
     @property
     def count(self) -> int:
         """C, the number of channels."""
-        return self.values.shape[-1]
+        return int(self.values.shape[-1])
 
     @property
     def rectified(self) -> bool:

@@ -30,14 +30,14 @@ class Fidelity:
 
 def fidelity(actual: Values, simulated: Values) -> Fidelity:
     """Return the scores of a simulation [...] of a channel [...]."""
-    actual, simulated = actual.ravel().astype(np.float64), simulated.ravel().astype(np.float64)
-    spread, simulated_spread = actual.std(), simulated.std()
+    truth, guess = actual.ravel().astype(np.float64), simulated.ravel().astype(np.float64)
+    spread, guess_spread = truth.std(), guess.std()
     if spread < 1e-9:
         return Fidelity(float("nan"), float("nan"), float("nan"))
-    r2 = 1 - float(((actual - simulated) ** 2).mean()) / spread**2
-    centred = (actual - actual.mean()) * (simulated - simulated.mean())
-    correlation = float(centred.mean() / (spread * simulated_spread)) if simulated_spread > 1e-9 else 0.0
-    return Fidelity(r2, correlation, _balanced_accuracy(_high(actual), _high(simulated)))
+    r2 = 1 - float(((truth - guess) ** 2).mean()) / spread**2
+    covariance = ((truth - truth.mean()) * (guess - guess.mean())).mean()
+    correlation = float(covariance / (spread * guess_spread)) if guess_spread > 1e-9 else 0.0
+    return Fidelity(float(r2), correlation, _balanced_accuracy(_high(truth), _high(guess)))
 
 
 def _high(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -142,7 +142,9 @@ def _select_with(
 def _least_squares(rows: Values, wanted: Values, pairs: Sequence[Pair]) -> tuple[Floats, float]:
     """Return weights [k] and the bias."""
     design = np.concatenate([_columns(rows, pairs), np.ones((len(rows), 1), np.float32)], axis=1).astype(np.float64)
-    solution = np.linalg.lstsq(design.T @ design, design.T @ wanted.astype(np.float64), rcond=1e-9)[0]
+    solution: Floats = np.linalg.lstsq(design.T @ design, design.T @ wanted.astype(np.float64), rcond=1e-9)[0].astype(
+        np.float64
+    )
     return solution[:-1], float(solution[-1])
 
 
@@ -232,7 +234,9 @@ def _fit_rectified(
         if active.sum() <= design.shape[1] + 1:
             break
         part = np.concatenate([design[active], np.ones((int(active.sum()), 1), np.float32)], axis=1).astype(np.float64)
-        solution = np.linalg.lstsq(part.T @ part, part.T @ target[active].astype(np.float64), rcond=1e-9)[0]
+        solution: Floats = np.linalg.lstsq(part.T @ part, part.T @ target[active].astype(np.float64), rcond=1e-9)[
+            0
+        ].astype(np.float64)
         weights, bias = solution[:-1], float(solution[-1])
         if error(weights, bias) < best[2]:
             best = (weights, bias, error(weights, bias))
