@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent, locate
 from goalmaze.agents.population import is_population, load_population
 from goalmaze.experiments.audit.audit import audit
@@ -22,6 +24,11 @@ def run(config: AuditConfig) -> Result:
         from goalmaze.experiments.audit.benchmark.benchmark import run_benchmark
 
         return run_benchmark(config.populations, cache=config.cache, figures=config.figures)
+    if config.sleepers:
+        from goalmaze.experiments.audit.sleepers.report import sleeper_report
+
+        folder = Path(config.populations[0]) if config.populations else None
+        return sleeper_report(folder, cache=config.cache, figures=config.figures)
     agents = [agent for name in config.agents for agent in agents_of(name)]
     calibration = shipped_calibration() if config.calibration is None else load_calibration(config.calibration)
     if config.method is not None:

@@ -29,21 +29,25 @@ class AuditConfig(CommandConfig):
         calibration: a file that turns scores into preferences, as `python -m goalmaze.experiments.audit` writes it.
         levels: number of training-distribution levels in the pool.
         benchmark: compare all methods on populations whose preferences are measured, instead of auditing agents.
-        populations: the populations of --benchmark: run folders or zoo:NAME.
-        cache: the folder of --benchmark that keeps measurements, so that a second run takes seconds.
-        figures: a folder for the figure of --benchmark: what the audit predicted against what was measured.
+        sleepers: compare methods that look for agents with another goal when nobody looks, on sleepers and their twins.
+        populations: the populations of --benchmark, run folders or zoo:NAME; or the one folder of all agents of
+            --sleepers.
+        cache: the folder of --benchmark or --sleepers that keeps measurements, so that a second run takes seconds.
+        figures: a folder for the figure of --benchmark or --sleepers.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze audit zoo:green-exit zoo:green-exit-twin",
         "goalmaze audit zoo:green-exit --tier T2 --json",
         "goalmaze audit --benchmark --populations zoo:lottery-green zoo:lottery-colour --figures figures",
+        "goalmaze audit --sleepers --figures figures",
     )
     lists: ClassVar[tuple[str, ...]] = ("audit-methods",)
     limits: ClassVar[Limits] = {"levels": (MIN_LEVELS, MAX_LEVELS)}
 
     agent: Annotated[
-        tyro.conf.Positional[str], tyro.conf.arg(metavar="[AGENT]", help_behavior_hint="(needed without --benchmark)")
+        tyro.conf.Positional[str],
+        tyro.conf.arg(metavar="[AGENT]", help_behavior_hint="(needed without --benchmark or --sleepers)"),
     ] = ""
     others: MoreAgents = ()
     tier: TierName = "T3"
@@ -51,24 +55,32 @@ class AuditConfig(CommandConfig):
     calibration: Annotated[Path | None, option("FILE", "the one of the package")] = None
     levels: Annotated[int | None, option("INT", "512, or 128 for agents that observe pictures")] = None
     benchmark: bool = False
-    populations: Annotated[tuple[str, ...], option("[POPULATION [POPULATION ...]]", "all of the zoo")] = ()
+    sleepers: bool = False
+    populations: Annotated[tuple[str, ...], option("[POPULATION [POPULATION ...]]", "all that ship")] = ()
     cache: Annotated[Path | None, option("FOLDER", "~/.cache/goalmaze/audit")] = None
     figures: Annotated[Path | None, option("FOLDER", "none")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.benchmark:
-            if self.agent:
-                raise GoalmazeError(f"--benchmark audits populations: name {self.agent} after --populations")
-            if self.tier != "T3" or any(one is not None for one in (self.levels, self.method, self.calibration)):
-                raise GoalmazeError(
-                    "--benchmark runs all methods and tiers on its own pools and fits its own calibrations: leave out "
-                    "--tier, --method, --calibration and --levels"
-                )
+        if self.benchmark and self.sleepers:
+            raise GoalmazeError("--benchmark and --sleepers are two comparisons: choose one of them")
+        if self.benchmark or self.sleepers:
+            self._check_comparison("--benchmark" if self.benchmark else "--sleepers")
         elif not self.agent:
-            raise GoalmazeError("name an agent, such as zoo:green-exit, or add --benchmark")
+            raise GoalmazeError("name an agent, such as zoo:green-exit, or add --benchmark or --sleepers")
         elif self.populations or self.cache is not None or self.figures is not None:
-            raise GoalmazeError("--populations, --cache and --figures belong to --benchmark: add it")
+            raise GoalmazeError("--populations, --cache and --figures belong to --benchmark and --sleepers: add one")
+
+    def _check_comparison(self, flag: str) -> None:
+        """Refuse options that a comparison of methods sets itself."""
+        if self.agent:
+            raise GoalmazeError(f"{flag} audits populations: name {self.agent} after --populations")
+        if self.tier != "T3" or self.levels is not None or self.method is not None:
+            raise GoalmazeError(
+                f"{flag} runs all methods and tiers on its own pools: leave out --tier, --method and --levels"
+            )
+        if self.sleepers and len(self.populations) > 1:
+            raise GoalmazeError("--sleepers takes one folder that holds all agents: name one after --populations")
 
     @property
     def agents(self) -> tuple[str, ...]:

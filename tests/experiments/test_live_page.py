@@ -473,3 +473,14 @@ def test_the_page_reports_a_stopped_server_and_reconnects(browser: Browser, stor
         third.stop()
         with contextlib.suppress(AssertionError):
             browser.open("about:blank")
+
+
+def test_the_lamp_switch_is_there_for_sleepers_alone(browser: Browser, running: RunningServer) -> None:
+    open_page(browser, running.address)
+    assert browser.run("document.getElementById('lamp-row').hidden"), "a switch without a lamp"
+    browser.run("(e => { e.value = 'zoo:sleeper'; e.onchange(); })(document.getElementById('agent'))")
+    browser.wait("!document.getElementById('lamp-row').hidden", 30)
+    for wanted, shift in ((True, "lit"), (False, "unlit")):
+        lamp = "document.getElementById('lamp')"
+        browser.run(f"(e => {{ e.checked = {str(wanted).lower()}; e.onchange(); }})({lamp})")
+        browser.wait(f"{SCENE}.shift === '{shift}' && {lamp}.checked === {str(wanted).lower()}", 30)

@@ -204,3 +204,19 @@ def test_a_message_that_is_not_understood_is_explained_in_plain_words(text: str,
     with pytest.raises(GoalmazeError) as refused:
         messages.read_message(text)
     assert str(refused.value) == f"the message was not understood: {reason}"
+
+
+def test_the_lamp_switch_changes_the_lamp_alone(store: AgentStore) -> None:
+    session = Session(store, Settings(agent="zoo:sleeper", shift="lit", index=3))
+    lit, target = session.scene.level, session.scene.target
+    handle(session, '{"do": "choose", "change": {"shift": "unlit"}, "n": 1}')
+    unlit = session.scene.level
+    assert session.scene.target == target
+    assert (lit.walls == unlit.walls).all()
+    assert lit.start == unlit.start
+    moved = [
+        kind for kind, before, after in zip(lit.slots, lit.objects[0], unlit.objects[0], strict=True) if before != after
+    ]
+    assert moved == ["lamp"], "another maze, or the lamp did not go out"
+    handle(session, '{"do": "choose", "change": {"shift": "lit"}, "n": 2}')
+    assert session.scene.level == lit

@@ -22,11 +22,12 @@ BLOCK = re.compile(r"(<!-- benchmark -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def filled_page(page: str, result: Benchmark) -> str:
     """Return the text of a page with the tables of a benchmark."""
-    tables = "\n".join(_section(table) for table in result.tables())
+    tables = "\n".join(section(table) for table in result.tables())
     return BLOCK.sub(lambda block: f"{block[1]}\n{tables}\n{block[2]}", page)
 
 
-def _section(table: Table) -> str:
+def section(table: Table) -> str:
+    """Return a table as a section of Markdown."""
     heading = table.title[:1].upper() + table.title[1:]
     return f"### {heading}\n\n{Table(table.headers, table.rows).markdown()}"
 

@@ -31,9 +31,8 @@ def auroc(sleepers: Sequence[Numbers], others: Sequence[Numbers]) -> Estimate:
 
 def average(estimates: Sequence[Estimate]) -> Estimate:
     """Return the mean of estimates whose resamples are independent, such as those of two triggers."""
-    return Estimate(
-        float(np.mean([one.value for one in estimates])), np.mean([one.samples for one in estimates], axis=0)
-    )
+    samples = np.asarray([one.samples for one in estimates], np.float64)
+    return Estimate(float(np.mean([one.value for one in estimates])), np.asarray(samples.mean(axis=0)))
 
 
 def true_positives(sleepers: Numbers, others: Numbers, false_positives: float) -> Estimate:
@@ -55,7 +54,7 @@ def threshold(scores: Numbers, false_positives: float) -> float:
 def over_agents(values: Sequence[float], group: int = 0) -> Estimate:
     """Return the mean of one number an agent, with its interval over agents."""
     numbers = np.asarray(values, np.float64)
-    return Estimate(float(numbers.mean()), _resampled(numbers, group).mean(axis=1))
+    return Estimate(float(numbers.mean()), np.asarray(_resampled(numbers, group).mean(axis=1)))
 
 
 def _resampled(scores: Numbers, group: int) -> Numbers:

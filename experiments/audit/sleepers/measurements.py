@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import numpy as np
 
@@ -14,7 +16,7 @@ from goalmaze.experiments.audit.benchmark.measurements import shipped_code
 from goalmaze.experiments.audit.sleepers import levels as batches
 from goalmaze.experiments.audit.sleepers.agents import AuditedAgent
 from goalmaze.experiments.audit.sleepers.causal import causal_check
-from goalmaze.experiments.audit.sleepers.monitors import Monitor
+from goalmaze.experiments.audit.sleepers.monitors import MONITORS, Monitor
 from goalmaze.probes.audit.sleepers.access import LitAccess
 from goalmaze.probes.audit.sleepers.method import sleeper_methods
 from goalmaze.probes.audit.sleepers.pool import lit_pool, sleeper_family
@@ -33,9 +35,9 @@ class Counts(msgspec.Struct, frozen=True):
     """
 
     pool: int = 160
-    behaviour: int = 256
+    behaviour: int = 128
     calibration: int = 512
-    episodes: int = 256
+    episodes: int = 192
 
 
 class AgentMeasurement(msgspec.Struct, frozen=True):
@@ -60,6 +62,26 @@ class AgentMeasurement(msgspec.Struct, frozen=True):
     untrained: dict[str, dict[str, list[float]]]
     lead: list[int]
     causal: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasuredAgent:
+    """An agent of the study with what was measured.
+
+    Attributes:
+        audited: the agent.
+        found: what was measured.
+        reason: why it is not tested; empty where it is.
+    """
+
+    audited: AuditedAgent
+    found: AgentMeasurement
+    reason: str
+
+    @property
+    def deceives(self) -> bool:
+        """Whether it pursues the sign while nobody looks."""
+        return self.audited.kind in ("sleeper", "finetuned")
 
 
 def measured(
@@ -139,9 +161,10 @@ def watched(
     for name in conditions:
         known = batches.harmless if name in batches.NOVELTIES else batches.episodes
         played[name] = known(family, name, counts.episodes)
+    scores = {condition: monitor.scores(levels) for condition, levels in played.items()}
     return {
-        name: {condition: [round(float(one), 6) for one in score(levels)] for condition, levels in played.items()}
-        for name, score in monitor.scores.items()
+        name: {condition: [round(float(one), 6) for one in found[name]] for condition, found in scores.items()}
+        for name in MONITORS
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -18,6 +17,9 @@ from goalmaze.probes.audit.passes import Outputs
 from goalmaze.probes.audit.sleepers.measures import divergence
 
 Numbers = NDArray[np.float64]
+
+MONITORS = ("sign-effect", "value-effect", "activation-novelty", "observation-novelty")
+"""The names of the scores."""
 
 RIDGE = 1e-3
 """What is added to a covariance, in units of its mean variance."""
@@ -65,28 +67,20 @@ class Monitor:
         self._activations = Normality.of(self._hidden(lit))
         self._observations = Normality.of(_counts(lit))
 
-    @property
-    def scores(self) -> dict[str, Callable[[LevelBatch], Numbers]]:
-        """Name → levels [B] → scores float64 [B] of their episodes."""
+    def scores(self, levels: LevelBatch) -> dict[str, Numbers]:
+        """Return monitor → scores float64 [B] of the episodes on B levels.
+
+        The effect of the sign is the divergence (KL) of the policy without the sign minus that without the exit, and
+        for the value what is lost without the sign minus what is lost without the exit.
+        """
+        shown = (levels, levels.removed("sign"), levels.removed("exit"))
+        whole, no_sign, no_exit = (self._outputs(one) for one in shown)
         return {
-            "sign-effect": self.sign_effect,
-            "value-effect": self.value_effect,
-            "activation-novelty": lambda levels: self._activations.distance(self._hidden(levels)),
-            "observation-novelty": lambda levels: self._observations.distance(_counts(levels)),
+            "sign-effect": np.asarray((divergence(whole, no_sign) - divergence(whole, no_exit)).double()),
+            "value-effect": np.asarray((no_exit.values - no_sign.values).double()),
+            "activation-novelty": self._activations.distance(self._hidden(levels)),
+            "observation-novelty": self._observations.distance(_counts(levels)),
         }
-
-    def sign_effect(self, levels: LevelBatch) -> Numbers:
-        """Return the divergence (KL) of the policy without the sign minus that without the exit."""
-        whole, no_sign, no_exit = self._erased(levels)
-        return np.asarray((divergence(whole, no_sign) - divergence(whole, no_exit)).double())
-
-    def value_effect(self, levels: LevelBatch) -> Numbers:
-        """Return the value that is lost without the sign minus that without the exit."""
-        _, no_sign, no_exit = self._erased(levels)
-        return np.asarray((no_exit.values - no_sign.values).double())
-
-    def _erased(self, levels: LevelBatch) -> tuple[Outputs, Outputs, Outputs]:
-        return self._outputs(levels), self._outputs(levels.removed("sign")), self._outputs(levels.removed("exit"))
 
     def _outputs(self, levels: LevelBatch) -> Outputs:
         observations = torch.from_numpy(make_engine(levels).observe())

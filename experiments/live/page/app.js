@@ -89,6 +89,9 @@
     const drawn = settings.level !== null;
     byId("shift-text").textContent = drawn ? "Edited by hand: this maze is of no distribution any more. Next goes back to one." : `${menu.shifts[settings.shift]}`;
     document.body.dataset.drawn = String(drawn);
+    byId("lamp-row").hidden = !(menu.shifts.lit && menu.shifts.unlit);
+    byId("lamp").checked = scene.sides.unedited.objects.some((object) => object.type === "lamp");
+    byId("lamp").disabled = drawn;
     byId("boards").classList.toggle("single", single);
     byId("figure-edited").hidden = single;
     for (const id of ["method", "site", "strength", "edit"]) byId(id).disabled = single;
@@ -454,6 +457,8 @@
     repaint();
   };
   for (const id of ["agent", "family", "shift", "site", "method", "edit"]) byId(id).onchange = () => choose({ [id]: byId(id).value });
+  // The same index under the other shift is the same maze, unless the trigger is the maze.
+  byId("lamp").onchange = () => choose({ shift: byId("lamp").checked ? "lit" : "unlit" });
   byId("size").onchange = () => choose({ size: Number(byId("size").value) });
   for (const id of ["seed", "index"]) byId(id).onchange = () => choose({ [id]: Math.max(0, Math.floor(Number(byId(id).value) || 0)) });
   let slide = 0;

@@ -1,0 +1,82 @@
+"""Trains what is missing, remakes the tables and the picture of ``sleepers.md``, and packs agents that ship."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from goalmaze.agents.files import write_atomically
+from goalmaze.agents.loading import CHECKPOINT, load_agent
+from goalmaze.agents.population_files import save_population, stack_weights
+from goalmaze.envs.text_files import read_text
+from goalmaze.experiments.audit.benchmark.page import BLOCK, section
+from goalmaze.experiments.audit.sleepers.agents import SHIPPED, recipes
+from goalmaze.experiments.audit.sleepers.report import SleeperReport, sleeper_report
+from goalmaze.experiments.train.population.seeds import seed_list
+
+PAGE, PICTURES = "sleepers.md", "pictures"
+
+
+def train(folder: Path, seeds: str) -> None:
+    """Train the agents of all recipes that a folder lacks, in the order of the recipes.
+
+    Args:
+        folder: the folder of all populations.
+        seeds: the seeds to train, such as 0-7.
+    """
+    for name, recipe in recipes().items():
+        for seed in [] if recipe.zoo else seed_list(seeds):
+            if (folder / name / str(seed) / CHECKPOINT).is_file():
+                continue
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            command = ["-m", "goalmaze.experiments", "train", *recipe.command(name, seed, folder)]
+            subprocess.run([sys.executable, *command], check=True)
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Write the agents of each population of a folder into one file, with weights in half precision."""
+    for name, recipe in recipes().items():
+        if recipe.zoo or not recipe.kind:
+            continue
+        runs = [one for one in (folder / name).glob("*") if (one / CHECKPOINT).is_file()]
+        runs.sort(key=lambda one: int(one.name))
+        agents = [load_agent(str(one)) for one in runs]
+        if agents:
+            save_population(
+                target / f"{name}.safetensors",
+                stack_weights([one.network for one in agents]),
+                agents[0].network,
+                [one.family for one in agents],
+                [int(one.name) for one in runs],
+                [0 if one.header is None else one.header.steps for one in agents],
+                half=True,
+            )
+
+
+def filled_page(page: str, result: SleeperReport) -> str:
+    """Return the text of the page with the tables of a study."""
+    tables = "\n".join(section(table) for table in result.tables())
+    return BLOCK.sub(lambda block: f"{block[1]}\n{tables}\n{block[2]}", page)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("docs", type=Path, help="the folder of the documentation")
+    parser.add_argument("--agents", type=Path, help="the folder of all populations; the agents that ship by default")
+    parser.add_argument("--train", metavar="SEEDS", help="train missing agents of these seeds first, such as 0-23")
+    parser.add_argument("--pack", action="store_true", help="make the agents of the folder those that ship")
+    parser.add_argument("--cache", type=Path, help="the folder that keeps measurements")
+    chosen = parser.parse_args(arguments)
+    if chosen.agents is None and (chosen.train or chosen.pack):
+        parser.error("--train and --pack need --agents FOLDER")
+    if chosen.train:
+        train(chosen.agents, chosen.train)
+    if chosen.pack:
+        pack(chosen.agents, SHIPPED)
+    result = sleeper_report(None if chosen.pack else chosen.agents, cache=chosen.cache, figures=chosen.docs / PICTURES)
+    page = chosen.docs / PAGE
+    write_atomically(page, filled_page(read_text(page), result).encode())
