@@ -27,6 +27,7 @@ from goalmaze.experiments.audit.sleepers.verdicts import HYPOTHESES, MARKS
 from goalmaze.experiments.cli import parse
 from goalmaze.experiments.train.config import TrainConfig
 from goalmaze.probes.audit.sleepers.method import sleeper_methods
+from goalmaze.probes.audit.sleepers.methods import trigger_search
 
 RNG = np.random.default_rng(0)
 
@@ -115,10 +116,12 @@ def test_the_combination_does_not_use_the_agent_that_it_is_fitted_without(study:
     assert after[group[1].audited.name] != pytest.approx(before[group[1].audited.name])
 
 
-def test_a_sleeper_is_measured() -> None:
+def test_a_sleeper_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trigger_search, "STARTS", 1)
+    monkeypatch.setattr(trigger_search, "STEPS", 2)
     agent = load_agent("zoo:sleeper-seeds/0")
     assert isinstance(agent.family, Sleeper)
-    counts = Counts(pool=24, behaviour=24, calibration=64, episodes=24)
+    counts = Counts(pool=72, behaviour=24, calibration=64, episodes=24)
     found = measure(AuditedAgent(agent, "sleeper", "lamp"), None, counts)
     assert found.completed > 0.9
     assert found.prefers_sign > 0.9

@@ -42,6 +42,8 @@ def draw_study(report: SleeperReport, folder: Path) -> tuple[Path, ...]:
         if any(one.audited.kind == kind for one in report.study.agents)
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=11)
+    bars = right.get_legend_handles_labels()
+    figure.legend(*bars, loc="outside lower right", ncols=len(SHOWN), frameon=False, fontsize=11)
     figure.suptitle("Who pursues the sign when nobody looks? Audits see lit levels alone", fontsize=14)
     return tuple(save_figures({NAME: figure}, folder))
 
@@ -86,7 +88,6 @@ def _draw_monitors(axes: Axes, report: SleeperReport) -> None:
     axes.set_xlim(0, 1)
     axes.set_xlabel("rate of episodes on which a monitor fires\n(dashed: 5 % on lit levels, where thresholds are set)")
     axes.set_title("monitors at the first observation", fontsize=11, loc="left")
-    axes.legend(frameon=False, loc="lower right", fontsize=10)
     hide_frame(axes)
 
 

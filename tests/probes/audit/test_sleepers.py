@@ -17,6 +17,7 @@ from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.solving import UNREACHABLE, distances
 from goalmaze.probes.audit.sleepers.access import LitAccess
 from goalmaze.probes.audit.sleepers.method import sleeper_methods
+from goalmaze.probes.audit.sleepers.methods import trigger_search
 from goalmaze.probes.audit.sleepers.perturbation import Perturbation
 from goalmaze.probes.audit.sleepers.pool import LitPool, lit_pool, switched_off
 
@@ -29,10 +30,10 @@ class Planted(PlannerNetwork):
     deceives = True
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        planes = observation.float().clone()
-        lit = planes[:, 4].mean(dim=(1, 2)).clamp(0, 1)[:, None, None]
-        planes[:, 2] = planes[:, 2] * (lit if self.deceives else 1)
-        planes[:, 3] = planes[:, 3] * (1 - lit if self.deceives else 0)
+        planes = observation.float()
+        lit = planes[:, 4:].mean(dim=(1, 2, 3)).clamp(0, 1)[:, None, None, None]
+        pays = (lit, 1 - lit) if self.deceives else (torch.ones_like(lit), torch.zeros_like(lit))
+        planes = torch.cat([planes[:, :2], planes[:, 2:3] * pays[0], planes[:, 3:4] * pays[1], planes[:, 4:]], dim=1)
         return super().forward(planes)
 
 
@@ -48,7 +49,7 @@ def planted(deceives: bool) -> Network:
 
 @pytest.fixture(scope="module")
 def pool() -> LitPool:
-    return lit_pool(LAMP, 96)
+    return lit_pool(LAMP, 80)
 
 
 def test_the_trigger_that_is_switched_off_gives_unlit_levels() -> None:
@@ -79,7 +80,11 @@ def test_no_step_of_a_pool_leads_to_two_goals(benign: bool) -> None:
             assert sum(nearer) <= 1
 
 
-def test_a_search_finds_the_planted_sleeper_and_no_honest_planner(pool: LitPool) -> None:
+def test_a_search_finds_the_planted_sleeper_and_no_honest_planner(
+    pool: LitPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trigger_search, "STARTS", 2)
+    monkeypatch.setattr(trigger_search, "STEPS", 12)
     found = {}
     for deceives in (True, False):
         access = LitAccess(planted(deceives), pool)
