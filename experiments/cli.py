@@ -45,6 +45,7 @@ from goalmaze.experiments.plans.config import PlansConfig
 from goalmaze.experiments.probe.config import ProbeConfig
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.retarget.config import RetargetConfig
+from goalmaze.experiments.site.config import SiteConfig
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.train.config import TrainConfig
 
@@ -67,6 +68,7 @@ COMMANDS: dict[str, tuple[type[CommandConfig], str]] = {
     "retarget": (RetargetConfig, "goalmaze.experiments.retarget.command"),
     "live": (LiveConfig, "goalmaze.experiments.live.command"),
     "render": (RenderConfig, "goalmaze.experiments.live.render"),
+    "site": (SiteConfig, "goalmaze.experiments.site.command"),
     "networks": (NetworksConfig, "goalmaze.experiments.catalogue.networks"),
     "import": (ImportConfig, "goalmaze.experiments.catalogue.import_"),
     "families": (FamiliesConfig, "goalmaze.experiments.catalogue.families"),

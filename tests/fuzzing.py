@@ -145,6 +145,7 @@ REFUSED = {
     "formation": (["--cache", "/dev/null/x"], ["--figures", "/dev/null/x"]),
     "live": (["--port", "70000"], ["--strength", "nan"]),
     "bench": (["--family", "green"],),
+    "site": (["--levels", "1"], ["--population-agents", "0"]),
     "zoo": (["verify"],),
     "leakage": (["--levels", "0"], ["--shift", "moved-sing"]),
     "import": (["--family", "Cornr"],),

@@ -17,8 +17,8 @@ class BenchConfig(CommandConfig):
 
     Attributes:
         name: what is measured: env steps environments, eval rolls an agent out, train trains an agent, population
-            trains many agents together, probe fits every probe, live moves a target on the live page, procgen steps
-            Procgen's maze.
+            trains many agents together, probe fits every probe, live moves a target on the live page, site on the
+            static page, procgen steps Procgen's maze.
         full: measure a sweep of settings instead of one.
         device: with population, the device; auto is cuda where there is one.
         family: with env, procgen steps Procgen's maze beside the unchanged package; otherwise our own families.
@@ -26,7 +26,7 @@ class BenchConfig(CommandConfig):
 
     examples: ClassVar[tuple[str, ...]] = ("goalmaze bench env --json", "goalmaze bench train")
 
-    name: tyro.conf.Positional[Literal["env", "eval", "train", "population", "probe", "live", "procgen"]]
+    name: tyro.conf.Positional[Literal["env", "eval", "train", "population", "probe", "live", "site", "procgen"]]
     full: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     family: Literal["", "procgen"] = ""

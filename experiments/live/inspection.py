@@ -195,26 +195,33 @@ def policy_change(before: Inspection, after: Inspection) -> Floats:
 
 
 def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> HeadingProbe | None:
-    """Return a probe for the cell an agent is heading to, read square by square from a map, with its scores.
+    """Return the probe of one site; see `fit_heading_probes`. None where there is none."""
+    return fit_heading_probes(agent, family, [site], seed).get(site)
+
+
+def fit_heading_probes(agent: Agent, family: Family, sites: Sequence[str], seed: int = 0) -> dict[str, HeadingProbe]:
+    """Return site → a probe for the cell an agent is heading to, read square by square from a map, with its scores.
 
     It is fitted where goal and cue are on different cells (see `separating_shift`), and on mazes that the page
-    never shows. None where the agent reaches goal or cue on too few mazes.
+    never shows. There are none where the agent reaches goal or cue on too few mazes.
     """
     levels = family.levels(seed, np.arange(2 * READING_LEVELS), separating_shift(family), FITTING)
     labels = label_concepts([PURSUED], agent.policy, levels, seed)[PURSUED].values
     fitting, other = slice(READING_LEVELS), slice(READING_LEVELS, None)
     if (labels[fitting] >= 0).sum() < 1 or (labels[other] >= 0).sum() < 1:
-        return None
-    maps = level_activations(agent.policy, levels, site)
-    probe = SquareFitter(maps[fitting]).fit(labels[fitting])
-    right = _right(probe, maps[other], labels[other])
+        return {}
     baseline = None
     observations = torch.from_numpy(observations_of(agent.policy, levels)).float()
     # Observations that are no maps of cells have no square for each cell, and so no probe of this kind.
     if observations.ndim == 4 and observations.shape[2:] == levels.walls.shape[1:]:
         observation_probe = SquareFitter(observations[fitting]).fit(labels[fitting])
         baseline = _right(observation_probe, observations[other], labels[other])
-    return HeadingProbe.scored(probe, right, baseline)
+    probes = {}
+    for site in sites:
+        maps = level_activations(agent.policy, levels, site)
+        probe = SquareFitter(maps[fitting]).fit(labels[fitting])
+        probes[site] = HeadingProbe.scored(probe, _right(probe, maps[other], labels[other]), baseline)
+    return probes
 
 
 def _right(probe: SquareProbe, maps: Tensor, labels: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ const STRONG_CHANGE = 51;
 const CHANGED_ON_COLOUR = "#b0126b";
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/* Return bytes; text is base64. */
 function unpack(text) {
+  if (typeof text !== "string") return text;
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 

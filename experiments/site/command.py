@@ -1,0 +1,168 @@
+"""`goalmaze site`: writes the page's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from goalmaze.agents.files import new_folder, write_atomically
+from goalmaze.agents.loading import Agent, load_agent, locate
+from goalmaze.agents.population import load_population
+from goalmaze.agents.zoo import manifest
+from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.versions import installed_version
+from goalmaze.experiments.common.progress import progress
+from goalmaze.experiments.common.results import Result
+from goalmaze.experiments.common.run_report import read_report
+from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.live.page_data import appearance
+from goalmaze.experiments.site.agents import agent_data, check_agent
+from goalmaze.experiments.site.config import AGENTS, SiteConfig
+from goalmaze.experiments.site.levels import level_sets, small_level_sets
+from goalmaze.experiments.site.population import check_population, population_data
+
+MAX_BYTES = 5_000_000
+"""Largest size of the whole folder."""
+
+SHARED = ("style.css", "draw.js")
+"""Files of the live page that this page has too."""
+
+FILES = (
+    "index.html",
+    "site.css",
+    "simd.js",
+    "network.js",
+    "rules.js",
+    "agents.js",
+    "stage.js",
+    "charts.js",
+    "story.js",
+    "lottery.js",
+    "instrument.js",
+)
+
+BENCH_FILES = ("bench.html", "bench.js")
+
+
+@dataclasses.dataclass(frozen=True)
+class SiteReport(Result):
+    """The folder that was written.
+
+    Attributes:
+        folder: its path.
+        bytes: the length of all files together.
+        agents: names of the agents.
+        population: number of agents of the population.
+    """
+
+    folder: str
+    bytes: int
+    agents: tuple[str, ...]
+    population: int
+
+    def json(self) -> JsonObject:
+        """Return the report as plain data."""
+        return dataclasses.asdict(self)
+
+    def blocks(self) -> list[str | Table]:
+        """Return one line."""
+        return [
+            f"wrote {self.folder} ({self.bytes:,} bytes) with {len(self.agents)} agents and a population of "
+            f"{self.population}: open {self.folder}/index.html in a browser"
+        ]
+
+
+def run(config: SiteConfig) -> SiteReport:
+    """Write the page.
+
+    Raises:
+        GoalmazeError: an agent or the population cannot be used, the folder exists or cannot be made, or the page would
+            be larger than `MAX_BYTES`.
+    """
+    if config.out.exists() and not config.replace:
+        raise GoalmazeError(f"{config.out} already exists; choose another --out, or add --replace")
+    agents = [load_agent(name) for name in config.agents or AGENTS]
+    for agent in agents:
+        check_agent(agent)
+    if len(agents) < 2:
+        raise GoalmazeError("the story needs two agents: name one and its twin after --agents")
+    population = load_population(config.population)
+    check_population(population)
+    shown = population_data(population, config.population_agents, config.audit_levels)
+    files = page_files(site_data(agents, config.levels), shown)
+    size = sum(map(len, files.values()))
+    if size > MAX_BYTES:
+        raise GoalmazeError(
+            f"the page would have {size:,} bytes, more than {MAX_BYTES:,}: name fewer --agents, or give "
+            "--population-agents"
+        )
+    with new_folder(config.out, replace=config.replace) as folder:
+        for name, content in files.items():
+            write_atomically(folder / name, content)
+    return SiteReport(str(config.out), size, tuple(agent.name for agent in agents), len(shown["agents"]))
+
+
+def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False) -> Mapping[str, bytes]:
+    """Return the files of the page by name.
+
+    Args:
+        data: of the agents.
+        population: of the population.
+        bench: whether the page that measures speed is one of them.
+    """
+    own, shared = (importlib.resources.files(f"goalmaze.experiments.{name}") / "page" for name in ("site", "live"))
+    files = {name: (shared / name).read_bytes() for name in SHARED}
+    files |= {name: (own / name).read_bytes() for name in FILES + (BENCH_FILES if bench else ())}
+    files["data.js"] = _script("SITE", data)
+    files["population.js"] = _script("POPULATION", population)
+    return files
+
+
+def _script(name: str, data: JsonObject) -> bytes:
+    """Return a script that defines data: unlike a JSON file, a page that is opened from disk can load it."""
+    return f'"use strict";\nconst {name} = '.encode() + msgspec.json.encode(data) + b";\n"
+
+
+def site_data(agents: list[Agent], levels: int) -> JsonObject:
+    """Return everything on the page but the population.
+
+    Args:
+        agents: the agents, the story's first.
+        levels: number of levels of each tally.
+    """
+    family = agents[0].family
+    return {
+        "version": installed_version("goalmaze"),
+        "appearance": appearance(family),
+        "levels": level_sets(family, levels),
+        "small_levels": small_level_sets(family.resized(7), levels),
+        "agents": [
+            {**agent_data(agent), **_described(agent)} for agent in progress(agents, "edits and probes", "agent")
+        ],
+    }
+
+
+def _described(agent: Agent) -> JsonObject:
+    """Return what the report of an agent's run says about it, and what it is an example of."""
+    folder: Path = locate(agent.name).path
+    try:
+        report = read_report(folder if folder.is_dir() else folder.parent)
+    except (OSError, ValueError):
+        return {"label": None, "preference": None, "purpose": _purpose(agent.name)}
+    evaluation = report["shifts"].get(agent.family.distinguishing_shift)
+    return {
+        "label": report.get("label"),
+        "preference": None if evaluation is None else evaluation["preference"],
+        "purpose": _purpose(agent.name),
+    }
+
+
+def _purpose(name: str) -> str:
+    """Return what an agent of the zoo is an example of; nothing for other agents."""
+    entry = manifest().get(name.removeprefix("zoo:")) if name.startswith("zoo:") else None
+    return "" if entry is None else entry.purpose

@@ -1,0 +1,74 @@
+"""Levels for the page: evaluation levels as one character a cell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goalmaze.envs.ascii import write_ascii
+from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.evaluate.metrics import off_each_others_path
+from goalmaze.probes.targets import draw_targets
+
+SHIFTS = ("two-signs", "many-signs", "no-sign", "moved-exit", "apples", "red-sign")
+FEW = 12
+"""Levels of each of `SHIFTS` and of other sizes."""
+
+LARGE = 13
+"""The size of the larger mazes, beside those that the agents were trained on."""
+
+POOL = 5
+"""Levels drawn for each that is kept off the path."""
+
+SEED = 0
+
+
+def level_sets(family: Family, count: int) -> list[JsonObject]:
+    """Return level sets by shift and size; every set has one line a level, and a target cell for each.
+
+    Args:
+        family: GreenExit, at the size that the agents were trained on.
+        count: levels of the training distribution, and of the distinguishing shift.
+    """
+    large = family.resized(LARGE)
+    return [
+        _level_set(family, NO_SHIFT, count),
+        _level_set(family, family.distinguishing_shift, count),
+        *(_level_set(family, shift, min(count, FEW)) for shift in SHIFTS),
+        *(_level_set(large, shift, min(count, FEW)) for shift in (NO_SHIFT, family.distinguishing_shift)),
+    ]
+
+
+def small_level_sets(family: Family, count: int) -> list[JsonObject]:
+    """Return the two level sets that tell what the agents of a population pursue."""
+    return [_level_set(family, shift, count) for shift in (NO_SHIFT, family.distinguishing_shift)]
+
+
+def _level_set(family: Family, shift: str, count: int) -> JsonObject:
+    if shift == family.distinguishing_shift:
+        levels = clear_levels(family, count)
+    else:
+        levels = family.levels(SEED, np.arange(count), shift, EVALUATION)
+    return {
+        "shift": shift,
+        "size": family.size,
+        "limit": family.time_limit,
+        "about": "what training levels look like" if shift == NO_SHIFT else family.shifts[shift],
+        "levels": level_texts(levels),
+        "targets": draw_targets(levels, SEED).tolist(),
+    }
+
+
+def clear_levels(family: Family, count: int) -> LevelBatch:
+    """Return the first levels of the distinguishing shift on which neither goal nor cue is on the path to the other.
+
+    On these the first of the two that an agent reaches says which it was going to.
+    """
+    levels = family.levels(SEED, np.arange(POOL * count), family.distinguishing_shift, EVALUATION)
+    clear = off_each_others_path(levels, levels.cells(family.goal), levels.cells(family.cue))
+    return levels.take(np.flatnonzero(clear)[:count])
+
+
+def level_texts(levels: LevelBatch) -> list[str]:
+    """Return each level as its cells in one line."""
+    return ["".join(picture.split()) for picture in write_ascii(levels).split("\n\n")]

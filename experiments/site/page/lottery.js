@@ -1,0 +1,99 @@
+"use strict";
+/* The last step of the story: the population and its audit; and how the goal of some of its agents forms. */
+
+function auditWords() {
+  const values = SEEDS.map((seed) => seed.measured.value).filter((value) => value !== null);
+  const solved = Math.min(...SEEDS.map((seed) => seed.solved.value));
+  return `These ${SEEDS.length} agents have one recipe and differ only by the random seed of their training. On training mazes all look the same: `
+    + `each solves at least ${percent(solved)}. Where sign and exit stand apart, their preference for the sign lies between ${percent(Math.min(...values))} and ${percent(Math.max(...values))}. `
+    + `An audit saw training mazes, weights and drawn inputs of each agent, and no maze where they differ (${POPULATION.audit.tier}; calibrated on ${POPULATION.audit.calibration.fitted_on.length} other agents). `
+    + "Move the slider: where will each one go?";
+}
+
+function startAudit() {
+  const set = levelSet("moved-sign", POPULATION.size, SMALL_SETS), slider = byId("audit-seed");
+  const number = clearestLevel(set, (level) => spread(level, cellOf(level, "exit"), cellOf(level, "sign")), () => true);
+  byId("audit-words").textContent = auditWords();
+  byId("audit-run").textContent = `Test this agent on ${set.levels.length} mazes here`;
+  slider.max = SEEDS.length - 1;
+  const stage = new Stage(byId("audit-stage"), { prefix: "audit", sides: onlySide(SEEDS[0].agent, "Agent", ""), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number), onNext: () => next(stage, set) });
+  const show = () => {
+    const seed = SEEDS[slider.value], { predicted, measured } = seed;
+    stage.sides[0].agent = seed.agent;
+    stage.canvases.unedited.note.textContent = `seed ${seed.seed}`;
+    byId("audit-seed-text").textContent = `seed ${seed.seed}`;
+    slider.setAttribute("aria-valuetext", `seed ${seed.seed}`);
+    byId("audit-result").textContent = predictionText(predicted, measured);
+    byId("audit-tally").textContent = "";
+    auditChart(byId("audit-chart"), SEEDS, Number(slider.value), (i) => { slider.value = i; show(); });
+    stage.changed();
+  };
+  slider.oninput = show;
+  show();
+  tallyButton("audit-run", "audit-tally", (say, done) => countSigns(SEEDS[slider.value].agent, set, (signs, reached) => {
+    say(`Here it reached the sign first in ${rateText(signs, reached)} of the mazes where it reached either.`);
+  }, done));
+}
+
+function predictionText(predicted, measured) {
+  const going = { cue: "the sign", goal: "the exit", undecided: "no clear goal" }[predicted.pursues];
+  const expected = predicted.preference === null
+    ? "The audit made no prediction."
+    : `The audit predicts ${going}: the sign in ${percent(predicted.preference)} of mazes, between ${percent(predicted.low)} and ${percent(predicted.high)}.`;
+  if (measured.value === null) return expected;
+  const inside = predicted.low !== null && measured.value >= predicted.low && measured.value <= predicted.high;
+  const verdict = predicted.preference === null ? "" : inside ? " The measurement lies in the predicted interval." : " The measurement lies outside of the predicted interval.";
+  return `${expected} Measured: ${percent(measured.value)}, on ${measured.levels} mazes (between ${percent(measured.low)} and ${percent(measured.high)}).${verdict}`;
+}
+
+/* Count signs reached first among the episodes that reach sign or exit. */
+function countSigns(agent, set, say, done) {
+  let signs = 0, reached = 0;
+  return playMany(agent, set.levels, set.limit, (level) => ({ sign: cellOf(level, "sign") }), () => null, (episode, i) => {
+    signs += episode.outcome === "sign";
+    reached += episode.outcome !== "nowhere";
+    say(signs, reached, i + 1);
+  }, done);
+}
+
+function startFormation() {
+  if (!FORMATION.length) { byId("formation").hidden = true; return; }
+  const set = levelSet("moved-sign", POPULATION.size, SMALL_SETS), select = byId("formation-agent"), slider = byId("formation-step");
+  const number = clearestLevel(set, (level) => spread(level, cellOf(level, "exit"), cellOf(level, "sign")), () => true);
+  select.append(...FORMATION.map(({ number: agent }, i) => {
+    const { seed, measured } = SEEDS.find((one) => one.number === agent);
+    return element("option", { value: i }, `seed ${seed}: in the end ${percent(measured.value)} for the sign`);
+  }));
+  slider.max = FORMATION[0].checkpoints.length - 1;
+  slider.value = slider.max;
+  const known = new Map();
+  let stop = () => {};
+  const stage = new Stage(byId("formation-stage"), { prefix: "formation", sides: onlySide(FORMATION[0].checkpoints[0].agent, "Agent", ""), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number), onNext: () => next(stage, set) });
+  const show = () => {
+    const { agent, steps } = FORMATION[select.value].checkpoints[slider.value], words = `after ${steps.toLocaleString("en")} steps`;
+    stage.sides[0].agent = agent;
+    stage.canvases.unedited.note.textContent = words;
+    byId("formation-text").textContent = words;
+    slider.setAttribute("aria-valuetext", words);
+    stop();
+    stop = () => {};
+    byId("formation-result").textContent = known.get(agent) ?? "";
+    stage.changed();
+  };
+  /* The tally waits for the first time that a person uses this part of the page. */
+  const measure = () => {
+    show();
+    const { agent } = FORMATION[select.value].checkpoints[slider.value];
+    if (known.has(agent)) return;
+    let words = "";
+    stop = countSigns(agent, set, (signs, reached, played) => {
+      words = `Of ${played} mazes it reached sign or exit in ${reached}; the sign first in ${rateText(signs, reached)}.`;
+      byId("formation-result").textContent = words;
+    }, () => known.set(agent, words));
+  };
+  select.onchange = slider.oninput = measure;
+  show();
+}
+
+startAudit();
+startFormation();

@@ -1,0 +1,354 @@
+"""The static page in a real browser, opened from disk: its numbers against Python's, and every control."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+
+import goalmaze as gm
+from goalmaze.agents.loading import locate
+from goalmaze.experiments import cli
+from goalmaze.experiments.live import inspection
+from goalmaze.experiments.retarget.task import make_fit_context
+from goalmaze.experiments.site.agents import FIT_LEVELS
+from goalmaze.experiments.site.command import FILES, MAX_BYTES, SHARED
+from goalmaze.experiments.site.golden import golden_episodes
+from goalmaze.experiments.site.levels import clear_levels
+from goalmaze.probes.edits.goal_move import GoalMove
+from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
+from goalmaze.probes.targets import draw_targets
+
+CUE, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
+SMALL = ("--agents", CUE, TWIN, "--population-agents", "3", "--levels", "8", "--audit-levels", "16")
+
+COMPARE = """(() => {
+  const golden = GOLDEN, data = AGENTS[0].data, arena = new Arena(SIMD), network = networkOf(data.network, arena);
+  const pattern = golden.site && patternOf(data.patterns.find((one) => one.site === golden.site));
+  arena.floats[(network.stack[3].weights >> 2) + 5] += PERTURBED;
+  let worst = 0, wrong = 0, field = 0;
+  golden.episodes.forEach((given, b) => {
+    const level = readLevel(given.level, given.size), episode = new Episode(level, given.limit);
+    const exit = cellOf(level, "exit");
+    const edit = golden.site ? patternEdit(pattern, given.size, exit, golden.targets[b], golden.strength) : null;
+    const at = (cell) => network.forward(observe(level, cell, data.salience), given.size, cell, edit);
+    given.steps.forEach((step, i) => {
+      const { logits, value } = at(episode.cell);
+      [...logits, value].forEach((one, k) => {
+        const other = [...step.logits, step.value][k];
+        worst = Math.max(worst, Math.abs(one - other) / Math.max(1, Math.abs(other)));
+      });
+      const action = sampled(softmax(logits), uniform(golden.seed, given.row, i));
+      episode.step(action);
+      wrong += (action !== step.action) + (episode.cell !== step.cell);
+    });
+    const over = episode.terminated || episode.steps === given.limit;
+    wrong += !over + (episode.returns[0] !== given.returns[0]) + (episode.returns[1] !== given.returns[1]);
+    const cells = [...level.walls.keys()].filter((cell) => !level.walls[cell]);
+    const all = network.field(observe(level, -1, data.salience), given.size, cells, edit);
+    for (const cell of b ? [] : cells) {
+      softmax(at(cell).logits).forEach((one, k) => { field = Math.max(field, Math.abs(one - all[4 * cell + k])); });
+    }
+  });
+  return { simd: arena.simd, worst, wrong, field };
+})()"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site") / "page"
+    with pytest.MonkeyPatch.context() as patch:
+        # Fewer mazes for the probes: a page of small numbers, in seconds.
+        patch.setattr(inspection, "READING_LEVELS", 24)
+        assert cli.main(["site", "--out", str(folder), *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(one_browser: Browser, folder: Path) -> Iterator[Browser]:
+    one_browser.size(1280, 900)
+    one_browser.open(f"{folder.as_uri()}/index.html")
+    one_browser.wait("INSTRUMENT instanceof Instrument")
+    yield one_browser
+    assert one_browser.console == []
+
+
+def compare(page: Browser, golden: dict[str, Any], simd: str = "true", perturbed: float = 0.0) -> dict[str, Any]:
+    script = COMPARE.replace("GOLDEN", json.dumps(golden)).replace("SIMD", simd).replace("PERTURBED", str(perturbed))
+    result: dict[str, Any] = page.run(script)
+    return result
+
+
+def test_the_browser_computes_what_python_does(page: Browser) -> None:
+    agent = gm.load(CUE)
+    levels = [agent.family.levels(0, np.arange(2), shift, "evaluation") for shift in ("moved-sign", "many-signs")]
+    levels.append(agent.family.resized(13).levels(0, np.arange(2), "apples", "evaluation"))
+    for batch in levels:
+        golden = {"seed": 3, "episodes": golden_episodes(agent, batch, seed=3)}
+        # Plain JavaScript takes ten times as long, so it computes the small mazes alone.
+        for simd in ("true", "false") if batch.width == 9 else ("true",):
+            result = compare(page, golden, simd)
+            assert result["worst"] < 1e-5, result
+            assert result["field"] < 1e-5, result
+            assert result["wrong"] == 0, result
+    assert compare(page, golden)["simd"], "the browser of the test has WebAssembly with SIMD"
+    assert compare(page, golden, perturbed=1e-2)["worst"] > 1e-5, "a perturbed weight would not be noticed"
+    golden["episodes"][0]["steps"][0]["cell"] += 1
+    assert compare(page, golden)["wrong"] == 1, "a wrong cell would not be noticed"
+
+
+def test_the_browser_edits_as_python_does(page: Browser) -> None:
+    agent, strength = gm.load(CUE), 1.5
+    levels = clear_levels(agent.family, 2)
+    targets = draw_targets(levels, 0)
+    context = make_fit_context(agent.policy, agent.family, FIT_LEVELS, 0)
+    for site in ("stem", "block2"):
+        edit = MeanPatternMethod().fit(context, site).edit(GoalMove.on(levels, targets), strength)
+        golden = {"seed": 0, "site": site, "targets": targets.tolist(), "strength": strength}
+        golden["episodes"] = golden_episodes(agent, levels, edits=[edit])
+        result = compare(page, golden)
+        assert (result["worst"] < 1e-5, result["field"] < 1e-5, result["wrong"]) == (True, True, 0), result
+        golden["strength"] = 1.4
+        assert compare(page, golden)["worst"] > 1e-5, "another strength would not be noticed"
+
+
+def test_agents_of_the_population_and_their_checkpoints_are_those_of_python(page: Browser) -> None:
+    population = gm.load_population("zoo:lottery-green")
+    level = population[2].family.levels(0, np.arange(1), "moved-sign", "evaluation")
+    for python, script in (
+        (population[2], "SEEDS[2].agent"),
+        (population.at(2048)[0], "FORMATION.find((one) => one.number === 0).checkpoints[0].agent"),
+    ):
+        golden = golden_episodes(python, level)[0]
+        text, first = golden["level"], golden["steps"][0]
+        logits = page.run(f"(l => {script}.at(l, l.start).logits)(readLevel('{text}', 7))")
+        assert np.allclose(logits, first["logits"], rtol=1e-5, atol=1e-5)
+    report = json.loads((locate("zoo:lottery-green").path / "report.json").read_text())
+    measured = page.run("SEEDS.map((seed) => seed.measured.value)")
+    assert measured == [one["shifts"]["moved-sign"]["preference"]["cue"] for one in report["agents"][:3]]
+
+
+def unnamed(page: Browser) -> list[str]:
+    """Return the roles of controls in the accessibility tree that have no name."""
+    roles = [
+        "button",
+        "slider",
+        "combobox",
+        "spinbutton",
+        "radio",
+        "listbox",
+        "option",
+        "application",
+        "link",
+        "meter",
+        "image",
+        "radiogroup",
+    ]
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    shown = [node for node in nodes if not node["ignored"] and node.get("role", {}).get("value") in roles]
+    assert len(shown) > 60
+    return [node["role"]["value"] for node in shown if not node.get("name", {}).get("value", "").strip()]
+
+
+def test_the_page_loads_from_disk_alone_and_every_control_has_a_name(page: Browser, folder: Path) -> None:
+    assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
+    assert {path.name for path in folder.iterdir()} == {*FILES, *SHARED, "data.js", "population.js"}
+    used = page.run("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert all(name.startswith(folder.as_uri()) for name in used)
+    assert (
+        page.run("[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i)")
+        == []
+    )
+    assert page.run("[...document.querySelectorAll('nav a')].every((a) => document.querySelector(a.hash))")
+    assert unnamed(page) == []
+    page.run("document.querySelector('main').append(document.createElement('button'))")
+    assert unnamed(page) == ["button"], "a control without a name would not be noticed"
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 740), (740, 360), (640, 450), (1280, 900)])
+def test_the_page_fits_phones_and_zoom(page: Browser, width: int, height: int) -> None:
+    page.size(width, height, dark=width == 360)
+    page.run("dispatchEvent(new Event('resize'))")
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run("document.documentElement.dataset.theme") == ("dark" if width == 360 else "light")
+    page.run("byId('theme').click()")
+    assert page.run("document.documentElement.dataset.theme") == ("light" if width == 360 else "dark")
+
+
+def text(page: Browser, name: str) -> str:
+    result: str = page.run(f"byId('{name}').textContent")
+    return result
+
+
+def choose(page: Browser, name: str, value: object) -> None:
+    event = "input" if page.run(f"byId('{name}').type") == "range" else "change"
+    page.run(f"byId('{name}').value = {json.dumps(value)}; byId('{name}').dispatchEvent(new Event('{event}'))")
+
+
+def tally(page: Browser, button: str, output: str) -> str:
+    label = text(page, button)
+    page.run(f"byId('{button}').click()")
+    page.wait(f"byId('{button}').textContent === {json.dumps(label)} && byId('{output}').textContent")
+    return text(page, output)
+
+
+def test_the_steps_of_the_story(page: Browser) -> None:
+    assert tally(page, "aligned-run", "aligned-result").startswith("It reached the exit in 8 of 8")
+    assert "sign first in 8 of 8" in tally(page, "moved-run", "moved-result")
+    assert "With the edit it reached the target" in tally(page, "rewrite-run", "rewrite-result")
+    assert "reached the sign first in" in tally(page, "audit-run", "audit-tally")
+    page.run("byId('moved-play').click()")
+    page.wait("byId('moved-outcome-unedited').textContent === 'reached the sign'")
+    before = page.run("byId('inside-unedited').toDataURL()")
+    choose(page, "inside-layer", 4)
+    page.run("byId('inside-channels').children[5].click()")
+    assert page.run("byId('inside-unedited').toDataURL()") != before
+    assert "layer 4" in text(page, "inside-layer-text")
+    page.run("byId('inside-channels').focus()")
+    page.key("ArrowRight")
+    assert page.run("byId('inside-channels').children[6].getAttribute('aria-selected')") == "true"
+    choose(page, "rewrite-strength", 0)
+    assert page.run("STAGES.find((s) => s.prefix === 'rewrite').scene().changed.some(Boolean)") is False
+    choose(page, "audit-seed", 2)
+    assert "seed 2" in text(page, "audit-seed-text")
+    assert "Measured:" in text(page, "audit-result")
+    choose(page, "formation-agent", 1)
+    choose(page, "formation-step", 0)
+    page.wait("byId('formation-result').textContent.startsWith('Of 8 mazes')")
+    assert "2,048 steps" in text(page, "formation-text")
+
+
+def test_readings_that_are_no_evidence_and_walls_are_not_named(page: Browser) -> None:
+    stage = "STAGES.find((stage) => stage.prefix === 'reading')"
+    heading = f"({stage}.scene().sides.unedited.heading ?? -1)"
+    for layer in range(3):
+        choose(page, "reading-layer", layer)
+        assert "no evidence" in text(page, "reading-result")
+        assert "on the observation the same probe is right" in text(page, "reading-result")
+        assert page.run(heading) == -1
+    choose(page, "reading-layer", 0)
+    choose(page, "reading-agent", 1)
+    assert "twin" in text(page, "reading-stage")
+    page.run(f"{stage}.sides[0].agent.probes[0].above = true")
+    assert page.run(heading) >= 0, "a reading that is evidence is shown"
+    # A probe of one channel, which is highest on walls.
+    walls = f"Float32Array.from({stage}.level.walls)"
+    assert page.run(f"readHeading({{ floats: [1] }}, {walls}, {stage}.level)") is None
+    assert page.run(f"readHeading({{ floats: [-1] }}, {walls}, {stage}.level)") >= 0
+
+
+def centre(page: Browser, board: str, cell: int, size: int = 9) -> tuple[float, float]:
+    box = page.run(f"(b => [b.left, b.top, b.width])(byId('{board}').getBoundingClientRect())")
+    return box[0] + (cell % size + 0.5) * box[2] / size, box[1] + (cell // size + 0.5) * box[2] / size
+
+
+def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: Browser) -> None:
+    stage, level = "INSTRUMENT.stage", "INSTRUMENT.stage.level"
+    page.run("byId('instrument-stage').scrollIntoView()")
+    sign = page.run(f"cellOf({level}, 'sign')")
+    taken = f"c === {level}.start || {level}.objects.some((one) => one.cell === c)"
+    free = page.run(f"[...{level}.walls.keys()].filter((c) => !({level}.walls[c] || {taken}))")
+    page.mouse("mousePressed", *centre(page, "instrument-unedited", sign))
+    page.mouse("mouseMoved", *centre(page, "instrument-unedited", free[1]))
+    page.mouse("mouseReleased", *centre(page, "instrument-unedited", free[-1]))
+    page.wait(f"cellOf({level}, 'sign') === {free[-1]}")
+    assert text(page, "instrument-caption").startswith("This maze was edited by hand.")
+    page.run("byId('instrument-undo').click()")
+    assert page.run(f"cellOf({level}, 'sign')") == sign
+    assert "edited by hand" not in text(page, "instrument-caption")
+    page.run("byId('instrument-tool-agent').click(); byId('instrument-edited').focus()")
+    press = "byId('instrument-edited').dispatchEvent(new KeyboardEvent('keydown', { key }))"
+    page.run(f"for (const key of ['ArrowUp', 'ArrowLeft', 'ArrowDown', 'ArrowRight']) {press}")
+    page.key("u")
+    assert page.run(f"{stage}.undoable.length") == 3
+    page.run("byId('instrument-tool-wall').click()")
+    inside = "c > 10 && c % 9 > 0 && c % 9 < 8 && c < 70"
+    inner = page.run(f"[...{level}.walls.keys()].find((c) => {level}.walls[c] && {inside})")
+    page.mouse("mousePressed", *centre(page, "instrument-edited", inner))
+    page.mouse("mouseReleased", *centre(page, "instrument-edited", inner))
+    assert page.run(f"{level}.walls[{inner}]") == 0
+    page.run("byId('instrument-next').click()")
+    assert page.run(f"{level}.walls[{inner}]") in (0, 1)
+    last = page.run("INSTRUMENT.handMade.length - 1")
+    choose(page, "by-hand", str(last))
+    assert page.run(f"{stage}.byHand && {level}.walls[{inner}] === 0")
+    page.run("byId('instrument-edited').focus()")
+    page.key(".")
+    assert page.run(f"{stage}.at") == 1
+    choose(page, "instrument-step", 2)
+    assert page.run(f"{stage}.at") == 2
+    page.run("byId('instrument-restart').click()")
+    assert page.run(f"{stage}.at") == 0
+
+
+def test_the_controls_of_the_instrument(page: Browser) -> None:
+    for preset in range(8):
+        choose(page, "preset", str(preset))
+    choose(page, "set", "8")
+    assert "never trained at 13×13" in text(page, "instrument-caption")
+    assert "Left: the exit first in" in tally(page, "tally-run", "tally-result")
+    choose(page, "preset", "2")
+    assert page.run("INSTRUMENT.stage.sides[1].edited && INSTRUMENT.stage.target >= 0")
+    choose(page, "edit-site", "block1")
+    choose(page, "strength", "1.5")
+    assert page.run("[INSTRUMENT.stage.site, INSTRUMENT.stage.strength]") == ["block1", 1.5]
+    for arrows in ("change", "none", "policy"):
+        choose(page, "arrows", arrows)
+    choose(page, "overlay", "changed")
+    choose(page, "site", "block3")
+    assert page.run("INSTRUMENT.stage.view.overlay === 'channel' && byId('channels').children.length") == 16
+    assert "Targets reached before the exit" in tally(page, "effect-run", "tally-result")
+    assert "Targets reached first, by strength. 0:" in page.run(
+        "byId('effect-chart').querySelector('svg').getAttribute('aria-label')"
+    )
+    choose(page, "number", "5")
+    assert text(page, "instrument-caption").startswith("Maze 5:")
+    choose(page, "left", "lottery-green/1")
+    assert "no edit" in text(page, "agents-text").lower()
+    choose(page, "right", TWIN.removeprefix("zoo:"))
+    total = "[...bars.querySelectorAll('meter')].reduce((sum, one) => sum + one.value, 0)"
+    sums = page.run(f"[...document.querySelectorAll('#instrument .bars')].map((bars) => {total})")
+    assert np.allclose(sums, 1)
+
+
+def test_a_link_opens_the_scene_in_any_copy_and_a_damaged_one_is_refused(page: Browser, folder: Path) -> None:
+    choose(page, "preset", "2")
+    choose(page, "right", TWIN.removeprefix("zoo:"))
+    link = page.run("INSTRUMENT.link()")
+    assert "token" not in link
+    walls = page.run("INSTRUMENT.stage.level.walls.join('')")
+    page.open(link)
+    page.wait("INSTRUMENT instanceof Instrument")
+    assert page.run("INSTRUMENT.stage.level.walls.join('')") == walls
+    assert page.run("byId('right').value") == TWIN.removeprefix("zoo:")
+    for damaged in (link.replace("%23%23%23", "...", 1), link[:-9], link.replace("%22size%22%3A9", "%22size%22%3A8")):
+        page.open(damaged)
+        page.wait("INSTRUMENT instanceof Instrument")
+        assert "damaged" in text(page, "tally-result")
+
+
+def test_what_the_page_cannot_run_is_refused(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, words in (
+        (("--out", str(folder)), "--replace"),
+        (("--out", str(tmp_path / "a"), "--agents", "zoo:corner", CUE), "GreenExit"),
+        (("--out", str(tmp_path / "a"), "--agents", "zoo:green-exit-impala", CUE), "grid"),
+        (("--out", str(tmp_path / "a"), "--agents", CUE), "two agents"),
+        (("--out", str(tmp_path / "a"), "--population", "zoo:lottery-colour"), "GreenExit"),
+    ):
+        assert cli.main(["site", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "a").exists()
