@@ -287,7 +287,7 @@ def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: 
     page.run("byId('instrument-edited').focus()")
     page.key(".")
     assert page.run(f"{stage}.at") == 1
-    choose(page, "instrument-step", 2)
+    choose(page, "instrument-scrubber", 2)
     assert page.run(f"{stage}.at") == 2
     page.run("byId('instrument-restart').click()")
     assert page.run(f"{stage}.at") == 0

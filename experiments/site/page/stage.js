@@ -66,7 +66,7 @@ class Stage {
     const button = (name, text, act) => element("button", { type: "button", id: this.id(name), ".onclick": act }, text);
     this.playButton = button("play", "▶ Play", () => this.play(!this.playing));
     this.playButton.classList.add("main");
-    this.scrubber = element("input", { type: "range", min: "0", max: "1", value: "0", id: this.id("step"), ".oninput": () => this.show(Number(this.scrubber.value)) });
+    this.scrubber = element("input", { type: "range", min: "0", max: "1", value: "0", id: this.id("scrubber"), ".oninput": () => this.show(Number(this.scrubber.value)) });
     this.clock = element("output", { class: "clock" });
     const restart = button("restart", "Restart", () => this.show(0));
     const next = this.onNext ? [button("next", "Another maze", () => this.onNext())] : [];
@@ -245,7 +245,7 @@ class Stage {
   _boardText(side, frame) {
     const things = this.level.objects.map((object) => `${THINGS[object.type]} in ${placeText(this.level, object.cell)}`);
     if (this.target >= 0) things.push(`target in ${placeText(this.level, this.target)}`);
-    return `Maze of ${side.title}: agent in ${placeText(this.level, frame.agent)}, ${things.join(", ")}; ${outcomeText(frame, this.limit)}. `
+    return `Maze (${side.title.toLowerCase()}): agent in ${placeText(this.level, frame.agent)}, ${things.join(", ")}; ${outcomeText(frame, this.limit)}. `
       + `The arrow keys move the ${this.tool.label}.`;
   }
 
