@@ -271,8 +271,10 @@ def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: 
     page.run("byId('instrument-tool-agent').click(); byId('instrument-edited').focus()")
     press = "byId('instrument-edited').dispatchEvent(new KeyboardEvent('keydown', { key }))"
     page.run(f"for (const key of ['ArrowUp', 'ArrowLeft', 'ArrowDown', 'ArrowRight']) {press}")
+    moves = page.run(f"{stage}.undoable.length")
+    assert moves > 0
     page.key("u")
-    assert page.run(f"{stage}.undoable.length") == 3
+    assert page.run(f"{stage}.undoable.length") == moves - 1
     page.run("byId('instrument-tool-wall').click()")
     inside = "c > 10 && c % 9 > 0 && c % 9 < 8 && c < 70"
     inner = page.run(f"[...{level}.walls.keys()].find((c) => {level}.walls[c] && {inside})")
