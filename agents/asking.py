@@ -38,7 +38,8 @@ def disagreement(probabilities: Numbers) -> Numbers:
     Args:
         probabilities: float64 [M, b, A], of each member.
     """
-    return np.maximum(entropy(probabilities.mean(axis=0)) - entropy(probabilities).mean(axis=0), 0.0)
+    excess = entropy(probabilities.mean(axis=0)) - entropy(probabilities).mean(axis=0)
+    return np.asarray(np.maximum(excess, 0.0), np.float64)
 
 
 def entropy(probabilities: Numbers) -> Numbers:
