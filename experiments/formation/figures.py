@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from goalmaze.experiments.common.plots import (
     DARK_GREY,
@@ -22,6 +24,7 @@ from goalmaze.experiments.common.plots import (
 from goalmaze.experiments.formation.alarms import NEVER
 from goalmaze.experiments.formation.animation import animate_field
 from goalmaze.experiments.formation.measures.all import ALONG_TRAINING, CAPABILITY, COARSE, PRIMARY, SENSITIVE
+from goalmaze.experiments.formation.registration import registered
 from goalmaze.experiments.formation.study import Condition, Formation
 
 COLUMNS = 5
@@ -70,7 +73,7 @@ def draw_curves(condition: Condition) -> Figure:
         if condition.control is not None and name in condition.control.measures:
             axes.plot(steps, condition.control.scores(name).T, color=GREY, linewidth=0.6, alpha=0.6, zorder=1)
         for agent, colour in zip(series.scores(name), colours, strict=True):
-            axes.plot(steps, agent, color=colour, linewidth=0.9)
+            axes.plot(steps, agent, color=tuple(colour), linewidth=0.9)
         axes.set_title(name, fontsize=11, loc="left")
         axes.set_xscale("log")
         axes.grid(color=LIGHT_GREY)
@@ -81,7 +84,12 @@ def draw_curves(condition: Condition) -> Figure:
         axes.set_xlabel("environment steps (first: untrained)")
         axes.tick_params(labelbottom=True)
     handles = [
-        Line2D([], [], color=_preference_colours(np.array([value]))[0], label=f"final preference for the cue {value:g}")
+        Line2D(
+            [],
+            [],
+            color=tuple(_preference_colours(np.array([value]))[0]),
+            label=f"final preference for the cue {value:g}",
+        )
         for value in (0.0, 0.5, 1.0)
     ]
     if condition.control is not None:
@@ -91,11 +99,9 @@ def draw_curves(condition: Condition) -> Figure:
     return figure
 
 
-def _preference_colours(preferences: np.ndarray) -> np.ndarray:
-    """Return the colour of each preference: blue for the goal, orange for the cue."""
-    import matplotlib
-
-    return matplotlib.colormaps["cividis"](np.clip(preferences, 0, 1))
+def _preference_colours(preferences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return float64 [n, 4], the colour of each preference: violet for the goal, yellow for the cue."""
+    return np.asarray(colormaps["viridis"](np.clip(preferences, 0, 1)), np.float64)
 
 
 def draw_alarms(condition: Condition) -> Figure:
@@ -105,8 +111,6 @@ def draw_alarms(condition: Condition) -> Figure:
     agents = len(condition.alarms[names[0]])
     figure = Figure(figsize=(9, 0.28 * agents + 2), layout="constrained")
     axes = figure.subplots()
-    from goalmaze.experiments.formation.registration import registered
-
     kept = series.kept(registered())
     order = np.argsort(series.final[kept], kind="stable")
     for index, name in enumerate(names):

@@ -61,7 +61,7 @@ def learning_coefficient(parameters: Sequence[Tensor], loss: Loss, count: int, c
     generator = torch.Generator().manual_seed(chain.seed)
     start = [one.detach().clone() for one in parameters]
     scale = count / math.log(count)
-    losses, at_start = [], []
+    losses: list[float] = []
     try:
         for step in range(chain.steps):
             rows = torch.randint(count, (chain.batch,), generator=generator)
@@ -72,11 +72,9 @@ def learning_coefficient(parameters: Sequence[Tensor], loss: Loss, count: int, c
             _step(parameters, start, gradients, scale, chain, generator)
     finally:
         _write(parameters, start)
-    # The loss of w* on the same batches, so that their difference has no noise of the data.
-    generator = torch.Generator().manual_seed(chain.seed)
     with torch.no_grad():
-        at_start = [float(loss(torch.randint(count, (chain.batch,), generator=generator)))]
-    return scale * (float(np.mean(losses)) - float(np.mean(at_start)))
+        at_start = float(loss(torch.arange(count)))
+    return scale * (float(np.mean(losses)) - at_start)
 
 
 @torch.no_grad()
