@@ -139,10 +139,11 @@ def route_pairs(trajectory: Trajectory) -> RoutePairs:
 
 def _descent(steps: Cells, start: int, width: int) -> list[int]:
     """Return the cells behind `start` of a shortest path to the source of distances int32 [H*W]."""
-    cell, path = start, []
+    cell = start
+    path: list[int] = []
     while steps[cell]:
-        cell = next(cell + step for step in cell_steps(width) if steps[cell + step] < steps[cell])
-        path.append(int(cell))
+        cell = next(cell + int(step) for step in cell_steps(width) if steps[cell + step] < steps[cell])
+        path.append(cell)
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from goalmaze.envs.actions import MOVES
 from goalmaze.experiments.common.plots import draw_maze, hide_frame, save_figures, series_style
@@ -20,7 +21,7 @@ PIXELS = 24
 
 def draw_plans(report: PlansReport, folder: Path) -> list[Path]:
     """Draw the figures of the parts that a report has into a folder and return the files."""
-    figures = {}
+    figures: dict[str, Figure] = {}
     if report.examples is not None:
         figures["plans-by-tick"] = examples_figure(report.examples, report.header.agent)
         figures["plans-refined"] = refinement_figure(report)
@@ -49,7 +50,7 @@ def examples_figure(examples: PlanExamples, agent: str) -> Figure:
     return figure
 
 
-def _arrows(axes: Axes, classes: np.ndarray, width: int) -> None:
+def _arrows(axes: Axes, classes: NDArray[np.int64], width: int) -> None:
     """Draw an arrow into every square that is to be entered, in the direction of entering."""
     for cell in np.flatnonzero(classes != NEVER_CLASS):
         down, right = MOVES[classes[cell] - 1] * PIXELS * 0.36

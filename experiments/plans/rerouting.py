@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.networks.drc import DRCNetwork
@@ -132,9 +133,10 @@ class Rerouting:
         classes_of = leaving_classes if directions.concept == LEAVES else entering_classes
         # The cell that the agent stands on is entered by no step, so directions of entering begin one cell ahead.
         first = max(ahead, 0 if directions.concept == LEAVES else 1)
-        layer, kernel = directions.layer, None
+        layer = directions.layer
+        kernel: Tensor | None = None
         if layer is None:
-            sites, kernel = [STEM], self.network.get_submodule(STEM).weight.detach()
+            sites, kernel = [STEM], cast(nn.Conv2d, self.network.get_submodule(STEM)).weight.detach()
         else:
             sites = [self.network.tick_sites(tick + 1)[layer] for tick in range(self.network.options.ticks)]
         return [

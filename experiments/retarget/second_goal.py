@@ -194,7 +194,7 @@ class _Subject:
         first, usual = (one.first_visit(task.levels.cells(self.before)) for one in (run, plain))
         # A goal that was crossed on the path to the first one does not count.
         to_target, to_second = (visit_behind(run, cells, first) for cells in (task.targets, task.goals))
-        target, second = to_target < np.minimum(to_second, NEVER), to_second < np.minimum(to_target, NEVER)
+        target, second = to_target < to_second, to_second < to_target
         gates = task.levels.cells(self.before)
         off_path = ~lies_on_shortest_path(task.levels, gates, task.targets, task.goals)
         came, same = usual < NEVER, _same_path(run, plain, usual)
@@ -227,7 +227,7 @@ def _same_path(run: Trajectory, plain: Trajectory, until: Cells) -> Bools:
     length = min(len(run.agent), len(plain.agent))
     differs = (run.agent[:length] != plain.agent[:length]) & (np.arange(length)[:, None] <= until)
     # The longer trajectory goes on where another episode of its batch does.
-    return ~differs.any(axis=0) & (np.minimum(until, NEVER - 1) < length)
+    return np.asarray(~differs.any(axis=0) & (until < length))
 
 
 def _strongest(fitting: _Subject, one: Candidate) -> Candidate:
