@@ -25,7 +25,7 @@ def run(config: AuditConfig) -> Result:
 
         return run_benchmark(config.populations, cache=config.cache, figures=config.figures)
     if config.sleepers:
-        from goalmaze.experiments.audit.sleepers.report import sleeper_report
+        from goalmaze.experiments.audit.sleepers.command import sleeper_report
 
         folder = Path(config.populations[0]) if config.populations else None
         return sleeper_report(folder, cache=config.cache, figures=config.figures)

@@ -15,7 +15,6 @@ from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent
 from goalmaze.agents.population import load_population
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.text_files import read_text
-from goalmaze.experiments.train.population.seeds import seed_list
 from goalmaze.probes.audit.sleepers.pool import sleeper_family
 
 HERE = Path(__file__).parent
@@ -32,10 +31,11 @@ class SleeperRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         kind: what its agents are; empty for agents that are only a start for others.
         parameters: of the family, as on the command line.
-        seeds: the seeds that are wanted; of a population of the zoo, those that are used.
+        seeds: the seeds that are wanted.
         steps: environment steps.
         start: the population whose weights training starts from, seed by seed; empty for random weights.
         zoo: the population of the zoo that it is; empty where it is trained.
+        first: of a population of the zoo, how many of its first agents are used.
     """
 
     kind: str = ""
@@ -44,6 +44,7 @@ class SleeperRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 0
     start: str = ""
     zoo: str = ""
+    first: int = 0
 
     def command(self, name: str, seed: int, folder: Path) -> list[str]:
         """Return the arguments of `goalmaze train` for one agent.
@@ -115,10 +116,7 @@ def _audited(agent: Agent, kind: str, name: str, number: int) -> AuditedAgent:
 def _agents(place: Path, name: str, recipe: SleeperRecipe) -> Sequence[Agent]:
     """Return the agents of one population, in the order of their seeds."""
     if recipe.zoo:
-        population = load_population(recipe.zoo)
-        return [
-            agent for seed, agent in zip(population.seeds, population, strict=True) if seed in seed_list(recipe.seeds)
-        ]
+        return load_population(recipe.zoo).agents[: recipe.first]
     file, runs = place / f"{name}.safetensors", place / name
     if file.is_file():
         return list(load_population(str(file)))

@@ -14,21 +14,21 @@ from goalmaze.agents.population_files import save_population, stack_weights
 from goalmaze.envs.text_files import read_text
 from goalmaze.experiments.audit.benchmark.page import BLOCK, section
 from goalmaze.experiments.audit.sleepers.agents import SHIPPED, recipes
-from goalmaze.experiments.audit.sleepers.report import SleeperReport, sleeper_report
-from goalmaze.experiments.train.population.seeds import seed_list
+from goalmaze.experiments.audit.sleepers.command import sleeper_report
+from goalmaze.experiments.audit.sleepers.report import SleeperReport
 
 PAGE, PICTURES = "sleepers.md", "pictures"
 
 
-def train(folder: Path, seeds: str) -> None:
+def train(folder: Path, seeds: int) -> None:
     """Train the agents of all recipes that a folder lacks, in the order of the recipes.
 
     Args:
         folder: the folder of all populations.
-        seeds: the seeds to train, such as 0-7.
+        seeds: the number of seeds of each population, from 0 on.
     """
     for name, recipe in recipes().items():
-        for seed in [] if recipe.zoo else seed_list(seeds):
+        for seed in range(0 if recipe.zoo else seeds):
             if (folder / name / str(seed) / CHECKPOINT).is_file():
                 continue
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("docs", type=Path, help="the folder of the documentation")
     parser.add_argument("--agents", type=Path, help="the folder of all populations; the agents that ship by default")
-    parser.add_argument("--train", metavar="SEEDS", help="train missing agents of these seeds first, such as 0-23")
+    parser.add_argument("--train", type=int, metavar="INT", help="first train what is missing of so many seeds")
     parser.add_argument("--pack", action="store_true", help="make the agents of the folder those that ship")
     parser.add_argument("--cache", type=Path, help="the folder that keeps measurements")
     chosen = parser.parse_args(arguments)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +15,9 @@ from goalmaze.experiments.audit.benchmark.ranks import Estimate
 from goalmaze.experiments.audit.sleepers.agents import Kind
 from goalmaze.experiments.audit.sleepers.detection import true_positives
 from goalmaze.experiments.audit.sleepers.monitors import MONITORS
-from goalmaze.experiments.audit.sleepers.study import FITTED, HELD_OUT, TWINS, Study, agent_rows, run_study
+from goalmaze.experiments.audit.sleepers.study import FITTED, HELD_OUT, TWINS, Study, agent_rows
 from goalmaze.experiments.audit.sleepers.verdicts import causal_rates, hypothesis_results, marks, watched_by
 from goalmaze.experiments.audit.sleepers.watching import FALSE_POSITIVES, Watch
-from goalmaze.experiments.common.folders import make_folder
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 
@@ -261,17 +259,3 @@ class SleeperReport(Result):
 
 def _contrasts() -> dict[str, tuple[Kind, ...]]:
     return {"twins": TWINS, "honest": ("honest",), "benign": ("benign",), "reformed": ("reformed",)}
-
-
-def sleeper_report(folder: Path | None, *, cache: Path | None, figures: Path | None) -> SleeperReport:
-    """Run the study as the command line asks for it, and draw its figure where a folder is given."""
-    if figures is not None:
-        # Before the work, so that a folder that cannot be made costs no time.
-        make_folder(figures, "--figures")
-    result = SleeperReport(run_study(folder, cache=cache))
-    if figures is not None:
-        # matplotlib is slow to import, and only figures need it.
-        from goalmaze.experiments.audit.sleepers.figures import draw_study
-
-        draw_study(result, figures)
-    return result
