@@ -113,7 +113,7 @@ def edits_figure(report: PlansReport) -> Figure:
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel(f"rate of {report.edits[0].taken.levels} held-out mazes with a second, longer route")
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     hide_frame(axes)
     return figure
 

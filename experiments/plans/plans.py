@@ -14,7 +14,7 @@ from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.plans.config import PARTS
 from goalmaze.experiments.plans.readings import PlanData, PlanReadings, gather_plan_data, read_plans
 from goalmaze.experiments.plans.report import PlanExamples, PlansReport
-from goalmaze.experiments.plans.rerouting import RerouteRow, reroute
+from goalmaze.experiments.plans.rerouting import reroute
 from goalmaze.experiments.plans.thinking import think_longer
 from goalmaze.probes.plans import APPROACHES, planning_network
 
@@ -66,12 +66,9 @@ def plans(
     network = planning_network(agent.network)
     family = agent.family.resized(size)
     splits = gather_plan_data(agent, family=family, levels=levels, fit_levels=fit_levels, passes=passes, seed=seed)
-    readings: PlanReadings | None = None
-    rows: list[RerouteRow] = []
-    if "readings" in parts or "edits" in parts:
-        readings = read_plans(splits, network.options.ticks, seed)
-    if readings is not None and "edits" in parts:
-        rows = reroute(agent, splits, readings.probes, seed)
+    wanted = "readings" in parts or "edits" in parts
+    readings = read_plans(splits, network.options.ticks, seed) if wanted else None
+    rows = reroute(agent, splits, readings.probes, seed) if readings is not None and "edits" in parts else []
     chosen = list(sizes) or [agent.family.size + more for more in LARGER]
     thinking = think_longer(agent, think, chosen, levels=levels, seed=seed) if "thinking" in parts else []
     shown = readings if "readings" in parts else None
