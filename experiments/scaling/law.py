@@ -113,7 +113,8 @@ class LogLinear(Predictor):
     @classmethod
     def fit(cls, parameters: Floats, steps: Floats, values: Floats) -> Self:
         """Return the least-squares fit."""
-        return cls(np.linalg.lstsq(_design(parameters, steps), to_line(values), rcond=None)[0])
+        weights = np.linalg.lstsq(_design(parameters, steps), to_line(values), rcond=None)[0]
+        return cls(np.asarray(weights, np.float64))
 
     def predict(self, parameters: Floats, steps: Floats) -> Floats:
         """Return float64 [m], the predicted rates."""
