@@ -49,6 +49,6 @@ def golden_episodes(agent: Agent, levels: LevelBatch, seed: int = 0, edits: Sequ
                         "value": float(values[b]),
                     }
                 )
-    for b, episode in enumerate(episodes):
-        episode["returns"] = returns[b].tolist()
+    for row, episode in enumerate(episodes):
+        episode["returns"] = returns[row].tolist()
     return episodes
