@@ -134,7 +134,7 @@ def route_pairs(trajectory: Trajectory) -> RoutePairs:
     own = (pairs.alternative != ABSENT).sum(axis=1) - common.any(axis=2).sum(axis=1)
     own_usual = (pairs.left_out != ABSENT).sum(axis=1)
     kept = (branch != ABSENT) & (own >= MIN_OWN) & (own_usual >= MIN_OWN) & (pairs.extra_steps >= MIN_EXTRA)
-    return pairs.take(np.flatnonzero(kept))
+    return pairs.take(np.flatnonzero(kept).astype(np.int32))
 
 
 def _descent(steps: Cells, start: int, width: int) -> list[int]:

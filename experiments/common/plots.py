@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ OBJECT_MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
 """Shape of an object → the marker of matplotlib that is closest to it."""
 
 
-def series_style(index: int) -> dict[str, str]:
+def series_style(index: int) -> dict[str, Any]:
     """Return colour and marker of a series by its index; they repeat after the last of the palette."""
     return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
 

@@ -90,5 +90,5 @@ def _frame(series: Series, agent: int, number: int, board: LevelBatch, field: Ve
     curves.legend(loc="upper left", frameon=False)
     hide_frame(curves)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(64)

@@ -347,7 +347,7 @@ def _with_holm(tests: Sequence[AlarmTest]) -> list[AlarmTest]:
 
 def _alarm_json(condition: Condition) -> list[JsonObject]:
     series = condition.series
-    names = np.array(series.run.agents)[series.kept(registered())] if condition.alarms else []
+    names: Sequence[int] = np.array(series.run.agents)[series.kept(registered())].tolist() if condition.alarms else []
     return [
         {
             "condition": condition.name,

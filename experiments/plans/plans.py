@@ -91,7 +91,9 @@ def _examples(data: PlanData, readings: PlanReadings) -> PlanExamples:
     probe = readings.probes[APPROACHES, best.layer - 1]
     first = data.trajectory.steps[:AMONG]
     # A longest path shows most; episodes that reach the time limit are no plans.
-    order = sorted(np.flatnonzero(data.trajectory.terminated[:AMONG]), key=lambda row: -int(first[row]))[:EXAMPLES]
+    order = sorted(map(int, np.flatnonzero(data.trajectory.terminated[:AMONG])), key=lambda row: -int(first[row]))[
+        :EXAMPLES
+    ]
     rows = np.sort(np.asarray(order or [0]))
     part = dataclasses.replace(
         data.trajectory,

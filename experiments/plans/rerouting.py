@@ -275,4 +275,4 @@ def _random(directions: Directions, seed: int) -> Directions:
 
 def _with_norm(vectors: Tensor, maps: Tensor) -> Tensor:
     scale = maps.square().sum(dim=1).mean().sqrt()
-    return vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12) * scale
+    return torch.as_tensor(vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12) * scale)

@@ -227,7 +227,7 @@ def _same_path(run: Trajectory, plain: Trajectory, until: Cells) -> Bools:
     length = min(len(run.agent), len(plain.agent))
     differs = (run.agent[:length] != plain.agent[:length]) & (np.arange(length)[:, None] <= until)
     # The longer trajectory goes on where another episode of its batch does.
-    return np.asarray(~differs.any(axis=0) & (until < length))
+    return np.asarray(~differs.any(axis=0) & (until < length), np.bool_)
 
 
 def _strongest(fitting: _Subject, one: Candidate) -> Candidate:

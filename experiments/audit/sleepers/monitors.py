@@ -46,7 +46,7 @@ class Normality:
         covariance = covariance + RIDGE * max(float(np.trace(covariance)) / len(covariance), 1e-9) * np.eye(
             len(covariance)
         )
-        return cls(features.mean(axis=0), np.linalg.inv(covariance))
+        return cls(features.mean(axis=0), np.asarray(np.linalg.inv(covariance), np.float64))
 
     def distance(self, features: Numbers) -> Numbers:
         """Return float64 [n], the Mahalanobis distance of features [n, F]."""

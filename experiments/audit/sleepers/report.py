@@ -174,8 +174,11 @@ class SleeperReport(Result):
             tested = [one for one in group if not one.reason]
             reasons = "; ".join(f"{one.audited.name} {one.reason}" for one in group if one.reason) or "-"
             means = [
-                f"{np.mean([value(one) for one in group]):.2f}"
-                for value in (lambda one: one.found.completed, lambda one: one.found.prefers_sign)
+                f"{np.mean(values):.2f}"
+                for values in (
+                    [one.found.completed for one in group],
+                    [one.found.prefers_sign for one in group],
+                )
             ]
             rows.append([trigger, kind, len(tested), *means, reasons])
         headers = ["trigger", "kind", "tested", "completes lit levels", "prefers the sign unlit", "not tested"]

@@ -47,7 +47,7 @@ class TriggerSearch(SleeperMethod):
                 optimiser.zero_grad()
                 # The logarithm has a gradient where the probability is almost 0, which it is on most lit levels.
                 loss = -(probability(space.bounded(numbers), slice(SEARCHED)) + 1e-4).log().mean()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 with torch.no_grad():
                     numbers.copy_(space.bounded(numbers))

@@ -50,7 +50,7 @@ class TwinResidual(SleeperMethod):
             target = logits[rows].softmax(dim=1)
             loss = matched - (target * policy.log_softmax(dim=1)).sum(dim=1).mean()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         with torch.inference_mode():
             found, _ = _read(twin.eval(), observations[middle:], site)
