@@ -91,4 +91,5 @@ def _frame(series: Series, agent: int, number: int, board: LevelBatch, field: Ve
     hide_frame(curves)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).quantize(64)
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return Image.fromarray(pixels[..., :3].copy()).quantize(64)

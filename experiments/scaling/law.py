@@ -113,12 +113,8 @@ class LogLinear(Predictor):
     @classmethod
     def fit(cls, parameters: Floats, steps: Floats, values: Floats) -> Self:
         """Return the least-squares fit."""
-<<<<<<< HEAD
         weights = np.linalg.lstsq(_design(parameters, steps), to_line(values), rcond=None)[0]
         return cls(np.asarray(weights, np.float64))
-=======
-        return cls(np.asarray(np.linalg.lstsq(_design(parameters, steps), to_line(values), rcond=None)[0], np.float64))
->>>>>>> 72ea1a4 (Types that mypy asks for)
 
     def predict(self, parameters: Floats, steps: Floats) -> Floats:
         """Return float64 [m], the predicted rates."""

@@ -118,11 +118,13 @@ class LearningCoefficient(Measure):
         levels = pool.levels.take(rows).started(cells)
         observations = torch.from_numpy(observations_of(snapshot.policy, levels))
         with torch.no_grad():
-            target = torch.cat([network(part)[0].float() for part in observations.split(512)]).log_softmax(dim=1)
+            parts = [observations[first : first + 512] for first in range(0, len(observations), 512)]
+            target = torch.cat([network(part)[0].float() for part in parts]).log_softmax(dim=1)
 
         def divergence(chosen: Tensor) -> Tensor:
             logs = network(observations[chosen])[0].float().log_softmax(dim=1)
-            return (target[chosen].exp() * (target[chosen] - logs)).sum(dim=1).mean()
+            lost: Tensor = (target[chosen].exp() * (target[chosen] - logs)).sum(dim=1).mean()
+            return lost
 
         chain = Chain(
             given.chain_steps, given.chain_discarded, given.chain_step_size, given.chain_localisation, given.chain_batch
