@@ -75,6 +75,7 @@ def _rewrite(agent: Agent, config: RetargetConfig) -> RewriteReport:
         levels=config.levels,
         fit_levels=config.fit_levels,
         seed=config.seed,
+        benchmark=config.benchmark,
     )
 
 

@@ -31,7 +31,8 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         strength: factor on every edit.
         fit_levels: number of levels the edits are fitted on; none of them is used for evaluation.
         benchmark: evaluate with every control, by distance, at other sizes, and with side effects; where no sites and
-            methods are given, mean-pattern and expert-pattern at the first map and at half depth.
+            methods are given, mean-pattern and expert-pattern at the first map and at half depth. With --once, all
+            methods, each fitted anew to the floors, later rewrites, their reversal, and the units that carry the goal.
         auto: search for site, channels, method and strength on fitting levels, and benchmark the best edit.
         ledger: for every method at each site, how well it reads, how well it steers, and its cost in capability.
         sizes: with --benchmark, further sizes of mazes, in cells, such as 11 13.
@@ -50,6 +51,7 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",
         "goalmaze retarget zoo:green-exit --auto --figures figures",
         "goalmaze retarget runs/Glimpse-seed0 --once --after 3",
+        "goalmaze retarget runs/Glimpse-seed0 --once --benchmark --memoryless runs/memoryless",
         "goalmaze retarget zoo:sleeper --sites block1 --methods mean-pattern --shift unlit --moved cue",
     )
 
@@ -76,10 +78,8 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
         super().__post_init__()
         if self.ledger and (self.benchmark or self.auto):
             raise GoalmazeError("--ledger cannot be combined with --benchmark or --auto: leave one of them out")
-        if self.once and (self.benchmark or self.auto or self.ledger or self.figures is not None):
-            raise GoalmazeError(
-                "--once cannot be combined with --benchmark, --auto, --ledger or --figures: leave it out"
-            )
+        if self.once and (self.auto or self.ledger or self.figures is not None):
+            raise GoalmazeError("--once cannot be combined with --auto, --ledger or --figures: leave it out")
         if self.after < 1:
             raise GoalmazeError(
                 f"--after {self.after}: before its first step the agent has seen no goal to rewrite; choose 1 or more"
@@ -90,5 +90,5 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
             raise GoalmazeError("--moved cue needs --shift, under which goal and cue are on cells of their own: add it")
         if self.shift is not None and self.once:
             raise GoalmazeError("--once plays training levels with the cue put on the goal: leave --shift out")
-        if (self.sizes or self.oracles) and not self.benchmark:
-            raise GoalmazeError("--sizes and --oracles belong to --benchmark: add it")
+        if (self.sizes or self.oracles) and (self.once or not self.benchmark):
+            raise GoalmazeError("--sizes and --oracles belong to --benchmark without --once: add or remove it")

@@ -22,7 +22,7 @@ from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Add, Edit, applied, at_first_steps, at_steps
 from goalmaze.probes.edits.cell_table import RIDGE, ROW_COLUMN_RIDGE, cell_design
 from goalmaze.probes.edits.memory import activations_along
-from goalmaze.probes.edits.memory_table import FREE, fit_memory_table, memory_samples
+from goalmaze.probes.edits.memory_table import FREE, GoalMemories, fit_memory_table, memory_samples
 from goalmaze.probes.edits.patches import Patch
 from goalmaze.probes.targets import draw_targets
 
@@ -161,7 +161,7 @@ def test_a_memory_table_is_the_ridge_regression_on_the_goals_cell(
 ) -> None:
     policy = policy_of("lstm", family)
     context = FitContext(policy, levels.moved("sign", levels.cells("exit")), seed=3)
-    table = fit_memory_table(context, "memory_cell", after, with_start=with_start)
+    table = fit_memory_table(GoalMemories.gathered(context, "memory_cell", after), with_start=with_start)
     goals, starts, activations = (
         np.concatenate(one) for one in zip(*memory_samples(context, "memory_cell", after), strict=True)
     )

@@ -194,13 +194,17 @@ def _together(moments: Measurement, norms: Measurement | None) -> Measurement:
     return Measurement(None, None, {**moments.features, **more})
 
 
+FOR_OTHERS = ("glimpse-seeds",)
+"""Populations that ship for other experiments: too few seeds, all of one behaviour, to order them by a prediction."""
+
+
 def load_populations(names: Sequence[str]) -> list[Population]:
-    """Return the populations of these names, by default all of the zoo.
+    """Return the populations of these names, by default all of the zoo but those `FOR_OTHERS`.
 
     Raises:
         GoalmazeError: there is no such population, a name occurs twice, or the zoo has none.
     """
-    names = names or [ZOO_PREFIX + name for name in population_names()]
+    names = names or [ZOO_PREFIX + name for name in population_names() if name not in FOR_OTHERS]
     if not names:
         raise GoalmazeError("the zoo has no populations: name some after --populations")
     if len(set(names)) < len(names):

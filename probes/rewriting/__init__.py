@@ -1,0 +1,1 @@
+"""Methods that rewrite what an agent remembers of its goal, one file each."""
