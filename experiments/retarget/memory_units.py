@@ -188,7 +188,8 @@ def _count(
     for units in sets:
         edits = subject.timed(_selected(subject, one, units)[1].edits(subject.task)) if len(units) else []
         rates.append(subject.task.evaluate(subject.policy, edits).off_path.other)
-    return UnitCount(count, *rates, _read(subject, one.site, ranked[:count]))
+    only, without, random = rates
+    return UnitCount(count, only, without, random, _read(subject, one.site, ranked[:count]))
 
 
 def _read(subject: Subject, site: str, units: Units) -> Rate:

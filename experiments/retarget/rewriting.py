@@ -189,10 +189,10 @@ def _floor_rows(
     subject: Subject, edits: Sequence[Candidate], untrained: Subject, memoryless: Agent | None
 ) -> tuple[list[RewriteRow], list[RewriteRow]]:
     """Return the rows of methods fitted anew to agents that can remember no goal, and of these agents unedited."""
-    floors = [(FLOOR_UNTRAINED, UNEDITED_UNTRAINED, untrained, None)]
+    floors: list[tuple[str, str, Subject, str | None]] = [(FLOOR_UNTRAINED, UNEDITED_UNTRAINED, untrained, None)]
     if memoryless is not None:
-        site = [site.name for site in memoryless.network.sites() if not site.is_map][-1]
-        floors.append((FLOOR_MEMORYLESS, UNEDITED_MEMORYLESS, subject.with_policy(memoryless.policy), site))
+        last = [site.name for site in memoryless.network.sites() if not site.is_map][-1]
+        floors.append((FLOOR_MEMORYLESS, UNEDITED_MEMORYLESS, subject.with_policy(memoryless.policy), last))
     rows, unedited = [], []
     for floor, condition, other, site in floors:
         unedited.append(other.row(condition))

@@ -27,10 +27,10 @@ from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.edits.base import Edit, applied, at_steps
 from goalmaze.probes.edits.memory import activations_along
-from goalmaze.probes.edits.memory_table import fit_memory_table
+from goalmaze.probes.edits.memory_table import GoalMemories, fit_memory_table
 from goalmaze.probes.edits.patches import Patch
 
-MEMORY, METHOD = "memory", "goal-table"
+MEMORY, METHOD = "memory", "goal-table-start"
 STRENGTHS = (0.5, 1.0, 2.0, 3.0, 4.0)
 """Factors on the edit; the best one on fitting mazes is used."""
 
@@ -154,7 +154,8 @@ def rewrite_second_goal(
     rows = [subject.row("none", None), subject.row("reference", None, levels=held_out.levels_with_goal_moved())]
     rows.append(subject.row("memory-swap", None, _swap(subject)))
     for one, condition in progress([(subject, "edit"), (floor, "floor-untrained")], "rewriting", "agent"):
-        table = fit_memory_table(make_fit_context(one.policy, family, fit_levels, seed), MEMORY, with_start=True)
+        context = make_fit_context(one.policy, family, fit_levels, seed)
+        table = fit_memory_table(GoalMemories.gathered(context, MEMORY), with_start=True)
         candidate = _strongest(dataclasses.replace(one, task=fitting), Candidate(MEMORY, METHOD, table))
         if one is floor:
             rows.append(floor.row("unedited-untrained", None))
