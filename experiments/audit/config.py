@@ -75,9 +75,10 @@ class AuditConfig(CommandConfig):
         """Refuse options that a comparison of methods sets itself."""
         if self.agent:
             raise GoalmazeError(f"{flag} audits populations: name {self.agent} after --populations")
-        if self.tier != "T3" or self.levels is not None or self.method is not None:
+        if self.tier != "T3" or any(one is not None for one in (self.levels, self.method, self.calibration)):
             raise GoalmazeError(
-                f"{flag} runs all methods and tiers on its own pools: leave out --tier, --method and --levels"
+                f"{flag} runs all methods and tiers on its own pools: "
+                "leave out --tier, --method, --calibration and --levels"
             )
         if self.sleepers and len(self.populations) > 1:
             raise GoalmazeError("--sleepers takes one folder that holds all agents: name one after --populations")

@@ -90,7 +90,8 @@ def _row(browser: str, page: Path, seconds: int, query: str) -> JsonObject:
         f"{(page / 'bench.html').as_uri()}?seconds={seconds}{query}",
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS + 2 * seconds, check=False)
+        limit = START_SECONDS + 2 * seconds
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         raise GoalmazeError("the browser did not answer in time; close what else runs and measure again") from None
     match = re.search(r'<pre id="result">(\{.*?\})</pre>', done.stdout, re.DOTALL)

@@ -26,7 +26,6 @@ class FormationConfig(CommandConfig):
     """
 
     examples: ClassVar[tuple[str, ...]] = (
-        "goalmaze train --seeds 200-219 --series dense --size 7 --parameters salience=1 --out runs/lottery-green",
         "goalmaze formation runs/lottery-green --figures figures",
         "goalmaze formation runs/lottery-green runs/lottery-green-twin --json",
     )

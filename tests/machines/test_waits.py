@@ -68,9 +68,10 @@ class RecordedBar:
         RecordedBar.said = []
         self.n = 0
 
-    def set_postfix(self, *, solved: str, refresh: bool) -> None:
-        """Keep it."""
-        self.said.append((self.n, solved))
+    def set_postfix(self, shown: dict[str, str], *, refresh: bool) -> None:
+        """Keep what was solved, once it is shown."""
+        if "solved" in shown:
+            self.said.append((self.n, shown["solved"]))
 
     def update(self, steps: int) -> None:
         """Count the steps."""

@@ -14,6 +14,7 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of, rollout
+from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.levels import Family, LevelBatch
 from goalmaze.envs.observations.views import make_view
 from goalmaze.probes.edits.base import Add, Edit, applied
@@ -26,8 +27,12 @@ from goalmaze.probes.edits.leace import Erase, fit_eraser
 from goalmaze.probes.edits.mean_difference import SteeringVector
 from goalmaze.probes.edits.noise import EqualNormNoise, PermutedChannels
 from goalmaze.probes.edits.patches import Patch
+from goalmaze.probes.edits.plan_edit import PlanEdit
 from goalmaze.probes.information import CELLS, EVERYTHING, uses_only_cells
 from goalmaze.probes.procgen_tools.pixels import ClampPixel
+from goalmaze.probes.rewriting.das import SetTargetCoordinates, TakeCoordinates
+from goalmaze.probes.rewriting.erase_and_write import WriteErased
+from goalmaze.probes.rewriting.patch import PatchByTarget
 from goalmaze.probes.steering import steering_methods
 from goalmaze.probes.steering.channel_translation import SwapWindows
 from goalmaze.probes.steering.das import Interchange, Subspace
@@ -43,7 +48,7 @@ NETWORKS = {
     "lstm": ({"channels": CHANNELS, "blocks": 2, "hidden": 16, "units": 8}, "block1"),
     "drc": ({"channels": CHANNELS, "layers": 1, "ticks": 2, "hidden": 16}, "tick1_layer1"),
 }
-ORACLES = {Add, Interchange, Patch}
+ORACLES = {Add, Interchange, Patch, PlanEdit, TakeCoordinates}
 
 
 def random(*sides: int) -> Tensor:
@@ -56,6 +61,9 @@ def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Edit]:
     samples, entries = random(200, CHANNELS), random(49, CHANNELS, 7, 7)
     values = {"absent": torch.zeros(2), "present": torch.full((2,), 5.0)}
     coder = train_autoencoder(samples, 6, updates=2)
+    flat = torch.linalg.qr(random(CHANNELS * 49, 2)).Q
+    memories = random(60, CHANNELS * 49)
+    route = np.tile(np.arange(6, dtype=np.int32), (len(levels), 1))
     shift = Add(site, random(len(levels), CHANNELS, 7, 7), uses=CELLS)
     return [
         Add(site, random(len(levels), CHANNELS, 7, 7), strength=strength),
@@ -76,6 +84,18 @@ def every_edit(site: str, levels: LevelBatch, strength: float) -> list[Edit]:
         SequentialEdits((shift, MultiplyChannels(site, (1,), factor=3.0)), strength=strength),
         EqualNormNoise(shift, len(levels), 3, strength=strength),
         PermutedChannels(shift, len(levels), 3, strength=strength),
+        PlanEdit(
+            site,
+            directions=random(5, CHANNELS),
+            route=route,
+            classes=route.astype(np.int64) % 4,
+            avoided=np.full((len(levels), 1), ABSENT, np.int32),
+            strength=strength,
+        ),
+        TakeCoordinates(site, basis=flat, source=random(len(levels), CHANNELS, 7, 7), strength=strength),
+        SetTargetCoordinates(site, basis=flat, expected=entries, move=move, strength=strength),
+        WriteErased(site, eraser=fit_eraser(memories, memories[:, 0]), expected=entries, move=move, strength=strength),
+        PatchByTarget(site, stored=entries, move=move, strength=strength),
     ]
 
 

@@ -114,7 +114,7 @@ def selections(contest: Contest) -> list[Selection]:
 def _of_population(contest: Contest, test: PopulationTest) -> list[Selection]:
     target = test.target
     preferences, count = target.preferences, len(target.kept)
-    seeds = min(SEEDS, count // 4)
+    seeds = max(1, min(SEEDS, count // 4))
     followers = (preferences <= 1 - MIN_PREFERENCE).astype(np.float64)
     random = kept(np.zeros(count), preferences, seeds)
     found = []
