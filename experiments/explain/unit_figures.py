@@ -75,7 +75,8 @@ def site_figure(report: UnitReport) -> Figure:
     right.bar(places - 0.2, [row.site_kl for row in report.sites], 0.4, color=PALETTE[0], label="by simulations")
     right.bar(places + 0.2, [row.site_mean_kl for row in report.sites], 0.4, color=GREY, label="by means")
     right.set_ylabel("KL of the policy, nats")
-    right.margins(y=0.25)
+    # Room above the bars for the legend.
+    right.set_ylim(0, 1.3 * max(max(row.site_kl, row.site_mean_kl) for row in report.sites))
     right.set_title("All channels of a site replaced at once", fontsize=11, loc="left")
     for axes in (left, right):
         axes.set_xticks(places, names, rotation=45, ha="right")
