@@ -16,7 +16,7 @@ from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import load_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.live.page_data import appearance
+from goalmaze.experiments.page.appearance import appearance
 from goalmaze.experiments.site.agents import agent_data
 from goalmaze.experiments.site.command import page_files
 from goalmaze.experiments.site.levels import LARGE, small_level_sets

@@ -21,10 +21,10 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
-from goalmaze.experiments.live.inspection import HeadingProbe, fit_heading_probe
 from goalmaze.experiments.live.memory import ByteCache
 from goalmaze.experiments.live.scene import Scene, edit_refusal, first_clear_level
 from goalmaze.experiments.live.settings import Settings
+from goalmaze.experiments.page.headings import HeadingProbe, fit_heading_probe
 from goalmaze.experiments.retarget.candidates import compatible_pairs
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.fitted import FittedEdit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,13 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.levels import Family
-from goalmaze.envs.rendering import PALETTE, scene_data, shape_mask
+from goalmaze.envs.rendering import scene_data
 from goalmaze.experiments.live.inspection import Inspection, policy_change
 from goalmaze.experiments.live.scene import AgentEpisode, Scene, edit_refusal
-
-MASK_PIXELS = 64
-"""Side of the masks of object shapes."""
+from goalmaze.experiments.page.appearance import packed
 
 MAX_CHANNELS = 64
 """Channels of a map that are sent to a page."""
@@ -91,29 +87,6 @@ def _channel_ranges(maps: Sequence[Floats]) -> tuple[Floats, Floats]:
         return np.zeros(0, np.float32), np.zeros(0, np.float32)
     both = np.stack(maps)[:, :MAX_CHANNELS]
     return both.min(axis=(0, 2, 3)), both.max(axis=(0, 2, 3))
-
-
-def packed(values: ArrayLike) -> str:
-    """Return numbers from 0 to 1 as base64 of one byte each."""
-    return base64.b64encode(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()).decode()
-
-
-def appearance(family: Family) -> JsonObject:
-    """Return how the objects of a family look: colours, and shapes as masks of `MASK_PIXELS` a side."""
-    return {
-        "palette": {name: list(colour) for name, colour in PALETTE.items()},
-        "mask": MASK_PIXELS,
-        "object_types": {
-            one.name: {
-                "colour": list(one.colour),
-                "shape": packed(shape_mask(one.shape, MASK_PIXELS)),
-                "rim": packed(shape_mask(one.shape, MASK_PIXELS, rim=True)),
-                "fills": one.fills,
-                "still": one.motion == "still" and not one.fills,
-            }
-            for one in family.object_types
-        },
-    }
 
 
 def edit_description(scene: Scene) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 import io
 import textwrap
 from typing import TYPE_CHECKING
@@ -23,9 +22,11 @@ from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.config import RenderConfig
 from goalmaze.experiments.live.inspection import Floats, Inspection, inspect_agent, policy_change
-from goalmaze.experiments.live.page_data import appearance, edit_description, frame_data
+from goalmaze.experiments.live.page_data import edit_description, frame_data
 from goalmaze.experiments.live.scene import NOWHERE, OVER, WALKING, AgentEpisode, Scene
 from goalmaze.experiments.live.settings import Settings, settings_of
+from goalmaze.experiments.page.appearance import appearance
+from goalmaze.experiments.page.files import page_file
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -135,10 +136,7 @@ def _replay(scene: Scene) -> str:
         frames.append(frame_data(scene, _inspections(scene)))
     first, differences = frames[0], [_difference(frames[0], frame) for frame in frames]
     data = {"first": first, "frames": differences, "appearance": appearance(scene.family)}
-    files = importlib.resources.files("goalmaze.experiments.live") / "page"
-    html, style, draw, script = (
-        (files / name).read_text("utf-8") for name in ("replay.html", "style.css", "draw.js", "replay.js")
-    )
+    html, style, draw, script = map(page_file, ("replay.html", "style.css", "draw.js", "replay.js"))
     # "<" is escaped, so that no text in the data can end the script element.
     text = msgspec.json.encode(data).decode().replace("<", "\\u003c")
     return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", draw + "\n" + script).replace("/*DATA*/", text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.resources
 import logging
 import secrets
 
@@ -23,6 +22,7 @@ from goalmaze.experiments.live.render import FORMATS
 from goalmaze.experiments.live.security import RequestGuard
 from goalmaze.experiments.live.settings import Settings, read_link
 from goalmaze.experiments.live.workers import Workers
+from goalmaze.experiments.page.files import page_file
 
 TRY_AGAIN_LATER = 1013
 """The code of a closed websocket for "try again later"."""
@@ -38,11 +38,6 @@ log = logging.getLogger("goalmaze.live")
 
 PAGE = ("page.html", "style.css", "draw.js", "texts.js", "app.js")
 """The files of the page: its frame, its style, and its scripts in the order in which they run."""
-
-
-def page_file(name: str) -> str:
-    """Return the text of one of the page's files."""
-    return (importlib.resources.files("goalmaze.experiments.live") / "page" / name).read_text("utf-8")
 
 
 class Server:

@@ -16,11 +16,13 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.live import messages
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest, check_target
-from goalmaze.experiments.live.inspection import HeadingProbe, Inspection, Views, inspect_agent, observe
+from goalmaze.experiments.live.inspection import Inspection, Views, inspect_agent, observe
 from goalmaze.experiments.live.memory import ByteCache
-from goalmaze.experiments.live.page_data import appearance, frame_data
+from goalmaze.experiments.live.page_data import frame_data
 from goalmaze.experiments.live.scene import TARGET, Scene, with_moved, with_wall
 from goalmaze.experiments.live.settings import SIZES, Change, DrawnLevel, Settings, changed, write_link
+from goalmaze.experiments.page.appearance import appearance
+from goalmaze.experiments.page.headings import HeadingProbe
 from goalmaze.probes.edits.base import Edit
 
 MAX_UNDO = 200

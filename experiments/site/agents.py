@@ -14,7 +14,7 @@ from goalmaze.agents.networks.grid import GridNetwork, GridOptions
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.live.inspection import HeadingProbe, fit_heading_probes
+from goalmaze.experiments.page.headings import HeadingProbe, fit_heading_probes
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.patterns import GoalPattern
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod

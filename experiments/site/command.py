@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table
-from goalmaze.experiments.live.page_data import appearance
+from goalmaze.experiments.page.appearance import appearance
+from goalmaze.experiments.page.files import page_file
 from goalmaze.experiments.site.agents import agent_data, check_agent
 from goalmaze.experiments.site.config import AGENTS, SiteConfig
 from goalmaze.experiments.site.levels import level_sets, small_level_sets
@@ -29,12 +29,11 @@ from goalmaze.experiments.site.population import check_population, population_da
 MAX_BYTES = 5_000_000
 """Largest size of the whole folder."""
 
-SHARED = ("style.css", "draw.js")
-"""Files of the live page that this page has too."""
-
 FILES = (
     "index.html",
+    "style.css",
     "site.css",
+    "draw.js",
     "simd.js",
     "network.js",
     "rules.js",
@@ -115,9 +114,7 @@ def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False)
         population: of the population.
         bench: whether the page that measures speed is one of them.
     """
-    own, shared = (importlib.resources.files(f"goalmaze.experiments.{name}") / "page" for name in ("site", "live"))
-    files = {name: (shared / name).read_bytes() for name in SHARED}
-    files |= {name: (own / name).read_bytes() for name in FILES + (BENCH_FILES if bench else ())}
+    files = {name: page_file(name).encode() for name in FILES + (BENCH_FILES if bench else ())}
     files["data.js"] = _script("SITE", data)
     files["population.js"] = _script("POPULATION", population)
     return files

@@ -18,11 +18,12 @@ from page_scripts import DRAWING, FLOOD, LIMITED_ADDRESSES, OPEN, OVERLAPS, SCEN
 
 from goalmaze.experiments.live import agent_store, client, server, workers
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
-from goalmaze.experiments.live.inspection import HeadingProbe, inspect_agent, policy_change
+from goalmaze.experiments.live.inspection import inspect_agent, policy_change
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.settings import Settings
+from goalmaze.experiments.page.headings import HeadingProbe
 from goalmaze.probes.readout.fitting import SquareProbe
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")

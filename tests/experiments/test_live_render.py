@@ -1,6 +1,5 @@
 """Episodes as files: each format read back by another library, and the scene that a link holds."""
 
-import importlib.resources
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from goalmaze.experiments.common.plots import hexadecimal
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.render import EDITED, LAST_FRAMES, render_episode
 from goalmaze.experiments.live.settings import Settings, write_link
+from goalmaze.experiments.page.files import page_file
 
 SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
@@ -105,7 +105,7 @@ def test_bad_input_is_named_in_the_error(
 
 
 def test_the_page_and_the_films_draw_edited_arrows_in_one_colour() -> None:
-    style = (importlib.resources.files("goalmaze.experiments.live") / "page" / "style.css").read_text("utf-8")
+    style = page_file("style.css")
     assert f"--edit: {hexadecimal(EDITED)};" in style
 
 

@@ -12,10 +12,10 @@ from browser import CHROMIUM, Browser
 import goalmaze as gm
 from goalmaze.agents.loading import locate
 from goalmaze.experiments import cli
-from goalmaze.experiments.live import inspection
+from goalmaze.experiments.page import headings
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.experiments.site.agents import FIT_LEVELS
-from goalmaze.experiments.site.command import FILES, MAX_BYTES, SHARED
+from goalmaze.experiments.site.command import FILES, MAX_BYTES
 from goalmaze.experiments.site.golden import golden_episodes
 from goalmaze.experiments.site.levels import clear_levels
 from goalmaze.probes.edits.goal_move import GoalMove
@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site") / "page"
     with pytest.MonkeyPatch.context() as patch:
         # Fewer mazes for the probes: a page of small numbers, in seconds.
-        patch.setattr(inspection, "READING_LEVELS", 24)
+        patch.setattr(headings, "READING_LEVELS", 24)
         assert cli.main(["site", "--out", str(folder), *SMALL]) == 0
     return folder
 
@@ -164,7 +164,7 @@ def unnamed(page: Browser) -> list[str]:
 
 def test_the_page_loads_from_disk_alone_and_every_control_has_a_name(page: Browser, folder: Path) -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
-    assert {path.name for path in folder.iterdir()} == {*FILES, *SHARED, "data.js", "population.js"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "data.js", "population.js"}
     used = page.run("performance.getEntriesByType('resource').map((one) => one.name)")
     assert all(name.startswith(folder.as_uri()) for name in used)
     assert (
