@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import itertools
 import json
 import math
@@ -44,6 +46,7 @@ from goalmaze.experiments.formation.measures.audit_score import METHODS, inside_
 from goalmaze.experiments.formation.measures.base import Reading
 from goalmaze.experiments.formation.measures.fork_margin import fork_margins
 from goalmaze.experiments.formation.measures.learning_coefficient import Chain, learning_coefficient
+from goalmaze.experiments.formation.page import compact_table, filled_page, forecast_rows
 from goalmaze.experiments.formation.registration import (
     FILE,
     Registered,
@@ -254,6 +257,30 @@ def test_planted_forecasts_lead_and_lag() -> None:
     assert outcome(noise, good).outcome == "lags"
     assert outcome(good, good + 0.1 * noise).outcome == "ties"
     assert outcome(noise, good).inside.contains_zero
+
+
+def test_the_page_has_one_row_for_each_measure_and_the_file_all_intervals() -> None:
+    rng = np.random.default_rng(4)
+    final, noise = rng.normal(size=(2, 40))
+    given = dataclasses.replace(registered(), fractions=(0.02,), resamples=2000)
+    series = planted(final + 0.1 * rng.normal(size=40), noise, final)
+    rows = tuple(forecasts_of(series, (PRIMARY,), given))
+    condition = study.Condition(series, None, rows, {}, {}, ())
+    result = study.Formation((condition,), (), given)
+    lead = next(one for one in rows if one.behaviour == SENSITIVE)
+    table = compact_table(result, SENSITIVE)
+    assert [row[1:] for row in table.rows] == [
+        [SENSITIVE, f"{lead.competitor.value:.2f}"],
+        [PRIMARY, f"{lead.inside.value:.2f} leads"],
+    ]
+    lines = list(csv.DictReader(io.StringIO(forecast_rows(result))))
+    assert [(line["behaviour"], line["measure"]) for line in lines] == [(one.behaviour, one.measure) for one in rows]
+    assert float(lines[0]["difference low"]) == pytest.approx(lead.difference.low, abs=0.01)
+    page = filled_page("before\n<!-- formation -->\nold\n<!-- end -->\nafter", result)
+    assert page.startswith("before")
+    assert page.endswith("after")
+    assert "old" not in page
+    assert f"| {PRIMARY} | {lead.inside.value:.2f} leads |" in page
 
 
 def test_reliability_corrects_what_noise_takes() -> None:
