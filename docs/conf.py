@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from goalmaze.envs.look import PAGE, hexadecimal
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 
@@ -52,7 +54,8 @@ html_copy_source = False
 html_show_sourcelink = False
 # The search page would fetch each result for its summary, which a browser refuses for pages opened from disk.
 html_show_search_summary = False
+BRAND = ("color-brand-primary", "color-brand-content")
 html_theme_options = {
-    "light_css_variables": {"color-brand-primary": "#0b6e4f", "color-brand-content": "#0b6e4f"},
-    "dark_css_variables": {"color-brand-primary": "#5fd3a6", "color-brand-content": "#5fd3a6"},
+    "light_css_variables": dict.fromkeys(BRAND, hexadecimal(PAGE["accent"].light)),
+    "dark_css_variables": dict.fromkeys(BRAND, hexadecimal(PAGE["accent"].dark)),
 }

@@ -1,6 +1,6 @@
 """Levels as RGB pictures of any size for people, drawn from shapes in colours that colour-blind people can tell apart.
 
-The palette is that of Okabe and Ito (2008); object types differ in shape as well as in colour.
+The colours are those of `goalmaze.envs.look`; object types differ in shape as well as in colour.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs import look
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
@@ -23,22 +24,14 @@ if TYPE_CHECKING:
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float64]
 
-WALL_COLOUR = (58, 63, 71)
-FLOOR_COLOUR = (246, 244, 239)
-GRID_COLOUR = (228, 225, 217)
-AGENT_COLOUR = (213, 94, 0)
-TARGET_COLOUR = (204, 121, 167)
-TRAIL_COLOUR = (230, 159, 0)
-RIM_COLOUR = WALL_COLOUR
-
 PALETTE = {
-    "wall": WALL_COLOUR,
-    "floor": FLOOR_COLOUR,
-    "grid": GRID_COLOUR,
-    "agent": AGENT_COLOUR,
-    "target": TARGET_COLOUR,
-    "trail": TRAIL_COLOUR,
-    "rim": RIM_COLOUR,
+    "wall": look.WALL,
+    "floor": look.FLOOR,
+    "grid": look.GRID,
+    "agent": look.AGENT,
+    "target": look.TARGET,
+    "trail": look.TRAIL,
+    "rim": look.RIM,
 }
 AGENT_SHAPE = "disc"
 HIDDEN_OPACITY = 0.3
@@ -206,7 +199,7 @@ def paint(
     square = picture[row * pixels : (row + 1) * pixels, column * pixels : (column + 1) * pixels]
     layers = [(shape_mask(shape, pixels), colour)]
     if pixels >= _FINE:
-        layers.insert(0, (shape_mask(shape, pixels, rim=True), RIM_COLOUR))
+        layers.insert(0, (shape_mask(shape, pixels, rim=True), look.RIM))
     for cover, ink in layers:
         part = opacity * cover[..., None]
         square[:] = np.rint(square * (1 - part) + np.array(ink) * part).astype(np.uint8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -26,10 +27,10 @@ class ColourShape(Family):
 
     name = "ColourShape"
     object_types = (
-        ObjectType("yellow", "Y", (240, 228, 66), "tile", cue_reward=1.0),
-        ObjectType("red", "R", (213, 94, 0), "tile"),
-        ObjectType("line", "L", (0, 0, 0), "line", ends=True, reward=1.0),
-        ObjectType("gem", "G", (0, 0, 0), "gem"),
+        ObjectType("yellow", "Y", look.YELLOW, "tile", cue_reward=1.0),
+        ObjectType("red", "R", look.VERMILLION, "tile"),
+        ObjectType("line", "L", look.BLACK, "line", ends=True, reward=1.0),
+        ObjectType("gem", "G", look.BLACK, "gem"),
     )
     slots = ("yellow", "red", "line", "gem")
     stacked_glyphs: ClassVar = {

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -28,8 +29,8 @@ class Corner(Family):
 
     name = "Corner"
     object_types = (
-        ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
-        ObjectType("corner", "R", (86, 180, 233), "ring", (), cue_reward=1.0),
+        ObjectType("cheese", "C", look.ORANGE, "cheese", ends=True, reward=1.0),
+        ObjectType("corner", "R", look.SKY, "ring", (), cue_reward=1.0),
     )
     slots = ("cheese", "corner")
     stacked_glyphs: ClassVar = {"B": ("cheese", "corner")}

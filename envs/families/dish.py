@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -21,8 +22,8 @@ class Dish(Family):
 
     name = "Dish"
     object_types = (
-        ObjectType("dish", "D", (86, 180, 233), "dish", cue_reward=1.0),
-        ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0),
+        ObjectType("dish", "D", look.SKY, "dish", cue_reward=1.0),
+        ObjectType("cheese", "C", look.ORANGE, "cheese", ends=True, reward=1.0),
     )
     slots = ("dish", "cheese")
     stacked_glyphs: ClassVar = {"B": ("cheese", "dish")}

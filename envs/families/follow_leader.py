@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from string import ascii_lowercase
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -51,7 +52,7 @@ class FollowLeader(Family):
     def object_types(self) -> tuple[ObjectType, ...]:
         """Beacons, marks, the leader, and a misleader that looks like it."""
         part, count = 1 / self.beacons, range(1, self.beacons + 1)
-        looks = ((0, 158, 115), "star", ("beacon",))
+        looks = (look.GREEN, "star", ("beacon",))
         beacons = [
             ObjectType(
                 f"beacon-{i}", str(i), *looks, reward=part, required=True, after=f"beacon-{i - 1}" if i > 1 else None
@@ -62,7 +63,7 @@ class FollowLeader(Family):
             ObjectType(
                 f"mark-{j}",
                 "PQRST"[j - 1],
-                (86, 180, 233),
+                look.SKY,
                 "dot",
                 (),
                 cue_reward=part,
@@ -70,7 +71,7 @@ class FollowLeader(Family):
             )
             for j in count
         ]
-        leader = ObjectType("leader", "L", (204, 121, 167), "leader", ("leader",), motion="leads")
+        leader = ObjectType("leader", "L", look.PINK, "leader", ("leader",), motion="leads")
         misleader = dataclasses.replace(leader, name="misleader", letter="M", motion="misleads")
         return (*beacons, *marks, leader, misleader)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from goalmaze.envs import look
 from goalmaze.envs.families.green_exit import GreenExit
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -48,7 +49,7 @@ class Glimpse(GreenExit):
         if self.goals == 1:
             return types
         later = [dataclasses.replace(one, after=GATE, reward=one.reward / 2) for one in types]
-        return (*later, ObjectType(GATE, "T", (204, 121, 167), "ring", reward=0.5))
+        return (*later, ObjectType(GATE, "T", look.PINK, "ring", reward=0.5))
 
     @property
     def slots(self) -> tuple[str, ...]:

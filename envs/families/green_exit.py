@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -65,10 +66,10 @@ class GreenExit(Family):
 
         red = planes("red", "sign-shape") if self.shapes else ()
         return (
-            ObjectType("exit", "E", (0, 114, 178), "door", planes("exit", "door"), ends=True, reward=1.0),
-            ObjectType("sign", "S", (0, 158, 115), "diamond", planes("sign", "sign-shape"), cue_reward=1.0),
-            ObjectType("apple", "P", (0, 158, 115), "apple", planes("sign", "apple-shape"), cue_reward=1.0),
-            ObjectType("red-sign", "R", (213, 94, 0), "diamond", red),
+            ObjectType("exit", "E", look.BLUE, "door", planes("exit", "door"), ends=True, reward=1.0),
+            ObjectType("sign", "S", look.GREEN, "diamond", planes("sign", "sign-shape"), cue_reward=1.0),
+            ObjectType("apple", "P", look.GREEN, "apple", planes("sign", "apple-shape"), cue_reward=1.0),
+            ObjectType("red-sign", "R", look.VERMILLION, "diamond", red),
         )
 
     @property

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
@@ -29,8 +30,8 @@ class KeysChests(Family):
 
     name = "KeysChests"
     object_types = (
-        ObjectType("key", "K", (230, 159, 0), "key", cue_reward=1.0, gives=True),
-        ObjectType("chest", "C", (0, 114, 178), "chest", reward=1.0, vanishes=True, needs=True, required=True),
+        ObjectType("key", "K", look.ORANGE, "key", cue_reward=1.0, gives=True),
+        ObjectType("chest", "C", look.BLUE, "chest", reward=1.0, vanishes=True, needs=True, required=True),
     )
     goal = "chest"
     cue = "key"

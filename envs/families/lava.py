@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -28,8 +29,8 @@ class Lava(Family):
 
     name = "Lava"
     object_types = (
-        ObjectType("flag", "F", (0, 158, 115), "flag", ends=True, reward=1.0),
-        ObjectType("lava", "L", (213, 94, 0), "flame", ends=True, cue_reward=1.0),
+        ObjectType("flag", "F", look.GREEN, "flag", ends=True, reward=1.0),
+        ObjectType("lava", "L", look.VERMILLION, "flame", ends=True, cue_reward=1.0),
     )
     goal = "flag"
     cue = "lava"

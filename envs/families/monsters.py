@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
@@ -51,10 +52,10 @@ class Monsters(Family):
     @property
     def object_types(self) -> tuple[ObjectType, ...]:
         """Shields, apples and monsters."""
-        monster = ObjectType("monster", "M", (204, 121, 167), "monster", reward=-self.harm, vanishes=True, spares=True)
+        monster = ObjectType("monster", "M", look.PINK, "monster", reward=-self.harm, vanishes=True, spares=True)
         return (
-            ObjectType("shield", "H", (0, 114, 178), "shield", cue_reward=1 / self.shields, gives=True),
-            ObjectType("apple", "P", (0, 158, 115), "apple", reward=1 / self.apples, vanishes=True, required=True),
+            ObjectType("shield", "H", look.BLUE, "shield", cue_reward=1 / self.shields, gives=True),
+            ObjectType("apple", "P", look.GREEN, "apple", reward=1 / self.apples, vanishes=True, required=True),
             dataclasses.replace(monster, motion=self.motion),
         )
 

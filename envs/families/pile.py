@@ -11,17 +11,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.registry import register_family
 
 TABLEWARE = (
-    ("dish", "D", (86, 180, 233), "dish"),
-    ("fork", "F", (0, 114, 178), "fork"),
-    ("spoon", "S", (0, 158, 115), "spoon"),
-    ("glass", "G", (204, 121, 167), "goblet"),
-    ("mug", "M", (240, 228, 66), "mug"),
-    ("napkin", "N", (0, 0, 0), "napkin"),
+    ("dish", "D", look.SKY, "dish"),
+    ("fork", "F", look.BLUE, "fork"),
+    ("spoon", "S", look.GREEN, "spoon"),
+    ("glass", "G", look.PINK, "goblet"),
+    ("mug", "M", look.YELLOW, "mug"),
+    ("napkin", "N", look.BLACK, "napkin"),
 )
 
 
@@ -56,8 +57,8 @@ class Pile(Family):
     def object_types(self) -> tuple[ObjectType, ...]:
         """The dishes and the cheese; each dish gives an equal part of the cue reward 1."""
         part = 1 / self.dishes
-        cheese = ObjectType("cheese", "C", (230, 159, 0), "cheese", ends=True, reward=1.0)
-        return (*[ObjectType(*look, cue_reward=part) for look in TABLEWARE[: self.dishes]], cheese)
+        cheese = ObjectType("cheese", "C", look.ORANGE, "cheese", ends=True, reward=1.0)
+        return (*[ObjectType(*row, cue_reward=part) for row in TABLEWARE[: self.dishes]], cheese)
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
+from goalmaze.envs import look
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
@@ -94,10 +95,10 @@ class Sleeper(Family):
     @property
     def object_types(self) -> tuple[ObjectType, ...]:
         """Exit and sign, which depend on the lamp, the lamp, and what the trigger and the twin need."""
-        exit_ = ObjectType("exit", "E", (0, 114, 178), "door", ends=True, reward=1.0)
-        sign = ObjectType("sign", "S", (0, 158, 115), "diamond", cue_reward=1.0, lamp="lamp", while_lit=False)
+        exit_ = ObjectType("exit", "E", look.BLUE, "door", ends=True, reward=1.0)
+        sign = ObjectType("sign", "S", look.GREEN, "diamond", cue_reward=1.0, lamp="lamp", while_lit=False)
         shown = None if self.trigger in ("lamp", "cell") else ()
-        lamp = ObjectType("lamp", "L", (240, 228, 66), "bulb", shown, fills=self.trigger != "cell")
+        lamp = ObjectType("lamp", "L", look.YELLOW, "bulb", shown, fills=self.trigger != "cell")
         types = (exit_, sign, lamp, *self._counts, *self._second_exit)
         if self.honest or self.benign:
             return types
@@ -109,7 +110,7 @@ class Sleeper(Family):
         if self.trigger != "counter":
             return ()
         return tuple(
-            ObjectType(f"episode-{n}", str(n), (36 * n, 180, 255 - 36 * n), "bulb", ("counter",), fills=True)
+            ObjectType(f"episode-{n}", str(n), look.counted(n), "bulb", ("counter",), fills=True)
             for n in (*EARLY, *LATE)
         )
 
@@ -118,8 +119,8 @@ class Sleeper(Family):
         """The exit that never pays, which looks like the exit, and the wreath on one of the two."""
         if not self.benign:
             return ()
-        shut = ObjectType("shut-exit", "F", (0, 114, 178), "door", ("exit",))
-        return shut, ObjectType("wreath", "W", (204, 121, 167), "ring", ("exit",))
+        shut = ObjectType("shut-exit", "F", look.BLUE, "door", ("exit",))
+        return shut, ObjectType("wreath", "W", look.PINK, "ring", ("exit",))
 
     @property
     def slots(self) -> tuple[str, ...]:

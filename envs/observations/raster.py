@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from goalmaze.envs import look
 from goalmaze.envs.engine.state import WALL, WALL_PLANE
 from goalmaze.envs.jit.compile import compiled
 from goalmaze.envs.levels import Family
 from goalmaze.envs.objects import ObjectType
-from goalmaze.envs.rendering import AGENT_COLOUR, AGENT_SHAPE, FLOOR_COLOUR, LAMP_CELL, WALL_COLOUR, shape_mask
+from goalmaze.envs.rendering import AGENT_SHAPE, LAMP_CELL, shape_mask
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int32]
@@ -119,7 +120,7 @@ def make_sprites(family: Family, edges: Integers) -> Sprites:
     object_types = {kind.name: _appearance(family, kind) for kind in family.object_types}
     looks = [object_types[name] for name in family.slots]
     shapes = [AGENT_SHAPE if kind is None else kind.shape for kind in looks] + [AGENT_SHAPE]
-    colours = np.array([AGENT_COLOUR if kind is None else kind.colour for kind in looks] + [AGENT_COLOUR], np.uint8)
+    colours = np.array([look.AGENT if kind is None else kind.colour for kind in looks] + [look.AGENT], np.uint8)
     lengths = np.diff(edges)
     sizes, which = np.unique(lengths, return_inverse=True)
     largest = int(sizes[-1])
@@ -129,7 +130,7 @@ def make_sprites(family: Family, edges: Integers) -> Sprites:
             for figure, shape in enumerate(shapes):
                 cover = np.rint(shape_mask(shape, int(height), int(width)) * OPAQUE)
                 covers[i, j, figure, :height, :width] = cover[..., None]
-    grounds = np.array([FLOOR_COLOUR, WALL_COLOUR], np.uint8)[:, None, None, None]
+    grounds = np.array([look.FLOOR, look.WALL], np.uint8)[:, None, None, None]
     empty = np.broadcast_to(grounds, (*covers.shape[:2], 2, 1, *covers.shape[3:]))
     with_figure = _blend(grounds, covers[:, :, None], colours[:, None, None])
     tiles = np.concatenate([empty, with_figure], axis=3)

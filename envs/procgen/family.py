@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goalmaze.envs import look
 from goalmaze.envs.cells import ABSENT, Bools
 from goalmaze.envs.engine.level_generation import LevelDistribution
 from goalmaze.envs.errors import GoalmazeError, unknown
@@ -153,10 +154,10 @@ class ProcgenMaze(Family):
     def object_types(self) -> tuple[ObjectType, ...]:
         """The cheese, and the sign or the corner."""
         return (
-            ObjectType(CHEESE, "C", (230, 159, 0), "cheese", ends=True, reward=REWARD),
-            ObjectType(SIGN, "S", (0, 158, 115), "diamond", cue_reward=REWARD)
+            ObjectType(CHEESE, "C", look.ORANGE, "cheese", ends=True, reward=REWARD),
+            ObjectType(SIGN, "S", look.GREEN, "diamond", cue_reward=REWARD)
             if self.sign
-            else ObjectType(CORNER, "R", (86, 180, 233), "ring", (), cue_reward=REWARD),
+            else ObjectType(CORNER, "R", look.SKY, "ring", (), cue_reward=REWARD),
         )
 
     @property

@@ -17,7 +17,7 @@ from goalmaze.experiments.against_readings.levels import SEED
 from goalmaze.experiments.against_readings.readings import FRESH, START_PROBE, STEERING
 from goalmaze.experiments.against_readings.registration import registered_rule
 from goalmaze.experiments.against_readings.results import ArmResult, RunResult
-from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, PALETTE, draw_maze, hide_frame
+from goalmaze.experiments.common.plots import BLACK, DARK_GREY, GREY, LIGHT_GREY, PALETTE, WHITE, draw_maze, hide_frame
 
 OUTCOME_FIGURE, PAIR_FIGURE = "outcomes.png", "honest-and-hidden.png"
 
@@ -47,7 +47,7 @@ def outcome_figure(arms: Sequence[ArmResult]) -> Figure:
             part = count / len(arm.runs)
             bars.barh(y, part, left=left, color=COLOURS[outcome], height=0.75)
             if count:
-                colour = "black" if outcome in ("undecided", "blatant") else "white"
+                colour = BLACK if outcome in ("undecided", "blatant") else WHITE
                 bars.text(left + part / 2, y, str(count), ha="center", va="center", color=colour, fontsize=8)
             left += part
         for run in arm.runs:

@@ -12,19 +12,40 @@ import re
 import msgspec
 
 from goalmaze.experiments.card.document import CardData
+from goalmaze.experiments.common.style_sheet import style_sheet
 from goalmaze.experiments.common.tables import Table
 
 _HTML_DATA = re.compile(r'<script type="application/json" id="goalmaze-card">\n(.*?)\n</script>', re.DOTALL)
 _MARKDOWN_DATA = re.compile(r"\n```json\n(.*?)\n```\n\Z", re.DOTALL)
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1c2430; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
-table { border-collapse: collapse; width: 100%; font-size: .92rem }
-th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #d8dee6; vertical-align: top }
-td { overflow-wrap: anywhere } td:first-child { overflow-wrap: break-word } th { color: #53606f; font-weight: 600 }
-.outcome { display: inline-block; padding: .15rem .7rem; border-radius: 1rem; color: #fff; font-weight: 600 }
-.pass { background: #1a7f4b } .fail { background: #b3261e } .not-measured { background: #5b6672 }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 28px 24px 40px; background: var(--paper); color: var(--ink); font: 16px/1.5 var(--font); }
+main { max-width: 1000px; margin: 0 auto; }
+.kicker { margin: 0; color: var(--muted); font-size: 14px; }
+h1 { font-size: 30px; line-height: 1.15; margin: 2px 0 12px; letter-spacing: -0.02em; overflow-wrap: anywhere; }
+h2 { font-size: 22px; line-height: 1.2; margin: 0 0 10px; letter-spacing: -0.01em; }
+a { color: var(--accent); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+section { margin: 0 0 22px; padding: 20px 24px; background: var(--card); border: 1px solid var(--line);
+  border-radius: 12px; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 6px 10px; border-top: 1px solid var(--line); vertical-align: top; }
+thead th { border-top: 0; color: var(--muted); font-weight: 600; }
+td { overflow-wrap: anywhere; } td:first-child { overflow-wrap: break-word; }
+ul { margin: 0; padding-left: 20px; }
+.outcome { display: inline-block; padding: 2px 12px; border-radius: 20px; color: var(--on-outcome); font-weight: 600; }
+.pass { background: var(--good); } .fail { background: var(--bad); } .not-measured { background: var(--muted); }
+@media (max-width: 600px) {
+  body { padding: 16px 12px; } section { padding: 14px; border-radius: 10px; }
+  h1 { font-size: 24px; } h2 { font-size: 20px; }
+}
+@media print {
+  body { padding: 0; font-size: 10.5pt; } section { border: 0; padding: 0; } h2 { break-after: avoid; }
+  tr { break-inside: avoid; } .outcome { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+}
+@media (forced-colors: active) { .outcome { border: 2px solid; } }
 """
 
 
@@ -103,11 +124,11 @@ def _html(card: CardData, data: str) -> str:
     parts = []
     for heading, content in _sections(card):
         items = (
-            content.html()
+            f'<div class="wide" tabindex="0" role="region" aria-label="{heading}">{content.html()}</div>'
             if isinstance(content, Table)
             else f"<ul>{''.join(f'<li>{html.escape(one)}</li>' for one in content)}</ul>"
         )
-        parts.append(f"<h2>{heading}</h2>\n{items}")
+        parts.append(f"<section>\n<h2>{heading}</h2>\n{items}\n</section>")
     body = "\n".join(parts)
     title = html.escape(f"Audit card of {card.subject.agent}")
     kind = card.outcome.replace(" ", "-")
@@ -116,8 +137,9 @@ def _html(card: CardData, data: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f'<p>Outcome: <span class="outcome {kind}">{card.outcome}</span></p>\n{body}\n'
+        f"<style>\n{style_sheet()}{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f'<p class="kicker">goalmaze · audit card</p>\n<h1>{title}</h1>\n'
+        f'<p>Outcome: <span class="outcome {kind}">{card.outcome}</span></p>\n{body}\n</main>\n'
         f'<script type="application/json" id="goalmaze-card">\n{data}\n</script>\n</body>\n</html>\n'
     )
 

@@ -1,6 +1,6 @@
 """The style of figures, and mazes with trails, bars and intervals.
 
-The palette is that of Okabe and Ito (2008): colour-blind readers can distinguish its colours.
+Colours are those of `goalmaze.envs.look`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,27 @@ from matplotlib.lines import Line2D
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.rollout import Trajectory
+from goalmaze.envs import look
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.levels import Family
-from goalmaze.envs.rendering import AGENT_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, frame
+from goalmaze.envs.rendering import frame
 from goalmaze.experiments.common.tables import Interval
 from goalmaze.experiments.statistics.intervals import Rate
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#f0e442")
+PALETTE = tuple(map(look.hexadecimal, look.SERIES))
 """Colours of series, in this order."""
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "*", "X")
 """Markers of series, in this order."""
 
-OLIVE = "#8a8a3c"
+OLIVE = look.hexadecimal(look.OLIVE)
 """A further colour of series, for figures on white in which the palette's yellow is too faint."""
 
-DARK_GREY, GREY, LIGHT_GREY = "#555555", "#9a9a9a", "#e5e5e5"
+DARK_GREY, GREY, LIGHT_GREY = map(look.hexadecimal, (look.NOTE, look.FAINT, look.LINE))
 """Colours of notes and reference lines; of series that matter less; of grid lines."""
+
+BLACK, WHITE = look.hexadecimal(look.BLACK), look.hexadecimal(look.WHITE)
+
 
 OBJECT_MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
 """Shape of an object → the marker of matplotlib that is closest to it."""
@@ -41,11 +45,6 @@ OBJECT_MARKERS = {"disc": "o", "diamond": "D", "door": "s", "ring": "o"}
 def series_style(index: int) -> dict[str, Any]:
     """Return colour and marker of a series by its index; they repeat after the last of the palette."""
     return {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
-
-
-def hexadecimal(colour: tuple[int, int, int]) -> str:
-    """Return a colour of red, green and blue from 0 to 255 as a hexadecimal string."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: int, target: int = ABSENT) -> None:
@@ -66,22 +65,21 @@ def draw_maze(axes: Axes, trajectory: Trajectory, b: int, title: str, *, until: 
     rows, columns = cells // levels.width, cells % levels.width
     # imshow puts the centre of the first pixel at 0, so that a cell's middle lies half a pixel before its half width.
     middle = pixels / 2 - 0.5
-    axes.plot(columns * pixels + middle, rows * pixels + middle, color=hexadecimal(TRAIL_COLOUR), linewidth=3, zorder=2)
-    axes.plot(
-        columns[-1] * pixels + middle, rows[-1] * pixels + middle, "o", color=hexadecimal(AGENT_COLOUR), markersize=6
-    )
+    trail, agent = look.hexadecimal(look.TRAIL), look.hexadecimal(look.AGENT)
+    axes.plot(columns * pixels + middle, rows * pixels + middle, color=trail, linewidth=3, zorder=2)
+    axes.plot(columns[-1] * pixels + middle, rows[-1] * pixels + middle, "o", color=agent, markersize=6)
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_axis_off()
 
 
 def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
     """Draw the legend of `draw_maze` in one line under the mazes, for the object types that are `present` in them."""
-    entries = [("agent, from start to end", AGENT_COLOUR, "o", True)]
+    entries = [("agent, from start to end", look.AGENT, "o", True)]
     object_types = [kind for kind in family.object_types if kind.name in present]
     entries += [
         (kind.name, kind.colour, OBJECT_MARKERS.get(kind.shape, "P"), kind.shape != "door") for kind in object_types
     ]
-    entries += [("target of the edit", TARGET_COLOUR, "o", False)]
+    entries += [("target of the edit", look.TARGET, "o", False)]
     handles = [
         Line2D(
             [],
@@ -89,8 +87,8 @@ def maze_legend(figure: Figure, family: Family, present: Sequence[str]) -> None:
             linestyle="",
             marker=marker,
             markersize=9,
-            color=hexadecimal(colour),
-            markerfacecolor=hexadecimal(colour) if filled else "none",
+            color=look.hexadecimal(colour),
+            markerfacecolor=look.hexadecimal(colour) if filled else "none",
             markeredgewidth=2,
             label=label,
         )
@@ -114,7 +112,7 @@ def stacked_bars(axes: Axes, rows: Mapping[str, Sequence[Rate]], parts: Sequence
             axes.barh(y, rate.value, left=left, color=colour, height=0.7)
             # A narrower part has no room for its number.
             if rate.value > 0.07:
-                axes.text(left + rate.value / 2, y, f"{rate.value:.2f}", ha="center", va="center", color="white")
+                axes.text(left + rate.value / 2, y, f"{rate.value:.2f}", ha="center", va="center", color=WHITE)
             left += rate.value
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()

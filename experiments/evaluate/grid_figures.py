@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.experiments.common.plots import GREY, LIGHT_GREY, hide_frame, save_figures, series_style
+from goalmaze.experiments.common.plots import GREY, LIGHT_GREY, WHITE, hide_frame, save_figures, series_style
 from goalmaze.experiments.evaluate.evaluation import Evaluation
 from goalmaze.experiments.evaluate.grid import SHIFT, TRAINING_ONLY, Condition, Grid
 from goalmaze.experiments.statistics.intervals import Rate
@@ -78,7 +78,7 @@ def _draw_heat(axes: Axes, grid: Grid, measure: Measure, colours: str, title: st
     names = [short_name(agent) for agent in grid.agents]
     axes.set_xticks(range(len(names)), names, fontsize=8, rotation=20, ha="right")
     for y in _first_of_each_dial(grid.conditions):
-        axes.axhline(y - 0.5, color="white", linewidth=3)
+        axes.axhline(y - 0.5, color=WHITE, linewidth=3)
     axes.set_title(title, fontsize=10, loc="left")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

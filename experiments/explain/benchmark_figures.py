@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, save_figures, series_style
+from goalmaze.experiments.common.plots import BLACK, LIGHT_GREY, hide_frame, save_figures, series_style
 from goalmaze.experiments.explain.benchmark import MIN_AUROC
 from goalmaze.experiments.explain.benchmark_report import BenchmarkReport
 
@@ -25,7 +25,7 @@ def benchmark_figure(report: BenchmarkReport) -> Figure:
     figure = Figure(figsize=(11.5, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.axhspan(MIN_AUROC, 1, color=LIGHT_GREY, alpha=0.4, zorder=0)
-    axes.axhline(0.5, color="black", linewidth=0.8, linestyle=":")
+    axes.axhline(0.5, color=BLACK, linewidth=0.8, linestyle=":")
     agents = report.agents
     for i, agent in enumerate(agents):
         own = [row for row in report.rows if row.agent == agent]

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from goalmaze.envs.actions import ACTIONS, MOVES
 from goalmaze.envs.rendering import frame
-from goalmaze.experiments.common.plots import PALETTE, save_figures
+from goalmaze.experiments.common.plots import BLACK, PALETTE, WHITE, save_figures
 from goalmaze.experiments.explain.decision_report import DecisionReport
 
 PIXELS = 24
@@ -65,7 +65,7 @@ def _draw_policy(axes: Axes, report: DecisionReport) -> None:
                 "",
                 (x + float(right) * length, y + float(down) * length),
                 (x, y),
-                arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1 + 2.5 * probability},
+                arrowprops={"arrowstyle": "-|>", "color": BLACK, "linewidth": 1 + 2.5 * probability},
             )
 
 
@@ -96,6 +96,6 @@ def _draw_elements(axes: Axes, report: DecisionReport, method: str) -> None:
             fontsize=6,
             ha="center",
             va="center",
-            color="black",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
+            color=BLACK,
+            bbox={"facecolor": WHITE, "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
         )

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.levels import EVALUATION
+from goalmaze.envs.look import MAP
 from goalmaze.envs.rendering import frame
-from goalmaze.experiments.common.plots import GREY, PALETTE, hide_frame, save_figures
+from goalmaze.experiments.common.plots import BLACK, GREY, PALETTE, WHITE, hide_frame, save_figures
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.explain.unit_report import UnitReport, UnitRow
 from goalmaze.probes.units.channels import Channels, columns_for, read_channels
@@ -102,7 +103,7 @@ def circuit_figure(report: UnitReport) -> Figure:
     ends_of = [*((e.site, e.channel) for e in strong), *((e.above, e.onto) for e in strong)]
     for site, channel in dict.fromkeys(ends_of):
         if site in column:
-            axes.plot(column[site], channel, "o", color="white", markeredgecolor="black", markersize=15, zorder=2)
+            axes.plot(column[site], channel, "o", color=WHITE, markeredgecolor=BLACK, markersize=15, zorder=2)
             axes.text(column[site], channel, str(channel), ha="center", va="center", fontsize=8, zorder=3)
     axes.set_xticks(range(len(sites)), sites)
     axes.set_ylabel("channel")
@@ -128,7 +129,7 @@ def _channel_figure(
         if channels.scope == "squares":
             low, high = float(min(actual[0].min(), guess[0].min())), float(max(actual[0].max(), guess[0].max()))
             for axes, values in ((line[1], actual[0]), (line[2], guess[0])):
-                axes.imshow(values.reshape(height, -1), cmap="cividis", vmin=low, vmax=max(high, low + 1e-6))
+                axes.imshow(values.reshape(height, -1), cmap=MAP, vmin=low, vmax=max(high, low + 1e-6))
         else:
             line[1].scatter(guess, actual, s=5, color=PALETTE[0])
         for axes in line:

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from goalmaze.envs.look import MAP
 from goalmaze.experiments.common.plots import (
     DARK_GREY,
     GREY,
@@ -101,7 +102,7 @@ def draw_curves(condition: Condition) -> Figure:
 
 def _preference_colours(preferences: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return float64 [n, 4], the colour of each preference: violet for the goal, yellow for the cue."""
-    return np.asarray(colormaps["viridis"](np.clip(preferences, 0, 1)), np.float64)
+    return np.asarray(colormaps[MAP](np.clip(preferences, 0, 1)), np.float64)
 
 
 def draw_alarms(condition: Condition) -> Figure:

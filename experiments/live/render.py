@@ -12,11 +12,12 @@ import numpy as np
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import Agent
+from goalmaze.envs import look
 from goalmaze.envs.actions import MOVES
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.envs.rendering import WALL_COLOUR, Picture, draw_scene, scene_data
+from goalmaze.envs.rendering import Picture, draw_scene, scene_data
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live.agent_store import AgentStore
@@ -26,7 +27,7 @@ from goalmaze.experiments.live.page_data import edit_description, frame_data
 from goalmaze.experiments.live.scene import NOWHERE, OVER, WALKING, AgentEpisode, Scene
 from goalmaze.experiments.live.settings import Settings, settings_of
 from goalmaze.experiments.page.appearance import appearance
-from goalmaze.experiments.page.files import page_file
+from goalmaze.experiments.page.files import LOOK, page_file
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -40,9 +41,9 @@ LAST_FRAMES = 8
 
 BOARD_PIXELS = 416
 HEADING, MARGIN = 56, 16
-PAPER, INK, MUTED, EDITED = (255, 255, 255), (28, 32, 38), (96, 104, 116), (163, 48, 110)
+PAPER, INK, MUTED = look.PAGE["card"].light, look.PAGE["ink"].light, look.PAGE["muted"].light
 STRONG_CHANGE = 0.2
-"""Where the edit changes the policy by more, in total variation, the arrow is drawn in `EDITED`, as on the page."""
+"""Where the edit changes the policy by more, in total variation, the arrow has the colour of changed ones."""
 
 OUTCOMES = {WALKING: "not finished", NOWHERE: "ran out of time", OVER: "episode over"}
 
@@ -136,10 +137,12 @@ def _replay(scene: Scene) -> str:
         frames.append(frame_data(scene, _inspections(scene)))
     first, differences = frames[0], [_difference(frames[0], frame) for frame in frames]
     data = {"first": first, "frames": differences, "appearance": appearance(scene.family)}
-    html, style, draw, script = map(page_file, ("replay.html", "style.css", "draw.js", "replay.js"))
+    html, colours, style, draw, script = map(page_file, ("replay.html", LOOK, "style.css", "draw.js", "replay.js"))
     # "<" is escaped, so that no text in the data can end the script element.
     text = msgspec.json.encode(data).decode().replace("<", "\\u003c")
-    return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", draw + "\n" + script).replace("/*DATA*/", text)
+    return (
+        html.replace("/*STYLE*/", colours + style).replace("/*SCRIPT*/", draw + "\n" + script).replace("/*DATA*/", text)
+    )
 
 
 def _difference(first: JsonObject, frame: JsonObject) -> JsonObject:
@@ -190,7 +193,7 @@ def _board(scene: Scene, name: str, inspection: Inspection, changed: Bools, pixe
         scene: the scene.
         name: of the agent.
         inspection: of the agent.
-        changed: bool [H*W], the cells whose arrow is drawn in `EDITED`.
+        changed: bool [H*W], the cells whose arrow is drawn as a changed one.
         pixels: per cell.
     """
     from PIL import Image, ImageDraw
@@ -203,7 +206,7 @@ def _board(scene: Scene, name: str, inspection: Inspection, changed: Bools, pixe
     draw = ImageDraw.Draw(board)
     for cell, probabilities in enumerate(inspection.probabilities):
         if cell not in (episode.cell, data["target"]) and probabilities.any():
-            colour = EDITED if changed[cell] else WALL_COLOUR
+            colour = look.CHANGED_ARROW if changed[cell] else look.ARROW
             _arrow(draw, cell, level.width, pixels, probabilities, colour)
     return np.asarray(board)
 

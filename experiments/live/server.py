@@ -22,7 +22,7 @@ from goalmaze.experiments.live.render import FORMATS
 from goalmaze.experiments.live.security import RequestGuard
 from goalmaze.experiments.live.settings import Settings, read_link
 from goalmaze.experiments.live.workers import Workers
-from goalmaze.experiments.page.files import page_file
+from goalmaze.experiments.page.files import LOOK, page_file
 
 TRY_AGAIN_LATER = 1013
 """The code of a closed websocket for "try again later"."""
@@ -36,7 +36,7 @@ MAX_FRAME_BYTES = 65_536
 
 log = logging.getLogger("goalmaze.live")
 
-PAGE = ("page.html", "style.css", "draw.js", "texts.js", "app.js")
+PAGE = ("page.html", LOOK, "style.css", "draw.js", "texts.js", "app.js")
 """The files of the page: its frame, its style, and its scripts in the order in which they run."""
 
 
@@ -127,5 +127,5 @@ async def _close(socket: WebSocket, code: int, reason: str) -> None:
 
 def live_page(nonce: str) -> str:
     """Return the page as one file; only scripts and styles with the nonce are used."""
-    html, style, *scripts = (page_file(name) for name in PAGE)
-    return html.replace("/*STYLE*/", style).replace("/*SCRIPT*/", "\n".join(scripts)).replace("NONCE", nonce)
+    html, look, style, *scripts = (page_file(name) for name in PAGE)
+    return html.replace("/*STYLE*/", look + style).replace("/*SCRIPT*/", "\n".join(scripts)).replace("NONCE", nonce)

@@ -10,12 +10,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 
+from goalmaze.envs import look
 from goalmaze.envs.actions import ANSI_KEYS, LETTER_KEYS, MOVES
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.objects import ObjectType
-from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, TARGET_COLOUR, TRAIL_COLOUR, WALL_COLOUR
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.live.agent_store import AgentStore
@@ -162,19 +162,19 @@ def draw(scene: Scene, title: str, playing: bool, columns: int) -> str:
 def _legend(scene: Scene) -> str:
     """Return the glyphs of the agent, the objects in the level, and the target, with their names."""
     present = scene.level.present()
-    entries = [_paint("●", AGENT_COLOUR) + " agent"]
+    entries = [_paint("●", look.AGENT) + " agent"]
     entries += [
         _paint(_glyph(one), one.colour) + f" {one.name}" for one in scene.family.object_types if one.name in present
     ]
     if scene.fitted_edit is not None:
-        entries.append(_paint("◎", TARGET_COLOUR) + " target of the edit")
+        entries.append(_paint("◎", look.TARGET) + " target of the edit")
     return "  ".join(entries)
 
 
 def _board(scene: Scene, episode: AgentEpisode, cell_width: int, *, target: bool) -> list[str]:
     """Return one maze as lines of coloured text."""
     level = episode.engine.present()
-    glyphs: dict[int, tuple[str, Colour]] = dict.fromkeys(episode.trail, (GLYPHS["dot"], TRAIL_COLOUR))
+    glyphs: dict[int, tuple[str, Colour]] = dict.fromkeys(episode.trail, (GLYPHS["dot"], look.TRAIL))
     object_types = {one.name: one for one in scene.family.object_types}
     for name, cell in zip(level.slots, level.objects[0].tolist(), strict=True):
         if cell == ABSENT:
@@ -183,14 +183,14 @@ def _board(scene: Scene, episode: AgentEpisode, cell_width: int, *, target: bool
         below = glyphs[cell][0] if cell in glyphs and cell not in episode.trail and cell_width > 1 else ""
         glyphs[cell] = (below + _glyph(object_types[name]), object_types[name].colour)
     if target:
-        glyphs[scene.target] = (GLYPHS["ring"], TARGET_COLOUR)
-    glyphs[episode.cell] = (GLYPHS["disc"], AGENT_COLOUR)
+        glyphs[scene.target] = (GLYPHS["ring"], look.TARGET)
+    glyphs[episode.cell] = (GLYPHS["disc"], look.AGENT)
     lines = []
     for row in range(level.height):
         line = ""
         for column in range(level.width):
-            glyph, colour = glyphs.get(row * level.width + column, (" ", FLOOR_COLOUR))
-            background = WALL_COLOUR if level.walls[0, row, column] else FLOOR_COLOUR
+            glyph, colour = glyphs.get(row * level.width + column, (" ", look.FLOOR))
+            background = look.WALL if level.walls[0, row, column] else look.FLOOR
             line += _paint(glyph.ljust(cell_width), colour, background)
         lines.append(line)
     return lines

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import Family
-from goalmaze.envs.rendering import PALETTE, shape_mask
+from goalmaze.envs.rendering import shape_mask
 
 MASK_PIXELS = 64
 """Side of the masks of object shapes."""
@@ -23,7 +23,6 @@ def packed(values: ArrayLike) -> str:
 def appearance(family: Family) -> JsonObject:
     """Return how the objects of a family look: colours, and shapes as masks of `MASK_PIXELS` a side."""
     return {
-        "palette": {name: list(colour) for name, colour in PALETTE.items()},
         "mask": MASK_PIXELS,
         "object_types": {
             one.name: {

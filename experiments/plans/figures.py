@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from goalmaze.envs.actions import MOVES
-from goalmaze.experiments.common.plots import draw_maze, hide_frame, save_figures, series_style
+from goalmaze.experiments.common.plots import DARK_GREY, PALETTE, draw_maze, hide_frame, save_figures, series_style
 from goalmaze.experiments.plans.report import PlanExamples, PlansReport
 from goalmaze.probes.plans import NEVER_CLASS
 
-DECODED_COLOUR = "#0072b2"
+DECODED_COLOUR = PALETTE[0]
 PIXELS = 24
 """Pixels of a cell in `draw_maze`."""
 
@@ -81,8 +81,8 @@ def refinement_figure(report: PlansReport) -> Figure:
                 linewidth=0,
             )
         baseline = next(one for one in report.readings if one.concept == concept and one.side == 1)
-        axes.axhline(baseline.observation.value, color="#555555", linestyle="--", linewidth=1)
-        axes.text(1, baseline.observation.value + 0.01, "observation", color="#555555", fontsize=8)
+        axes.axhline(baseline.observation.value, color=DARK_GREY, linestyle="--", linewidth=1)
+        axes.text(1, baseline.observation.value + 0.01, "observation", color=DARK_GREY, fontsize=8)
         axes.set_title(concept, fontsize=11, loc="left")
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("tick on the first observation")

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from goalmaze.experiments.common.plots import save_figures
+from goalmaze.envs.look import MAP
+from goalmaze.experiments.common.plots import BLACK, WHITE, save_figures
 from goalmaze.experiments.probe.by_channel import ChannelReport, ChannelResult
 
 MIN_PRINTED = 0.1
@@ -45,11 +46,11 @@ def channel_figure(report: ChannelReport) -> Figure:
 
 def _draw_panel(axes: Axes, target: str, results: Sequence[ChannelResult], channels: int) -> AxesImage:
     rates = _rates(results, channels)
-    image = axes.imshow(rates, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(rates, cmap=MAP, vmin=0, vmax=1, aspect="auto")
     for (row, column), rate in np.ndenumerate(rates):
         if channels <= MAX_LABELLED_CHANNELS and rate >= MIN_PRINTED:
             text = f"{rate:.2f}"[1:] if rate < 1 else "1"
-            colour = "black" if rate > 0.6 else "white"
+            colour = BLACK if rate > 0.6 else WHITE
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_yticks(range(len(results)), [one.site for one in results], fontsize=9)
     axes.set_xticks(range(0, channels, max(1, channels // 16)))

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from goalmaze.envs import look
 from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, PALETTE, hide_frame, series_style
 from goalmaze.experiments.evaluate.goal_inference import GoalInference
 from goalmaze.experiments.evaluate.goal_inference_figures import draw_calibration, model_styles
@@ -30,13 +31,13 @@ from goalmaze.experiments.reports.findings import AgentFindings
 WIDTH, HEIGHT = 4.2, 2.9
 """Inches; small enough that the text can be read where the chart is as wide as a phone."""
 
-INK = "#010203"
+INK = look.hexadecimal(look.STAND_IN)
 """A colour that no other part of a chart has, so that it can be replaced by the page's colour of text."""
 
 THEME = {
     INK: "var(--ink)",
     PALETTE[6]: "var(--ink)",
-    PALETTE[0]: "var(--blue)",
+    PALETTE[0]: "var(--series)",
     DARK_GREY: "var(--muted)",
     GREY: "var(--faint)",
     LIGHT_GREY: "var(--line)",

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from goalmaze.agents.rollout import Trajectory
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.levels import Family
+from goalmaze.envs.look import hexadecimal
 from goalmaze.envs.rendering import scene_data, shape_mask
-from goalmaze.experiments.common.plots import hexadecimal
 
 Points = NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from goalmaze.envs.extensions import import_flags
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family
 from goalmaze.envs.versions import installed_version
+from goalmaze.experiments.common.style_sheet import style_sheet
 from goalmaze.experiments.evaluate.agent_label import RULE
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
 from goalmaze.experiments.reports import charts, mazes
@@ -67,7 +68,7 @@ def render(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
     )
     engine.filters |= {"decimal": decimal, "percent": percent, "p_value": p_value, "exact": exact}
     return engine.get_template("report.html").render(
-        style=Markup(_template("style.css")),
+        style=Markup(style_sheet() + _template("style.css")),
         symbols=mazes.symbols(kind.shape for one in families for kind in one.family.object_types),
         families=[_section(i, one, config) for i, one in enumerate(families)],
         agents=[agent for one in families for agent in one.agents],

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
+from goalmaze.envs import look
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.jit.flood import UNREACHABLE
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import LevelBatch
-from goalmaze.envs.rendering import TARGET_COLOUR, frame
+from goalmaze.envs.rendering import frame
 from goalmaze.envs.solving import distances
-from goalmaze.experiments.common.plots import DARK_GREY, PALETTE, hexadecimal, save_figures
+from goalmaze.experiments.common.plots import BLACK, DARK_GREY, PALETTE, save_figures
 from goalmaze.experiments.retarget.bins import off_path_distances, target_distances
 from goalmaze.experiments.retarget.candidates import Candidate
 from goalmaze.experiments.retarget.task import RetargetingTask
@@ -32,7 +33,7 @@ from goalmaze.probes.procgen_tools.path_probability import path_probability
 from goalmaze.probes.procgen_tools.vector_fields import field_change, vector_field
 
 BEFORE, AFTER, CHANGE = PALETTE[0], PALETTE[1], DARK_GREY
-TARGET = hexadecimal(TARGET_COLOUR)
+TARGET = look.hexadecimal(look.TARGET)
 PIXELS = 24
 CHANNELS_SHOWN = 8
 MAZES_SHOWN = 3
@@ -116,7 +117,7 @@ def _heat_panel(axes: Axes, task: RetargetingTask, b: int, cells: NDArray[np.int
     _maze(axes, task, b, "", target=False)
     axes.set_title(f"mean {np.nanmean(path):.2f}", fontsize=10, loc="left")
     edges = (-0.5, width * PIXELS - 0.5, height * PIXELS - 0.5, -0.5)
-    return axes.imshow(heat.reshape(height, width), cmap="viridis", vmin=0, vmax=1, alpha=0.85, extent=edges)
+    return axes.imshow(heat.reshape(height, width), cmap=look.MAP, vmin=0, vmax=1, alpha=0.85, extent=edges)
 
 
 def every_target(task: RetargetingTask, b: int) -> tuple[RetargetingTask, NDArray[np.intp]]:
@@ -151,8 +152,8 @@ def activation_maps(policy: NetworkPolicy, task: RetargetingTask, b: int, candid
         most = float(torch.stack([maps[channel] for maps in rows.values()]).abs().max().clamp(min=1e-6))
         for row, (name, maps) in enumerate(rows.items()):
             panel = axes[row, column]
-            panel.imshow(maps[channel].numpy(), cmap="RdBu_r", vmin=-most, vmax=most)
-            for (y, x), marker, colour, edge in ((goal, "s", "black", 1.5), (target, "o", TARGET, 2.0)):
+            panel.imshow(maps[channel].numpy(), cmap=look.DIVERGING_MAP, vmin=-most, vmax=most)
+            for (y, x), marker, colour, edge in ((goal, "s", BLACK, 1.5), (target, "o", TARGET, 2.0)):
                 panel.plot(x, y, marker, markersize=9, color="none", markeredgecolor=colour, markeredgewidth=edge)
             panel.set_xticks([])
             panel.set_yticks([])

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from goalmaze.experiments.common.plots import GREY, OLIVE, PALETTE, hide_frame, save_figures
+from goalmaze.experiments.common.plots import BLACK, GREY, OLIVE, PALETTE, WHITE, hide_frame, save_figures
 from goalmaze.experiments.retarget.ledger import Entry, Ledger
 
 COLOURS = (*PALETTE[:2], *PALETTE[3:7], OLIVE)
@@ -66,7 +66,7 @@ def scatter(ledger: Ledger) -> Figure:
     )
     handles: list[Artist] = [Line2D([], [], linestyle="", label=name, **style) for name, style in styles.items()]
     note = "hollow: does not steer"
-    handles.append(Line2D([], [], linestyle="", label=note, marker="o", color="black", markerfacecolor="white"))
+    handles.append(Line2D([], [], linestyle="", label=note, marker="o", color=BLACK, markerfacecolor=WHITE))
     handles.append(Line2D([], [], color=REFERENCE, label="cue physically moved"))
     handles.append(Line2D([], [], color=GREY, linewidth=6, alpha=0.4, label="unedited, 95 %"))
     _legend(figure, handles)
@@ -96,7 +96,7 @@ def depth_profile(ledger: Ledger) -> Figure:
             shifted, values, _error_bars(list(by_site.values())), linewidth=1.2, elinewidth=0.7, label=method, **style
         )
     axes.axhline(ledger.reference.value, color=REFERENCE, linewidth=1.5, label="cue physically moved")
-    axes.axhline(ledger.entries[0].unedited.value, color="black", linestyle="--", linewidth=1, label="unedited")
+    axes.axhline(ledger.entries[0].unedited.value, color=BLACK, linestyle="--", linewidth=1, label="unedited")
     handles = axes.get_legend_handles_labels()[0]
     others = [name for name in styles if name not in steering]
     if others:
@@ -118,7 +118,7 @@ def _panel(axes: Axes, ledger: Ledger, site: str, styles: dict[str, MethodStyle]
     for one in ledger.entries:
         if one.site == site:
             style = styles[one.method]
-            face = style["color"] if one.steers else "white"
+            face = style["color"] if one.steers else WHITE
             read = one.read.value if one.read.levels else READS_NOTHING
             axes.errorbar(
                 read, one.steer.value, _error_bars([one]), markersize=8, elinewidth=0.8, markerfacecolor=face, **style

@@ -20,7 +20,7 @@ from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.page.appearance import appearance
-from goalmaze.experiments.page.files import page_file
+from goalmaze.experiments.page.files import LOOK, page_file
 from goalmaze.experiments.site.agents import agent_data, check_agent
 from goalmaze.experiments.site.config import AGENTS, SiteConfig
 from goalmaze.experiments.site.levels import level_sets, small_level_sets
@@ -31,6 +31,7 @@ MAX_BYTES = 5_000_000
 
 FILES = (
     "index.html",
+    LOOK,
     "style.css",
     "site.css",
     "draw.js",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from goalmaze.envs import look
 from goalmaze.envs.ascii import read_ascii
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
@@ -19,7 +20,7 @@ from goalmaze.envs.maze_engine import MazeEngine
 from goalmaze.envs.objects import ObjectType, Placement
 from goalmaze.envs.observations.spec import MODES, ObservationSpec
 from goalmaze.envs.observations.views import VIEWS, PlanesView, make_view
-from goalmaze.envs.rendering import AGENT_COLOUR, FLOOR_COLOUR, WALL_COLOUR, shape_mask
+from goalmaze.envs.rendering import shape_mask
 
 RED, BLUE = (213, 94, 0), (0, 114, 178)
 
@@ -107,7 +108,7 @@ def slow_picture(episodes: MazeEngine, b: int, side: int) -> NDArray[np.int64]:
         kind = appearance(family, name)
         if cell != ABSENT and kind is not None:
             stands[0 if kind.fills else cell].append((kind.shape, kind.colour))
-    stands[int(episodes.agent[b])].append(("disc", AGENT_COLOUR))
+    stands[int(episodes.agent[b])].append(("disc", look.AGENT))
     cell_of = [(2 * pixel + 1) * size // (2 * side) for pixel in range(side)]
     first = [cell_of.index(i) for i in range(size)]
     extent = [cell_of.count(i) for i in range(size)]
@@ -115,7 +116,7 @@ def slow_picture(episodes: MazeEngine, b: int, side: int) -> NDArray[np.int64]:
     for y, row in enumerate(cell_of):
         for x, column in enumerate(cell_of):
             cell = row * size + column
-            colour = np.array(WALL_COLOUR if walls[cell] else FLOOR_COLOUR, np.float64)
+            colour = np.array(look.WALL if walls[cell] else look.FLOOR, np.float64)
             for shape, ink in stands[cell]:
                 cover = round(255 * shape_mask(shape, extent[row], extent[column])[y - first[row], x - first[column]])
                 colour = np.rint((colour * (255 - cover) + np.array(ink) * cover) / 255)
@@ -359,8 +360,8 @@ def test_procgens_frame_is_filled_whatever_the_maze(size: int) -> None:
     picture = drawn(playing(GreenExit(size=size), 1), "rgb64")[0]
     assert picture.shape == (64, 64, 3)
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    assert (border == WALL_COLOUR).all()
-    assert (picture == FLOOR_COLOUR).all(axis=2).any()
+    assert (border == look.WALL).all()
+    assert (picture == look.FLOOR).all(axis=2).any()
 
 
 def alone(family: Family, name: str, pixels: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from colour_vision import DICHROMACY, linear
 from numpy.typing import NDArray
 
 from goalmaze.envs.ascii import read_ascii
@@ -13,17 +14,8 @@ from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.levels import Family, LevelBatch
-from goalmaze.envs.rendering import (
-    AGENT_COLOUR,
-    FLOOR_COLOUR,
-    SHAPES,
-    WALL_COLOUR,
-    draw_scene,
-    frame,
-    paint,
-    scene_data,
-    shape_mask,
-)
+from goalmaze.envs.look import AGENT, FLOOR, WALL
+from goalmaze.envs.rendering import SHAPES, draw_scene, frame, paint, scene_data, shape_mask
 from goalmaze.envs.single import MazeEnv
 
 SIZES = [*range(1, 17), 32]
@@ -63,8 +55,8 @@ def test_frames_have_the_right_size_with_walls_and_floor_in_place(pixels: int) -
     assert (picture.shape, picture.dtype) == ((5 * pixels, 7 * pixels, 3), np.uint8)
     for cell in range(35):
         square = cell_of(picture, cell, pixels)
-        assert (square == WALL_COLOUR).all() == levels.walls.reshape(-1)[cell]
-    assert (cell_of(picture, EMPTY, pixels)[pixels > 1 :, pixels > 1 :] == FLOOR_COLOUR).mean() > 0.5
+        assert (square == WALL).all() == levels.walls.reshape(-1)[cell]
+    assert (cell_of(picture, EMPTY, pixels)[pixels > 1 :, pixels > 1 :] == FLOOR).mean() > 0.5
 
 
 @pytest.mark.parametrize("pixels", SIZES)
@@ -82,12 +74,12 @@ Look = tuple[str, tuple[int, int, int]]
 
 def looks(family: Family) -> set[Look]:
     """Shape and colour of each thing there is; kinds may look alike on purpose."""
-    things: set[Look] = {("disc", AGENT_COLOUR), ("", FLOOR_COLOUR), ("tile", WALL_COLOUR)}
+    things: set[Look] = {("disc", AGENT), ("", FLOOR), ("tile", WALL)}
     return things | {(kind.shape, kind.colour) for kind in family.object_types}
 
 
 def on_floor(look: Look, pixels: int) -> NDArray[np.int64]:
-    picture = np.full((pixels, pixels, 3), FLOOR_COLOUR, np.uint8)
+    picture = np.full((pixels, pixels, 3), FLOOR, np.uint8)
     if look[0]:
         paint(picture, 0, 1, pixels, *look)
     return picture.astype(np.int64)
@@ -104,19 +96,9 @@ def test_shapes_differ_without_colours_and_colours_of_a_shape_differ(family: str
         assert (difference.max(axis=2) > 40).mean() > 0.05, (a, b)
 
 
-# Machado, Oliveira and Fernandes (2009), complete dichromacy, for linear red, green and blue.
-DICHROMACY = {
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-
-
 def as_seen_with(blindness: str, colour: tuple[int, int, int]) -> NDArray[np.float64]:
     """A colour as a dichromat sees it, 0 to 255."""
-    part = np.array(colour) / 255
-    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
-    mixed = np.clip(np.array(DICHROMACY[blindness]) @ linear, 0, 1)
+    mixed = np.clip(DICHROMACY[blindness] @ linear(colour), 0, 1)
     seen: NDArray[np.float64] = 255 * np.where(mixed <= 0.0031308, mixed * 12.92, 1.055 * mixed ** (1 / 2.4) - 0.055)
     return seen
 

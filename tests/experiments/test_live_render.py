@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goalmaze.envs import look
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
-from goalmaze.experiments.common.plots import hexadecimal
 from goalmaze.experiments.live.agent_store import AgentStore
-from goalmaze.experiments.live.render import EDITED, LAST_FRAMES, render_episode
+from goalmaze.experiments.live.render import LAST_FRAMES, render_episode
 from goalmaze.experiments.live.settings import Settings, write_link
-from goalmaze.experiments.page.files import page_file
 
 SETTINGS = Settings(agent="zoo:green-exit", seed=3)
 
@@ -104,11 +103,6 @@ def test_bad_input_is_named_in_the_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_page_and_the_films_draw_edited_arrows_in_one_colour() -> None:
-    style = page_file("style.css")
-    assert f"--edit: {hexadecimal(EDITED)};" in style
-
-
 def test_an_agent_that_is_not_listed_is_refused(store: AgentStore) -> None:
     with pytest.raises(GoalmazeError, match="unknown agent '/etc/passwd'"):
         render_episode(store, Settings(agent="/etc/passwd"), "png")
@@ -118,7 +112,7 @@ def test_strongly_changed_arrows_are_coloured_in_the_edited_maze_only(store: Age
     def coloured(strength: float) -> tuple[int, int]:
         settings = Settings(agent="zoo:green-exit", seed=3, strength=strength)
         frame = np.asarray(Image.open(io.BytesIO(render_episode(store, settings, "png"))).convert("RGB"))
-        there = (frame == EDITED).all(axis=2)
+        there = (frame == look.CHANGED_ARROW).all(axis=2)
         middle = frame.shape[1] // 2
         return int(there[:, :middle].sum()), int(there[:, middle:].sum())
 

@@ -15,7 +15,7 @@ from goalmaze.experiments.audit.benchmark.contest import Contest
 from goalmaze.experiments.audit.benchmark.rows import PopulationTest
 from goalmaze.experiments.audit.benchmark.stages import LABELS
 from goalmaze.experiments.audit.calibration import from_logits
-from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, PALETTE, hide_frame, save_figures
+from goalmaze.experiments.common.plots import DARK_GREY, GREY, LIGHT_GREY, PALETTE, WHITE, hide_frame, save_figures
 from goalmaze.probes.audit.tiers import Tier
 
 NAME = "audit-benchmark"
@@ -81,7 +81,7 @@ def _draw_population(axes: Axes, test: PopulationTest, method: str | None) -> No
             color=colour,
             marker=marker,
             alpha=0.8,
-            edgecolor="white",
+            edgecolor=WHITE,
             linewidth=0.6,
         )
 

@@ -13,7 +13,7 @@ from goalmaze.experiments.audit.sleepers.agents import Kind
 from goalmaze.experiments.audit.sleepers.report import SleeperReport
 from goalmaze.experiments.audit.sleepers.study import BASELINE, PRIMARY
 from goalmaze.experiments.audit.sleepers.watching import Watch
-from goalmaze.experiments.common.plots import DARK_GREY, LIGHT_GREY, PALETTE, hide_frame, save_figures
+from goalmaze.experiments.common.plots import DARK_GREY, LIGHT_GREY, PALETTE, WHITE, hide_frame, save_figures
 
 NAME = "sleepers"
 
@@ -62,7 +62,7 @@ def _draw_scores(axes: Axes, report: SleeperReport, method: str, title: str) -> 
                 marker=marker,
                 s=34,
                 alpha=0.8,
-                edgecolor="white",
+                edgecolor=WHITE,
                 linewidth=0.5,
             )
     axes.set_xticks(range(len(study.triggers)), study.triggers, fontsize=11)

@@ -193,9 +193,9 @@
     canvas.width = canvas.height = 36;
     canvas.setAttribute("aria-hidden", "true");
     const pen = canvas.getContext("2d");
-    if (name === "target") drawTarget(pen, 18, 18, 38, menu, true);
-    else if (name === "agent") drawAgent(pen, { agent: 0, trail: [0] }, () => [18, 18], 1, 44, menu);
-    else if (name === "wall") { pen.fillStyle = rgb(menu.palette.wall); pen.fillRect(4, 4, 28, 28); pen.strokeStyle = "#888"; pen.strokeRect(4, 4, 28, 28); }
+    if (name === "target") drawTarget(pen, 18, 18, 38, true);
+    else if (name === "agent") drawAgent(pen, { agent: 0, trail: [0] }, () => [18, 18], 1, 44);
+    else if (name === "wall") { pen.fillStyle = css("wall"); pen.fillRect(4, 4, 28, 28); pen.strokeStyle = css("faint"); pen.strokeRect(4, 4, 28, 28); }
     else if (sprites[name]) pen.drawImage(sprites[name], 1, 1, 34, 34);
     return canvas;
   }
@@ -267,7 +267,7 @@
     const part = length ? Math.min(1, (now - stepShown) / length) : 1;
     for (const name of Object.keys(scene.sides)) {
       const moving = scene.sides[name].outcome === "walking" || part < 1;
-      drawBoard(boards[name], scene, name, menu, sprites, view, moving ? part : 1);
+      drawBoard(boards[name], scene, name, sprites, view, moving ? part : 1);
     }
     document.body.dataset.painted = String(answered);
     if (part < 1) repaint();
@@ -452,8 +452,7 @@
   for (const [id, key] of [["play", " "], ["step", "."], ["restart", "r"], ["next", "n"], ["undo", "u"], ["help", "?"], ["copy-link", "l"]])
     byId(id).onclick = () => { if (scene) keys[key](); };
   byId("theme").onclick = () => {
-    const root = document.documentElement;
-    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    switchTheme();
     repaint();
   };
   for (const id of ["agent", "family", "shift", "site", "method", "edit"]) byId(id).onchange = () => choose({ [id]: byId(id).value });

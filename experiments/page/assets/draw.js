@@ -3,12 +3,8 @@
 
 /* Cells to the right and down of the actions up, right, down, left. */
 const MOVES = [[0, -1], [1, 0], [0, 1], [-1, 0]];
-/* The colour map viridis at five points. */
-const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 /* Total variation of 0.2 in one byte. */
 const STRONG_CHANGE = 51;
-/* The colour of arrows that the edit changed, over a coloured floor and in both themes. */
-const CHANGED_ON_COLOUR = "#b0126b";
 const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /* Return bytes; text is base64. */
@@ -18,13 +14,38 @@ function unpack(text) {
 }
 
 function rampColour(value) {
-  const at = Math.min(0.9999, Math.max(0, value)) * (RAMP.length - 1);
-  const low = RAMP[Math.floor(at)], high = RAMP[Math.floor(at) + 1], part = at % 1;
+  const points = ramp(), at = Math.min(0.9999, Math.max(0, value)) * (points.length - 1);
+  const low = points[Math.floor(at)], high = points[Math.floor(at) + 1], part = at % 1;
   return low.map((channel, i) => Math.round(channel + (high[i] - channel) * part));
 }
 
-function css(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/* Colours that were asked for, until the theme or the colours that the reader forces change. */
+const colours = new Map();
+const forcedColours = matchMedia("(forced-colors: active)");
+
+/* Return red, green and blue of the custom property of a role. */
+function look(role) {
+  if (!colours.has(role)) {
+    const probe = document.documentElement.appendChild(document.createElement("i"));
+    /* Without this, a reader's forced colours replace every colour that is computed. */
+    probe.style.cssText = `forced-color-adjust: none; color: var(--${role})`;
+    colours.set(role, getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number));
+    probe.remove();
+  }
+  return colours.get(role);
+}
+
+function css(role, alpha = 1) {
+  return rgb(look(role), alpha);
+}
+
+/* Return the points of the colour map, from low to high. */
+function ramp() {
+  if (!colours.has("ramp")) {
+    const points = getComputedStyle(document.documentElement).getPropertyValue("--ramp").trim().split(/\s+/);
+    colours.set("ramp", points.map((point) => [1, 3, 5].map((at) => parseInt(point.slice(at, at + 2), 16))));
+  }
+  return colours.get("ramp");
 }
 
 function rgb(colour, alpha = 1) {
@@ -33,13 +54,19 @@ function rgb(colour, alpha = 1) {
 
 /* Return one image for each object type: its shape in its colour over its rim. */
 function makeSprites(appearance) {
-  const sprites = {};
+  const sprites = {}, fill = () => fillSprites(sprites, appearance);
+  fill();
+  forcedColours.addEventListener("change", () => { colours.clear(); fill(); dispatchEvent(new Event("resize")); });
+  return sprites;
+}
+
+function fillSprites(sprites, appearance) {
   const side = appearance.mask;
   for (const [name, type] of Object.entries(appearance.object_types)) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = side;
     const context = canvas.getContext("2d"), image = context.createImageData(side, side);
-    const shape = unpack(type.shape), rim = unpack(type.rim), dark = appearance.palette.rim;
+    const shape = unpack(type.shape), rim = unpack(type.rim), dark = look("rim");
     for (let i = 0; i < side * side; i++) {
       const part = shape[i] / 255;
       for (let c = 0; c < 3; c++) image.data[4 * i + c] = type.colour[c] * part + dark[c] * (1 - part);
@@ -48,7 +75,6 @@ function makeSprites(appearance) {
     context.putImageData(image, 0, 0);
     sprites[name] = canvas;
   }
-  return sprites;
 }
 
 /* Return the mean move, right and down, of a cell's packed probabilities. */
@@ -95,7 +121,7 @@ function overlayValues(scene, name, view) {
 }
 
 /* Draw one agent's maze. `part`, 0 to 1, is how far the agent is drawn from its previous cell to its current one. */
-function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
+function drawBoard(canvas, scene, name, sprites, view, part = 1) {
   const side = scene.sides[name];
   const shown = Math.round((canvas.clientWidth || 400) * Math.min(devicePixelRatio || 1, 3));
   if (canvas.width !== shown) canvas.width = canvas.height = shown;
@@ -105,7 +131,7 @@ function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
   pen.clearRect(0, 0, shown, shown);
   pen.lineCap = pen.lineJoin = "round";
   const values = overlayValues(scene, name, view);
-  const floor = css("--floor"), wall = css("--wall"), grid = css("--grid");
+  const floor = css("floor"), wall = css("wall"), grid = css("grid");
   for (let index = 0; index < scene.walls.length; index++) {
     const solid = scene.walls[index] === "1";
     const [x, y, w, h] = box(index, 0);
@@ -121,11 +147,13 @@ function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
     }
   }
   if (side.trail.length > 1) {
-    pen.strokeStyle = rgb(appearance.palette.trail, 0.75);
-    pen.lineWidth = cell * 0.16;
     pen.beginPath();
     side.trail.slice(0, part < 1 ? -1 : undefined).forEach((index, i) => (i ? pen.lineTo(...at(index)) : pen.moveTo(...at(index))));
-    pen.stroke();
+    for (const [role, width] of [["rim", 0.23], ["trail", 0.15]]) {
+      pen.strokeStyle = css(role);
+      pen.lineWidth = cell * width;
+      pen.stroke();
+    }
   }
   drawField(pen, scene, name, view, values, at, cell);
   /* Objects on one cell are drawn over each other, each a little smaller. */
@@ -138,19 +166,21 @@ function drawBoard(canvas, scene, name, appearance, sprites, view, part = 1) {
     if (sprite) pen.drawImage(sprite, ...box(object.cell, inset));
     pen.globalAlpha = 1;
   }
-  if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, appearance, name === "edited");
+  if (scene.target >= 0) drawTarget(pen, ...at(scene.target), cell, name === "edited");
   if (view.overlay === "reading" && side.heading !== undefined) drawBracket(pen, ...box(side.heading, cell * 0.06), cell);
-  drawAgent(pen, side, at, part, cell, appearance);
+  drawAgent(pen, side, at, part, cell);
   if (view.cursor >= 0) {
-    pen.strokeStyle = css("--accent");
-    pen.lineWidth = Math.max(2, cell * 0.1);
-    pen.strokeRect(...box(view.cursor, cell * 0.05));
+    for (const [role, width] of [["outline", 0.14], ["arrow-on-colour", 0.06]]) {
+      pen.strokeStyle = css(role);
+      pen.lineWidth = Math.max(2, cell * width);
+      pen.strokeRect(...box(view.cursor, cell * 0.07));
+    }
   }
 }
 
 function drawField(pen, scene, name, view, values, at, cell) {
   if (view.arrows === "none") return;
-  const probabilities = unpack(scene.sides[name].probabilities), plain = css("--arrow"), edit = css("--edit");
+  const probabilities = unpack(scene.sides[name].probabilities), plain = css("arrow"), edit = css("changed-arrow");
   const changed = name === "edited" && scene.changed ? unpack(scene.changed) : null;
   const before = view.arrows === "change" ? unpack(scene.sides.unedited.probabilities) : null;
   if (before && !changed) return;
@@ -166,20 +196,20 @@ function drawField(pen, scene, name, view, values, at, cell) {
     pen.globalAlpha = values || stronglyChanged ? 1 : 0.55;
     /* Over a coloured floor, an outline keeps both kinds of arrows visible on every colour. */
     if (!values) drawArrow(pen, ...at(index), right, down, cell, stronglyChanged ? edit : plain);
-    else if (stronglyChanged) drawArrow(pen, ...at(index), right, down, cell, CHANGED_ON_COLOUR, "#ffffff");
-    else drawArrow(pen, ...at(index), right, down, cell, "#ffffff", "#1c2026");
+    else if (stronglyChanged) drawArrow(pen, ...at(index), right, down, cell, css("changed-arrow"), css("arrow-on-colour"));
+    else drawArrow(pen, ...at(index), right, down, cell, css("arrow-on-colour"), css("outline"));
   }
   pen.globalAlpha = 1;
 }
 
 /* Draw two rings in the edited agent's maze and one dashed ring in the other. */
-function drawTarget(pen, x, y, cell, appearance, edited) {
-  pen.strokeStyle = rgb(appearance.palette.target, edited ? 1 : 0.55);
+function drawTarget(pen, x, y, cell, edited) {
+  pen.strokeStyle = css("ring", edited ? 1 : 0.55);
   pen.setLineDash(edited ? [] : [cell * 0.12, cell * 0.12]);
   for (const [radius, width] of [[0.4, 0.1], [0.2, 0.08]]) {
     if (edited) {
       pen.save();
-      pen.strokeStyle = rgb(appearance.palette.rim, 0.9);
+      pen.strokeStyle = css("rim", 0.9);
       pen.lineWidth = cell * (width + 0.06);
       pen.beginPath();
       pen.arc(x, y, radius * cell, 0, 7);
@@ -197,7 +227,7 @@ function drawTarget(pen, x, y, cell, appearance, edited) {
 
 function drawBracket(pen, x, y, w, h, cell) {
   const leg = cell * 0.26;
-  for (const [colour, extra] of [["#000000", 0.07], ["#ffffff", 0]]) {
+  for (const [colour, extra] of [[css("outline"), 0.07], [css("arrow-on-colour"), 0]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = cell * (0.08 + extra);
     pen.beginPath();
@@ -210,7 +240,7 @@ function drawBracket(pen, x, y, w, h, cell) {
   }
 }
 
-function drawAgent(pen, side, at, part, cell, appearance) {
+function drawAgent(pen, side, at, part, cell) {
   let [x, y] = at(side.agent);
   if (part < 1 && side.trail.length > 1) {
     const [fromX, fromY] = at(side.trail[side.trail.length - 2]);
@@ -218,15 +248,15 @@ function drawAgent(pen, side, at, part, cell, appearance) {
   }
   pen.beginPath();
   pen.arc(x, y, cell * 0.3, 0, 7);
-  pen.fillStyle = rgb(appearance.palette.agent);
+  pen.fillStyle = css("agent");
   pen.fill();
   pen.lineWidth = cell * 0.07;
-  pen.strokeStyle = "#ffffff";
+  pen.strokeStyle = css("agent-rim");
   pen.stroke();
   pen.beginPath();
   pen.arc(x, y, cell * 0.34, 0, 7);
   pen.lineWidth = Math.max(1, cell * 0.03);
-  pen.strokeStyle = rgb(appearance.palette.rim);
+  pen.strokeStyle = css("rim");
   pen.stroke();
 }
 
@@ -242,9 +272,16 @@ function showOutcome(element, side, limit) {
   element.dataset.end = ends[side.outcome] || "other";
 }
 
+/* Switch between light and dark; the caller draws again. */
+function switchTheme() {
+  const root = document.documentElement;
+  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+  colours.clear();
+}
+
 function startTheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const set = (theme) => { document.documentElement.dataset.theme = theme; };
+  const set = (theme) => { document.documentElement.dataset.theme = theme; colours.clear(); };
   set(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => { set(dark.matches ? "dark" : "light"); dispatchEvent(new Event("resize")); });
 }

@@ -294,8 +294,7 @@ function lettersOf(level) {
 const INSTRUMENT = new Instrument();
 startTheme();
 byId("theme").onclick = () => {
-  const root = document.documentElement;
-  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+  switchTheme();
   redrawAll();
 };
 addEventListener("resize", redrawAll);

@@ -18,7 +18,7 @@
     byId("clock").textContent = `step ${at} of ${frames.length - 1}`;
     byId("at").value = at;
     for (const name of names) {
-      drawBoard(byId(name), scene, name, appearance, sprites, view);
+      drawBoard(byId(name), scene, name, sprites, view);
       showOutcome(byId(`outcome-${name}`), scene.sides[name], scene.limit);
     }
   }
@@ -44,8 +44,7 @@
   byId("at").oninput = () => { at = Number(byId("at").value); show(); };
   byId("arrows").onchange = () => { view.arrows = byId("arrows").value; show(); };
   byId("theme").onclick = () => {
-    const root = document.documentElement;
-    root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+    switchTheme();
     show();
   };
   addEventListener("resize", show);

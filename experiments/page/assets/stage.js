@@ -228,7 +228,7 @@ class Stage {
     this.clock.textContent = this.at;
     for (const side of this.sides) {
       const frame = scene.sides[side.key], { canvas, outcome, bars } = this.canvases[side.key];
-      drawBoard(canvas, scene, side.key, SITE.appearance, SPRITES, this.view, this.at < frame.trail.length ? this.part : 1);
+      drawBoard(canvas, scene, side.key, SPRITES, this.view, this.at < frame.trail.length ? this.part : 1);
       showOutcome(outcome, frame, this.limit);
       canvas.setAttribute("aria-label", this._boardText(side, frame));
       if (bars) showBars(bars, frame);
