@@ -44,16 +44,18 @@ class Autoencoder:
         bias: float32 [M], added before the ReLU.
         decoder: float32 [M, C]; rows of unit length in units of the activations' standard deviation.
         centre: float32 [C], the mean activation.
+        active: number of features that are kept, the largest (TopK; Gao et al., 2024); None for all.
     """
 
     encoder: Tensor
     bias: Tensor
     decoder: Tensor
     centre: Tensor
+    active: int | None = None
 
     def encode(self, activations: Tensor) -> Tensor:
         """Return features [..., M] of activations [..., C]."""
-        return ((activations - self.centre) @ self.encoder + self.bias).relu()
+        return largest(((activations - self.centre) @ self.encoder + self.bias).relu(), self.active)
 
     def decode(self, features: Tensor) -> Tensor:
         """Return activations [..., C] of features [..., M]."""
@@ -65,8 +67,21 @@ class Autoencoder:
         return float(1 - error / (activations - activations.mean(0)).square().sum())
 
 
+def largest(features: Tensor, active: int | None) -> Tensor:
+    """Return features [..., M] of which only the largest `active` are not 0; all where it is None."""
+    if active is None or active >= features.shape[-1]:
+        return features
+    kept = features.topk(active, dim=-1)
+    return torch.zeros_like(features).scatter(-1, kept.indices, kept.values)
+
+
 def train_autoencoder(
-    samples: Tensor, features: int, sparsity: float = SPARSITY, updates: int = UPDATES, seed: int = 0
+    samples: Tensor,
+    features: int,
+    sparsity: float = SPARSITY,
+    updates: int = UPDATES,
+    seed: int = 0,
+    active: int | None = None,
 ) -> Autoencoder:
     """Return a sparse autoencoder trained on samples [N, C].
 
@@ -76,10 +91,13 @@ def train_autoencoder(
         sparsity: weight of the L1 norm of the features beside the squared error.
         updates: number of updates by Adam.
         seed: of initialisation and batches.
+        active: number of features kept for each sample, the largest; the L1 norm then plays no part.
 
     Raises:
         GoalmazeError: there are no samples or no features.
     """
+    if active is not None:
+        sparsity = 0.0
     if samples.dim() != 2 or not len(samples) or features < 1:
         raise GoalmazeError(
             f"no autoencoder of {features} features learns from samples {tuple(samples.shape)}: give 1 feature or more "
@@ -100,12 +118,12 @@ def train_autoencoder(
         batch = x[torch.randint(0, len(x), (BATCH,), generator=generator)]
         # Unit rows: a longer decoder could otherwise shrink the features, and with them their L1 norm.
         rows = normalize(decoder, dim=1)
-        activity = (batch @ encoder + bias).relu()
+        activity = largest((batch @ encoder + bias).relu(), active)
         return (activity @ rows - batch).square().sum(dim=1).mean() + sparsity * activity.sum(dim=1).mean()
 
     trained = descend([encoder, bias, decoder], loss, updates, LEARNING_RATE)
     # Scale and centre are folded in, so that the autoencoder takes activations as they are.
-    return Autoencoder(trained[0] / scale, trained[1], normalize(trained[2], dim=1) * scale, centre)
+    return Autoencoder(trained[0] / scale, trained[1], normalize(trained[2], dim=1) * scale, centre, active)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
