@@ -1,4 +1,4 @@
-"""`goalmaze explain`: from its options to explanations of a decision, of units, or their benchmark."""
+"""`goalmaze explain`: from its options to explanations of a decision, units or features, or their benchmark."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from goalmaze.experiments.explain.benchmark_report import BenchmarkReport
 from goalmaze.experiments.explain.config import ExplainConfig
 from goalmaze.experiments.explain.decision import explain
 from goalmaze.experiments.explain.decision_report import DecisionReport
-from goalmaze.experiments.explain.unit_report import UnitReport
+from goalmaze.experiments.explain.feature_report import FeatureReport
+from goalmaze.experiments.explain.features import explain_features
 from goalmaze.experiments.explain.units import explain_units
 
-R = TypeVar("R", UnitReport, BenchmarkReport, DecisionReport)
+R = TypeVar("R", FeatureReport, BenchmarkReport, DecisionReport)
 
 
 def run(config: ExplainConfig) -> Result:
@@ -32,6 +33,16 @@ def run(config: ExplainConfig) -> Result:
         make_folder(config.figures, "--figures")
     if config.benchmark:
         return _drawn(benchmark(agents, decisions=config.decisions, seed=config.seed), config, _draw_benchmark)
+    if config.features:
+        features = explain_features(
+            agents[0],
+            config.sites,
+            levels=config.levels,
+            fit_levels=config.fit_levels,
+            seed=config.seed,
+            effort=config.effort,
+        )
+        return _drawn(features, config, _draw_features)
     if config.units:
         units = explain_units(
             agents[0], config.sites, levels=config.levels, fit_levels=config.fit_levels, seed=config.seed
@@ -57,6 +68,12 @@ def _drawn(report: R, config: ExplainConfig, draw: Callable[[R, Path], list[Path
     if config.figures is None:
         return report
     return dataclasses.replace(report, pictures=tuple(draw(report, config.figures)))
+
+
+def _draw_features(report: FeatureReport, folder: Path) -> list[Path]:
+    from goalmaze.experiments.explain.feature_figures import draw_features
+
+    return draw_features(report, folder)
 
 
 def _draw_benchmark(report: BenchmarkReport, folder: Path) -> list[Path]:

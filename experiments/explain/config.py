@@ -35,14 +35,17 @@ class ExplainConfig(CommandConfig):
     Attributes:
         agent: a run folder, a checkpoint file or zoo:NAME.
         others: with --benchmark, more agents.
-        level: index of the evaluation level whose decision is explained, unless --units or --benchmark is given.
+        level: index of the evaluation level whose decision is explained, unless --units, --features or --benchmark is
+            given.
         step: number of the decision in its episode, 1 for the first.
         shift: the distribution of the level.
         methods: methods of explaining.
         units: explain every channel of every site by a formula, and test it on other mazes.
-        sites: with --units, the sites to explain.
-        levels: with --units, number of evaluation mazes.
-        fit_levels: with --units, number of mazes that formulas are fitted on.
+        features: train sparse autoencoders and compare their features with channels, probes and random directions.
+        sites: with --units or --features, the sites to explain.
+        levels: with --units or --features, number of evaluation mazes.
+        fit_levels: with --units or --features, number of fitting mazes.
+        effort: with --features, fraction of the usual updates of training, for trial runs.
         benchmark: score every method of explaining as a prediction: which counterfactual flips the action?
         decisions: with --benchmark, number of decisions of each agent.
         seed: of the levels, of sampled actions, and of all that is drawn.
@@ -52,12 +55,14 @@ class ExplainConfig(CommandConfig):
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze explain zoo:green-exit --level 17 --step 4 --shift moved-sign --figures figures",
         "goalmaze explain zoo:green-exit --units --figures figures",
+        "goalmaze explain zoo:green-exit --features --sites block4 hidden",
         "goalmaze explain zoo:green-exit zoo:green-exit-twin --benchmark --decisions 200",
     )
     lists: ClassVar[tuple[str, ...]] = ("decision-methods",)
     limits: ClassVar[Limits] = {
         "levels": (8, MAX_EXPLAINED),
         "fit_levels": (16, MAX_EXPLAINED),
+        "effort": (0.001, 100),
         "decisions": (8, MAX_EXPLAINED),
         "level": (0, MAX_LEVEL),
         "step": (1, MAX_STEP),
@@ -73,9 +78,11 @@ class ExplainConfig(CommandConfig):
     shift: Annotated[str, option("SHIFT", "the training distribution")] = "none"
     methods: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all)")] = ()
     units: bool = False
+    features: bool = False
     sites: Words = ()
     levels: int = 256
     fit_levels: int = 512
+    effort: float = 1.0
     benchmark: bool = False
     decisions: int = 400
     seed: int = 0
@@ -83,13 +90,20 @@ class ExplainConfig(CommandConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.units and self.benchmark:
-            raise GoalmazeError("--units and --benchmark are two experiments: choose one")
+        if self.units + self.features + self.benchmark > 1:
+            raise GoalmazeError("--units, --features and --benchmark are different experiments: choose one")
         if not self.benchmark and self.others:
             raise GoalmazeError(f"only --benchmark takes several agents: leave {' '.join(self.others)} out")
-        if self.sites and not self.units:
-            raise GoalmazeError("--sites belongs to --units: add it")
-        if (self.units or self.benchmark) and (self.level, self.step, self.shift, self.methods) != (0, 1, "none", ()):
+        if self.sites and not (self.units or self.features):
+            raise GoalmazeError("--sites belongs to --units and --features: add one of them")
+        if self.effort != 1 and not self.features:
+            raise GoalmazeError("--effort belongs to --features: add it")
+        if (self.units or self.features or self.benchmark) and (self.level, self.step, self.shift, self.methods) != (
+            0,
+            1,
+            "none",
+            (),
+        ):
             raise GoalmazeError("--level, --step, --shift and --methods explain one decision: leave them out")
 
     @property

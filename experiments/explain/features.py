@@ -3,57 +3,88 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.rollout import observations_of
-from goalmaze.agents.sites import find_site, map_sites
+from goalmaze.agents.sites import find_site, is_memory_site, map_sites
 from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch
+from goalmaze.envs.levels import EVALUATION, FITTING, Family, LevelBatch, concatenate
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import ResultHeader
-from goalmaze.experiments.explain.feature_report import FeatureReport, FeatureRow
+from goalmaze.experiments.explain.feature_report import FeatureReport, FeatureRow, Reference
+from goalmaze.experiments.explain.feature_steering import Steering, TargetSteering, TurnSteering
 from goalmaze.experiments.explain.units import mixed_levels, most_states, without_walls_of
-from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
-from goalmaze.experiments.statistics.intervals import Rate
 from goalmaze.probes.activations import read_activations
-from goalmaze.probes.context import FitContext
-from goalmaze.probes.edits.coordinates import fit_goal_coordinates
 from goalmaze.probes.readout.windows import windows
-from goalmaze.probes.steering.sae import EXPANSION, UPDATES, Autoencoder, SAEFeatures, train_autoencoder
+from goalmaze.probes.steering.sae import EXPANSION, UPDATES, Autoencoder, train_autoencoder
+from goalmaze.probes.targets import draw_targets
 from goalmaze.probes.units.channels import scope_of
 from goalmaze.probes.units.dictionaries import (
+    Detectors,
     Labels,
+    count_by_maze,
     dead_rate,
-    f1_scores,
+    entry_dictionary,
     fit_detectors,
-    identity_dictionary,
+    mean_active,
+    probe_dictionary,
     random_dictionary,
+    sampled_dictionary,
     stability,
 )
-from goalmaze.probes.units.library import Library, compute_library
+from goalmaze.probes.units.library import compute_library
 from goalmaze.probes.units.states import MazeStates
 
-ACTIVE = 8
-"""Features that a TopK autoencoder keeps."""
+POSITIONS = 4
+"""Cells of the agent in each maze."""
 
-MAX_SAMPLES = 8_000
+FIT_SAMPLES, TEST_SAMPLES = 10_000, 40_000
+"""Most windows that are fitted and scored."""
+
+MAX_FEATURES = 256
+"""Most features of an autoencoder; windows would have more."""
+
 MIN_LABELLED = 20
-"""Fewest samples with a concept, on fitting and on evaluation mazes."""
+"""Fewest samples with a concept, and without it, on fitting and on evaluation mazes."""
 
-STRENGTHS = (1.0, 4.0)
-"""Strengths of an edit; the better one on fitting mazes is evaluated."""
-
-TARGETS = 128
+TARGETS = 256
 """Mazes of the retargeting task."""
+
+RESAMPLES = 400
+
+PROBES, CHANNELS, CONSTANT, UNTRAINED = "probes", "channels", "constant", " untrained"
+"""Names of rows, and the end of the names of rows of an untrained network."""
+
+NAN = float("nan")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class States:
+    """Mazes, each with the agent at a few cells.
+
+    Attributes:
+        levels: S states; the first `mazes` of them are the mazes as drawn, then follow the same with other cells.
+        mazes: their number.
+        squares: bool [S, N, J], the concepts at every square.
+        most: number of windows that are drawn from maps.
+    """
+
+    levels: LevelBatch
+    mazes: int
+    squares: Labels
+    most: int
+
+    def maze_of(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the maze of each of some states."""
+        return np.asarray(states % self.mazes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,16 +92,60 @@ class Samples:
     """Windows of one network at one site, with the concepts at their middles.
 
     Attributes:
-        fit: [n, W], on fitting mazes.
-        test: [m, W], on evaluation mazes.
-        fit_labels: bool [n, J].
-        test_labels: bool [m, J].
+        values: [n, W], the windows.
+        labels: bool [n, J], the concepts.
+        mazes: int64 [n], ascending.
+        count: number of mazes.
     """
 
-    fit: Tensor
-    test: Tensor
-    fit_labels: Labels
-    test_labels: Labels
+    values: Tensor
+    labels: Labels
+    mazes: NDArray[np.int64]
+    count: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """One site with one size of window.
+
+    Attributes:
+        site: the site.
+        side: rows and columns of windows; 1 for vectors.
+        concepts: J names.
+        fit: of the trained network on fitting mazes.
+        test: on evaluation mazes.
+        fresh_fit: of an untrained network, the same squares.
+        fresh_test: the same.
+        steering: what features of the trained network are tried on; None where an edit cannot change the same step.
+    """
+
+    site: str
+    side: int
+    concepts: tuple[str, ...]
+    fit: Samples
+    test: Samples
+    fresh_fit: Samples
+    fresh_test: Samples
+    steering: Steering | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dictionary:
+    """One dictionary of a case.
+
+    Attributes:
+        name: as in the table.
+        coder: the features.
+        twin: the same with another seed; None where there is none.
+        trained: whether it is of the trained network.
+        sparse: whether it is an autoencoder that was trained.
+    """
+
+    name: str
+    coder: Autoencoder
+    twin: Autoencoder | None = None
+    trained: bool = True
+    sparse: bool = False
 
 
 def explain_features(
@@ -85,224 +160,238 @@ def explain_features(
     """Train sparse autoencoders and compare their features with channels, probes and random directions.
 
     Args:
-        agent: the agent.
+        agent: the agent, loaded or made in memory.
         sites: sites to read; the map at half depth and the last site where not given.
-        levels: number of evaluation mazes, none with the walls of a fitting maze.
+        levels: number of evaluation mazes, none of which has the walls of a fitting maze.
         fit_levels: number of fitting mazes.
         seed: of everything drawn.
-        effort: fraction of the usual updates of training.
+        effort: fraction of the usual updates of training, for trial runs.
+
+    Returns:
+        A row for each dictionary at each site and size of window.
 
     Raises:
-        GoalmazeError: there is no such site, or no concept occurs often enough.
+        GoalmazeError: there is no such site, too few mazes have walls of their own, or no concept occurs often enough.
+
+    Example:
+        >>> import goalmaze as gm
+        >>> report = gm.explain_features(gm.load("zoo:green-exit"), ["hidden"], levels=64, fit_levels=64, effort=0.01)
+        >>> [row.dictionary for row in report.rows][:2]
+        ['sae relu', 'sae topk']
     """
-    maps = map_sites(agent.network)
-    names = [find_site(agent.network, site)[0].name for site in sites]
-    names = names or [*maps[len(maps) // 2 : len(maps) // 2 + 1], agent.sites[-1]]
+    network = agent.network
+    maps = map_sites(network)
+    names = [find_site(network, site)[0].name for site in sites]
+    names = names or list(dict.fromkeys([*maps[len(maps) // 2 : len(maps) // 2 + 1], agent.sites[-1]]))
     fit_levels, levels = (min(count, most_states(agent.family)) for count in (fit_levels, levels))
     fitting = mixed_levels(agent.family, seed, fit_levels, FITTING)
     evaluation = without_walls_of(mixed_levels(agent.family, seed, 2 * levels, EVALUATION), fitting, levels)
-    libraries = [compute_library(MazeStates(states)) for states in (fitting, evaluation)]
-    cases = [
-        (site, side) for site in names for side in ((1, 3) if scope_of(agent.network, site) == "squares" else (1,))
-    ]
+    concepts = concept_names(agent.family)
+    states = [_states(fitting, concepts, FIT_SAMPLES, seed), _states(evaluation, concepts, TEST_SAMPLES, seed)]
+    sides = [(site, side) for site in names for side in ((1, 3) if scope_of(network, site) == "squares" else (1,))]
     rows: list[FeatureRow] = []
-    steering = _Steering(agent, seed)
-    for site, side in progress(cases, "training autoencoders", "site"):
-        fresh = agent.network.untrained(seed)
-        trained, untrained = (
-            _samples(agent, network, (fitting, evaluation), libraries, site, side, seed)
-            for network in (agent.network, fresh)
-        )
-        goal_column = concepts(agent.family).index(f"{agent.family.goal} here")
-        for name, coder, samples, twin in _dictionaries(trained, untrained, seed, effort):
-            rows.append(_row(name, site, side, coder, samples, twin, steering, goal_column))
-        rows.append(_probe_row(site, side, trained))
+    references: list[Reference] = []
+    for site, side in progress(sides, "training autoencoders", "site"):
+        case = _case(agent, states, site, side, seed)
+        rows += _rows(case, _dictionaries(case, seed, effort), seed)
+        if case.steering is not None:
+            references.append(Reference(site, side, *case.steering.references()))
     header = ResultHeader(agent.name, agent.family.name, agent.family.size, len(evaluation), seed)
-    unedited, moved = steering.references()
-    return FeatureReport(header, len(fitting), tuple(concepts(agent.family)), unedited, moved, tuple(rows))
+    objects = tuple(dict.fromkeys((agent.family.goal, agent.family.cue)))
+    return FeatureReport(header, len(fitting), objects, tuple(rows), tuple(references))
 
 
-def concepts(family: Family) -> list[str]:
+def concept_names(family: Family) -> list[str]:
     """Return the features of the library that count as concepts."""
-    objects = list(dict.fromkeys((family.goal, family.cue)))
+    kinds = list(dict.fromkeys((family.goal, family.cue)))
     return [
-        *(f"{kind} here" for kind in objects),
+        *(f"{kind} here" for kind in kinds),
         "wall here",
         "dead end",
         "junction",
-        *(f"first step to the {kind} is {action}" for kind in objects for action in ACTIONS),
-        *(f"on a shortest path of the agent to the {kind}" for kind in objects),
+        *(f"first step to the {kind} is {action}" for kind in kinds for action in ACTIONS),
+        *(f"on a shortest path of the agent to the {kind}" for kind in kinds),
     ]
 
 
-def _samples(
-    agent: Agent,
-    network: Network,
-    states: Sequence[LevelBatch],
-    libraries: Sequence[Library],
-    site: str,
-    side: int,
-    seed: int,
-) -> Samples:
-    """Return windows and concepts: of squares drawn from maps, or at the agent's cell for a vector."""
-    parts: list[tuple[Tensor, Labels]] = []
-    for levels, library in zip(states, libraries, strict=True):
-        activation = read_activations(network, observations_of(agent.policy, levels), [site])[site]
-        squares = scope_of(network, site) == "squares"
-        columns = library.columns() if squares else library.columns_at(levels.start)
-        nothing = np.zeros_like(next(iter(columns.values())))
-        labels = np.stack([columns.get(name, nothing).ravel() > 0 for name in concepts(agent.family)], axis=1)
-        if squares:
-            every = windows(activation, side).flatten(2).transpose(1, 2).reshape(len(labels), -1)
-        else:
-            every = activation.flatten(2).mean(dim=2) if activation.dim() > 2 else activation
-        kept = np.random.default_rng(seed).permutation(len(labels))[:MAX_SAMPLES]
-        parts.append((every[torch.from_numpy(kept)], labels[kept]))
-    (fit, fit_labels), (test, test_labels) = parts
-    return Samples(fit, test, fit_labels, test_labels)
+def _states(mazes: LevelBatch, concepts: Sequence[str], most: int, seed: int) -> States:
+    """Return mazes with the agent where they say and at random cells, and the concepts there."""
+    moved = [dataclasses.replace(mazes, start=draw_targets(mazes, seed + i)) for i in range(1, POSITIONS)]
+    levels = concatenate([mazes, *moved])
+    library = compute_library(MazeStates(levels), list(concepts))
+    return States(levels, len(mazes), np.moveaxis(library.values > 0, 0, 2), most)
 
 
-def _dictionaries(
-    trained: Samples, untrained: Samples, seed: int, effort: float
-) -> Iterator[tuple[str, Autoencoder, Samples, Autoencoder | None]]:
-    """Yield every dictionary with the samples it is of, and one of another seed where it was trained."""
-    width = trained.fit.shape[1]
-    # As many features for windows as for single squares, so that a larger choice is no advantage.
-    count = EXPANSION * (width if width <= 64 else width // 9)
+def _case(agent: Agent, states: Sequence[States], site: str, side: int, seed: int) -> Case:
+    """Return what dictionaries of one site are fitted, scored and tried on."""
+    network, family = agent.network, agent.family
+    fit, test = (_samples(agent, network, one, site, side, seed) for one in states)
+    fresh = network.untrained(seed)
+    fresh_fit, fresh_test = (_samples(agent, fresh, one, site, side, seed) for one in states)
+    concepts = concept_names(family)
+    steering: Steering | None = None
+    if is_memory_site(network, site):
+        # What is written to the memory changes no action of the same step.
+        steering = None
+    elif scope_of(network, site) == "squares":
+        named = [concepts.index(f"{kind} here") for kind in dict.fromkeys((family.goal, family.cue))]
+        steering = TargetSteering(agent, site, side, named, min(TARGETS, states[1].mazes), seed)
+    elif not find_site(network, site)[0].is_map:
+        steps = [
+            [concepts.index(f"first step to the {kind} is {action}") for action in ACTIONS]
+            for kind in dict.fromkeys((family.goal, family.cue))
+        ]
+        mazes = [one.levels.take(np.arange(one.mazes)) for one in states]
+        steering = TurnSteering(agent, site, steps, mazes[0], fit.values, fit.labels, mazes[1], seed)
+    return Case(site, side, tuple(concepts), fit, test, fresh_fit, fresh_test, steering)
+
+
+def _samples(agent: Agent, network: Network, states: States, site: str, side: int, seed: int) -> Samples:
+    """Return windows around squares drawn from maps, or vectors, with the concepts there or at the agent's cell."""
+    activation = read_activations(network, observations_of(agent.policy, states.levels), [site])[site]
+    batch, squares, _ = states.squares.shape
+    if scope_of(network, site) != "squares":
+        values = activation.flatten(2).mean(dim=2) if activation.dim() > 2 else activation
+        order = np.argsort(states.maze_of(np.arange(batch)), kind="stable")
+        labels = states.squares[np.arange(batch), states.levels.start][order]
+        return Samples(values[torch.from_numpy(order)], labels, states.maze_of(order), states.mazes)
+    kept = np.sort(np.random.default_rng(seed).permutation(batch * squares)[: states.most])
+    parts: list[Tensor] = []
+    # In parts: the windows of all squares at once would not fit in memory.
+    for b in range(0, batch, 64):
+        own = kept[(kept >= b * squares) & (kept < (b + 64) * squares)] - b * squares
+        part = windows(activation[b : b + 64], side).flatten(2).transpose(1, 2).flatten(0, 1)
+        parts.append(part[torch.from_numpy(own)])
+    mazes = states.maze_of(kept // squares)
+    order = np.argsort(mazes, kind="stable")
+    labels = states.squares.reshape(batch * squares, -1)[kept[order]]
+    return Samples(torch.cat(parts)[torch.from_numpy(order)], labels, mazes[order], states.mazes)
+
+
+def _dictionaries(case: Case, seed: int, effort: float) -> list[Dictionary]:
+    """Return every dictionary of a case: autoencoders, those of the untrained network, and controls."""
+    count = min(MAX_FEATURES, EXPANSION * case.fit.values.shape[1])
     updates = max(1, round(UPDATES * effort))
-    for name, active in (("relu", None), ("topk", ACTIVE)):
-        for suffix, samples in (("", trained), (" untrained", untrained)):
-            coders = [
-                train_autoencoder(samples.fit, count, updates=updates, seed=seed + i, active=active) for i in range(2)
-            ]
-            yield f"sae {name}{suffix}", coders[0], samples, coders[1]
-    yield "random", random_dictionary(trained.fit, count, seed), trained, None
-    yield "channels", identity_dictionary(width), trained, None
+    result = []
+    for trained, samples in ((True, case.fit.values), (False, case.fresh_fit.values)):
+        active: int | None = None
+        for name in ("relu", "topk"):
+            coder, twin = (
+                train_autoencoder(samples, count, updates=updates, seed=seed + i, active=active) for i in range(2)
+            )
+            suffix = "" if trained else UNTRAINED
+            result.append(Dictionary(f"sae {name}{suffix}", coder, twin, trained, sparse=True))
+            # TopK keeps as many features as the other has active, so that the two are equally sparse.
+            active = max(1, round(mean_active(coder, samples)))
+    fit = case.fit.values
+    known = _known(case)
+    probes = probe_dictionary(fit, case.fit.labels[:, known], case.fit.mazes)
+    return [
+        *result,
+        Dictionary(CHANNELS, entry_dictionary(fit)),
+        Dictionary("samples", *(sampled_dictionary(fit, count, seed + i) for i in range(2))),
+        Dictionary("random", *(random_dictionary(fit, count, seed + i) for i in range(2))),
+        Dictionary(PROBES, _spread(probes, known)),
+    ]
 
 
-def _known(samples: Samples) -> NDArray[np.bool_]:
-    """Return bool [J], the concepts that occur often enough, and are not there nearly always."""
-    counts = [np.minimum(one.sum(axis=0), (~one).sum(axis=0)) for one in (samples.fit_labels, samples.test_labels)]
+def _spread(probes: Autoencoder, known: NDArray[np.bool_]) -> Autoencoder:
+    """Return probes with a feature for each concept; those that are not known have features that are always 0."""
+    places = torch.from_numpy(np.flatnonzero(known))
+    width = len(probes.centre)
+    encoder, bias = torch.zeros(width, len(known)), torch.zeros(len(known))
+    decoder = torch.zeros(len(known), width)
+    encoder[:, places], bias[places], decoder[places] = probes.encoder, probes.bias, probes.decoder
+    return Autoencoder(encoder, bias, decoder, probes.centre)
+
+
+def _known(case: Case) -> NDArray[np.bool_]:
+    """Return bool [J], the concepts that occur often enough, and are not there nearly always.
+
+    Raises:
+        GoalmazeError: there are none.
+    """
+    counts = [np.minimum(one.labels.sum(axis=0), (~one.labels).sum(axis=0)) for one in (case.fit, case.test)]
     known = np.minimum(*counts) >= MIN_LABELLED
     if not known.any():
         raise GoalmazeError("no concept occurs on enough mazes: choose more --levels and --fit-levels")
     return np.asarray(known)
 
 
-class _Steering:
-    """A retargeting task on which single features are tried."""
-
-    def __init__(self, agent: Agent, seed: int) -> None:
-        self._agent = agent
-        self._context: FitContext = make_fit_context(agent.policy, agent.family, 256, seed)
-        self._task: RetargetingTask = draw_retargeting_task(agent.family, TARGETS, seed)
-        self._selection: RetargetingTask = draw_retargeting_task(agent.family, TARGETS // 2, seed, FITTING)
-
-    def references(self) -> tuple[Rate, Rate]:
-        """Return how often the target is reached first without an edit, and with goal and cue really there."""
-        policy = self._agent.policy
-        unedited = self._task.evaluate(policy).overall.other
-        return unedited, self._task.evaluate(policy, levels=self._task.levels_with_goal_moved()).overall.other
-
-    def success(self, coder: Autoencoder, feature: int, site: str, side: int) -> tuple[Rate, float]:
-        """Return how often the target is reached first with one feature set, and the strength."""
-        fitted = fit_goal_coordinates(self._context, site, SAEFeatures(coder, (feature,)), side)
-        policy = self._agent.policy
-
-        def rate(task: RetargetingTask, strength: float) -> Rate:
-            return task.evaluate(policy, task.edits(fitted, strength)).overall.other
-
-        strength = max(STRENGTHS, key=lambda one: rate(self._selection, one).value)
-        return rate(self._task, strength), strength
+def _rows(case: Case, dictionaries: Sequence[Dictionary], seed: int) -> list[FeatureRow]:
+    """Return a row for each dictionary, and one for the prediction that every concept always holds."""
+    known, test = _known(case), case.test
+    always = np.ones_like(test.labels)
+    rows, counts = [], {CONSTANT: count_by_maze(always, test.labels, test.mazes, test.count)}
+    for one in dictionaries:
+        fit, test = (case.fit, case.test) if one.trained else (case.fresh_fit, case.fresh_test)
+        detectors = fit_detectors(one.coder.encode(fit.values), fit.labels, own=one.name == PROBES)
+        predictions = detectors.predictions(one.coder.encode(test.values))
+        counts[one.name] = count_by_maze(predictions, test.labels, test.mazes, test.count)
+        rows.append(_described(case, one, detectors, test.values))
+    rows.append(FeatureRow(dictionary=CONSTANT, site=case.site, side=case.side))
+    mazes = np.full(test.count, 1 / test.count)
+    weights = np.random.default_rng(seed).multinomial(test.count, mazes, RESAMPLES).astype(np.float64)
+    samples = {name: one.f1(weights)[:, known].mean(axis=1) for name, one in counts.items()}
+    scores = {name: np.where(known, one.f1()[0], np.nan) for name, one in counts.items()}
+    return [_scored(row, case.concepts, scores, samples) for row in rows]
 
 
-def _row(
-    name: str,
-    site: str,
-    side: int,
-    coder: Autoencoder,
-    samples: Samples,
-    twin: Autoencoder | None,
-    steering: _Steering,
-    goal_column: int,
-) -> FeatureRow:
-    """Return the row of one dictionary."""
-    known = _known(samples)
-    detectors = fit_detectors(coder.encode(samples.fit), samples.fit_labels)
-    test = coder.encode(samples.test)
-    f1 = np.where(known, detectors.f1(test, samples.test_labels), np.nan)
-    low, high = _over_samples(test[:, torch.from_numpy(detectors.features)], detectors.thresholds, samples, known)
+def _described(case: Case, one: Dictionary, detectors: Detectors, test: Tensor) -> FeatureRow:
+    """Return the row of a dictionary with what its features are like on evaluation windows [n, W], without F1."""
     steered = strength = None
-    # Features of another network, and of vectors without squares, set nothing in this one.
-    if (
-        "untrained" not in name
-        and len(samples.fit[0]) % side**2 == 0
-        and known[goal_column]
-        and _is_map(steering, site)
-    ):
-        steered, strength = steering.success(coder, int(detectors.features[goal_column]), site, side)
+    # Features of another network set nothing in this one.
+    if one.trained and case.steering is not None:
+        steered, strength = case.steering.success(one.coder, detectors)
     return FeatureRow(
-        dictionary=name,
-        site=site,
-        side=side,
-        features=len(coder.decoder),
-        f1=float(np.nanmean(f1)),
-        low=low,
-        high=high,
-        concepts=tuple(float(one) for one in f1),
-        explained=coder.explained(samples.test) if name.startswith("sae") else float("nan"),
-        active=float((test > 0).float().sum(dim=1).mean()),
-        dead=dead_rate(coder, samples.test),
-        stability=stability(coder, twin) if twin is not None else float("nan"),
+        dictionary=one.name,
+        site=case.site,
+        side=case.side,
+        features=len(one.coder.decoder),
+        explained=one.coder.explained(test) if one.sparse else NAN,
+        active=mean_active(one.coder, test),
+        dead=dead_rate(one.coder, test),
+        stability=stability(one.coder, one.twin, test) if one.twin is not None else NAN,
         steered=steered,
         strength=strength,
     )
 
 
-def _is_map(steering: _Steering, site: str) -> bool:
-    return site in map_sites(steering._agent.network)
+def _scored(
+    row: FeatureRow,
+    concepts: Sequence[str],
+    scores: Mapping[str, NDArray[np.float64]],
+    samples: Mapping[str, NDArray[np.float64]],
+) -> FeatureRow:
+    """Return a row with its F1.
 
+    Args:
+        row: of one dictionary.
+        concepts: J names.
+        scores: dictionary → [J], the F1; NaN for concepts that do not count.
+        samples: dictionary → [R], the mean F1 in each resample of the evaluation mazes.
+    """
+    name = row.dictionary
 
-def _over_samples(
-    values: Tensor, thresholds: NDArray[np.float64], samples: Samples, known: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """Return the ends of the interval of the mean F1 over evaluation samples (bootstrap)."""
-    said = values.double().numpy() > thresholds
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(100):
-        rows = rng.integers(len(said), size=len(said))
-        drawn.append(f1_scores(said[rows][:, known], samples.test_labels[rows][:, known]).mean())
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    def lead(other: str) -> tuple[float, float, float]:
+        """Return the mean F1 minus that of another dictionary, with its interval."""
+        if other == name or other not in scores:
+            return NAN, NAN, NAN
+        low, high = np.quantile(samples[name] - samples[other], [0.025, 0.975])
+        return float(np.nanmean(scores[name] - scores[other])), float(low), float(high)
 
-
-def _probe_row(site: str, side: int, samples: Samples) -> FeatureRow:
-    """Return the row of logistic regressions on the same windows, which were told the concepts."""
-    known = _known(samples)
-    spread = samples.fit.std(dim=0).clamp(min=1e-6)
-    fit, test = ((one / spread).numpy() for one in (samples.fit, samples.test))
-    scores = np.zeros((len(test), len(known)))
-    chosen = np.zeros(len(known))
-    for j in np.flatnonzero(known):
-        probe = LogisticRegression(max_iter=200).fit(fit, samples.fit_labels[:, j])
-        own = torch.from_numpy(probe.predict_proba(fit)[:, 1:]).float()
-        chosen[j] = fit_detectors(own, samples.fit_labels[:, [j]]).thresholds[0]
-        scores[:, j] = probe.predict_proba(test)[:, 1]
-    f1 = np.where(known, f1_scores(scores > chosen, samples.test_labels), np.nan)
-    low, high = _over_samples(torch.from_numpy(scores), chosen, samples, known)
-    return FeatureRow(
-        dictionary="probes",
-        site=site,
-        side=side,
-        features=int(known.sum()),
-        f1=float(np.nanmean(f1)),
-        low=low,
-        high=high,
-        concepts=tuple(float(one) for one in f1),
-        explained=float("nan"),
-        active=float("nan"),
-        dead=float("nan"),
-        stability=float("nan"),
-        steered=None,
-        strength=None,
+    low, high = np.quantile(samples[name], [0.025, 0.975])
+    channels, untrained = lead(CHANNELS), lead(f"{name}{UNTRAINED}")
+    return dataclasses.replace(
+        row,
+        f1=float(np.nanmean(scores[name])),
+        low=float(low),
+        high=float(high),
+        concepts={concept: float(one) for concept, one in zip(concepts, scores[name], strict=True)},
+        over_channels=channels[0],
+        over_channels_low=channels[1],
+        over_channels_high=channels[2],
+        over_untrained=untrained[0],
+        over_untrained_low=untrained[1],
+        over_untrained_high=untrained[2],
     )

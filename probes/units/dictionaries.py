@@ -1,4 +1,4 @@
-"""Dictionaries of features of windows, trained or not, and how well one feature names a concept."""
+"""Dictionaries of features of activations, trained or not, and how well one feature names a concept."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from goalmaze.probes.readout.linear import GlobalFitter
 from goalmaze.probes.steering.sae import Autoencoder
-
-THRESHOLDS = 24
-"""Thresholds that are tried for each feature."""
 
 DEAD = 1e-6
 """A feature that is never larger than this is dead."""
@@ -21,27 +19,74 @@ DEAD = 1e-6
 Labels = NDArray[np.bool_]
 
 
-def identity_dictionary(width: int) -> Autoencoder:
-    """Return the dictionary whose features are the entries of a window themselves."""
-    return Autoencoder(torch.eye(width), torch.zeros(width), torch.eye(width), torch.zeros(width))
+def entry_dictionary(samples: Tensor) -> Autoencoder:
+    """Return the dictionary of single entries, in both directions: 2W features of samples [N, W].
+
+    Entry e is feature e; W + e is large where entry e is small. Both are 0 at the most extreme of the samples.
+    """
+    width = samples.shape[1]
+    signs = torch.cat([torch.eye(width), -torch.eye(width)])
+    bias = torch.cat([-samples.min(dim=0).values, samples.max(dim=0).values])
+    return Autoencoder(signs.T.contiguous(), bias, signs, torch.zeros(width))
 
 
 def random_dictionary(samples: Tensor, features: int, seed: int) -> Autoencoder:
-    """Return a dictionary of random directions, centred on samples [N, W]: a control that has learned nothing."""
+    """Return random directions around the mean of samples [N, W]."""
     generator = torch.Generator().manual_seed(seed)
     directions = normalize(torch.randn((features, samples.shape[1]), generator=generator), dim=1)
     return Autoencoder(directions.T.contiguous(), torch.zeros(features), directions, samples.mean(dim=0))
 
 
+def sampled_dictionary(samples: Tensor, features: int, seed: int) -> Autoencoder:
+    """Return directions from the mean of samples [N, W] to some of them: what training an autoencoder starts with."""
+    generator = torch.Generator().manual_seed(seed)
+    centre = samples.mean(dim=0)
+    drawn = samples[torch.randint(0, len(samples), (features,), generator=generator)] - centre
+    directions = normalize(drawn, dim=1)
+    return Autoencoder(directions.T.contiguous(), torch.zeros(features), directions, centre)
+
+
+def probe_dictionary(samples: Tensor, labels: Labels, mazes: NDArray[np.int64]) -> Autoencoder:
+    """Return the dictionary whose feature j is a logistic regression of concept j.
+
+    Args:
+        samples: [N, W].
+        labels: bool [N, J], the concepts.
+        mazes: int64 [N], the maze of each sample, ascending; the last fifth selects the penalty.
+    """
+    fitter = GlobalFitter(samples, torch.from_numpy(mazes))
+    probes = [fitter.fit_classes(torch.from_numpy(labels[:, j]).long(), 2) for j in range(labels.shape[1])]
+    weights = torch.stack([probe.weights[:, 1] - probe.weights[:, 0] for probe in probes], dim=1)
+    bias = -(samples @ weights).min(dim=0).values
+    # A step of w / |w|² raises the score by 1.
+    decoder = weights / weights.square().sum(dim=0).clamp(min=1e-12)
+    return Autoencoder(weights, bias, decoder.T.contiguous(), torch.zeros(len(weights)))
+
+
 def dead_rate(coder: Autoencoder, samples: Tensor) -> float:
     """Return the fraction of features that are 0 on all samples [N, W]."""
-    return float((coder.encode(samples).max(dim=0).values <= DEAD).float().mean())
+    return float((~alive(coder, samples)).float().mean())
 
 
-def stability(one: Autoencoder, other: Autoencoder) -> float:
-    """Return the mean over features of one dictionary of the largest cosine with a feature of another."""
-    rows = normalize(one.decoder, dim=1) @ normalize(other.decoder, dim=1).T
-    return float(rows.max(dim=1).values.mean())
+def mean_active(coder: Autoencoder, samples: Tensor) -> float:
+    """Return the mean number of features above 0 on samples [N, W]."""
+    return float((coder.encode(samples) > DEAD).float().sum(dim=1).mean())
+
+
+def alive(coder: Autoencoder, samples: Tensor) -> Tensor:
+    """Return bool [M], whether a feature is above 0 on any of samples [N, W]."""
+    return coder.encode(samples).max(dim=0).values > DEAD
+
+
+def stability(one: Autoencoder, other: Autoencoder, samples: Tensor) -> float:
+    """Return the mean over features of one dictionary of the largest cosine with a feature of another.
+
+    Features that are 0 on all samples [N, W] do not count; NaN where one of the two has no others.
+    """
+    rows = [normalize(coder.decoder[alive(coder, samples)], dim=1) for coder in (one, other)]
+    if not len(rows[0]) or not len(rows[1]):
+        return float("nan")
+    return float((rows[0] @ rows[1].T).max(dim=1).values.mean())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,50 +101,66 @@ class Detectors:
     features: NDArray[np.int64]
     thresholds: NDArray[np.float64]
 
-    def f1(self, values: Tensor, labels: Labels) -> NDArray[np.float64]:
-        """Return float64 [J], the F1 on other samples.
-
-        Args:
-            values: [n, K], the features there.
-            labels: bool [n, J], the concepts.
-        """
-        said = values[:, torch.from_numpy(self.features)].double().numpy() > self.thresholds
-        return f1_scores(said, labels)
+    def predictions(self, values: Tensor) -> Labels:
+        """Return bool [n, J], where the features [n, K] of other samples lie above the thresholds."""
+        chosen = values[:, torch.from_numpy(self.features)].double().numpy()
+        return np.asarray(chosen > self.thresholds)
 
 
-def f1_scores(said: Labels, labels: Labels) -> NDArray[np.float64]:
-    """Return float64 [J], the harmonic mean of precision and recall of predictions bool [n, J]; 0 without a hit."""
-    hits = (said & labels).sum(axis=0)
-    return np.asarray(2 * hits / np.maximum(said.sum(axis=0) + labels.sum(axis=0), 1))
-
-
-def fit_detectors(values: Tensor, labels: Labels) -> Detectors:
-    """Return the best single feature and threshold for each concept.
+def fit_detectors(values: Tensor, labels: Labels, own: bool = False) -> Detectors:
+    """Return the feature and the threshold with the highest F1 for each concept, of all features and thresholds.
 
     Args:
         values: [n, K], features on fitting samples.
         labels: bool [n, J], the concepts there.
+        own: concept j gets feature j, whatever the others would reach.
     """
     truth = torch.from_numpy(labels).float()
-    # Most features are 0 in most places, so thresholds are quantiles of what is above 0.
-    grid = torch.linspace(0, 0.98, THRESHOLDS)
-    best = np.full(labels.shape[1], -1.0)
-    which = np.zeros(labels.shape[1], np.int64)
-    thresholds = np.zeros(labels.shape[1])
-    cuts = torch.stack([_cuts(values[:, k], grid) for k in range(values.shape[1])], dim=1)
-    positives = truth.sum(dim=0)
-    for cut in cuts:
-        said = (values > cut).float()
-        f1 = (2 * said.T @ truth / (said.sum(dim=0)[:, None] + positives).clamp(min=1)).double().numpy()
-        top = f1.argmax(axis=0)
-        better = f1.max(axis=0) > best
-        best = np.where(better, f1.max(axis=0), best)
-        which = np.where(better, top, which)
-        thresholds = np.where(better, cut.double().numpy()[top], thresholds)
+    count, concepts = labels.shape
+    positives, ranks = truth.sum(dim=0), torch.arange(1, count + 1)[:, None]
+    best = np.full(concepts, -1.0)
+    which, thresholds = np.zeros(concepts, np.int64), np.zeros(concepts)
+    for k in range(values.shape[1]):
+        ordered, order = values[:, k].sort(descending=True)
+        # F1 = 2 hits / (predictions + positives), if the samples up to each rank are predicted.
+        f1 = 2 * truth[order].cumsum(dim=0) / (ranks + positives)
+        # Equal values fall on the same side of a threshold.
+        last = torch.ones(count, dtype=torch.bool)
+        last[:-1] = ordered[:-1] > ordered[1:]
+        f1[~last] = -1
+        top, rank = (one.numpy() for one in f1.max(dim=0))
+        below = torch.cat([ordered[1:], torch.tensor([-torch.inf])])
+        cuts = ((ordered + below) / 2).double().numpy()[rank]
+        better = top > best if not own else np.arange(concepts) == k
+        best, which = np.where(better, top, best), np.where(better, k, which)
+        thresholds = np.where(better, cuts, thresholds)
     return Detectors(which, thresholds)
 
 
-def _cuts(values: Tensor, grid: Tensor) -> Tensor:
-    """Return the quantiles of the values above 0; 0 where there are none."""
-    above = values[values > 0]
-    return torch.quantile(above, grid) * (grid > 0) if len(above) else torch.zeros_like(grid)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Counts:
+    """Hits and totals of predictions in each maze, of which the F1 of any sample of mazes follows.
+
+    Attributes:
+        hits: float64 [M, J], predictions that hold.
+        totals: float64 [M, J], predictions plus positives.
+    """
+
+    hits: NDArray[np.float64]
+    totals: NDArray[np.float64]
+
+    def f1(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the F1 [R, J] where mazes count as often as weights [R, M] say; [1, J], once each, by default.
+
+        F1 is the harmonic mean of precision and recall; 0 without a hit.
+        """
+        weights = np.ones((1, len(self.hits))) if weights is None else weights
+        return np.asarray(2 * (weights @ self.hits) / np.maximum(weights @ self.totals, 1))
+
+
+def count_by_maze(predictions: Labels, labels: Labels, mazes: NDArray[np.int64], count: int) -> Counts:
+    """Return hits and totals in each of `count` mazes of predictions bool [n, J] of concepts bool [n, J]."""
+    hits, totals = np.zeros((count, labels.shape[1])), np.zeros((count, labels.shape[1]))
+    np.add.at(hits, mazes, predictions & labels)
+    np.add.at(totals, mazes, predictions.astype(int) + labels)
+    return Counts(hits, totals)
