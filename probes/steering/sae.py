@@ -75,6 +75,25 @@ def largest(features: Tensor, active: int | None) -> Tensor:
     return torch.zeros_like(features).scatter(-1, kept.indices, kept.values)
 
 
+def autoencoder_loss(
+    batch: Tensor, encoder: Tensor, bias: Tensor, decoder: Tensor, sparsity: float, active: int | None = None
+) -> Tensor:
+    """Return the mean squared error of the reconstruction plus `sparsity` times the L1 norm of the features.
+
+    Args:
+        batch: [N, C], centred.
+        encoder: [C, M].
+        bias: [M].
+        decoder: [M, C], rows of any length; they count with unit length.
+        sparsity: weight of the L1 norm.
+        active: number of features kept for each sample; None for all.
+    """
+    # Unit rows: a longer decoder could otherwise shrink the features, and with them their L1 norm.
+    rows = normalize(decoder, dim=1)
+    activity = largest((batch @ encoder + bias).relu(), active)
+    return (activity @ rows - batch).square().sum(dim=1).mean() + sparsity * activity.sum(dim=1).mean()
+
+
 def train_autoencoder(
     samples: Tensor,
     features: int,
@@ -116,10 +135,7 @@ def train_autoencoder(
 
     def loss() -> Tensor:
         batch = x[torch.randint(0, len(x), (BATCH,), generator=generator)]
-        # Unit rows: a longer decoder could otherwise shrink the features, and with them their L1 norm.
-        rows = normalize(decoder, dim=1)
-        activity = largest((batch @ encoder + bias).relu(), active)
-        return (activity @ rows - batch).square().sum(dim=1).mean() + sparsity * activity.sum(dim=1).mean()
+        return autoencoder_loss(batch, encoder, bias, decoder, sparsity, active)
 
     trained = descend([encoder, bias, decoder], loss, updates, LEARNING_RATE)
     # Scale and centre are folded in, so that the autoencoder takes activations as they are.

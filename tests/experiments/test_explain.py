@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from complaints import Refusals
 from sklearn.metrics import roc_auc_score
 
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.families import make_family
 from goalmaze.experiments import cli
 from goalmaze.experiments.explain.agreement import (
@@ -20,7 +23,11 @@ from goalmaze.experiments.explain.agreement import (
     calibration_error,
     draws,
 )
+from goalmaze.experiments.explain.feature_steering import TurnSteering
 from goalmaze.experiments.explain.units import cue_weight
+from goalmaze.probes.activations import read_activations
+from goalmaze.probes.steering.sae import Autoencoder
+from goalmaze.probes.units.dictionaries import Detectors
 from goalmaze.probes.units.formula import Formula, Term
 
 AGENT = "zoo:green-exit-early"
@@ -38,6 +45,45 @@ def test_units_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert stem["r2"] > 0.6 > stem["r2_shuffled"]
     assert stem["site_kl"] < stem["site_mean_kl"]
     assert stem["difference_low"] <= stem["difference"] <= stem["difference_high"]
+
+
+def test_features_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = ["explain", "zoo:green-exit", "--features", "--sites", "hidden", "--levels", "48", "--fit-levels", "48"]
+    assert cli.main([*line, "--effort", "0.002", "--figures", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    rows = {row["dictionary"]: row for row in report["rows"]}
+    assert list(rows)[:4] == ["sae relu", "sae topk", "sae relu untrained", "sae topk untrained"]
+    for row in rows.values():
+        assert row["low"] <= row["f1"] <= row["high"]
+        # A vector is read at the agent's cell, where no exit is: it would have ended the episode.
+        assert row["concepts"]["exit here"] is None
+    assert rows["probes"]["f1"] > rows["constant"]["f1"] + 0.2
+    assert rows["sae relu"]["over_untrained"] == pytest.approx(
+        rows["sae relu"]["f1"] - rows["sae relu untrained"]["f1"], abs=2e-4
+    )
+    assert rows["channels"]["over_channels"] is None
+    assert rows["sae relu untrained"]["steered"] is None
+    assert report["references"][0]["unedited"]["value"] == 0
+    assert report["references"][0]["moved"]["value"] > 0.9
+    assert Path(report["pictures"][0]).stat().st_size > 10_000
+
+
+def test_setting_the_logits_of_actions_as_features_turns_the_agent_and_directions_of_length_zero_do_not() -> None:
+    agent = load_agent(AGENT)
+    states = agent.family.levels(5, count=64)
+    hidden = read_activations(agent.network, observations_of(agent.policy, states), ["hidden"])["hidden"]
+    weight = agent.network.get_submodule("policy").weight
+    assert isinstance(weight, torch.Tensor)
+    weight = weight.detach()
+    likeliest = np.eye(4, dtype=bool)[(hidden @ weight.T).argmax(1).numpy()]
+    detectors = Detectors(np.arange(4), np.zeros(4))
+    steering = TurnSteering(agent, "hidden", [range(4)], states, hidden, likeliest, states, seed=0)
+    centre, bias = torch.zeros(hidden.shape[1]), torch.full((4,), 1e3)
+    blank = Autoencoder(weight.T, bias, torch.zeros_like(weight), centre)
+    assert steering.success(blank, detectors)[0].value == 0
+    exact = Autoencoder(weight.T, bias, torch.linalg.pinv(weight).T, centre)
+    assert steering.success(exact, detectors)[0].value > 0.9
+    assert steering.references()[1].value > 0.5
 
 
 def test_the_weight_on_the_cue_counts_terms_that_name_one_of_the_two() -> None:
@@ -58,6 +104,10 @@ def test_explain_refuses_what_it_cannot_do(refusals: Refusals) -> None:
         (["--units", "--sites", "block99"], ["unknown site", "block99"]),
         (["--units", "--levels", "1"], ["--levels"]),
         (["--units", "--benchmark"], ["choose one"]),
+        (["--units", "--features"], ["choose one"]),
+        (["--effort", "0.5"], ["belongs to --features"]),
+        (["--features", "--sites", "block99"], ["unknown site", "block99"]),
+        (["--features", "--step", "2"], ["explain one decision"]),
         (["zoo:corner", "--units"], ["leave zoo:corner out"]),
         (["--benchmark", "--step", "2"], ["explain one decision"]),
         (["--level", "0", "--step", "999"], ["ends before step 999"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import MiniBatchDictionaryLearning
 from torch import Tensor
 
 from goalmaze.agents.policies import EditContext, NetworkPolicy
@@ -23,7 +24,9 @@ from goalmaze.probes.steering.sae import (
     UPDATES,
     Autoencoder,
     SAEFeatures,
+    autoencoder_loss,
     fit_goal_features,
+    largest,
     train_autoencoder,
 )
 from goalmaze.probes.targets import draw_targets
@@ -42,9 +45,9 @@ def sums(probability: float, count: int = 20_000) -> Tensor:
     return (present * (0.5 + torch.rand(count, PLANTED, generator=generator))) @ dictionary() + 1.0
 
 
-def recovered(coder: Autoencoder) -> float:
-    """Return the fraction of planted directions with a feature whose cosine is above 0.95."""
-    rows = torch.nn.functional.normalize(coder.decoder, dim=1)
+def recovered(directions: Tensor) -> float:
+    """Return the fraction of planted directions that one of [M, 12] has a cosine above 0.95 with."""
+    rows = torch.nn.functional.normalize(directions, dim=1)
     return float(((dictionary() @ rows.T).max(dim=1).values > 0.95).float().mean())
 
 
@@ -57,14 +60,70 @@ def loss(coder: Autoencoder, x: Tensor) -> float:
 def test_planted_features_are_recovered_from_sparse_sums_and_not_from_dense_ones() -> None:
     x = sums(0.06)
     sparse = train_autoencoder(x, 32)
-    assert recovered(sparse) >= 0.9
+    assert recovered(sparse.decoder) >= 0.9
     assert sparse.explained(x) > 0.85
     # Each sum has 1.2 directions on average.
     assert (sparse.encode(x) > 1e-3).float().sum(dim=1).mean() < 2.5
     quarter, sixteenth = (train_autoencoder(x, 32, updates=UPDATES // part) for part in (4, 16))
     assert loss(quarter, x) < 1.03 * loss(sparse, x), "the default is long enough: a quarter of it is nearly as good"
     assert loss(sixteenth, x) > 1.05 * loss(sparse, x), "and too short a training is seen"
-    assert recovered(train_autoencoder(sums(0.9), 32, updates=1000)) < 0.5
+    assert recovered(train_autoencoder(sums(0.9), 32, updates=1000).decoder) < 0.5
+
+
+def test_what_the_dictionary_learning_of_scikit_learn_recovers_topk_recovers_too() -> None:
+    """An independent program with another algorithm: online dictionary learning with coordinate descent."""
+    x = sums(0.06)
+    theirs = MiniBatchDictionaryLearning(
+        32, alpha=0.3, max_iter=12, batch_size=64, positive_code=True, fit_algorithm="cd", random_state=0
+    )
+    theirs.fit((x[:4000] - 1.0).double().numpy())
+    assert recovered(torch.from_numpy(theirs.components_).float()) > 0.85
+    topk = train_autoencoder(x, 32, updates=1000, active=2)
+    assert recovered(topk.decoder) > 0.85
+    assert int((topk.encode(x) > 0).sum(dim=1).max()) == 2
+    assert topk.explained(x) > 0.85
+    assert recovered(train_autoencoder(sums(0.9), 32, updates=500, active=2).decoder) < 0.5
+
+
+def test_the_loss_of_topk_and_its_gradient_are_those_of_loops_over_numbers() -> None:
+    rng = torch.Generator().manual_seed(3)
+    x, encoder, decoder = (
+        torch.randn(*sides, generator=rng, dtype=torch.float64) for sides in ((5, 4), (4, 6), (6, 4))
+    )
+    bias = torch.randn(6, generator=rng, dtype=torch.float64)
+
+    def by_loops(active: int, sparsity: float) -> float:
+        total = 0.0
+        for sample in x.tolist():
+            before = [sum(sample[c] * encoder[c, m].item() for c in range(4)) + bias[m].item() for m in range(6)]
+            kept = sorted(range(6), key=lambda m: -before[m])[:active]
+            features = [max(before[m], 0.0) if m in kept else 0.0 for m in range(6)]
+            lengths = [sum(decoder[m, c].item() ** 2 for c in range(4)) ** 0.5 for m in range(6)]
+            guess = [sum(features[m] * decoder[m, c].item() / lengths[m] for m in range(6)) for c in range(4)]
+            total += sum((one - actual) ** 2 for one, actual in zip(guess, sample, strict=True))
+            total += sparsity * sum(features)
+        return total / len(x)
+
+    for active, sparsity in ((2, 0.0), (6, 0.7)):
+        parameters = [encoder, bias, decoder]
+        gradients = torch.autograd.grad(
+            autoencoder_loss(x, *(one.requires_grad_() for one in parameters), sparsity, active), parameters
+        )
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            flat = parameter.detach().view(-1)
+            for i in range(0, len(flat), 5):
+                kept = float(flat[i])
+                flat[i] = kept + 1e-6
+                above = by_loops(active, sparsity)
+                flat[i] = kept - 1e-6
+                slope = (above - by_loops(active, sparsity)) / 2e-6
+                flat[i] = kept
+                assert float(gradient.view(-1)[i]) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+        loss = float(autoencoder_loss(x, *(one.detach() for one in parameters), sparsity, active))
+        assert loss == pytest.approx(by_loops(active, sparsity))
+    values = torch.tensor([[3.0, 1.0, 2.0]])
+    assert largest(values, 2).tolist() == [[3.0, 0.0, 2.0]]
+    assert largest(values, 5) is values
 
 
 def test_more_sparsity_means_fewer_active_features_and_a_worse_reconstruction() -> None:
