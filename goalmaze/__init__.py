@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from goalmaze.experiments.evaluate.grid import grid as grid
     from goalmaze.experiments.evaluate.population_comparison import compare_populations as compare_populations
     from goalmaze.experiments.explain.decision import explain as explain
+    from goalmaze.experiments.explain.features import explain_features as explain_features
     from goalmaze.experiments.explain.units import explain_units as explain_units
     from goalmaze.experiments.plans.plans import plans as plans
     from goalmaze.experiments.probe.by_site import probe as probe
@@ -90,6 +91,7 @@ _HOMES = {
     "compare_populations": "experiments.evaluate.population_comparison",
     "evaluate": "experiments.api.evaluation",
     "explain": "experiments.explain.decision",
+    "explain_features": "experiments.explain.features",
     "explain_units": "experiments.explain.units",
     "family": "experiments.api.functions",
     "fit_edit": "experiments.api.functions",

@@ -44,6 +44,7 @@ EXPORTED = {
     "compare_populations",
     "evaluate",
     "explain",
+    "explain_features",
     "explain_units",
     "family",
     "fit_edit",
