@@ -121,7 +121,19 @@ SMALL = {
 POSITIONAL = ("agent", "others", "name", "action", "source", "file", "plan", "folder")
 """Fields that are no options; words for them stand among the others."""
 
-HEAVY_FLAGS = ("features", "grid", "choices", "hypotheses", "benchmark", "sleepers", "auto", "ledger", "oracles", "full", "all")
+HEAVY_FLAGS = (
+    "features",
+    "grid",
+    "choices",
+    "hypotheses",
+    "benchmark",
+    "sleepers",
+    "auto",
+    "ledger",
+    "oracles",
+    "full",
+    "all",
+)
 
 REFUSED = {
     "demo": (["--agent", "no/such/run"], ["--out", "no/such/folder/x.png"]),
