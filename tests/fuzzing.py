@@ -136,7 +136,8 @@ HEAVY_FLAGS = (
 )
 
 REFUSED = {
-    "demo": (["--agent", "no/such/run"], ["--out", "no/such/folder/x.png"]),
+    "demo": (["--agent", "no/such/run"], ["--out", "no/such/folder/x.png"], ["--remembering", "zoo:green-exit-early"]),
+    "plans": (["--think", "-1"], ["--skip", "nothing"], ["--passes", "0"], ["--fit-levels", "1"]),
     "train": (
         *(
             ["--size", "6"],

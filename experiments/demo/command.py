@@ -1,4 +1,4 @@
-"""`goalmaze demo`: runs the demonstration on one agent and draws it."""
+"""`goalmaze demo`: runs the demonstration and draws it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def run(config: DemoConfig) -> Demonstration:
     """Run the demonstration and write its figure.
 
     Raises:
-        GoalmazeError: no such agent, its network has no maps of squares, or the figure cannot be written.
+        GoalmazeError: no such agent, a network without maps of squares or without a memory, or a figure that cannot be
+            written.
     """
     # Checked before the minute of work, not after it.
     if not config.out.parent.is_dir():
         raise GoalmazeError(f"cannot write {config.out}: there is no folder {config.out.parent}; make it first")
-    demonstration = demonstrate(load_agent(config.agent))
+    demonstration = demonstrate(load_agent(config.agent), load_agent(config.remembering))
     save_figure(draw(demonstration), config.out)
     return dataclasses.replace(demonstration, picture=config.out)

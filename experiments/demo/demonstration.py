@@ -1,4 +1,4 @@
-"""The demonstration: one agent in training, under its distinguishing shift, probed, and retargeted."""
+"""The demonstration: one agent in training, under its distinguishing shift, probed and retargeted; then a memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.demo.remembered import RememberedGoal, check_memory, rewrite_remembered
 from goalmaze.experiments.evaluate.evaluation import EvaluationReport, evaluate, evaluation_table
 from goalmaze.experiments.probe.by_site import ProbeReport, probe
 from goalmaze.experiments.retarget.comparison import RetargetReport, retarget
@@ -22,7 +23,7 @@ PROBE_FIT_LEVELS = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Demonstration(Result):
-    """The four experiments on one agent.
+    """Four experiments on one agent, and one on an agent that remembers its goal.
 
     Attributes:
         agent: the agent.
@@ -30,6 +31,7 @@ class Demonstration(Result):
         shifted: its evaluation under the distinguishing shift of its family.
         probed: what can be read from its activations.
         retargeted: where it can be sent by editing them.
+        remembered: another agent, whose remembered goal is rewritten once.
         picture: the file with the figure; None where nothing was drawn.
     """
 
@@ -38,16 +40,18 @@ class Demonstration(Result):
     shifted: EvaluationReport
     probed: ProbeReport
     retargeted: RetargetReport
+    remembered: RememberedGoal
     picture: Path | None = None
 
     def json(self) -> JsonObject:
-        """Return the four experiments as plain data."""
+        """Return the experiments as plain data."""
         return {
             "agent": self.agent.name,
             "trained": self.trained.json(),
             "shifted": self.shifted.json(),
             "read": self.probed.json(),
             "retargeted": self.retargeted.json(),
+            "remembered": self.remembered.json(),
             "picture": None if self.picture is None else str(self.picture),
         }
 
@@ -73,24 +77,31 @@ class Demonstration(Result):
             *self.probed.blocks(),
             "   Where a probe of the observation alone reads as well, the reading is no evidence of a goal.\n"
             "   The test is to edit:",
-            f"4. Rewrite the goal: add the {goal}'s pattern at a random cell, subtract it at the {goal}.",
+            f"4. A check of the machinery: add the {goal}'s pattern at a random cell, subtract it at the {goal}. The "
+            f"{goal} is in every\n   observation, so at the first layer such an edit is a picture.",
             *self.retargeted.blocks(),
             f"   Edited at {site} ({method}), the agent goes to a cell that nothing in the maze marks in {edit} of "
             f"mazes;\n   unedited in {none}, with noise of equal norm in {noise}, with the {cue} physically moved "
             f"there in {moved}.",
+            *self.remembered.blocks(),
             "\n".join([*closing, f"Next: goalmaze live {self.agent.name}"]),
         ]
 
 
-def demonstrate(agent: Agent) -> Demonstration:
-    """Run the four experiments on an agent, at the first, the middle and the last map of its network.
+def demonstrate(agent: Agent, remembering: Agent) -> Demonstration:
+    """Run the experiments.
+
+    Args:
+        agent: the agent that is probed and retargeted, at the first, the middle and the last map of its network.
+        remembering: an agent with a memory, of a family that hides its goal.
 
     Raises:
-        GoalmazeError: its network has no maps of squares.
+        GoalmazeError: the network of the first has no maps of squares, or that of the other no memory.
     """
     maps = map_sites(agent.network)
     if not maps:
         raise GoalmazeError(f"{agent.name} has no maps of squares to edit: choose an agent of another network")
+    check_memory(remembering)
     sites = (maps[0], maps[len(maps) // 2], maps[-1])
     family = agent.family
     return Demonstration(
@@ -99,4 +110,5 @@ def demonstrate(agent: Agent) -> Demonstration:
         shifted=evaluate(agent, shift=family.distinguishing_shift),
         probed=probe(agent, (family.goal, family.cue), sites, fit_levels=PROBE_FIT_LEVELS),
         retargeted=retarget(agent, METHOD, sites=sites),
+        remembered=rewrite_remembered(remembering),
     )

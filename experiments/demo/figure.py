@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.rollout import rollout
-from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.plots import (
     DARK_GREY,
@@ -22,17 +21,15 @@ from goalmaze.experiments.common.plots import (
     stacked_bars,
 )
 from goalmaze.experiments.demo.demonstration import Demonstration
+from goalmaze.experiments.demo.remembered import RememberedGoal
 from goalmaze.experiments.evaluate.metrics import off_each_others_path
 from goalmaze.experiments.probe.by_site import ProbeReport
-from goalmaze.experiments.retarget.comparison import RetargetReport
-from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
-from goalmaze.experiments.retarget.trials import EDIT, MOVED_CUE, NONE, RANDOM
-from goalmaze.probes.steering import find_method
+from goalmaze.experiments.retarget.rewrite_rows import EDIT, NONE, OTHER_TARGET, RANDOM, REFERENCE
+from goalmaze.experiments.retarget.task import draw_retargeting_task
 
 EXAMPLE_LEVELS = 256
 """Held-out levels among which the maze that is drawn is chosen."""
 
-FIT_LEVELS = 512
 GOAL, CUE, TARGET, OBSERVATION = PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4]
 
 
@@ -45,38 +42,45 @@ def draw(demonstration: Demonstration) -> Figure:
     charts = figure.subplots(1, 3, gridspec_kw=frame | {"top": 0.385, "bottom": 0.13, "left": 0.1, "wspace": 0.42})
     title = f"It reached the {agent.family.goal} in {trained.solved.value:.0%} of mazes. What it learned was green."
     figure.suptitle(title, fontsize=17, x=0.025, ha="left", fontweight="bold")
-    note = f"{agent.name}, {trained.header.levels} held-out mazes a bar; whiskers are 95 % intervals over mazes"
+    remembering = demonstration.remembered.agent
+    note = (
+        f"Left and middle: {agent.name}, {trained.header.levels} held-out mazes a bar; whiskers are 95 % intervals over"
+        f" mazes. Right: {remembering.name}, which sees {agent.family.goal} and {agent.family.cue} once"
+    )
     figure.text(0.025, 0.922, note, fontsize=11, color=DARK_GREY)
-    _draw_mazes(mazes, agent, demonstration.retargeted.chosen)
+    _draw_mazes(mazes[:2], agent)
+    _draw_remembered_maze(mazes[2], demonstration.remembered)
     maze_legend(figure, agent.family, agent.family.levels(0, count=EXAMPLE_LEVELS).present())
     _draw_shift(charts[0], demonstration)
     _draw_probes(charts[1], demonstration.probed)
-    _draw_retargeting(charts[2], demonstration.retargeted, agent)
+    _draw_rewriting(charts[2], demonstration.remembered)
     return figure
 
 
-def _draw_mazes(axes: Sequence[Axes], agent: Agent, chosen: tuple[str, str]) -> None:
-    """Draw one maze three times: in training, with the cue moved, and with the goal rewritten."""
-    family, (site, method) = agent.family, chosen
+def _draw_mazes(axes: Sequence[Axes], agent: Agent) -> None:
+    """Draw one maze twice: in training, and with the cue moved."""
+    family = agent.family
     task = draw_retargeting_task(family, EXAMPLE_LEVELS, 0)
     shifted = family.levels(0, shift=family.distinguishing_shift, count=EXAMPLE_LEVELS)
     cues = shifted.cells(family.cue)
-    # The first maze in which goal, moved cue and target are far away and off each other's path. The agent's behaviour
-    # is not used for the choice: a maze chosen because the edit works there would prove nothing.
+    # The first maze in which goal and moved cue are far away and off each other's path. The agent's behaviour is not
+    # used for the choice: a maze chosen because the agent does the expected there would prove nothing.
     from_start = distances(shifted, shifted.start)
-    far = np.min([pick(from_start, cells) for cells in (task.goals, cues, task.targets)], axis=0) >= family.size
-    cue_off_path = off_each_others_path(shifted, task.goals, cues)
-    target_off_path = off_each_others_path(task.levels, task.goals, task.targets)
-    b = int((far & cue_off_path & target_off_path).argmax())
-    fitted_edit = find_method(method).fit(make_fit_context(agent.policy, family, FIT_LEVELS, 0), site)
-    edited = task.rollout(agent.policy, task.edits(fitted_edit))
+    far = np.minimum(pick(from_start, task.goals), pick(from_start, cues)) >= family.size
+    b = int((far & off_each_others_path(shifted, task.goals, cues)).argmax())
     panels = (
-        (f"In training: the {family.goal} carries the {family.cue}", task.rollout(agent.policy), task.goals, ABSENT),
-        (f"{family.cue.capitalize()} moved, same maze", rollout(agent.policy, shifted), cues, ABSENT),
-        (f"Goal rewritten at {site}, maze unchanged", edited, task.targets, int(task.targets[b])),
+        (f"In training: the {family.goal} carries the {family.cue}", task.rollout(agent.policy), task.goals),
+        (f"{family.cue.capitalize()} moved, same maze", rollout(agent.policy, shifted), cues),
     )
-    for panel, (title, trajectory, ends, target) in zip(axes, panels, strict=True):
-        draw_maze(panel, trajectory, b, title, until=int(trajectory.first_visit(ends)[b]), target=target)
+    for panel, (title, trajectory, ends) in zip(axes, panels, strict=True):
+        draw_maze(panel, trajectory, b, title, until=int(trajectory.first_visit(ends)[b]))
+
+
+def _draw_remembered_maze(axes: Axes, remembered: RememberedGoal) -> None:
+    episode, target = remembered.example()
+    title = f"{remembered.agent.family.goal.capitalize()} seen once, memory of it rewritten"
+    ends = np.array([target], np.int32)
+    draw_maze(axes, episode, 0, title, until=int(episode.first_visit(ends)[0]), target=target)
 
 
 def _draw_shift(axes: Axes, demonstration: Demonstration) -> None:
@@ -110,18 +114,19 @@ def _draw_probes(axes: Axes, report: ProbeReport) -> None:
     )
 
 
-def _draw_retargeting(axes: Axes, report: RetargetReport, agent: Agent) -> None:
-    site, _ = report.chosen
+def _draw_rewriting(axes: Axes, remembered: RememberedGoal) -> None:
+    goal = remembered.agent.family.goal
     conditions = {
         "no edit": NONE,
-        f"noise at {site}": RANDOM,
-        f"edit at {site}": EDIT,
-        f"{agent.family.cue} moved\nphysically": MOVED_CUE,
+        "noise": RANDOM,
+        f"{goal} removed,\nother cell": OTHER_TARGET,
+        "edit": EDIT,
+        f"{goal} shown\nat target": REFERENCE,
     }
-    outcomes = {label: report.row(condition).outcomes.overall for label, condition in conditions.items()}
+    outcomes = {label: remembered.row(condition).outcomes.off_path for label, condition in conditions.items()}
     stacked_bars(
         axes,
         {label: (one.goal, one.other, one.neither) for label, one in outcomes.items()},
-        [(agent.family.goal, GOAL), ("target", TARGET), ("neither", GREY)],
-        "Sent to a cell that nothing marks",
+        [(goal, GOAL), ("target", TARGET), ("neither", GREY)],
+        f"Memory rewritten once, {goal} off the path",
     )

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.levels import FITTING, Family
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.retarget.candidates import Candidate, fit_candidate
 from goalmaze.experiments.retarget.rewrite_rows import ONCE, RewriteRow
-from goalmaze.experiments.retarget.task import RetargetingTask
+from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.probes.context import FitContext
 from goalmaze.probes.edits.base import Edit, at_steps
 from goalmaze.probes.edits.memory_table import GoalMemories
 from goalmaze.probes.rewriting.registry import fit_memory_method, memory_methods
 
+MEMORY = "memory"
+"""The site that is rewritten where none is named: the whole memory."""
+
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 """Factors on an edit; the best one on fitting mazes is used."""
+
+SELECTION_MAZES = 512
+"""Strengths, and the edit to report as chosen, are selected on at most so many fitting mazes."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,13 +87,12 @@ class Subject:
         self, one: Candidate, steps: str = ONCE, strengths: Sequence[float] = STRENGTHS
     ) -> tuple[float, Candidate]:
         """Return the rate of targets on the selection mazes where the goal is off the path, and the best strength."""
-        scores = []
-        for strength in strengths:
-            candidate = dataclasses.replace(one, strength=strength)
+
+        def targets(candidate: Candidate) -> float:
             edits = self.timed(candidate.edits(self.selection), steps)
-            scores.append((self.selection.evaluate(self.policy, edits).off_path.other.value, candidate))
-        # Of equal scores the first wins, the smallest change.
-        return max(scores, key=lambda score: score[0])
+            return self.selection.evaluate(self.policy, edits).off_path.other.value
+
+        return strongest(one, targets, strengths)
 
     def row(
         self, condition: str, one: Candidate | None = None, edits: Sequence[Edit] = (), steps: str = ONCE
@@ -99,6 +105,32 @@ class Subject:
     def edit_row(self, condition: str, one: Candidate, steps: str = ONCE) -> RewriteRow:
         """Return the row of an edit on the held-out mazes."""
         return self.row(condition, one, self.timed(one.edits(self.task), steps), steps)
+
+
+def make_subject(
+    policy: NetworkPolicy, family: Family, after: int, *, levels: int, fit_levels: int, seed: int
+) -> Subject:
+    """Return an agent whose memory is to be rewritten after a step, in mazes where goal and target are further away.
+
+    Raises:
+        GoalmazeError: there is no such maze.
+    """
+    selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed + 1, FITTING)
+    return Subject(
+        make_fit_context(policy, family, fit_levels, seed),
+        under_way(selection, after),
+        under_way(draw_retargeting_task(family, levels, seed), after),
+        after,
+    )
+
+
+def strongest(
+    one: Candidate, score: Callable[[Candidate], float], strengths: Sequence[float] = STRENGTHS
+) -> tuple[float, Candidate]:
+    """Return the best score of a candidate at these strengths, and the candidate at that strength."""
+    candidates = [dataclasses.replace(one, strength=strength) for strength in strengths]
+    # Of equal scores the first wins, the smallest change.
+    return max(((score(candidate), candidate) for candidate in candidates), key=lambda scored: scored[0])
 
 
 def under_way(task: RetargetingTask, after: int) -> RetargetingTask:

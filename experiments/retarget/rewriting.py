@@ -9,7 +9,6 @@ from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
 from goalmaze.agents.sites import find_site, is_memory_site
 from goalmaze.envs.errors import GoalmazeError, unknown
-from goalmaze.envs.levels import FITTING
 from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import ResultHeader
 from goalmaze.experiments.evaluate.training_overlap import quick_overlap
@@ -32,8 +31,7 @@ from goalmaze.experiments.retarget.rewrite_rows import (
     UNEDITED_UNTRAINED,
     RewriteRow,
 )
-from goalmaze.experiments.retarget.rewrite_subject import Subject, under_way
-from goalmaze.experiments.retarget.task import draw_retargeting_task, make_fit_context
+from goalmaze.experiments.retarget.rewrite_subject import MEMORY, Subject, make_subject
 from goalmaze.probes.edits.base import check_steps
 from goalmaze.probes.edits.cell_table import CellTable
 from goalmaze.probes.edits.memory import activations_along
@@ -45,12 +43,6 @@ METHODS = ("goal-table", "goal-table-start")
 
 FIRST_STEP_METHODS = ("cell-means", "mean-pattern")
 """Steering methods in closed form, which read what the memory is after the first step; patterns need a map."""
-
-MEMORY = "memory"
-"""The site that is rewritten where none is named: the whole memory."""
-
-SELECTION_MAZES = 512
-"""Strengths, and the edit to report as chosen, are selected on at most so many fitting mazes."""
 
 EVERY_STEP_METHODS = ("goal-table",)
 """Methods whose edit the benchmark also repeats at every later step."""
@@ -104,13 +96,7 @@ def rewrite_memory(
     usual = tuple(memory_methods()) if benchmark else METHODS
     sites, methods = tuple(sites) or (MEMORY,), tuple(methods) or usual
     _check(agent, sites, methods, memoryless)
-    selection = draw_retargeting_task(family, min(fit_levels, SELECTION_MAZES), seed + 1, FITTING)
-    subject = Subject(
-        make_fit_context(agent.policy, family, fit_levels, seed),
-        under_way(selection, after),
-        under_way(draw_retargeting_task(family, levels, seed), after),
-        after,
-    )
+    subject = make_subject(agent.policy, family, after, levels=levels, fit_levels=fit_levels, seed=seed)
     header = ResultHeader(agent.name, family.name, family.size, levels, seed)
     pairs = [(site, method) for site in sites for method in methods]
     return _report(agent, header, subject, pairs, memoryless, benchmark)

@@ -23,16 +23,18 @@ from goalmaze.experiments.common.tables import Table, formatted, interval, numbe
 from goalmaze.experiments.evaluate.fitted_results import FittedResult
 from goalmaze.experiments.evaluate.training_overlap import quick_overlap
 from goalmaze.experiments.retarget.candidates import Candidate
+from goalmaze.experiments.retarget.rewrite_subject import MEMORY, strongest
 from goalmaze.experiments.retarget.task import RetargetingTask, draw_retargeting_task, make_fit_context
 from goalmaze.experiments.statistics.intervals import Rate, rate
 from goalmaze.probes.edits.base import Edit, applied, at_steps
+from goalmaze.probes.edits.fitted import FittedEdit
 from goalmaze.probes.edits.memory import activations_along
-from goalmaze.probes.edits.memory_table import GoalMemories, fit_memory_table
+from goalmaze.probes.edits.memory_table import GoalMemories
 from goalmaze.probes.edits.patches import Patch
+from goalmaze.probes.rewriting.registry import fit_memory_method
 
-MEMORY, METHOD = "memory", "goal-table-start"
-STRENGTHS = (0.5, 1.0, 2.0, 3.0, 4.0)
-"""Factors on the edit; the best one on fitting mazes is used."""
+METHOD = "goal-table-start"
+"""The edit: the table with the start cell, which explains what the path to the first goal needs."""
 
 FIRST_STEP = (1,)
 """The memory is rewritten once, behind the first step."""
@@ -155,8 +157,8 @@ def rewrite_second_goal(
     rows.append(subject.row("memory-swap", None, _swap(subject)))
     for one, condition in progress([(subject, "edit"), (floor, "floor-untrained")], "rewriting", "agent"):
         context = make_fit_context(one.policy, family, fit_levels, seed)
-        table = fit_memory_table(GoalMemories.gathered(context, MEMORY), with_start=True)
-        candidate = _strongest(dataclasses.replace(one, task=fitting), Candidate(MEMORY, METHOD, table))
+        table = fit_memory_method(METHOD, GoalMemories.gathered(context, MEMORY))
+        candidate = _strongest(dataclasses.replace(one, task=fitting), table)
         if one is floor:
             rows.append(floor.row("unedited-untrained", None))
         rows.append(one.row(condition, candidate.strength, candidate.edits(held_out)))
@@ -231,14 +233,13 @@ def _same_path(run: Trajectory, plain: Trajectory, until: Cells) -> Bools:
     return np.asarray(~differs.any(axis=0) & (until < length), np.bool_)
 
 
-def _strongest(fitting: _Subject, one: Candidate) -> Candidate:
-    """Return the candidate with the strength that brings most agents to the target on fitting mazes."""
-    scores = []
-    for strength in STRENGTHS:
-        candidate = dataclasses.replace(one, strength=strength)
-        scores.append((fitting.row("edit", strength, candidate.edits(fitting.task)).target_off_path.value, candidate))
-    # Of equal scores the first wins, the smallest change.
-    return max(scores, key=lambda score: score[0])[1]
+def _strongest(fitting: _Subject, table: FittedEdit) -> Candidate:
+    """Return the edit at the strength that brings most agents to the target on fitting mazes."""
+
+    def targets(one: Candidate) -> float:
+        return fitting.row("edit", one.strength, one.edits(fitting.task)).target_off_path.value
+
+    return strongest(Candidate(MEMORY, METHOD, table), targets)[1]
 
 
 def _swap(subject: _Subject) -> list[Edit]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,12 +103,16 @@ def test_the_demo_prints_its_steps_and_draws_its_picture(capsys: pytest.CaptureF
     assert cli.main(["demo", "--out", str(picture)]) == 0
     story = capsys.readouterr().out
     assert "What it learned is not 'exit' but 'green'." in story
+    sentence = r"reaches the target first in (\d+)%.*Without an edit: (\d+)%.*another cell written: (\d+)%"
+    edit, none, other = (int(rate) for rate in re.findall(sentence, story, re.DOTALL)[0])
+    assert max(none, other) + 40 < edit
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_that_cannot_be_written_is_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    assert "has no memory" in complaint(capsys, "demo", "--remembering", AGENT, "--out", str(tmp_path / "story.png"))
     assert "cannot write" in complaint(capsys, "demo", "--out", str(tmp_path / "missing" / "story.png"))
 
 
