@@ -89,12 +89,17 @@ def calibrated(features: Floats, cases: Cases) -> Floats:
     return result
 
 
-def calibration_error(probabilities: Floats, cases: Cases) -> float:
-    """Return the mean distance of predicted and actual rates over bins of equally many counterfactuals."""
+def calibration_curve(probabilities: Floats, cases: Cases) -> Floats:
+    """Return float64 [bins, 3], predicted rate, actual rate and size of bins of about equally many counterfactuals."""
     order = np.argsort(probabilities, kind="stable")
-    parts = np.array_split(order, min(BINS, max(1, len(order))))
-    gaps = [abs(probabilities[part].mean() - cases.flips[part].mean()) * len(part) for part in parts if len(part)]
-    return float(sum(gaps) / len(order))
+    parts = [part for part in np.array_split(order, min(BINS, max(1, len(order)))) if len(part)]
+    return np.array([(probabilities[part].mean(), cases.flips[part].mean(), len(part)) for part in parts])
+
+
+def calibration_error(probabilities: Floats, cases: Cases) -> float:
+    """Return the mean distance of predicted and actual rates over bins of about equally many counterfactuals."""
+    predicted, actual, sizes = calibration_curve(probabilities, cases).T
+    return float((abs(predicted - actual) * sizes).sum() / sizes.sum())
 
 
 def brier_skill(probabilities: Floats, cases: Cases) -> float:

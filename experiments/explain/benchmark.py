@@ -18,6 +18,7 @@ from goalmaze.experiments.explain.agreement import (
     auroc_within,
     brier_skill,
     calibrated,
+    calibration_curve,
     calibration_error,
     draws,
 )
@@ -31,6 +32,9 @@ BOTH = "distance-and-margin"
 """The baseline that fits distance and margin together, on the other half of the levels."""
 
 ALL = "mean of agents"
+
+GRID = np.linspace(0, 1, 11)
+"""Fractions of the elements at which curves are stored."""
 
 MIN_AUROC, MAX_CALIBRATION_ERROR = 0.75, 0.10
 """A method may be trusted for an agent if the lower end of its AUROC is at least the first, its lead over the best
@@ -94,7 +98,7 @@ def _of_agent(agent: Agent, count: int, seed: int) -> list[Scored]:
         lead_low, lead_high = _ends(lead)
         runs = next((one.runs_counterfactuals for one in methods if one.name == name), False)
         trusted = not baseline and not runs and low >= MIN_AUROC and lead_low > 0 and error <= MAX_CALIBRATION_ERROR
-        deletion, insertion = curves.get(name, (float("nan"), float("nan")))
+        deletion, insertion = curves.get(name, ((), ()))
         row = MethodRow(
             agent=agent.name,
             method=name,
@@ -112,9 +116,12 @@ def _of_agent(agent: Agent, count: int, seed: int) -> list[Scored]:
             lead_high=lead_high,
             calibration_error=error,
             brier_skill=brier_skill(probabilities[name], cases),
-            deletion=deletion,
-            insertion=insertion,
+            deletion=_area(deletion),
+            insertion=_area(insertion),
             trusted=trusted,
+            deletion_curve=_on_grid(deletion),
+            insertion_curve=_on_grid(insertion),
+            calibration_curve=tuple((float(p), float(q)) for p, q, _ in calibration_curve(probabilities[name], cases)),
         )
         result.append(Scored(row, samples[name], lead))
     return result
@@ -132,8 +139,8 @@ def _by_change(study: Study, scores: Floats, cases: Cases) -> dict[str, float]:
     return result
 
 
-def _curves(study: Study, method: DecisionMethod) -> tuple[float, float]:
-    """Return the areas under the deletion and the insertion curve: the mean probability of the action.
+def _curves(study: Study, method: DecisionMethod) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the deletion and the insertion curve: the mean probability of the action after each element.
 
     Deletion leaves out the elements one by one, those with the largest attribution first; insertion puts them back in
     the same order, from the state without any. A good order has a small area under the first and a large one under the
@@ -145,15 +152,27 @@ def _curves(study: Study, method: DecisionMethod) -> tuple[float, float]:
     # Elements that a decision does not have come last and change nothing.
     order = np.argsort(np.where(exists, -attributions, np.inf), axis=1, kind="stable")
     place = np.argsort(order, axis=1)
-    areas = []
+    curves = []
     for deleting in (True, False):
         means = []
         for step in range(study.most + 1):
             kept = place >= step if deleting else place < step
             means.append(float(_probability(study, kept).mean()))
-        # The trapezoidal rule; numpy before 2.0 has it under another name.
-        areas.append((sum(means) - (means[0] + means[-1]) / 2) / max(study.most, 1))
-    return areas[0], areas[1]
+        curves.append(tuple(means))
+    return curves[0], curves[1]
+
+
+def _area(curve: Sequence[float]) -> float:
+    """Return the area under a curve on [0, 1] by the trapezoidal rule; NaN without one."""
+    # numpy before 2.0 has the rule under another name.
+    return (sum(curve) - (curve[0] + curve[-1]) / 2) / max(len(curve) - 1, 1) if curve else float("nan")
+
+
+def _on_grid(curve: Sequence[float]) -> tuple[float, ...]:
+    """Return a curve at 0, 0.1, ... 1, so that those of agents with different numbers of elements can be averaged."""
+    if not curve:
+        return ()
+    return tuple(float(one) for one in np.interp(GRID, np.linspace(0, 1, len(curve)), curve))
 
 
 def _probability(study: Study, kept: NDArray[np.bool_]) -> Floats:
@@ -193,6 +212,9 @@ def _means(scored: Mapping[str, Sequence[Scored]]) -> list[MethodRow]:
                 first,
                 agent=ALL,
                 **averages,
+                deletion_curve=_mean_curve([one.row.deletion_curve for one in each]),
+                insertion_curve=_mean_curve([one.row.insertion_curve for one in each]),
+                calibration_curve=_mean_points([one.row.calibration_curve for one in each]),
                 low=_ends(samples)[0],
                 high=_ends(samples)[1],
                 lead_low=_ends(leads)[0],
@@ -203,6 +225,17 @@ def _means(scored: Mapping[str, Sequence[Scored]]) -> list[MethodRow]:
             )
         )
     return rows
+
+
+def _mean_curve(curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Return the mean of curves on one grid; empty where there are none."""
+    return tuple(float(one) for one in np.mean(curves, axis=0)) if all(curves) else ()
+
+
+def _mean_points(curves: Sequence[Sequence[tuple[float, float]]]) -> tuple[tuple[float, float], ...]:
+    """Return the mean of points of equally many bins."""
+    bins = min(len(curve) for curve in curves)
+    return tuple((float(p), float(q)) for p, q in np.mean([curve[:bins] for curve in curves], axis=0))
 
 
 _AVERAGED = (

@@ -39,6 +39,10 @@ class MethodRow(Record):
         deletion: area under the probability of the action while elements are left out, the most important first.
         insertion: area under it while they are put back in that order.
         trusted: whether the method may be trusted for the agent, by the rule of the page.
+        deletion_curve: the probability of the action with 0, 0.1, ... 1 of the elements left out; empty for the
+            fitted baseline, which orders no elements.
+        insertion_curve: with 0, 0.1, ... 1 of them put back.
+        calibration_curve: predicted and actual rate of flips in bins.
     """
 
     agent: str
@@ -62,6 +66,9 @@ class MethodRow(Record):
     deletion: float
     insertion: float
     trusted: bool
+    deletion_curve: tuple[float, ...] = ()
+    insertion_curve: tuple[float, ...] = ()
+    calibration_curve: tuple[tuple[float, float], ...] = ()
 
     def cells(self) -> list[object]:
         """Return the row of a table."""

@@ -129,15 +129,28 @@ def test_a_decision_in_words_and_as_json(capsys: pytest.CaptureFixture[str], tmp
     assert Path(report["pictures"][0]).stat().st_size > 10_000
 
 
-def test_the_benchmark_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["explain", AGENT, "--benchmark", "--decisions", "16", "--json"]) == 0
-    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)["rows"] if row["agent"] == AGENT}
+def test_the_benchmark_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["explain", AGENT, "--benchmark", "--decisions", "16", "--figures", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [Path(path).name for path in report["pictures"]] == ["explain-benchmark.png", "explain-benchmark-curves.png"]
+    rows = {row["method"]: row for row in report["rows"] if row["agent"] == AGENT}
     assert {"shapley", "occlusion", "random", "distance", "distance-and-margin"} <= set(rows)
     for row in rows.values():
         assert row["low"] <= row["auroc"] <= row["high"]
         assert row["decisions"] == 16
     assert not any(rows[name]["trusted"] for name in ("random", "margin", "patching"))
     assert rows["occlusion"]["deletion"] < rows["random"]["deletion"]
+    ends = [
+        (row["deletion_curve"][i], row["insertion_curve"][-1 - i])
+        for row in rows.values()
+        for i in (0, -1)[: len(row["deletion_curve"])]
+    ]
+    # Both curves run between the same two states, with all elements and with none, whatever the order.
+    assert len({tuple(round(one, 4) for one in pair) for pair in ends}) == 2
+    assert all(deleted == pytest.approx(inserted, abs=1e-4) for deleted, inserted in ends)
+    for row in rows.values():
+        gap = np.mean([abs(predicted - actual) for predicted, actual in row["calibration_curve"]])
+        assert gap == pytest.approx(row["calibration_error"], abs=0.02)
 
 
 def test_auroc_is_that_of_scikit_learn_and_resamples_repeat_levels() -> None:
