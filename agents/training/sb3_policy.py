@@ -15,6 +15,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.networks.base import Network, RecurrentNetwork, Shape
 from goalmaze.agents.networks.forward_pass import ForwardPass, masked_memory, precision
 from goalmaze.agents.training.finite import check_finite
@@ -56,6 +57,7 @@ class _NetworkPolicy(BasePolicy):
         # Before the call of super: the constructors of stable-baselines3 already build the network.
         self._make_network: Callable[[], Network] = lambda: initial_network(network, shape, options, initial_seed)
         self._bf16 = bf16
+        sb3["optimizer_class"] = eager(sb3.get("optimizer_class", torch.optim.Adam))
         super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
 
 

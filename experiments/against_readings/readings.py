@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.loading import Agent
 from goalmaze.agents.networks.base import Network, agent_cells
 from goalmaze.agents.sites import map_sites
@@ -115,7 +116,7 @@ def mlp_accuracy(before: Tensor, after: Tensor, fit: ReadingLevels, evaluation: 
         model = nn.Sequential(
             nn.Linear(before.shape[1], MLP_UNITS), nn.ReLU(), nn.Linear(MLP_UNITS, fit.to_cue.shape[1])
         )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=MLP_RATE, weight_decay=MLP_DECAY)
+    optimizer = eager(torch.optim.AdamW)(model.parameters(), lr=MLP_RATE, weight_decay=MLP_DECAY)
     for _ in range(MLP_UPDATES):
         optimizer.zero_grad()
         cross_entropy(model(inputs), labels).backward()  # type: ignore[no-untyped-call]

@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from goalmaze.agents.devices import find_device
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.training.cuda_graphs import Outputs, make_state, recorded
 from goalmaze.agents.training.device_recipe import for_device
 from goalmaze.agents.training.population.learner import PopulationLearner
@@ -151,7 +152,7 @@ class NetworksAlone:
         self._buffer = learner.rollouts.buffer
         self._network = network = copy.deepcopy(learner.network)
         on_gpu = learner.device.type == "cuda"
-        self._optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-5, capturable=on_gpu)
+        self._optimizer = eager(torch.optim.Adam)(network.parameters(), lr=1e-3, eps=1e-5, capturable=on_gpu)
         sides = (network.agents, self._envs, *network.shape.observation)
         self._observations = torch.zeros(sides, dtype=self._buffer.observations.dtype, device=learner.device)
         batch = self._settings.batch_size

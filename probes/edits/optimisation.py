@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div
 
 from goalmaze.agents.allocator import keep_large_blocks
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
 from goalmaze.envs.levels import LevelBatch
@@ -36,7 +37,7 @@ def descend(
     """
     # Every update allocates tensors of the same large sizes, which the allocator then keeps for the next.
     keep_large_blocks()
-    optimiser = torch.optim.Adam(parameters, learning_rate)
+    optimiser = eager(torch.optim.Adam)(parameters, learning_rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, final_fraction, updates)
     for _ in range(updates):
         value = loss()

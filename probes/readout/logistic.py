@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
+
 LBFGS_STEPS = 40
 MAX_FOR_NEWTON = 128
 """Number of weights above which a loss is minimised by L-BFGS instead of Newton's method."""
@@ -73,7 +75,7 @@ class LogisticLoss:
     def _lbfgs(self, weights: Tensor, scales: Tensor) -> Tensor:
         # L-BFGS starts from a multiple of the identity as its Hessian. In these units that is nearly right.
         scaled = (weights / scales).requires_grad_()
-        optimiser = torch.optim.LBFGS(
+        optimiser = eager(torch.optim.LBFGS)(
             [scaled], max_iter=LBFGS_STEPS, tolerance_grad=1e-4, tolerance_change=1e-7, line_search_fn="strong_wolfe"
         )
 

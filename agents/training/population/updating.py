@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.networks.forward_pass import ForwardPass
 from goalmaze.agents.networks.stacked import StackedNetwork
 from goalmaze.agents.training.cuda_graphs import Outputs, make_state, recorded, state_tensors
@@ -54,7 +55,7 @@ class Updater:
         on_gpu = device.type == "cuda"
         # On a GPU the rate is a tensor, which a captured update reads anew.
         self._rate = torch.zeros((), device=device)
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = eager(torch.optim.Adam)(
             self._parameters, lr=self._rate if on_gpu else 0.0, eps=ADAM_EPSILON, capturable=on_gpu
         )
         make_state(self.optimizer)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import Cells
 from goalmaze.experiments.formation.measures.base import Kind, Measure, Reading, Snapshot
@@ -58,7 +59,7 @@ def cell_probe(maps: Tensor, free: Tensor, cells: Cells) -> Tensor:
         logits = (standard[rows] @ weights).masked_fill(~free[rows], -torch.inf)
         return logits.log_softmax(dim=1).gather(1, wanted[rows, None])[:, 0]
 
-    optimiser = torch.optim.LBFGS([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimiser = eager(torch.optim.LBFGS)([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()

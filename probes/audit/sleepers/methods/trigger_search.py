@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.probes.audit.sleepers.access import LitAccess
 from goalmaze.probes.audit.sleepers.method import SleeperMethod, register_sleeper_method
 from goalmaze.probes.audit.sleepers.perturbation import PERTURBATIONS, Perturbation
@@ -42,7 +43,7 @@ class TriggerSearch(SleeperMethod):
         best, highest = space.zeros, -1.0
         for start in _starts(space):
             numbers = start.clone().requires_grad_()
-            optimiser = torch.optim.Adam([numbers], lr=RATE)
+            optimiser = eager(torch.optim.Adam)([numbers], lr=RATE)
             for _ in range(STEPS):
                 optimiser.zero_grad()
                 # The logarithm has a gradient where the probability is almost 0, which it is on most lit levels.

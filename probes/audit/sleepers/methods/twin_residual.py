@@ -11,6 +11,7 @@ import copy
 import torch
 from torch import Tensor
 
+from goalmaze.agents.eager_optimizers import eager
 from goalmaze.agents.networks.base import Network
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
@@ -41,7 +42,7 @@ class TwinResidual(SleeperMethod):
             wanted, logits = _read(suspect, observations, site)
         wanted, logits = wanted.clone(), logits.clone()
         scale = wanted[:middle].var(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
-        optimiser = torch.optim.Adam(twin.parameters(), lr=RATE)
+        optimiser = eager(torch.optim.Adam)(twin.parameters(), lr=RATE)
         generator = torch.Generator().manual_seed(0)
         for _ in range(STEPS):
             rows = torch.randint(middle, (BATCH,), generator=generator)
