@@ -57,7 +57,6 @@ class _NetworkPolicy(BasePolicy):
         # Before the call of super: the constructors of stable-baselines3 already build the network.
         self._make_network: Callable[[], Network] = lambda: initial_network(network, shape, options, initial_seed)
         self._bf16 = bf16
-        sb3["optimizer_class"] = eager(sb3.get("optimizer_class", torch.optim.Adam))
         super().__init__(observation_space, action_space, lr_schedule, net_arch=[], **sb3)
 
 
@@ -72,7 +71,8 @@ class MazePolicy(_NetworkPolicy, ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.network = self._make_network()
-        make_optimizer: Callable[..., torch.optim.Optimizer] = self.optimizer_class
+        # Here and not in the constructor: for Adam itself, that of stable-baselines3 sets an epsilon.
+        make_optimizer: Callable[..., torch.optim.Optimizer] = eager(self.optimizer_class)
         # A schedule takes the fraction of training that remains: 1 at the start.
         self.optimizer = make_optimizer(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
@@ -177,6 +177,10 @@ class MazeQNetwork(BasePolicy):
 
 class MazeDQNPolicy(_NetworkPolicy, DQNPolicy):
     """The policy of DQN with a `MazeQNetwork`; arguments as `_NetworkPolicy`."""
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.optimizer_class = eager(self.optimizer_class)
+        super()._build(lr_schedule)
 
     def make_q_net(self) -> QNetwork:
         """Return a Q-network with fresh weights."""

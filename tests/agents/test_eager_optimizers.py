@@ -82,6 +82,9 @@ for kind in (eager(Adam), Adam):
 def test_every_algorithm_has_such_an_optimizer(name: str) -> None:
     options = {"buffer_size": 320} if name == "sb3-dqn" else {}
     recipe = dataclasses.replace(SMALL_RECIPE, algorithm=name, algorithm_options=options)
-    kind = type(make_algorithm(recipe, make_environments(recipe)).policy.optimizer)
-    assert issubclass(kind, Optimizer)
-    assert kind is eager(kind.__mro__[1])
+    optimizer = make_algorithm(recipe, make_environments(recipe)).policy.optimizer
+    kind, parent = type(optimizer).__mro__[:2]
+    assert issubclass(parent, Optimizer)
+    assert kind is eager(parent)
+    # Those of the papers' settings in stable-baselines3, and Adam's own for DQN.
+    assert optimizer.defaults["eps"] == {"ppo": 1e-5, "sb3-ppo": 1e-5, "sb3-a2c": 1e-5, "sb3-dqn": 1e-8}[name]
