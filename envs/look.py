@@ -100,7 +100,7 @@ PAGE: dict[str, Shades] = {
     "goal": Shades((63, 143, 196), (47, 127, 180), "", (63, 143, 196)),
     "series": Shades(BLUE, (61, 159, 216), "CanvasText", BLUE),
     # The maze is drawn alike on all pages. Objects have dark rims, so the floor stays light on the dark page.
-    "wall": Shades(WALL, (16, 19, 23), "CanvasText", WALL),
+    "wall": _everywhere(WALL, "CanvasText"),
     "floor": Shades(FLOOR, (211, 208, 200), "Canvas", WHITE),
     "grid": Shades(GRID, (193, 190, 181), "Canvas", GRID),
     "rim": _everywhere(RIM, "CanvasText"),

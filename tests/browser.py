@@ -88,7 +88,20 @@ class Browser:
             time.sleep(0.03)
         return value
 
-    def size(self, width: int, height: int, scale: float = 1, *, dark: bool = False) -> None:
+    def size(
+        self,
+        width: int,
+        height: int,
+        scale: float = 1,
+        *,
+        dark: bool = False,
+        forced: bool = False,
+        printed: bool = False,
+    ) -> None:
+        """Set the window: its size in pixels of CSS, pixels of the screen for each of them, and what the reader asks for.
+
+        `forced` emulates colours that the reader forces, as the high contrast of Windows does; `printed` a printed page.
+        """
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -96,8 +109,11 @@ class Browser:
             deviceScaleFactor=scale,
             mobile=width < 600,
         )
-        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self.call("Emulation.setEmulatedMedia", features=features)
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "forced-colors", "value": "active" if forced else "none"},
+        ]
+        self.call("Emulation.setEmulatedMedia", media="print" if printed else "", features=features)
 
     def open(self, address: str) -> None:
         self.call("Page.navigate", url="about:blank")

@@ -44,17 +44,19 @@ LIMITED_ADDRESSES = """(() => { window.addresses = 0; const replace = history.re
 """A script that limits new addresses as browsers do, only earlier: they throw at the 101st in 30 seconds."""
 
 OVERLAPS = """(() => {
-  const texts = 'h1, .description, figcaption b, figcaption span, output, summary, .hint, .key, .note, caption';
+  const texts = 'h1, h2, .description, figcaption b, figcaption span, output, summary, .hint, .key, .note, .result, .caption, '
+    + '.lead, caption, .chart text';
   const controls = 'button, .button, select, input, textarea, canvas[tabindex]';
   const leaves = [...document.querySelectorAll(texts + ', ' + controls)]
     .filter((e) => e.checkVisibility() && (e.matches(controls) || e.textContent.trim()))
-    .filter((e) => !e.closest('dialog, .status, .channels'))
+    .filter((e) => !e.closest('dialog, .status, .channels, .skip'))
     .filter((e) => getComputedStyle(e.closest('.bar') || e).position !== 'fixed');
   const boxes = leaves.map((e) => e.getBoundingClientRect()), found = [];
   const name = (i) => leaves[i].id || leaves[i].textContent;
   for (let i = 0; i < boxes.length; i++) {
     if (boxes[i].right > innerWidth + 1) found.push([name(i), 'beyond the edge']);
-    const cut = leaves[i].matches('button, .button') && leaves[i].scrollWidth > leaves[i].clientWidth + 1;
+    const cut = leaves[i].matches('button, .button, b, output, p') && leaves[i].scrollWidth > leaves[i].clientWidth + 1
+      && leaves[i].clientWidth;
     if (cut) found.push([name(i), 'cut off']);
     for (let j = 0; j < i; j++) {
       if (leaves[i].contains(leaves[j]) || leaves[j].contains(leaves[i])) continue;

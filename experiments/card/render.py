@@ -111,12 +111,12 @@ def _sections(card: CardData) -> list[tuple[str, Table | tuple[str, ...]]]:
         "card (SHA-256)": card.digest,
     }
     return [
-        ("Subject, scope and method", Table(["", "what"], list(facts.items()))),
+        ("Subject, scope and method", Table(["item", "content"], list(facts.items()))),
         ("Marks", marks_table(card)),
         ("Evidence", (*card.evidence, card.never_lit)),
         ("Results", results_table(card)),
         ("Limitations", card.limitations),
-        ("Process integrity", Table(["", "what"], list(integrity.items()))),
+        ("Process integrity", Table(["item", "content"], list(integrity.items()))),
     ]
 
 

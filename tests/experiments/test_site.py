@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from page_scripts import OVERLAPS
+from page_states import FOCUS, STATES, TAB_STOPS, axe_violations, bring, differences, keep_picture
 
 import goalmaze as gm
 from goalmaze.agents.loading import locate
@@ -185,6 +187,61 @@ def test_the_page_fits_phones_and_zoom(page: Browser, width: int, height: int) -
     assert page.run("document.documentElement.dataset.theme") == ("dark" if width == 360 else "light")
     page.run("byId('theme').click()")
     assert page.run("document.documentElement.dataset.theme") == ("light" if width == 360 else "dark")
+
+
+MAX_DIFFERENCE = 4.0
+"""Of the mean colours of blocks, of 255: lines are drawn a little differently by other versions of the browser."""
+
+
+def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> None:
+    for name, state in STATES.items():
+        page.size(*state.size, **state.media)
+        bring(page, state)
+        assert page.run("document.documentElement.scrollWidth") <= state.size[0], name
+        assert page.run(OVERLAPS) == [], name
+        assert max(differences(page, name, state).values()) < MAX_DIFFERENCE, (name, differences(page, name, state))
+        keep_picture(page, name, state)
+    # Another theme, another step or an empty maze would be noticed.
+    assert min(differences(page, "forced", STATES["forced"]).values()) > 5 * MAX_DIFFERENCE
+    page.run("byId('rewrite-restart').click()")
+    assert min(differences(page, "print", STATES["print"]).values()) > MAX_DIFFERENCE / 2
+    page.run("document.querySelectorAll('canvas').forEach((one) => { one.width = 10; })")
+    assert min(differences(page, "print", STATES["print"]).values()) > 5 * MAX_DIFFERENCE
+    page.run("byId('moved-title').style.marginBottom = '-60px'")
+    assert page.run(OVERLAPS) != [], "an overlap would not be noticed"
+
+
+def test_axe_finds_nothing_wrong(page: Browser) -> None:
+    assert axe_violations(page) == []
+    page.run("byId('theme').click()")
+    assert axe_violations(page, only="color-contrast") == []
+    planted = "<p style='color: var(--line)'>faint</p><img src='data:,'><div role='button'></div>"
+    page.run(f'document.querySelector("main").insertAdjacentHTML("afterbegin", "{planted}")')
+    found = {one.partition(":")[0] for one in axe_violations(page)}
+    assert {"color-contrast", "image-alt", "aria-command-name"} <= found
+
+
+def test_tab_reaches_every_control_and_the_focus_is_visible(page: Browser) -> None:
+    page.run("document.querySelector('main').append(Object.assign(document.createElement('button'), { tabIndex: -1 }))")
+    stops = page.run(TAB_STOPS)
+    assert stops > 60
+    for _ in range(stops):
+        page.key("Tab")
+        reached, visible, name = page.run(FOCUS)
+        assert visible, name
+    assert reached == stops, "every control but the one that Tab skips"
+    page.run("document.activeElement.style.outline = 'none'")
+    assert page.run(FOCUS)[1] is False, "an invisible focus would be noticed"
+
+
+def test_escape_stops_what_runs_and_results_are_live_regions(page: Browser) -> None:
+    page.run("byId('moved-unedited').focus()")
+    page.key(" ", "Space")
+    page.wait("STAGES.find((stage) => stage.prefix === 'moved').playing")
+    page.key("Escape")
+    assert page.run("STAGES.every((stage) => !stage.playing)")
+    silent = "[...document.querySelectorAll('.result')].filter((one) => one.getAttribute('role') !== 'status')"
+    assert page.run(f"{silent}.map((one) => one.id)") == []
 
 
 def text(page: Browser, name: str) -> str:

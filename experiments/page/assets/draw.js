@@ -149,7 +149,7 @@ function drawBoard(canvas, scene, name, sprites, view, part = 1) {
   if (side.trail.length > 1) {
     pen.beginPath();
     side.trail.slice(0, part < 1 ? -1 : undefined).forEach((index, i) => (i ? pen.lineTo(...at(index)) : pen.moveTo(...at(index))));
-    for (const [role, width] of [["rim", 0.23], ["trail", 0.15]]) {
+    for (const [role, width] of [["rim", 0.17], ["trail", 0.1]]) {
       pen.strokeStyle = css(role);
       pen.lineWidth = cell * width;
       pen.stroke();
@@ -193,7 +193,7 @@ function drawField(pen, scene, name, view, values, at, cell) {
       [right, down] = [(right - old[0]) / 2, (down - old[1]) / 2];
     }
     const stronglyChanged = changed && changed[index] > STRONG_CHANGE;
-    pen.globalAlpha = values || stronglyChanged ? 1 : 0.55;
+    pen.globalAlpha = values || stronglyChanged || forcedColours.matches ? 1 : 0.7;
     /* Over a coloured floor, an outline keeps both kinds of arrows visible on every colour. */
     if (!values) drawArrow(pen, ...at(index), right, down, cell, stronglyChanged ? edit : plain);
     else if (stronglyChanged) drawArrow(pen, ...at(index), right, down, cell, css("changed-arrow"), css("arrow-on-colour"));

@@ -299,6 +299,7 @@ class Stage {
     if (event.key === " ") this.play(!this.playing);
     else if (event.key === ".") this.show(this.at + 1);
     else if (event.key === "u") this.undo();
+    else if (event.key === "Escape") this.play(false);
     else if (action === undefined || event.ctrlKey || event.metaKey) return;
     else this._moveBy(action);
     event.preventDefault();
