@@ -98,9 +98,9 @@ class Browser:
         forced: bool = False,
         printed: bool = False,
     ) -> None:
-        """Set the window: its size in pixels of CSS, pixels of the screen for each of them, and what the reader asks for.
+        """Set the window: its size in pixels of CSS, the pixels of the screen for each, and what the reader asks for.
 
-        `forced` emulates colours that the reader forces, as the high contrast of Windows does; `printed` a printed page.
+        `forced` emulates colours that the reader forces, as high contrast of Windows does; `printed` a printed page.
         """
         self.call(
             "Emulation.setDeviceMetricsOverride",

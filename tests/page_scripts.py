@@ -44,8 +44,8 @@ LIMITED_ADDRESSES = """(() => { window.addresses = 0; const replace = history.re
 """A script that limits new addresses as browsers do, only earlier: they throw at the 101st in 30 seconds."""
 
 OVERLAPS = """(() => {
-  const texts = 'h1, h2, .description, figcaption b, figcaption span, output, summary, .hint, .key, .note, .result, .caption, '
-    + '.lead, caption, .chart text';
+  const texts = 'h1, h2, .description, figcaption b, figcaption span, output, summary, .hint, .key, .note, '
+    + '.words p, .caption, .lead, caption, .chart text';
   const controls = 'button, .button, select, input, textarea, canvas[tabindex]';
   const leaves = [...document.querySelectorAll(texts + ', ' + controls)]
     .filter((e) => e.checkVisibility() && (e.matches(controls) || e.textContent.trim()))

@@ -189,8 +189,8 @@ def test_the_page_fits_phones_and_zoom(page: Browser, width: int, height: int) -
     assert page.run("document.documentElement.dataset.theme") == ("light" if width == 360 else "dark")
 
 
-MAX_DIFFERENCE = 4.0
-"""Of the mean colours of blocks, of 255: lines are drawn a little differently by other versions of the browser."""
+MAX_DIFFERENCE = 16.0
+"""Of the mean colour of a block, of 255: lines are drawn a little differently by other versions of the browser."""
 
 
 def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> None:
@@ -202,11 +202,11 @@ def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> N
         assert max(differences(page, name, state).values()) < MAX_DIFFERENCE, (name, differences(page, name, state))
         keep_picture(page, name, state)
     # Another theme, another step or an empty maze would be noticed.
-    assert min(differences(page, "forced", STATES["forced"]).values()) > 5 * MAX_DIFFERENCE
+    assert min(differences(page, "forced", STATES["forced"]).values()) > 2 * MAX_DIFFERENCE
     page.run("byId('rewrite-restart').click()")
-    assert min(differences(page, "print", STATES["print"]).values()) > MAX_DIFFERENCE / 2
+    assert min(differences(page, "print", STATES["print"]).values()) > 2 * MAX_DIFFERENCE
     page.run("document.querySelectorAll('canvas').forEach((one) => { one.width = 10; })")
-    assert min(differences(page, "print", STATES["print"]).values()) > 5 * MAX_DIFFERENCE
+    assert min(differences(page, "print", STATES["print"]).values()) > 2 * MAX_DIFFERENCE
     page.run("byId('moved-title').style.marginBottom = '-60px'")
     assert page.run(OVERLAPS) != [], "an overlap would not be noticed"
 
