@@ -162,6 +162,20 @@ class NetworkPolicy:
         with torch.inference_mode():
             return move_probabilities(torch.cat([self.logits(rows[p], tensor[p], steps[p]) for p in parts]))
 
+    def probabilities_with(self, memory: Tensor, context: EditContext, observations: Observations) -> Probabilities:
+        """Return float32 [b, 4], the probability of each move of a recurrent network with one memory for all rows.
+
+        Args:
+            memory: [1, ...], what it remembers before each of the observations.
+            context: of the observations.
+            observations: uint8 [b, ...].
+        """
+        network = cast(RecurrentNetwork, self.network)
+        with torch.inference_mode(), self.about(context):
+            tensor = torch.from_numpy(observations).to(memory.device)
+            logits, _, _ = network.step(tensor, memory.expand(len(tensor), *memory.shape[1:]))
+            return move_probabilities(logits.float())
+
     @contextmanager
     def thinking(self, steps: int) -> Iterator[Self]:
         """Let a recurrent network think: inside the context, episodes begin with extra passes on their observation.

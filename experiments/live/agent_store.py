@@ -14,8 +14,9 @@ from torch import nn
 
 from goalmaze.agents.loading import CHECKPOINT, ZOO_PREFIX, Agent, load_agent
 from goalmaze.agents.networks.base import Network
+from goalmaze.agents.networks.layers import WHOLE_MEMORY
 from goalmaze.agents.population_files import is_population_file, read_population
-from goalmaze.agents.sites import map_sites, usual_sites
+from goalmaze.agents.sites import is_memory_site, map_sites, usual_sites
 from goalmaze.agents.zoo import manifest
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
@@ -36,7 +37,7 @@ FIT_LEVELS = 512
 """Fitting mazes of every edit."""
 
 USUAL_SITE, USUAL_METHOD, USUAL_CELL_METHOD = "stem", "mean-pattern", "cell-means"
-"""What a page opens with; the last is the method at sites that are no maps of squares."""
+"""What a page opens with; the last is the method at a memory, and at sites that are no maps of squares."""
 
 MAX_RUNS = 200
 FIT_BYTES = 512 * 2**20
@@ -166,7 +167,7 @@ class AgentStore:
             GoalmazeError: something named in them does not exist or does not fit the rest.
         """
         agent, family = self.agent(settings.agent), self.family(settings)
-        site = settings.site or _usual_site(agent.network)
+        site = settings.site or _usual_site(agent)
         method = settings.method or (USUAL_METHOD if site in map_sites(agent.network) else USUAL_CELL_METHOD)
         compatible_pairs(agent.network, [site], [method])
         if TARGET not in find_method(method).uses:
@@ -177,14 +178,21 @@ class AgentStore:
             drawn = settings.level is not None
             index = 0 if drawn else first_clear_level(family, settings.shift, settings.seed)
         return msgspec.structs.replace(
-            settings, family=family.name, size=family.size, index=index, site=site, method=method
+            settings,
+            family=family.name,
+            size=family.size,
+            index=index,
+            site=site,
+            method=method,
+            # A memory keeps what is written, so it is rewritten once, after the first step.
+            edit="first" if is_memory_site(agent.network, site) else settings.edit,
         )
 
     def pair_offered(self, agent: str, site: str, method: str) -> tuple[str, str]:
         """Return site and method where an agent's network takes them, and empty names in place of what it does not."""
-        network = self.agent(agent).network
-        site = site if site in usual_sites(network) else ""
-        offered = method in _targeted_methods() and find_method(method).suits(network, site or _usual_site(network))
+        shown = self.agent(agent)
+        site = site if site in _offered_sites(shown.network) else ""
+        offered = method in _targeted_methods() and find_method(method).suits(shown.network, site or _usual_site(shown))
         return site, method if offered else ""
 
     def missing_edit(self, settings: Settings) -> FitRequest | None:
@@ -280,13 +288,14 @@ class AgentStore:
     def menu(self, settings: Settings) -> JsonObject:
         """Return the names that a page can choose from, as plain data, for completed settings."""
         agent, family = self.agent(settings.agent), self.family(settings)
-        sites = set(usual_sites(agent.network))
+        sites = set(_offered_sites(agent.network))
+        every = (*agent.network.sites(), *agent.network.memory_sites())
         return {
             "agents": self.descriptions(),
             "families": self.families(agent),
             "shifts": {NO_SHIFT: "the training distribution", **family.shifts},
             "methods": _offered_methods(agent.network),
-            "sites": {site.name: site.channels for site in agent.network.sites() if site.name in sites},
+            "sites": {site.name: site.channels for site in every if site.name in sites},
             "maps": map_sites(agent.network),
         }
 
@@ -308,9 +317,16 @@ def check_target(level: LevelBatch, cell: int) -> None:
         raise GoalmazeError("the target must be on a free cell of the maze; choose another")
 
 
-def _usual_site(network: Network) -> str:
-    """Return the site that is edited where none is named."""
-    sites = usual_sites(network)
+def _offered_sites(network: Network) -> list[str]:
+    """Return the sites that a page can edit: the usual ones, and those of a memory."""
+    return [*usual_sites(network), *(site.name for site in network.memory_sites())]
+
+
+def _usual_site(agent: Agent) -> str:
+    """Return the site that is edited where none is named: the memory of an agent that only remembers its goal."""
+    if agent.network.memory_sites() and agent.family.visible_steps_by_type[agent.family.goal] > 0:
+        return WHOLE_MEMORY
+    sites = usual_sites(agent.network)
     return USUAL_SITE if USUAL_SITE in sites else sites[0]
 
 
@@ -321,7 +337,7 @@ def _targeted_methods() -> dict[str, SteeringMethod]:
 
 def _offered_methods(network: Network) -> list[str]:
     """Return the names of the methods that send the agent to a cell and work at a usual site of a network."""
-    sites = usual_sites(network)
+    sites = _offered_sites(network)
     return [name for name, method in _targeted_methods().items() if any(method.suits(network, site) for site in sites)]
 
 

@@ -129,16 +129,23 @@ def _is_lasting_addition(edit: Edit) -> bool:
     return isinstance(edit, Add) and len(edit.delta) == 1 and edit.first_steps is None and edit.at_steps is None
 
 
-def policy_field(network: LocalNetwork, around: Surroundings, edit: Add | None) -> Probabilities:
+def policy_field(
+    network: LocalNetwork, around: Surroundings, edit: Add | None, memory: Tensor | None = None
+) -> Probabilities:
     """Return float32 [N, 4], the action probabilities with the agent in each of the cells.
 
     Args:
         network: one for which `is_local` holds.
         around: the observations.
         edit: an edit of one level to apply, if any.
+        memory: [1, ...], what an agent with a memory remembers; that of the start of an episode where None.
     """
     with torch.inference_mode():
-        logits, _ = _without_trunk(network)(_last_squares(network, around, edit))
+        heads, squares = _without_trunk(network), _last_squares(network, around, edit)
+        if memory is None or isinstance(heads, GridNetwork):
+            logits, _ = heads(squares)
+        else:
+            logits, _, _ = heads.step(squares, memory.expand(len(squares), *memory.shape[1:]))
         return move_probabilities(logits.float())
 
 

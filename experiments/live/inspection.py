@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from goalmaze.agents.policies import Observations, Probabilities
+from goalmaze.agents.policies import EditContext, Observations, Probabilities
 from goalmaze.agents.rollout import observations_of, observer
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import ABSENT, Cells
@@ -84,8 +84,8 @@ def inspect_agent(
     """Return the policy and the activation of one of a scene's agents, under edits.
 
     One forward pass gives both: its first row is the agent's own observation, the others have the agent in each free
-    cell. Where the network `is_local`, `policy_field` gives the same policy at lower cost. A recurrent network is
-    inspected with its memory as before the first step.
+    cell. Where the network `is_local`, `policy_field` gives the same policy at lower cost. A recurrent network has, in
+    every cell, the memory that it has now.
 
     Args:
         scene: the scene.
@@ -103,10 +103,10 @@ def inspect_agent(
     # The fast path computes one edit of one site.
     if views.surroundings is not None and len(edits) < 2 and is_local(policy.network, edit):
         local = cast(Add | None, edit)
-        probabilities[views.cells] = policy_field(policy.network, views.surroundings, local)
+        probabilities[views.cells] = policy_field(policy.network, views.surroundings, local, episode.memory)
         maps = None if site is None else site_map(policy.network, site, views.observations[0], local)
     else:
-        everywhere, maps = _forward(scene, site, edits, views)
+        everywhere, maps = _forward(scene, episode, site, edits, views)
         probabilities[views.cells] = everywhere[1:]
     if maps is None:
         return Inspection(probabilities, None, None)
@@ -117,7 +117,7 @@ def inspect_agent(
 
 
 def _forward(
-    scene: Scene, site: str | None, edits: Sequence[Edit], views: Views
+    scene: Scene, episode: AgentEpisode, site: str | None, edits: Sequence[Edit], views: Views
 ) -> tuple[Probabilities, torch.Tensor | None]:
     """Return float32 [1 + N, 4], the policy on all observations, and the map [C, H, W] of a site with the agent in its
     present cell."""
@@ -127,7 +127,11 @@ def _forward(
         latest = stack.enter_context(captured(scene.agent.network, [] if site is None else [site]))
         # every row is about level 0 of the edit's batch
         rows = np.zeros(len(views.observations), np.intp)
-        probabilities = policy.probabilities(rows, views.observations, views.agent)
+        if episode.memory is None:
+            probabilities = policy.probabilities(rows, views.observations, views.agent)
+        else:
+            context = EditContext(rows, np.full(len(rows), episode.steps, np.int64))
+            probabilities = policy.probabilities_with(episode.memory, context, views.observations)
     return probabilities, None if site is None else latest[site][0]
 
 

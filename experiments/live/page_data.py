@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goalmaze.agents.networks.base import RecurrentNetwork
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.rendering import scene_data
 from goalmaze.experiments.live.inspection import Inspection, policy_change
@@ -40,7 +39,6 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObjec
         "tally": scene.tally,
         "description": edit_description(scene),
         "refusal": edit_refusal(scene.family),
-        "remembers": isinstance(scene.agent.network, RecurrentNetwork),
         "scale": [[round(float(a), 3), round(float(b), 3)] for a, b in zip(low, high, strict=True)],
         "sides": {name: _side(scene, episodes[name], one, low, high) for name, one in inspections.items()},
     }

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from goalmaze.agents.loading import Agent
-from goalmaze.agents.policies import EditContext
+from goalmaze.agents.policies import Actor, EditContext, NetworkPolicy, RecurrentActor
 from goalmaze.agents.rollout import StepRecord, stepwise
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.engines import Engine, make_engine
 from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT, Family, LevelBatch
 from goalmaze.envs.objects import AGENT
+from goalmaze.envs.observations.views import View
 from goalmaze.envs.solving import lies_on_shortest_path
 from goalmaze.probes.edits.base import Edit, acting, applied, at_first_steps
 from goalmaze.probes.edits.fitted import FittedEdit
@@ -31,10 +33,33 @@ WALKING, NOWHERE, TARGET, OVER = "walking", "nowhere", "target", "over"
 
 
 @dataclasses.dataclass
+class ActingPolicy:
+    """A policy whose actor can be read while it acts.
+
+    Attributes:
+        policy: the policy.
+        actor: acts in the episode; None before its first step.
+    """
+
+    policy: NetworkPolicy
+    actor: Actor | None = None
+
+    def begin(self, levels: LevelBatch) -> Actor:
+        """Return the policy's actor, and keep it."""
+        self.actor = self.policy.begin(levels)
+        return self.actor
+
+    def view(self, family: Family) -> View:
+        """Return the policy's view of levels of a family."""
+        return self.policy.view(family)
+
+
+@dataclasses.dataclass
 class AgentEpisode:
     """The episode of one of the two agents.
 
     Attributes:
+        acting: the agent, in this episode.
         records: the steps of the episode.
         engine: the same episode, a batch of 1, from which the current objects are read.
         stops_at: what ends the episode when the agent enters it, "target" or types of object; empty where only the
@@ -46,6 +71,7 @@ class AgentEpisode:
         number: of the episode; no other episode has it.
     """
 
+    acting: ActingPolicy
     records: Iterator[StepRecord]
     engine: Engine
     stops_at: tuple[str, ...]
@@ -63,6 +89,11 @@ class AgentEpisode:
     def steps(self) -> int:
         """Steps taken."""
         return len(self.trail) - 1
+
+    @property
+    def memory(self) -> Tensor | None:
+        """[1, ...], what the agent remembers now; None before its first step and for an agent without memory."""
+        return self.acting.actor.memory if isinstance(self.acting.actor, RecurrentActor) else None
 
 
 class Scene:
@@ -170,8 +201,9 @@ class Scene:
                 self.tally[name][episode.outcome] = self.tally[name].get(episode.outcome, 0) + 1
 
     def _episode(self, stops_at: tuple[str, ...]) -> AgentEpisode:
-        records = stepwise(self.agent.policy, self.level, seed=self._seed + self.index)
-        return AgentEpisode(records, make_engine(self.level), stops_at, [int(self.level.start[0])])
+        acting = ActingPolicy(self.agent.policy)
+        records = stepwise(acting, self.level, seed=self._seed + self.index)
+        return AgentEpisode(acting, records, make_engine(self.level), stops_at, [int(self.level.start[0])])
 
     def _advance(self, episode: AgentEpisode) -> None:
         if episode.outcome != WALKING:

@@ -102,6 +102,22 @@ def test_other_networks_are_inspected_by_a_forward_pass(network: str, options: d
     assert np.abs(result.probabilities[cells] - one_by_one(scene, cells, *scene.edits)).max() < 1e-5
 
 
+@pytest.mark.parametrize(("network", "options"), [("lstm", {"blocks": 3}), ELSEWHERE[1]])
+def test_a_memory_is_that_of_the_moment_in_every_cell(network: str, options: dict[str, Any]) -> None:
+    scene = make_scene(network, options)
+    episode, policy = scene.edited, scene.agent.policy
+    for _ in range(3):
+        result = inspection.inspect_agent(scene, episode, None, scene.edits, None)
+        shown, forgetful = result.probabilities[episode.cell], one_by_one(scene, [episode.cell], *scene.edits)[0]
+        # The oracle is the policy of the step that follows, which the agent takes with the memory of its actor.
+        with applied(policy, scene.edits):
+            record = next(episode.records)
+        assert np.abs(shown - record.probabilities[0]).max() < 1e-5
+        episode.engine.step(record.actions)
+        episode.trail.append(int(record.agent[0]))
+    assert np.abs(shown - forgetful).max() > 1e-3, "an inspection without memory would not be noticed"
+
+
 def test_edits_other_than_additions_and_networks_with_crops_are_not_local() -> None:
     scene = make_scene("grid", {"blocks": 2})
     network, (edit,) = scene.agent.network, scene.edits

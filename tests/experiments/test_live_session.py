@@ -70,6 +70,26 @@ def test_the_probabilities_equal_the_policy_in_each_cell(session: Session) -> No
     assert not np.allclose(edited.probabilities, unedited.probabilities, atol=0.1)
 
 
+def test_an_agent_that_only_remembers_its_goal_has_its_memory_rewritten_once(store: AgentStore) -> None:
+    scene = store.scene(settings := store.complete(Settings(agent="zoo:glimpse-drc", edit="every", strength=2.0)))
+    assert (settings.site, settings.method, settings.edit) == ("memory", "cell-means", "first")
+    assert {"memory", "memory_layer3_cell"} <= set(store.menu(settings)["sites"])
+
+    def change() -> float:
+        one, other = (inspect_agent(scene, episode, None, [], None) for episode in (scene.unedited, scene.edited))
+        return float(np.abs(one.probabilities - other.probabilities).max())
+
+    assert change() == 0
+    scene.step()
+    assert scene.edits == []
+    assert change() > 0.5
+    # Beside the target, the edited agent's arrow points to it.
+    target, probabilities = scene.target, inspect_agent(scene, scene.edited, None, [], None).probabilities
+    beside = [(target + step, action) for step, action in ((7, 0), (-1, 1), (-7, 2), (1, 3))]
+    free = scene.level.free()[0].ravel()
+    assert np.mean([probabilities[cell, action] for cell, action in beside if free[cell]]) > 0.5
+
+
 def test_all_changes_of_a_drag_are_undone_together(session: Session) -> None:
     first = session.settings
     free = [int(cell) for cell in np.flatnonzero(session.scene.level.free()[0])]
