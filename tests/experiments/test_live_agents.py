@@ -60,7 +60,6 @@ def test_an_agent_is_shown_and_edited_or_the_refusal_says_why(
     assert text in state["description"]
     assert "\n" not in state["description"]
     assert (state["refusal"] is None) == edited
-    assert state["remembers"] == (network in ("lstm", "drc"))
     play(session)
     assert session.state()["finished"]
     for shift in session.scene.family.shifts:

@@ -184,8 +184,7 @@
       change: ["Arrows: how the edit changes the mean move in each cell.", "Unchanged cells have no arrow."],
       none: ["", ""],
     }[view.arrows];
-    const without = scene.remembers && view.arrows !== "none" ? " They are those of a first step, without the agent's memory of this episode." : "";
-    byId("key-plain").textContent = single && view.arrows === "change" ? "There is no edit, so nothing changes." : texts[0] + without;
+    byId("key-plain").textContent = single && view.arrows === "change" ? "There is no edit, so nothing changes." : texts[0];
     byId("key-edit").textContent = single ? "" : texts[1];
   }
   function icon(name) {
