@@ -72,12 +72,12 @@ STATES: dict[str, State] = {
     "instrument": State(boards=("instrument-unedited", "instrument-edited"), section="instrument"),
     "formation": State(boards=("formation-unedited",), section="formation"),
     "dark": dataclasses.replace(REWRITE, media={"dark": True}),
-    "forced": dataclasses.replace(REWRITE, media={"forced": True}),
-    "forced-dark": dataclasses.replace(MOVED, media={"forced": True, "dark": True}),
     "phone": dataclasses.replace(REWRITE, size=PHONE),
     "across": dataclasses.replace(MOVED, size=ACROSS),
     "zoom": dataclasses.replace(REWRITE, size=ZOOM),
     "print": dataclasses.replace(REWRITE, size=PAPER, media={"printed": True}, section=""),
+    "forced": dataclasses.replace(REWRITE, media={"forced": True}),
+    "forced-dark": dataclasses.replace(MOVED, media={"forced": True, "dark": True}),
 }
 
 

@@ -32,7 +32,7 @@ def curves_figure(report: BenchmarkReport) -> Figure:
         panels[0].plot(GRID, row.deletion_curve, **style)
         panels[1].plot(GRID, row.insertion_curve, **style)
         panels[2].plot([p for p, _ in row.calibration_curve], [q for _, q in row.calibration_curve], **style)
-    panels[2].plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
+    panels[2].plot([0, 1], [0, 1], color=BLACK, linewidth=0.8, linestyle=":")
     titles = ("Deletion: a good order falls fast", "Insertion: a good order rises fast", "Calibration of the flip")
     labels = (
         ("fraction of elements left out, the most important first", "probability of the action"),

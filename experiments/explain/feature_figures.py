@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from goalmaze.experiments.common.plots import save_figures
+from goalmaze.envs.look import MAP
+from goalmaze.experiments.common.plots import BLACK, WHITE, save_figures
 from goalmaze.experiments.explain.feature_report import FeatureReport
 
 
@@ -25,11 +26,11 @@ def feature_figure(report: FeatureReport) -> Figure:
     for axes, (site, side) in zip(panels, cases, strict=True):
         rows = [row for row in report.rows if (row.site, row.side) == (site, side)]
         values = np.array([[row.concepts[concept] for concept in concepts] for row in rows])
-        axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        axes.imshow(values, cmap=MAP, vmin=0, vmax=1, aspect="auto")
         for (i, j), value in np.ndenumerate(values):
             if not np.isnan(value):
                 # Dark numbers on light squares, and the other way round.
-                colour = "black" if value > 0.55 else "white"
+                colour = BLACK if value > 0.55 else WHITE
                 axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
         axes.set_yticks(range(len(rows)), [row.dictionary for row in rows], fontsize=8)
         axes.set_xticks([])

@@ -202,11 +202,13 @@ def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> N
         assert max(differences(page, name, state).values()) < MAX_DIFFERENCE, (name, differences(page, name, state))
         keep_picture(page, name, state)
     # Another theme, another step or an empty maze would be noticed.
+    page.size(*STATES["rewrite"].size)
+    bring(page, STATES["rewrite"])
     assert min(differences(page, "forced", STATES["forced"]).values()) > 2 * MAX_DIFFERENCE
     page.run("byId('rewrite-restart').click()")
-    assert min(differences(page, "print", STATES["print"]).values()) > 2 * MAX_DIFFERENCE
+    assert min(differences(page, "rewrite", STATES["rewrite"]).values()) > 2 * MAX_DIFFERENCE
     page.run("document.querySelectorAll('canvas').forEach((one) => { one.width = 10; })")
-    assert min(differences(page, "print", STATES["print"]).values()) > 2 * MAX_DIFFERENCE
+    assert min(differences(page, "rewrite", STATES["rewrite"]).values()) > 2 * MAX_DIFFERENCE
     page.run("byId('moved-title').style.marginBottom = '-60px'")
     assert page.run(OVERLAPS) != [], "an overlap would not be noticed"
 
