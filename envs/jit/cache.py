@@ -25,8 +25,8 @@ import numba
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-PACKAGE, ROOT = "goalmaze.envs", Path(__file__).parents[1]
-"""The package of all compiled functions, and its folder."""
+PACKAGE, ROOT = "goalmaze", Path(__file__).parents[2]
+"""The package of all compiled functions, and the folder that holds its rooms, such as `envs`."""
 
 FOLDER_VARIABLE = "NUMBA_CACHE_DIR"
 """The environment variable that names the folder of the cache, as it does for numba."""
@@ -35,7 +35,7 @@ DIGEST_BYTES = 32
 MAX_FILES = 4096
 """Number of cached functions above which the oldest are removed; all functions of one version have about 200."""
 
-_IMPORT = re.compile(r"^\s*(?:from|import) +(goalmaze\.envs[\w.]*)(?: +import +(\([^)]*\)|[^\n(]*))?", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*(?:from|import) +(goalmaze[\w.]*)(?: +import +(\([^)]*\)|[^\n(]*))?", re.MULTILINE)
 
 
 class CodeCache:
@@ -144,9 +144,9 @@ def _imports(source: str) -> list[str]:
 
 def _source_file(module: str) -> Path | None:
     """Return the file of a module of `PACKAGE`; None if it is no such module."""
-    if module != PACKAGE and not module.startswith(f"{PACKAGE}."):
+    if not module.startswith(f"{PACKAGE}."):
         return None
-    base = ROOT.joinpath(*module.split(".")[2:])
+    base = ROOT.joinpath(*module.split(".")[1:])
     return next((file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()), None)
 
 

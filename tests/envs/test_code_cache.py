@@ -25,22 +25,23 @@ CALLER = (
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of sources and their cache, in place of those of goalmaze."""
-    (tmp_path / "cache").mkdir()
+    """A folder of sources and their cache, in place of those of `goalmaze.envs`."""
+    folder = tmp_path / "envs"
+    (folder / "cache").mkdir(parents=True)
     monkeypatch.setattr(cache, "ROOT", tmp_path)
-    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "cache")
-    (tmp_path / "callee.py").write_text(CALLEE.format(number=1))
-    (tmp_path / "caller.py").write_text(CALLER.format(callee="callee"))
+    monkeypatch.setattr(cache, "cache_folder", lambda: folder / "cache")
+    (folder / "callee.py").write_text(CALLEE.format(number=1))
+    (folder / "caller.py").write_text(CALLER.format(callee="callee"))
     cache.source_digest.cache_clear()
-    yield tmp_path
+    yield folder
     cache.source_digest.cache_clear()
-    for name in ("callee", "caller"):
-        sys.modules.pop(f"goalmaze.envs.{name}", None)
+    for name in ("envs.callee", "envs.caller", "agents.caller"):
+        sys.modules.pop(f"goalmaze.{name}", None)
 
 
 def imported(folder: Path, name: str) -> ModuleType:
     """Import a module as the next process would."""
-    spec = importlib.util.spec_from_file_location(f"goalmaze.envs.{name}", folder / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"goalmaze.{folder.name}.{name}", folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -56,6 +57,23 @@ def total(folder: Path) -> tuple[int, int]:
     callee, caller = imported(folder, "callee"), imported(folder, "caller")
     value = caller.total()
     return value, sum(sum(one.stats.cache_hits.values()) for one in (callee.number, caller.total))
+
+
+def test_code_of_another_room_is_kept_and_as_fresh(sources: Path) -> None:
+    room = sources.with_name("agents")
+    room.mkdir()
+    (sources / "caller.py").rename(room / "caller.py")
+
+    def outcome() -> tuple[int, int]:
+        cache.source_digest.cache_clear()
+        imported(sources, "callee")
+        caller = imported(room, "caller")
+        return caller.total(), sum(caller.total.stats.cache_hits.values())
+
+    assert outcome() == (11, 0)
+    assert outcome() == (11, 1)
+    (sources / "callee.py").write_text(CALLEE.format(number=2))
+    assert outcome() == (12, 0)
 
 
 def code_files(folder: Path) -> list[Path]:
@@ -141,7 +159,7 @@ def test_code_depends_on_the_sources_that_it_reaches_and_on_no_others() -> None:
     assert reached["nowhere"] is None
     assert len(set(reached.values())) == len(reached)
     assert cache.source_digest("tests.plans") is None
-    kernels = set(cache._imports((cache.ROOT / "engine" / "kernels.py").read_text()))
+    kernels = set(cache._imports((cache.ROOT / "envs" / "engine" / "kernels.py").read_text()))
     assert {"goalmaze.envs.engine.rules", "goalmaze.envs.jit.compile"} <= kernels
 
 
