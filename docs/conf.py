@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "api_reference",
     "docstrings",
+    "navigation",
     "notebook_pages",
     "repository_links",
 ]

@@ -221,12 +221,35 @@ def test_a_page_with_live_links_is_built(tmp_path: Path) -> None:
     assert check_site.main([str(tmp_path / "site")]) == 0
 
 
-@pytest.mark.parametrize("link", ["missing.md", "other.md#no-section", "#no-section"])
-def test_a_page_with_a_dead_link_is_not_built(tmp_path: Path, link: str) -> None:
+def test_a_page_with_dead_links_is_not_built_and_each_is_named(tmp_path: Path) -> None:
     pytest.importorskip("sphinx", reason="the extra `docs` is not installed; make docs installs it")
-    done = build(tmp_path / "source", f"# Index\n\n[other]({link})\n")
+    dead = {
+        "missing.md": "cross-reference target not found: 'missing.md'",
+        "other.md#no-section": "local id not found in doc 'other': 'no-section'",
+        "#nowhere": "cross-reference target not found: 'nowhere'",
+    }
+    done = build(tmp_path / "source", "# Index\n\n" + "\n\n".join(f"[other]({link})" for link in dead))
     assert done.returncode == 1
-    assert "cross-reference target not found" in done.stderr or "local id not found" in done.stderr
+    warnings = [line for line in done.stderr.splitlines() if "index.md:" in line]
+    assert all(words in line for words, line in zip(dead.values(), warnings, strict=True))
+
+
+def test_the_navigation_keeps_titles_and_pages_below_alone() -> None:
+    pytest.importorskip("sphinx", reason="the extra `docs` is not installed; make docs installs it")
+    from docutils import nodes
+    from sphinx import addnodes
+
+    def entry(title: str, *below: nodes.Node) -> nodes.list_item:
+        return nodes.list_item("", nodes.paragraph(title, title), *([nodes.bullet_list("", *below)] if below else []))
+
+    tree = addnodes.toctree(entries=[(None, "page")])
+    section = entry("section", entry("object"), tree.deepcopy())
+    contents = nodes.bullet_list("", entry("title", entry("object"), section), entry("short"), tree)
+    before = contents.pformat()
+    pruned = load_file("docs/extensions/navigation.py").titles(contents)
+    assert pruned.pformat() == nodes.bullet_list("", entry("title", tree.deepcopy()), entry("short"), tree).pformat()
+    assert contents.pformat() == before, "a page shows its sections beside its text"
+    assert "object" in before
 
 
 @pytest.mark.parametrize(
