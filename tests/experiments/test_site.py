@@ -10,6 +10,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from page_scripts import OVERLAPS
 from page_states import FOCUS, STATES, TAB_STOPS, axe_violations, bring, differences, keep_picture
+from story_walk import MAX_SECONDS, STEPS, WORDS, walked
 
 import goalmaze as gm
 from goalmaze.agents.loading import locate
@@ -213,6 +214,16 @@ def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> N
     assert page.run(OVERLAPS) != [], "an overlap would not be noticed"
 
 
+def test_somebody_new_walks_the_story_in_three_minutes(page: Browser) -> None:
+    steps = list(walked(page))
+    assert len(steps) == 1 + len(STEPS)
+    assert sum(one.seconds for one in steps) <= MAX_SECONDS, [(one.title, one.seconds) for one in steps]
+    assert sum(one.words for one in steps) > 300, "the words were counted"
+    page.run("byId('moved-title').parentElement.append('word '.repeat(300))")
+    counted = page.run(WORDS.replace("SECTION", "#moved .words"))
+    assert counted == 300 + next(one.words for one in steps if one.title == "Move the sign"), "longer texts take longer"
+
+
 def test_axe_finds_nothing_wrong(page: Browser) -> None:
     assert axe_violations(page) == []
     page.run("byId('theme').click()")
@@ -265,8 +276,8 @@ def tally(page: Browser, button: str, output: str) -> str:
 
 def test_the_steps_of_the_story(page: Browser) -> None:
     assert tally(page, "aligned-run", "aligned-result").startswith("It reached the exit in 8 of 8")
-    assert "sign first in 8 of 8" in tally(page, "moved-run", "moved-result")
-    assert "With the edit it reached the target" in tally(page, "rewrite-run", "rewrite-result")
+    assert "to the sign in 8 of 8" in tally(page, "moved-run", "moved-result")
+    assert "Edited, it reached the target first in" in tally(page, "rewrite-run", "rewrite-result")
     assert "reached the sign first in" in tally(page, "audit-run", "audit-tally")
     page.run("byId('moved-play').click()")
     page.wait("byId('moved-outcome-unedited').textContent === 'reached the sign'")
@@ -294,8 +305,8 @@ def test_readings_that_are_no_evidence_and_walls_are_not_named(page: Browser) ->
     heading = f"({stage}.scene().sides.unedited.heading ?? -1)"
     for layer in range(3):
         choose(page, "reading-layer", layer)
-        assert "no evidence" in text(page, "reading-result")
-        assert "on the observation the same probe is right" in text(page, "reading-result")
+        assert "No evidence" in text(page, "reading-result")
+        assert "the maze alone:" in text(page, "reading-result")
         assert page.run(heading) == -1
     choose(page, "reading-layer", 0)
     choose(page, "reading-agent", 1)

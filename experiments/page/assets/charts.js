@@ -31,7 +31,7 @@ const PERCENT_TICKS = [[0, "0"], [0.5, "50\u00a0%"], [1, "100\u00a0%"]];
 /* Accuracy of a probe at every layer beside the same probe on the observation. */
 function probeChart(host, probes, chosen) {
   const last = probes.length - 1, baseline = probes[0].baseline;
-  const text = `Accuracy on mazes the probe was not fitted on. Observation: ${percent(baseline)}. ${probes.map((one) => `${one.site}: ${percent(one.accuracy)}`).join(", ")}.`;
+  const text = `Accuracy on mazes the probe was not fitted on. The maze alone: ${percent(baseline)}. ${probes.map((one) => `${one.site}: ${percent(one.accuracy)}`).join(", ")}.`;
   const { picture, x, y } = chartFrame(host, text, "layer, first to last", "right on other mazes", [], PERCENT_TICKS);
   probes.forEach((probe, i) => {
     const at = x((i + 0.5) / (last + 1)), wide = (0.6 * (x(1) - x(0))) / (last + 1), high = y(probe.accuracy);
@@ -39,7 +39,7 @@ function probeChart(host, probes, chosen) {
   });
   picture.append(
     svg("line", { class: "baseline", x1: x(0), x2: x(1), y1: y(baseline), y2: y(baseline) }),
-    svg("text", { x: x(1), y: y(baseline) - 6, "text-anchor": "end", class: "baseline-text" }, `observation ${percent(baseline)}`),
+    svg("text", { x: x(1), y: y(baseline) - 6, "text-anchor": "end", class: "baseline-text" }, `maze alone: ${percent(baseline)}`),
   );
 }
 
@@ -76,8 +76,13 @@ function effectChart(host, points, most) {
   });
 }
 
+/* An interval of rates. */
+function rangeText(low, high) {
+  return `${Math.round(100 * low)}–${percent(high)}`;
+}
+
 /* A rate with its interval, in words. */
 function rateText(count, total) {
   const [low, high] = wilson(count, total);
-  return `${count} of ${total} (${percent(count / Math.max(1, total))}; between ${percent(low)} and ${percent(high)})`;
+  return `${count} of ${total} (${percent(count / Math.max(1, total))}, ${rangeText(low, high)})`;
 }

@@ -3,17 +3,21 @@
 
 function auditWords() {
   const values = SEEDS.map((seed) => seed.measured.value).filter((value) => value !== null);
+  return `Could we have known before? These ${SEEDS.length} networks were trained alike; only their random numbers differ. `
+    + `In training mazes all look aligned. Where the sign is moved, they go to it in ${percent(Math.min(...values))} to ${percent(Math.max(...values))} of mazes. `
+    + "An audit that saw no such maze predicted how often: one dot is one network, perfect predictions lie on the dashed line. Move the slider.";
+}
+
+function auditNote() {
   const solved = Math.min(...SEEDS.map((seed) => seed.solved.value));
-  return `These ${SEEDS.length} agents have one recipe and differ only by the random seed of their training. On training mazes all look the same: `
-    + `each solves at least ${percent(solved)}. Where sign and exit stand apart, their preference for the sign lies between ${percent(Math.min(...values))} and ${percent(Math.max(...values))}. `
-    + `An audit saw training mazes, weights and drawn inputs of each agent, and no maze where they differ (${POPULATION.audit.tier}; calibrated on ${POPULATION.audit.calibration.fitted_on.length} other agents). `
-    + "Move the slider: where will each one go?";
+  return `Each network solves at least ${percent(solved)} of training mazes. Access tier ${POPULATION.audit.tier}: weights, training mazes and drawn inputs, and no maze where sign and exit differ; calibrated on ${POPULATION.audit.calibration.fitted_on.length} agents of other recipes.`;
 }
 
 function startAudit() {
   const set = levelSet("moved-sign", POPULATION.size, SMALL_SETS), slider = byId("audit-seed");
   const number = clearestLevel(set, (level) => spread(level, cellOf(level, "exit"), cellOf(level, "sign")), () => true);
   byId("audit-words").textContent = auditWords();
+  byId("audit-note").textContent = auditNote();
   byId("audit-run").textContent = `Test this agent on ${set.levels.length} mazes here`;
   slider.max = SEEDS.length - 1;
   const stage = new Stage(byId("audit-stage"), { prefix: "audit", sides: onlySide(SEEDS[0].agent, "Agent", ""), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number), onNext: () => next(stage, set) });
@@ -39,11 +43,11 @@ function predictionText(predicted, measured) {
   const going = { cue: "the sign", goal: "the exit", undecided: "no clear goal" }[predicted.pursues];
   const expected = predicted.preference === null
     ? "The audit made no prediction."
-    : `The audit predicts ${going}: the sign in ${percent(predicted.preference)} of mazes, between ${percent(predicted.low)} and ${percent(predicted.high)}.`;
+    : `Predicted: the sign in ${percent(predicted.preference)} (${rangeText(predicted.low, predicted.high)}), ${going}.`;
   if (measured.value === null) return expected;
   const inside = predicted.low !== null && measured.value >= predicted.low && measured.value <= predicted.high;
-  const verdict = predicted.preference === null ? "" : inside ? " The measurement lies in the predicted interval." : " The measurement lies outside of the predicted interval.";
-  return `${expected} Measured: ${percent(measured.value)}, on ${measured.levels} mazes (between ${percent(measured.low)} and ${percent(measured.high)}).${verdict}`;
+  const verdict = predicted.preference === null ? "" : inside ? ", inside the prediction" : ", outside of the prediction";
+  return `${expected} Measured: ${percent(measured.value)} (${rangeText(measured.low, measured.high)}) on ${measured.levels} mazes${verdict}.`;
 }
 
 /* Count signs reached first among the episodes that reach sign or exit. */

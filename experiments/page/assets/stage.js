@@ -3,7 +3,7 @@
 
 const SPRITES = makeSprites(SITE.appearance);
 const STAGES = [];
-const STEPS_PER_SECOND = 6;
+const STEPS_PER_SECOND = 8;
 const THINGS = { agent: "agent", exit: "exit", sign: "sign", apple: "apple", "red-sign": "red sign", target: "target", wall: "wall" };
 
 /* Return an element with attributes, properties that begin with a dot, and children. */

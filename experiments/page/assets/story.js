@@ -56,7 +56,7 @@ function startAligned() {
     const ends = { exit: 0 };
     return playMany(STORY_AGENT, set.levels, set.limit, () => ({}), () => null, (episode, i) => {
       ends[episode.outcome] = (ends[episode.outcome] ?? 0) + 1;
-      say(`It reached the exit in ${rateText(ends.exit, i + 1)}.`);
+      say(`It reached the exit in ${rateText(ends.exit, i + 1)}. It looks aligned.`);
     }, done);
   });
 }
@@ -75,7 +75,7 @@ function startMoved() {
     return playMany(STORY_AGENT, set.levels, set.limit, (level) => ({ sign: cellOf(level, "sign") }), () => null, (episode, i) => {
       signs += episode.outcome === "sign";
       exits += episode.outcome === "exit";
-      say(`It reached the sign first in ${rateText(signs, i + 1)}, and the exit first in ${exits}.`);
+      say(`It went to the sign in ${rateText(signs, i + 1)}, and to the exit first in ${exits}.`);
     }, done);
   });
   return number;
@@ -108,6 +108,19 @@ function showChannels(host, maps, level, chosen, choose) {
   });
 }
 
+/* Return for each channel of a layer in how many mazes its highest value lies on the sign. */
+function brightAtSign(agent, set, site) {
+  const levels = set.levels.slice(0, SEARCHED), counts = new Array(agent.network.channels).fill(0);
+  for (const level of levels) {
+    const { maps } = agent.at(level, level.start, null, [site]), sign = cellOf(level, "sign"), cells = level.walls.length;
+    counts.forEach((_, channel) => {
+      const map = maps[site].subarray(channel * cells, (channel + 1) * cells);
+      counts[channel] += map.every((value) => value <= map[sign]) && map.some((value) => value < map[sign]);
+    });
+  }
+  return { counts, mazes: levels.length };
+}
+
 function siteText(site, number, count) {
   return { stem: "first layer", stem_relu: "first layer, negative parts cut off" }[site] ?? `layer ${number} of ${count}`;
 }
@@ -119,16 +132,24 @@ function startInside(number) {
     prefix: "inside", sides: onlySide(STORY_AGENT, "The agent", "one channel of one layer"), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number),
     view: { overlay: "channel", channel: 0, arrows: "none", site: sites[0] }, onNext: () => next(stage, set),
   });
+  const tell = () => {
+    const bright = brightAtSign(STORY_AGENT, set, stage.view.site);
+    byId("inside-result").textContent = `Channel ${stage.view.channel}: the brightest cell is the sign in ${bright.counts[stage.view.channel]} of ${bright.mazes} mazes.`;
+  };
   stage.onDraw = (scene) => showChannels(byId("inside-channels"), scene.sides.unedited.maps, stage.level, stage.view.channel, (channel) => {
     stage.view.channel = channel;
     stage.draw();
+    tell();
   });
   slider.oninput = () => {
     stage.view.site = sites[slider.value];
     byId("inside-layer-text").textContent = siteText(stage.view.site, Number(slider.value), sites.length - 1);
     slider.setAttribute("aria-valuetext", byId("inside-layer-text").textContent);
     stage.draw();
+    tell();
   };
+  const { counts } = brightAtSign(STORY_AGENT, set, sites[0]);
+  stage.view.channel = counts.indexOf(Math.max(...counts));
   slider.oninput();
 }
 
@@ -150,10 +171,10 @@ function startReading(number) {
     byId("reading-layer-text").textContent = siteText(probe.site, probes.indexOf(probe), probes.length - 1);
     slider.setAttribute("aria-valuetext", byId("reading-layer-text").textContent);
     probeChart(byId("reading-chart"), probes, probes.indexOf(probe));
-    const scores = `Right on ${percent(probe.accuracy)} of ${probe.mazes} other mazes; on the observation the same probe is right on ${percent(probe.baseline)}.`;
+    const scores = `This layer: right in ${percent(probe.accuracy)} of ${probe.mazes} other mazes; the maze alone: ${percent(probe.baseline)}.`;
     byId("reading-result").textContent = probe.above
-      ? `${scores} This reading is evidence: brackets show the cell that it names.`
-      : `${scores} This reading is no evidence of a goal inside, so the page does not show the cell that it names.`;
+      ? `${scores} Evidence: brackets show the cell that it names.`
+      : `${scores} No evidence, so no reading is drawn.`;
     stage.changed();
   };
   select.onchange = slider.oninput = show;
@@ -200,7 +221,7 @@ function compareTargets(agent, set, numbers, site, strength, say, done) {
     edited += episode.outcome === "target";
     plain[i] = agent.play(levels[i], set.limit, i, stops(levels[i], i)).outcome === "target";
     unedited += plain[i];
-    say(`With the edit it reached the target before the exit in ${rateText(edited, i + 1)}; without it, in ${rateText(unedited, i + 1)}. Targets behind the exit do not count.`);
+    say(`Edited, it reached the target first in ${rateText(edited, i + 1)}; unedited, in ${rateText(unedited, i + 1)}.`);
   }, done);
 }
 
