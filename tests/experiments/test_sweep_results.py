@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,10 +23,6 @@ from goalmaze.experiments.sweeps import plan as plan_module
 from goalmaze.experiments.sweeps.figures import sweep_figure
 from goalmaze.experiments.sweeps.plan import read_plan
 from goalmaze.experiments.sweeps.results import MEASURES, gather_rows, group_by_seed
-
-COMMAND = [sys.executable, "-m", "goalmaze.experiments", "sweep"]
-PATIENCE = 600
-"""Seconds to wait for another process."""
 
 
 def test_the_interval_over_seeds_is_that_of_scipy_and_covers() -> None:
@@ -56,10 +51,10 @@ def test_means_of_few_seeds_are_marked_as_undefined() -> None:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sweep carried out by one worker in a process of its own, as a person would."""
+    """A small sweep carried out by one worker."""
     folder = tmp_path_factory.mktemp("swept")
     plan = write_plan(folder, SMALL)
-    subprocess.run([*COMMAND, str(plan), "--out", str(folder / "out"), "--workers", "1"], check=True, timeout=PATIENCE)
+    assert cli.main(["sweep", str(plan), "--out", str(folder / "out"), "--workers", "1"]) == 0
     return folder
 
 

@@ -3,18 +3,20 @@
 import json
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from goalmaze.agents import zoo as shipped
-from goalmaze.agents.loading import load_agent
+from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.zoo import check_files, manifest, zoo_folder, zoo_names
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.catalogue import zoo
 from goalmaze.experiments.catalogue.config import ZooConfig
 from goalmaze.experiments.common.run_report import read_report
+from goalmaze.experiments.evaluate.evaluation import Evaluation
 
 AGENT = "green-exit-early"
 LARGEST = 60 * 2**20
@@ -30,6 +32,22 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(zoo_folder(AGENT), tmp_path / AGENT)
     monkeypatch.setattr(shipped, "HERE", tmp_path)
     return tmp_path / AGENT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights_are_measured_once() -> Iterator[None]:
+    """Measure the same weights on as many levels once for all tests."""
+    true, measured = zoo.evaluate_shifts, {}
+
+    def once(agent: Agent, levels: int, name: str) -> dict[str, Evaluation]:
+        assert agent.header is not None
+        key = agent.header.digest, levels
+        measured[key] = measured.get(key) or true(agent, levels, name)
+        return measured[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "evaluate_shifts", once)
+        yield
 
 
 def test_every_agent_is_what_zoo_toml_asks_for_and_every_file_what_the_manifest_says() -> None:
