@@ -47,11 +47,11 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
 
     lists: ClassVar[tuple[str, ...]] = ("methods", "shifts")
     examples = (
+        "goalmaze retarget zoo:glimpse-drc --after 3",
+        "goalmaze retarget zoo:glimpse-drc --once --benchmark --memoryless runs/memoryless",
         "goalmaze retarget zoo:green-exit --sites stem block4",
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",
         "goalmaze retarget zoo:green-exit --auto --figures figures",
-        "goalmaze retarget runs/Glimpse-seed0 --once --after 3",
-        "goalmaze retarget runs/Glimpse-seed0 --once --benchmark --memoryless runs/memoryless",
         "goalmaze retarget zoo:sleeper --sites block1 --methods mean-pattern --shift unlit --moved cue",
     )
 
