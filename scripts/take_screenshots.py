@@ -26,7 +26,7 @@ SCENE = Settings(agent=AGENT, size=13, seed=3, index=11)
 STEPS = 8
 TOKEN = "screenshots"
 LOADED = "document.body.dataset.connection === 'open' && document.body.dataset.painted !== undefined"
-READ = "document.getElementById('reading').textContent.includes('edited')"
+READ = "document.getElementById('heading-text').textContent.includes('right in')"
 
 
 def take_report(browser: Browser, page: Path, pictures: Path) -> None:

@@ -50,7 +50,7 @@ class State:
 
 
 def _played(name: str) -> str:
-    return f"(s => !s.playing && s.at === s.last)(STAGES.find((s) => s.prefix === '{name}'))"
+    return f"(s => !s.playing && s.state.finished)(STAGES.find((s) => s.prefix === '{name}'))"
 
 
 MOVED = State(script="byId('moved-play').click()", ready=_played("moved"), boards=("moved-unedited",), section="moved")
@@ -69,7 +69,7 @@ STATES: dict[str, State] = {
     "reading": State(boards=("reading-unedited",), section="reading"),
     "rewrite": REWRITE,
     "audit": State(boards=("audit-unedited",), section="audit"),
-    "instrument": State(boards=("instrument-unedited", "instrument-edited"), section="instrument"),
+    "instrument": State(boards=("unedited", "edited"), section="instrument"),
     "formation": State(boards=("formation-unedited",), section="formation"),
     "dark": dataclasses.replace(REWRITE, media={"dark": True}),
     "phone": dataclasses.replace(REWRITE, size=PHONE),
@@ -83,7 +83,7 @@ STATES: dict[str, State] = {
 
 def bring(page: Browser, state: State) -> None:
     """Bring a page that was just loaded into a state."""
-    page.run("STAGES.forEach((stage) => { stage.speed = 1000; })")
+    page.run("STAGES.forEach((stage) => { stage.pace = 1000; })")
     page.run(state.script or "0")
     page.wait(state.ready)
     page.run("redrawAll()")

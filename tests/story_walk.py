@@ -90,12 +90,12 @@ class Walk:
     def play(self, name: str) -> None:
         """Press Play and watch the episode at the speed of the page; the walk itself does not wait that long."""
         stage = STAGE.replace("NAME", name)
-        speed = self.page.run(f"{stage}.speed")
-        self.page.run(f"{stage}.speed = 1000")
+        speed = self.page.run(f"{stage}.pace")
+        self.page.run(f"{stage}.pace = 1000")
         self.click(f"{name}-play")
-        self.page.wait(f"!{stage}.playing && {stage}.at === {stage}.last")
-        self.waited += self.page.run(f"{stage}.last") / speed
-        self.page.run(f"{stage}.speed = {speed}")
+        self.page.wait(f"!{stage}.playing && {stage}.state.finished")
+        self.waited += self.page.run(f"{stage}.at") / speed
+        self.page.run(f"{stage}.pace = {speed}")
 
     def test(self, name: str, output: str) -> str:
         """Press the button that plays many mazes, wait for its end, and return what it says."""
@@ -116,12 +116,13 @@ class Walk:
         """Drag an object to a cell far from it, and return whether the arrows of the maze changed."""
         stage, board = STAGE.replace("NAME", name), f"byId('{name}-{side}')"
         self._centre(board)
-        before = self.page.run(f"{stage}._fields['{side}'].field.join()")
+        before = self.page.run(f"{stage}.session._fields['{side}'].field.join()")
         start, goal, size = self.page.run(
-            f"(s => {{ const from = s._positionOf('{what}'), far = distancesFrom(s.level, from);"
-            " const free = [...far.keys()].filter((c) => far[c] > 0 && c !== s.level.start && c !== s.target"
-            " && !s.level.objects.some((one) => one.cell === c));"
-            f" return [from, free.sort((a, b) => far[b] - far[a])[0], s.level.size]; }})({stage})"
+            f"(s => {{ const from = s._positionOf('{what}'), {{ level, target }} = s.session;"
+            " const far = distancesFrom(level, from);"
+            " const free = [...far.keys()].filter((c) => far[c] > 0 && c !== level.start && c !== target"
+            " && !level.objects.some((one) => one.cell === c));"
+            f" return [from, free.sort((a, b) => far[b] - far[a])[0], level.size]; }})({stage})"
         )
         box = self.page.run(f"(b => [b.left, b.top, b.width])({board}.getBoundingClientRect())")
 
@@ -133,7 +134,7 @@ class Walk:
         self.page.mouse("mouseReleased", *at(goal))
         self.page.wait(f"{stage}._positionOf('{what}') === {goal}")
         self.acted += DRAG_SECONDS
-        changed: bool = self.page.run(f"{stage}._fields['{side}'].field.join()") != before
+        changed: bool = self.page.run(f"{stage}.session._fields['{side}'].field.join()") != before
         return changed
 
 
@@ -150,7 +151,8 @@ def _moved(walk: Walk) -> str:
     return walk.test("moved-run", "moved-result")
 
 
-BRIGHTEST = """(s => { const { level, view } = s, maps = s.scene().sides.unedited.maps, cells = level.walls.length;
+BRIGHTEST = """(s => { const { level } = s.session, { view } = s, cells = level.walls.length;
+  const { maps } = s.state.sides.unedited;
   const map = maps.subarray(view.channel * cells, (view.channel + 1) * cells);
   return map.indexOf(Math.max(...map)) === cellOf(level, 'sign');
 })(STAGES.find((stage) => stage.prefix === 'inside'))"""

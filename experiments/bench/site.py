@@ -71,8 +71,9 @@ def _files() -> JsonObject:
     data = {
         "version": "",
         "appearance": appearance(agent.family),
+        "families": {},
         "levels": small_level_sets(agent.family.resized(LARGE), LEVELS),
-        "small_levels": [],
+        "presets": [],
         "agents": [agent_data(agent, probes=False)],
     }
     return {**page_files(data, NO_POPULATION, bench=True)}

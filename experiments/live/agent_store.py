@@ -22,6 +22,15 @@ from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.families import known_families, make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT, Family, LevelBatch
+from goalmaze.experiments.live.listing import (
+    OWN,
+    agent_of_checkpoint,
+    checkpoints_of,
+    grouped_agents,
+    steps_of,
+    trained_steps,
+    zoo_group,
+)
 from goalmaze.experiments.live.memory import ByteCache
 from goalmaze.experiments.live.scene import Scene, edit_refusal, first_clear_level
 from goalmaze.experiments.live.settings import Settings
@@ -116,15 +125,37 @@ class AgentStore:
             self._acting[name] = self.copy_of(name)
         return self._acting[name]
 
+    def checkpoints(self, name: str) -> list[tuple[int, str]]:
+        """Return training steps and name of each checkpoint of a listed agent, and last those of the agent itself."""
+        agent = agent_of_checkpoint(name)
+        names = list(checkpoints_of(agent))
+        return [(steps_of(one), one) for one in names] + ([(trained_steps(agent), agent)] if names else [])
+
+    def others(self, settings: Settings) -> list[str]:
+        """Return the listed agents that can be shown beside the agent of settings: those of its family in the zoo.
+
+        An agent of the user's own is one of them; where its network cannot take the levels, it is refused when chosen.
+        """
+        family = self.agent(settings.agent).family.name
+        groups = grouped_agents(self.names)
+        near = {name for group, list_ in groups.items() if group in (OWN, zoo_group(family)) for name, _ in list_}
+        return [name for name in self.names if name in near]
+
     def copy_of(self, name: str) -> Agent:
         """Return another copy of a listed agent, for a thread of its own.
 
         Raises:
             GoalmazeError: it is not listed, or cannot be loaded.
         """
-        if name not in self.names:
+        agent = agent_of_checkpoint(name)
+        if agent not in self.names:
             raise unknown("agent", name, self.names)
-        return load_agent(name, self._device)
+        if agent == name:
+            return load_agent(name, self._device)
+        checkpoints = checkpoints_of(agent)
+        if name not in checkpoints:
+            raise unknown(f"checkpoint of {agent}", name, checkpoints)
+        return load_agent(checkpoints[name], self._device)
 
     def families(self, agent: Agent) -> list[str]:
         """Return the families whose observations fit an agent's network, its own first."""
@@ -170,6 +201,8 @@ class AgentStore:
         site = settings.site or _usual_site(agent)
         method = settings.method or (USUAL_METHOD if site in map_sites(agent.network) else USUAL_CELL_METHOD)
         compatible_pairs(agent.network, [site], [method])
+        if settings.other and settings.other not in (others := self.others(settings)):
+            raise unknown(f"second agent that can see {family.name}", settings.other, others)
         if TARGET not in find_method(method).uses:
             names = ", ".join(_targeted_methods())
             raise GoalmazeError(f"method '{method}' does not send the agent to a cell; choose one of {names}")
@@ -276,6 +309,7 @@ class AgentStore:
             index=settings.index or 0,
             strength=settings.strength,
             first_steps=None if settings.edit == "every" else 1,
+            other=self.agent(settings.other) if settings.other else None,
         )
         if settings.level is not None or settings.target is not None:
             level = scene.level if settings.level is None else settings.level.level(scene.family)
@@ -292,6 +326,9 @@ class AgentStore:
         every = (*agent.network.sites(), *agent.network.memory_sites())
         return {
             "agents": self.descriptions(),
+            "groups": grouped_agents(self.names),
+            "others": self.others(settings),
+            "checkpoints": self.checkpoints(settings.agent),
             "families": self.families(agent),
             "shifts": {NO_SHIFT: "the training distribution", **family.shifts},
             "methods": _offered_methods(agent.network),
@@ -301,7 +338,7 @@ class AgentStore:
 
     def _edit_request(self, settings: Settings) -> FitRequest | None:
         family = self.family(settings)
-        if edit_refusal(family) is not None:
+        if settings.other or edit_refusal(family) is not None:
             return None
         return FitRequest("edit", settings.agent, family, settings.site, settings.method)
 

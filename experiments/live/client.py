@@ -79,6 +79,7 @@ class Client:
         self._menu_of: tuple[str, str] | None = None
         self._session: Session | None = None
         self._fitting: asyncio.Task[object] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._handled = 0
 
     async def serve(self) -> None:
@@ -99,6 +100,7 @@ class Client:
                 if error is not None and not isinstance(error, WebSocketDisconnect):
                     raise ClosedError(FAILED, self._failure("serving the page", error)[:100]) from error
         finally:
+            tasks += [] if self._measuring is None else [self._measuring]
             for task in tasks:
                 task.cancel()
             # Waits until the cancelled loops have ended, so that none uses the socket after it was closed.
@@ -139,9 +141,11 @@ class Client:
             if packet["type"] == "websocket.disconnect":
                 return
             message = messages.read_or_refuse(packet.get("text") or packet.get("bytes") or "")
-            if isinstance(message, messages.Cancel) and self._fitting is not None:
+            if isinstance(message, messages.Cancel):
                 # Acts at once: the message that waits for the fit keeps all later ones waiting.
-                self._fitting.cancel()
+                for task in (self._fitting, self._measuring):
+                    if task is not None:
+                        task.cancel()
             if self._inbox and messages.supersedes(message, self._inbox[-1]):
                 self._inbox[-1] = message
             else:
@@ -214,6 +218,8 @@ class Client:
     async def _handle(self, message: messages.Message) -> None:
         assert self._session is not None
         workers, session = self._workers, self._session
+        if isinstance(message, messages.Measure):
+            self._start_measuring(message, session.settings)
         try:
             fitted = None
             if isinstance(message, messages.Choose | messages.Undo | messages.Paste):
@@ -226,6 +232,22 @@ class Client:
             self._answer_error(self._failure(f"'{_name(message)}'", error), message.n)
         self._handled = message.n
         self._scene_changed.set()
+
+    def _start_measuring(self, message: messages.Measure, settings: Settings) -> None:
+        """Measure in the background; what was measured before for this page is no longer waited for."""
+        if self._measuring is not None:
+            self._measuring.cancel()
+        self._measuring = asyncio.create_task(self._measure(message, settings))
+
+    async def _measure(self, message: messages.Measure, settings: Settings) -> None:
+        try:
+            result = await self._workers.measure(settings, message.what)
+        except GoalmazeError as error:
+            self._answer_error(str(error), message.n)
+        except Exception as error:
+            self._answer_error(self._failure(f"measuring the {message.what}", error), message.n)
+        else:
+            self._answer("measured", {"kind": "measured", **result})
 
     async def _fit_probes(self) -> None:
         """Fit the probe of the inspected map after each state, while the scene is shown already."""
@@ -282,7 +304,7 @@ class Client:
             await self._answers_ready.wait()
             self._answers_ready.clear()
             # A page needs the menu before the first state.
-            for kind in ("menu", "busy", "state"):
+            for kind in ("menu", "busy", "state", "measured"):
                 if kind in self._outbox:
                     await self._send_one(self._outbox.pop(kind))
             while self._errors:

@@ -48,6 +48,8 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
     """
     if config.terminal or config.summary:
         return terminal.run(config)
+    if config.share and not config.share.startswith(("https://", "http://", "file://")):
+        raise GoalmazeError(f"'{config.share}' is no address; give one that begins with https://, http:// or file://")
     settings = settings_of(config)
     store = AgentStore(config.agent, config.runs, config.device)
     # Invalid settings are refused before the server starts.
@@ -65,7 +67,7 @@ def run(config: LiveConfig) -> terminal.LiveReport | ServedPage:
     torch.set_num_threads(1)
     keep_large_blocks()
     listener = listen(config.host, config.port)
-    server = Server(store, settings, host=config.host)
+    server = Server(store, settings, host=config.host, copy=config.share)
     address = address_of(config.host, listener.getsockname()[1], server.token)
     if not is_loopback(config.host):
         print(

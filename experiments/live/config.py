@@ -51,6 +51,7 @@ class LiveConfig(SceneConfig):
         port: port to serve at, or the next free one; 0 for any free port.
         no_browser: print the address without opening a browser.
         runs: a folder whose run folders can be chosen on the page.
+        share: address of a static copy of the page (see `goalmaze site`), to which links copied on the page lead.
     """
 
     lists: ClassVar[tuple[str, ...]] = ("shifts", "methods")
@@ -66,6 +67,7 @@ class LiveConfig(SceneConfig):
     port: int = 8765
     no_browser: bool = False
     runs: Path = Path("runs")
+    share: Annotated[str, option("URL", "this server")] = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

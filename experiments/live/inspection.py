@@ -63,7 +63,7 @@ class Views:
 
 def observe(scene: Scene, episode: AgentEpisode) -> Views:
     """Return the observations of one of a scene's agents. They do not depend on the edit."""
-    policy = scene.agent.policy
+    policy = episode.agent.policy
     level = _current_level(scene.level, episode)
     splayed = level.splayed(AGENT)
     own = observer(policy, episode.engine)()
@@ -96,7 +96,7 @@ def inspect_agent(
         views: the agent's observations, where they have been made already.
     """
     views = views or observe(scene, episode)
-    policy, probabilities = scene.agent.policy, np.zeros((views.size, 4), np.float32)
+    policy, probabilities = episode.agent.policy, np.zeros((views.size, 4), np.float32)
     site = site if site in map_sites(policy.network) else None
     # `edits` act at this moment, the only one that is inspected, so it does not matter at which others they do.
     edit = dataclasses.replace(edits[0], first_steps=None, at_steps=None) if edits else None
@@ -106,7 +106,7 @@ def inspect_agent(
         probabilities[views.cells] = policy_field(policy.network, views.surroundings, local, episode.memory)
         maps = None if site is None else site_map(policy.network, site, views.observations[0], local)
     else:
-        everywhere, maps = _forward(scene, episode, site, edits, views)
+        everywhere, maps = _forward(episode, site, edits, views)
         probabilities[views.cells] = everywhere[1:]
     if maps is None:
         return Inspection(probabilities, None, None)
@@ -117,14 +117,14 @@ def inspect_agent(
 
 
 def _forward(
-    scene: Scene, episode: AgentEpisode, site: str | None, edits: Sequence[Edit], views: Views
+    episode: AgentEpisode, site: str | None, edits: Sequence[Edit], views: Views
 ) -> tuple[Probabilities, torch.Tensor | None]:
     """Return float32 [1 + N, 4], the policy on all observations, and the map [C, H, W] of a site with the agent in its
     present cell."""
-    policy = scene.agent.policy
+    policy = episode.agent.policy
     with ExitStack() as stack:
         stack.enter_context(applied(policy, edits))
-        latest = stack.enter_context(captured(scene.agent.network, [] if site is None else [site]))
+        latest = stack.enter_context(captured(episode.agent.network, [] if site is None else [site]))
         # every row is about level 0 of the edit's batch
         rows = np.zeros(len(views.observations), np.intp)
         if episode.memory is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -53,9 +53,9 @@ class Wall(BaseMessage, frozen=True, kw_only=True, tag="wall"):
 
 
 class Paste(BaseMessage, frozen=True, kw_only=True, tag="paste"):
-    """Change to a level given as text."""
+    """Change to a level given as text, or to the scene of a link."""
 
-    text: Annotated[str, Meta(max_length=4096)]
+    text: Annotated[str, Meta(max_length=8400)]
 
 
 class Inspect(BaseMessage, frozen=True, kw_only=True, tag="inspect"):
@@ -76,11 +76,17 @@ class Undo(BaseMessage, frozen=True, kw_only=True, tag="undo"):
     """Undo the last change."""
 
 
+class Measure(BaseMessage, frozen=True, kw_only=True, tag="measure"):
+    """Measure the agents of the scene on many mazes, in the background."""
+
+    what: Literal["tally", "effect", "layers"]
+
+
 class Clear(BaseMessage, frozen=True, kw_only=True, tag="clear"):
     """Set the counts of outcomes to zero."""
 
 
-Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear | Cancel
+Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear | Cancel | Measure
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,14 +22,16 @@ Floats = NDArray[np.float32]
 def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObject:
     """Return a scene at one moment, with the inspection of each of its agents; arrays are `packed`."""
     level, episodes = scene.level, scene.episodes
-    low, high = _channel_ranges([one.maps for one in inspections.values() if one.maps is not None])
+    maps = [one.maps for one in inspections.values() if one.maps is not None]
+    # Maps of two networks of different shapes have no common scale.
+    low, high = _channel_ranges([one for one in maps if one.shape == maps[0].shape])
     data = {
         "height": level.height,
         "width": level.width,
         # One character a cell is half the size of a JSON list.
         "walls": (level.walls[0] + np.uint8(ord("0"))).tobytes().decode(),
         "start": int(level.start[0]),
-        "target": scene.target if "edited" in episodes else -1,
+        "target": -1 if scene.fitted_edit is None else scene.target,
         "index": scene.index,
         "family": scene.family.name,
         "goal": scene.family.goal,
@@ -42,7 +44,7 @@ def frame_data(scene: Scene, inspections: Mapping[str, Inspection]) -> JsonObjec
         "scale": [[round(float(a), 3), round(float(b), 3)] for a, b in zip(low, high, strict=True)],
         "sides": {name: _side(scene, episodes[name], one, low, high) for name, one in inspections.items()},
     }
-    if "edited" in inspections:
+    if "edited" in inspections and scene.other is None:
         change = policy_change(inspections["unedited"], inspections["edited"])
         # Walls have no policy; counted, they would dilute the mean change.
         standable = inspections["unedited"].probabilities.any(axis=1)
@@ -67,15 +69,20 @@ def _side(scene: Scene, episode: AgentEpisode, inspection: Inspection, low: Arra
             for one, which in zip(objects, numbers, strict=True)
         ],
         "probabilities": packed(inspection.probabilities),
+        # Zero where the agent stands on an object, and so has no policy of its own cell in the field.
+        "here": [round(float(one), 4) for one in inspection.probabilities[episode.cell]],
     }
-    if inspection.maps is not None:
+    if inspection.maps is not None and len(inspection.maps[:MAX_CHANNELS]) == len(np.asarray(low)):
         # A channel that is constant in both agents has no span to divide by.
         span = np.maximum(np.asarray(high) - np.asarray(low), 1e-9)[:, None, None]
         side["maps"] = packed((inspection.maps[:MAX_CHANNELS] - np.asarray(low)[:, None, None]) / span)
     if inspection.reading is not None:
         # The square root keeps small probabilities visible in 8 bits.
         side["reading"] = packed(np.sqrt(inspection.reading))
-        side["heading"] = int(inspection.reading.argmax())
+        heading = int(inspection.reading.argmax())
+        # A wall is no place to go to, so it is never named.
+        if not scene.level.walls[0].flat[heading]:
+            side["heading"] = heading
     return side
 
 
@@ -90,6 +97,8 @@ def _channel_ranges(maps: Sequence[Floats]) -> tuple[Floats, Floats]:
 def edit_description(scene: Scene) -> str:
     """Return one sentence on the edit of a scene."""
     refusal = edit_refusal(scene.family)
+    if scene.other is not None:
+        return "Two agents act in the same maze, moved by the same random numbers. Nothing is edited."
     if scene.fitted_edit is None or refusal:
         return refusal or "There is no edit."
     if scene.strength == 0:

@@ -110,6 +110,7 @@ def render_episode(store: AgentStore, settings: Settings, extension: str, agent:
     # The scene was made with the store's copy; restarting begins its episodes on the other one.
     if agent is not None:
         scene.agent = agent
+        scene.other = None if scene.other is None else store.copy_of(settings.other)
         scene.restart()
     if extension == "html":
         return _replay(scene).encode()

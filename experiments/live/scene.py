@@ -59,7 +59,8 @@ class AgentEpisode:
     """The episode of one of the two agents.
 
     Attributes:
-        acting: the agent, in this episode.
+        agent: the agent.
+        acting: its policy, in this episode.
         records: the steps of the episode.
         engine: the same episode, a batch of 1, from which the current objects are read.
         stops_at: what ends the episode when the agent enters it, "target" or types of object; empty where only the
@@ -71,6 +72,7 @@ class AgentEpisode:
         number: of the episode; no other episode has it.
     """
 
+    agent: Agent
     acting: ActingPolicy
     records: Iterator[StepRecord]
     engine: Engine
@@ -99,18 +101,23 @@ class AgentEpisode:
 class Scene:
     """One agent twice, unedited and with its goal rewritten, on the same level and with the same random numbers.
 
+    With another agent, that one acts in place of the edited one, and nothing is edited.
+
     Attributes:
         agent: the agent.
+        other: the other agent, if any.
         family: the family of the level.
         level: the level, a batch of 1.
         index: the index of the level.
         drawn: whether the level was drawn by hand and is not the one of the index.
+        shift: of the levels.
+        seed: of the levels and of the sampled actions.
         target: the cell the edited agent is sent to.
         fitted_edit: what makes the edits; None where the family cannot be edited and only the unedited agent acts.
         strength: factor on the edits.
         first_steps: number of first steps of an episode at which the edits act; None for all steps.
         unedited: the episode of the unedited agent.
-        edited: the episode of the edited agent; not used where `fitted_edit` is None.
+        edited: the episode of the edited or of the other agent; not used where there is neither.
         tally: counts of outcomes by agent, over the episodes that both agents finished.
     """
 
@@ -125,16 +132,18 @@ class Scene:
         index: int = 0,
         strength: float = 1.0,
         first_steps: int | None = None,
+        other: Agent | None = None,
     ) -> None:
-        self.agent, self.family, self.fitted_edit = agent, family, fitted_edit
+        self.agent, self.other, self.family = agent, other, family
+        self.fitted_edit = None if other is not None else fitted_edit
         self.strength, self.first_steps = strength, first_steps
-        self._shift, self._seed = shift, seed
+        self.shift, self.seed = shift, seed
         self.clear_tally()
         self.show_level(index)
 
     def show_level(self, index: int) -> None:
         """Change to the level of an index, with a random target."""
-        level, target = level_and_target(self.family, self._shift, self._seed, index)
+        level, target = level_and_target(self.family, self.shift, self.seed, index)
         self.index, self.drawn = index, False
         self.set_level(level, target)
 
@@ -151,13 +160,15 @@ class Scene:
         """Begin the episodes of both agents anew."""
         goal, cue = self.family.goal, self.family.cue
         editable = edit_refusal(self.family) is None
-        self.unedited = self._episode((goal, cue) if editable else ())
-        self.edited = self._episode((goal, TARGET) if editable else ())
+        second = cue if self.other is not None else TARGET
+        self.unedited = self._episode(self.agent, (goal, cue) if editable else ())
+        self.edited = self._episode(self.other or self.agent, (goal, second) if editable else ())
 
     @property
     def episodes(self) -> dict[str, AgentEpisode]:
         """The episodes of the agents that take part, by name."""
-        return {"unedited": self.unedited} | ({} if self.fitted_edit is None else {"edited": self.edited})
+        alone = self.fitted_edit is None and self.other is None
+        return {"unedited": self.unedited} | ({} if alone else {"edited": self.edited})
 
     @property
     def finished(self) -> bool:
@@ -180,8 +191,8 @@ class Scene:
         self._advance(self.unedited)
         # Made before the unedited agent moves, so that both act on the level as it is now.
         edits = self.edits
-        if self.fitted_edit is not None and self.edited.outcome == WALKING:
-            with applied(self.agent.policy, edits):
+        if "edited" in self.episodes and self.edited.outcome == WALKING:
+            with applied(self.edited.agent.policy, edits):
                 self._advance(self.edited)
         self._count_outcomes()
 
@@ -200,10 +211,10 @@ class Scene:
             for name, episode in self.episodes.items():
                 self.tally[name][episode.outcome] = self.tally[name].get(episode.outcome, 0) + 1
 
-    def _episode(self, stops_at: tuple[str, ...]) -> AgentEpisode:
-        acting = ActingPolicy(self.agent.policy)
-        records = stepwise(acting, self.level, seed=self._seed + self.index)
-        return AgentEpisode(acting, records, make_engine(self.level), stops_at, [int(self.level.start[0])])
+    def _episode(self, agent: Agent, stops_at: tuple[str, ...]) -> AgentEpisode:
+        acting = ActingPolicy(agent.policy)
+        records = stepwise(acting, self.level, seed=self.seed + self.index)
+        return AgentEpisode(agent, acting, records, make_engine(self.level), stops_at, [int(self.level.start[0])])
 
     def _advance(self, episode: AgentEpisode) -> None:
         if episode.outcome != WALKING:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,7 +23,8 @@ from goalmaze.experiments.live.render import FORMATS
 from goalmaze.experiments.live.security import RequestGuard
 from goalmaze.experiments.live.settings import Settings, read_link
 from goalmaze.experiments.live.workers import Workers
-from goalmaze.experiments.page.files import LOOK, page_file
+from goalmaze.experiments.page.files import DATA_SCRIPTS, served_page
+from goalmaze.experiments.site.command import story_scripts
 
 TRY_AGAIN_LATER = 1013
 """The code of a closed websocket for "try again later"."""
@@ -36,9 +38,6 @@ MAX_FRAME_BYTES = 65_536
 
 log = logging.getLogger("goalmaze.live")
 
-PAGE = ("page.html", LOOK, "style.css", "draw.js", "texts.js", "app.js")
-"""The files of the page: its frame, its style, and its scripts in the order in which they run."""
-
 
 class Server:
     """The application behind the page.
@@ -48,18 +47,30 @@ class Server:
         settings: the scene that a page opens with.
         token: the secret of this launch.
         clients: the connected pages.
+        copy: the address of a static copy of the page, to which copied links lead; this server's own where empty.
         app: the application, behind its `RequestGuard`.
     """
 
     def __init__(
-        self, store: AgentStore, settings: Settings, *, token: str | None = None, host: str = "127.0.0.1"
+        self,
+        store: AgentStore,
+        settings: Settings,
+        *,
+        token: str | None = None,
+        host: str = "127.0.0.1",
+        copy: str = "",
+        write_story: Callable[[], Mapping[str, bytes]] = story_scripts,
     ) -> None:
-        self.settings = settings
+        self.settings, self.copy = settings, copy
+        self._write_story, self._story = write_story, asyncio.Lock()
+        self._story_files: Mapping[str, bytes] = {}
         self.token = token or secrets.token_urlsafe(24)
         self.clients: set[Client] = set()
         self.workers = Workers(store)
         routes = [
             Route("/", self._page),
+            Route("/story", self._story_page),
+            Route("/story/{name}", self._story_script),
             Route("/alive", self._alive),
             Route("/export/{name}", self._export),
             WebSocketRoute("/ws", self._socket),
@@ -67,13 +78,34 @@ class Server:
         self.app: ASGIApp = RequestGuard(Starlette(routes=routes), self.token, host)
 
     async def _page(self, request: Request) -> Response:
+        return self._answer_page()
+
+    async def _story_page(self, request: Request) -> Response:
+        # The networks of the story run in the browser, in WebAssembly that the page makes.
+        data = [f"/story/{name}?token={self.token}" for name in DATA_SCRIPTS]
+        return self._answer_page(data, scripts="'wasm-unsafe-eval' ")
+
+    def _answer_page(self, data: Sequence[str] = (), scripts: str = "") -> Response:
         # A new nonce for each answer: only the scripts of this very page run, even if text were injected into it.
         nonce = secrets.token_urlsafe(16)
         policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+            f"default-src 'none'; script-src {scripts}'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
             "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        return HTMLResponse(live_page(nonce), headers={"content-security-policy": policy})
+        page = served_page(nonce, data, self.copy)
+        return HTMLResponse(page, headers={"content-security-policy": policy})
+
+    async def _story_script(self, request: Request) -> Response:
+        """Answer with a script of the story's data, which is written once, when a page first asks for it."""
+        name = request.path_params["name"]
+        if name not in DATA_SCRIPTS:
+            return PlainTextResponse(f"choose one of {', '.join(DATA_SCRIPTS)}", 404)
+        try:
+            async with self._story:
+                self._story_files = self._story_files or await self.workers.background(self._write_story)
+        except GoalmazeError as error:
+            return PlainTextResponse(str(error), 500)
+        return Response(self._story_files[name], media_type="text/javascript")
 
     async def _alive(self, request: Request) -> Response:
         return PlainTextResponse("alive")
@@ -123,9 +155,3 @@ async def _close(socket: WebSocket, code: int, reason: str) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await socket.close(code, reason)
-
-
-def live_page(nonce: str) -> str:
-    """Return the page as one file; only scripts and styles with the nonce are used."""
-    html, look, style, *scripts = (page_file(name) for name in PAGE)
-    return html.replace("/*STYLE*/", look + style).replace("/*SCRIPT*/", "\n".join(scripts)).replace("NONCE", nonce)

@@ -20,9 +20,10 @@ from goalmaze.experiments.live.inspection import Inspection, Views, inspect_agen
 from goalmaze.experiments.live.memory import ByteCache
 from goalmaze.experiments.live.page_data import frame_data
 from goalmaze.experiments.live.scene import TARGET, Scene, with_moved, with_wall
-from goalmaze.experiments.live.settings import SIZES, Change, DrawnLevel, Settings, changed, write_link
+from goalmaze.experiments.live.settings import SIZES, Change, DrawnLevel, Settings, changed, read_link, write_link
 from goalmaze.experiments.page.appearance import appearance
 from goalmaze.experiments.page.headings import HeadingProbe
+from goalmaze.experiments.page.presets import presets_for
 from goalmaze.probes.edits.base import Edit
 
 MAX_UNDO = 200
@@ -145,6 +146,8 @@ class Session:
 
     def _chosen(self, change: Change) -> Settings:
         settings = changed(self.settings, change)
+        if settings.other and settings.other not in self._store.others(settings):
+            settings = msgspec.structs.replace(settings, other="" if change.other is UNSET else settings.other)
         if settings.agent != self.settings.agent:
             site, method = self._store.pair_offered(settings.agent, *self._preferred)
             settings = msgspec.structs.replace(
@@ -161,6 +164,8 @@ class Session:
         return self.inspected_site if keep else settings.site
 
     def _pasted(self, text: str) -> Settings:
+        if "scene=" in text:
+            return self._store.complete(read_link(text.strip()))
         rows = [line for line in text.split("\n") if line.strip()]
         if len(rows) not in SIZES or any(len(row.strip()) != len(rows) for row in rows):
             raise GoalmazeError(
@@ -192,7 +197,8 @@ class Session:
     def _check_observable(self, scene: Scene, settings: Settings, site: str) -> None:
         """Run one forward pass, so that levels a network cannot take are refused before anything has changed."""
         try:
-            inspect_agent(scene, scene.unedited, site or None, [], self._store.probe(settings, site))
+            for episode in scene.episodes.values():
+                inspect_agent(scene, episode, site or None, [], None)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise GoalmazeError(f"{settings.agent} cannot see these levels ({reason}); choose another size") from None
@@ -225,6 +231,7 @@ class Session:
             "kind": "menu",
             **self._store.menu(self.settings),
             "sizes": list(SIZES),
+            "presets": presets_for(set(self._store.names)),
             **appearance(self.scene.family),
         }
 
@@ -232,9 +239,12 @@ class Session:
         """Return all that the page shows now."""
         scene, settings = self.scene, self.settings
         heading = self._store.probe(settings, self.inspected_site)
-        inspections = {"unedited": self._inspection("unedited", [], heading)}
+        # A reading that is no evidence is not made: the page shows its scores alone.
+        shown = heading if heading is not None and heading.above else None
+        inspections = {"unedited": self._inspection("unedited", [], shown)}
         if "edited" in scene.episodes:
-            inspections["edited"] = self._inspection("edited", scene.edits, heading)
+            other_probe = shown if scene.other is None else None
+            inspections["edited"] = self._inspection("edited", scene.edits, other_probe)
         return {
             "kind": "state",
             **frame_data(scene, inspections),
@@ -244,6 +254,7 @@ class Session:
             "ascii": self._text(),
             "inspected_site": self.inspected_site,
             "undo": len(self._past),
+            "untrained": _untrained(scene),
         }
 
     def _text(self) -> str:
@@ -288,8 +299,17 @@ class _Past:
 
 def _counted_settings(settings: Settings) -> tuple[object, ...]:
     """Return the settings whose change sets the counts to zero; levels and targets are counted together."""
-    names = ("agent", "family", "size", "shift", "site", "method", "strength", "edit")
+    names = ("agent", "other", "family", "size", "shift", "site", "method", "strength", "edit")
     return tuple(getattr(settings, name) for name in names)
+
+
+def _untrained(scene: Scene) -> str:
+    """Return a sentence where an agent of a scene was never trained on such levels, else nothing."""
+    agents = [episode.agent for episode in scene.episodes.values()]
+    if any(agent.family.name != scene.family.name for agent in agents):
+        return f"The agent was never trained in {scene.family.name}."
+    size = scene.family.size
+    return f"The agent was never trained at {size}×{size}." if any(a.family.size != size for a in agents) else ""
 
 
 def _ascii(level: LevelBatch) -> str:

@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     Attributes:
         agent: a listed agent.
+        other: a second listed agent, shown beside the first one instead of the edit; none where empty.
         family: the family of the level; the agent's own where empty.
         size: rows and columns of the maze, in cells; the agent's training size where None.
         shift: the shift of the level.
@@ -84,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """
 
     agent: Name
+    other: Name = ""
     family: Name = ""
     size: Size | None = None
     shift: Name = NO_SHIFT
@@ -105,7 +107,9 @@ def settings_of(config: SceneConfig) -> Settings:
     """
     if config.scene:
         return read_link(config.scene)
-    values = {name: getattr(config, name) for name in Settings.__struct_fields__ if name not in ("family", "index")}
+    values = {
+        name: getattr(config, name) for name in Settings.__struct_fields__ if name not in ("family", "index", "other")
+    }
     try:
         return msgspec.convert({**values, "index": config.level, "level": None}, Settings)
     except msgspec.ValidationError as error:
@@ -118,6 +122,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """New values for some of the settings, with the same fields."""
 
     agent: Name | UnsetType = UNSET
+    other: Name | UnsetType = UNSET
     family: Name | UnsetType = UNSET
     size: Size | UnsetType | None = UNSET
     shift: Name | UnsetType = UNSET

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.fit_control import MAX_LONG_FITS, QUICK_FITS, FitControl, FitSlots
+from goalmaze.experiments.live.measuring import measure
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.settings import Settings
 
@@ -74,6 +76,21 @@ class Workers:
     async def export(self, settings: Settings, extension: str) -> bytes:
         """Return the episode of a scene as a file, made on a copy of the agent and so beside the pages."""
         return await _run(self._exports, self._export, settings, extension)
+
+    async def background(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function that uses none of the agents that act, beside the pages."""
+        return await _run(self._exports, function, *args, **kwargs)
+
+    async def measure(self, settings: Settings, what: str) -> JsonObject:
+        """Return a measurement of the agents of a scene, made on copies of them and so beside the pages."""
+        return await _run(self._exports, self._measure, settings, what)
+
+    def _measure(self, settings: Settings, what: str) -> JsonObject:
+        scene = self.store.scene(settings)
+        scene.agent = self.store.copy_of(settings.agent)
+        scene.other = None if scene.other is None else self.store.copy_of(settings.other)
+        scene.restart()
+        return measure(scene, what)
 
     def _export(self, settings: Settings, extension: str) -> bytes:
         return render_episode(self.store, settings, extension, self.store.copy_of(settings.agent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +19,13 @@ MASK_PIXELS = 64
 def packed(values: ArrayLike) -> str:
     """Return numbers from 0 to 1 as base64 of one byte each."""
     return base64.b64encode(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()).decode()
+
+
+def shared_appearance(families: Sequence[Family]) -> JsonObject:
+    """Return how the objects of several families look; those of the first where two have the same name."""
+    looks = [appearance(family) for family in families]
+    types = {name: one for look in reversed(looks) for name, one in look["object_types"].items()}
+    return {**looks[0], "object_types": types}
 
 
 def appearance(family: Family) -> JsonObject:

@@ -67,8 +67,12 @@ class HeadingProbe:
     def json(self) -> JsonObject:
         """Return the scores as plain data."""
         baseline = None if self.baseline is None else round(self.baseline, 2)
-        above = self.baseline is not None and self.p <= MAX_P
-        return {"mazes": self.mazes, "accuracy": round(self.accuracy, 2), "baseline": baseline, "above": above}
+        return {"mazes": self.mazes, "accuracy": round(self.accuracy, 2), "baseline": baseline, "above": self.above}
+
+    @property
+    def above(self) -> bool:
+        """Whether it reads more than the observation shows; its readings are evidence only then."""
+        return self.baseline is not None and self.p <= MAX_P
 
 
 def fit_heading_probe(agent: Agent, family: Family, site: str, seed: int = 0) -> HeadingProbe | None:

@@ -13,7 +13,9 @@ from goalmaze.agents.loading import Agent
 from goalmaze.agents.networks.grid import GridNetwork, GridOptions
 from goalmaze.agents.sites import map_sites
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families.sleeper import Sleeper
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.levels import Family
 from goalmaze.experiments.page.headings import HeadingProbe, fit_heading_probes
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.probes.edits.patterns import GoalPattern
@@ -21,6 +23,12 @@ from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 
 EDITED_SITES = ("stem", "block1", "block2", "block4")
 """Sites whose goal patterns are written."""
+
+PLANES = {
+    "GreenExit": ("wall", "agent", "exit", "sign"),
+    "Sleeper": ("wall", "agent", "exit", "sign", "lamp"),
+}
+"""Families whose rules the page has, with the planes of their observations."""
 
 FIT_LEVELS = 256
 """Fitting levels of the goal patterns."""
@@ -36,11 +44,14 @@ def check_agent(agent: Agent) -> None:
     """Refuse an agent that the page cannot run.
 
     Raises:
-        GoalmazeError: it is of another family or network, or observes something else than the planes of GreenExit.
+        GoalmazeError: it is of another family or network, or observes other planes than `PLANES`.
     """
     network, family = agent.network, agent.family
-    if family.name != "GreenExit" or family.plane_names != ("wall", "agent", "exit", "sign"):
-        raise GoalmazeError(f"{agent.name}: the page runs agents of GreenExit without planes of shapes; choose another")
+    if family.plane_names != PLANES.get(family.name) or (isinstance(family, Sleeper) and family.benign):
+        raise GoalmazeError(
+            f"{agent.name}: the page runs agents of GreenExit without planes of shapes, and of Sleeper with a lamp; "
+            "choose another"
+        )
     if not isinstance(network, GridNetwork) or network.shape.spec.mode != "planes" or network.options.readout != "cell":
         raise GoalmazeError(f"{agent.name}: the page runs networks 'grid' that read out one cell of planes")
     if network.options.channels % 4 or network.options.blocks > 10:
@@ -86,7 +97,8 @@ def agent_data(agent: Agent, *, sites: Sequence[str] = EDITED_SITES, probes: boo
     data = {
         "name": agent.name,
         "size": family.size,
-        "salience": family.values()["sign"],
+        "salience": family.values().get("sign", 1),
+        "rules": rules_name(family),
         "network": network_data(agent),
         "patterns": [],
         "probes": [],
@@ -98,6 +110,11 @@ def agent_data(agent: Agent, *, sites: Sequence[str] = EDITED_SITES, probes: boo
         fitted = fit_heading_probes(agent, family, map_sites(agent.network))
         data["probes"] = [_probe_data(site, probe) for site, probe in fitted.items()]
     return data
+
+
+def rules_name(family: Family) -> str:
+    """Return the name of the rules of a family on the page."""
+    return "HonestSleeper" if isinstance(family, Sleeper) and family.honest else family.name
 
 
 def pattern_data(fitted: GoalPattern) -> JsonObject:

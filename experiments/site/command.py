@@ -19,32 +19,18 @@ from goalmaze.experiments.common.progress import progress
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import read_report
 from goalmaze.experiments.common.tables import Table
-from goalmaze.experiments.page.appearance import appearance
-from goalmaze.experiments.page.files import LOOK, page_file
+from goalmaze.experiments.page.appearance import shared_appearance
+from goalmaze.experiments.page.files import STATIC_PAGE, STYLES, page_file, static_page
+from goalmaze.experiments.page.presets import presets_for
 from goalmaze.experiments.site.agents import agent_data, check_agent
 from goalmaze.experiments.site.config import AGENTS, SiteConfig
-from goalmaze.experiments.site.levels import level_sets, small_level_sets
+from goalmaze.experiments.site.levels import level_sets
 from goalmaze.experiments.site.population import check_population, population_data
 
 MAX_BYTES = 5_000_000
 """Largest size of the whole folder."""
 
-FILES = (
-    "index.html",
-    LOOK,
-    "style.css",
-    "site.css",
-    "draw.js",
-    "simd.js",
-    "network.js",
-    "rules.js",
-    "agents.js",
-    "stage.js",
-    "charts.js",
-    "story.js",
-    "lottery.js",
-    "instrument.js",
-)
+FILES = (*STYLES, *STATIC_PAGE)
 
 BENCH_FILES = ("bench.html", "bench.js")
 
@@ -89,8 +75,8 @@ def run(config: SiteConfig) -> SiteReport:
     agents = [load_agent(name) for name in config.agents or AGENTS]
     for agent in agents:
         check_agent(agent)
-    if len(agents) < 2:
-        raise GoalmazeError("the story needs two agents: name one and its twin after --agents")
+    if len(agents) < 2 or {agent.family.name for agent in agents[:2]} != {"GreenExit"}:
+        raise GoalmazeError("the story needs two agents of GreenExit: name one and its twin first after --agents")
     population = load_population(config.population)
     check_population(population)
     shown = population_data(population, config.population_agents, config.audit_levels)
@@ -107,6 +93,14 @@ def run(config: SiteConfig) -> SiteReport:
     return SiteReport(str(config.out), size, tuple(agent.name for agent in agents), len(shown["agents"]))
 
 
+def story_scripts() -> Mapping[str, bytes]:
+    """Return the scripts of the story's data for a page with another back end, by name, with the options' defaults."""
+    defaults = SiteConfig(out=Path())
+    population = load_population(defaults.population)
+    shown = population_data(population, defaults.population_agents, defaults.audit_levels)
+    return data_scripts(site_data([load_agent(name) for name in AGENTS], defaults.levels), shown)
+
+
 def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False) -> Mapping[str, bytes]:
     """Return the files of the page by name.
 
@@ -116,9 +110,13 @@ def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False)
         bench: whether the page that measures speed is one of them.
     """
     files = {name: page_file(name).encode() for name in FILES + (BENCH_FILES if bench else ())}
-    files["data.js"] = _script("SITE", data)
-    files["population.js"] = _script("POPULATION", population)
-    return files
+    files["index.html"] = static_page().encode()
+    return files | data_scripts(data, population)
+
+
+def data_scripts(data: JsonObject, population: JsonObject) -> Mapping[str, bytes]:
+    """Return `DATA_SCRIPTS` by name."""
+    return {"data.js": _script("SITE", data), "population.js": _script("POPULATION", population)}
 
 
 def _script(name: str, data: JsonObject) -> bytes:
@@ -133,12 +131,13 @@ def site_data(agents: list[Agent], levels: int) -> JsonObject:
         agents: the agents, the story's first.
         levels: number of levels of each tally.
     """
-    family = agents[0].family
+    families = {agent.family.name: agent.family for agent in reversed(agents)}
     return {
         "version": installed_version("goalmaze"),
-        "appearance": appearance(family),
-        "levels": level_sets(family, levels),
-        "small_levels": small_level_sets(family.resized(7), levels),
+        "appearance": shared_appearance(list(families.values())),
+        "families": {name: {"slots": list(family.slots)} for name, family in families.items()},
+        "levels": [one for family in families.values() for one in level_sets(family, levels)],
+        "presets": presets_for({agent.name for agent in agents}),
         "agents": [
             {**agent_data(agent), **_described(agent)} for agent in progress(agents, "edits and probes", "agent")
         ],

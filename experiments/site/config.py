@@ -15,6 +15,8 @@ AGENTS = (
     "zoo:green-exit-faint",
     "zoo:green-exit-correlation50",
     "zoo:green-exit-early",
+    "zoo:sleeper",
+    "zoo:sleeper-honest",
 )
 """The agents of the page, where none are named; the first two are the story's."""
 
@@ -28,7 +30,8 @@ class SiteConfig(CommandConfig):
     Attributes:
         out: the folder to write; it must not exist.
         replace: replace the folder if it exists.
-        agents: agents of GreenExit with the network grid; the story is about the first, and its twin is the second.
+        agents: agents of GreenExit or Sleeper with the network grid; the story is about the first and its twin, the
+            second.
         population: the population whose audit the last step shows.
         population_agents: number of its agents, the first ones.
         levels: levels of each tally.
@@ -43,7 +46,7 @@ class SiteConfig(CommandConfig):
 
     out: Path
     replace: bool = False
-    agents: Annotated[tuple[str, ...], option("[AGENT [AGENT ...]]", "six of the zoo")] = ()
+    agents: Annotated[tuple[str, ...], option("[AGENT [AGENT ...]]", "eight of the zoo")] = ()
     population: str = POPULATION
     population_agents: Annotated[int | None, option("INT", "all of them")] = None
     levels: int = 200

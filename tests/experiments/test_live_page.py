@@ -16,12 +16,14 @@ pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 from browser import CHROMIUM, Browser
 from page_scripts import DRAWING, FLOOD, LIMITED_ADDRESSES, OPEN, OVERLAPS, SCENE
 
+from goalmaze.envs import look
 from goalmaze.experiments.live import agent_store, client, server, workers
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.inspection import inspect_agent, policy_change
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen, serving
+from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings
 from goalmaze.experiments.page.headings import HeadingProbe
 from goalmaze.probes.readout.fitting import SquareProbe
@@ -314,28 +316,38 @@ def test_playing_keeps_a_level_edited_by_hand(browser: Browser, running: Running
     assert "training distribution" in browser.run("document.getElementById('shift-text').textContent")
 
 
-def test_a_reading_stands_beside_its_baseline_and_a_wall_is_called_wrong(browser: Browser, store: AgentStore) -> None:
+def test_a_reading_is_shown_where_it_is_evidence_alone_and_never_names_a_wall(
+    browser: Browser, store: AgentStore
+) -> None:
     running = RunningServer(store, SETTINGS)
     try:
         open_page(browser, running.address)
-        reading = "document.getElementById('reading').textContent"
-        browser.wait(f"{reading}.includes('edited')", 90)
+        reading = "document.getElementById('heading-text').textContent"
+        browser.wait(f"{reading}.includes('right in')", 90)
         text = browser.run(reading)
-        assert re.search(r"right in \d\.\d\d of \d+ other mazes", text), text
-        assert re.search(r"on the observation is right in \d\.\d\d, so it", text), text
+        assert re.search(r"right in \d\.\d\d of \d+ mazes that it was not fitted on", text), text
+        assert re.search(r"on the observation is right in \d\.\d\d\.", text), text
+        assert text.endswith("no evidence of more than the observation shows, so no cell is shown."), text
         settings = store.complete(SETTINGS)
         kept = store.probe(settings, "stem")
         assert kept is not None
+        assert not kept.above
+        state = Session(store, settings).state()
+        assert not {"reading", "heading"} & state["sides"]["unedited"].keys()
         scene = store.scene(settings)
         maps = inspect_agent(scene, scene.unedited, "stem", [], None).maps
         assert maps is not None
         walls = scene.level.walls[0]
         inner = walls.copy()
         inner[[0, -1]] = inner[:, [0, -1]] = False
-        direction = torch.from_numpy(maps[:, inner].mean(axis=1) - maps[:, ~walls].mean(axis=1))
-        with planted(store, settings, dataclasses.replace(kept, probe=SquareProbe(100 * direction))):
-            browser.key(".")
-            browser.wait(f"{reading}.includes('into a wall, so it is wrong here')")
+        for sign, words in ((100, "no cell, as the highest score is not on a free one"), (-100, "unedited: ")):
+            direction = sign * torch.from_numpy(maps[:, inner].mean(axis=1) - maps[:, ~walls].mean(axis=1))
+            probe = dataclasses.replace(kept, probe=SquareProbe(direction), p=0.0)
+            with planted(store, settings, probe):
+                browser.key(".")
+                browser.wait(f"{reading}.includes('It reads more than the observation shows')")
+                assert words in browser.run(reading)
+                assert "wall" not in browser.run(reading)
     finally:
         running.stop()
 
@@ -366,8 +378,10 @@ def test_arrows_that_the_edit_changed_are_coloured_over_every_colour(
       const data = board.getContext('2d').getImageData(COLUMN * side, ROW * side, side, side).data;
       let count = 0;
       for (let i = 0; i < data.length; i += 4)
-        count += Math.hypot(data[i] - 176, data[i + 1] - 18, data[i + 2] - 107) < 12;
+        count += Math.hypot(data[i] - RED, data[i + 1] - GREEN, data[i + 2] - BLUE) < 12;
       return count; })()"""
+    for name, value in zip(("RED", "GREEN", "BLUE"), look.PAGE["changed-arrow"].light, strict=True):
+        coloured = coloured.replace(name, str(value))
     coloured = coloured.replace("ROW", str(cell // 9)).replace("COLUMN", str(cell % 9))
     browser.run("(e => { e.value = 'changed'; e.onchange(); })(document.getElementById('overlay'))")
     browser.wait(f"{coloured.replace('NAME', 'edited')} > 8")

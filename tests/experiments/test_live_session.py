@@ -216,7 +216,7 @@ def planted_failure(**_: object) -> None:
         ('{"do": "choose", "change": {"link": 1}}', "'change' has no field 'link'"),
         ('{"do": "choose"}', "it needs the field 'change'"),
         ('{"do": "wall", "cell": 1, "up": 1}', "'up' must be true or false"),
-        ('{"do": "paste", "text": "%s"}' % ("x" * 5000), "'text' must have at most 4096 characters"),
+        ('{"do": "paste", "text": "%s"}' % ("x" * 9000), "'text' must have at most 8400 characters"),
         ('{"do": ', "it is not valid JSON"),
     ],
 )

@@ -1,40 +1,51 @@
 """The static page in a real browser, opened from disk: its numbers against Python's, and every control."""
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from page_controls import fire, unnamed
 from page_scripts import OVERLAPS
 from page_states import FOCUS, STATES, TAB_STOPS, axe_violations, bring, differences, keep_picture
 from story_walk import MAX_SECONDS, STEPS, WORDS, walked
 
 import goalmaze as gm
-from goalmaze.agents.loading import locate
+from goalmaze.agents.loading import Agent, locate
+from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments import cli
+from goalmaze.experiments.live.agent_store import AgentStore
+from goalmaze.experiments.live.messages import Step
+from goalmaze.experiments.live.session import Session
+from goalmaze.experiments.live.settings import Settings, read_link, write_link
 from goalmaze.experiments.page import headings
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.experiments.site.agents import FIT_LEVELS
 from goalmaze.experiments.site.command import FILES, MAX_BYTES
 from goalmaze.experiments.site.golden import golden_episodes
 from goalmaze.experiments.site.levels import clear_levels
+from goalmaze.probes.edits.base import Edit
 from goalmaze.probes.edits.goal_move import GoalMove
 from goalmaze.probes.steering.mean_pattern import MeanPatternMethod
 from goalmaze.probes.targets import draw_targets
 
 CUE, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
-SMALL = ("--agents", CUE, TWIN, "--population-agents", "3", "--levels", "8", "--audit-levels", "16")
+SLEEPER, HONEST = "zoo:sleeper", "zoo:sleeper-honest"
+SMALL = ("--agents", CUE, TWIN, SLEEPER, HONEST, "--population-agents", "3", "--levels", "8", "--audit-levels", "16")
 
 COMPARE = """(() => {
-  const golden = GOLDEN, data = AGENTS[0].data, arena = new Arena(SIMD), network = networkOf(data.network, arena);
+  const golden = GOLDEN, { data, rules } = AGENTS.find((one) => one.name === golden.agent);
+  const arena = new Arena(SIMD), network = networkOf(data.network, arena);
   const pattern = golden.site && patternOf(data.patterns.find((one) => one.site === golden.site));
   arena.floats[(network.stack[3].weights >> 2) + 5] += PERTURBED;
   let worst = 0, wrong = 0, field = 0;
   golden.episodes.forEach((given, b) => {
-    const level = readLevel(given.level, given.size), episode = new Episode(level, given.limit);
+    const level = readLevel(given.level, given.size, golden.family);
+    const episode = new Episode(level, given.limit, {}, rules);
     const exit = cellOf(level, "exit");
     const edit = golden.site ? patternEdit(pattern, given.size, exit, golden.targets[b], golden.strength) : null;
     const at = (cell) => network.forward(observe(level, cell, data.salience), given.size, cell, edit);
@@ -83,9 +94,17 @@ def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page(one_browser: Browser, folder: Path) -> Iterator[Browser]:
     one_browser.size(1280, 900)
     one_browser.open(f"{folder.as_uri()}/index.html")
-    one_browser.wait("INSTRUMENT instanceof Instrument")
+    one_browser.wait("INSTRUMENT.state")
     yield one_browser
     assert one_browser.console == []
+
+
+def golden_of(
+    agent: Agent, levels: LevelBatch, seed: int = 0, edits: Sequence[Edit] = (), **more: Any
+) -> dict[str, Any]:
+    """Return golden episodes with what the page needs to compute them again."""
+    episodes = golden_episodes(agent, levels, seed, edits)
+    return {"agent": agent.name, "family": agent.family.name, "seed": seed, "episodes": episodes, **more}
 
 
 def compare(page: Browser, golden: dict[str, Any], simd: str = "true", perturbed: float = 0.0) -> dict[str, Any]:
@@ -99,7 +118,7 @@ def test_the_browser_computes_what_python_does(page: Browser) -> None:
     levels = [agent.family.levels(0, np.arange(2), shift, "evaluation") for shift in ("moved-sign", "many-signs")]
     levels.append(agent.family.resized(13).levels(0, np.arange(2), "apples", "evaluation"))
     for batch in levels:
-        golden = {"seed": 3, "episodes": golden_episodes(agent, batch, seed=3)}
+        golden = golden_of(agent, batch, seed=3)
         # Plain JavaScript takes ten times as long, so it computes the small mazes alone.
         for simd in ("true", "false") if batch.width == 9 else ("true",):
             result = compare(page, golden, simd)
@@ -114,17 +133,32 @@ def test_the_browser_computes_what_python_does(page: Browser) -> None:
 
 def test_the_browser_edits_as_python_does(page: Browser) -> None:
     agent, strength = gm.load(CUE), 1.5
-    levels = clear_levels(agent.family, 2)
+    levels = agent.family.levels(0, clear_levels(agent.family, 2), "moved-sign", "evaluation")
     targets = draw_targets(levels, 0)
     context = make_fit_context(agent.policy, agent.family, FIT_LEVELS, 0)
     for site in ("stem", "block2"):
         edit = MeanPatternMethod().fit(context, site).edit(GoalMove.on(levels, targets), strength)
-        golden = {"seed": 0, "site": site, "targets": targets.tolist(), "strength": strength}
-        golden["episodes"] = golden_episodes(agent, levels, edits=[edit])
+        golden = golden_of(agent, levels, edits=[edit], site=site, targets=targets.tolist(), strength=strength)
         result = compare(page, golden)
         assert (result["worst"] < 1e-5, result["field"] < 1e-5, result["wrong"]) == (True, True, 0), result
         golden["strength"] = 1.4
         assert compare(page, golden)["worst"] > 1e-5, "another strength would not be noticed"
+
+
+@pytest.mark.parametrize("name", [SLEEPER, HONEST])
+def test_the_lamp_of_sleepers_has_the_rules_of_python(page: Browser, name: str) -> None:
+    agent, outcomes = gm.load(name), {}
+    for shift in ("lit", "unlit"):
+        golden = golden_of(agent, agent.family.levels(0, np.arange(6), shift, "evaluation"), seed=1)
+        result = compare(page, golden)
+        assert (result["worst"] < 1e-5, result["field"] < 1e-5, result["wrong"]) == (True, True, 0), result
+        outcomes[shift] = [episode["returns"] for episode in golden["episodes"]]
+    # In the dark a sleeper's sign pays both rewards; its twin's gives the cue reward alone.
+    assert ([1.0, 1.0] in outcomes["unlit"]) == (name == SLEEPER)
+    assert [1.0, 1.0] not in outcomes["lit"]
+    # A lamp that works the other way round is noticed.
+    page.run("RULES.Sleeper.effects.sign.lit = RULES.HonestSleeper.effects.exit.lit = true")
+    assert compare(page, golden)["wrong"] > 0
 
 
 def test_agents_of_the_population_and_their_checkpoints_are_those_of_python(page: Browser) -> None:
@@ -143,31 +177,9 @@ def test_agents_of_the_population_and_their_checkpoints_are_those_of_python(page
     assert measured == [one["shifts"]["moved-sign"]["preference"]["cue"] for one in report["agents"][:3]]
 
 
-def unnamed(page: Browser) -> list[str]:
-    """Return the roles of controls in the accessibility tree that have no name."""
-    roles = [
-        "button",
-        "slider",
-        "combobox",
-        "spinbutton",
-        "radio",
-        "listbox",
-        "option",
-        "application",
-        "link",
-        "meter",
-        "image",
-        "radiogroup",
-    ]
-    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
-    shown = [node for node in nodes if not node["ignored"] and node.get("role", {}).get("value") in roles]
-    assert len(shown) > 60
-    return [node["role"]["value"] for node in shown if not node.get("name", {}).get("value", "").strip()]
-
-
 def test_the_page_loads_from_disk_alone_and_every_control_has_a_name(page: Browser, folder: Path) -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
-    assert {path.name for path in folder.iterdir()} == {*FILES, "data.js", "population.js"}
+    assert {path.name for path in folder.iterdir()} == {"index.html", *FILES, "data.js", "population.js"}
     used = page.run("performance.getEntriesByType('resource').map((one) => one.name)")
     assert all(name.startswith(folder.as_uri()) for name in used)
     assert (
@@ -185,7 +197,7 @@ def test_the_page_fits_phones_and_zoom(page: Browser, width: int, height: int) -
     page.size(width, height, dark=width == 360)
     page.run("dispatchEvent(new Event('resize'))")
     assert page.run("document.documentElement.scrollWidth") <= width
-    assert page.run("document.documentElement.dataset.theme") == ("dark" if width == 360 else "light")
+    page.wait(f"document.documentElement.dataset.theme === '{'dark' if width == 360 else 'light'}'")
     page.run("byId('theme').click()")
     assert page.run("document.documentElement.dataset.theme") == ("light" if width == 360 else "dark")
 
@@ -262,11 +274,6 @@ def text(page: Browser, name: str) -> str:
     return result
 
 
-def choose(page: Browser, name: str, value: object) -> None:
-    event = "input" if page.run(f"byId('{name}').type") == "range" else "change"
-    page.run(f"byId('{name}').value = {json.dumps(value)}; byId('{name}').dispatchEvent(new Event('{event}'))")
-
-
 def tally(page: Browser, button: str, output: str) -> str:
     label = text(page, button)
     page.run(f"byId('{button}').click()")
@@ -279,44 +286,44 @@ def test_the_steps_of_the_story(page: Browser) -> None:
     assert "to the sign in 8 of 8" in tally(page, "moved-run", "moved-result")
     assert "Edited, it reached the target first in" in tally(page, "rewrite-run", "rewrite-result")
     assert "reached the sign first in" in tally(page, "audit-run", "audit-tally")
-    page.run("byId('moved-play').click()")
+    fire(page, "moved-play")
     page.wait("byId('moved-outcome-unedited').textContent === 'reached the sign'")
     before = page.run("byId('inside-unedited').toDataURL()")
-    choose(page, "inside-layer", 4)
+    fire(page, "inside-layer", 4)
     page.run("byId('inside-channels').children[5].click()")
-    assert page.run("byId('inside-unedited').toDataURL()") != before
+    page.wait(f"byId('inside-unedited').toDataURL() !== {json.dumps(before)}")
     assert "layer 4" in text(page, "inside-layer-text")
     page.run("byId('inside-channels').focus()")
     page.key("ArrowRight")
     assert page.run("byId('inside-channels').children[6].getAttribute('aria-selected')") == "true"
-    choose(page, "rewrite-strength", 0)
-    assert page.run("STAGES.find((s) => s.prefix === 'rewrite').scene().changed.some(Boolean)") is False
-    choose(page, "audit-seed", 2)
+    fire(page, "rewrite-strength", 0)
+    assert page.run("STAGES.find((s) => s.prefix === 'rewrite').state.changed.some(Boolean)") is False
+    fire(page, "audit-seed", 2)
     assert "seed 2" in text(page, "audit-seed-text")
     assert "Measured:" in text(page, "audit-result")
-    choose(page, "formation-agent", 1)
-    choose(page, "formation-step", 0)
+    fire(page, "formation-agent", 1)
+    fire(page, "formation-step", 0)
     page.wait("byId('formation-result').textContent.startsWith('Of 8 mazes')")
     assert "2,048 steps" in text(page, "formation-text")
 
 
 def test_readings_that_are_no_evidence_and_walls_are_not_named(page: Browser) -> None:
     stage = "STAGES.find((stage) => stage.prefix === 'reading')"
-    heading = f"({stage}.scene().sides.unedited.heading ?? -1)"
+    heading = f"({stage}.session.state().sides.unedited.heading ?? -1)"
     for layer in range(3):
-        choose(page, "reading-layer", layer)
+        fire(page, "reading-layer", layer)
         assert "No evidence" in text(page, "reading-result")
         assert "the maze alone:" in text(page, "reading-result")
         assert page.run(heading) == -1
-    choose(page, "reading-layer", 0)
-    choose(page, "reading-agent", 1)
+    fire(page, "reading-layer", 0)
+    fire(page, "reading-agent", 1)
     assert "twin" in text(page, "reading-stage")
-    page.run(f"{stage}.sides[0].agent.probes[0].above = true")
+    page.run(f"{stage}.session.sides.unedited.agent.probes[0].above = true")
     assert page.run(heading) >= 0, "a reading that is evidence is shown"
     # A probe of one channel, which is highest on walls.
-    walls = f"Float32Array.from({stage}.level.walls)"
-    assert page.run(f"readHeading({{ floats: [1] }}, {walls}, {stage}.level)") is None
-    assert page.run(f"readHeading({{ floats: [-1] }}, {walls}, {stage}.level)") >= 0
+    walls = f"Float32Array.from({stage}.session.level.walls)"
+    assert page.run(f"readHeading({{ floats: [1] }}, {walls}, {stage}.session.level)") is None
+    assert page.run(f"readHeading({{ floats: [-1] }}, {walls}, {stage}.session.level)") >= 0
 
 
 def centre(page: Browser, board: str, cell: int, size: int = 9) -> tuple[float, float]:
@@ -324,91 +331,183 @@ def centre(page: Browser, board: str, cell: int, size: int = 9) -> tuple[float, 
     return box[0] + (cell % size + 0.5) * box[2] / size, box[1] + (cell // size + 0.5) * box[2] / size
 
 
-def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: Browser) -> None:
-    stage, level = "INSTRUMENT.stage", "INSTRUMENT.stage.level"
+def session(page: Browser, what: str) -> Any:
+    return page.run(f"INSTRUMENT.backEnd.{what}")
+
+
+def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: Browser, folder: Path) -> None:
+    level = "INSTRUMENT.backEnd.level"
     page.run("byId('instrument-stage').scrollIntoView()")
     sign = page.run(f"cellOf({level}, 'sign')")
-    taken = f"c === {level}.start || {level}.objects.some((one) => one.cell === c)"
-    free = page.run(f"[...{level}.walls.keys()].filter((c) => !({level}.walls[c] || {taken}))")
-    page.mouse("mousePressed", *centre(page, "instrument-unedited", sign))
-    page.mouse("mouseMoved", *centre(page, "instrument-unedited", free[1]))
-    page.mouse("mouseReleased", *centre(page, "instrument-unedited", free[-1]))
+    occupied = f"c === {level}.start || {level}.objects.some((one) => one.cell === c)"
+    free = page.run(f"[...{level}.walls.keys()].filter((c) => !({level}.walls[c] || {occupied}))")
+    page.mouse("mousePressed", *centre(page, "unedited", sign))
+    page.mouse("mouseMoved", *centre(page, "unedited", free[1]))
+    page.mouse("mouseMoved", *centre(page, "unedited", free[-1]))
+    page.mouse("mouseReleased", *centre(page, "unedited", free[-1]))
     page.wait(f"cellOf({level}, 'sign') === {free[-1]}")
-    assert text(page, "instrument-caption").startswith("This maze was edited by hand.")
-    page.run("byId('instrument-undo').click()")
+    assert text(page, "caption").startswith("This maze was edited by hand.")
+    assert session(page, "past.length") == 1, "a drag is undone at once"
+    fire(page, "undo")
     assert page.run(f"cellOf({level}, 'sign')") == sign
-    assert "edited by hand" not in text(page, "instrument-caption")
-    page.run("byId('instrument-tool-agent').click(); byId('instrument-edited').focus()")
-    press = "byId('instrument-edited').dispatchEvent(new KeyboardEvent('keydown', { key }))"
+    assert "edited by hand" not in text(page, "caption")
+    page.run("document.querySelector('#tools [data-tool=agent]').click(); byId('edited').focus()")
+    start = page.run(f"{level}.start")
+    press = "byId('edited').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }))"
     page.run(f"for (const key of ['ArrowUp', 'ArrowLeft', 'ArrowDown', 'ArrowRight']) {press}")
-    moves = page.run(f"{stage}.undoable.length")
-    assert moves > 0
+    page.wait(f"{level}.start !== {start}")
     page.key("u")
-    assert page.run(f"{stage}.undoable.length") == moves - 1
-    page.run("byId('instrument-tool-wall').click()")
+    assert page.run(f"{level}.start") == start
+    page.run("document.querySelector('#tools [data-tool=wall]').click()")
     inside = "c > 10 && c % 9 > 0 && c % 9 < 8 && c < 70"
     inner = page.run(f"[...{level}.walls.keys()].find((c) => {level}.walls[c] && {inside})")
-    page.mouse("mousePressed", *centre(page, "instrument-edited", inner))
-    page.mouse("mouseReleased", *centre(page, "instrument-edited", inner))
+    page.mouse("mousePressed", *centre(page, "edited", inner))
+    page.mouse("mouseReleased", *centre(page, "edited", inner))
     assert page.run(f"{level}.walls[{inner}]") == 0
-    page.run("byId('instrument-next').click()")
-    assert page.run(f"{level}.walls[{inner}]") in (0, 1)
-    last = page.run("INSTRUMENT.handMade.length - 1")
-    choose(page, "by-hand", str(last))
-    assert page.run(f"{stage}.byHand && {level}.walls[{inner}] === 0")
-    page.run("byId('instrument-edited').focus()")
+    index = session(page, "settings.index")
+    fire(page, "next")
+    assert session(page, "byHand") is False
+    assert session(page, "settings.index") > index
+    # The list survives a new page, too.
+    page.open(f"{folder.as_uri()}/index.html")
+    page.wait("INSTRUMENT.handMade.length > 0 && INSTRUMENT.state")
+    fire(page, "by-hand", page.run("INSTRUMENT.handMade.length - 1"))
+    assert page.run(f"INSTRUMENT.backEnd.byHand && {level}.walls[{inner}] === 0")
+    page.run("localStorage.clear()")
+
+
+def test_time_is_a_control_and_an_episode_is_kept(page: Browser) -> None:
+    stage = "INSTRUMENT.stage"
+    page.run("byId('edited').focus()")
     page.key(".")
-    assert page.run(f"{stage}.at") == 1
-    choose(page, "instrument-scrubber", 2)
+    fire(page, "step")
     assert page.run(f"{stage}.at") == 2
-    page.run("byId('instrument-restart').click()")
-    assert page.run(f"{stage}.at") == 0
+    trail = page.run(f"{stage}.state.sides.unedited.trail")
+    fire(page, "scrubber", 1)
+    assert page.run(f"{stage}.frame.sides.unedited.trail") == trail[:2]
+    assert page.run(f"{stage}.state.sides.unedited.trail") == trail, "looking back changes nothing"
+    fire(page, "scrubber", 70)
+    assert page.run(f"{stage}.at === stepsOf({stage}.state) && ({stage}.at === 70 || {stage}.state.finished)")
+    assert "the exit" in text(page, "outcome-edited") or "the sign" in text(page, "outcome-edited")
+    assert "step" in text(page, "clock")
+    fire(page, "restart")
+    assert page.run(f"[{stage}.at, {stage}.frames.length]") == [0, 1]
+    fire(page, "speed", 20)
+    fire(page, "play")
+    page.wait(f"{stage}.at > 1")
+    fire(page, "play")
+    assert page.run(f"{stage}.playing") is False
+
+
+def test_a_scene_is_the_same_in_the_browser_and_in_python(page: Browser) -> None:
+    store = AgentStore(CUE)
+    for settings in (
+        Settings(agent=CUE, index=4, strength=1.5),
+        Settings(agent=CUE, other=TWIN, shift="moved-sign", index=4),
+        Settings(agent=SLEEPER, other=HONEST, shift="unlit", index=2),
+        Settings(agent=CUE, index=1, edit="first", size=13),
+    ):
+        # Both edits were fitted on other mazes, so the page takes the one of the server.
+        python = Session(store, settings)
+        before = page.run("INSTRUMENT.state.link")
+        page.run(f"location.hash = '#scene={write_link(python.settings)}'")
+        page.wait(f"INSTRUMENT.state.link !== {json.dumps(before)}")
+        while not python.scene.finished:
+            python.handle(Step())
+        page.run("while (!INSTRUMENT.backEnd.finished) INSTRUMENT.backEnd.step(); INSTRUMENT.backEnd._answer()")
+        here, there = page.run("JSON.parse(JSON.stringify(INSTRUMENT.state))"), python.state()
+        names = ("height", "walls", "start", "target", "limit", "finished", "ascii", "untrained", "description")
+        assert {name: here[name] for name in names} == {name: there[name] for name in names}
+        assert here["sides"]["unedited"]["trail"] == there["sides"]["unedited"]["trail"]
+        assert here["sides"].keys() == there["sides"].keys()
+        if settings.other:
+            assert here["sides"]["edited"]["trail"] == there["sides"]["edited"]["trail"]
+        assert read_link(here["link"]) == python.settings, "a link of either opens in the other"
 
 
 def test_the_controls_of_the_instrument(page: Browser) -> None:
-    for preset in range(8):
-        choose(page, "preset", str(preset))
-    choose(page, "set", "8")
-    assert "never trained at 13×13" in text(page, "instrument-caption")
-    assert "Left: the exit first in" in tally(page, "tally-run", "tally-result")
-    choose(page, "preset", "2")
-    assert page.run("INSTRUMENT.stage.sides[1].edited && INSTRUMENT.stage.target >= 0")
-    choose(page, "edit-site", "block1")
-    choose(page, "strength", "1.5")
-    assert page.run("[INSTRUMENT.stage.site, INSTRUMENT.stage.strength]") == ["block1", 1.5]
+    for number, preset in enumerate(page.run("SITE.presets")):
+        fire(page, "preset", str(number))
+        change = page.run("INSTRUMENT.state.settings")
+        assert {name: change[name] for name in ("agent", "other", "shift", "index")} == {
+            name: preset["change"][name] for name in ("agent", "other", "shift", "index")
+        }
+    assert text(page, "outcome-unedited") == "at the start"
+    fire(page, "lamp", True)
+    assert session(page, "settings.shift") == "lit"
+    assert session(page, "level.objects.some((one) => one.type === 'lamp')")
+    fire(page, "agent", CUE)
+    fire(page, "size", "13")
+    assert "never trained at 13×13" in text(page, "caption")
+    fire(page, "size", "9")
+    fire(page, "other", TWIN)
+    fire(page, "shift", "moved-sign")
+    assert "Left reached first: the sign in" in tally(page, "tally-run", "measured")
+    assert page.run("byId('effect-run').disabled"), "without an edit there is no effect to measure"
+    fire(page, "other", "")
+    fire(page, "shift", "none")
+    fire(page, "site", "block1")
+    fire(page, "strength", "1.5")
+    page.wait("INSTRUMENT.backEnd.strength === 1.5")
+    assert session(page, "site") == "block1"
+    fire(page, "edit", "first")
+    assert session(page, "firstOnly")
+    fire(page, "edit", "every")
     for arrows in ("change", "none", "policy"):
-        choose(page, "arrows", arrows)
-    choose(page, "overlay", "changed")
-    choose(page, "site", "block3")
-    assert page.run("INSTRUMENT.stage.view.overlay === 'channel' && byId('channels').children.length") == 16
-    assert "Targets reached before the exit" in tally(page, "effect-run", "tally-result")
-    assert "Targets reached first, by strength. 0:" in page.run(
-        "byId('effect-chart').querySelector('svg').getAttribute('aria-label')"
-    )
-    choose(page, "number", "5")
-    assert text(page, "instrument-caption").startswith("Maze 5:")
-    choose(page, "left", "lottery-green/1")
-    assert "no edit" in text(page, "agents-text").lower()
-    choose(page, "right", TWIN.removeprefix("zoo:"))
+        fire(page, "arrows", arrows)
+    fire(page, "overlay", "changed")
+    fire(page, "inspected-site", "block3")
+    page.run("byId('channels').children[5].click()")
+    assert page.run("[byId('overlay').value, INSTRUMENT.stage.view.channel]") == ["channel", 5]
+    assert "Targets reached before the exit" in tally(page, "effect-run", "measured")
+    chart = "byId('measured-chart').querySelector('svg').getAttribute('aria-label')"
+    assert "Targets reached first, by strength. 0:" in page.run(chart)
+    assert "no evidence" in tally(page, "layers-run", "measured")
+    assert "Accuracy on mazes the probe was not fitted on" in page.run(chart)
+    assert "so no cell is shown" in text(page, "heading-text")
+    fire(page, "index", "5")
+    assert text(page, "caption").startswith("Maze 5:")
+    fire(page, "agent", "zoo:lottery-green/0")
+    fire(page, "checkpoint", 0)
+    assert session(page, "settings.agent") == "zoo:lottery-green/0@2048"
+    assert "2,048 steps" in text(page, "checkpoint-text")
+    fire(page, "other", "zoo:lottery-green/1")
     total = "[...bars.querySelectorAll('meter')].reduce((sum, one) => sum + one.value, 0)"
     sums = page.run(f"[...document.querySelectorAll('#instrument .bars')].map((bars) => {total})")
     assert np.allclose(sums, 1)
 
 
 def test_a_link_opens_the_scene_in_any_copy_and_a_damaged_one_is_refused(page: Browser, folder: Path) -> None:
-    choose(page, "preset", "2")
-    choose(page, "right", TWIN.removeprefix("zoo:"))
-    link = page.run("INSTRUMENT.link()")
+    fire(page, "preset", "2")
+    fire(page, "other", TWIN)
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    fire(page, "copy-link")
+    link = page.wait("window.copied")
+    assert link.startswith(folder.as_uri())
     assert "token" not in link
-    walls = page.run("INSTRUMENT.stage.level.walls.join('')")
+    walls = page.run("INSTRUMENT.state.walls")
     page.open(link)
-    page.wait("INSTRUMENT instanceof Instrument")
-    assert page.run("INSTRUMENT.stage.level.walls.join('')") == walls
-    assert page.run("byId('right').value") == TWIN.removeprefix("zoo:")
-    for damaged in (link.replace("%23%23%23", "...", 1), link[:-9], link.replace("%22size%22%3A9", "%22size%22%3A8")):
+    page.wait("INSTRUMENT.state")
+    assert page.run("INSTRUMENT.state.walls") == walls
+    assert page.run("byId('other').value") == TWIN
+    settings = page.run("INSTRUMENT.state.settings")
+    for damaged in (
+        link[:-9],
+        link + "AAAA",
+        *(link_with(link, settings | one) for one in ({"size": 8}, {"target": 0})),
+    ):
         page.open(damaged)
-        page.wait("INSTRUMENT instanceof Instrument")
-        assert "damaged" in text(page, "tally-result")
+        page.wait("INSTRUMENT.state")
+        assert "damaged" in text(page, "status-text")
+    assert "damaged" not in page.run(
+        f"(location.hash = {json.dumps(link.partition('#')[2])}, byId('banner').textContent)"
+    )
+
+
+def link_with(link: str, settings: dict[str, Any]) -> str:
+    """Return a link with other settings."""
+    data = base64.urlsafe_b64encode(json.dumps(settings).encode()).decode().rstrip("=")
+    return f"{link.partition('#')[0]}#scene={data}"
 
 
 def test_what_the_page_cannot_run_is_refused(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,8 +25,10 @@ class PageAgent {
   /* `data` as `goalmaze.experiments.site.agents` writes it; of a population it has no patterns and no probes. */
   constructor(data) {
     this.data = data;
-    this.name = data.name.replace(/^zoo:/, "");
+    this.name = data.name;
+    this.shown = data.name.replace(/^zoo:/, "");
     this.salience = data.salience;
+    this.rules = data.rules ?? "GreenExit";
     this.probes = data.probes ?? [];
     this._patterns = new Map();
   }
@@ -62,11 +64,11 @@ class PageAgent {
     return Uint8Array.from(field, (probability) => Math.round(255 * probability));
   }
 
-  /* Return what an episode ends with; `stopsAt` as of Episode, `row` gives the random numbers. */
-  play(level, limit, row, stopsAt, editFor = () => null) {
-    const episode = new Episode(level, limit, stopsAt), edit = editFor(level);
+  /* Return what an episode ends with; `stopsAt` as of Episode, `seed` and row 0 give the random numbers. */
+  play(level, limit, seed, stopsAt, editFor = () => null) {
+    const episode = new Episode(level, limit, stopsAt, this.rules), edit = editFor(level);
     while (episode.outcome === "walking") {
-      episode.step(sampled(this.at(level, episode.cell, edit).probabilities, uniform(0, row, episode.steps)));
+      episode.step(sampled(this.at(level, episode.cell, edit).probabilities, uniform(seed, 0, episode.steps)));
     }
     return episode;
   }
@@ -81,42 +83,60 @@ function fieldChange(before, after) {
   });
 }
 
-/* Return the probe's cell in a map [channels, cells], never a wall: null where the highest score is on one. */
-function readHeading(probe, map, level) {
+/* Return the scores of a probe in every cell of a map [channels, cells]. */
+function probeScores(probe, map) {
   probe.floats ??= floatsOf(probe.direction.data, probe.direction.type);
-  const cells = level.walls.length;
-  let best = 0, most = -Infinity;
+  const cells = map.length / probe.floats.length, scores = new Float64Array(cells);
   for (let cell = 0; cell < cells; cell++) {
-    let score = 0;
-    for (let channel = 0; channel < probe.floats.length; channel++) score += probe.floats[channel] * map[channel * cells + cell];
-    if (score > most) [best, most] = [cell, score];
+    for (let channel = 0; channel < probe.floats.length; channel++) scores[cell] += probe.floats[channel] * map[channel * cells + cell];
   }
+  return scores;
+}
+
+/* Return the cell of the highest score, never a wall: null where it is on one. */
+function readHeading(probe, map, level) {
+  const scores = probeScores(probe, map), best = scores.indexOf(Math.max(...scores));
   return level.walls[best] ? null : best;
 }
 
-/* Play many episodes in slices, so that the page stays responsive. `each(episode, number)` sees every one;
- * `done()` is called at the end. Returns a function that stops it. */
-function playMany(agent, levels, limit, stopsOf, editOf, each, done) {
-  let number = 0, stopped = false;
+/* Return the square roots of the probabilities of a probe, one byte a cell: small ones stay visible. */
+function readingBytes(probe, map) {
+  return Uint8Array.from(softmax([...probeScores(probe, map)]), (probability) => Math.round(255 * Math.sqrt(probability)));
+}
+
+/* Play one level of a set. `stops` as of Episode, `edit(level)` gives the edit. */
+function playOne(agent, set, i, stops, edit = () => null) {
+  return agent.play(set.levels[i], set.limit, set.numbers[i], stops, edit);
+}
+
+/* Play many levels of a set, `numbers` of them, in slices, so that the page stays responsive. `each(i, played)` plays the
+ * i-th level and counts; `done()` is called at the end. Returns a function that stops it. */
+function playMany(numbers, each, done) {
+  let played = 0, stopped = false;
   const slice = () => {
     const until = performance.now() + 12;
-    while (!stopped && number < levels.length && performance.now() < until) {
-      each(agent.play(levels[number], limit, number, stopsOf(levels[number], number), (level) => editOf(level, number)), number);
-      number += 1;
+    while (!stopped && played < numbers.length && performance.now() < until) {
+      played += 1;
+      each(numbers[played - 1], played);
     }
-    if (!stopped && number < levels.length) setTimeout(slice);
+    if (!stopped && played < numbers.length) setTimeout(slice);
     else if (!stopped) done();
   };
   setTimeout(slice);
   return () => { stopped = true; };
 }
 
-const AGENTS = SITE.agents.map((data) => new PageAgent(data));
-const LEVEL_SETS = SITE.levels.map((set) => ({ ...set, levels: set.levels.map((text) => readLevel(text, set.size)) }));
-const SMALL_SETS = SITE.small_levels.map((set) => ({ ...set, levels: set.levels.map((text) => readLevel(text, set.size)) }));
+/* The cells of everything that an agent can be said to go to, besides the exit: type -> cells. */
+function cueCells(level) {
+  const cues = level.objects.filter((object) => CUES.has(object.type));
+  return Object.fromEntries([...new Set(cues.map((cue) => cue.type))].map((type) => [type, cues.filter((cue) => cue.type === type).map((cue) => cue.cell)]));
+}
 
-function levelSet(shift, size = SITE.agents[0].size, sets = LEVEL_SETS) {
-  return sets.find((set) => set.shift === shift && set.size === size);
+const AGENTS = SITE.agents.map((data) => new PageAgent(data));
+const LEVEL_SETS = SITE.levels.map((set) => ({ ...set, levels: set.levels.map((text) => readLevel(text, set.size, set.family)) }));
+
+function levelSet(shift, size = SITE.agents[0].size, family = "GreenExit") {
+  return LEVEL_SETS.find((set) => set.shift === shift && set.size === size && set.family === family);
 }
 
 /* The agents of the population, and of its checkpoints along training. */
@@ -127,7 +147,7 @@ const SEEDS = POPULATION.agents.map((entry, i) => ({
 const FORMATION = POPULATION.formation.map(({ number, checkpoints }) => {
   const last = SEEDS.find((seed) => seed.number === number);
   const made = checkpoints.map(({ steps, network }) => ({
-    steps, agent: new PageAgent({ name: `${POPULATION.name}/${number} after ${steps} steps`, salience: POPULATION.salience, network }),
+    steps, agent: new PageAgent({ name: `${POPULATION.name}/${number}@${steps}`, salience: POPULATION.salience, network }),
   }));
   return { number, checkpoints: [...made, { steps: POPULATION.steps, agent: last.agent }] };
 });

@@ -76,6 +76,15 @@ function effectChart(host, points, most) {
   });
 }
 
+/* Return the Wilson interval of a rate with 95 % confidence. */
+function wilson(count, total) {
+  if (!total) return [0, 1];
+  const z = 1.959963984540054, rate = count / total, spread = (z * z) / total;
+  const middle = (rate + spread / 2) / (1 + spread);
+  const half = (z * Math.sqrt((rate * (1 - rate)) / total + spread / (4 * total))) / (1 + spread);
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}
+
 /* An interval of rates. */
 function rangeText(low, high) {
   return `${Math.round(100 * low)}–${percent(high)}`;

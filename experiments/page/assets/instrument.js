@@ -1,302 +1,398 @@
 "use strict";
-/* All controls: two agents in one maze. */
+/* All controls, over either back end: networks in this browser (`static.js`), or Python (`socket.js`). */
 
-const EDITED = "edited";
-/* At these the effect of an edit is measured. */
-const STRENGTHS = [0, 0.5, 1, 1.5, 2, 3];
-
-/* Situations worth looking at: the set of mazes, and the agents on both sides. */
-const PRESETS = [
-  { title: "A cue-follower and its twin: sign and exit apart", set: "moved-sign", right: 1 },
-  { title: "The same in a larger maze than in training", set: "moved-sign", size: 13, right: 1 },
-  { title: "The goal rewritten: unedited and edited", set: "none", right: EDITED, number: "clear" },
-  { title: "An edit that cannot show: the exit lies on the path to the target", set: "none", right: EDITED, number: "blocked" },
-  { title: "Two signs: one on the exit, one elsewhere", set: "two-signs", right: 1 },
-  { title: "No sign: can it still find the exit?", set: "no-sign", right: 1 },
-  { title: "Apples: is it the colour?", set: "apples", right: 1 },
-  { title: "The exit moves away from its sign", set: "moved-exit", right: 1 },
-];
+/* Settings whose control has their name. */
+const CHOICES = ["agent", "other", "family", "shift", "site", "method", "edit"];
+const HAND_MADE = "goalmaze.hand-made", MOST_HAND_MADE = 50;
 
 class Instrument {
-  constructor() {
-    this.tools = { exit: MOVE_EXIT, sign: MOVE_SIGN, agent: MOVE_AGENT, target: MOVE_TARGET, wall: { key: "wall", label: "walls", moves: ["wall"] } };
-    this.known = { left: this._agents(false), right: this._agents(true) };
-    for (const name of ["left", "right"]) this._fillAgents(byId(name), this.known[name]);
-    byId("preset").append(...PRESETS.map((preset, i) => element("option", { value: i }, preset.title)));
-    this.sets = [...LEVEL_SETS, ...SMALL_SETS.filter((set) => set.size !== LEVEL_SETS[0].size)];
-    byId("set").append(...this.sets.map((set, i) => element("option", { value: i }, `${set.shift === "none" ? "as in training" : set.shift}, ${set.size}×${set.size}`)));
-    const sites = (values) => values.map((site) => element("option", { value: site }, site));
-    byId("site").append(...sites(STORY_AGENT.network.sites));
-    byId("edit-site").append(...sites(STORY_AGENT.editedSites));
-    this.handMade = [];
-    const set = this.sets[0];
+  constructor(makeBackEnd) {
+    this.handMade = readHandMade();
+    this.menu = null;
+    this.backEnd = makeBackEnd({
+      menu: (menu) => this._menu(menu), state: (state) => this._show(state), error: (text) => this._error(text), measured: (result) => this._measured(result),
+      busy: (text) => { showStatus(text, true); byId("cancel").hidden = !this.state; }, lost: (text) => this._lost(text),
+    });
     this.stage = new Stage(byId("instrument-stage"), {
-      prefix: "instrument", bars: true, level: given(set, 0), tools: Object.values(this.tools), onNext: () => this.showLevel((Number(byId("number").value) + 1) % this.set.levels.length),
-      sides: [
-        { key: "unedited", title: "Left", note: "", agent: STORY_AGENT, edited: false },
-        { key: "edited", title: "Right", note: "", agent: TWIN, edited: false },
-      ],
+      full: true, bars: true, appearance: () => this.menu, send: (message) => this._send(message), ready: () => this.backEnd.ready(),
+      tools: (state) => this._tools(state), titles: (state) => this._titles(state), after: () => this._after(), onDraw: (frame) => this._panels(frame),
+      onPaint: () => { document.body.dataset.painted = String(this.backEnd.answered ?? 0); }, moreKeys: this._keys(),
     });
-    this.stage.onDraw = (scene) => this._channels(scene);
-    this.stage.onChange = () => this._keepHandMade();
     this._listen();
-    if (!this.openLink()) this.preset(0);
+    this._showHandMade();
+    this.backEnd.start();
   }
 
-  _agents(withEdit) {
-    const seeds = SEEDS.map((seed) => ({ title: `seed ${seed.seed}: ${seed.label}`, agent: seed.agent, purpose: "one of the agents of step 6", preference: seed.measured }));
-    const named = AGENTS.map((agent) => ({ title: agentTitle(agent), agent, purpose: agent.data.purpose, preference: agent.data.preference && { ...agent.data.preference, value: agent.data.preference.cue } }));
-    const edited = { title: "the left agent with its goal moved to the target", agent: null, purpose: "edited while it runs" };
-    return { "Agents of the zoo": named, ...(withEdit ? { "The same agent": [edited] } : {}), [POPULATION.name]: seeds };
+  get state() {
+    return this.stage.state;
   }
 
-  _fillAgents(select, groups) {
-    select.replaceChildren(...Object.entries(groups).map(([name, entries]) => element("optgroup", { label: name }, ...entries.map((entry) => element("option", { value: entry.agent?.name ?? EDITED }, entry.title)))));
+  _send(message) {
+    used = true;
+    this.backEnd.send(message);
   }
 
-  _entry(name) {
-    return Object.values(this.known[name]).flat().find((entry) => (entry.agent?.name ?? EDITED) === byId(name).value);
+  choose(change, drag = 0) {
+    this._send({ do: "choose", change, drag });
   }
 
-  get set() {
-    return this.sets[byId("set").value];
+  /* ---- answers of the back end ---- */
+  _menu(menu) {
+    this.menu = menu;
+    const names = Object.keys(menu.agents), grouped = new Set(Object.values(menu.groups).flat().map(([name]) => name));
+    const rest = names.filter((name) => !grouped.has(name) && !Object.values(menu.checkpoints).some(([, one]) => one === name));
+    const groups = { ...menu.groups, ...(rest.length && this.backEnd.python ? { "Your own": rest.map((name) => [name, name]) } : {}) };
+    fillGroups(byId("agent"), groups);
+    const others = new Set(menu.others);
+    const offered = Object.fromEntries(Object.entries(groups).map(([group, list]) => [group, list.filter(([name]) => others.has(name))]).filter(([, list]) => list.length));
+    fillGroups(byId("other"), offered, ["", "the same agent, its goal moved to the target"]);
+    fillSelect(byId("family"), menu.families.map((name) => [name, name]));
+    fillSelect(byId("shift"), Object.keys(menu.shifts).map((name) => [name, name === "none" ? "none: as in training" : name]));
+    fillSelect(byId("method"), menu.methods.map((name) => [name, name]));
+    fillSelect(byId("size"), menu.sizes.map((size) => [size, `${size} × ${size}`]));
+    fillSelect(byId("site"), Object.keys(menu.sites).map((name) => [name, name]));
+    fillSelect(byId("inspected-site"), menu.maps.map((name) => [name, name]));
+    fillSelect(byId("preset"), [["", "choose a situation …"], ...menu.presets.map((preset, i) => [i, preset.title])]);
+    byId("preset-row").hidden = !menu.presets.length;
+    this.stage.toolbox.replaceChildren();
+    delete this.stage.toolbox.dataset.list;
   }
 
+  _show(state) {
+    if (!this.menu) return;
+    byId("banner").hidden = true;
+    document.body.dataset.connection = "open";
+    state.by_hand ??= state.settings.level !== null;
+    state.about ??= this.menu.shifts[state.settings.shift] ? sentence(this.menu.shifts[state.settings.shift]) : "";
+    if (state.settings.other) state.names = { unedited: "left", edited: "right" };
+    if (byId("status").dataset.busy) hideStatus();
+    const before = this.state;
+    this.stage.show(state);
+    this._settings(state);
+    this._keepHandMade(state);
+    if (before && measuredSettings(before) !== measuredSettings(state)) this._clearMeasured();
+    writeAddressSoon(state.link);
+    this.stage.sendSoon();
+  }
+
+  _error(text) {
+    showStatus(sentence(text), false, true);
+    if (this.state) this._settings(this.state);
+    this.stage.sendSoon();
+  }
+
+  _lost(text) {
+    this.stage.play(false);
+    byId("banner").textContent = text;
+    byId("banner").hidden = false;
+    document.body.dataset.connection = "lost";
+  }
+
+  _settings(state) {
+    const { settings } = state, single = !state.sides.edited, edits = state.target >= 0, drawn = state.by_hand;
+    byId("description").textContent = state.description;
+    for (const name of [...CHOICES, "size", "seed", "index", "strength"]) setValue(byId(name), settings[name]);
+    if (!byId("agent").value) this._checkpointOf(settings.agent);
+    setValue(byId("inspected-site"), state.inspected_site);
+    byId("strength-text").textContent = Number(settings.strength).toFixed(1);
+    byId("agent-text").textContent = this._agentText(settings);
+    byId("shift-text").textContent = drawn ? "Edited by hand: this maze is of no distribution any more. It stays in the list below; Next goes to another one." : this.menu.shifts[settings.shift];
+    document.body.dataset.drawn = String(drawn);
+    byId("lamp-row").hidden = !(this.menu.shifts.lit && this.menu.shifts.unlit);
+    byId("lamp").checked = state.sides.unedited.objects.some((object) => object.type === "lamp");
+    byId("lamp").disabled = drawn;
+    for (const id of ["method", "site", "strength", "edit", "effect-run"]) byId(id).disabled = single || !edits;
+    byId("layers-run").disabled = Boolean(state.refusal);
+    setValue(byId("ascii"), state.ascii || "This level cannot be written as text: two of its objects on one cell have no common letter.");
+    if (this.backEnd.file) for (const form of FORMS) byId(form).href = this.backEnd.file(state.link, form);
+    this._checkpoints(settings);
+    this._tallyTable(state);
+  }
+
+  _agentText({ agent, other }) {
+    const about = (name) => this.menu.agents[name] || "an agent of your own";
+    return other ? `Left: ${about(agent)} Right: ${about(other)}` : about(agent);
+  }
+
+  /* Checkpoints along the training of the left agent. */
+  _checkpoints({ agent }) {
+    const { checkpoints } = this.menu, at = checkpoints.findIndex(([, name]) => name === agent), row = byId("checkpoint-row");
+    row.hidden = at < 0;
+    if (at < 0) return;
+    byId("checkpoint").max = checkpoints.length - 1;
+    setValue(byId("checkpoint"), at);
+    byId("checkpoint-text").textContent = `after ${checkpoints[at][0].toLocaleString("en")} steps`;
+    byId("checkpoint").setAttribute("aria-valuetext", byId("checkpoint-text").textContent);
+  }
+
+  /* The list of agents shows the agent that a checkpoint belongs to. */
+  _checkpointOf(name) {
+    const { checkpoints } = this.menu;
+    if (checkpoints.some(([, one]) => one === name)) byId("agent").value = checkpoints[checkpoints.length - 1][1];
+  }
+
+  /* ---- the stage ---- */
+  _tools(state) {
+    const types = [...new Set(state.sides.unedited.objects.map((object) => object.type))].filter((type) => this.menu.object_types[type]?.still);
+    return [...(state.target >= 0 ? ["target"] : []), "agent", ...types, "wall"].map((name) => ({ key: name, label: capitalised(name), moves: [name] }));
+  }
+
+  _titles({ settings }) {
+    const short = (name) => name.replace(/^zoo:/, "");
+    if (settings.other) return { unedited: ["Left", short(settings.agent)], edited: ["Right", short(settings.other)] };
+    return { unedited: ["Unedited", short(settings.agent)], edited: ["Edited", "goal moved to the target"] };
+  }
+
+  /* What playing does at the end of an episode. */
+  _after() {
+    if (this.state.by_hand) {
+      this.stage.play(false);
+      showStatus("The level edited by hand stays. Play starts it again, Next goes to another level.");
+    } else this.choose({ index: this.state.settings.index + 1 });
+  }
+
+  _keys() {
+    const level = (by) => this.choose({ index: Math.max(0, this.state.settings.index + by) });
+    const speed = (by) => {
+      byId("speed").value = Number(byId("speed").value) + by;
+      showStatus(`${byId("speed").value} steps per second`);
+    };
+    return {
+      n: () => level(1), p: () => level(-1), v: () => nextOption("arrows"), o: () => nextOption("overlay"), "[": () => this._channel(this.stage.view.channel - 1), "]": () => this._channel(this.stage.view.channel + 1),
+      "-": () => speed(-1), "+": () => speed(1), "=": () => speed(1), l: () => this._copyLink(), "?": () => byId("keys").showModal(),
+    };
+  }
+
+  _panels(frame) {
+    const { view } = this.stage, [plain, coloured] = arrowTexts(frame, view.arrows), name = frame.sides.edited ? "edited" : "unedited";
+    byId("key-plain").textContent = plain;
+    byId("key-edit").textContent = coloured;
+    const atlas = byId("channels");
+    atlas.hidden = !frame.scale.length;
+    view.channel = Math.min(view.channel, Math.max(0, frame.scale.length - 1));
+    if (byId("atlas").checkVisibility()) showChannels(atlas, asBytes(frame.sides[name].maps ?? frame.sides.unedited.maps), frame, view.overlay === "channel" ? view.channel : -1, (channel) => this._channel(channel));
+    this._legend(frame);
+  }
+
+  _legend(frame) {
+    const { view } = this.stage, pen = byId("legend").getContext("2d");
+    for (let x = 0; x < 256; x++) {
+      pen.fillStyle = rgb(rampColour(x / 255));
+      pen.fillRect(x, 0, 1, 8);
+    }
+    byId("legend").parentElement.hidden = view.overlay === "none";
+    byId("legend-text").replaceChildren(...legendTexts(frame, view).map((text) => element("span", {}, text)));
+    byId("heading-text").textContent = readingText(frame);
+  }
+
+  _channel(channel) {
+    const count = this.stage.frame.scale.length;
+    if (!count) return;
+    this.stage.view.channel = (channel + count) % count;
+    this.stage.view.overlay = byId("overlay").value = "channel";
+    this.stage.draw();
+  }
+
+  /* Counts of the episodes that were played here one by one. */
+  _tallyTable({ tally, sides, names }) {
+    const ends = [...new Set(Object.values(tally).flatMap((counts) => Object.keys(counts)))], body = byId("tally");
+    body.parentElement.hidden = !ends.length;
+    const row = (cells, head) => element("tr", {}, ...cells.map((text, i) => element(head || !i ? "th" : "td", head || !i ? { scope: head ? "col" : "row" } : {}, text)));
+    body.replaceChildren(row(["", ...ends], true), ...Object.keys(sides).map((name) => row([names?.[name] ?? name, ...ends.map((end) => String(tally[name][end] || 0))])));
+  }
+
+  /* ---- what is measured on many mazes ---- */
+  _measure(what) {
+    const button = byId(`${what}-run`);
+    if (button.dataset.label) {
+      this._send({ do: "cancel" });
+      this._measureEnds(what);
+      return;
+    }
+    for (const other of MEASURES) this._measureEnds(other);
+    button.dataset.label = button.textContent;
+    button.textContent = "Stop";
+    byId("measured").textContent = "Playing …";
+    this._send({ do: "measure", what });
+  }
+
+  _measureEnds(what) {
+    const button = byId(`${what}-run`);
+    if (!button.dataset.label) return;
+    button.textContent = button.dataset.label;
+    delete button.dataset.label;
+  }
+
+  _measured(result) {
+    const { what } = result;
+    if (!byId(`${what}-run`).dataset.label) return;
+    const chart = byId("measured-chart");
+    byId("measured").textContent = this[`_${what}Text`](result);
+    if (what === "effect" && (result.done || result.played % 5 === 0)) effectChart(chart, result.points, 3);
+    if (what === "layers" && result.probes.length && result.probes[0].baseline !== null) probeChart(chart, result.probes, result.probes.findIndex((one) => one.site === this.state.inspected_site));
+    chart.hidden = what === "tally" || !chart.children.length;
+    if (result.done) this._measureEnds(what);
+  }
+
+  _clearMeasured() {
+    for (const what of MEASURES) this._measureEnds(what);
+    byId("measured").textContent = "";
+    byId("measured-chart").replaceChildren();
+    byId("measured-chart").hidden = true;
+  }
+
+  _tallyText({ counts, played }) {
+    return Object.entries(counts).map(([name, ends]) => {
+      const list = Object.entries(ends).sort((a, b) => b[1] - a[1]).map(([end, count]) => `${end === "nowhere" ? "nothing in time" : `the ${end}`} in ${rateText(count, played)}`);
+      return `${capitalised(this.state.names?.[name] ?? name)} reached first: ${list.join(", ")}.`;
+    }).join(" ");
+  }
+
+  _effectText({ played }) {
+    return `Targets reached before the exit, on ${played} mazes at each strength.`;
+  }
+
+  _layersText({ probes }) {
+    if (!probes.length) return "No probe could be fitted: the agent reaches goal and cue too rarely, or has no maps of cells.";
+    const above = probes.filter((one) => one.above).map((one) => one.site);
+    if (probes[0].baseline === null) return "There is no baseline for this kind of observation, so no layer counts as evidence.";
+    return above.length ? `Above the observation at ${above.join(", ")}.` : "At no layer is the probe right more often than the same probe on the observation: no evidence of a goal inside.";
+  }
+
+  /* ---- mazes edited by hand stay in a list, whatever is opened next ---- */
+  _keepHandMade(state) {
+    if (!state.by_hand) { this._hand = null; return; }
+    const { agent, other, family, size, target, level } = state.settings, entry = { agent, other, family, size, target, level };
+    this._hand ??= this.handMade.find((one) => JSON.stringify(one.level) === JSON.stringify(level)) ?? this.handMade[this.handMade.push({}) - 1];
+    Object.assign(this._hand, entry);
+    this.handMade.splice(0, this.handMade.length - MOST_HAND_MADE);
+    try { localStorage.setItem(HAND_MADE, JSON.stringify(this.handMade)); } catch { /* kept in this page alone */ }
+    this._showHandMade();
+  }
+
+  _showHandMade() {
+    byId("by-hand-row").hidden = !this.handMade.length;
+    fillSelect(byId("by-hand"), [["", "choose a maze …"], ...this.handMade.map((one, i) => [i, `maze ${i + 1}: ${one.family}, ${one.size} × ${one.size}`])]);
+    byId("by-hand").value = this._hand ? this.handMade.indexOf(this._hand) : "";
+  }
+
+  _openHandMade(entry) {
+    if (!entry) return;
+    this._hand = entry;
+    this.choose(entry);
+  }
+
+  /* ---- links and files ---- */
+  _copyLink() {
+    copyText(this.backEnd.address(this.state.link), "The link was copied. It holds the whole scene and no secret.");
+  }
+
+  _paste() {
+    const text = byId("ascii").value, link = text.includes("scene=");
+    /* The server disconnects a page that sends very long frames. */
+    if (text.length > 4096 && !link) showStatus(`The text has ${text.length} characters: a level has at most 4096.`, false, true);
+    else this._send({ do: "paste", text });
+  }
+
+  /* Fetched first, so that a file that cannot be made gives a sentence and not a broken download. */
+  async _download(form) {
+    showStatus(`Making the ${form} file …`, true);
+    try {
+      const answer = await fetch(byId(form).href);
+      if (!answer.ok) { showStatus(sentence(await answer.text()), false, true); return; }
+      const link = element("a", { href: URL.createObjectURL(await answer.blob()), download: `goalmaze-${this.state.settings.index}.${form}` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      showStatus(`The ${form} file is ready.`);
+    } catch { showStatus("The server cannot be reached.", false, true); }
+  }
+
+  /* ---- controls ---- */
   _listen() {
-    for (const name of ["left", "right"]) byId(name).onchange = () => this.showAgents();
-    byId("preset").onchange = () => this.preset(Number(byId("preset").value));
-    byId("set").onchange = () => this.showLevel(0);
-    byId("number").onchange = () => this.showLevel(Math.max(0, Math.min(this.set.levels.length - 1, Math.round(Number(byId("number").value)))));
-    for (const [id, field] of [["arrows", "arrows"], ["overlay", "overlay"], ["site", "site"]]) {
-      byId(id).onchange = () => {
-        this.stage.view[field] = byId(id).value;
-        if (id === "site") this.stage.view.overlay = byId("overlay").value = "channel";
-        this.stage.draw();
-      };
-    }
-    byId("edit-site").onchange = () => { this.stage.site = byId("edit-site").value; this.stage.changed(); };
-    byId("strength").oninput = () => { this.stage.strength = Number(byId("strength").value); this._strengthText(); this.stage.changed(); };
-    byId("by-hand").onchange = () => this._openHandMade();
-    byId("copy-link").onclick = () => this._copyLink();
-    tallyButton("tally-run", "tally-result", (say, done) => this._tally(say, done));
-    tallyButton("effect-run", "tally-result", (say, done) => this._effect(say, done));
-    this._strengthText();
-  }
-
-  _strengthText() {
-    byId("strength-text").textContent = byId("strength").value;
-  }
-
-  preset(i) {
-    const preset = PRESETS[i], size = preset.size ?? STORY_AGENT.data.size;
-    byId("preset").value = i;
-    byId("set").value = this.sets.findIndex((set) => set.shift === preset.set && set.size === size);
-    byId("left").value = STORY_AGENT.name;
-    byId("right").value = preset.right === EDITED ? EDITED : AGENTS[preset.right].name;
-    this.showAgents(false);
-    this.showLevel(this._presetLevel(preset));
-  }
-
-  /* Chosen by the maze alone. */
-  _presetLevel(preset) {
-    const { set } = this, exit = (level) => cellOf(level, "exit"), wide = (level, other) => spread(level, exit(level), other);
-    if (preset.set === "moved-sign" || preset.set === "moved-exit") return clearestLevel(set, (level) => wide(level, cellOf(level, "sign")), () => true);
-    if (!preset.number) return 0;
-    const behind = (i) => {
-      const level = set.levels[i], from = distancesFrom(level, level.start);
-      return from[exit(level)] + distancesFrom(level, exit(level))[set.targets[i]] === from[set.targets[i]];
-    };
-    const numbers = [...set.levels.keys()].filter((i) => behind(i) === (preset.number === "blocked"));
-    return numbers.sort((a, b) => wide(set.levels[b], set.targets[b]) - wide(set.levels[a], set.targets[a]))[0] ?? 0;
-  }
-
-  showAgents(redraw = true) {
-    const [left, right] = this.stage.sides, entries = ["left", "right"].map((name) => this._entry(name));
-    left.agent = entries[0].agent;
-    right.edited = entries[1].agent === null;
-    right.agent = entries[1].agent ?? left.agent;
-    const { unedited, edited } = this.stage.canvases;
-    unedited.title.textContent = right.edited ? "Unedited" : "Left";
-    edited.title.textContent = right.edited ? "Edited" : "Right";
-    [left.title, right.title] = [unedited.title.textContent, edited.title.textContent];
-    edited.figure.classList.toggle("edited", right.edited);
-    unedited.note.textContent = left.agent.name;
-    edited.note.textContent = right.edited ? `${left.agent.name}, edited` : right.agent.name;
-    byId("agents-text").textContent = entries.map((entry, i) => this._agentText(["Left", "Right"][i], entry)).join(" ");
-    const editable = right.edited && left.agent.editedSites.length > 0;
-    byId("edit-controls").hidden = !editable;
-    byId("effect-run").hidden = !editable;
-    byId("effect-chart").hidden = true;
-    if (right.edited && !left.agent.editedSites.length) byId("agents-text").textContent += " No edit was fitted for the left agent, so both sides are the same.";
-    this._fillSites(left.agent);
-    this.stage.target = right.edited ? this.stage.givenTarget ?? -1 : -1;
-    this.stage.tools = Object.values(this.tools).filter((tool) => (tool.key === "target" ? right.edited : tool.moves.every((what) => what === "agent" || what === "wall" || cellOf(this.stage.level, what) >= 0)));
-    if (!this.stage.tools.includes(this.stage.tool)) this.stage.tool = this.stage.tools[0];
-    this.stage._buildTools();
-    if (redraw) this.stage.changed();
-  }
-
-  _fillSites(agent) {
-    const select = byId("site"), now = select.value, { sites } = agent.network;
-    if (select.children.length !== sites.length) select.replaceChildren(...sites.map((site) => element("option", { value: site }, site)));
-    select.value = sites.includes(now) ? now : sites[0];
-    this.stage.view.site = select.value;
-  }
-
-  _agentText(side, entry) {
-    const { preference } = entry;
-    const measured = preference?.value == null ? "" : ` Where sign and exit stand apart it goes to the sign in ${percent(preference.value)} of mazes (between ${percent(preference.low)} and ${percent(preference.high)}).`;
-    return `${side}: ${entry.purpose || "an agent of your own"}.${measured}`;
-  }
-
-  showLevel(number) {
-    byId("number").value = number;
-    byId("number").max = this.set.levels.length - 1;
-    byId("set-text").textContent = `${this.set.shift === "none" ? "As in training" : this.set.shift}: ${this.set.about}.`;
-    const level = given(this.set, number);
-    this.stage.givenTarget = level.target;
-    this.stage.level = level.level;
-    this.showAgents(false);
-    const { target } = level;
-    this.stage.setLevel({ ...level, target: this.stage.sides[1].edited ? target : -1 });
-    this.stage.target = this.stage.sides[1].edited ? target : -1;
-    this.stage.changed();
-  }
-
-  _channels(scene) {
-    const shown = this.stage.view.overlay === "channel";
-    byId("channels").hidden = !shown;
-    if (!shown || !scene.sides.unedited.maps) return;
-    showChannels(byId("channels"), scene.sides.unedited.maps, this.stage.level, this.stage.view.channel, (channel) => {
-      this.stage.view.channel = channel;
-      this.stage.draw();
+    const on = (id, event, act) => { byId(id)[event] = () => { if (this.state) act(byId(id)); }; };
+    for (const id of CHOICES) on(id, "onchange", (control) => this.choose({ [id]: control.value }));
+    on("size", "onchange", (control) => this.choose({ size: Number(control.value) }));
+    for (const id of ["seed", "index"]) on(id, "onchange", (control) => this.choose({ [id]: Math.max(0, Math.floor(Number(control.value) || 0)) }));
+    on("preset", "onchange", ({ value }) => { if (value !== "") this.choose({ other: "", ...this.menu.presets[value].change }); });
+    on("checkpoint", "oninput", ({ value }) => {
+      const { shift, size, index } = this.state.settings;
+      this.choose({ agent: this.menu.checkpoints[value][1], shift, size, index });
     });
+    // The same index under the other shift is the same maze, unless the trigger is the maze.
+    on("lamp", "onchange", ({ checked }) => this.choose({ shift: checked ? "lit" : "unlit" }));
+    let slide = 0;
+    on("strength", "oninput", ({ value }) => {
+      slide ||= newDrag();
+      byId("strength-text").textContent = Number(value).toFixed(1);
+      this.stage.soon("strength", { do: "choose", change: { strength: Number(value) }, drag: slide });
+    });
+    on("strength", "onchange", () => { slide = 0; });
+    on("inspected-site", "onchange", ({ value }) => this._send({ do: "inspect", site: value }));
+    for (const id of ["arrows", "overlay"]) on(id, "onchange", ({ value }) => { this.stage.view[id] = value; this.stage.draw(); });
+    on("by-hand", "onchange", ({ value }) => this._openHandMade(this.handMade[value]));
+    on("paste", "onclick", () => this._paste());
+    on("copy-text", "onclick", () => copyText(this.state.ascii, "Level copied as text."));
+    on("copy-link", "onclick", () => this._copyLink());
+    on("cancel", "onclick", () => this._send({ do: "cancel" }));
+    for (const what of MEASURES) on(`${what}-run`, "onclick", () => this._measure(what));
+    byId("open-story").onclick = () => this.backEnd.openStory();
+    byId("help").onclick = () => byId("keys").showModal();
+    for (const form of FORMS) byId(form).onclick = (event) => { event.preventDefault(); this._download(form); };
+    byId("atlas").addEventListener("toggle", () => { if (this.state) this.stage.draw(); });
+    addEventListener("keydown", (event) => this._globalKey(event));
+    addEventListener("hashchange", () => { if (location.hash.startsWith("#scene=") && location.hash.slice(7) !== this.state?.link) this._send({ do: "paste", text: location.hash }); });
+    addEventListener("pagehide", writeAddress);
   }
 
-  /* A maze that was edited by hand stays in a list, whatever is opened next. */
-  _keepHandMade() {
-    const { stage } = this;
-    if (!stage?.byHand) { this._hand = null; return; }
-    this._hand ??= this.handMade[this.handMade.push({}) - 1];
-    Object.assign(this._hand, { level: copyLevel(stage.level), limit: stage.limit, row: stage.row, target: stage.target, byHand: true });
-    byId("by-hand-label").hidden = false;
-    byId("by-hand").replaceChildren(...this.handMade.map((one, i) => element("option", { value: i }, `maze ${i + 1}, ${one.level.size}×${one.level.size}`)));
-    byId("by-hand").value = this.handMade.indexOf(this._hand);
-  }
-
-  _openHandMade() {
-    const chosen = this.handMade[byId("by-hand").value];
-    this._hand = chosen;
-    this.stage.setLevel(chosen);
-  }
-
-  _tally(say, done) {
-    const { set, stage } = this, [left, right] = stage.sides;
-    if (right.edited) {
-      return compareTargets(left.agent, set, [...set.levels.keys()], stage.site, stage.strength, say, done);
-    }
-    const counts = [left, right].map(() => ({ exit: 0, cue: 0 })), cues = ["sign", "apple"];
-    const stops = (level) => Object.fromEntries(level.objects.filter((one) => cues.includes(one.type)).map((one) => [one.type, one.cell]));
-    return playMany(left.agent, set.levels, set.limit, stops, () => null, (episode, i) => {
-      [episode, right.agent.play(set.levels[i], set.limit, i, stops(set.levels[i]))].forEach((one, k) => {
-        counts[k].exit += one.outcome === "exit";
-        counts[k].cue += cues.includes(one.outcome);
-      });
-      say(counts.map((count, k) => `${["Left", "Right"][k]}: the exit first in ${rateText(count.exit, i + 1)}, a sign or apple first in ${rateText(count.cue, i + 1)}.`).join(" "));
-    }, done);
-  }
-
-  /* The rate of targets at several strengths, one after the other. */
-  _effect(say, done) {
-    const { set, stage } = this, agent = stage.sides[0].agent, numbers = [...set.levels.keys()].slice(0, 40), points = [];
-    let stop = () => {};
-    const at = (strengths) => {
-      if (!strengths.length) { say(`Targets reached before the exit, on ${numbers.length} mazes at each strength.`); done(); return; }
-      const point = { strength: strengths[0], count: 0, total: 0 };
-      points.push(point);
-      const levels = numbers.map((i) => set.levels[i]);
-      stop = playMany(agent, levels, set.limit, (_, i) => ({ target: set.targets[numbers[i]] }), (level, i) => agent.edit(level, stage.site, set.targets[numbers[i]], point.strength), (episode) => {
-        point.total += 1;
-        point.count += episode.outcome === "target";
-      }, () => {
-        byId("effect-chart").hidden = false;
-        effectChart(byId("effect-chart"), points, STRENGTHS[STRENGTHS.length - 1]);
-        say(`Strength ${point.strength} is measured …`);
-        at(strengths.slice(1));
-      });
-    };
-    at(STRENGTHS);
-    return () => stop();
-  }
-
-  /* The whole scene as a link, without any secret: it opens in any copy of this page. */
-  link() {
-    const { level, target, limit, row } = this.stage;
-    const letters = [...level.walls].map((wall) => (wall ? "#" : "."));
-    letters[level.start] = "A";
-    for (const [cell, letter] of Object.entries(lettersOf(level))) letters[cell] = letter;
-    const parts = { maze: letters.join(""), size: level.size, limit, row, target, left: byId("left").value, right: byId("right").value };
-    return `${location.href.split("#")[0]}#scene=${encodeURIComponent(JSON.stringify(parts))}`;
-  }
-
-  async _copyLink() {
-    const link = this.link();
-    try {
-      await navigator.clipboard.writeText(link);
-      byId("tally-result").textContent = "The link was copied. It holds the whole scene and opens in any copy of this page.";
-    } catch {
-      location.hash = link.split("#")[1];
-      byId("tally-result").textContent = "The link is in the address of this page now. It holds the whole scene.";
-    }
-  }
-
-  /* Open the scene in the address, if there is one that is sound; return whether there was. */
-  openLink() {
-    const match = /^#scene=(.*)$/.exec(location.hash);
-    if (!match) return false;
-    try {
-      const { maze, size, limit, row, target, left, right } = JSON.parse(decodeURIComponent(match[1])), names = (name) => Object.values(this.known[name]).flat().map((entry) => entry.agent?.name ?? EDITED);
-      const level = readLevel(maze, size), inside = (cell) => Number.isInteger(cell) && cell >= -1 && cell < size * size;
-      const sound = Number.isInteger(size) && size >= 5 && size <= 25 && maze.length === size * size && /^[#.AESGPR]+$/.test(maze) && level.start >= 0 && cellOf(level, "exit") >= 0
-        && closed(level) && inside(target) && !level.walls[Math.max(0, target)] === (target >= 0) && Number.isInteger(limit) && limit > 0 && limit <= 8 * 25 * 25 && Number.isInteger(row) && row >= 0
-        && names("left").includes(left) && names("right").includes(right);
-      if (!sound) throw new Error("not a scene");
-      [byId("left").value, byId("right").value] = [left, right];
-      this.stage.givenTarget = target;
-      this.stage.setLevel({ level, limit, row, target, byHand: true, about: "" });
-      this.stage.target = target;
-      this.showAgents();
-      byId("instrument").scrollIntoView();
-      return true;
-    } catch {
-      byId("tally-result").textContent = "The link is damaged, so the page shows its first maze.";
-      return false;
-    }
+  /* Keys act on the instrument where no other stage of the page has them. */
+  _globalKey(event) {
+    const { tagName } = event.target;
+    if (byId("keys").open || ["INPUT", "SELECT", "TEXTAREA"].includes(tagName)) return;
+    if (document.body.dataset.story === "yes" && !event.target.closest("#instrument")) return;
+    if (["BUTTON", "A", "SUMMARY"].includes(tagName) && [" ", "Enter"].includes(event.key)) return;
+    this.stage.key(event);
   }
 }
 
-function closed(level) {
-  const { size, walls } = level;
-  for (let i = 0; i < size; i++) if (!walls[i] || !walls[size * (size - 1) + i] || !walls[size * i] || !walls[size * i + size - 1]) return false;
-  return true;
+const FORMS = ["html", "gif", "mp4", "png"], MEASURES = ["tally", "effect", "layers"];
+
+function fillGroups(select, groups, first = null) {
+  const options = (list) => list.map(([value, text]) => element("option", { value }, text));
+  select.replaceChildren(...(first ? options([first]) : []), ...Object.entries(groups).map(([label, list]) => element("optgroup", { label }, ...options(list))));
 }
 
-/* Return cell -> letter of the objects of a level. */
-function lettersOf(level) {
-  const letters = {};
-  for (const cell of new Set(level.objects.map((object) => object.cell))) {
-    const types = level.objects.filter((object) => object.cell === cell).map((object) => object.type).sort().join();
-    letters[cell] = Object.keys(LETTERS).find((letter) => [...LETTERS[letter]].sort().join() === types) ?? "S";
-  }
-  return letters;
+function nextOption(id) {
+  const select = byId(id);
+  select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+  select.dispatchEvent(new Event("change"));
 }
 
-const INSTRUMENT = new Instrument();
-startTheme();
-byId("theme").onclick = () => {
-  switchTheme();
-  redrawAll();
-};
-addEventListener("resize", redrawAll);
-addEventListener("hashchange", () => INSTRUMENT.openLink());
-redrawAll();
+/* The settings on which what was measured depends. */
+function measuredSettings({ settings }) {
+  return ["agent", "other", "family", "shift", "size", "seed", "site", "method", "strength", "edit"].map((name) => settings[name]).join();
+}
+
+function asBytes(maps) {
+  return maps === undefined ? maps : unpack(maps);
+}
+
+function readHandMade() {
+  try { return JSON.parse(localStorage.getItem(HAND_MADE)) ?? []; } catch { return []; }
+}
+
+/* ---- the scene in the address: only the one after a pause, as browsers allow about 100 new addresses in 30 seconds ---- */
+let addressTimer = 0, addressLink = "", used = false;
+
+function writeAddressSoon(link) {
+  clearTimeout(addressTimer);
+  addressLink = link;
+  /* A person who reads the story keeps its address until the instrument is used. */
+  const reading = document.body.dataset.story === "yes" && !used && !location.hash.startsWith("#scene=");
+  if (!reading && location.hash !== `#scene=${link}`) addressTimer = setTimeout(writeAddress, 400);
+}
+
+function writeAddress() {
+  clearTimeout(addressTimer);
+  if (!addressLink) return;
+  try { history.replaceState(null, "", `${location.pathname}${location.search}#scene=${addressLink}`); } catch { addressTimer = setTimeout(writeAddress, 5000); }
+}

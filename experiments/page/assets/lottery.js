@@ -14,23 +14,21 @@ function auditNote() {
 }
 
 function startAudit() {
-  const set = levelSet("moved-sign", POPULATION.size, SMALL_SETS), slider = byId("audit-seed");
+  const set = levelSet("moved-sign", POPULATION.size), slider = byId("audit-seed");
   const number = clearestLevel(set, (level) => spread(level, cellOf(level, "exit"), cellOf(level, "sign")), () => true);
   byId("audit-words").textContent = auditWords();
   byId("audit-note").textContent = auditNote();
   byId("audit-run").textContent = `Test this agent on ${set.levels.length} mazes here`;
   slider.max = SEEDS.length - 1;
-  const stage = new Stage(byId("audit-stage"), { prefix: "audit", sides: onlySide(SEEDS[0].agent, "Agent", ""), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number), onNext: () => next(stage, set) });
+  const stage = storyStage("audit", SEEDS[0].agent, () => ["Agent", `seed ${SEEDS[slider.value].seed}`], [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], set, number);
   const show = () => {
     const seed = SEEDS[slider.value], { predicted, measured } = seed;
-    stage.sides[0].agent = seed.agent;
-    stage.canvases.unedited.note.textContent = `seed ${seed.seed}`;
     byId("audit-seed-text").textContent = `seed ${seed.seed}`;
     slider.setAttribute("aria-valuetext", `seed ${seed.seed}`);
     byId("audit-result").textContent = predictionText(predicted, measured);
     byId("audit-tally").textContent = "";
     auditChart(byId("audit-chart"), SEEDS, Number(slider.value), (i) => { slider.value = i; show(); });
-    stage.changed();
+    replaceAgent(stage, seed.agent);
   };
   slider.oninput = show;
   show();
@@ -53,16 +51,17 @@ function predictionText(predicted, measured) {
 /* Count signs reached first among the episodes that reach sign or exit. */
 function countSigns(agent, set, say, done) {
   let signs = 0, reached = 0;
-  return playMany(agent, set.levels, set.limit, (level) => ({ sign: cellOf(level, "sign") }), () => null, (episode, i) => {
-    signs += episode.outcome === "sign";
-    reached += episode.outcome !== "nowhere";
-    say(signs, reached, i + 1);
+  return playMany([...set.levels.keys()], (i, played) => {
+    const outcome = outcomeOf(agent, set, i);
+    signs += outcome === "sign";
+    reached += outcome !== "nowhere";
+    say(signs, reached, played);
   }, done);
 }
 
 function startFormation() {
   if (!FORMATION.length) { byId("formation").hidden = true; return; }
-  const set = levelSet("moved-sign", POPULATION.size, SMALL_SETS), select = byId("formation-agent"), slider = byId("formation-step");
+  const set = levelSet("moved-sign", POPULATION.size), select = byId("formation-agent"), slider = byId("formation-step");
   const number = clearestLevel(set, (level) => spread(level, cellOf(level, "exit"), cellOf(level, "sign")), () => true);
   select.append(...FORMATION.map(({ number: agent }, i) => {
     const { seed, measured } = SEEDS.find((one) => one.number === agent);
@@ -72,28 +71,27 @@ function startFormation() {
   slider.value = slider.max;
   const known = new Map();
   let stop = () => {};
-  const stage = new Stage(byId("formation-stage"), { prefix: "formation", sides: onlySide(FORMATION[0].checkpoints[0].agent, "Agent", ""), tools: [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], level: given(set, number), onNext: () => next(stage, set) });
+  const words = () => `after ${FORMATION[select.value].checkpoints[slider.value].steps.toLocaleString("en")} steps`;
+  const stage = storyStage("formation", FORMATION[0].checkpoints[0].agent, () => ["Agent", words()], [MOVE_SIGN, MOVE_EXIT, MOVE_AGENT], set, number);
   const show = () => {
-    const { agent, steps } = FORMATION[select.value].checkpoints[slider.value], words = `after ${steps.toLocaleString("en")} steps`;
-    stage.sides[0].agent = agent;
-    stage.canvases.unedited.note.textContent = words;
-    byId("formation-text").textContent = words;
-    slider.setAttribute("aria-valuetext", words);
+    const { agent } = FORMATION[select.value].checkpoints[slider.value];
+    byId("formation-text").textContent = words();
+    slider.setAttribute("aria-valuetext", words());
     stop();
     stop = () => {};
     byId("formation-result").textContent = known.get(agent) ?? "";
-    stage.changed();
+    replaceAgent(stage, agent);
   };
   /* The tally waits for the first time that a person uses this part of the page. */
   const measure = () => {
     show();
     const { agent } = FORMATION[select.value].checkpoints[slider.value];
     if (known.has(agent)) return;
-    let words = "";
+    let result = "";
     stop = countSigns(agent, set, (signs, reached, played) => {
-      words = `Of ${played} mazes it reached sign or exit in ${reached}; the sign first in ${rateText(signs, reached)}.`;
-      byId("formation-result").textContent = words;
-    }, () => known.set(agent, words));
+      result = `Of ${played} mazes it reached sign or exit in ${reached}; the sign first in ${rateText(signs, reached)}.`;
+      byId("formation-result").textContent = result;
+    }, () => known.set(agent, result));
   };
   select.onchange = slider.oninput = measure;
   show();

@@ -1,395 +1,523 @@
 "use strict";
-/* A stage: one or two agents in the same maze, with playback, a scrubber, and objects that can be dragged. */
+/* A stage: one or two agents in the same maze, with playback, a scrubber, and objects that can be dragged. It shows the
+ * states of a back end and sends it messages; `LocalSession` and `SocketBackEnd` are the two back ends. */
 
-const SPRITES = makeSprites(SITE.appearance);
 const STAGES = [];
+/* Messages of drags and sliders that may be without an answer. */
+const MAX_UNANSWERED = 2;
 const STEPS_PER_SECOND = 8;
-const THINGS = { agent: "agent", exit: "exit", sign: "sign", apple: "apple", "red-sign": "red sign", target: "target", wall: "wall" };
+let dragNumber = Date.now();
 
-/* Return an element with attributes, properties that begin with a dot, and children. */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith(".")) made[name.slice(1)] = value;
-    else if (value !== null) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
+/* The number of a new drag: all changes with one number are undone together. */
+function newDrag() {
+  dragNumber += 1;
+  return dragNumber;
 }
 
-function byId(id) {
-  return document.getElementById(id);
-}
-
-function percent(rate) {
-  return `${Math.round(100 * rate)}\u00a0%`;
-}
-
-function placeText(level, cell) {
-  return `row ${Math.floor(cell / level.size)}, column ${cell % level.size}`;
+function outcomesText(scene) {
+  return Object.entries(scene.sides).map(([name, side]) => `${scene.names?.[name] ?? name} ${outcomeText(side, scene.limit)}`).join(", ");
 }
 
 class Stage {
-  /* `options`: prefix (of ids), sides [{ key, title, note, agent, edited }], tools [{ key, label, moves }], level (as
-   * `setLevel` takes it), and optionally view, site, strength, bars, onChange(stage), onNext(). */
+  /* `options`: prefix (of ids), appearance() (shapes and colours of objects), send(message), ready() (whether the back end takes another
+   * message of a drag), tools(state) -> [{ key, label, moves }], titles(state) -> key -> [title, note], and optionally view,
+   * bars, full (all controls of playback), after(stage) (when an episode has ended), hand (what makes a maze hand-made). */
   constructor(host, options) {
-    Object.assign(this, { site: "stem", strength: 1, speed: STEPS_PER_SECOND, onChange: () => {}, ...options });
+    Object.assign(this, { prefix: "", pace: STEPS_PER_SECOND, ready: () => true, after: () => {}, onDraw: () => {}, ...options });
     this.view = { arrows: "policy", overlay: "none", channel: 0, cursor: -1, ...options.view };
-    this.tool = this.tools[0];
-    this.undoable = [];
+    Object.assign(this, { state: null, frames: [], at: 0, wanted: -1, playing: false, tool: null, drag: null, shownAt: 0 });
+    this._waiting = {};
     this._build(host);
     STAGES.push(this);
-    this.setLevel(options.level);
   }
 
   id(name) {
-    return `${this.prefix}-${name}`;
+    return this.prefix ? `${this.prefix}-${name}` : name;
   }
 
+  /* ---- elements ---- */
   _build(host) {
-    this.boards = element("div", { class: "boards" });
-    this.host = host;
+    this.boards = element("div", { class: "boards", id: this.id("boards") });
     this.canvases = {};
-    for (const side of this.sides) {
-      const canvas = element("canvas", { id: this.id(side.key), tabindex: "0", role: "application" });
-      const outcome = element("output", { class: "outcome", id: this.id(`outcome-${side.key}`) });
-      const title = element("b", {}, side.title), note = element("span", {}, side.note);
-      const figure = element("figure", { class: side.edited ? "edited" : "" }, element("figcaption", {}, title, " ", note, outcome), canvas);
-      this.canvases[side.key] = { canvas, outcome, title, note, figure };
+    for (const key of ["unedited", "edited"]) {
+      const canvas = element("canvas", { id: this.id(key), tabindex: "0", role: "application" });
+      const outcome = element("output", { class: "outcome", id: this.id(`outcome-${key}`) }), title = element("b"), note = element("span");
+      const figure = element("figure", { id: this.id(`figure-${key}`) }, element("figcaption", {}, title, " ", note, outcome), canvas);
+      this.canvases[key] = { canvas, outcome, title, note, figure };
       if (this.bars) {
-        this.canvases[side.key].bars = element("div", { class: "bars", role: "group", "aria-label": `${side.title}: probability of each move here` });
-        figure.append(this.canvases[side.key].bars);
+        this.canvases[key].bars = element("div", { class: "bars", id: this.id(`bars-${key}`), role: "group" });
+        figure.append(this.canvases[key].bars);
       }
       this.boards.append(figure);
-      this._listen(canvas, side.key);
+      this._listen(canvas, key);
     }
-    const button = (name, text, act) => element("button", { type: "button", id: this.id(name), ".onclick": act }, text);
-    this.playButton = button("play", "▶ Play", () => this.play(!this.playing));
-    this.playButton.classList.add("main");
-    this.scrubber = element("input", { type: "range", min: "0", max: "1", value: "0", id: this.id("scrubber"), ".oninput": () => this.show(Number(this.scrubber.value)) });
-    this.clock = element("output", { class: "clock" });
-    const restart = button("restart", "Restart", () => this.show(0));
-    const next = this.onNext ? [button("next", "Another maze", () => this.onNext())] : [];
-    const undo = button("undo", "Undo", () => this.undo());
-    this.undoButton = undo;
-    undo.disabled = true;
-    const scrub = element("label", { class: "speed" }, "Step ", this.scrubber, this.clock);
-    this.toolbox = element("span", { class: "tools", role: "radiogroup", "aria-label": "What a drag, a tap or the arrow keys move" });
-    this.caption = element("p", { class: "caption", id: this.id("caption") });
-    this.status = element("p", { class: "visually-hidden", role: "status" });
-    host.append(
-      this.boards,
-      element("div", { class: "bar", role: "group", "aria-label": "Playback" }, this.playButton, restart, ...next, undo, scrub),
-      element("div", { class: "bar" }, this.toolbox), this.caption, this.status,
-    );
-    this._buildTools();
+    host.prepend(this.boards, this._transport(), this._toolbar());
   }
 
-  _buildTools() {
-    this.toolbox.replaceChildren(...this.tools.map((tool) => element("button", {
-      type: "button", role: "radio", id: this.id(`tool-${tool.key}`), "aria-checked": String(tool === this.tool), tabindex: tool === this.tool ? "0" : "-1",
-      ".onclick": () => this.choose(tool),
-      ".onkeydown": (event) => {
-        const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-        if (!by) return;
-        event.preventDefault();
-        this.choose(this.tools[(this.tools.indexOf(tool) + by + this.tools.length) % this.tools.length]);
-        this.toolbox.querySelector('[aria-checked="true"]').focus();
-      },
-    }, `Move the ${tool.label}`)));
-    if (this.tools.some((tool) => tool.key === "wall")) byId(this.id("tool-wall")).textContent = "Draw walls";
+  _button(name, text, act, attributes = {}) {
+    return element("button", { type: "button", id: this.id(name), ".onclick": () => { if (this.state) act(); }, ...attributes }, text);
+  }
+
+  _transport() {
+    const keys = this.keys();
+    this.playButton = this._button("play", "▶ Play", keys[" "], { class: "main", "aria-pressed": "false" });
+    this.undoButton = this._button("undo", "Undo", keys.u);
+    this.undoButton.disabled = true;
+    this.scrubber = element("input", { type: "range", min: "0", max: "1", value: "0", id: this.id("scrubber"), "aria-label": "Step of the episode", ".oninput": () => this.seek(Number(this.scrubber.value)) });
+    this.clock = element("output", { class: "clock", id: this.id("clock") });
+    const bar = element("div", { class: "bar transport", role: "group", "aria-label": "Playback" }, this.playButton);
+    if (this.full) bar.append(this._button("step", "Step", keys["."]));
+    bar.append(this._button("restart", "Restart", keys.r));
+    if (keys.n) bar.append(this._button("next", this.full ? "Next" : "Another maze", keys.n, { title: "next level" }));
+    bar.append(this.undoButton, element("label", { class: "speed scrub" }, "Time ", this.scrubber), this.clock);
+    if (this.full) {
+      this.speed = element("input", { type: "range", min: "1", max: "20", value: String(STEPS_PER_SECOND), id: this.id("speed"), "aria-label": "Steps per second" });
+      bar.append(element("label", { class: "speed" }, "Speed ", this.speed));
+    }
+    return bar;
+  }
+
+  _toolbar() {
+    this.toolbox = element("span", { class: "tools", id: this.id("tools"), role: "radiogroup", "aria-label": "The object that a drag, a tap or the arrow keys move", ".onkeydown": (event) => this._toolKey(event) });
+    this.hint = element("span", { class: "hint", id: this.id("hint") });
+    this.caption = element("p", { class: "caption", id: this.id("caption") });
+    this.status = element("p", { class: "visually-hidden", role: "status" });
+    const bar = element("div", { class: "bar toolbar" }, this.toolbox);
+    if (this.full) bar.append(this.hint);
+    return element("div", {}, bar, this.caption, this.status);
+  }
+
+  _toolKey(event) {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key], list = this._list;
+    if (!by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.choose(list[(list.indexOf(this.tool) + by + list.length) % list.length]);
+    this.toolbox.querySelector('[aria-checked="true"]').focus();
+  }
+
+  _showTools() {
+    const list = this.tools(this.state), key = list.map((tool) => tool.key).join();
+    this._list = list;
+    this.tool = list.find((tool) => tool.key === this.tool?.key) ?? list[0];
+    if (this.toolbox.dataset.list !== key) {
+      this.toolbox.dataset.list = key;
+      this.toolbox.replaceChildren(...list.map((tool, i) => element("button", {
+        type: "button", role: "radio", id: this.id(`tool-${tool.key}`), title: `key ${i + 1}`, "data-tool": tool.key, ".onclick": () => this.choose(tool),
+      }, toolIcon(tool.moves[0], this.appearance()), tool.label)));
+    }
+    for (const button of this.toolbox.children) {
+      const chosen = button.dataset.tool === this.tool.key;
+      button.setAttribute("aria-checked", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+    const wall = this.tool.key === "wall", what = this.tool.name ?? this.tool.key;
+    for (const { canvas } of Object.values(this.canvases)) canvas.classList.toggle("walls", wall);
+    this.hint.textContent = wall ? "Drag to add walls; start on a wall to remove walls." : `Drag the ${what}, or tap its new cell.`;
   }
 
   choose(tool) {
     this.tool = tool;
-    for (const button of this.toolbox.children) {
-      const chosen = button.id === this.id(`tool-${tool.key}`);
-      button.setAttribute("aria-checked", String(chosen));
-      button.tabIndex = chosen ? 0 : -1;
+    if (tool.key !== "wall") this.view.cursor = -1;
+    else if (this.view.cursor < 0) this.view.cursor = this.state.start;
+    this._showTools();
+    this.repaint();
+  }
+
+  /* ---- states and frames ---- */
+  /* The frames of this episode by its steps; a state of an earlier step begins the episode anew. */
+  show(state) {
+    const steps = stepsOf(state), following = this.at >= this.frames.length - 1, grew = this.state && steps === stepsOf(this.state) + 1;
+    this.state = state;
+    this._awaited &&= state.finished;
+    this.frames.length = Math.min(this.frames.length, steps);
+    this.frames[steps] = state;
+    if (following || !grew) {
+      this.at = steps;
+      if (grew) this.shownAt = performance.now();
     }
+    if (this.wanted >= 0) this._seekOn();
+    this._showTools();
+    this.draw();
+    if (state.finished && this.at === steps && this.status.dataset.said !== outcomesText(state)) this._announce(outcomesText(state));
+    if (!state.finished) delete this.status.dataset.said;
   }
 
-  /* `given`: level, limit, row (of the random numbers), target, about (a sentence), byHand. */
-  setLevel(given) {
-    Object.assign(this, { target: -1, byHand: false, row: 0, ...given, level: copyLevel(given.level) });
-    if (!this.sides.some((side) => side.edited)) this.target = -1;
-    this.undoable = [];
-    this.changed();
+  _announce(text) {
+    this.status.dataset.said = text;
+    this.status.textContent = `${capitalised(text)}.`;
+    if (this.full) showStatus(this.status.textContent);
   }
 
-  /* What must be computed again after the level, the target, the edit or an agent changed. */
-  changed() {
+  /* The frame on the screen: the last one at or before `at`, as not every step has come. */
+  get frame() {
+    for (let i = Math.min(this.at, this.frames.length - 1); i >= 0; i--) if (this.frames[i]) return this.frames[i];
+    return this.state;
+  }
+
+  /* Show a step of the episode; steps that were not made yet are made now. */
+  seek(at) {
     this.play(false);
-    this._episodes = null;
-    this.at = 0;
-    this.part = 1;
-    const fields = this._fields ?? {};
-    this._fields = {};
-    for (const side of this.sides) {
-      const edit = this._edit(side), key = `${side.agent.name} ${this._levelKey()} ${edit ? `${this.target} ${this.site} ${this.strength}` : ""}`;
-      /* The field of an agent that a drag does not concern is kept. */
-      const kept = fields[side.key]?.id === key ? fields[side.key] : { id: key, field: side.agent.field(this.level, edit) };
-      this._fields[side.key] = kept;
-    }
-    this.undoButton.disabled = !this.undoable.length;
+    const last = this.frames.length - 1;
+    this.wanted = at > last && !this.state.finished ? at : -1;
+    this.at = Math.min(at, last);
     this.draw();
-    this.onChange(this);
+    if (this.wanted >= 0) this.send({ do: "step" });
   }
 
-  _levelKey() {
-    return `${this.level.size} ${this.level.walls.join("")} ${this.level.objects.map((object) => object.type + object.cell).join()}`;
+  _seekOn() {
+    this.at = this.frames.length - 1;
+    if (this.at >= this.wanted || this.state.finished) this.wanted = -1;
+    else this.send({ do: "step" });
   }
 
-  _edit(side) {
-    return side.edited ? side.agent.edit(this.level, this.site, this.target, this.strength) : null;
-  }
-
-  stopsAt(side) {
-    const stops = {};
-    if (side.edited && this.target >= 0) stops.target = this.target;
-    else for (const object of this.level.objects) if (object.type !== "exit" && object.type !== "red-sign") stops[object.type] = object.cell;
-    return stops;
-  }
-
-  /* Play the whole episode of every side, once for each state of the level. */
-  get episodes() {
-    this._episodes ??= Object.fromEntries(this.sides.map((side) => {
-      const edit = this._edit(side);
-      return [side.key, side.agent.play(this.level, this.limit, this.row, this.stopsAt(side), () => edit)];
-    }));
-    return this._episodes;
-  }
-
-  get last() {
-    return Math.max(...Object.values(this.episodes).map((episode) => episode.steps));
-  }
-
-  show(at, part = 1) {
-    this.at = Math.max(0, Math.min(at, this.last));
-    this.part = part;
-    this.draw();
-    if (this.at === this.last && part === 1) this.status.textContent = this.sides.map((side) => `${side.title}: ${this._outcome(side)}`).join(". ");
+  step() {
+    if (this.at < this.frames.length - 1) {
+      this.at += 1;
+      this.shownAt = performance.now();
+      this.draw();
+    } else if (!this.state.finished) this.send({ do: "step" });
   }
 
   play(on) {
-    this.playing = on;
-    this.playButton.textContent = on ? "❚❚ Pause" : "▶ Play";
-    this.playButton.setAttribute("aria-pressed", String(on));
-    if (!on) return;
-    let begin = null;
-    const first = this.at >= this.last ? 0 : this.at;
-    const tick = (now) => {
+    const begins = on && !this.playing;
+    this.playing = on && Boolean(this.state);
+    this.playButton.textContent = this.playing ? "❚❚ Pause" : "▶ Play";
+    this.playButton.setAttribute("aria-pressed", String(this.playing));
+    this._awaited = false;
+    if (!begins) return;
+    this.wanted = -1;
+    if (this.state.finished && this.at >= this.frames.length - 1) {
+      /* Until the answer has come, the old episode is still there. */
+      this._awaited = true;
+      if (this.full && !this.state.by_hand) this.after(this);
+      else this.send({ do: "restart" });
+    }
+    this._tick();
+  }
+
+  get rate() {
+    return this.speed ? Number(this.speed.value) : this.pace;
+  }
+
+  _tick() {
+    if (!this.playing) return;
+    const ended = this.state.finished && this.at >= this.frames.length - 1 && !this._awaited;
+    if (ended) {
+      this._awaited = true;
+      this.after(this);
       if (!this.playing) return;
-      begin ??= now;
-      const position = Math.min(this.last, first + ((now - begin) / 1000) * this.speed), step = Math.ceil(position);
-      this.show(step, reduced || step === position ? 1 : position - step + 1);
-      if (position < this.last) requestAnimationFrame(tick);
-      else this.play(false);
-    };
-    requestAnimationFrame(tick);
+    } else if (!this._awaited && this.ready() && !this.drag) this.step();
+    setTimeout(() => this._tick(), ended ? 1100 : 1000 / this.rate);
   }
 
-  _outcome(side) {
-    const frame = this._side(side);
-    return outcomeText(frame, this.limit);
-  }
-
-  _side(side) {
-    const episode = this._episodes?.[side.key], trail = episode ? episode.trail.slice(0, this.at + 1) : [this.level.start];
-    const over = episode && this.at >= episode.steps;
-    return { agent: trail[trail.length - 1], trail, outcome: over ? episode.outcome : "walking", objects: this.level.objects, probabilities: this._fields[side.key].field };
-  }
-
-  /* Return the scene at this moment as `drawBoard` takes it. */
-  scene() {
-    const sides = Object.fromEntries(this.sides.map((side) => [side.key, this._side(side)]));
-    const scene = { height: this.level.size, width: this.level.size, walls: this.level.walls.join(""), target: this.target, sides };
-    const [plain, edited] = this.sides;
-    if (edited?.edited) scene.changed = fieldChange(this._fields[plain.key].field, this._fields[edited.key].field);
-    const inspected = this.view.overlay === "channel" || this.view.overlay === "reading" || this.bars;
-    if (inspected) for (const side of this.sides) this._inspect(side, sides[side.key]);
-    return scene;
-  }
-
-  _inspect(side, frame) {
-    const site = this.view.site ?? "stem", result = side.agent.at(this.level, frame.agent, this._edit(side), [site]);
-    Object.assign(frame, { here: result.probabilities, value: result.value, map: result.maps[site] });
-    frame.maps = normalised(result.maps[site], side.agent.network.channels);
-    const probe = side.agent.probes.find((one) => one.site === site);
-    const heading = this.view.overlay === "reading" && probe?.above ? readHeading(probe, frame.map, this.level) : null;
-    if (heading !== null) frame.heading = heading;
-  }
-
+  /* ---- drawing ---- */
   draw() {
-    const scene = this.scene();
-    this.scrubber.max = this._episodes ? this.last : this.limit;
+    const { state, frame } = this;
+    if (!state) return;
+    const last = state.finished ? stepsOf(state) : state.limit, titles = this.titles(state);
+    this.scrubber.max = last;
     this.scrubber.value = this.at;
     this.scrubber.setAttribute("aria-valuetext", `step ${this.at}`);
-    this.clock.textContent = this.at;
-    for (const side of this.sides) {
-      const frame = scene.sides[side.key], { canvas, outcome, bars } = this.canvases[side.key];
-      drawBoard(canvas, scene, side.key, SPRITES, this.view, this.at < frame.trail.length ? this.part : 1);
-      showOutcome(outcome, frame, this.limit);
-      canvas.setAttribute("aria-label", this._boardText(side, frame));
-      if (bars) showBars(bars, frame);
+    this.clock.textContent = `step ${this.at} of ${state.limit}`;
+    this.undoButton.disabled = !state.undo;
+    this.boards.classList.toggle("single", !state.sides.edited);
+    for (const [key, { figure, title, note, outcome, canvas, bars }] of Object.entries(this.canvases)) {
+      const side = frame.sides[key];
+      figure.hidden = !side;
+      if (!side) continue;
+      [title.textContent, note.textContent] = titles[key];
+      note.title = titles[key][1];
+      figure.classList.toggle("edited", key === "edited" && state.target >= 0);
+      showOutcome(outcome, side, state.limit);
+      canvas.setAttribute("aria-label", `Maze of the ${titles[key].join(", ")}. ${describe(frame, side)}`);
+      if (bars) {
+        bars.setAttribute("aria-label", `${titles[key][0]}: probability of each move in the agent's cell`);
+        showBars(bars, side);
+      }
     }
-    this.caption.textContent = [this.byHand ? "This maze was edited by hand." : this.about, this._untrained()].filter(Boolean).join(" ");
-    this.onDraw?.(scene);
+    this.caption.textContent = [state.by_hand ? "This maze was edited by hand." : state.about, state.untrained].filter(Boolean).join(" ");
+    this.onDraw(frame, this);
+    this.repaint();
   }
 
-  _untrained() {
-    const size = this.level.size;
-    return this.sides.some((side) => side.agent.data.size && side.agent.data.size !== size) ? `The agent was never trained at ${size}×${size}.` : "";
+  repaint() {
+    if (this._painting) return;
+    this._painting = true;
+    requestAnimationFrame((now) => this.paint(now));
   }
 
-  _boardText(side, frame) {
-    const things = this.level.objects.map((object) => `${THINGS[object.type]} in ${placeText(this.level, object.cell)}`);
-    if (this.target >= 0) things.push(`target in ${placeText(this.level, this.target)}`);
-    return `Maze (${side.title.toLowerCase()}): agent in ${placeText(this.level, frame.agent)}, ${things.join(", ")}; ${outcomeText(frame, this.limit)}. `
-      + `The arrow keys move the ${this.tool.label}.`;
+  paint(now = Infinity) {
+    this._painting = false;
+    const { frame } = this;
+    if (!frame) return;
+    const length = reduced || this.drag ? 0 : Math.min(160, 700 / this.rate);
+    const part = length ? Math.min(1, Math.max(0, (now - this.shownAt) / length)) : 1;
+    for (const [key, side] of Object.entries(frame.sides)) {
+      const moving = stepsOf(frame) === side.trail.length - 1;
+      drawBoard(this.canvases[key].canvas, frame, key, spritesOf(this.appearance()), this.view, moving ? part : 1);
+    }
+    this.onPaint?.();
+    if (part < 1) this.repaint();
   }
 
+  /* ---- messages of drags and sliders: at most one of each name in a frame of the screen, the latest ---- */
+  soon(name, message) {
+    this._waiting[name] = message;
+    this.sendSoon();
+  }
+
+  sendSoon() {
+    if (this._sending || !Object.keys(this._waiting).length) return;
+    this._sending = true;
+    requestAnimationFrame(() => this.flush());
+  }
+
+  flush() {
+    this._sending = false;
+    if (!this.ready()) return;
+    const waiting = Object.entries(this._waiting);
+    this._waiting = {};
+    for (const [, message] of waiting) this.send(message);
+  }
+
+  /* ---- dragging ---- */
   _cellAt(canvas, event) {
-    const box = canvas.getBoundingClientRect(), { size } = this.level;
-    const index = (at, start, length) => Math.max(0, Math.min(size - 1, Math.floor(((at - start) / length) * size)));
-    return index(event.clientY, box.top, box.height) * size + index(event.clientX, box.left, box.width);
+    const box = canvas.getBoundingClientRect(), { width, height } = this.state;
+    const column = Math.floor(((event.clientX - box.left) / box.width) * width), row = Math.floor(((event.clientY - box.top) / box.height) * height);
+    return row < 0 || column < 0 || row >= height || column >= width ? -1 : row * width + column;
   }
 
-  /* Return the tool that moves what is in a cell. */
-  _toolAt(cell) {
-    const there = new Set(this.level.objects.filter((object) => object.cell === cell).map((object) => object.type));
-    if (this.level.start === cell) there.add("agent");
-    if (this.target === cell) there.add("target");
-    return this.tools.find((tool) => tool === this.tool && tool.moves.some((what) => there.has(what)))
-      ?? this.tools.find((tool) => tool.moves.some((what) => there.has(what)));
-  }
-
-  _listen(canvas, key) {
-    let dragged = null, wall = 0;
-    canvas.onpointerdown = (event) => {
-      if (event.button) return;
-      const cell = this._cellAt(canvas, event);
-      if (this.tool.key === "wall") wall = this.level.walls[cell] ? 0 : 1;
-      else this.choose(this._toolAt(cell) ?? this.tool);
-      dragged = this.tool;
-      canvas.setPointerCapture(event.pointerId);
-      canvas.classList.add("dragging");
-      this.remember();
-      this.move(dragged, cell, wall);
-    };
-    canvas.onpointermove = (event) => {
-      if (dragged) this._soon(() => dragged && this.move(dragged, this._cellAt(canvas, event), wall));
-    };
-    canvas.onpointerup = canvas.onpointercancel = (event) => {
-      if (dragged && event.type === "pointerup") this.move(dragged, this._cellAt(canvas, event), wall);
-      dragged = null;
-      canvas.classList.remove("dragging");
-    };
-    canvas.onkeydown = (event) => this._key(event);
-  }
-
-  /* Of several moves before the next frame only the last one counts. */
-  _soon(act) {
-    if (!this._pending) requestAnimationFrame(() => { this._pending(); this._pending = null; });
-    this._pending = act;
-  }
-
-  _key(event) {
-    const action = { ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 }[event.key];
-    if (event.key === " ") this.play(!this.playing);
-    else if (event.key === ".") this.show(this.at + 1);
-    else if (event.key === "u") this.undo();
-    else if (event.key === "Escape") this.play(false);
-    else if (action === undefined || event.ctrlKey || event.metaKey) return;
-    else this._moveBy(action);
-    event.preventDefault();
-  }
-
-  /* Move what is chosen to the next free cell in a direction, over walls where needed. */
-  _moveBy(action) {
-    if (this.tool.key === "wall") return;
-    const [right, down] = MOVES[action], { size } = this.level;
-    const from = this._positionOf(this.tool.moves[0]);
-    for (let row = Math.floor(from / size) + down, column = (from % size) + right; row > 0 && column > 0 && row < size - 1 && column < size - 1; row += down, column += right) {
-      this.remember();
-      if (this.move(this.tool, row * size + column)) return;
+  /* Return what a drag from a cell moves, { tool, which }: first an object of the chosen tool, then target, agent and the
+   * top object. */
+  _thingAt(cell, key) {
+    const side = this.frame.sides[key], here = side.objects.filter((object) => object.cell === cell).reverse(), things = [];
+    if (cell === this.state.target) things.push({ type: "target", which: 0 });
+    if (cell === side.agent || cell === this.state.start) things.push({ type: "agent", which: 0 });
+    things.push(...here);
+    const moved = (tool) => things.find((thing) => tool.moves.includes(thing.type));
+    if (moved(this.tool)) return { tool: this.tool, which: moved(this.tool).which };
+    for (const { type, which } of things) {
+      const tool = this._list.find((one) => one.moves.includes(type));
+      if (tool) return { tool, which };
     }
+    return null;
   }
 
-  _positionOf(what) {
-    if (what === "agent") return this.level.start;
-    return what === "target" ? this.target : cellOf(this.level, what);
+  _canStand(type, cell) {
+    const { walls, start, sides } = this.state, { objects } = sides.unedited;
+    if (cell < 0 || walls[cell] === "1") return false;
+    if (type === "target") return true;
+    if (type === "agent") return !objects.some((object) => object.cell === cell);
+    return cell !== start && !objects.some((object) => object.type === type && object.cell === cell);
   }
 
-  remember() {
-    this._before = { level: copyLevel(this.level), target: this.target, byHand: this.byHand };
-  }
-
-  /* A drag is one entry to undo, made by its first change. */
-  _commit() {
-    if (this._before) this.undoable.push(this._before);
-    this._before = null;
-    this.changed();
+  /* Move what a tool moves to a cell. Of one drag only the last cell counts. */
+  moveTo(tool, cell, which = 0) {
+    if (!tool.moves.every((what) => this._canStand(what, cell) || this._positionOf(what) === cell)) return false;
+    for (const what of tool.moves) this.soon(`move ${what}`, { do: "move", what, which, cell, drag: dragNumber });
     return true;
   }
 
-  undo() {
-    const before = this.undoable.pop();
-    if (before) Object.assign(this, before);
-    this.changed();
+  _drawWall(cell) {
+    if (cell < 0 || this.drag.last === cell) return;
+    this.drag.last = cell;
+    const { up } = this.drag;
+    if ((this.state.walls[cell] === "1") !== up) this.send({ do: "wall", cell, up, drag: dragNumber });
   }
 
-  /* Move what a tool moves to a cell, and return whether anything changed. */
-  move(tool, cell, wall = 0) {
-    const { level } = this;
-    if (tool.key === "wall") return this._drawWall(cell, wall);
-    if (level.walls[cell] || cell === this._positionOf(tool.moves[0])) return false;
-    const object = tool.moves[0] !== "agent" && tool.moves[0] !== "target";
-    if (object && cell === level.start) return false;
-    if (tool.moves[0] === "agent" && level.objects.some((one) => one.cell === cell)) return false;
-    if (tool.moves[0] === "target" && (cell === level.start || cell === cellOf(level, "exit"))) return false;
-    if (tool.moves[0] === "exit" && cell === this.target) return false;
-    for (const what of tool.moves) {
-      if (what === "agent") level.start = cell;
-      else if (what === "target") this.target = cell;
-      else level.objects.find((one) => one.type === what).cell = cell;
+  _listen(canvas, key) {
+    canvas.addEventListener("pointerdown", (event) => {
+      if (!this.state || event.button) return;
+      const cell = this._cellAt(canvas, event);
+      if (cell < 0) return;
+      event.preventDefault();
+      canvas.focus({ preventScroll: true });
+      canvas.setPointerCapture(event.pointerId);
+      newDrag();
+      if (this.tool.key === "wall") {
+        this.drag = { key, up: this.state.walls[cell] !== "1", last: -1 };
+        this._drawWall(cell);
+        return;
+      }
+      const thing = this._thingAt(cell, key);
+      if (thing) this.choose(thing.tool);
+      else this.moveTo(this.tool, cell);
+      this.drag = { key, tool: this.tool, which: thing?.which ?? 0, last: cell };
+      canvas.classList.add("dragging");
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (this.drag?.key !== key) return;
+      const cell = this._cellAt(canvas, event);
+      if (!this.drag.tool) this._drawWall(cell);
+      else if (cell !== this.drag.last) {
+        this.drag.last = cell;
+        this.moveTo(this.drag.tool, cell, this.drag.which);
+      }
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, () => {
+        this.drag = null;
+        canvas.classList.remove("dragging");
+      });
     }
-    if (tool.key !== "target") this.byHand = true;
-    return this._commit();
+    canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
-  _drawWall(cell, wall) {
-    const { level } = this, row = Math.floor(cell / level.size), column = cell % level.size;
-    const border = row === 0 || column === 0 || row === level.size - 1 || column === level.size - 1;
-    const occupied = cell === level.start || cell === this.target || level.objects.some((object) => object.cell === cell);
-    if (border || occupied || level.walls[cell] === wall) return false;
-    level.walls[cell] = wall;
-    this.byHand = true;
-    return this._commit();
+  /* ---- keys ---- */
+  _positionOf(what) {
+    if (what === "target") return this.state.target;
+    return what === "agent" ? this.state.start : this.state.sides.unedited.objects.find((object) => object.type === what)?.cell ?? -1;
+  }
+
+  /* Move the chosen object to the next cell in a direction on which it can stand. */
+  moveBy(right, down) {
+    const { width, height, walls } = this.state, wall = this.tool.key === "wall";
+    const from = wall ? this.view.cursor : this._positionOf(this.tool.moves[0]);
+    let column = (from % width) + right, row = Math.floor(from / width) + down;
+    while (row >= 0 && column >= 0 && row < height && column < width) {
+      const cell = row * width + column;
+      if (wall) {
+        this.view.cursor = cell;
+        this.repaint();
+        showStatus(`${place(this.state, cell)}: ${walls[cell] === "1" ? "wall" : "floor"}`);
+        return;
+      }
+      if (this.moveTo(this.tool, cell)) return;
+      [column, row] = [column + right, row + down];
+    }
+  }
+
+  /* What each key does, by its name. */
+  keys() {
+    const wall = () => {
+      newDrag();
+      this.send({ do: "wall", cell: this.view.cursor, up: this.state.walls[this.view.cursor] !== "1", drag: dragNumber });
+    };
+    return {
+      " ": () => this.play(!this.playing), ".": () => this.step(), r: () => { this.play(false); this.send({ do: "restart" }); }, u: () => this.send({ do: "undo" }),
+      ArrowUp: () => this.moveBy(0, -1), ArrowDown: () => this.moveBy(0, 1), ArrowLeft: () => this.moveBy(-1, 0), ArrowRight: () => this.moveBy(1, 0),
+      Escape: () => this.play(false), Enter: () => { if (this.tool.key === "wall") wall(); }, ...this.moreKeys,
+    };
+  }
+
+  /* Act on a key that was pressed on this stage. */
+  key(event) {
+    if (!this.state || event.altKey || event.defaultPrevented) return;
+    const keys = this.keys(), digit = Number(event.key), undo = (event.ctrlKey || event.metaKey) && event.key === "z";
+    if ((event.ctrlKey || event.metaKey) && !undo) return;
+    let act = undo ? keys.u : keys[event.key] ?? keys[event.key.toLowerCase()];
+    if (digit >= 1 && digit <= this._list.length) act = () => this.choose(this._list[digit - 1]);
+    if (!act) return;
+    event.preventDefault();
+    if (event.key.startsWith("Arrow") && !event.repeat) newDrag();
+    act();
   }
 }
 
-/* Return every channel of a map scaled to bytes by its own range. */
-function normalised(map, channels) {
-  const cells = map.length / channels, bytes = new Uint8Array(map.length);
-  for (let channel = 0; channel < channels; channel++) {
-    const values = map.subarray(channel * cells, (channel + 1) * cells), low = Math.min(...values), span = Math.max(...values) - low;
-    if (span > 0) values.forEach((value, cell) => { bytes[channel * cells + cell] = Math.round((255 * (value - low)) / span); });
-  }
-  return bytes;
+function stepsOf(state) {
+  return Math.max(...Object.values(state.sides).map((side) => side.trail.length - 1));
+}
+
+/* A maze in words. */
+function describe(scene, side) {
+  const objects = side.objects.map((object) => `${object.type}${object.hidden ? ", hidden from the agent," : ""} at ${place(scene, object.cell)}`);
+  if (scene.target >= 0) objects.push(`target at ${place(scene, scene.target)}`);
+  return `Agent at ${place(scene, side.agent)}; ${objects.join("; ")}. ${outcomeText(side, scene.limit)}.`;
 }
 
 /* Show the probability of each move in the agent's cell. */
-function showBars(host, frame) {
+function showBars(host, side) {
   if (!host.children.length) {
     host.append(...ACTION_NAMES.map((name, action) => element("label", {}, `${"↑→↓←"[action]} ${name} `, element("meter", { min: "0", max: "1" }), element("output"))));
   }
   [...host.children].forEach((row, action) => {
-    row.querySelector("meter").value = frame.here[action];
-    row.querySelector("output").textContent = percent(frame.here[action]);
+    row.querySelector("meter").value = side.here[action];
+    row.querySelector("output").textContent = percent(side.here[action]);
   });
 }
 
-function redrawAll() {
-  for (const stage of STAGES) if (stage.boards.clientWidth) stage.draw();
+/* Fill a list with the channels of a layer; return nothing where they are drawn already. */
+function showChannels(host, maps, scene, chosen, choose) {
+  const cells = scene.walls.length, channels = maps ? maps.length / cells : 0;
+  host.hidden = !channels;
+  if (host.children.length !== channels) {
+    host.replaceChildren(...Array.from({ length: channels }, (_, i) => element("button", { type: "button", role: "option", tabindex: "-1", "aria-label": `channel ${i}`, title: `channel ${i}` }, element("canvas"))));
+  }
+  host.onkeydown = (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 8, ArrowUp: -8 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    event.stopPropagation();
+    choose((Math.max(0, chosen) + by + channels) % channels);
+  };
+  [...host.children].forEach((button, channel) => {
+    button.onclick = () => choose(channel);
+    button.setAttribute("aria-selected", String(channel === chosen));
+    const canvas = button.firstChild;
+    if (canvas.width !== scene.width) canvas.width = canvas.height = scene.width;
+    const pen = canvas.getContext("2d"), image = pen.createImageData(scene.width, scene.height);
+    for (let cell = 0; cell < cells; cell++) image.data.set([...rampColour(maps[channel * cells + cell] / 255), 255], 4 * cell);
+    pen.putImageData(image, 0, 0);
+  });
 }
+
+const SPRITES = new Map();
+
+/* Return the images of the objects of an appearance. */
+function spritesOf(appearance) {
+  if (!SPRITES.has(appearance)) SPRITES.set(appearance, makeSprites(appearance));
+  return SPRITES.get(appearance);
+}
+
+function toolIcon(name, appearance) {
+  const canvas = element("canvas", { width: "36", height: "36", "aria-hidden": "true" }), pen = canvas.getContext("2d"), sprite = spritesOf(appearance)[name];
+  if (name === "target") drawTarget(pen, 18, 18, 38, true);
+  else if (name === "agent") drawAgent(pen, { agent: 0, trail: [0] }, () => [18, 18], 1, 44);
+  else if (name === "wall") {
+    pen.fillStyle = css("wall");
+    pen.fillRect(4, 4, 28, 28);
+    pen.strokeStyle = css("faint");
+    pen.strokeRect(4, 4, 28, 28);
+  } else if (sprite) pen.drawImage(sprite, 1, 1, 34, 34);
+  return canvas;
+}
+
+/* A stage whose networks run in this browser. `given` as LocalSession takes it, `options` as Stage. */
+function localStage(host, given, options) {
+  const session = new LocalSession(given);
+  const stage = new Stage(host, {
+    appearance: () => SITE.appearance,
+    send: (message) => {
+      try {
+        session.handle(message);
+      } catch (error) {
+        showStatus(sentence(error.message), false, true);
+      }
+      stage.refresh();
+    },
+    after: () => stage.play(false), ...options,
+  });
+  stage.session = session;
+  stage.refresh = () => stage.show(Object.assign(session.state(), { untrained: untrainedText(session) }));
+  /* Show another level from its start. */
+  stage.open = (level) => {
+    stage.play(false);
+    session.open(level);
+    stage.refresh();
+  };
+  stage.refresh();
+  return stage;
+}
+
+function untrainedText(session) {
+  const { size } = session.level;
+  return Object.values(session.sides).some((side) => side.agent.data.size && side.agent.data.size !== size) ? `The agent was never trained at ${size}×${size}.` : "";
+}
+
+/* Draw all stages that can be seen, now. */
+function redrawAll() {
+  for (const stage of STAGES) if (stage.boards.clientWidth) stage.paint();
+}
+
+addEventListener("resize", redrawAll);
