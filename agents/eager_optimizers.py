@@ -6,7 +6,6 @@ when it is called first. Nothing here is compiled by PyTorch, so the wrappers ha
 
 from __future__ import annotations
 
-import functools
 import inspect
 from typing import TypeVar, cast
 
@@ -19,16 +18,17 @@ _GRADIENT_FREE = ("add_param_group", "load_state_dict", "state_dict", "zero_grad
 """Methods without a gradient to switch off."""
 
 
+_made: dict[type[Optimizer], type[Optimizer]] = {}
+
+
 def eager(kind: type[Kind]) -> type[Kind]:
     """Return a subclass of an optimizer class, with the same steps bit for bit, that does not import the compiler.
 
     It must not be passed to `torch.compile`, and `differentiable=True` has no effect.
     """
-    return cast(type[Kind], _eager(kind))
-
-
-@functools.cache
-def _eager(kind: type[Optimizer]) -> type[Optimizer]:
-    # Below every wrapper, also the one of step hooks: the constructor of an optimizer puts that around `step` again.
-    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _GRADIENT_FREE}
-    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+    if kind not in _made:
+        # Below every wrapper, also that of step hooks: the constructor of an optimizer puts it around `step` again.
+        methods = {name: inspect.unwrap(getattr(kind, name)) for name in _GRADIENT_FREE}
+        step = torch.no_grad()(inspect.unwrap(kind.step))
+        _made[kind] = type(kind.__name__, (kind,), {**methods, "step": step})
+    return cast(type[Kind], _made[kind])
