@@ -10,15 +10,20 @@ import torch
 from goalmaze.agents.loading import Agent
 from goalmaze.envs.actions import ACTIONS
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.levels import EVALUATION, NO_SHIFT
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT, LevelBatch
 from goalmaze.experiments.explain.decision_report import DecisionReport, ElementRow
-from goalmaze.probes.decisions.elements import in_words
-from goalmaze.probes.decisions.method import Floats, Study
+from goalmaze.experiments.explain.trust import best_methods
+from goalmaze.probes.decisions.counterfactuals import counterfactuals_of
+from goalmaze.probes.decisions.elements import every_element, in_words
+from goalmaze.probes.decisions.method import DecisionMethod, Floats, Study
 from goalmaze.probes.decisions.moments import decisions_at
 from goalmaze.probes.decisions.registry import decision_methods, find_decision_method
 
 ORDERED_BY = "shapley"
 """The method that orders the elements, if it is among those asked for: it divides all of the margin among them."""
+
+OF_MANY_ELEMENTS = ("occlusion", "integrated-gradients", "policy-gradient")
+"""Methods whose cost does not grow with the sets of elements. The first is used where none was benchmarked."""
 
 
 def explain(
@@ -57,7 +62,40 @@ def explain(
     ]
     levels = agent.family.levels(seed, np.array([level]), shift, EVALUATION)
     decisions = decisions_at(agent.policy, levels, np.array([step - 1], np.int64), seed)
-    study = Study.of(decisions, seed)
+    return _report(agent, Study.of(decisions, seed), chosen, shift, level, seed)
+
+
+def explain_state(agent: Agent, level: LevelBatch, steps: int, seed: int = 0) -> DecisionReport:
+    """Explain the decision after some steps on a level of any origin, by the method that is trusted most.
+
+    Unlike `explain`, it names every object, every wall that could be open and every square that could be closed.
+
+    Args:
+        agent: the agent.
+        level: one level.
+        steps: steps taken before the decision.
+        seed: of the actions sampled in them.
+
+    Raises:
+        GoalmazeError: the episode ends before, or an item is held.
+    """
+    decisions = decisions_at(agent.policy, level, np.array([steps], np.int64), seed)
+    # Methods that run the network on all sets of elements do not apply to all squares of a maze.
+    names = [name for name in best_methods(agent.name) if name in OF_MANY_ELEMENTS]
+    method = find_decision_method(next(iter(names), OF_MANY_ELEMENTS[0]))
+    study = Study(decisions, every_element(decisions.states), counterfactuals_of(decisions.states, [[]], seed), seed)
+    return _report(agent, study, [method], NO_SHIFT, 0, seed)
+
+
+def _report(
+    agent: Agent, study: Study, chosen: Sequence[DecisionMethod], shift: str, level: int, seed: int
+) -> DecisionReport:
+    """Return the report of the one decision of a study.
+
+    Raises:
+        GoalmazeError: none of the methods applies.
+    """
+    decisions = study.decisions
     refused = {one.name: reason for one in chosen if (reason := one.refusal(study))}
     applied = [one for one in chosen if one.name not in refused]
     if not applied:
@@ -69,7 +107,7 @@ def explain(
         agent.family.name,
         shift,
         level,
-        step,
+        int(decisions.steps[0]) + 1,
         seed,
         decisions.states,
         tuple(float(p) for p in decisions.probabilities[0]),

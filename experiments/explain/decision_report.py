@@ -12,6 +12,7 @@ from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
+from goalmaze.experiments.explain.trust import Trust, trust_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,10 +78,18 @@ class DecisionReport(Result):
         """The methods, in the order of the table."""
         return list(self.rows[0].attributions) if self.rows else []
 
+    @property
+    def trust(self) -> Trust:
+        """What the shipped benchmark says of the method for this agent."""
+        return trust_of(self.agent, self.method)
+
     def words(self) -> str:
         """Return what drove the decision, in a sentence."""
-        chance = max(self.probabilities)
-        first = f"At step {self.step} of level {self.level} the agent goes {self.action} ({chance:.2f})"
+        return f"At step {self.step} of level {self.level} the agent {self.reason()}"
+
+    def reason(self) -> str:
+        """Return the end of that sentence: the action, what drove it, and what the agent does without it."""
+        first = f"goes {self.action} ({max(self.probabilities):.2f})"
         reasons = [row for row in self.rows if row.attributions[self.method] > 0]
         if not reasons:
             return f"{first}; no element speaks for it."
@@ -106,6 +115,7 @@ class DecisionReport(Result):
             "probabilities": {name: number(p) for name, p in zip(ACTIONS, self.probabilities, strict=True)},
             "words": self.words(),
             "method": self.method,
+            "trust": self.trust.json(),
             "rows": [row.json() for row in self.rows],
             "refused": dict(self.refused),
             "pictures": [str(path) for path in self.pictures],
@@ -124,6 +134,7 @@ class DecisionReport(Result):
         )
         return [
             f"{self.agent}: {self.words()}",
+            self.trust.text,
             Table(headers, rows, title),
             *(f"{name} does not apply: {reason}" for name, reason in self.refused.items()),
             *(f"picture: {path}" for path in self.pictures),

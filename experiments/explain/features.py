@@ -289,8 +289,8 @@ def _dictionaries(case: Case, seed: int, effort: float) -> list[Dictionary]:
     return [
         *result,
         Dictionary(CHANNELS, entry_dictionary(fit)),
-        Dictionary("samples", *(sampled_dictionary(fit, count, seed + i) for i in range(2))),
-        Dictionary("random", *(random_dictionary(fit, count, seed + i) for i in range(2))),
+        Dictionary("samples", sampled_dictionary(fit, count, seed), sampled_dictionary(fit, count, seed + 1)),
+        Dictionary("random", random_dictionary(fit, count, seed), random_dictionary(fit, count, seed + 1)),
         Dictionary(PROBES, _spread(probes, known)),
     ]
 

@@ -67,7 +67,7 @@ def counterfactuals_of(states: LevelBatch, elements: Sequence[Sequence[Element]]
                 parts.append(other)
                 facts.append((b, number, element.cell, ABSENT, element.steps))
     table = np.array(facts, np.int64).reshape(-1, 5)
-    joined = concatenate(parts) if parts else states.take([])
+    joined = concatenate(parts) if parts else states.take(np.zeros(0, np.intp))
     return Counterfactuals(table[:, 0], table[:, 1], joined, table[:, 2:4], table[:, 4])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -47,11 +48,25 @@ def elements_of(states: LevelBatch, seed: int = 0) -> list[list[Element]]:
 
     What is drawn depends on the state alone and the seed, not on what an agent does.
     """
+    result = []
+    for b, steps in enumerate(distances(states, states.start)):
+        rng = np.random.default_rng([seed, b])
+        objects, walls, corridors = _candidates(states, b, steps, NEARBY)
+        nearest = sorted(objects, key=lambda element: element.steps)[:MAX_OBJECTS]
+        result.append([*nearest, *_drawn(walls, WALLS, rng), *_drawn(corridors, CORRIDORS, rng)])
+    return result
+
+
+def every_element(states: LevelBatch) -> list[list[Element]]:
+    """Return all elements of each state, at any distance that the agent can walk: too many for Shapley values."""
     steps = distances(states, states.start)
-    return [_elements(states, b, steps[b], np.random.default_rng([seed, b])) for b in range(len(states))]
+    return [[*itertools.chain(*_candidates(states, b, steps[b], UNREACHABLE - 1))] for b in range(len(states))]
 
 
-def _elements(states: LevelBatch, b: int, steps: np.ndarray, rng: np.random.Generator) -> list[Element]:
+def _candidates(
+    states: LevelBatch, b: int, steps: np.ndarray, most: int
+) -> tuple[list[Element], list[Element], list[Element]]:
+    """Return the objects, walls and corridors of one state, the last two within `most` steps of the agent."""
     shown = {one.name for one in states.family.object_types if one.shows_on and not one.fills}
     free = states.free()[b]
     objects = [
@@ -69,14 +84,13 @@ def _elements(states: LevelBatch, b: int, steps: np.ndarray, rng: np.random.Gene
             continue
         around = [cell + int(step) for step in beside]
         if free[cell]:
-            if steps[cell] <= NEARBY and cell not in occupied:
+            if steps[cell] <= most and cell not in occupied:
                 corridors.append(Element("corridor", "corridor", cell, int(steps[cell])))
         elif (free[around[0]] and free[around[2]]) or (free[around[1]] and free[around[3]]):
             near = min(int(steps[one]) for one in around)
-            if near <= NEARBY:
+            if near <= most:
                 walls.append(Element("wall", "wall", cell, near))
-    nearest = sorted(objects, key=lambda element: element.steps)[:MAX_OBJECTS]
-    return [*nearest, *_drawn(walls, WALLS, rng), *_drawn(corridors, CORRIDORS, rng)]
+    return objects, walls, corridors
 
 
 def _drawn(elements: Sequence[Element], most: int, rng: np.random.Generator) -> list[Element]:

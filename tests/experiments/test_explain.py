@@ -23,7 +23,11 @@ from goalmaze.experiments.explain.agreement import (
     calibration_error,
     draws,
 )
+from goalmaze.experiments.explain.benchmark import MIN_AUROC
+from goalmaze.experiments.explain.config import BENCHMARKED
+from goalmaze.experiments.explain.decision import explain, explain_state
 from goalmaze.experiments.explain.feature_steering import TurnSteering
+from goalmaze.experiments.explain.trust import benchmarked, best_methods, trust_of
 from goalmaze.experiments.explain.units import cue_weight
 from goalmaze.probes.activations import read_activations
 from goalmaze.probes.steering.sae import Autoencoder
@@ -124,9 +128,40 @@ def test_a_decision_in_words_and_as_json(capsys: pytest.CaptureFixture[str], tmp
     report = json.loads(capsys.readouterr().out)
     assert report["words"].startswith(f"At step 4 of level 17 the agent goes {report['action']}")
     assert set(report["rows"][0]["attributions"]) == {"shapley", "occlusion"}
+    assert report["trust"]["method"] == "shapley"
     order = [row["attributions"]["shapley"] for row in report["rows"]]
     assert order == sorted(order, reverse=True)
     assert Path(report["pictures"][0]).stat().st_size > 10_000
+
+
+def test_a_state_is_explained_by_every_square_as_the_same_decision_of_a_level() -> None:
+    agent = load_agent("zoo:green-exit")
+    level = agent.family.levels(0, np.array([17]), "moved-sign")
+    drawn = explain(agent, level=17, step=4, shift="moved-sign", methods=["occlusion"])
+    every = explain_state(agent, level, 3)
+    assert every.method == best_methods(agent.name)[0] == "occlusion"
+    assert every.reason().startswith(f"goes {drawn.action} (")
+    rows = {(row.type, row.cell): row for row in every.rows}
+    assert len(rows) > len(drawn.rows)
+    for row in drawn.rows:
+        assert rows[row.type, row.cell] == row
+    # Every inner wall between two free squares and every free square without an object, once.
+    walls = level.walls[0]
+    assert all(walls.flat[cell] == (kind == "wall") for kind, cell in rows)
+    assert sum(kind == "corridor" for kind, _ in rows) == (~walls).sum() - 3
+
+
+def test_what_may_be_trusted_follows_from_the_shipped_benchmark_by_its_rule() -> None:
+    rows = benchmarked()
+    assert {row.agent for row in rows} == set(BENCHMARKED)
+    for row in rows:
+        trust = trust_of(row.agent, row.method)
+        assert trust.trusted == row.trusted
+        assert (row.method in best_methods(row.agent)) == row.trusted
+        assert not row.trusted or (row.kind == "explanation" and row.low >= MIN_AUROC)
+        assert f"{row.decisions} decisions" in trust.text
+    assert trust_of("runs/mine", "occlusion").trusted is None
+    assert "goalmaze explain runs/mine --benchmark" in trust_of("runs/mine", "occlusion").text
 
 
 def test_the_benchmark_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
