@@ -15,8 +15,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from goalmaze.envs.json_data import JsonObject
 
@@ -76,12 +76,12 @@ def half_point(dial: Sequence[float], successes: Sequence[int], totals: Sequence
     """
     low: float | None = None
     for value, count, total in zip(dial, successes, totals, strict=True):
-        if stats.binom.cdf(count, total, 0.5) > TAIL:
+        if scipy.stats.binom.cdf(count, total, 0.5) > TAIL:
             break
         low = value
     high: float | None = None
     for value, count, total in reversed(list(zip(dial, successes, totals, strict=True))):
-        if stats.binom.sf(count - 1, total, 0.5) > TAIL:
+        if scipy.stats.binom.sf(count - 1, total, 0.5) > TAIL:
             break
         high = value
     rates = isotonic(np.asarray(successes) / np.asarray(totals), np.asarray(totals, np.float64))
