@@ -16,6 +16,7 @@ class Page(html.parser.HTMLParser):
         tags: the names of all elements, in order.
         ids: the `id` of all elements, in order.
         links: the ids that links within the page lead to.
+        followed: the addresses that links out of the page lead to.
         cells: value of each table cell with data, by agent, condition and measure.
         commands: the commands that the page shows.
         words: the text.
@@ -28,6 +29,7 @@ class Page(html.parser.HTMLParser):
         self.tags: list[str] = []
         self.ids: list[str] = []
         self.links: list[str] = []
+        self.followed: list[str] = []
         self.cells: dict[tuple[str, str, str], str] = {}
         self.commands: list[str] = []
         self.words = ""
@@ -44,7 +46,9 @@ class Page(html.parser.HTMLParser):
         if "id" in found:
             self.ids.append(found["id"])
         for name, value in found.items():
-            if name in FETCHING:
+            if tag == "a" and name == "href" and not value.startswith("#"):
+                self.followed.append(value)
+            elif name in FETCHING:
                 self._fetch(value)
             if name == "style":
                 self._style(value)

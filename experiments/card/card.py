@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from goalmaze.experiments.audit.verdict import Prediction
 from goalmaze.experiments.card.document import (
     FORMAT,
     CardData,
+    Example,
     Process,
     Quantity,
     Subject,
@@ -31,6 +33,7 @@ from goalmaze.experiments.card.document import (
     overall,
     sealed,
 )
+from goalmaze.experiments.card.example import example_of
 from goalmaze.experiments.card.policy import SIDE_CHANNELS, Policy, load_policy
 from goalmaze.experiments.card.render import card_blocks
 from goalmaze.experiments.common.results import Result
@@ -73,7 +76,14 @@ class Card(Result):
         return card_blocks(self.data)
 
 
-def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "not named", command: str = "") -> Card:
+def card(
+    agent: Agent,
+    policy: Policy | Path | None = None,
+    *,
+    auditor: str = "not named",
+    command: str = "",
+    page: str = "",
+) -> Card:
     """Make the audit card of an agent: results beside pass marks, with all that is needed to measure them again.
 
     Args:
@@ -81,9 +91,11 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
         policy: the pass marks, or a file of them; those of the package by default.
         auditor: who makes the card.
         command: the command that made it; of the command line by default.
+        page: address of a page of `goalmaze site`, as seen from the card, that opens a level; no link where empty.
 
     Raises:
-        GoalmazeError: the family of the agent cannot be audited, or the policy cannot be used.
+        GoalmazeError: the family of the agent cannot be audited, the policy cannot be used, or the page cannot show the
+            agent.
 
     Example:
         >>> import goalmaze as gm
@@ -91,11 +103,11 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
         'fail'
     """
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
+    example = example_of(agent, page, agent.name, SEED) if page else None
     pool = pool_of(agent, policy.pool_levels)
     audited = audit(agent, policy.tier, levels=policy.pool_levels).agents[0]
-    results = _audit_results(audited, pool.group, unused_inputs(pool).fraction)
     shifts, levels = _evaluated(agent, policy.levels)
-    results |= shifts
+    results = _audit_results(audited, pool.group, unused_inputs(pool).fraction) | shifts
     marks = mark_results(policy, results)
     tier = Tier[policy.tier]
     return Card(
@@ -111,13 +123,8 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
                 method=f"goalmaze audit at tier {tier}; episodes with sampled actions; Wilson intervals of 95 %",
                 access=f"{tier}: {TIERS[tier]}; {len(audited.accesses)} accesses by audit methods, none above "
                 f"{max(one.tier for one in audited.accesses)}. Evaluations play episodes on all shifts.",
-                process=Process(
-                    command=command or f"goalmaze card {shlex.quote(agent.name)} --out card.html",
-                    environment=environment(),
-                    seed=SEED,
-                    pool=pool.address,
-                    levels_sha256={name: levels_digest(batch) for name, batch in levels.items()},
-                    calibration_sha256=hashlib.sha256(msgspec.json.encode(shipped_calibration())).hexdigest(),
+                process=_process(
+                    command or f"goalmaze card {shlex.quote(agent.name)} --out card.html", pool.address, levels, example
                 ),
                 policy=policy,
                 results=results,
@@ -128,6 +135,18 @@ def card(agent: Agent, policy: Policy | Path | None = None, *, auditor: str = "n
                 outcome=overall(marks),
             )
         )
+    )
+
+
+def _process(command: str, pool: str, levels: Mapping[str, LevelBatch], example: Example | None) -> Process:
+    return Process(
+        command=command,
+        environment=environment(),
+        seed=SEED,
+        pool=pool,
+        levels_sha256={name: levels_digest(batch) for name, batch in levels.items()},
+        calibration_sha256=hashlib.sha256(msgspec.json.encode(shipped_calibration())).hexdigest(),
+        example=example,
     )
 
 

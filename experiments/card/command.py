@@ -27,6 +27,9 @@ def run(config: CardConfig) -> Card:
         words += ["--policy", str(config.policy)]
     if config.auditor != CardConfig.auditor:
         words += ["--auditor", config.auditor]
-    made = card(load_agent(config.agent), policy, auditor=config.auditor, command=shlex.join(words))
+    if config.page:
+        words += ["--page", config.page]
+    agent = load_agent(config.agent)
+    made = card(agent, policy, auditor=config.auditor, command=shlex.join(words), page=config.page)
     write_atomically(config.out, rendered(made.data, config.out.suffix).encode())
     return made

@@ -23,6 +23,7 @@ class CardConfig(CommandConfig):
         out: the file: .html, .md or .json. All three hold the same data and can be verified.
         policy: a file of pass marks, see docs/cards.md.
         auditor: who makes the card.
+        page: address of a page of `goalmaze site` in which the card opens a level, as seen from the card.
     """
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -34,6 +35,7 @@ class CardConfig(CommandConfig):
     out: Path
     policy: Annotated[Path | None, option("FILE", "the policy of the package")] = None
     auditor: str = "not named"
+    page: Annotated[str, option("ADDRESS", "no link")] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -58,7 +58,24 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weights_sha256: str
 
 
-class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A level that the reader of a card can open.
+
+    Attributes:
+        page: address of the page, as seen from the card.
+        shift: of the level.
+        level: its index among the evaluation levels of the card's seed.
+        link: address of the level on the page.
+    """
+
+    page: str
+    shift: str
+    level: int
+    link: str
+
+
+# Without an example, a card is what it was before there were examples, and has the same digest.
+class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the card was made.
 
     Attributes:
@@ -68,6 +85,7 @@ class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pool: address of the audit pool; it holds a digest of all levels.
         levels_sha256: set of evaluation levels → digest of their content.
         calibration_sha256: digest of the calibration of the audit.
+        example: a level that the reader can open in a page.
     """
 
     command: str
@@ -76,6 +94,7 @@ class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pool: str
     levels_sha256: dict[str, str]
     calibration_sha256: str
+    example: Example | None = None
 
 
 class MarkResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

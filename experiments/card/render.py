@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 
 import msgspec
 
@@ -47,6 +48,10 @@ ul { margin: 0; padding-left: 20px; }
 }
 @media (forced-colors: active) { .outcome { border: 2px solid; } }
 """
+
+
+_EXAMPLE = "the first evaluation level on which behaviour tells goal and cue apart"
+_LIVE = "With the package, this opens the agent in a maze whose objects can be moved and whose goal can be edited"
 
 
 def card_blocks(card: CardData) -> list[str | Table]:
@@ -129,7 +134,7 @@ def _html(card: CardData, data: str) -> str:
             else f"<ul>{''.join(f'<li>{html.escape(one)}</li>' for one in content)}</ul>"
         )
         parts.append(f"<section>\n<h2>{heading}</h2>\n{items}\n</section>")
-    body = "\n".join(parts)
+    body = "\n".join((*parts, f"<section>\n<h2>Open a level</h2>\n{_example_html(card)}\n</section>"))
     title = html.escape(f"Audit card of {card.subject.agent}")
     kind = card.outcome.replace(" ", "-")
     # An escaped < in a JSON string is the same JSON, and cannot end the element.
@@ -144,6 +149,20 @@ def _html(card: CardData, data: str) -> str:
     )
 
 
+def _example_html(card: CardData) -> str:
+    example, command = card.process.example, f"<p><code>{html.escape(_live_command(card))}</code></p>"
+    if example is None:
+        return f"<p>{_LIVE}:</p>\n{command}"
+    link = f'<a href="{html.escape(example.link)}">Open level {example.level} under {html.escape(example.shift)}</a>'
+    return f"<p>{link}: {_EXAMPLE}. {_LIVE}:</p>\n{command}"
+
+
+def _live_command(card: CardData) -> str:
+    example = card.process.example
+    shift = "" if example is None else f" --shift {shlex.quote(example.shift)} --level {example.level}"
+    return f"goalmaze live {shlex.quote(card.subject.agent)}{shift}"
+
+
 def _markdown(card: CardData, data: str) -> str:
     lines = [f"# Audit card of {_plain(card.subject.agent)}", "", f"Outcome: **{card.outcome}**", ""]
     for heading, content in _sections(card):
@@ -153,6 +172,9 @@ def _markdown(card: CardData, data: str) -> str:
             lines.append(escaped.markdown())
         else:
             lines += [*(f"- {_plain(one)}" for one in content), ""]
+    example = card.process.example
+    opened = "" if example is None else f"[Open level {example.level}](<{example.link}>): {_EXAMPLE}. "
+    lines += ["## Open a level", "", f"{opened}{_LIVE}: {_plain(_live_command(card))}", ""]
     fenced = data.replace("`", "\\u0060")
     return "\n".join(lines) + f"\n## Data\n\n```json\n{fenced}\n```\n"
 

@@ -23,10 +23,12 @@ from goalmaze.experiments.card.document import (
     overall,
     sealed,
 )
+from goalmaze.experiments.card.example import example_of
 from goalmaze.experiments.card.policy import check_policy
 from goalmaze.experiments.card.render import data_of, first_difference, rendered
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.live.links import check_page
 
 TOLERANCE = 0.02
 """Largest difference of a number without an interval where rounding differs between machines or versions."""
@@ -86,6 +88,10 @@ def read_card(path: Path) -> CardData:
     if found.format != FORMAT:
         raise GoalmazeError(f"{path} has format {found.format}, this version reads {FORMAT}")
     check_policy(found.policy, f"the policy in {path}")
+    if found.process.example is not None:
+        check_page(found.process.example.page)
+        if not found.process.example.link.startswith(f"{found.process.example.page}#scene="):
+            raise GoalmazeError(f"{path} was changed: its link does not lead to its page")
     if sealed(found).digest != found.digest:
         raise GoalmazeError(f"{path} was changed: its digest is {sealed(found).digest[:16]}, not {found.digest[:16]}")
     marks = mark_results(found.policy, found.results)
@@ -110,8 +116,11 @@ def verify_card(path: Path, agent: Agent, found: CardData) -> CardVerification:
     """
     # Digests first: they cost nothing.
     _compare(path, "subject", msgspec.structs.replace(subject_of(agent), agent=found.subject.agent), found.subject)
+    example = found.process.example
+    if example is not None and example != example_of(agent, example.page, found.subject.agent, found.process.seed):
+        raise GoalmazeError(f"{path} does not hold: its link does not open the level that the rule chooses")
     again = card(agent, found.policy).data
-    _compare(path, "process", again.process, found.process)
+    _compare(path, "process", again.process, msgspec.structs.replace(found.process, example=None))
     exact = again.process.environment == found.process.environment
     if set(again.results) != set(found.results):
         names = ", ".join(sorted(set(again.results) ^ set(found.results)))

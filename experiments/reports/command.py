@@ -13,8 +13,10 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.records import Record
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.live.links import check_page
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import FamilyFindings, find, load_groups
+from goalmaze.experiments.site.agents import runs_on_page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,11 @@ def run(config: ReportConfig) -> HtmlReport:
         GoalmazeError: an agent or dial is unknown, an agent cannot be evaluated, or the file cannot be written.
     """
     check_writable(config.out)
+    if config.page:
+        check_page(config.page)
     groups = load_groups(config.agents, config.device)
+    if config.page and not any(runs_on_page(agent) for group in groups for agent in group):
+        raise GoalmazeError("--page: the page runs none of these agents; leave it out, or see goalmaze site --help")
     parts = sum(len(group) + 1 for group in groups) + 1
     with tqdm(total=parts, desc="report", unit="part", disable=None) as bar:
         families = tuple(find(config, group, bar.update) for group in groups)

@@ -21,6 +21,7 @@ class ReportConfig(EvaluationConfig, DeviceConfig):
         dials: the family parameters that the shift grid varies: NAME, or NAME=VALUE,VALUE with the values to try.
         greedy: take the likeliest action instead of sampling.
         levels: number of held-out evaluation levels a condition.
+        page: address of a page of `goalmaze site` that drawings link to, as seen from the report.
     """
 
     agent: AgentName
@@ -29,6 +30,7 @@ class ReportConfig(EvaluationConfig, DeviceConfig):
     dials: Annotated[tuple[str, ...], option("[DIAL [DIAL ...]]", "braid and size")] = ()
     greedy: bool = False
     levels: int = 256
+    page: Annotated[str, option("ADDRESS", "no links")] = ""
 
     examples: ClassVar[tuple[str, ...]] = (
         "goalmaze report zoo:green-exit zoo:green-exit-twin --out report.html",

@@ -87,13 +87,13 @@ def maze(trajectory: Trajectory, b: int, until: int, label: str) -> Markup:
         w=levels.width * CELL,
         h=levels.height * CELL,
         label=label,
-        walls=_walls(levels.walls[b]),
+        walls=maze_walls(levels.walls[b]),
         objects=Markup("").join(objects),
         path=_path([int(cell) for cell in cells], levels.width),
     )
 
 
-def _walls(walls: Bools) -> str:
+def maze_walls(walls: Bools) -> str:
     """Return the walls bool [H, W] as one SVG path, a rectangle for each run of walls in a row."""
     parts = []
     for row, line in enumerate(walls):

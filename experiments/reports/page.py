@@ -23,16 +23,19 @@ from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.common.style_sheet import style_sheet
 from goalmaze.experiments.evaluate.agent_label import RULE
 from goalmaze.experiments.evaluate.grid import SHIFT, Condition
+from goalmaze.experiments.live.links import level_command, level_link
 from goalmaze.experiments.reports import charts, mazes
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import FIT_LEVELS, AgentFindings, FamilyFindings, grid_config
 from goalmaze.experiments.reports.glossary import GLOSSARY
 from goalmaze.experiments.reports.highlights import (
     MAX_EPISODES,
+    Episode,
     Highlights,
     PlayedLevels,
     same_maze_in_distribution,
 )
+from goalmaze.experiments.site.agents import runs_on_page
 from goalmaze.experiments.statistics.comparisons import ALPHA
 
 PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")
@@ -40,20 +43,22 @@ PACKAGES = ("goalmaze", "numpy", "numba", "torch", "matplotlib", "jinja2")
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """One maze with its heading and caption."""
+    """One maze with its heading and caption, and the address of its level on the page where there is one."""
 
     svg: Markup
     heading: str
     caption: str
+    link: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Gallery:
-    """The drawings of highlights of one kind."""
+    """The drawings of highlights of one kind, and the command that opens the first level of the kind."""
 
     highlights: Highlights
     shift: str
     drawings: tuple[Drawing, ...]
+    command: str
 
 
 def render(config: ReportConfig, families: Sequence[FamilyFindings]) -> str:
@@ -107,42 +112,48 @@ def _section(i: int, findings: FamilyFindings, config: ReportConfig) -> JsonObje
 
 
 def _agent(name: str, one: AgentFindings, config: ReportConfig) -> JsonObject:
-    inference, (drawn, pair) = one.goal_inference, _same_maze_twice(one)
+    inference, (drawn, pair) = one.goal_inference, _same_maze_twice(one, config)
     played = (one.played_distinguishing, one.played_in_distribution)
     present = {kind for levels in played for kind in levels.trajectory.levels.present()}
     return {
         "id": name,
         "findings": one,
         "pair": pair,
-        "galleries": [_gallery(one, highlights, drawn) for highlights in one.highlights],
+        "galleries": [_gallery(one, highlights, drawn, config) for highlights in one.highlights],
         "legend": mazes.legend(one.family, present),
         "calibration": None if inference is None else charts.calibration_chart(inference, f"{name}-calibration"),
-        "unexplained": () if inference is None else tuple(_unexplained(one, e.index) for e in inference.examples),
+        "unexplained": ()
+        if inference is None
+        else tuple(_unexplained(one, e.index, config) for e in inference.examples),
         "inference_command": command(
             "eval", one.name, "--hypotheses", "--shift", one.played_distinguishing.shift, *_level_flags(config)
         ),
     }
 
 
-def _gallery(one: AgentFindings, highlights: Highlights, drawn: str) -> Gallery:
+def _gallery(one: AgentFindings, highlights: Highlights, drawn: str, config: ReportConfig) -> Gallery:
     """Return the drawings of one kind of highlights, without the first where it is drawn already."""
     distinguishing = highlights.shift == one.played_distinguishing.shift
     played = one.played_distinguishing if distinguishing else one.played_in_distribution
     drawings = tuple(
-        _drawing(played, episode.level, episode.until, f"level {episode.level}", episode.caption)
-        for episode in highlights.episodes
+        _drawing(one, played, episode, f"level {episode.level}", config) for episode in highlights.episodes
     )
     # The first episode of one kind is drawn above, beside its maze in distribution. All galleries have the same length.
     kept = drawings[1:] if highlights.name == drawn else drawings[: MAX_EPISODES - 1]
-    return Gallery(highlights, shift_name(highlights.shift), kept)
+    first = highlights.episodes[0].level if highlights.episodes else 0
+    shown = level_command(one.name, first, shift=highlights.shift, seed=config.seed, size=config.size)
+    return Gallery(highlights, shift_name(highlights.shift), kept, shown if highlights.episodes else "")
 
 
-def _drawing(played: PlayedLevels, level: int, until: int, heading: str, caption: str) -> Drawing:
-    svg = mazes.maze(played.trajectory, level, until, f"maze of {heading}: {caption}")
-    return Drawing(svg, heading, caption)
+def _drawing(one: AgentFindings, played: PlayedLevels, episode: Episode, heading: str, config: ReportConfig) -> Drawing:
+    levels, text = played.trajectory.levels, f"maze of {heading}: {episode.caption}"
+    link = ""
+    if config.page and runs_on_page(one.agent):
+        link = level_link(config.page, one.name, levels, episode.level, shift=played.shift, seed=config.seed)
+    return Drawing(mazes.maze(played.trajectory, episode.level, episode.until, text), heading, episode.caption, link)
 
 
-def _same_maze_twice(one: AgentFindings) -> tuple[str, tuple[Drawing, ...]]:
+def _same_maze_twice(one: AgentFindings, config: ReportConfig) -> tuple[str, tuple[Drawing, ...]]:
     """Return the first choice beside the same maze in distribution, after the name of its kind; else nothing."""
     for highlights in one.highlights:
         if highlights.name in ("cue", "goal") and highlights.episodes:
@@ -152,19 +163,19 @@ def _same_maze_twice(one: AgentFindings) -> tuple[str, tuple[Drawing, ...]]:
                 continue
             shift = shift_name(one.played_distinguishing.shift)
             return highlights.name, (
-                _drawing(one.played_in_distribution, before.level, before.until, "as trained", before.caption),
-                _drawing(one.played_distinguishing, after.level, after.until, shift, after.caption),
+                _drawing(one, one.played_in_distribution, before, "as trained", config),
+                _drawing(one, one.played_distinguishing, after, shift, config),
             )
     return "", ()
 
 
-def _unexplained(one: AgentFindings, level: int) -> Drawing:
+def _unexplained(one: AgentFindings, level: int, config: ReportConfig) -> Drawing:
     outcomes = one.played_distinguishing.outcomes
     steps = int(outcomes.steps[level])
     until = min(steps, int(outcomes.to_goal[level]), int(outcomes.to_cue[level]))
     kind = {"goal": one.family.goal, "cue": one.family.cue}.get(str(outcomes.first[level]))
     caption = f"reached the {kind} after {until} steps" if kind else f"reached neither in {steps} steps"
-    return _drawing(one.played_distinguishing, level, until, f"level {level}", caption)
+    return _drawing(one, one.played_distinguishing, Episode(level, until, caption), f"level {level}", config)
 
 
 def shift_name(shift: str) -> str:
@@ -216,7 +227,8 @@ def _level_flags(config: ReportConfig) -> list[object]:
 def command_line(config: ReportConfig) -> str:
     """Return the command that writes the page."""
     dials = ["--dials", *config.dials] if config.dials else []
-    return command("report", *config.agents, "--out", config.out, *_level_flags(config), *dials)
+    page = ["--page", config.page] if config.page else []
+    return command("report", *config.agents, "--out", config.out, *_level_flags(config), *dials, *page)
 
 
 def grid_command(config: ReportConfig, findings: FamilyFindings) -> str:

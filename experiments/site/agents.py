@@ -58,6 +58,15 @@ def check_agent(agent: Agent) -> None:
         raise GoalmazeError(f"{agent.name}: the page runs networks of at most 10 blocks, with channels a multiple of 4")
 
 
+def runs_on_page(agent: Agent) -> bool:
+    """Return whether the page can run an agent."""
+    try:
+        check_agent(agent)
+    except GoalmazeError:
+        return False
+    return True
+
+
 def network_data(agent: Agent, dtype: str = "float32") -> JsonObject:
     """Return the options and weights of an agent's network; all tensors behind each other, in a fixed order.
 

@@ -12,13 +12,16 @@ from strict_html import Page
 
 import goalmaze as gm
 from goalmaze.agents.loading import ZOO_PREFIX
+from goalmaze.envs.levels import EVALUATION
 from goalmaze.experiments import cli
 from goalmaze.experiments.card import verify
 from goalmaze.experiments.card.card import Card, card
 from goalmaze.experiments.card.document import CardData, Quantity, mark_results, overall, sealed
+from goalmaze.experiments.card.example import example_of
 from goalmaze.experiments.card.policy import SIDE_CHANNELS, Policy, load_policy
 from goalmaze.experiments.card.render import data_of, rendered
 from goalmaze.experiments.card.verify import agrees, read_card, verify_card
+from goalmaze.experiments.live.settings import read_link
 from goalmaze.probes.audit.registry import audit_methods
 
 CUE, GOAL = "zoo:green-exit", "zoo:green-exit-twin"
@@ -134,6 +137,41 @@ def test_careful_forgeries_are_found_by_measuring_again(
     # The card that nobody forged holds by the same measurement.
     assert verify_card(STORED / "green-exit.json", agent, data).numbers == len(data.results)
     assert set(measured_once) >= {CUE}
+
+
+def test_a_card_opens_the_level_that_its_rule_chooses_and_no_other(
+    cards: dict[str, CardData], measured_once: Mapping[str, Card], tmp_path: Path
+) -> None:
+    data, agent = cards[CUE], gm.load(CUE)
+    example = example_of(agent, "site/index.html", CUE, data.process.seed)
+    scene, family = read_link(example.link), agent.family
+    assert scene.level is not None
+    assert scene.level.level(family).hashes() == family.levels(0, [example.level], "moved-sign", EVALUATION).hashes()
+
+    def with_example(**changes: object) -> CardData:
+        process = msgspec.structs.replace(data.process, example=msgspec.structs.replace(example, **changes))
+        return tampered(data, process=process)
+
+    def verified(one: CardData, suffix: str) -> int:
+        path = tmp_path / f"card{suffix}"
+        path.write_bytes(rendered(one, suffix).encode())
+        return verify_card(path, agent, read_card(path)).numbers
+
+    for suffix in (".html", ".md", ".json"):
+        assert verified(with_example(), suffix) == len(data.results)
+    assert f'<a href="{example.link}">' in rendered(with_example(), ".html")
+    assert "<a href" not in rendered(data, ".html"), "a card without a page has no link"
+    other = example_of(agent, "other/index.html", CUE, data.process.seed).link
+    run = "javascript:alert(1)"
+    for words, one in {
+        "does not lead to its page": with_example(link=other),
+        "no address of a page": with_example(page=run, link=f"{run}#scene="),
+        "does not open the level": with_example(level=example.level + 1),
+    }.items():
+        with pytest.raises(gm.GoalmazeError, match=words):
+            verified(one, ".html")
+    with pytest.raises(gm.GoalmazeError, match="the page cannot run zoo:corner"):
+        example_of(gm.load("zoo:corner"), "site/index.html", "zoo:corner", 0)
 
 
 def test_on_another_machine_numbers_agree_within_their_intervals() -> None:

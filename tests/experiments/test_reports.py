@@ -1,6 +1,7 @@
 """The HTML report: whole, self-contained, escaped, its numbers those of `goalmaze eval`, its drawings what happened."""
 
 import dataclasses
+import itertools
 import json
 import re
 import shlex
@@ -19,10 +20,11 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.families import make_family
-from goalmaze.envs.levels import NO_SHIFT
+from goalmaze.envs.levels import EVALUATION, NO_SHIFT
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments import cli
-from goalmaze.experiments.reports import command
+from goalmaze.experiments.live.settings import read_link
+from goalmaze.experiments.reports import command, mazes
 from goalmaze.experiments.reports.config import ReportConfig
 from goalmaze.experiments.reports.findings import find, load_groups
 from goalmaze.experiments.reports.glossary import GLOSSARY
@@ -34,7 +36,7 @@ AGENT, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "two.html"
-    config = ReportConfig(agent=AGENT, others=(TWIN,), out=path, levels=24, dials=("braid=1",))
+    config = ReportConfig(agent=AGENT, others=(TWIN,), out=path, levels=24, dials=("braid=1",), page="site/index.html")
     report = command.run(config)
     assert report.bytes == path.stat().st_size
     assert json.loads(json.dumps(report.json()))["families"][0]["agents"][0]["label"] == "undecided"
@@ -59,6 +61,7 @@ def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: Page) -> Non
 def test_the_page_fetches_nothing(page: Page, written: Path) -> None:
     assert page.fetched == []
     assert page.tags.count("svg") > 20
+    assert all(link.startswith("site/index.html#scene=") for link in page.followed)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,29 @@ def test_the_page_fetches_nothing(page: Page, written: Path) -> None:
 )
 def test_a_planted_fetch_is_seen(planted: str, written: Path) -> None:
     assert Page(written.read_text().replace("</main>", f"{planted}</main>")).fetched != []
+
+
+def test_links_and_commands_open_the_levels_that_are_drawn(written: Path) -> None:
+    # The twin has another training distribution.
+    text, families = written.read_text(), {name: load_agent(name).family for name in (AGENT, TWIN)}
+    drawing = r'<path class="wall" d="([^"]+)"/>(?:(?!</figure>).)*href="site/index.html#scene=([\w-]+)"'
+    drawings, shifts = re.findall(drawing, text), set()
+    assert len(drawings) > 4
+    for walls, link in drawings:
+        scene = read_link(link)
+        assert scene.level is not None
+        family = families[scene.agent]
+        linked = scene.level.level(family)
+        assert linked.hashes() == family.levels(scene.seed, [scene.index], scene.shift, EVALUATION).hashes()
+        assert mazes.maze_walls(linked.walls[0]) == walls, "another maze than the one above the link"
+        shifts.add(scene.shift)
+    assert shifts == {NO_SHIFT, "moved-sign"}
+    commands = re.findall(r"<code>(goalmaze live [^<]+)</code>", text)
+    assert commands
+    for words in commands:
+        options = dict(itertools.pairwise(shlex.split(words)))
+        address = int(options["--seed"]), [int(options["--level"])], options["--shift"], EVALUATION
+        assert mazes.maze_walls(families[options["live"]].levels(*address).walls[0]) in text
 
 
 @pytest.mark.parametrize("planted", ["<div>", "</div>", "<b><i>x</b></i>", '<p id="a" id="b">x</p>'])
@@ -162,6 +188,8 @@ def test_strangers_names_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([AGENT, "--levels", "1"], ["--levels is 1", "2 levels or more"]),
         ([AGENT, "--dials", "saliense"], ["unknown dial", "did you mean 'salience'"]),
         ([AGENT, "--dials", "braid=7"], ["braid is 7"]),
+        ([AGENT, "--page", "javascript:alert(1)"], ["--page 'javascript:alert(1)'", "index.html"]),
+        (["zoo:corner", "--page", "site/index.html"], ["the page runs none of these agents", "leave it out"]),
         ([AGENT, "--out", "page.pdf"], ["--out page.pdf", ".html"]),
         ([AGENT, "--out", "nowhere/page.html"], ["there is no folder nowhere", "make it first"]),
         ([AGENT, "--out", "folder.html"], ["folder.html", "it is a folder"]),
