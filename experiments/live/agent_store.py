@@ -315,8 +315,10 @@ class AgentStore:
             level = scene.level if settings.level is None else settings.level.level(scene.family)
             target = scene.target if settings.target is None else settings.target
             check_target(level, target)
+            # The link of a report holds its level, which may be the one at the address that it names.
+            drawn = settings.level is not None and level.hashes() != scene.level.hashes()
             scene.set_level(level, target)
-            scene.drawn = settings.level is not None
+            scene.drawn = drawn
         return scene
 
     def menu(self, settings: Settings) -> JsonObject:

@@ -16,9 +16,11 @@ from story_walk import MAX_SECONDS, STEPS, WORDS, walked
 
 import goalmaze as gm
 from goalmaze.agents.loading import Agent, locate
+from goalmaze.agents.rollout import rollout
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.experiments import cli
 from goalmaze.experiments.live.agent_store import AgentStore
+from goalmaze.experiments.live.links import level_link
 from goalmaze.experiments.live.messages import Step
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link, write_link
@@ -502,6 +504,24 @@ def test_a_link_opens_the_scene_in_any_copy_and_a_damaged_one_is_refused(page: B
     assert "damaged" not in page.run(
         f"(location.hash = {json.dumps(link.partition('#')[2])}, byId('banner').textContent)"
     )
+
+
+def test_the_link_of_a_report_opens_its_level_and_plays_the_path_that_it_draws(page: Browser) -> None:
+    agent = gm.load(CUE)
+    levels = agent.family.levels(0, count=40, shift="moved-sign")
+    played = rollout(agent.policy, levels, seed=0)
+    shipped = page.run("levelSet('moved-sign').numbers")
+    other = next(b for b in range(40) if b not in shipped)
+    for b, caption in ((shipped[1], f"Maze {shipped[1]}:"), (other, "This maze came with a link.")):
+        before = page.run("INSTRUMENT.state.link")
+        page.run(f"location.hash = {json.dumps(level_link('', CUE, levels, b, shift='moved-sign'))}")
+        page.wait(f"INSTRUMENT.state.link !== {json.dumps(before)}")
+        assert page.run("INSTRUMENT.state.walls") == "".join(map(str, levels.walls[b].astype(int).flat))
+        assert text(page, "caption").startswith(caption)
+        page.run("while (!INSTRUMENT.backEnd.finished) INSTRUMENT.backEnd.step(); INSTRUMENT.backEnd._answer()")
+        trail = page.run("INSTRUMENT.state.sides.unedited.trail")
+        assert len(trail) > 2
+        assert trail == played.agent[: len(trail), b].tolist()
 
 
 def link_with(link: str, settings: dict[str, Any]) -> str:

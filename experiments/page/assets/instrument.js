@@ -96,7 +96,7 @@ class Instrument {
     setValue(byId("inspected-site"), state.inspected_site);
     byId("strength-text").textContent = Number(settings.strength).toFixed(1);
     byId("agent-text").textContent = this._agentText(settings);
-    byId("shift-text").textContent = drawn ? "Edited by hand: this maze is of no distribution any more. It stays in the list below; Next goes to another one." : this.menu.shifts[settings.shift];
+    byId("shift-text").textContent = drawn ? "Edited by hand, or from a link: this maze is not drawn from a distribution. It stays in the list below; Next goes to another one." : this.menu.shifts[settings.shift];
     document.body.dataset.drawn = String(drawn);
     byId("lamp-row").hidden = !(this.menu.shifts.lit && this.menu.shifts.unlit);
     byId("lamp").checked = state.sides.unedited.objects.some((object) => object.type === "lamp");

@@ -84,7 +84,7 @@ class LocalSession {
   }
 
   _kept() {
-    return { level: this.level, target: this.target, byHand: this.byHand, limit: this.limit };
+    return { level: this.level, target: this.target, byHand: this.byHand, limit: this.limit, about: this.about };
   }
 
   _undo() {
@@ -100,6 +100,7 @@ class LocalSession {
     this.level = copyLevel(this.level);
     change(this.level);
     this.byHand = true;
+    this.about = "This maze was edited by hand.";
     this.restart();
   }
 

@@ -236,7 +236,7 @@ class Stage {
         showBars(bars, side);
       }
     }
-    this.caption.textContent = [state.by_hand ? "This maze was edited by hand." : state.about, state.untrained].filter(Boolean).join(" ");
+    this.caption.textContent = [state.about || (state.by_hand ? "This maze was edited by hand." : ""), state.untrained].filter(Boolean).join(" ");
     this.onDraw(frame, this);
     this.repaint();
   }

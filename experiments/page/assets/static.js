@@ -153,7 +153,14 @@ class StaticBackEnd extends LocalSession {
 
   _drawn(settings) {
     const level = levelOfDrawn(settings.level, settings.size, settings.family), target = this._target(level, settings.target ?? -1);
-    return { level, limit: this._limit(settings.size), seed: settings.seed + (settings.index ?? 0), target, byHand: true, about: "", index: settings.index ?? 0 };
+    const set = this._set(settings), at = set && settings.seed === 0 ? set.numbers.indexOf(settings.index) : -1;
+    /* The link of a report holds a level that may be one of the page's own; of another one the page knows no more than that. */
+    const own = at >= 0 && this._isSame(set.levels[at], level), about = own ? given(set, at).about : "This maze came with a link.";
+    return { level, limit: this._limit(settings.size), seed: settings.seed + (settings.index ?? 0), target, byHand: !own, about, index: settings.index ?? 0 };
+  }
+
+  _isSame(one, other) {
+    return JSON.stringify(drawnLevel(one)) === JSON.stringify(drawnLevel(other));
   }
 
   _target(level, target) {
