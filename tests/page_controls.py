@@ -14,12 +14,24 @@ RECORDER = """(() => {
     return one.id || one.outerHTML;
   };
   window.controlKeys = () => [...new Set([...document.querySelectorAll(controls)]
-    .filter((one) => one.checkVisibility() || one.closest('dialog, [hidden], details, .status')).map(controlKey))];
-  window.used = new Set();
+    .filter((one) => one.checkVisibility() || one.closest('dialog, [hidden], details, .status'))
+    .filter((one) => !one.closest(document.body.dataset.backEnd === 'static' ? '.of-python' : '.of-story'))
+    .filter((one) => !one.closest('figure[hidden]')).map(controlKey))];
+  window.usedControls = new Set();
   for (const type of ['click', 'input', 'change', 'keydown', 'pointerdown'])
-    addEventListener(type, (event) => { if (event.target.closest) used.add(controlKey(event.target)); }, true);
+    addEventListener(type, (event) => { if (event.target.closest) usedControls.add(controlKey(event.target)); }, true);
 })()"""
 """A script that notes which control each event of the page reaches."""
+
+
+def check_used(browser: Any, controls: dict[str, str], test: str) -> None:
+    """Check that a test used every control for which it is listed."""
+    listed = {key for key, name in controls.items() if name == test}
+    if listed:
+        assert listed - set(browser.run("[...usedControls]")) == set(), (
+            "controls that this test is listed for and did not use"
+        )
+
 
 ROLES = {
     "application",

@@ -17,8 +17,8 @@ class Preset:
         agent: of the left side.
         other: of the right side; empty for the same agent with its goal moved to the target.
         shift: of the level.
-        index: of the level: among the first twelve, the one where the two cells in question are farthest apart at about
-            equal distance from the agent.
+        index: of the level: among the first eight of the page's set, the one where exit and sign, apple or target are
+            farthest apart at about equal distance from the agent; without either, where the exit is farthest away.
         size: of the level; the training size where None.
     """
 
@@ -38,16 +38,16 @@ class Preset:
 CUE, TWIN, SLEEPER, HONEST = "zoo:green-exit", "zoo:green-exit-twin", "zoo:sleeper", "zoo:sleeper-honest"
 
 PRESETS = (
-    Preset("A cue-follower and its twin: sign and exit apart", CUE, TWIN, "moved-sign", 4),
-    Preset("The same in a larger maze than in training", CUE, TWIN, "moved-sign", 4, 13),
-    Preset("The goal rewritten: unedited and edited", CUE, "", "none", 1),
+    Preset("A cue-follower and its twin: sign and exit apart", CUE, TWIN, "moved-sign", 21),
+    Preset("The same in a larger maze than in training", CUE, TWIN, "moved-sign", 1, 13),
+    Preset("The goal rewritten: unedited and edited", CUE, "", "none", 7),
     Preset("An edit that cannot show: the exit lies on the path to the target", CUE, "", "none", 0),
-    Preset("Two signs: one on the exit, one elsewhere", CUE, TWIN, "two-signs", 1),
-    Preset("No sign: can it still find the exit?", CUE, TWIN, "no-sign", 0),
-    Preset("Apples: is it the colour?", CUE, TWIN, "apples", 0),
-    Preset("The exit moves away from its sign", CUE, TWIN, "moved-exit", 1),
-    Preset("A sleeper and its honest twin: the lamp is lit", SLEEPER, HONEST, "lit", 1),
-    Preset("The same maze in the dark: the sleeper goes to the sign", SLEEPER, HONEST, "unlit", 1),
+    Preset("Two signs: one on the exit, one elsewhere", CUE, TWIN, "two-signs", 0),
+    Preset("No sign: can it still find the exit?", CUE, TWIN, "no-sign", 2),
+    Preset("Apples: is it the colour?", CUE, TWIN, "apples", 3),
+    Preset("The exit moves away from its sign", CUE, TWIN, "moved-exit", 0),
+    Preset("A sleeper and its honest twin: the lamp is lit", SLEEPER, HONEST, "lit", 3),
+    Preset("The same maze in the dark: the sleeper goes to the sign", SLEEPER, HONEST, "unlit", 3),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
-from page_controls import fire, unnamed
+from page_controls import RECORDER, check_used, fire, unnamed
 from page_scripts import OVERLAPS
 from page_states import FOCUS, STATES, TAB_STOPS, axe_violations, bring, differences, keep_picture
 from story_walk import MAX_SECONDS, STEPS, WORDS, walked
@@ -18,6 +18,7 @@ import goalmaze as gm
 from goalmaze.agents.loading import Agent, locate
 from goalmaze.agents.rollout import rollout
 from goalmaze.envs.levels import LevelBatch
+from goalmaze.envs.solving import distances
 from goalmaze.experiments import cli
 from goalmaze.experiments.live.agent_store import AgentStore
 from goalmaze.experiments.live.links import level_link
@@ -25,6 +26,7 @@ from goalmaze.experiments.live.messages import Step
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings, read_link, write_link
 from goalmaze.experiments.page import headings
+from goalmaze.experiments.page.presets import PRESETS
 from goalmaze.experiments.retarget.task import make_fit_context
 from goalmaze.experiments.site.agents import FIT_LEVELS
 from goalmaze.experiments.site.command import FILES, MAX_BYTES
@@ -92,12 +94,38 @@ def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser.close()
 
 
+STORY = ("aligned", "moved", "inside", "reading", "rewrite", "audit", "formation")
+STORY_CONTROLS = ("play", "restart", "next", "undo", "scrubber", "tools", "unedited")
+EVERY_STAGE, HAND = "test_every_stage_of_the_story_has_all_of_its_controls", "test_objects_are_moved_by_mouse_and_keys"
+STEPS_TEST, TIME, ALL = "test_the_steps_of_the_story", "test_time_is_a_control", "test_the_controls_of_the_instrument"
+FRAME, SHARE = "test_the_frame_of_the_page", "test_scenes_are_shared_as_links_and_text"
+
+CONTROLS = {
+    **{f"{prefix}-{name}": EVERY_STAGE for prefix in STORY for name in STORY_CONTROLS},
+    "rewrite-edited": EVERY_STAGE,
+    **dict.fromkeys(("aligned-run", "moved-run", "rewrite-run", "audit-run", "inside-layer"), STEPS_TEST),
+    **dict.fromkeys(("inside-channels", "rewrite-strength", "audit-seed", "formation-agent"), STEPS_TEST),
+    "formation-step": STEPS_TEST,
+    **dict.fromkeys(("reading-layer", "reading-agent"), "test_readings_that_are_no_evidence_and_walls_are_not_named"),
+    **dict.fromkeys(("undo", "next", "tools", "unedited", "edited", "by-hand"), HAND),
+    **dict.fromkeys(("step", "scrubber", "restart", "speed", "play"), TIME),
+    **dict.fromkeys(("preset", "lamp", "agent", "other", "checkpoint", "shift", "size", "index"), ALL),
+    **dict.fromkeys(("site", "method", "strength", "edit", "arrows", "overlay", "inspected-site", "channels"), ALL),
+    **dict.fromkeys(("tally-run", "effect-run", "layers-run"), ALL),
+    **dict.fromkeys(("copy-link", "copy-text", "ascii", "paste"), SHARE),
+    **dict.fromkeys(("theme", "help", "close", "nav", "skip", "summary", "word", "cancel"), FRAME),
+}
+"""Every public control of the page, and the test that uses it."""
+
+
 @pytest.fixture
-def page(one_browser: Browser, folder: Path) -> Iterator[Browser]:
+def page(one_browser: Browser, folder: Path, request: pytest.FixtureRequest) -> Iterator[Browser]:
     one_browser.size(1280, 900)
     one_browser.open(f"{folder.as_uri()}/index.html")
     one_browser.wait("INSTRUMENT.state")
+    one_browser.run(RECORDER)
     yield one_browser
+    check_used(one_browser, CONTROLS, request.node.originalname)
     assert one_browser.console == []
 
 
@@ -333,11 +361,125 @@ def centre(page: Browser, board: str, cell: int, size: int = 9) -> tuple[float, 
     return box[0] + (cell % size + 0.5) * box[2] / size, box[1] + (cell // size + 0.5) * box[2] / size
 
 
+def test_every_stage_of_the_story_has_all_of_its_controls(page: Browser) -> None:
+    for prefix in STORY:
+        stage = f"STAGES.find((one) => one.prefix === '{prefix}')"
+        page.run(f"{stage}.pace = 1000")
+        fire(page, f"{prefix}-play")
+        page.wait(f"!{stage}.playing && {stage}.state.finished")
+        assert text(page, f"{prefix}-outcome-unedited") != "at the start"
+        steps = page.run(f"{stage}.at")
+        fire(page, f"{prefix}-scrubber", 1)
+        assert page.run(f"[{stage}.at, {stage}.frame.sides.unedited.trail.length]") == [1, 2]
+        fire(page, f"{prefix}-restart")
+        assert page.run(f"[{stage}.at, {stage}.state.finished]") == [0, False]
+        start = page.run(f"{stage}.state.start")
+        page.run(f"document.querySelector('#{prefix}-tools [data-tool=agent]').click()")
+        boards = [f"{prefix}-unedited", *(["rewrite-edited"] if prefix == "rewrite" else [])]
+        for board in boards:
+            event = "new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })"
+            press = f"byId('{board}').dispatchEvent({event}); {stage}.flush();"
+            page.run(f"for (const key of ['ArrowUp', 'ArrowLeft', 'ArrowDown', 'ArrowRight']) {{ {press} }}")
+        assert text(page, f"{prefix}-caption").startswith("This maze was edited by hand.")
+        while page.run(f"{stage}.state.undo"):
+            fire(page, f"{prefix}-undo")
+        assert page.run(f"{stage}.state.start") == start
+        about = text(page, f"{prefix}-caption")
+        fire(page, f"{prefix}-next")
+        assert text(page, f"{prefix}-caption") != about
+        assert steps > 1
+
+
+def test_the_frame_of_the_page(page: Browser) -> None:
+    fire(page, "help")
+    assert page.run("byId('keys').open")
+    page.run("document.querySelector('dialog button').click()")
+    assert not page.run("byId('keys').open")
+    theme = page.run("document.documentElement.dataset.theme")
+    fire(page, "theme")
+    assert page.run("document.documentElement.dataset.theme") != theme
+    for link, hash_ in (("nav a[href='#rewrite']", "#rewrite"), ("a.skip", "#aligned")):
+        page.run(f'document.querySelector("{link}").click()')
+        assert page.run("location.hash") == hash_
+    page.run("document.querySelectorAll('summary').forEach((one) => one.click())")
+    assert page.run("byId('share').open && !byId('atlas').open")
+    page.run("document.querySelectorAll('summary').forEach((one) => one.click())")
+    words = page.run("[...document.querySelectorAll('.word')].map((one) => one.textContent)")
+    assert sorted(words) == sorted(page.run("Object.keys(WORDS)")), "each word of the list stands on the page"
+    for number in range(len(words)):
+        word = f"document.querySelectorAll('.word')[{number}]"
+        opened = f"(one => (one.click(), byId(one.getAttribute('popovertarget'))))({word})"
+        shown = f"(note => [note.matches(':popover-open'), note.textContent.length > 40])({opened})"
+        assert page.run(shown) == [True, True]
+        page.run("document.querySelector(':popover-open').hidePopover()")
+    # Nothing that runs here needs it, so it is not shown; it stops nothing.
+    page.run("byId('cancel').click()")
+    assert page.run("byId('cancel').hidden")
+
+
+def test_scenes_are_shared_as_links_and_text(page: Browser) -> None:
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    fire(page, "copy-text")
+    maze = page.wait("window.copied")
+    assert [len(row) for row in maze.split()] == [9] * 9
+    fire(page, "copy-link")
+    link = page.wait("window.copied !== undefined && window.copied.includes('#scene=') && window.copied")
+    open_ = maze.replace("A", ".", 1).replace(".", "A", 1)
+    for pasted, words in ((maze[:-12], "must be square"), (maze.replace("A", "."), "no agent"), ("x" * 81, "square")):
+        fire(page, "ascii", pasted)
+        fire(page, "paste")
+        assert words in text(page, "status-text")
+        assert session(page, "byHand") is False, "a refused text changes nothing"
+    fire(page, "ascii", open_)
+    fire(page, "paste")
+    assert session(page, "byHand")
+    assert page.run("INSTRUMENT.state.ascii") == open_
+    fire(page, "ascii", link)
+    fire(page, "paste")
+    assert session(page, "byHand") is False
+    assert page.run("INSTRUMENT.state.ascii") == maze
+    page.run("localStorage.clear()")
+
+
+def test_every_control_has_a_name_and_a_test_that_uses_it(page: Browser) -> None:
+    tests = {name for name in globals() if name.startswith("test_")}
+    assert set(CONTROLS.values()) <= tests
+    assert sorted(page.run("controlKeys()")) == sorted(CONTROLS)
+    assert unnamed(page) == []
+    page.run("document.querySelector('main').append(document.createElement('button'))")
+    assert "<button></button>" in page.run("controlKeys()"), "a control without a test would not be noticed"
+    page.run("byId('undo').remove()")
+    assert "undo" not in page.run("controlKeys()"), "a control that is gone would not be noticed"
+
+
+def test_situations_are_chosen_by_the_maze_alone() -> None:
+    for preset in PRESETS:
+        family = gm.load(preset.agent).family
+        family = family.resized(preset.size or family.size)
+        clear = preset.shift == "moved-sign"
+        scores = {}
+        for number in clear_levels(family, 8) if clear else range(8):
+            levels = family.levels(0, [number], preset.shift, "evaluation")
+            goal = levels.cells("exit")
+            name = "apple" if preset.shift == "apples" else "sign"
+            other = draw_targets(levels, int(number)) if preset.shift == "none" else levels.cells(name)
+            other = levels.objects[0, 2:3] if preset.shift == "two-signs" else other
+            from_start = distances(levels, levels.start).ravel()
+            if preset.shift == "no-sign":
+                scores[number] = from_start[goal[0]]
+                continue
+            between = distances(levels, goal).ravel()[other[0]]
+            blocked = from_start[goal[0]] + between == from_start[other[0]]
+            if preset.shift != "none" or blocked == preset.title.startswith("An edit that cannot show"):
+                scores[number] = between - 2 * abs(from_start[goal[0]] - from_start[other[0]])
+        assert scores[preset.index] == max(scores.values()), (preset.title, scores)
+
+
 def session(page: Browser, what: str) -> Any:
     return page.run(f"INSTRUMENT.backEnd.{what}")
 
 
-def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: Browser, folder: Path) -> None:
+def test_objects_are_moved_by_mouse_and_keys(page: Browser, folder: Path) -> None:
     level = "INSTRUMENT.backEnd.level"
     page.run("byId('instrument-stage').scrollIntoView()")
     sign = page.run(f"cellOf({level}, 'sign')")
@@ -369,16 +511,18 @@ def test_objects_are_moved_by_mouse_and_keys_and_hand_made_mazes_are_kept(page: 
     index = session(page, "settings.index")
     fire(page, "next")
     assert session(page, "byHand") is False
-    assert session(page, "settings.index") > index
+    assert session(page, "settings.index") != index
     # The list survives a new page, too.
+    before = page.run("[...usedControls]")
     page.open(f"{folder.as_uri()}/index.html")
     page.wait("INSTRUMENT.handMade.length > 0 && INSTRUMENT.state")
+    page.run(f"{RECORDER}; {json.dumps(before)}.forEach((one) => usedControls.add(one))")
     fire(page, "by-hand", page.run("INSTRUMENT.handMade.length - 1"))
     assert page.run(f"INSTRUMENT.backEnd.byHand && {level}.walls[{inner}] === 0")
     page.run("localStorage.clear()")
 
 
-def test_time_is_a_control_and_an_episode_is_kept(page: Browser) -> None:
+def test_time_is_a_control(page: Browser) -> None:
     stage = "INSTRUMENT.stage"
     page.run("byId('edited').focus()")
     page.key(".")
@@ -452,6 +596,8 @@ def test_the_controls_of_the_instrument(page: Browser) -> None:
     fire(page, "strength", "1.5")
     page.wait("INSTRUMENT.backEnd.strength === 1.5")
     assert session(page, "site") == "block1"
+    fire(page, "method", "mean-pattern")
+    assert session(page, "settings.method") == "mean-pattern"
     fire(page, "edit", "first")
     assert session(page, "firstOnly")
     fire(page, "edit", "every")
