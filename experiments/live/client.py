@@ -225,6 +225,8 @@ class Client:
             if isinstance(message, messages.Choose | messages.Undo | messages.Paste):
                 fitted = await self._fit(await workers.inference(session.missing_edit, message))
             await workers.inference(session.handle, message)
+            if isinstance(message, messages.Why):
+                self._answer("why", await workers.inference(session.why))
             del fitted
         except GoalmazeError as error:
             self._answer_error(str(error), message.n)
@@ -304,7 +306,7 @@ class Client:
             await self._answers_ready.wait()
             self._answers_ready.clear()
             # A page needs the menu before the first state.
-            for kind in ("menu", "busy", "state", "measured"):
+            for kind in ("menu", "busy", "state", "measured", "why"):
                 if kind in self._outbox:
                     await self._send_one(self._outbox.pop(kind))
             while self._errors:

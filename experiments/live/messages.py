@@ -82,11 +82,15 @@ class Measure(BaseMessage, frozen=True, kw_only=True, tag="measure"):
     what: Literal["tally", "effect", "layers"]
 
 
+class Why(BaseMessage, frozen=True, kw_only=True, tag="why"):
+    """Explain the next decision of the unedited agent."""
+
+
 class Clear(BaseMessage, frozen=True, kw_only=True, tag="clear"):
     """Set the counts of outcomes to zero."""
 
 
-Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear | Cancel | Measure
+Message = Choose | Move | Wall | Paste | Inspect | Step | Restart | Undo | Clear | Cancel | Measure | Why
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ from goalmaze.experiments.live.agent_store import AgentStore, FitRequest, check_
 from goalmaze.experiments.live.inspection import Inspection, Views, inspect_agent, observe
 from goalmaze.experiments.live.memory import ByteCache
 from goalmaze.experiments.live.page_data import frame_data
+from goalmaze.experiments.live.reasons import reasons
 from goalmaze.experiments.live.scene import TARGET, Scene, with_moved, with_wall
 from goalmaze.experiments.live.settings import SIZES, Change, DrawnLevel, Settings, changed, read_link, write_link
 from goalmaze.experiments.page.appearance import appearance
@@ -84,6 +85,10 @@ class Session:
             if isinstance(message, messages.Step):
                 self.scene.restart()
             raise
+
+    def why(self) -> JsonObject:
+        """Return the reasons of the next decision of the unedited agent."""
+        return reasons(self.scene)
 
     def close(self) -> None:
         """Free the memory of everything kept for later; the page has been closed."""

@@ -21,7 +21,7 @@ NETWORK_SCRIPTS = ("simd.js", "network.js", "rules.js", "agents.js", "session.js
 """Scripts that run networks and rules in the browser; `data.js` and `population.js` come before them."""
 
 STORY_SCRIPTS = ("story.js", "lottery.js")
-STATIC_SCRIPTS, PYTHON_SCRIPTS = ("static.js",), ("socket.js",)
+STATIC_SCRIPTS, PYTHON_SCRIPTS = ("static.js",), ("socket.js", "why.js")
 """The back ends of the instrument."""
 
 START_SCRIPTS = ("instrument.js", "start.js")

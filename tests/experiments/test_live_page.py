@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +21,7 @@ from goalmaze.envs import look
 from goalmaze.experiments.live import agent_store, client, server, workers
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.inspection import inspect_agent, policy_change
+from goalmaze.experiments.live.reasons import reasons
 from goalmaze.experiments.live.render import render_episode
 from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen, serving
@@ -163,6 +165,34 @@ def test_objects_agent_and_walls_are_moved_by_mouse_and_keys(
     browser.key("ArrowRight")
     browser.key("ArrowUp")
     browser.wait(f"{SCENE}.target !== {target}")
+    assert browser.console == []
+
+
+def test_the_panel_says_why_the_agent_moves_and_whether_the_method_may_be_trusted(
+    browser: Browser, running: RunningServer, store: AgentStore
+) -> None:
+    open_page(browser, running.address)
+    rows = "document.getElementById('why-rows').children.length"
+    text = "document.getElementById('why-NAME').textContent"
+    assert not browser.run(rows), "a closed panel asks nothing"
+    browser.run("document.getElementById('why-panel').open = true")
+    browser.wait(rows)
+    scene = store.scene(store.complete(SETTINGS))
+    expected = reasons(scene)
+    assert browser.run(text.replace("NAME", "words")) == expected["words"]
+    assert browser.run(text.replace("NAME", "trust")) == expected["trust"]
+    heat = np.array(expected["heat"])
+    still = int(np.flatnonzero((np.abs(heat) < 0.01 * np.abs(heat).max()) & scene.level.free()[0])[0])
+    pixel = """(c => { const pen = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+      pen.drawImage(c, (CELL % 9 + 0.9) * c.width / 9, (Math.floor(CELL / 9) + 0.9) * c.width / 9, 1, 1, 0, 0, 1, 1);
+      return [...pen.getImageData(0, 0, 1, 1).data]; })(document.getElementById('why-heat'))"""
+    for cell, blue in ((int(heat.argmax()), True), (still, False)):
+        colour = browser.run(pixel.replace("CELL", str(cell)))
+        assert (colour[2] > colour[0]) == blue
+    browser.run("document.getElementById('step').click()")
+    browser.wait(f"{text.replace('NAME', 'words')}.startsWith('In step 2 ')")
+    scene.step()
+    assert browser.run(text.replace("NAME", "words")) == reasons(scene)["words"]
     assert browser.console == []
 
 

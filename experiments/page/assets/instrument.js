@@ -11,6 +11,7 @@ class Instrument {
     this.menu = null;
     this.backEnd = makeBackEnd({
       menu: (menu) => this._menu(menu), state: (state) => this._show(state), error: (text) => this._error(text), measured: (result) => this._measured(result),
+      why: (answer) => this.why.show(answer),
       busy: (text) => { showStatus(text, true); byId("cancel").hidden = !this.state; }, lost: (text) => this._lost(text),
     });
     this.stage = new Stage(byId("instrument-stage"), {
@@ -19,6 +20,9 @@ class Instrument {
       onPaint: () => { document.body.dataset.painted = String(this.backEnd.answered ?? 0); }, moreKeys: this._keys(),
     });
     this._listen();
+    if (this.backEnd.python) {
+      this.why = new WhyPanel({ scene: () => this.state, busy: () => this.stage.playing || this.stage.drag, send: (message) => this.backEnd.send(message), appearance: () => this.menu });
+    }
     this._showHandMade();
     this.backEnd.start();
   }
