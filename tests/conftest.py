@@ -7,6 +7,7 @@ import pytest
 LONGEST = (
     "test_sweep_runner",
     "test_notebooks",
+    "test_reports",
     "test_retarget_sites",
     "test_probe",
     "test_resume",
@@ -19,7 +20,6 @@ LONGEST = (
     "test_crashes",
     "test_live_server",
     "test_families_command",
-    "test_reports",
     "test_import",
     "test_bench_train",
     "test_das",
