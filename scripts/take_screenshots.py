@@ -1,7 +1,9 @@
 """Take the screenshots of the documentation anew: ``python scripts/take_screenshots.py docs/pictures``.
 
-Writes report.png, the top of the report on zoo:green-exit, and live.png and live-phone.png, the live page during an
-episode. Needs Chromium. The pages print the commands of the other pictures.
+Writes report.png, the top of the report on zoo:green-exit; live.png and live-phone.png, the live page during an
+episode; and explorable.png, explorable-forced.png and explorable-phone.png, the static page. `--states FOLDER` writes
+every state of the static page that the tests look at. Needs Chromium. The pages print the commands of the other
+pictures.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from goalmaze.experiments.live.settings import Settings
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import Browser
+from page_states import STATES, bring, keep_picture
 
 AGENT = "zoo:green-exit"
 SCENE = Settings(agent=AGENT, size=13, seed=3, index=11)
@@ -54,18 +57,40 @@ def take_live(browser: Browser, pictures: Path) -> None:
             browser.screenshot(pictures / f"{name}.png")
 
 
+def take_site(browser: Browser, site: Path, pictures: Path, states: Path | None) -> None:
+    """Write the step that rewrites a goal in three states of the page, and all states into a folder of theirs."""
+    browser.size(1280, 900)
+    browser.open((site / "index.html").as_uri())
+    browser.wait("STAGES.length > 6", 120)
+    named = {"rewrite": "explorable", "forced": "explorable-forced", "phone": "explorable-phone"}
+    for name, state in STATES.items():
+        browser.size(*state.size, **state.media)
+        bring(browser, state)
+        if states is not None:
+            keep_picture(browser, f"site-{name}", state, states)
+        if name in named:
+            keep_picture(browser, named[name], state, pictures)
+
+
 def main() -> None:
     """Take the screenshots into the folder that the command line names."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("pictures", type=Path)
-    pictures = arguments.parse_args().pictures
+    arguments.add_argument("--states", type=Path, help="a folder for pictures of every state of the static page")
+    arguments.add_argument("--site", type=Path, help="a folder that goalmaze site wrote, instead of a new one")
+    given = arguments.parse_args()
+    pictures = given.pictures
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.html")
         cli.main(["report", AGENT, "--out", str(report)])
+        site = given.site or Path(folder, "site")
+        if given.site is None:
+            cli.main(["site", "--out", str(site)])
         browser = Browser(Path(folder, "profile"))
         try:
             take_live(browser, pictures)
             take_report(browser, report, pictures)
+            take_site(browser, site.resolve(), pictures, given.states)
         finally:
             browser.close()
 

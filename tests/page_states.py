@@ -100,15 +100,15 @@ def golden(name: str, board: str) -> Path:
     return GOLDEN / f"{name}-{board}.png"
 
 
-def keep_picture(page: Browser, name: str, state: State) -> None:
-    """Write a picture of a state for people, where CI asks for pictures."""
-    if not PICTURES:
+def keep_picture(page: Browser, name: str, state: State, folder: str | Path = PICTURES) -> None:
+    """Write a picture of a state for people into a folder; nothing where there is none."""
+    if not folder:
         return
-    Path(PICTURES).mkdir(parents=True, exist_ok=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     if state.section:
         page.run(f"byId('{state.section}').scrollIntoView()")
     page.wait("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
-    page.screenshot(Path(PICTURES, f"site-{name}.png"), whole=not state.section)
+    page.screenshot(Path(folder, f"{name}.png"), whole=not state.section)
 
 
 def axe_violations(page: Browser, *, only: str = "") -> list[str]:

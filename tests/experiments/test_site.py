@@ -243,12 +243,12 @@ def test_every_state_is_drawn_as_it_was_and_nothing_overlaps(page: Browser) -> N
         assert page.run("document.documentElement.scrollWidth") <= state.size[0], name
         assert page.run(OVERLAPS) == [], name
         assert max(differences(page, name, state).values()) < MAX_DIFFERENCE, (name, differences(page, name, state))
-        keep_picture(page, name, state)
+        keep_picture(page, f"site-{name}", state)
     # Another theme, another step or an empty maze would be noticed.
     page.size(*STATES["rewrite"].size)
     bring(page, STATES["rewrite"])
     assert min(differences(page, "forced", STATES["forced"]).values()) > 2 * MAX_DIFFERENCE
-    page.run("byId('rewrite-restart').click()")
+    page.run("byId('rewrite-restart').click(); redrawAll()")
     assert min(differences(page, "rewrite", STATES["rewrite"]).values()) > 2 * MAX_DIFFERENCE
     page.run("document.querySelectorAll('canvas').forEach((one) => { one.width = 10; })")
     assert min(differences(page, "rewrite", STATES["rewrite"]).values()) > 2 * MAX_DIFFERENCE
