@@ -111,7 +111,7 @@ def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False)
     """
     files = {name: page_file(name).encode() for name in FILES + (BENCH_FILES if bench else ())}
     files["index.html"] = static_page().encode()
-    return files | data_scripts(data, population)
+    return {**files, **data_scripts(data, population)}
 
 
 def data_scripts(data: JsonObject, population: JsonObject) -> Mapping[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from browser import CHROMIUM, Browser
 from complaints import Refusals, words_of_case
+from page_states import axe_violations
 from strict_html import Page
 
 from goalmaze.agents.checkpoints import save_checkpoint
@@ -23,6 +24,8 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import EVALUATION, NO_SHIFT
 from goalmaze.envs.observations.views import make_view
 from goalmaze.experiments import cli
+from goalmaze.experiments.card.render import rendered
+from goalmaze.experiments.card.verify import read_card
 from goalmaze.experiments.live.settings import read_link
 from goalmaze.experiments.reports import command, mazes
 from goalmaze.experiments.reports.config import ReportConfig
@@ -31,6 +34,7 @@ from goalmaze.experiments.reports.glossary import GLOSSARY
 from goalmaze.experiments.reports.page import render
 
 AGENT, TWIN = "zoo:green-exit", "zoo:green-exit-twin"
+CARDS = Path(__file__).parent.parent / "golden" / "cards"
 
 
 @pytest.fixture(scope="module")
@@ -260,9 +264,23 @@ def test_a_browser_shows_it_at_any_width_without_complaint(written: Path, tmp_pa
             assert tab.run("document.querySelectorAll('svg.maze')[0].getBoundingClientRect().width") > 120
             tab.screenshot(tmp_path / "page.png")
             assert (tmp_path / "page.png").stat().st_size > 20_000
+        assert axe_violations(tab) == []
         assert tab.console == []
         tab.run("document.body.insertAdjacentHTML('beforeend', '<div style=\"width:2000px\">x</div>')")
         assert tab.run("document.documentElement.scrollWidth") > 390, "what sticks out would go unseen"
         assert len(tab.call("Page.printToPDF")["data"]) > 100_000
+        # A card has the same look, and is opened in the same browser.
+        card = tmp_path / "card.html"
+        card.write_text(rendered(read_card(CARDS / "green-exit.json"), ".html"), "utf-8")
+        for width, forced in ((1280, False), (390, False), (390, True)):
+            tab.size(width, 844, forced=forced)
+            tab.open(card.as_uri())
+            tab.wait("document.readyState === 'complete'")
+            assert tab.run("document.documentElement.scrollWidth") <= width
+            outcome = tab.run(
+                "(s => [s.color, s.backgroundColor])(getComputedStyle(document.querySelector('.outcome')))"
+            )
+            assert outcome[0] != outcome[1], "the outcome can be read"
+        assert axe_violations(tab) == []
     finally:
         tab.close()
