@@ -24,7 +24,6 @@ from goalmaze.experiments.live.security import RequestGuard
 from goalmaze.experiments.live.settings import Settings, read_link
 from goalmaze.experiments.live.workers import Workers
 from goalmaze.experiments.page.files import DATA_SCRIPTS, served_page
-from goalmaze.experiments.site.command import story_scripts
 
 TRY_AGAIN_LATER = 1013
 """The code of a closed websocket for "try again later"."""
@@ -37,6 +36,14 @@ MAX_FRAME_BYTES = 65_536
 """A page that sends a longer frame is disconnected."""
 
 log = logging.getLogger("goalmaze.live")
+
+
+def _write_story() -> Mapping[str, bytes]:
+    """Return the scripts of the story's data."""
+    # Imported when a page asks for the story, because the audit behind it needs much that no other page does.
+    from goalmaze.experiments.site.command import story_scripts
+
+    return story_scripts()
 
 
 class Server:
@@ -59,7 +66,7 @@ class Server:
         token: str | None = None,
         host: str = "127.0.0.1",
         copy: str = "",
-        write_story: Callable[[], Mapping[str, bytes]] = story_scripts,
+        write_story: Callable[[], Mapping[str, bytes]] = _write_story,
     ) -> None:
         self.settings, self.copy = settings, copy
         self._write_story, self._story = write_story, asyncio.Lock()

@@ -114,7 +114,7 @@ def page_files(data: JsonObject, population: JsonObject, *, bench: bool = False)
     return {**files, **data_scripts(data, population)}
 
 
-def data_scripts(data: JsonObject, population: JsonObject) -> Mapping[str, bytes]:
+def data_scripts(data: JsonObject, population: JsonObject) -> dict[str, bytes]:
     """Return `DATA_SCRIPTS` by name."""
     return {"data.js": _script("SITE", data), "population.js": _script("POPULATION", population)}
 

@@ -15,10 +15,11 @@ import torch
 pytest.importorskip("starlette", reason="pip install 'goalmaze[live]'")
 
 from browser import CHROMIUM, Browser
+from page_controls import RECORDER, check_used, fire, unnamed
 from page_scripts import DRAWING, FLOOD, LIMITED_ADDRESSES, OPEN, OVERLAPS, SCENE
 
 from goalmaze.envs import look
-from goalmaze.experiments.live import agent_store, client, server, workers
+from goalmaze.experiments.live import agent_store, client, measuring, server, workers
 from goalmaze.experiments.live.agent_store import AgentStore, FitRequest
 from goalmaze.experiments.live.inspection import inspect_agent, policy_change
 from goalmaze.experiments.live.reasons import reasons
@@ -27,6 +28,7 @@ from goalmaze.experiments.live.server import Server
 from goalmaze.experiments.live.serving import listen, serving
 from goalmaze.experiments.live.session import Session
 from goalmaze.experiments.live.settings import Settings
+from goalmaze.experiments.page import headings
 from goalmaze.experiments.page.headings import HeadingProbe
 from goalmaze.probes.readout.fitting import SquareProbe
 
@@ -435,20 +437,118 @@ def test_nothing_overlaps_on_a_screen_a_phone_and_at_twice_the_zoom(
     assert browser.run(OVERLAPS) != [], "an overlap would not be noticed"
 
 
-def test_every_control_has_a_name(browser: Browser, running: RunningServer) -> None:
-    open_page(browser, running.address)
-    browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+FILE, EVERY = "test_a_file_is_made_or_the_page_says_why_not", "test_every_control_reaches_the_server_and_has_a_name"
+CONTROLS = {
+    **dict.fromkeys(("html", "gif", "mp4", "png"), FILE),
+    **dict.fromkeys(("method", "cancel"), "test_a_long_fit_is_cancelled_on_the_page"),
+    "lamp": "test_the_lamp_switch_is_there_for_sleepers_alone",
+    **dict.fromkeys(("unedited", "edited", "tools"), "test_objects_agent_and_walls_are_moved_by_mouse_and_keys"),
+    **dict.fromkeys(("paste", "ascii"), "test_a_level_pasted_as_text_is_shown_and_a_broken_one_refused"),
+    **dict.fromkeys(
+        ("help", "close", "theme", "word", "summary", "skip", "copy-link", "copy-text", "open-story"), EVERY
+    ),
+    **dict.fromkeys(("play", "step", "restart", "next", "undo", "scrubber", "speed"), EVERY),
+    **dict.fromkeys(("preset", "agent", "other", "checkpoint", "family", "shift", "size", "index", "seed"), EVERY),
+    **dict.fromkeys(("by-hand", "site", "strength", "edit", "arrows", "overlay", "inspected-site", "channels"), EVERY),
+    **dict.fromkeys(("tally-run", "effect-run", "layers-run"), EVERY),
+}
+"""Every public control of the page, and the test that uses it."""
 
-    def unnamed() -> list[str]:
-        roles = {"button", "slider", "combobox", "spinbutton", "textbox", "radio", "link", "listbox", "application"}
-        nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
-        named = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes if "role" in n]
-        assert sum(role == "slider" for role, _ in named) >= 2
-        return [role for role, name in named if role in roles and len(name.strip()) < 2 and name not in ("◐", "?")]
 
-    assert unnamed() == []
-    browser.run("document.body.append(Object.assign(document.createElement('input'), { type: 'range' }))")
-    assert unnamed() == ["slider"]
+def test_every_control_reaches_the_server_and_has_a_name(
+    browser: Browser, store: AgentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TALLY_MAZES", "EFFECT_MAZES"):
+        monkeypatch.setattr(measuring, name, 6)
+    monkeypatch.setattr(headings, "READING_LEVELS", 12)
+    running = RunningServer(store, SETTINGS)
+    running.server._write_story = lambda: {"data.js": b"", "population.js": b""}
+    try:
+        open_page(browser, running.address)
+        browser.run(RECORDER)
+        browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        stage, setting = "INSTRUMENT.stage", "INSTRUMENT.state.settings"
+        fire(browser, "copy-link")
+        link = browser.wait("window.copied")
+        assert TOKEN not in link
+        assert link.startswith(f"http://127.0.0.1:{running.port}/#scene=")
+        fire(browser, "copy-text")
+        browser.wait("window.copied.includes('#########')")
+        fire(browser, "step")
+        browser.wait(f"{stage}.at === 1")
+        fire(browser, "scrubber", 3)
+        browser.wait(f"{stage}.at === 3")
+        fire(browser, "scrubber", 1)
+        assert browser.run(f"[{stage}.frame.sides.unedited.trail.length, stepsOf({stage}.state)]") == [2, 3]
+        fire(browser, "restart")
+        browser.wait(f"stepsOf({stage}.state) === 0")
+        fire(browser, "speed", 20)
+        fire(browser, "play")
+        browser.wait(f"{stage}.at > 1")
+        fire(browser, "play")
+        for name, value in (("index", "5"), ("seed", "1"), ("shift", "moved-sign"), ("size", "7"), ("edit", "first")):
+            fire(browser, name, value)
+            browser.wait(f"String({setting}['{name}']) === '{value}'", 60)
+        fire(browser, "next")
+        browser.wait(f"{setting}.index === 6")
+        fire(browser, "undo")
+        browser.wait(f"{setting}.index === 5")
+        fire(browser, "strength", 1.5)
+        browser.wait(f"{setting}.strength === 1.5")
+        fire(browser, "site", "block1")
+        browser.wait(f"{setting}.site === 'block1'", 60)
+        fire(browser, "inspected-site", "block2")
+        browser.wait("INSTRUMENT.state.inspected_site === 'block2'")
+        fire(browser, "arrows", "change")
+        fire(browser, "overlay", "changed")
+        assert browser.run(f"[{stage}.view.arrows, {stage}.view.overlay]") == ["change", "changed"]
+        browser.run("document.getElementById('channels').children[3].click()")
+        assert browser.run(f"[{stage}.view.overlay, {stage}.view.channel]") == ["channel", 3]
+        for what, words in (("tally", "reached first"), ("effect", "6 mazes at each strength"), ("layers", "layer")):
+            fire(browser, f"{what}-run")
+            browser.wait(f"document.getElementById('measured').textContent.includes('{words}')", 90)
+        fire(browser, "checkpoint", 1)
+        browser.wait(f"{setting}.agent.endsWith('@2048')", 60)
+        fire(browser, "agent", "zoo:green-exit")
+        browser.wait(f"{setting}.agent === 'zoo:green-exit'", 60)
+        fire(browser, "preset", "0")
+        browser.wait(f"{setting}.other === 'zoo:green-exit-twin' && {setting}.index === 21", 60)
+        browser.run("document.getElementById('edited').focus()")
+        browser.key("ArrowUp")
+        browser.key("ArrowLeft")
+        browser.key("ArrowDown")
+        browser.wait("INSTRUMENT.state.by_hand")
+        assert browser.run("document.getElementById('caption').textContent").startswith("This maze was edited by hand.")
+        fire(browser, "other", "")
+        browser.wait(f"{setting}.other === ''", 60)
+        start = browser.run("INSTRUMENT.state.start")
+        fire(browser, "next")
+        browser.wait("!INSTRUMENT.state.by_hand")
+        fire(browser, "by-hand", "0")
+        browser.wait(f"INSTRUMENT.state.by_hand && INSTRUMENT.state.start === {start}", 60)
+        keys = browser.run("controlKeys()")
+        assert sorted(keys) == sorted(CONTROLS)
+        other = browser.run("INSTRUMENT.menu.families.at(-1)")
+        fire(browser, "family", other)
+        browser.wait(f"{setting}.family === '{other}'", 60)
+        assert f"never trained in {other}" in browser.run("document.getElementById('caption').textContent")
+        browser.run("document.querySelector('summary').click(); document.querySelector('.word').click()")
+        assert browser.run("document.querySelector(':popover-open').textContent.length") > 40
+        browser.run("document.querySelector('a.skip:not(.of-story)').click()")
+        fire(browser, "help")
+        browser.run("document.querySelector('dialog button').click()")
+        fire(browser, "theme")
+        assert set(CONTROLS.values()) <= {name for name in globals() if name.startswith("test_")}
+        assert unnamed(browser) == []
+        browser.run("document.body.append(Object.assign(document.createElement('input'), { type: 'range' }))")
+        assert unnamed(browser) == ["slider"], "a control without a name would not be noticed"
+        assert set(browser.run("controlKeys()")) - set(CONTROLS), "a control without a test would not be noticed"
+        browser.run("localStorage.clear()")
+        fire(browser, "open-story")
+        check_used(browser, CONTROLS, EVERY)
+        browser.wait("location.pathname === '/story'", 60)
+    finally:
+        running.stop()
 
 
 def test_a_file_is_made_or_the_page_says_why_not(

@@ -67,7 +67,7 @@ class Instrument {
     byId("banner").hidden = true;
     document.body.dataset.connection = "open";
     state.by_hand ??= state.settings.level !== null;
-    state.about ??= this.menu.shifts[state.settings.shift] ? sentence(this.menu.shifts[state.settings.shift]) : "";
+    state.about ??= state.by_hand ? "" : sentence(this.menu.shifts[state.settings.shift] ?? "");
     if (state.settings.other) state.names = { unedited: "left", edited: "right" };
     if (byId("status").dataset.busy) hideStatus();
     const before = this.state;

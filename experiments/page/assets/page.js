@@ -23,11 +23,11 @@ function percent(rate) {
 }
 
 function capitalised(text) {
-  return text[0].toUpperCase() + text.slice(1);
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function sentence(text) {
-  return capitalised(text) + (/[.!?…)]$/.test(text) ? "" : ".");
+  return capitalised(text) + (!text || /[.!?…)]$/.test(text) ? "" : ".");
 }
 
 /* Where a cell is, in words. */
