@@ -11,6 +11,7 @@ from goalmaze.agents.loading import Agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.text_files import read_text
+from goalmaze.envs.versions import installed_version
 from goalmaze.experiments.card.card import card, subject_of
 from goalmaze.experiments.card.config import SUFFIXES
 from goalmaze.experiments.card.document import (
@@ -99,7 +100,10 @@ def read_card(path: Path) -> CardData:
         raise GoalmazeError(f"{path} was changed: its outcomes do not follow from its results")
     difference = first_difference(text.replace("\r\n", "\n"), rendered(found, path.suffix))
     if difference is not None:
-        raise GoalmazeError(f"{path} was changed: {difference}, which its data does not say")
+        # Another version may draw the same data in another way.
+        writer, reader = found.process.environment.get("goalmaze", ""), installed_version("goalmaze")
+        hint = "" if writer == reader else f"; goalmaze {writer} wrote it, so verify the data in it as a .json file"
+        raise GoalmazeError(f"{path} was changed: {difference}, which its data does not say{hint}")
     return found
 
 
