@@ -47,7 +47,7 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
 
     lists: ClassVar[tuple[str, ...]] = ("methods", "shifts")
     examples = (
-        "goalmaze retarget zoo:glimpse-drc --after 3",
+        "goalmaze retarget zoo:glimpse-drc --once --after 3",
         "goalmaze retarget zoo:glimpse-drc --once --benchmark --memoryless runs/memoryless",
         "goalmaze retarget zoo:green-exit --sites stem block4",
         "goalmaze retarget zoo:green-exit --benchmark --sites stem --methods mean-pattern --sizes 11 13",

@@ -13,6 +13,7 @@ from goalmaze.agents.training.penalties.registry import known_penalties
 from goalmaze.experiments import cli
 from goalmaze.experiments.common.choices import CHOICES, names
 from goalmaze.probes.decisions.registry import decision_methods
+from goalmaze.probes.penalties import shipped as _penalties  # noqa: F401  registers them
 
 
 def test_help_lists_what_the_registries_know() -> None:
