@@ -179,7 +179,7 @@ def test_killed_at_random_moments_it_ends_where_it_would_have_ended(tmp_path: Pa
         while running.poll() is None and (folder / STATE).stat().st_mtime_ns == seen:
             time.sleep(0.002)
         time.sleep(float(choice.uniform(0, 0.25)))
-        if running.poll() is None and kills < 3:
+        if running.poll() is None and kills < 2:
             running.send_signal(signal.SIGKILL)
             kills += 1
         _, complaint = running.communicate(timeout=120)
