@@ -207,7 +207,9 @@ def decisions_at(
     rollout(recorder, levels, seed=seed, greedy=greedy)
     if not recorder.seen.all():
         b = int((~recorder.seen).argmax())
-        raise GoalmazeError(f"the episode on level {b} ends before step {int(steps[b]) + 1}: choose an earlier step")
+        # A single level is known to the caller by another number than its place in the batch.
+        episode = f"episode {b} of the batch" if len(steps) > 1 else "the episode"
+        raise GoalmazeError(f"{episode} ends before step {int(steps[b]) + 1}: choose an earlier step or another level")
     states = dataclasses.replace(levels, start=recorder.agent, objects=cast(Cells, recorder.objects))
     if (held := ~_standing(states)).any():
         b = int(held.argmax())
