@@ -28,7 +28,7 @@ from goalmaze.experiments.retarget.rewrite_subject import MEMORY, Subject, make_
 
 METHOD = "goal-table"
 STRENGTH = 2.0
-"""What `goalmaze retarget zoo:glimpse-drc` selects on fitting mazes; it is fixed here, to save time."""
+"""Not selected here, to save time; `goalmaze retarget zoo:glimpse-drc` selects 4 on fitting mazes."""
 
 AFTER = 1
 LEVELS, FIT_LEVELS = 256, 256

@@ -224,26 +224,28 @@ def _states(mazes: LevelBatch, concepts: Sequence[str], most: int, seed: int) ->
 
 def _case(agent: Agent, states: Sequence[States], site: str, side: int, seed: int) -> Case:
     """Return what dictionaries of one site are fitted, scored and tried on."""
-    network, family = agent.network, agent.family
+    network = agent.network
     fit, test = (_samples(agent, network, one, site, side, seed) for one in states)
     fresh = network.untrained(seed)
     fresh_fit, fresh_test = (_samples(agent, fresh, one, site, side, seed) for one in states)
-    concepts = concept_names(family)
-    steering: Steering | None = None
+    steering = _steering(agent, states, fit, site, side, seed)
+    return Case(site, side, tuple(concept_names(agent.family)), fit, test, fresh_fit, fresh_test, steering)
+
+
+def _steering(agent: Agent, states: Sequence[States], fit: Samples, site: str, side: int, seed: int) -> Steering | None:
+    """Return what features of a site are tried on; None where an edit cannot change the same step."""
+    network, family = agent.network, agent.family
+    concepts, kinds = concept_names(family), dict.fromkeys((family.goal, family.cue))
     if is_memory_site(network, site):
-        # What is written to the memory changes no action of the same step.
-        steering = None
-    elif scope_of(network, site) == "squares":
-        named = [concepts.index(f"{kind} here") for kind in dict.fromkeys((family.goal, family.cue))]
-        steering = TargetSteering(agent, site, side, named, min(TARGETS, states[1].mazes), seed)
-    elif not find_site(network, site)[0].is_map:
-        steps = [
-            [concepts.index(f"first step to the {kind} is {action}") for action in ACTIONS]
-            for kind in dict.fromkeys((family.goal, family.cue))
-        ]
-        mazes = [one.levels.take(np.arange(one.mazes)) for one in states]
-        steering = TurnSteering(agent, site, steps, mazes[0], fit.values, fit.labels, mazes[1], seed)
-    return Case(site, side, tuple(concepts), fit, test, fresh_fit, fresh_test, steering)
+        return None
+    if scope_of(network, site) == "squares":
+        named = [concepts.index(f"{kind} here") for kind in kinds]
+        return TargetSteering(agent, site, side, named, min(TARGETS, states[1].mazes), seed)
+    if find_site(network, site)[0].is_map:
+        return None
+    steps = [[concepts.index(f"first step to the {kind} is {action}") for action in ACTIONS] for kind in kinds]
+    mazes = [one.levels.take(np.arange(one.mazes)) for one in states]
+    return TurnSteering(agent, site, steps, mazes[0], fit.values, fit.labels, mazes[1], seed)
 
 
 def _samples(agent: Agent, network: Network, states: States, site: str, side: int, seed: int) -> Samples:
@@ -324,11 +326,11 @@ def _rows(case: Case, dictionaries: Sequence[Dictionary], seed: int) -> list[Fea
     always = np.ones_like(test.labels)
     rows, counts = [], {CONSTANT: count_by_maze(always, test.labels, test.mazes, test.count)}
     for one in dictionaries:
-        fit, test = (case.fit, case.test) if one.trained else (case.fresh_fit, case.fresh_test)
-        detectors = fit_detectors(one.coder.encode(fit.values), fit.labels, own=one.name == PROBES)
-        predictions = detectors.predictions(one.coder.encode(test.values))
-        counts[one.name] = count_by_maze(predictions, test.labels, test.mazes, test.count)
-        rows.append(_described(case, one, detectors, test.values))
+        fitting, other = (case.fit, test) if one.trained else (case.fresh_fit, case.fresh_test)
+        detectors = fit_detectors(one.coder.encode(fitting.values), fitting.labels, own=one.name == PROBES)
+        predictions = detectors.predictions(one.coder.encode(other.values))
+        counts[one.name] = count_by_maze(predictions, other.labels, other.mazes, other.count)
+        rows.append(_described(case, one, detectors, other.values))
     rows.append(FeatureRow(dictionary=CONSTANT, site=case.site, side=case.side))
     mazes = np.full(test.count, 1 / test.count)
     weights = np.random.default_rng(seed).multinomial(test.count, mazes, RESAMPLES).astype(np.float64)

@@ -48,13 +48,19 @@ def draw_study(result: Formation, folder: Path, field_agent: int = 0) -> tuple[P
     Raises:
         GoalmazeError: there is no such agent.
     """
-    figures = {f"formation-{one.name}": draw_curves(one) for one in result.conditions}
-    with_alarms = [one for one in result.conditions if one.alarms]
-    figures |= {f"formation-{one.name}-alarms": draw_alarms(one) for one in with_alarms}
+    # Windows has no colons in the names of files, and agents of the zoo have one.
+    names = [f"formation-{one.name}".replace(":", "-") for one in result.conditions]
+    figures = {name: draw_curves(one) for name, one in zip(names, result.conditions, strict=True)}
+    figures |= {
+        f"{name}-alarms": draw_alarms(one) for name, one in zip(names, result.conditions, strict=True) if one.alarms
+    }
     if result.forecasts:
         figures["formation-forecasts"] = draw_forecasts(result)
     paths = save_figures(figures, folder)
-    films = [animate_field(one.series, folder / f"formation-{one.name}.gif", field_agent) for one in result.conditions]
+    films = [
+        animate_field(one.series, folder / f"{name}.gif", field_agent)
+        for name, one in zip(names, result.conditions, strict=True)
+    ]
     return (*paths, *films)
 
 

@@ -13,7 +13,6 @@ LOOK = "look.css"
 
 STYLES = (LOOK, "style.css", "site.css")
 
-
 FRAME_SCRIPTS = ("draw.js", "page.js", "charts.js", "texts.js", "stage.js")
 """Scripts of every stage, in the order in which they run."""
 
