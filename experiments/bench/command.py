@@ -56,6 +56,6 @@ def run(config: BenchConfig) -> BenchReport:
     """
     # The setting of the allocator that trainings and evaluations run with.
     keep_large_blocks()
-    measure = importlib.import_module(f"goalmaze.experiments.bench.{config.name}").measure
+    measure = importlib.import_module(f"goalmaze.experiments.bench.{config.module}").measure
     rows = measure(config.full, config.device) if config.name == "population" else measure(config.full)
-    return BenchReport(config.name, tuple(rows))
+    return BenchReport(config.module, tuple(rows))

@@ -21,7 +21,8 @@ class BenchConfig(CommandConfig):
             static page, procgen steps Procgen's maze.
         full: measure a sweep of settings instead of one.
         device: with population, the device; auto is cuda where there is one.
-        family: with env, procgen steps Procgen's maze beside the unchanged package; otherwise our own families.
+        family: procgen measures Procgen's maze in place of our own families: with env its steps, beside the unchanged
+            package, with train the parts of a training on its pictures.
     """
 
     examples: ClassVar[tuple[str, ...]] = ("goalmaze bench env --json", "goalmaze bench train")
@@ -33,9 +34,16 @@ class BenchConfig(CommandConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.family and self.name not in ("env", self.family):
-            raise GoalmazeError(f"--family {self.family} belongs to bench env, not to bench {self.name}: leave it out")
+        if self.family and self.name not in ("env", "train", self.family):
+            raise GoalmazeError(
+                f"--family {self.family} belongs to bench env and bench train, not to bench {self.name}: leave it out"
+            )
         if self.device != "auto" and self.name != "population":
             raise GoalmazeError(f"--device belongs to bench population, not to bench {self.name}: leave it out")
-        if self.family:
-            object.__setattr__(self, "name", self.family)
+
+    @property
+    def module(self) -> str:
+        """Return the name of the module that measures."""
+        if not self.family:
+            return self.name
+        return "train_procgen" if self.name == "train" else self.family

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import cast
 
 import numpy as np
 import torch
-from stable_baselines3.common.logger import Logger
 from tqdm import tqdm
 
-from goalmaze.agents.training.algorithms import make_algorithm, make_environments
 from goalmaze.agents.training.curricula.plr import PrioritisedReplay
-from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import load_start
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.envs.json_data import JsonObject
+from goalmaze.experiments.bench.trainer import TimedTrainer
 
 CURRICULA: tuple[tuple[str, str], ...] = (
     ("plr", "regret"),
@@ -60,7 +56,10 @@ def curriculum_rows(turns: int, filled: int) -> list[JsonObject]:
 
 def compare(recipe: Recipe, turns: int, filled: int) -> JsonObject:
     """Return the row of one curriculum; see `curriculum_rows`."""
-    ours, plain = _Trainer(recipe), _Trainer(dataclasses.replace(recipe, curriculum="dr", curriculum_options={}))
+    ours, plain = (
+        TimedTrainer(recipe),
+        TimedTrainer(dataclasses.replace(recipe, curriculum="dr", curriculum_options={})),
+    )
     for _ in range(filled):
         ours.turn()
     plain.turn()
@@ -78,25 +77,3 @@ def compare(recipe: Recipe, turns: int, filled: int) -> JsonObject:
         "cost": float(np.median(whole[:, 0] / whole[:, 1]) - 1),
         "rollout_cost": float(np.median(seconds[:, 0, 0] / seconds[:, 1, 0]) - 1),
     }
-
-
-class _Trainer:
-    """Trains an agent rollout by rollout."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.algorithm = cast(TensorPPO, make_algorithm(recipe, make_environments(recipe)))
-        if recipe.start:
-            load_start(self.algorithm, recipe.start)
-        self.algorithm.set_logger(Logger(None, []))
-        _, self._callback = self.algorithm._setup_learn(10**9)
-
-    def turn(self) -> tuple[float, float]:
-        """Take a rollout and update the network on it; return the seconds of both."""
-        algorithm = self.algorithm
-        begun = time.perf_counter()
-        algorithm.collect_rollouts(
-            unwrap(algorithm.env), self._callback, algorithm.rollout_buffer, algorithm.tensor_buffer.steps
-        )
-        middle = time.perf_counter()
-        algorithm.train()
-        return middle - begun, time.perf_counter() - middle

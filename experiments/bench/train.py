@@ -34,9 +34,7 @@ from goalmaze.agents.training.signals import StopRequest
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.bench.curriculum import curriculum_rows
-
-ENDLESS = 10**9
-"""More steps than any measurement takes."""
+from goalmaze.experiments.bench.trainer import ENDLESS
 
 SB3_ROLLOUT = 2048
 """Steps in a rollout of stable-baselines3's PPO by default, here divided among the environments."""

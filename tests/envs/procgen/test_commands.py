@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.experiments.bench import train_procgen
 from goalmaze.experiments.cli import main
 from goalmaze.experiments.evaluate.grid import grid
 from goalmaze.experiments.reports import findings
@@ -41,3 +43,18 @@ def test_its_field_has_an_arrow_on_the_corners_cell(agent: Agent) -> None:
     field = vector_field(agent.policy, level)
     assert set(field.cells.tolist()) == set(np.flatnonzero(level.free()[0]).tolist()) - {cheese}
     assert field.at(corner).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_parts_of_a_training_on_pictures_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dataclasses.replace(train_procgen.RECIPE, envs=2, rollout_steps=4, minibatches=1)
+    monkeypatch.setattr(train_procgen, "RECIPE", small)
+    monkeypatch.setattr(train_procgen, "TURNS", 1)
+    monkeypatch.setattr(train_procgen, "SETTINGS", ((4, "fp32", 1), (4, "bf16", 2)))
+    rows = train_procgen.measure(full=False)
+    assert [(row["stride"], row["precision"], row["minibatch"]) for row in rows] == [(4, "fp32", 8), (4, "bf16", 4)]
+    for row in rows:
+        parts = [row[name] for name in ("environments", "acting", "updates")]
+        assert row["steps_per_s"] > 0
+        assert sum(parts) == pytest.approx(1)
+        assert row["environments"] > 0
+        assert row["updates"] > 0
