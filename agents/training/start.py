@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from torch import Tensor
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.networks.base import Network
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.observations.spec import ObservationSpec
+
+NETWORK_SETTINGS = ("network", "network_options", "observation", "observation_options")
+"""The settings of a recipe that say what network is trained."""
+
+
+def network_settings(start: str) -> JsonObject:
+    """Return the settings of `NETWORK_SETTINGS` with which a recipe trains the network of an agent.
+
+    Raises:
+        GoalmazeError: there is no such agent.
+    """
+    network = load_agent(start).network
+    spec = network.shape.spec
+    usual = dataclasses.asdict(ObservationSpec(spec.mode))
+    changed = {name: value for name, value in dataclasses.asdict(spec).items() if value != usual[name]}
+    values = (network.name, dataclasses.asdict(network.options), spec.mode, changed)
+    return dict(zip(NETWORK_SETTINGS, values, strict=True))
 
 
 def start_weights(start: str, network: Network) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from goalmaze.agents.training.device_recipe import for_device
 from goalmaze.agents.training.migration import current_recipe
 from goalmaze.agents.training.recipe import Recipe, recipe_from
 from goalmaze.agents.training.run import FinishedError, read_recipe, resume, train
+from goalmaze.agents.training.start import NETWORK_SETTINGS, network_settings
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.extensions import loaded_extensions
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
@@ -149,6 +150,8 @@ def read_settings(config: TrainConfig) -> Recipe:
     for name in ("network_options", "curriculum_options", "penalty", "penalty_options"):
         given = assignments(getattr(config, name), f"--{name.replace('_', '-')}")
         settings[name] = _table(settings, name) | given
+    if settings.get("start") and not any(settings.get(name) for name in NETWORK_SETTINGS):
+        settings |= network_settings(str(settings["start"]))
     recipe = recipe_from(settings)
     # The recipe names the user's own code, so that an error on loading the run can say what to import.
     return dataclasses.replace(recipe, imports=tuple(dict.fromkeys((*recipe.imports, *loaded_extensions()))))

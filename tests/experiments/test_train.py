@@ -13,11 +13,15 @@ from typing import get_args, get_type_hints
 import pytest
 from plans import SMALL_RECIPE
 
+from goalmaze.agents.loading import load_agent
+from goalmaze.agents.networks.registry import make_network
 from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import RECIPE, train
+from goalmaze.agents.training.start import start_weights
 from goalmaze.experiments import cli
+from goalmaze.experiments.cli import parse
 from goalmaze.experiments.common.run_report import REPORT
 from goalmaze.experiments.jobs import report
 from goalmaze.experiments.train.command import RECIPE_OPTIONS, read_settings
@@ -151,3 +155,25 @@ def test_help_states_the_defaults_and_choices_of_a_recipe(capsys: pytest.Capture
     for name in ("observation", "algorithm", "device"):
         assert f"--{name} {{{','.join(get_args(types[name]))}}}" in " ".join(text.replace("│", "").split())
     assert "None" not in text
+
+
+@pytest.mark.parametrize("start", ["zoo:glimpse-drc", "zoo:green-exit-impala", "zoo:green-exit"])
+def test_a_run_trains_the_network_of_its_start_where_no_other_is_named(start: str) -> None:
+    recipe = settings_of("--start", start)
+    network, shape = load_agent(start).network, load_agent(start).network.shape
+    made = make_network(recipe.network, shape, recipe.network_options)
+    assert (made.name, made.options, recipe.observation) == (network.name, network.options, shape.spec.mode)
+    assert start_weights(start, made).keys() == made.state_dict().keys()
+
+
+def test_a_network_that_is_named_is_the_one_that_is_trained() -> None:
+    assert settings_of("--start", "zoo:glimpse-drc", "--network", "lstm").network == "lstm"
+    assert settings_of("--start", "zoo:glimpse-drc", "--network-options", "channels=4").network == "grid"
+    assert settings_of("--start", "zoo:glimpse-drc", "--set", "network=drc").network_options == {}
+
+
+def settings_of(*options: str) -> Recipe:
+    """Return the recipe of a command."""
+    config = parse(["train", *options]).config
+    assert isinstance(config, TrainConfig)
+    return read_settings(config)
