@@ -194,7 +194,7 @@ def _together(moments: Measurement, norms: Measurement | None) -> Measurement:
     return Measurement(None, None, {**moments.features, **more})
 
 
-FOR_OTHERS = ("glimpse-seeds",)
+FOR_OTHERS = ("glimpse-seeds", "glimpse-drc-seeds")
 """Populations that ship for other experiments: too few seeds, all of one behaviour, to order them by a prediction."""
 
 
