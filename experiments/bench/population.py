@@ -29,7 +29,8 @@ from goalmaze.agents.training.population.learner import PopulationLearner
 from goalmaze.agents.training.population.program import make_learner
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.envs.json_data import JsonObject
-from goalmaze.experiments.bench.train import ENDLESS, synchronise, worker
+from goalmaze.experiments.bench.train import synchronise, worker
+from goalmaze.experiments.bench.trainer import ENDLESS
 
 AGENTS = {"cpu": (8,), "cuda": (64,)}
 FULL_AGENTS = {"cpu": (1, 4, 8, 16), "cuda": (1, 16, 64, 128)}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from goalmaze.agents.training.recipe import Recipe
+from goalmaze.agents.training.recipe import Precision, Recipe
 from goalmaze.agents.training.sb3_environment import unwrap
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.procgen.family import ProcgenMaze
@@ -31,8 +31,8 @@ RECIPE = Recipe(
 )
 """What all rows share: easy mode, the cheese in the top right 5×5, one pass over each rollout."""
 
-SETTINGS: tuple[tuple[int, str, int], ...] = ((2, "fp32", 16), (2, "bf16", 16), (1, "fp32", 16), (1, "bf16", 16))
-SWEEP: tuple[tuple[int, str, int], ...] = (*SETTINGS, (2, "bf16", 4), (2, "bf16", 64), (4, "bf16", 16))
+SETTINGS: tuple[tuple[int, Precision, int], ...] = ((2, "fp32", 16), (2, "bf16", 16), (1, "fp32", 16), (1, "bf16", 16))
+SWEEP: tuple[tuple[int, Precision, int], ...] = (*SETTINGS, (2, "bf16", 4), (2, "bf16", 64), (4, "bf16", 16))
 """Stride of the first convolution, precision, minibatches of a rollout."""
 
 TURNS = 3
@@ -53,7 +53,7 @@ def measure(full: bool) -> list[JsonObject]:
     return [_row(*setting) for setting in tqdm(settings, desc="bench train, Procgen", disable=None)]
 
 
-def _row(stride: int, precision: str, minibatches: int) -> JsonObject:
+def _row(stride: int, precision: Precision, minibatches: int) -> JsonObject:
     recipe = dataclasses.replace(
         RECIPE,
         network_options={**RECIPE.network_options, "stride": stride},
