@@ -56,10 +56,8 @@ def curriculum_rows(turns: int, filled: int) -> list[JsonObject]:
 
 def compare(recipe: Recipe, turns: int, filled: int) -> JsonObject:
     """Return the row of one curriculum; see `curriculum_rows`."""
-    ours, plain = (
-        TimedTrainer(recipe),
-        TimedTrainer(dataclasses.replace(recipe, curriculum="dr", curriculum_options={})),
-    )
+    ours = TimedTrainer(recipe)
+    plain = TimedTrainer(dataclasses.replace(recipe, curriculum="dr", curriculum_options={}))
     for _ in range(filled):
         ours.turn()
     plain.turn()

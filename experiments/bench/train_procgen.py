@@ -32,8 +32,10 @@ RECIPE = Recipe(
 """What all rows share: easy mode, the cheese in the top right 5×5, one pass over each rollout."""
 
 SETTINGS: tuple[tuple[int, Precision, int], ...] = ((2, "fp32", 16), (2, "bf16", 16), (1, "fp32", 16), (1, "bf16", 16))
-SWEEP: tuple[tuple[int, Precision, int], ...] = (*SETTINGS, (2, "bf16", 4), (2, "bf16", 64), (4, "bf16", 16))
 """Stride of the first convolution, precision, minibatches of a rollout."""
+
+SWEEP: tuple[tuple[int, Precision, int], ...] = (*SETTINGS, (2, "bf16", 4), (2, "bf16", 64), (4, "bf16", 16))
+"""What `--full` measures."""
 
 TURNS = 3
 """Rollouts that are timed, after one that warms up."""
