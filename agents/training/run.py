@@ -141,7 +141,7 @@ def train(
     chosen = for_device(recipe, find_device(recipe.device).type)
     algorithm, resolved = prepare(chosen)
     if recipe.start:
-        load_start(algorithm, recipe.start)
+        load_start(algorithm, recipe.start, recipe.seed)
     _check_tensorboard(tensorboard)
     content = {ID: new_id(), "recipe": dataclasses.asdict(resolved), "environment": environment()}
     folder = make_run_folder(folder, numbered)
@@ -281,14 +281,14 @@ def prepare(recipe: Recipe) -> tuple[BaseAlgorithm, Recipe]:
     return algorithm, resolved
 
 
-def load_start(algorithm: BaseAlgorithm, start: str) -> None:
-    """Load the weights of another agent into the algorithm's network.
+def load_start(algorithm: BaseAlgorithm, start: str, seed: int) -> None:
+    """Load the weights of another agent, or of the agent of this seed in a population, into the algorithm's network.
 
     Raises:
         GoalmazeError: there is no such agent, or its network is another one.
     """
     network = network_of(algorithm)
-    network.load_state_dict(start_weights(start, network))
+    network.load_state_dict(start_weights(start, network, seed))
     if isinstance(algorithm, DQN):
         # DQN copied the random weights to its target network when it was made.
         algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())

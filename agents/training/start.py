@@ -1,4 +1,4 @@
-"""The weights that training starts from where a recipe names an agent."""
+"""The weights that training starts from where a recipe names an agent or a population."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import dataclasses
 
 from torch import Tensor
 
-from goalmaze.agents.loading import load_agent
+from goalmaze.agents.loading import Agent, holds_population, load_agent, locate
 from goalmaze.agents.networks.base import Network
+from goalmaze.agents.population_files import read_population
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -16,13 +17,35 @@ NETWORK_SETTINGS = ("network", "network_options", "observation", "observation_op
 """The settings of a recipe that say what network is trained."""
 
 
+def start_agent(start: str, seed: int | None = None) -> Agent:
+    """Return the agent that a run starts from: the named one, or of a named population the agent of the run's seed.
+
+    Args:
+        start: an agent or a population: a run folder or ``zoo:NAME``.
+        seed: the training seed of the run; None for any agent of the population.
+
+    Raises:
+        GoalmazeError: there is no such agent, or the population does not have exactly one of this seed.
+    """
+    place = locate(start)
+    if place.number is None and holds_population(place.path) and place.checkpoint.is_file():
+        seeds = [agent.seed for agent in read_population(place.checkpoint).header.agents]
+        if seed is not None and seeds.count(seed) != 1:
+            raise GoalmazeError(
+                f"{start} has {seeds.count(seed) or 'no'} agents of seed {seed}, and one is needed to start from; "
+                f"train other seeds, or name one agent, such as {start}/0"
+            )
+        start = f"{start}/{seeds.index(seed) if seed is not None else 0}"
+    return load_agent(start)
+
+
 def network_settings(start: str) -> JsonObject:
-    """Return the settings of `NETWORK_SETTINGS` with which a recipe trains the network of an agent.
+    """Return the settings of `NETWORK_SETTINGS` with which a recipe trains the network of an agent or a population.
 
     Raises:
         GoalmazeError: there is no such agent.
     """
-    network = load_agent(start).network
+    network = start_agent(start).network
     spec = network.shape.spec
     usual = dataclasses.asdict(ObservationSpec(spec.mode))
     changed = {name: value for name, value in dataclasses.asdict(spec).items() if value != usual[name]}
@@ -30,23 +53,25 @@ def network_settings(start: str) -> JsonObject:
     return dict(zip(NETWORK_SETTINGS, values, strict=True))
 
 
-def start_weights(start: str, network: Network) -> dict[str, Tensor]:
-    """Return the weights of an agent, for a network that is to be trained.
+def start_weights(start: str, network: Network, seed: int) -> dict[str, Tensor]:
+    """Return the weights that a run starts from.
 
     Args:
-        start: the agent, a run folder or ``zoo:NAME``.
-        network: the network.
+        start: the agent or the population, see `start_agent`.
+        network: the network that is to be trained.
+        seed: the training seed of the run.
 
     Raises:
         GoalmazeError: there is no such agent, or its network is another one.
     """
-    agent = load_agent(start)
+    agent = start_agent(start, seed)
     trained, loaded = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
     weights = agent.network.state_dict()
     # The shapes too: a flat read-out has the same options at every maze size.
     if trained != loaded or any(weights[name].shape != tensor.shape for name, tensor in network.state_dict().items()):
         raise GoalmazeError(
-            f"{start} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains {trained[0]} "
-            f"with {trained[1]} in mode {trained[2]}; choose the same network and mode, or leave --start out"
+            f"{agent.name} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains "
+            f"{trained[0]} with {trained[1]} in mode {trained[2]}; choose the same network and mode, or leave "
+            "--start out"
         )
     return weights

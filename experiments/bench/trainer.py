@@ -27,7 +27,7 @@ class TimedTrainer:
     def __init__(self, recipe: Recipe) -> None:
         self.algorithm = cast(TensorPPO, make_algorithm(recipe, make_environments(recipe)))
         if recipe.start:
-            load_start(self.algorithm, recipe.start)
+            load_start(self.algorithm, recipe.start, recipe.seed)
         self.algorithm.set_logger(Logger(None, []))
         _, self._callback = self.algorithm._setup_learn(ENDLESS)
 

@@ -24,8 +24,8 @@ class TrainConfig(CommandConfig):
         parameters: parameters of the family, such as salience=2 correlation=0.9.
         network: the network, one of those that goalmaze networks lists.
         network_options: hyperparameters of the network, such as channels=32.
-        start: the agent whose weights training starts from, such as one trained on smaller mazes. Its network and
-            observation mode are taken too, where none is given.
+        start: the agent whose weights training starts from, such as one trained on smaller mazes; of a population, each
+            run's is the agent of its seed. Network and observation mode are taken too, where none is given.
         steps: environment steps to train for.
         seed: seed of levels, initial weights and sampled actions.
         seeds: train a population, one agent a seed, such as 0-63 or 0,3,7 or 0-7,16.

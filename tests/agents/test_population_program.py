@@ -16,6 +16,7 @@ from torch import Tensor
 
 from goalmaze.agents.checkpoints import save_checkpoint
 from goalmaze.agents.networks.stacked import StackedNetwork
+from goalmaze.agents.population_files import save_population
 from goalmaze.agents.training.algorithms import make_algorithm, make_environments, network_of
 from goalmaze.agents.training.cuda_graphs import RecordedFunction
 from goalmaze.agents.training.population.callback import PopulationCallback
@@ -25,6 +26,7 @@ from goalmaze.agents.training.population.program import make_learner, train_stac
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.rollout_buffer import TensorRolloutBuffer
+from goalmaze.agents.training.run import load_start
 from goalmaze.agents.training.sb3_environment import Arrays
 from goalmaze.envs.errors import GoalmazeError
 
@@ -304,6 +306,25 @@ def test_agents_start_from_the_agent_that_the_recipe_names(three: PopulationLear
     assert is_equal(agent(learner, 1), agent(three, 1))
     with pytest.raises(GoalmazeError, match="choose the same network"):
         make_learner(dataclasses.replace(LSTM, start=str(tmp_path)), (1, 2))
+
+
+def test_agents_start_from_the_agents_of_their_seeds_in_a_population(three: PopulationLearner, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    stacked = {name: tensor.clone() for name, tensor in three.network.tensors().items()}
+    network = network_of(make_algorithm(RECIPE, make_environments(RECIPE)))
+    steps = [RECIPE.steps] * len(SEEDS)
+    save_population(folder / "checkpoint.safetensors", stacked, network, three.families, SEEDS, steps)
+    started = dataclasses.replace(RECIPE, start=str(folder))
+    learner = make_learner(started, (SEEDS[2], SEEDS[0]))
+    assert is_equal(agent(learner, 0), agent(three, 2))
+    assert is_equal(agent(learner, 1), agent(three, 0))
+    assert not is_equal(agent(three, 2), agent(three, 0))
+    algorithm = make_algorithm(RECIPE, make_environments(RECIPE))
+    load_start(algorithm, str(folder), SEEDS[1])
+    assert is_equal(dict(network_of(algorithm).state_dict()), agent(three, 1))
+    with pytest.raises(GoalmazeError, match=r"many has no agents of seed 77, and one is needed.*many/0"):
+        make_learner(started, (SEEDS[0], 77))
 
 
 def test_more_agents_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

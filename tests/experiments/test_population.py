@@ -336,6 +336,21 @@ def test_python_trains_a_population(whole: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "twice").exists()
 
 
+def test_agents_start_from_those_of_their_seeds(whole: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(read_recipe(whole, 0)[0], steps=256)
+    first = gm.train(recipe, tmp_path / "first", seeds=(4, 5))
+    population = gm.train(dataclasses.replace(recipe, start=str(tmp_path / "first")), tmp_path / "many", seeds=(5, 4))
+    alone = {}
+    for start in (0, 1):
+        one = dataclasses.replace(recipe, start=str(tmp_path / "first" / str(start)), seed=5)
+        alone[start] = weights(gm.train(one, tmp_path / f"alone{start}").network)
+    assert first.seeds == (4, 5)
+    assert weights(population[0].network) == alone[1] != alone[0]
+    with pytest.raises(GoalmazeError, match="has 2 agents of seed 4, and one is needed"):
+        gm.train(dataclasses.replace(recipe, start=str(whole)), tmp_path / "twice", seeds=(4,))
+    assert not (tmp_path / "twice").exists()
+
+
 def test_a_state_of_another_population_is_refused(
     one_program: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

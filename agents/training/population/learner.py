@@ -286,12 +286,11 @@ class PopulationLearner:
 
 
 def _initial_networks(recipe: Recipe, seeds: Sequence[int], shape: Shape) -> list[Network]:
-    """Return the networks that training starts from: untrained ones, or copies of the agent that the recipe names."""
+    """Return the networks that training starts from: untrained ones, or copies of what the recipe names."""
     networks = [initial_network(recipe.network, shape, recipe.network_options, seed) for seed in seeds]
     if recipe.start:
-        weights = start_weights(recipe.start, networks[0])
-        for network in networks:
-            network.load_state_dict(weights)
+        for network, seed in zip(networks, seeds, strict=True):
+            network.load_state_dict(start_weights(recipe.start, network, seed))
     return networks
 
 

@@ -58,7 +58,8 @@ def planned(recipe: Recipe, seeds: Sequence[int], grid: Sequence[JsonObject] = (
     try:
         algorithm, resolved = prepare(first)
         if recipe.start:
-            load_start(algorithm, recipe.start)
+            for seed in seeds:
+                load_start(algorithm, recipe.start, seed)
     finally:
         # This process trains nothing by itself.
         torch.set_num_threads(threads)
