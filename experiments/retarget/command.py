@@ -23,6 +23,7 @@ from goalmaze.experiments.retarget.ledger import Ledger, ledger
 from goalmaze.experiments.retarget.report import SteeringReport
 from goalmaze.experiments.retarget.rewrite_report import RewriteReport
 from goalmaze.experiments.retarget.rewriting import rewrite_memory
+from goalmaze.experiments.retarget.rewriting_by_population import PopulationRewriting, rewrite_population
 from goalmaze.experiments.retarget.search import LAST_MAZES, Search, search
 from goalmaze.experiments.retarget.second_goal import SecondGoalReport, first_goal, rewrite_second_goal
 from goalmaze.experiments.retarget.task import RetargetingTask, TaskLevels, draw_retargeting_task, make_fit_context
@@ -35,19 +36,13 @@ BENCHMARKED = ("mean-pattern", "expert-pattern")
 
 def run(
     config: RetargetConfig,
-) -> RetargetReport | PopulationRetargeting | SteeringReport | RewriteReport | SecondGoalReport:
+) -> RetargetReport | PopulationRetargeting | PopulationRewriting | SteeringReport | RewriteReport | SecondGoalReport:
     """Run the comparison of sites and methods, or the experiment that the options select.
 
     Raises:
         GoalmazeError: no such agent, site or method, or a site that a method does not fit.
     """
-    others = [f"--{name}" for name in ("benchmark", "auto", "ledger", "once") if getattr(config, name)]
     if is_population(config.agent):
-        if others:
-            raise GoalmazeError(
-                f"{others[0]} takes one agent, and {config.agent} is a population; name one of it, such as "
-                f"{config.agent}/0"
-            )
         return _retarget_population(config)
     agent = load_agent(config.agent, config.device)
     steered = bool(config.figures is not None or config.benchmark or config.auto or config.ledger)
@@ -92,8 +87,23 @@ def _rewrite_second_goal(agent: Agent, config: RetargetConfig) -> SecondGoalRepo
     )
 
 
-def _retarget_population(config: RetargetConfig) -> PopulationRetargeting:
+def _retarget_population(config: RetargetConfig) -> PopulationRetargeting | PopulationRewriting:
+    of_one = [name for name in ("auto", "ledger") if getattr(config, name)]
+    of_one += ["benchmark"] if config.benchmark and not config.once else []
+    if of_one:
+        raise GoalmazeError(
+            f"--{of_one[0]} takes one agent, and {config.agent} is a population; name one of it, such as "
+            f"{config.agent}/0"
+        )
     population = load_population(config.agent, config.device)
+    first = population[0]
+    if config.once or (config.figures is None and _leads_with_memory(first, config)):
+        if first_goal(first.family) is not None:
+            raise GoalmazeError(
+                f"the agents of {config.agent} have two goals in order, which --once rewrites for one agent at a time; "
+                f"name one of it, such as {config.agent}/0"
+            )
+        return rewrite_population(population, lambda agent: _rewrite(agent, config))
     if config.figures is not None:
         make_folder(config.figures, "--figures")
     result = retarget_population(population, lambda agent: _compare(agent, config))

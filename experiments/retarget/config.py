@@ -22,7 +22,7 @@ class RetargetConfig(EvaluationConfig, DeviceConfig):
     """Send an agent to arbitrary cells by editing its activations, beside the controls.
 
     Attributes:
-        agent: a run folder or zoo:NAME; of a population where no other experiment than the comparison is chosen.
+        agent: a run folder or zoo:NAME; a population for the comparison and for --once.
         sites: sites to edit, each on its own.
         methods: steering methods.
         shift: evaluate on the levels of this shift as they are, goal and cue on cells of their own; "none" for the

@@ -80,7 +80,6 @@ def test_retargeting_is_that_of_each_agent(folder: Path, tmp_path: Path, capsys:
         "render POPULATION --out a.gif",
         "report POPULATION --out a.html",
         "leakage POPULATION",
-        "train --size 9 --start POPULATION --out pictures",
     ],
 )
 def test_what_needs_one_agent_names_one(folder: Path, arguments: str, refusals: Refusals) -> None:

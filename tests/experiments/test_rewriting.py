@@ -6,16 +6,18 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from complaints import Refusals, words_of_case
 from torch import Tensor, nn
 
 from goalmaze.agents.checkpoints import save_checkpoint
-from goalmaze.agents.loading import Agent
+from goalmaze.agents.loading import CHECKPOINT, Agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import NetworkOptions, RecurrentNetwork, Shape, Site, agent_cells
 from goalmaze.agents.networks.registry import register_network
+from goalmaze.agents.population_files import save_population
 from goalmaze.envs.families import make_family
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import make_view
@@ -186,6 +188,43 @@ def test_the_command_leads_with_the_memory_of_an_agent_that_must_remember(
     data = json.loads(capsys.readouterr().out)
     assert data["after"] == 1
     assert data["chosen"]["site"] == "memory"
+
+
+def test_a_population_is_each_of_its_agents_and_their_mean(
+    agent: Agent, family: Family, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certainties = (8.0, 0.0, 6.0, 4.0, 5.0)
+    tensors = {"certainty": torch.tensor(certainties)}
+    many = tmp_path / "many"
+    many.mkdir()
+    save_population(many / CHECKPOINT, tensors, agent.network, [family] * 5, range(3, 8), [0] * 5)
+    options = ["--methods", "goal-table", "--levels", "96", "--fit-levels", "64"]
+    printed = {}
+    for name in (str(many), f"{many}/0", f"{many}/1"):
+        assert cli.main(["retarget", name, "--once", *options, "--json"]) == 0
+        printed[name] = json.loads(capsys.readouterr().out)
+    together = printed[str(many)]
+    for number in (0, 1):
+        assert together["agents"][number]["rows"] == printed[f"{many}/{number}"]["rows"]
+    assert together["agents"][0]["rows"] != together["agents"][1]["rows"]
+    assert [one["seed"] for one in together["agents"]] == [3, 4, 5, 6, 7]
+    (group,) = together["distribution"]
+    edit = next(row for row in group["rows"] if (row["name"], row["steps"]) == ("edit", "once"))
+    rates = [
+        next(row for row in one["rows"] if (row["condition"], row["steps"]) == ("edit", "once"))["off_path"]
+        for one in together["agents"]
+    ]
+    values = [one["outcomes"]["target"] for one in rates]
+    assert edit["target_off_path"]["values"] == pytest.approx(values, abs=1e-4)
+    half = 2.776445 * float(np.std(values, ddof=1)) / 5**0.5
+    assert edit["target_off_path"]["mean"] == pytest.approx(np.mean(values), abs=1e-3)
+    assert edit["target_off_path"]["low"] == pytest.approx(max(0, np.mean(values) - half), abs=1e-3)
+    # Of the agent without a goal no edit makes a follower, and the agents that remember one are moved.
+    assert group["owed_to_target"]["values"][1] < 0.15 < 0.3 < group["owed_to_target"]["values"][0]
+    assert cli.main(["retarget", str(many), *options[2:]]) == 0
+    text = capsys.readouterr().out
+    assert "5 agents, seeds 3 to 7" in text
+    assert f"{many}/4" in text
 
 
 @pytest.mark.parametrize(
