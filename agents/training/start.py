@@ -67,11 +67,17 @@ def start_weights(start: str, network: Network, seed: int) -> dict[str, Tensor]:
     agent = start_agent(start, seed)
     trained, loaded = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
     weights = agent.network.state_dict()
-    # The shapes too: a flat read-out has the same options at every maze size.
-    if trained != loaded or any(weights[name].shape != tensor.shape for name, tensor in network.state_dict().items()):
+    if trained != loaded:
         raise GoalmazeError(
             f"{agent.name} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains "
             f"{trained[0]} with {trained[1]} in mode {trained[2]}; choose the same network and mode, or leave "
             "--start out"
+        )
+    # A flat read-out has the same options at every maze size, and the planes of another family their own number.
+    if any(weights[name].shape != tensor.shape for name, tensor in network.state_dict().items()):
+        read, wanted = ("x".join(map(str, one.shape.observation)) for one in (agent.network, network))
+        raise GoalmazeError(
+            f"the weights of {agent.name} fit observations of {read} alone, and those of this run are {wanted}; choose "
+            "the same family and size, or leave --start out"
         )
     return weights

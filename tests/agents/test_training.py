@@ -264,7 +264,7 @@ def test_a_run_can_start_from_the_weights_of_an_agent_of_smaller_mazes(tmp_path:
         ({"network_options": {"channels": 5, "blocks": 1, "hidden": 8}}, "choose the same network and mode"),
         ({"network": "lstm", "network_options": {}}, "is a network grid with"),
         ({"observation": "partial"}, "in mode planes, and this run trains grid with .* in mode partial"),
-        ({"family": "Monsters"}, "choose the same network and mode"),
+        ({"family": "Monsters"}, "fit observations of 4x5x5 alone, and those of this run are 5x5x5"),
         ({"start": "zoo:nobody"}, "unknown zoo agent"),
     ],
 )
