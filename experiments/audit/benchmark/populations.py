@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.loading import ZOO_PREFIX, Agent
 from goalmaze.agents.population import Population, load_population
-from goalmaze.agents.zoo import population_names
+from goalmaze.agents.training.run import read_recipe
+from goalmaze.agents.zoo import population_names, zoo_folder
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.audit.audit import pool_of
 from goalmaze.experiments.audit.benchmark.cache import MeasurementCache, digest, weights_digest
@@ -194,17 +195,22 @@ def _together(moments: Measurement, norms: Measurement | None) -> Measurement:
     return Measurement(None, None, {**moments.features, **more})
 
 
-FOR_OTHERS = ("glimpse-seeds", "glimpse-drc-seeds")
-"""Populations that ship for other experiments: too few seeds, all of one behaviour, to order them by a prediction."""
+LEFT_OUT = ("Glimpse",)
+"""Families whose populations ship for other experiments: few seeds, of one behaviour, to order them by a prediction."""
+
+
+def _family(name: str) -> str:
+    """Return the family of a population of the zoo."""
+    return read_recipe(zoo_folder(name), 0)[0].family
 
 
 def load_populations(names: Sequence[str]) -> list[Population]:
-    """Return the populations of these names, by default all of the zoo but those `FOR_OTHERS`.
+    """Return the populations of these names, by default all of the zoo but those of the families `LEFT_OUT`.
 
     Raises:
         GoalmazeError: there is no such population, a name occurs twice, or the zoo has none.
     """
-    names = names or [ZOO_PREFIX + name for name in population_names() if name not in FOR_OTHERS]
+    names = names or [ZOO_PREFIX + name for name in population_names() if _family(name) not in LEFT_OUT]
     if not names:
         raise GoalmazeError("the zoo has no populations: name some after --populations")
     if len(set(names)) < len(names):
