@@ -163,7 +163,7 @@ def test_a_run_trains_the_network_of_its_start_where_no_other_is_named(start: st
     network, shape = load_agent(start).network, load_agent(start).network.shape
     made = make_network(recipe.network, shape, recipe.network_options)
     assert (made.name, made.options, recipe.observation) == (network.name, network.options, shape.spec.mode)
-    assert start_weights(start, made).keys() == made.state_dict().keys()
+    assert start_weights(start, made, seed=0).keys() == made.state_dict().keys()
 
 
 def test_a_network_that_is_named_is_the_one_that_is_trained() -> None:
