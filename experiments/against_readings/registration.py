@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.text_files import read_text
+from goalmaze.experiments.common.registrations import table_rows
 
 FILE = Path(__file__).with_name("registration.md")
 
@@ -56,6 +57,4 @@ def parse_rule(registration: str) -> RegisteredRule:
 
 def _table(registration: str, heading: str) -> dict[str, float]:
     """Return the first and second columns of the table under a heading."""
-    section = registration.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
-    return {row[0]: float(row[1]) for row in rows[2:]}
+    return {row[0]: float(row[1]) for row in table_rows(registration, heading)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from goalmaze.envs.text_files import read_text
+from goalmaze.experiments.common.registrations import table_rows
 
 FILE = Path(__file__).with_name("registration.md")
 
@@ -88,13 +89,13 @@ def registered() -> Registered:
 @functools.lru_cache(maxsize=1)
 def registered_controls() -> Mapping[str, str]:
     """Return condition → its control; empty where it has none."""
-    rows = _rows(read_text(FILE), "Conditions")
+    rows = table_rows(read_text(FILE), "Conditions")
     return {row[0].strip("`"): row[2].strip("`") for row in rows}
 
 
 def parse_thresholds(text: str) -> Registered:
     """Return the thresholds in the text of a registration."""
-    given = {row[0]: row[1] for row in _rows(text, "Thresholds")}
+    given = {row[0]: row[1] for row in table_rows(text, "Thresholds")}
     values: dict[str, object] = {}
     for field in dataclasses.fields(Registered):
         words = given[_NAMES[field.name]].split(",")
@@ -103,10 +104,3 @@ def parse_thresholds(text: str) -> Registered:
         else:
             values[field.name] = int(words[0]) if field.type == "int" else float(words[0])
     return Registered(**values)  # type: ignore[arg-type]  # the types are those of the fields, see above
-
-
-def _rows(text: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table under a heading."""
-    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines[2:]]

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from goalmaze.envs.text_files import read_text
+from goalmaze.experiments.common.registrations import section, table_rows
 
 FILE = Path(__file__).parents[1] / "registration.md"
 
@@ -48,22 +49,15 @@ def parse_hypotheses(registration: str) -> dict[int, str]:
     """Return number → statement of the hypotheses in the text of a registration."""
     return {
         int(number): " ".join(text.split())
-        for number, text in _HYPOTHESIS.findall(_section(registration, "Hypotheses"))
+        for number, text in _HYPOTHESIS.findall(section(registration, "Hypotheses"))
     }
 
 
 def parse_marks(registration: str) -> tuple[RegisteredMark, ...]:
     """Return the marks in the text of a registration."""
-    rows = [
-        line.strip("| ").split(" | ") for line in _section(registration, "Marks").splitlines() if line.startswith("|")
-    ]
     return tuple(
         RegisteredMark(
             name, threshold, tuple(NUMBERS_IN_WORDS.get(one) or float(one) for one in _NUMBER.findall(threshold))
         )
-        for name, threshold in rows[2:]
+        for name, threshold in table_rows(registration, "Marks")
     )
-
-
-def _section(registration: str, heading: str) -> str:
-    return registration.split(f"\n## {heading}\n")[1].split("\n## ")[0]
