@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 from pathlib import Path
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.text_files import read_text
 from goalmaze.experiments.common.folders import make_folder
+from goalmaze.experiments.common.pages import filled
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.formation.figures import draw_study
 from goalmaze.experiments.formation.forecasts import COMPETITORS, Forecast
 from goalmaze.experiments.formation.study import Formation, study
 
 PAGE, PICTURES, ROWS = "formation.md", "pictures", "tables/formation-forecasts.csv"
-
-BLOCK = re.compile(r"(<!-- formation -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled_page(page: str, result: Formation) -> str:
@@ -31,8 +29,7 @@ def filled_page(page: str, result: Formation) -> str:
     long = {result.forecast_table(name).title for name in COMPETITORS}
     blocks = [block for block in plain.blocks() if isinstance(block, str) or block.title not in long]
     blocks[1:1] = [compact_table(result, name) for name in COMPETITORS if result.forecasts]
-    parts = [_section(block) for block in blocks]
-    return BLOCK.sub(lambda block: f"{block[1]}\n" + "\n".join(parts) + f"\n{block[2]}", page)
+    return filled(page, "formation", blocks)
 
 
 def compact_table(result: Formation, behaviour: str) -> Table:
@@ -70,13 +67,6 @@ def forecast_rows(result: Formation) -> str:
     headers = ["behaviour", *("correlation" if one in COMPETITORS else one for one in tables[0].headers)]
     rows = [[name, *row] for name, table in zip(COMPETITORS, tables, strict=True) for row in table.rows]
     return Table(headers, rows).csv()
-
-
-def _section(block: str | Table) -> str:
-    if isinstance(block, str):
-        return "".join(f"- {line}\n" for line in block.splitlines())
-    heading = block.title[:1].upper() + block.title[1:]
-    return f"### {heading}\n\n{Table(block.headers, block.rows).markdown()}"
 
 
 def main() -> None:

@@ -194,7 +194,7 @@ def measured(
     settings = {
         "weights": weights_digest(network),
         "levels": _levels_digest(levels),
-        "code": [_code(), shipped_code()],
+        "code": [measures_code(), shipped_code()],
         "chain": dataclasses.asdict(registered),
     }
     kept = cache.get("formation", settings, Readings)
@@ -214,7 +214,7 @@ def _levels_digest(levels: StudyLevels) -> str:
 
 
 @cache
-def _code() -> str:
+def measures_code() -> str:
     """Return the digest of the source of the measures."""
     folder = Path(__file__).parent
     files = [folder / "exact.py", *sorted((folder / "measures").glob("*.py"))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -52,6 +52,10 @@ class Predictor(abc.ABC):
     def fit(cls, parameters: Floats, steps: Floats, values: Floats) -> Self:
         """Return the predictor that fits rates [n] of agents with parameters [n] after steps [n]."""
 
+    def refit(self, parameters: Floats, steps: Floats, values: Floats) -> Self:
+        """Return a fit to similar data, where a search may begin with this one."""
+        return type(self).fit(parameters, steps, values)
+
     @abc.abstractmethod
     def predict(self, parameters: Floats, steps: Floats) -> Floats:
         """Return float64 [m], the predicted rates."""
@@ -77,23 +81,36 @@ class IntrinsicLaw(Predictor):
     @classmethod
     def fit(cls, parameters: Floats, steps: Floats, values: Floats) -> Self:
         """Return the law that fits the logits best, from several random starts."""
-        rng = np.random.default_rng(0)
-        logits = to_line(values)
+        low, high = _bounds(parameters, steps)
+        starts = np.random.default_rng(0).uniform(low, high, (STARTS, len(low)))
+        return cls._searched(starts, parameters, steps, values)
+
+    def refit(self, parameters: Floats, steps: Floats, values: Floats) -> Self:
+        """Return the law that fits other logits best, from this one on."""
+        return self._searched(self.weights[None], parameters, steps, values)
+
+    @classmethod
+    def _searched(cls, starts: Floats, parameters: Floats, steps: Floats, values: Floats) -> Self:
+        logits, (low, high) = to_line(values), _bounds(parameters, steps)
 
         def residuals(weights: Floats) -> Floats:
             return to_line(_law(weights, parameters, steps)) - logits
 
-        low = [0.0, 0.05, 0.0, 0.05, 0.05]
-        high = [np.log(parameters.max()) + 5, 3.0, np.log(steps.max()) + 5, 3.0, 4.0]
         fits = [
-            scipy.optimize.least_squares(residuals, rng.uniform(low, high), bounds=(low, high), loss="soft_l1")
-            for _ in range(STARTS)
+            scipy.optimize.least_squares(residuals, np.clip(one, low, high), bounds=(low, high), loss="soft_l1")
+            for one in starts
         ]
         return cls(np.asarray(min(fits, key=lambda one: float(one.cost)).x))
 
     def predict(self, parameters: Floats, steps: Floats) -> Floats:
         """Return float64 [m], the predicted rates."""
         return _law(self.weights, parameters, steps)
+
+
+def _bounds(parameters: Floats, steps: Floats) -> tuple[Floats, Floats]:
+    """Return the smallest and the largest weights of a law, float64 [5] each."""
+    largest = [np.log(parameters.max()) + 5, 3.0, np.log(steps.max()) + 5, 3.0, 4.0]
+    return np.array([0.0, 0.05, 0.0, 0.05, 0.05]), np.array(largest)
 
 
 def _law(weights: Floats, parameters: Floats, steps: Floats) -> Floats:
@@ -172,7 +189,7 @@ def columns(rows: Sequence[ScaleRow], quantity: str) -> tuple[Floats, Floats, Fl
 
 
 def prediction_interval(
-    fit: Callable[[Floats, Floats, Floats], Predictor],
+    law: type[Predictor],
     rows: Sequence[ScaleRow],
     quantity: str,
     wanted: tuple[Floats, Floats],
@@ -186,7 +203,7 @@ def prediction_interval(
     beyond the fitted sizes is part of it; a residual of the fit is added for the seed of the new agent.
 
     Args:
-        fit: makes a predictor.
+        law: what is fitted.
         rows: the fitted rows.
         quantity: such as "regret".
         wanted: parameters and steps, float64 [m] each.
@@ -197,14 +214,15 @@ def prediction_interval(
     parameters, steps, values = columns(rows, quantity)
     groups = np.array([hash((row.width, row.blocks)) for row in rows])
     names = np.unique(groups)
-    residuals = to_line(values) - to_line(fit(parameters, steps, values).predict(parameters, steps))
+    fitted = law.fit(parameters, steps, values)
+    residuals = to_line(values) - to_line(fitted.predict(parameters, steps))
     draws = []
     for _ in range(resamples):
         chosen = np.concatenate([np.flatnonzero(groups == one) for one in rng.choice(names, len(names))])
         if len(np.unique(groups[chosen])) < 2:
             # One size alone says nothing about sizes.
             continue
-        drawn = fit(parameters[chosen], steps[chosen], values[chosen]).predict(*wanted)
+        drawn = fitted.refit(parameters[chosen], steps[chosen], values[chosen]).predict(*wanted)
         draws.append(to_line(drawn) + rng.choice(residuals, len(drawn)))
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return from_line(low), from_line(high)

@@ -13,14 +13,14 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.scaling.law import RIVALS, IntrinsicLaw, LogLinear, Predictor, columns, prediction_interval
+from goalmaze.experiments.scaling.pairs import Pair, matched_pairs
+from goalmaze.experiments.scaling.registration import registered_scaling
 from goalmaze.experiments.scaling.rows import ScaleRow, SplitRows, cell_means, check_seal
 
 Floats = NDArray[np.float64]
 
 LAWS: dict[str, type[Predictor]] = {"regret": IntrinsicLaw, "preference": LogLinear}
 """Quantity → the law that is fitted to it. No law of preference is known; the log-linear one is its own rival."""
-
-LEVEL = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +29,17 @@ class PredictionRow:
 
     Attributes:
         quantity: regret or preference.
+        part: which sealed cells, a name of `SplitRows.parts`.
         predictor: its name.
         cells: number of sealed cells.
         median_points: median absolute error over cells, in points (hundredths).
         median_deviations: the same in standard deviations between seeds of the cell.
-        coverage: rate of sealed agents inside the 90 % interval; NaN for a rival.
+        coverage: rate of sealed agents inside the prediction interval; NaN for a rival.
         against_best_rival: relative change of the median error against the best rival; NaN for a rival.
     """
 
     quantity: str
+    part: str
     predictor: str
     cells: int
     median_points: float
@@ -55,35 +57,35 @@ class Scaling(Result):
     """The prediction of the sealed rows of a grid.
 
     Attributes:
-        rows: one for each quantity and predictor.
+        rows: one for each quantity, part of the sealed cells, and predictor.
         exponents: of the law of the regret.
-        fitted: number of fitted rows.
-        sealed: number of sealed rows.
-        digest: of the sealed rows.
+        pairs: the networks with about as many parameters that are deep or wide.
+        split: the rows of the grid.
     """
 
     rows: tuple[PredictionRow, ...]
     exponents: dict[str, float]
-    fitted: int
-    sealed: int
-    digest: str
+    pairs: tuple[Pair, ...]
+    split: SplitRows
 
     def json(self) -> JsonObject:
         """Return the prediction as plain data."""
         return {
             "rows": [one.json() for one in self.rows],
             "exponents": {name: number(one) for name, one in self.exponents.items()},
-            "fitted": self.fitted,
-            "sealed": self.sealed,
-            "digest": self.digest,
+            "pairs": [dataclasses.asdict(one) for one in self.pairs],
+            "fitted": len(self.split.fitted),
+            "sealed": len(self.split.sealed),
+            "digest": self.split.digest,
         }
 
     def blocks(self) -> Sequence[str | Table]:
-        """Return what was sealed, and one row for each predictor."""
+        """Return what was sealed, one row for each predictor, and the pairs."""
         powers = ", ".join(f"{name} {one:.2f}" for name, one in self.exponents.items())
         rows = [
             [
                 one.quantity,
+                one.part,
                 one.predictor,
                 one.cells,
                 formatted(one.median_points, ".1f"),
@@ -93,11 +95,22 @@ class Scaling(Result):
             ]
             for one in self.rows
         ]
-        headers = ["quantity", "predictor", "cells", "error (points)", "error (seed SD)", "coverage", "against rival"]
+        headers = ["quantity", "sealed", "predictor", "cells", "points", "seed SD", "coverage", "against rival"]
+        counts = f"{len(self.split.fitted)} rows fitted, {len(self.split.sealed)} sealed (digest {self.split.digest})"
+        pairs = [[_size(one.deep), _size(one.wide), str(one.regret), str(one.preference)] for one in self.pairs]
         return [
-            f"{self.fitted} rows fitted, {self.sealed} sealed (digest {self.digest}); exponents: {powers}",
-            Table(headers, rows, "prediction of the sealed cells"),
+            f"{counts}; exponents of the regret: {powers}",
+            Table(headers, rows, "median error of the predictions of sealed cells"),
+            *([Table(PAIR_HEADERS, pairs, "deep minus wide, with about as many parameters")] if pairs else []),
         ]
+
+
+PAIR_HEADERS = ("deep", "wide", "regret", "preference for the cue")
+
+
+def _size(network: tuple[int, int, int]) -> str:
+    width, blocks, parameters = network
+    return f"{width} x {blocks} ({parameters:,})"
 
 
 def predict_sealed(split: SplitRows, sealed: Path) -> Scaling:
@@ -112,34 +125,43 @@ def predict_sealed(split: SplitRows, sealed: Path) -> Scaling:
     """
     # Before any fit: what was sealed must be what is opened.
     check_seal(sealed, split)
-    rows = [row for quantity, law in LAWS.items() for row in _predictions(split, quantity, law)]
+    rows = [row for quantity in LAWS for row in _predictions(split, quantity)]
     law = IntrinsicLaw.fit(*columns(split.fitted, "regret"))
-    return Scaling(tuple(rows), law.exponents, len(split.fitted), len(split.sealed), split.digest)
+    pairs = matched_pairs((*split.fitted, *split.sealed), registered_scaling().pair_ratio)
+    return Scaling(tuple(rows), law.exponents, pairs, split)
 
 
-def _predictions(split: SplitRows, quantity: str, law: type[Predictor]) -> list[PredictionRow]:
-    parameters, steps, values = columns(split.fitted, quantity)
+def _predictions(split: SplitRows, quantity: str) -> list[PredictionRow]:
+    law = LAWS[quantity]
     cells, means, spreads = cell_means(split.sealed, quantity)
     sizes = {row.cell: row.parameters for row in split.sealed}
     wanted = (np.array([sizes[one] for one in cells], float), np.array([one[2] for one in cells], float))
-    rivals = [one for one in RIVALS if one is not law]
-    errors = {one: np.abs(one.fit(parameters, steps, values).predict(*wanted) - means) for one in (law, *rivals)}
-    low, high = prediction_interval(law.fit, split.fitted, quantity, wanted, level=LEVEL)
+    predictors = {one: one.fit(*columns(split.fitted, quantity)) for one in (law, *RIVALS)}
+    errors = {one: np.abs(fitted.predict(*wanted) - means) for one, fitted in predictors.items()}
+    numbers = registered_scaling()
+    low, high = prediction_interval(
+        law, split.fitted, quantity, wanted, level=numbers.level, resamples=numbers.resamples
+    )
     place = {cell: i for i, cell in enumerate(cells)}
-    inside = [low[place[row.cell]] <= getattr(row, quantity) <= high[place[row.cell]] for row in split.sealed]
-    best = min(float(np.median(errors[one])) for one in rivals)
-    return [
-        PredictionRow(
-            quantity,
-            one.name,
-            len(cells),
-            100 * float(np.median(error)),
-            _median(error / np.where(spreads > 0, spreads, np.nan)),
-            float(np.mean(inside)) if one is law else float("nan"),
-            float(np.median(error)) / max(best, 1e-12) - 1 if one is law else float("nan"),
-        )
-        for one, error in errors.items()
-    ]
+    rows = []
+    for part, sealed in split.parts.items():
+        chosen = sorted({place[row.cell] for row in sealed})
+        inside = [low[place[row.cell]] <= getattr(row, quantity) <= high[place[row.cell]] for row in sealed]
+        best = min(float(np.median(errors[one][chosen])) for one in RIVALS if one is not law)
+        rows += [
+            PredictionRow(
+                quantity,
+                part,
+                one.name,
+                len(chosen),
+                100 * float(np.median(error[chosen])),
+                _median((error / np.where(spreads > 0, spreads, np.nan))[chosen]),
+                float(np.mean(inside)) if one is law else float("nan"),
+                float(np.median(error[chosen])) / max(best, 1e-12) - 1 if one is law else float("nan"),
+            )
+            for one, error in errors.items()
+        ]
+    return rows
 
 
 def _median(values: Floats) -> float:

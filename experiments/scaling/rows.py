@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.experiments.scaling.registration import registered_scaling
 
 Floats = NDArray[np.float64]
-
-SEALED_STEPS = 3.0
-"""The last factor in steps that is sealed."""
 
 
 class ScaleRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,27 +62,42 @@ class SplitRows:
     sealed: tuple[ScaleRow, ...]
 
     @property
+    def parts(self) -> dict[str, tuple[ScaleRow, ...]]:
+        """The sealed rows: all, those of the largest network, and the last steps of the others; empty ones left out."""
+        largest = max(row.parameters for row in self.sealed)
+        parts = {
+            "all": self.sealed,
+            "largest network": tuple(row for row in self.sealed if row.parameters == largest),
+            "last steps": tuple(row for row in self.sealed if row.parameters < largest),
+        }
+        return {name: rows for name, rows in parts.items() if rows}
+
+    @property
     def digest(self) -> str:
         """The digest of the sealed rows."""
         return rows_digest(self.sealed)
 
 
-def split_rows(rows: Sequence[ScaleRow], factor: float = SEALED_STEPS) -> SplitRows:
+def split_rows(rows: Sequence[ScaleRow], factor: float | None = None) -> SplitRows:
     """Return rows split into those that are fitted and those that are sealed.
 
     Args:
         rows: of a grid.
-        factor: of the last steps that are sealed.
+        factor: of the last steps that are sealed; the registered one by default.
 
     Raises:
-        GoalmazeError: no row is left for one of the two.
+        GoalmazeError: fewer than two sizes of network are left to fit.
     """
+    factor = registered_scaling().sealed_factor if factor is None else factor
     largest = max((row.parameters for row in rows), default=0)
     last = max((row.steps for row in rows), default=0)
     sealed = {row for row in rows if row.parameters == largest or row.steps > last / factor}
     fitted = tuple(row for row in rows if row not in sealed)
-    if not fitted or not sealed:
-        raise GoalmazeError("the grid needs two sizes of network and steps over more than the sealed factor")
+    if len({row.parameters for row in fitted}) < 2:
+        raise GoalmazeError(
+            f"the grid needs three sizes of network, and checkpoints before the last factor of {factor:g} in steps: "
+            "give more runs"
+        )
     return SplitRows(fitted, tuple(row for row in rows if row in sealed))
 
 

@@ -7,29 +7,19 @@ populations of the zoo. The picture goes to ``pictures/audit-benchmark.png`` bes
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.text_files import read_text
 from goalmaze.experiments.audit.benchmark.benchmark import Benchmark, run_benchmark
-from goalmaze.experiments.common.tables import Table
+from goalmaze.experiments.common.pages import filled
 
 PAGE, PICTURES = "audit-benchmark.md", "pictures"
-
-BLOCK = re.compile(r"(<!-- benchmark -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled_page(page: str, result: Benchmark) -> str:
     """Return the text of a page with the tables of a benchmark."""
-    tables = "\n".join(section(table) for table in result.tables())
-    return BLOCK.sub(lambda block: f"{block[1]}\n{tables}\n{block[2]}", page)
-
-
-def section(table: Table) -> str:
-    """Return a table as a section of Markdown."""
-    heading = table.title[:1].upper() + table.title[1:]
-    return f"### {heading}\n\n{Table(table.headers, table.rows).markdown()}"
+    return filled(page, "benchmark", result.tables())
 
 
 def main() -> None:

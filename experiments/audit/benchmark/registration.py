@@ -48,8 +48,7 @@ def registered_hypotheses() -> dict[int, str]:
 def parse_hypotheses(registration: str) -> dict[int, str]:
     """Return number → statement of the hypotheses in the text of a registration."""
     return {
-        int(number): " ".join(text.split())
-        for number, text in _HYPOTHESIS.findall(section(registration, "Hypotheses"))
+        int(number): " ".join(text.split()) for number, text in _HYPOTHESIS.findall(section(registration, "Hypotheses"))
     }
 
 

@@ -12,10 +12,10 @@ from goalmaze.agents.files import write_atomically
 from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.population_files import save_population, stack_weights
 from goalmaze.envs.text_files import read_text
-from goalmaze.experiments.audit.benchmark.page import BLOCK, section
 from goalmaze.experiments.audit.sleepers.agents import SHIPPED, recipes
 from goalmaze.experiments.audit.sleepers.command import sleeper_report
 from goalmaze.experiments.audit.sleepers.report import SleeperReport
+from goalmaze.experiments.common.pages import filled
 
 PAGE, PICTURES = "sleepers.md", "pictures"
 
@@ -58,8 +58,7 @@ def pack(folder: Path, target: Path) -> None:
 
 def filled_page(page: str, result: SleeperReport) -> str:
     """Return the text of the page with the tables of a study."""
-    tables = "\n".join(section(table) for table in result.tables())
-    return BLOCK.sub(lambda block: f"{block[1]}\n{tables}\n{block[2]}", page)
+    return filled(page, "benchmark", result.tables())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
