@@ -152,7 +152,7 @@ def load_agent(name: str, device: str = "cpu") -> Agent:
     # An agent of the user's own family or network loads only after that was imported; the error then names the file.
     with extensions_needed(_recorded_imports(path.parent)):
         if place.number is not None:
-            stored = _stored_population(place)
+            stored = stored_population(place)
             if not 0 <= place.number < len(stored):
                 raise GoalmazeError(
                     f"{name}: there is no such agent; the population's agents are 0 to {len(stored) - 1}"
@@ -178,14 +178,14 @@ def agents_in(path: Path, name: str) -> tuple[StoredPopulation, tuple[Agent, ...
         GoalmazeError: the file cannot be used.
     """
     with extensions_needed(_recorded_imports(path.parent)):
-        stored = _stored_population(AgentLocation(path))
+        stored = stored_population(AgentLocation(path))
         loaded = [stored.agent(number) for number in range(len(stored))]
     return stored, tuple(
         Agent(network, family, f"{name}/{number}", header) for number, (network, family, header) in enumerate(loaded)
     )
 
 
-def _stored_population(place: AgentLocation) -> StoredPopulation:
+def stored_population(place: AgentLocation) -> StoredPopulation:
     """Return the stacked checkpoint at a location.
 
     Raises:

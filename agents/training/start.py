@@ -6,9 +6,8 @@ import dataclasses
 
 from torch import Tensor
 
-from goalmaze.agents.loading import Agent, holds_population, load_agent, locate
+from goalmaze.agents.loading import Agent, holds_population, load_agent, locate, stored_population
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.population_files import read_population
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -25,11 +24,12 @@ def start_agent(start: str, seed: int | None = None) -> Agent:
         seed: the training seed of the run; None for any agent of the population.
 
     Raises:
-        GoalmazeError: there is no such agent, or the population does not have exactly one of this seed.
+        GoalmazeError: there is no such agent, the population is not finished, or it does not have exactly one of this
+            seed.
     """
     place = locate(start)
-    if place.number is None and holds_population(place.path) and place.checkpoint.is_file():
-        seeds = [agent.seed for agent in read_population(place.checkpoint).header.agents]
+    if place.number is None and holds_population(place.path):
+        seeds = [agent.seed for agent in stored_population(place).header.agents]
         if seed is not None and seeds.count(seed) != 1:
             raise GoalmazeError(
                 f"{start} has {seeds.count(seed) or 'no'} agents of seed {seed}, and one is needed to start from; "

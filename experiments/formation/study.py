@@ -272,14 +272,19 @@ def study(
         GoalmazeError: there is no such run, it has no series of checkpoints, or two runs have one name.
     """
     given, kept = registered(), MeasurementCache(cache or DEFAULT_CACHE)
-    series: dict[str, Series] = {}
+    loaded: dict[str, Run] = {}
     for name in dict.fromkeys([*runs, *(controls or {}).values()]):
         run = load_run(name)
-        if run.condition in series:
+        if run.condition in loaded:
             raise GoalmazeError(f"two runs are named {run.condition}: rename a folder")
-        series[run.condition] = measure_run(run, kept, given, costly=costly)
-    known = {one: other for one, other in registered_controls().items() if one in series and other in series}
+        loaded[run.condition] = run
+    known = {one: other for one, other in registered_controls().items() if one in loaded and other in loaded}
     known |= {Path(one).name: Path(other).name for one, other in (controls or {}).items()}
+    # Nothing is forecast in a control, so the coefficient is not needed there.
+    series = {
+        name: measure_run(run, kept, given, costly=costly and name not in known.values())
+        for name, run in loaded.items()
+    }
     measured = [one for name, one in series.items() if name not in known.values()]
     conditions = [condition_of(one, series.get(known.get(one.run.condition, "")), given) for one in measured]
     missing = [name for name in registered_controls() if name not in series] if any(known) else []

@@ -36,6 +36,7 @@ from goalmaze.agents.training.population import capacity
 from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.learner import PopulationLearner, StoppedAgent
 from goalmaze.agents.training.run import read_recipe
+from goalmaze.agents.training.start import start_agent
 from goalmaze.agents.training.training_state import STATE
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
@@ -203,6 +204,8 @@ def test_a_killed_population_ends_bitwise_the_same(
     assert not (folder / CHECKPOINT).exists()
     with pytest.raises(GoalmazeError, match=r"still in training; finish it with: goalmaze train --resume"):
         load_agent(f"{folder}/0")
+    with pytest.raises(GoalmazeError, match=r"still in training; finish it with: goalmaze train --resume"):
+        start_agent(str(folder), 4)
     journal = [line["event"] for line in read_journal(folder / "agents", "1")]
     assert journal == ["begun"]
     pretend_another_torch(folder)
