@@ -22,10 +22,10 @@ AGENT = "green-exit-early"
 LARGEST = 60 * 2**20
 """Most bytes of all single agents."""
 
-LARGEST_POPULATIONS = 48_000_000
+LARGEST_POPULATIONS = 55_000_000
 """Most bytes of all populations."""
 
-LARGEST_TOGETHER = 106_000_000
+LARGEST_TOGETHER = 110_000_000
 """Most bytes of all that ships. A wheel compresses them by a tenth, and package indexes accept up to 100 MB."""
 
 
