@@ -29,6 +29,7 @@ from goalmaze.experiments.formation.registration import registered
 from goalmaze.experiments.formation.study import Condition, Formation
 
 COLUMNS = 5
+FORECAST_COLUMNS = 3
 
 FORECAST_MEASURES = (PRIMARY, "value-gradient", "policy-gradient", "control", "local-learning-coefficient")
 """The inside measures that the figure of forecasts shows, beside both measures of behaviour."""
@@ -144,12 +145,17 @@ def draw_alarms(condition: Condition) -> Figure:
 def draw_forecasts(result: Formation) -> Figure:
     """Return Spearman's correlation with the final preference at each fraction of training, one panel a condition."""
     conditions = [one for one in result.conditions if one.forecasts]
-    figure = Figure(figsize=(6.2 * len(conditions), 5), layout="constrained")
-    for axes, condition in zip(figure.subplots(1, len(conditions), squeeze=False)[0], conditions, strict=True):
+    columns = min(len(conditions), FORECAST_COLUMNS)
+    rows = -(-len(conditions) // columns)
+    figure = Figure(figsize=(5 * columns, 4.2 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, condition in zip(panels.flatten(), conditions, strict=False):
         _draw_forecast(axes, condition, result.registered.fractions)
+    for axes in panels.flatten()[len(conditions) :]:
+        axes.set_axis_off()
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    figure.axes[0].set_ylabel("Spearman's correlation with the final preference")
+    figure.supylabel("Spearman's correlation with the final preference", fontsize=11)
     return figure
 
 

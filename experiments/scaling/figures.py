@@ -40,7 +40,7 @@ def draw_scaling(split: SplitRows) -> Figure:
         axes.set_xlabel("environment steps")
     handles = [Line2D([], [], linestyle="", **series_style(i), label=f"width {one}") for i, one in enumerate(widths)]
     handles += [
-        Line2D([], [], linestyle="", marker="o", markerfacecolor="white", color=GREY, label="sealed"),
+        Line2D([], [], linestyle="", marker="o", fillstyle="none", color=GREY, label="sealed"),
         Line2D([], [], color=GREY, label="law, fitted to the filled points"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
@@ -53,10 +53,8 @@ def _draw_network(axes: Axes, split: SplitRows, rows: list[ScaleRow], quantity: 
     cells, means, _ = cell_means(rows, quantity)
     for hollow in (False, True):
         chosen = [i for i, cell in enumerate(cells) if (cell in sealed) == hollow]
-        face = "white" if hollow else style["color"]
-        axes.plot(
-            [cells[i][2] for i in chosen], means[chosen], linestyle="", markersize=5, markerfacecolor=face, **style
-        )
+        fill = "none" if hollow else "full"
+        axes.plot([cells[i][2] for i in chosen], means[chosen], linestyle="", markersize=5, fillstyle=fill, **style)
     if rows:
         law = LAWS[quantity].fit(*columns(split.fitted, quantity))
         steps = np.geomspace(min(row.steps for row in rows), max(row.steps for row in rows), 60)

@@ -127,7 +127,7 @@ def test_the_figure_has_a_panel_for_each_depth_and_hollow_points_for_sealed_cell
     figure = draw_scaling(planted)
     assert len(figure.axes) == 2 * 2
     points = [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
-    hollow = sum(len(line.get_xdata()) for line in points if line.get_markerfacecolor() == "white")
+    hollow = sum(len(line.get_xdata()) for line in points if line.get_fillstyle() == "none")
     assert hollow == len({row.cell for row in planted.sealed if row.blocks == 2})
 
 
