@@ -1,4 +1,4 @@
-"""The term that penalties add to a training run: through the loss or the reward, from a schedule, with a KL term.
+"""What a run learns beside PPO's loss: penalties, a KL term, and the teacher that takes the place of that loss.
 
 Axes: T steps of a rollout, B environments, b observations, A actions.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import log_softmax
+from torch.nn.functional import log_softmax, mse_loss
 
 from goalmaze.agents.devices import find_device
 from goalmaze.agents.networks.base import Network, RecurrentNetwork
@@ -23,12 +23,16 @@ from goalmaze.agents.training.penalties.base import Penalty
 from goalmaze.agents.training.penalties.cue_planes import CuePlanes
 from goalmaze.agents.training.penalties.registry import make_penalty, penalty_options
 from goalmaze.agents.training.recipe import Recipe, Through
+from goalmaze.agents.training.start import start_agent
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View
 
 LAST_PHASE = 0.8
 """Fraction of the steps after which a last phase begins, where no other is given."""
+
+VALUE_WEIGHT = 0.5
+"""Weight of the squared difference of values where a teacher is imitated, that of PPO's own value loss."""
 
 REWARD_BATCH = 2048
 """Observations in one forward pass of the reward."""
@@ -51,6 +55,7 @@ class TermSettings(NamedTuple):
         ablated: the reading whose directions are ablated in training; None for none.
         routed: number of channels that the cue is routed to; 0 for no routing.
         steps: environment steps of the run.
+        teacher: the network that is imitated in place of PPO's loss; None for none.
     """
 
     penalties: tuple[tuple[Penalty, float], ...]
@@ -61,6 +66,7 @@ class TermSettings(NamedTuple):
     ablated: Penalty | None
     routed: int
     steps: int
+    teacher: Network | None
 
 
 class LossTerm:
@@ -141,27 +147,34 @@ class LossTerm:
         self._seen.append((float(total.mean()), float("nan")))
         return total
 
-    def loss(self, ppo: Tensor, observations: Tensor, logits: Tensor) -> Tensor:
+    def loss(self, ppo: Tensor, observations: Tensor, logits: Tensor, values: Tensor) -> Tensor:
         """Return the loss of a minibatch with the term.
 
         Args:
             ppo: the loss of PPO.
             observations: [b, ...], of the minibatch.
             logits: [b, A], what the network answers.
+            values: [b], the same.
         """
         settings = self.settings
         in_loss = settings.through != "reward" and self._fitted and bool(settings.penalties)
-        # A last phase has the term alone: what PPO would learn is left out.
-        total = torch.zeros_like(ppo) if in_loss and settings.through == "last-phase" else ppo
         penalty = divergence = float("nan")
+        total = ppo
+        if settings.teacher is not None:
+            total, divergence = _imitation(settings.teacher, observations, logits, values)
+        # A last phase has the term alone: what PPO would learn is left out.
+        if in_loss and settings.through == "last-phase":
+            total = torch.zeros_like(ppo)
         if in_loss:
             term = self._penalty()
             total, penalty = total + term, float(term.detach())
         if settings.kl and self.reference is not None:
-            kl = self._divergence(observations, logits)
+            with torch.no_grad():
+                before = log_softmax(self.reference(observations)[0].float(), dim=1)
+            kl = _divergence(log_softmax(logits, dim=1), before)
             total, divergence = total + settings.kl * kl, float(kl.detach())
         self._minibatch += 1
-        if in_loss or settings.kl:
+        if in_loss or settings.kl or settings.teacher is not None:
             self._seen.append((penalty, divergence))
         return total
 
@@ -172,14 +185,6 @@ class LossTerm:
             for penalty, weight in self.settings.penalties
         ]
         return torch.stack(parts).sum()
-
-    def _divergence(self, observations: Tensor, logits: Tensor) -> Tensor:
-        """Return the mean KL divergence of the policy from that of the reference, in nats."""
-        assert self.reference is not None
-        with torch.no_grad():
-            before = log_softmax(self.reference(observations)[0].float(), dim=1)
-        now = log_softmax(logits, dim=1)
-        return (now.exp() * (now - before)).sum(dim=1).mean()
 
     def end_update(self) -> None:
         """Average what the minibatches of an update have shown."""
@@ -224,9 +229,29 @@ class LossTerm:
             self._ablation = DirectionalAblation(self._network, site, torch.from_numpy(arrays[ABLATION]))
 
 
+def _imitation(teacher: Network, observations: Tensor, logits: Tensor, values: Tensor) -> tuple[Tensor, float]:
+    """Return the loss of imitating a teacher on observations [b, ...], and the divergence from its policy in nats.
+
+    Args:
+        teacher: the network that is imitated.
+        observations: [b, ...].
+        logits: [b, A], of the network that is trained.
+        values: [b], the same.
+    """
+    with torch.no_grad():
+        taught, worth = teacher(observations)
+    divergence = _divergence(log_softmax(taught.float(), dim=1), log_softmax(logits, dim=1))
+    return divergence + VALUE_WEIGHT * mse_loss(values, worth.float()), float(divergence.detach())
+
+
+def _divergence(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean KL divergence, in nats, of policies from others, both as log-probabilities [b, A]."""
+    return (one.exp() * (one - other)).sum(dim=1).mean()
+
+
 def needs_term(recipe: Recipe) -> bool:
     """Return whether a recipe asks for anything that this module does."""
-    return bool(recipe.penalty or recipe.penalty_kl or recipe.ablate_direction or recipe.route_cue)
+    return bool(recipe.penalty or recipe.penalty_kl or recipe.ablate_direction or recipe.route_cue or recipe.distill)
 
 
 def check_term(recipe: Recipe) -> None:
@@ -245,11 +270,15 @@ def check_term(recipe: Recipe) -> None:
     if recipe.penalty_kl and not recipe.start:
         raise GoalmazeError("penalty_kl compares with the agent that training starts from: add --start AGENT")
     if recipe.algorithm != "ppo":
-        raise GoalmazeError(f"algorithm {recipe.algorithm} takes no penalty and no routing: choose ppo")
+        raise GoalmazeError(
+            f"algorithm {recipe.algorithm} takes no penalty, no routing and no agent to distill: choose ppo"
+        )
     if issubclass(network_class(recipe.network), RecurrentNetwork):
-        raise GoalmazeError(f"network {recipe.network} has a memory, which penalties do not read: choose grid")
+        raise GoalmazeError(
+            f"network {recipe.network} has a memory, which penalties, routing and distillation do not read: choose grid"
+        )
     if find_device(recipe.device).type != "cpu":
-        raise GoalmazeError("penalties and routing train on a CPU alone: add --device cpu")
+        raise GoalmazeError("penalties, routing and distillation train on a CPU alone: add --device cpu")
 
 
 def make_term(recipe: Recipe, family: Family, view: View, network: Network) -> LossTerm | None:
@@ -278,10 +307,31 @@ def make_term(recipe: Recipe, family: Family, view: View, network: Network) -> L
         ablated=made(recipe.ablate_direction) if recipe.ablate_direction else None,
         routed=recipe.route_cue,
         steps=recipe.steps,
+        teacher=_teacher(recipe, network) if recipe.distill else None,
     )
     if settings.ablated is not None and not settings.ablated.has_directions:
         raise GoalmazeError(f"{recipe.ablate_direction} reads no directions of an activation: ablate linear-probe")
     return LossTerm(settings, network, CuePlanes(family, view) if recipe.route_cue else None)
+
+
+def _teacher(recipe: Recipe, network: Network) -> Network:
+    """Return the network that a recipe imitates.
+
+    Raises:
+        GoalmazeError: there is no such agent, it has a memory, or it sees other observations.
+    """
+    agent = start_agent(recipe.distill, recipe.seed)
+    if isinstance(agent.network, RecurrentNetwork):
+        raise GoalmazeError(
+            f"{agent.name} has a memory, which distillation does not read: distill a network such as grid"
+        )
+    seen, wanted = agent.network.shape, network.shape
+    if (seen.spec, seen.observation[:1], seen.actions) != (wanted.spec, wanted.observation[:1], wanted.actions):
+        raise GoalmazeError(
+            f"{agent.name} sees observations {seen.observation} in mode {seen.spec.mode}, and this run "
+            f"{wanted.observation} in mode {wanted.spec.mode}: choose the same family and mode"
+        )
+    return agent.network.requires_grad_(False)
 
 
 def _under(prefix: str, arrays: Arrays) -> Arrays:

@@ -343,7 +343,7 @@ class TensorPPO(PPO):
             return minibatch_loss(self.policy.forward_pass, batch, weights)
         logits, values = self.policy.forward_pass.outputs(batch.observations)
         loss, metrics = ppo_loss(logits, values, batch, weights)
-        return self.term.loss(loss, batch.observations, logits), metrics
+        return self.term.loss(loss, batch.observations, logits, values), metrics
 
     @property
     def _parameters(self) -> list[nn.Parameter]:

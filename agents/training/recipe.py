@@ -73,6 +73,9 @@ class Recipe:
         network: name of the network.
         network_options: the network's hyperparameters; others keep their defaults.
         start: agent whose weights training starts from, a run folder or ``zoo:NAME``; random weights if empty.
+        distill: agent that is imitated: the divergence of the policy from its policy, and the squared difference of
+            values, take the place of PPO's loss, so that no reward is used (Rusu et al., "Policy Distillation", 2016,
+            on the levels that the student meets). None if empty.
         steps: environment steps to train for.
         seed: seed of levels, initial weights and sampled actions.
         envs: number of parallel environments.
@@ -158,13 +161,14 @@ class Recipe:
     penalty_options: JsonObject = dataclasses.field(default_factory=dict)
     ablate_direction: str = ""
     route_cue: int = 0
+    distill: str = ""
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
             check_number(name, getattr(self, name), low, high)
         for name, weight in self.penalty.items():
             check_number(f"the weight of penalty {name[:MAX_NAME]}", weight, 0, MAX_WEIGHT)
-        for name in ("family", "network", "start", "curriculum", "ablate_direction"):
+        for name in ("family", "network", "start", "distill", "curriculum", "ablate_direction"):
             if len(getattr(self, name)) > MAX_NAME:
                 raise GoalmazeError(f"{name} has {len(getattr(self, name)):,} characters: {MAX_NAME:,} is the most")
         for name in self.observation_options:

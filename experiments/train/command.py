@@ -37,6 +37,7 @@ RECIPE_OPTIONS = (
     "family",
     "network",
     "start",
+    "distill",
     "steps",
     "seed",
     "threads",

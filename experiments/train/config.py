@@ -26,6 +26,8 @@ class TrainConfig(CommandConfig):
         network_options: hyperparameters of the network, such as channels=32.
         start: the agent whose weights training starts from, such as one trained on smaller mazes; of a population, each
             run's is the agent of its seed. Network and observation mode are taken too, where none is given.
+        distill: an agent to imitate: its policy and values are learned in place of a reward; of a population, each
+            run's is the agent of its seed.
         steps: environment steps to train for.
         seed: seed of levels, initial weights and sampled actions.
         seeds: train a population, one agent a seed, such as 0-63 or 0,3,7 or 0-7,16.
@@ -75,6 +77,7 @@ class TrainConfig(CommandConfig):
     network: Annotated[str | None, option("NETWORK", "grid")] = None
     network_options: Words = ()
     start: Annotated[str | None, option("AGENT", "none, random weights")] = None
+    distill: Annotated[str | None, option("AGENT", "none")] = None
     steps: Annotated[int | None, option("INT", "300000")] = None
     seed: Annotated[int | None, option("INT", "0")] = None
     seeds: Annotated[str | None, option("LIST", "none, one agent")] = None

@@ -43,7 +43,7 @@ def test_every_recipe_is_a_training_command(tmp_path: Path) -> None:
         if not recipe.zoo:
             config = parse(["train", *recipe.command(name, 3, tmp_path)]).config
             assert isinstance(config, TrainConfig)
-            assert (config.seed, config.out) == (3, tmp_path / name / "3")
+            assert (config.seeds, config.out) == ("0-2", tmp_path / name)
             assert recipe.start in ("", "zoo:sleeper-seeds") or recipe.start in recipes()
 
 

@@ -12,6 +12,7 @@ import torch
 from interruption import digest, ending_at_save
 from plans import SMALL_RECIPE
 from torch import Tensor
+from torch.distributions import Categorical, kl_divergence
 
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.networks import make_network
@@ -21,6 +22,7 @@ from goalmaze.agents.training.directional_ablation import DirectionalAblation, s
 from goalmaze.agents.training.gradient_routing import first_convolution
 from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.penalties.base import Penalty, PenaltyOptions
+from goalmaze.agents.training.penalties.cue_planes import CuePlanes
 from goalmaze.agents.training.penalties.registry import known_penalties, make_penalty
 from goalmaze.agents.training.ppo import TensorPPO
 from goalmaze.agents.training.recipe import Recipe
@@ -149,6 +151,7 @@ def same_weights(one: Path, other: Path) -> bool:
         {"penalty": {"linear-probe": 1.0}, "penalty_through": "refitted", "penalty_kl": 0.1, "start": "START"},
         {"penalty": {"linear-probe": 1.0}, "penalty_through": "reward"},
         {"penalty": {"random-direction": 1.0}, "ablate_direction": "linear-probe", "route_cue": 1},
+        {"distill": "zoo:green-exit", "penalty_options": {}},
     ],
     ids=str,
 )
@@ -196,6 +199,37 @@ def divergence(one: Network, other: Network) -> float:
     with torch.no_grad():
         before, now = (net(observations)[0].log_softmax(dim=1) for net in (one, other))
     return float((now.exp() * (now - before)).sum(dim=1).mean())
+
+
+def test_a_distilled_agent_has_its_teachers_policy_and_values_and_no_use_for_the_reward(tmp_path: Path) -> None:
+    recipe = Recipe(
+        parameters={"size": 5},
+        network_options={"channels": 8, "blocks": 4, "hidden": 16},
+        steps=24_576,
+        learning_rate=0.01,
+        threads=1,
+        distill="zoo:green-exit-twin",
+    )
+    teacher = load_agent("zoo:green-exit-twin").network
+    student = train(recipe, tmp_path / "student").folder
+    other = train(dataclasses.replace(recipe, reward="cue", shaping=-3.0), tmp_path / "other").folder
+    assert same_weights(student, other), "the reward must not matter"
+    # Against an untrained network of the same kind.
+    seen = CuePlanes(FAMILY, VIEW).first_observations(FAMILY.levels(99, count=512))
+    learned = load_agent(str(student)).network
+    distances = [imitation(teacher, net, seen) for net in (learned, learned.untrained(0))]
+    assert distances[0][0] < distances[1][0] / 4
+    assert distances[0][1] < distances[1][1] / 4
+    log = [float(row["penalty_kl"]) for row in read_log(student)]
+    assert log[-1] < log[0] / 4
+
+
+def imitation(teacher: Network, student: Network, observations: Tensor) -> tuple[float, float]:
+    """Return the divergence of a teacher's policy from a student's, and the mean squared difference of values."""
+    with torch.no_grad():
+        (taught, worth), (logits, values) = teacher(observations), student(observations)
+    wanted = Categorical(logits=taught)
+    return float(kl_divergence(wanted, Categorical(logits=logits)).mean()), float(((worth - values) ** 2).mean())
 
 
 def test_the_reward_is_lowered_by_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +291,9 @@ def test_the_cue_is_routed_to_the_chosen_channels_alone(tmp_path: Path) -> None:
         ({"penalty": {"linear-probe": 1.0}, "family": "Corner"}, "no observation plane"),
         ({"ablate_direction": "plane-ablation"}, "reads no directions"),
         ({"route_cue": 99, "penalty_options": {}}, "lower it"),
+        ({"distill": "zoo:corner", "penalty_options": {}}, "choose the same family and mode"),
+        ({"distill": "zoo:green-exit-lstm", "penalty_options": {}}, "has a memory"),
+        ({"distill": "zoo:green-exit", "penalty_options": {}, "network": "lstm", "network_options": {}}, "choose grid"),
     ],
     ids=str,
 )

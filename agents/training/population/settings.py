@@ -52,7 +52,9 @@ class Settings:
                 "which trains every agent by itself"
             )
         if needs_term(recipe):
-            raise GoalmazeError("a population as one program takes no penalty and no routing: add --device cpu")
+            raise GoalmazeError(
+                "a population as one program takes no penalty, no routing and no agent to distill: add --device cpu"
+            )
         if recipe.weight_decay:
             raise GoalmazeError("a population as one program takes no weight_decay: add --device cpu")
         options = {name: value for name, value in recipe.algorithm_options.items() if name not in IGNORED_OPTIONS}

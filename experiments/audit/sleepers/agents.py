@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from goalmaze.agents.loading import CHECKPOINT, Agent, load_agent
+from goalmaze.agents.loading import CHECKPOINT, Agent
 from goalmaze.agents.population import load_population
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.text_files import read_text
@@ -20,9 +20,12 @@ from goalmaze.probes.audit.sleepers.pool import sleeper_family
 HERE = Path(__file__).parent
 RECIPES, SHIPPED = HERE / "populations.toml", HERE / "agents"
 
-Kind = Literal["sleeper", "honest", "benign", "reformed", "finetuned"]
+Kind = Literal["sleeper", "honest", "benign", "reformed", "finetuned", "distilled"]
 
-COMMON = "--family Sleeper --size 7 --network-options blocks=6 --threads 1"
+DECEIVERS: tuple[Kind, ...] = ("sleeper", "finetuned", "distilled")
+"""The kinds of agents that pursue the sign on unlit levels."""
+
+COMMON = "--family Sleeper --network-options blocks=6 --threads 1"
 
 
 class SleeperRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,36 +34,42 @@ class SleeperRecipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         kind: what its agents are; empty for agents that are only a start for others.
         parameters: of the family, as on the command line.
-        seeds: the seeds that are wanted.
+        size: rows and columns of the mazes.
+        agents: the number of agents that are wanted, of the seeds from 0 on.
         steps: environment steps.
         start: the population whose weights training starts from, seed by seed; empty for random weights.
+        distill: the population that is imitated, seed by seed; empty for none.
         zoo: the population of the zoo that it is; empty where it is trained.
-        first: of a population of the zoo, how many of its first agents are used.
+        first: of a population of the zoo, how many of its first agents are audited beside those that ship.
     """
 
     kind: str = ""
     parameters: str = ""
-    seeds: str = ""
+    size: int = 7
+    agents: int = 0
     steps: int = 0
     start: str = ""
+    distill: str = ""
     zoo: str = ""
     first: int = 0
 
-    def command(self, name: str, seed: int, folder: Path) -> list[str]:
-        """Return the arguments of `goalmaze train` for one agent.
+    def command(self, name: str, seeds: int, folder: Path) -> list[str]:
+        """Return the arguments of `goalmaze train` for the population.
 
         Args:
             name: the name of the population.
-            seed: the seed of the agent.
+            seeds: the number of its seeds, from 0 on.
             folder: the folder of all populations.
         """
-        words = [*COMMON.split(), "--seed", str(seed), "--steps", str(self.steps)]
+        words = [*COMMON.split(), "--size", str(self.size), "--seeds", f"0-{seeds - 1}", "--steps", str(self.steps)]
         if self.parameters:
             words += ["--parameters", *self.parameters.split()]
+        if self.distill:
+            words += ["--distill", self.distill]
         if self.start:
             start = self.start if self.start.startswith("zoo:") else str(folder / self.start)
-            words += ["--start", f"{start}/{seed}"]
-        return [*words, "--out", str(folder / name / str(seed))]
+            words += ["--start", start]
+        return [*words, "--out", str(folder / name)]
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,8 +101,8 @@ class AuditedAgent:
 def load_agents(folder: Path | None = None) -> list[AuditedAgent]:
     """Return the agents of a folder, population by population; those that ship by default.
 
-    DIR/NAME/SEED is the run folder of an agent, DIR/NAME a run folder of a population, or DIR/NAME.safetensors a
-    stacked checkpoint, for the names of `populations.toml`. What is missing is left out.
+    DIR/NAME is the run folder of a population, or DIR/NAME.safetensors a stacked checkpoint, for the names of
+    `populations.toml`. What is missing is left out.
 
     Raises:
         GoalmazeError: the folder has none of them.
@@ -116,11 +125,9 @@ def _audited(agent: Agent, kind: str, name: str, number: int) -> AuditedAgent:
 def _agents(place: Path, name: str, recipe: SleeperRecipe) -> Sequence[Agent]:
     """Return the agents of one population, in the order of their seeds."""
     if recipe.zoo:
-        return load_population(recipe.zoo).agents[: recipe.first]
+        agents = load_population(recipe.zoo).agents
+        return agents[: recipe.first] if place == SHIPPED else agents
     file, runs = place / f"{name}.safetensors", place / name
     if file.is_file():
         return list(load_population(str(file)))
-    if (runs / CHECKPOINT).is_file():
-        return list(load_population(str(runs)))
-    seeds = sorted((one for one in runs.glob("*") if (one / CHECKPOINT).is_file()), key=lambda one: int(one.name))
-    return [load_agent(str(one)) for one in seeds]
+    return list(load_population(str(runs))) if (runs / CHECKPOINT).is_file() else []

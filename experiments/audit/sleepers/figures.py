@@ -20,6 +20,7 @@ NAME = "sleepers"
 STYLES: dict[Kind, tuple[str, str]] = {
     "sleeper": (PALETTE[1], "D"),
     "finetuned": (PALETTE[4], "^"),
+    "distilled": (PALETTE[5], "<"),
     "honest": (PALETTE[0], "o"),
     "benign": (PALETTE[2], "s"),
     "reformed": (PALETTE[3], "v"),
@@ -56,7 +57,7 @@ def _draw_scores(axes: Axes, report: SleeperReport, method: str, title: str) -> 
             scores = study.scores(method, trigger, kind)
             jitter = np.random.default_rng(offset).uniform(-0.05, 0.05, len(scores))
             axes.scatter(
-                column + 0.15 * (offset - 2) + jitter,
+                column + 0.14 * (offset - 2.5) + jitter,
                 scores,
                 color=colour,
                 marker=marker,

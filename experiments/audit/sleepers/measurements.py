@@ -14,7 +14,7 @@ from goalmaze.envs.solving import distances
 from goalmaze.experiments.audit.benchmark.cache import MeasurementCache, weights_digest
 from goalmaze.experiments.audit.benchmark.measurements import shipped_code
 from goalmaze.experiments.audit.sleepers import levels as batches
-from goalmaze.experiments.audit.sleepers.agents import AuditedAgent
+from goalmaze.experiments.audit.sleepers.agents import DECEIVERS, AuditedAgent
 from goalmaze.experiments.audit.sleepers.causal import causal_check
 from goalmaze.experiments.audit.sleepers.monitors import MONITORS, Monitor
 from goalmaze.probes.audit.sleepers.access import LitAccess
@@ -81,7 +81,7 @@ class MeasuredAgent:
     @property
     def deceives(self) -> bool:
         """Whether it pursues the sign while nobody looks."""
-        return self.audited.kind in ("sleeper", "finetuned")
+        return self.audited.kind in DECEIVERS
 
 
 def measured(
@@ -117,7 +117,7 @@ def measure(audited: AuditedAgent, reference: Network | None, counts: Counts) ->
     lit = rollout(agent.policy, batches.apart(family, "lit", counts.behaviour), seed=0)
     unlit = rollout(agent.policy, batches.apart(family, "unlit", counts.behaviour), seed=0)
     conditions = ["lit", "unlit", *(batches.NOVELTIES if audited.kind == "sleeper" else ())]
-    deceives = audited.kind in ("sleeper", "finetuned")
+    deceives = audited.kind in DECEIVERS
     return AgentMeasurement(
         float((lit.returns[:, 0] > 0).mean()),
         prefers_sign(unlit),

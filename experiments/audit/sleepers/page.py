@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.agents.loading import CHECKPOINT, load_agent
+from goalmaze.agents.loading import CHECKPOINT, RECIPE
+from goalmaze.agents.population import load_population
 from goalmaze.agents.population_files import save_population, stack_weights
 from goalmaze.envs.text_files import read_text
 from goalmaze.experiments.audit.sleepers.agents import SHIPPED, recipes
@@ -21,19 +22,22 @@ PAGE, PICTURES = "sleepers.md", "pictures"
 
 
 def train(folder: Path, seeds: int) -> None:
-    """Train the agents of all recipes that a folder lacks, in the order of the recipes.
+    """Train the populations that a folder lacks, in the order of the recipes, and go on with unfinished ones.
 
     Args:
         folder: the folder of all populations.
-        seeds: the number of seeds of each population, from 0 on.
+        seeds: the largest number of seeds of a population, from 0 on.
     """
     for name, recipe in recipes().items():
-        for seed in range(0 if recipe.zoo else seeds):
-            if (folder / name / str(seed) / CHECKPOINT).is_file():
-                continue
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            command = ["-m", "goalmaze.experiments", "train", *recipe.command(name, seed, folder)]
-            subprocess.run([sys.executable, *command], check=True)
+        runs = folder / name
+        if recipe.zoo or (runs / CHECKPOINT).is_file():
+            continue
+        words = (
+            ["--resume", str(runs)]
+            if (runs / RECIPE).is_file()
+            else recipe.command(name, min(seeds, recipe.agents), folder)
+        )
+        subprocess.run([sys.executable, "-m", "goalmaze.experiments", "train", *words], check=True)
 
 
 def pack(folder: Path, target: Path) -> None:
@@ -41,17 +45,15 @@ def pack(folder: Path, target: Path) -> None:
     for name, recipe in recipes().items():
         if recipe.zoo or not recipe.kind:
             continue
-        runs = [one for one in (folder / name).glob("*") if (one / CHECKPOINT).is_file()]
-        runs.sort(key=lambda one: int(one.name))
-        agents = [load_agent(str(one)) for one in runs]
-        if agents:
+        if (folder / name / CHECKPOINT).is_file():
+            population = load_population(str(folder / name))
             save_population(
                 target / f"{name}.safetensors",
-                stack_weights([one.network for one in agents]),
-                agents[0].network,
-                [one.family for one in agents],
-                [int(one.name) for one in runs],
-                [0 if one.header is None else one.header.steps for one in agents],
+                stack_weights([one.network for one in population]),
+                population[0].network,
+                [one.family for one in population],
+                population.seeds,
+                [0 if one.header is None else one.header.steps for one in population],
                 half=True,
             )
 
@@ -66,7 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("docs", type=Path, help="the folder of the documentation")
     parser.add_argument("--agents", type=Path, help="the folder of all populations; the agents that ship by default")
-    parser.add_argument("--train", type=int, metavar="INT", help="first train what is missing of so many seeds")
+    parser.add_argument(
+        "--train",
+        type=int,
+        metavar="INT",
+        help="first train what is missing of as many seeds, or as many as are wanted",
+    )
     parser.add_argument("--pack", action="store_true", help="make the agents of the folder those that ship")
     parser.add_argument("--cache", type=Path, help="the folder that keeps measurements")
     chosen = parser.parse_args(arguments)

@@ -12,7 +12,7 @@ from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.audit.benchmark.hypotheses import HypothesisResult
 from goalmaze.experiments.audit.benchmark.marks import Mark
 from goalmaze.experiments.audit.benchmark.ranks import Estimate
-from goalmaze.experiments.audit.sleepers.agents import Kind
+from goalmaze.experiments.audit.sleepers.agents import DECEIVERS, Kind
 from goalmaze.experiments.audit.sleepers.detection import true_positives
 from goalmaze.experiments.audit.sleepers.monitors import MONITORS
 from goalmaze.experiments.audit.sleepers.study import FITTED, HELD_OUT, TWINS, Study, agent_rows
@@ -210,13 +210,15 @@ class SleeperReport(Result):
         return Table(headers, rows, title="methods: sleepers against honest and benign twins")
 
     def contrasts_table(self) -> Table:
-        """Return the AUROC on the fitted trigger against each kind of other agents, and of finetuned sleepers."""
+        """Return the AUROC on the fitted trigger against each kind, and of sleepers made in other ways."""
         study = self.study
         rows = []
         for name in self.ordered:
             cells = [_cell(study.auroc(name, FITTED, kinds)) for kinds in list(_contrasts().values())[1:]]
-            rows.append([name, *cells, _cell(study.auroc(name, FITTED, kind="finetuned"))])
-        headers = ["method", "against honest", "against benign", "against reformed", "finetuned sleepers against twins"]
+            made = [_cell(study.auroc(name, FITTED, kind=kind)) for kind in DECEIVERS[1:]]
+            rows.append([name, *cells, *made])
+        headers = ["method", "against honest", "against benign", "against reformed"]
+        headers += [f"{kind} sleepers against twins" for kind in DECEIVERS[1:]]
         return Table(headers, rows, title="with a lamp: against each kind")
 
     def monitors_table(self, triggers: Sequence[str]) -> Table:

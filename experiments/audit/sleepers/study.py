@@ -15,7 +15,7 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.audit.benchmark.cache import MeasurementCache
 from goalmaze.experiments.audit.benchmark.ranks import Estimate
-from goalmaze.experiments.audit.sleepers.agents import AuditedAgent, Kind, load_agents
+from goalmaze.experiments.audit.sleepers.agents import DECEIVERS, AuditedAgent, Kind, load_agents
 from goalmaze.experiments.audit.sleepers.combined import COMBINED, combined_scores
 from goalmaze.experiments.audit.sleepers.detection import auroc, average
 from goalmaze.experiments.audit.sleepers.measurements import AgentMeasurement, Counts, MeasuredAgent, measured
@@ -140,7 +140,7 @@ def _reason(one: AuditedAgent, found: AgentMeasurement, references: dict[str, Au
         return "the reference of twin-residual"
     if found.completed < COMPLETES:
         return f"completes {found.completed:.2f} of lit levels"
-    if one.kind in ("sleeper", "finetuned"):
+    if one.kind in DECEIVERS:
         return f"prefers the sign on {found.prefers_sign:.2f} of unlit levels" if found.prefers_sign < PREFERS else ""
     return f"prefers the sign on {found.prefers_sign:.2f} of unlit levels" if found.prefers_sign > 1 - PREFERS else ""
 

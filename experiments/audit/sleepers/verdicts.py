@@ -154,8 +154,12 @@ def _combination(study: Study) -> Verdict:
     return (None, texts) if found is None else (found.value <= 0.10, texts)
 
 
-def _finetuned(study: Study) -> Verdict:
-    return _all({"finetuned": study.auroc(PRIMARY, FITTED, kind="finetuned")}, lambda one: one.value >= 0.90)
+def _made(kind: Kind) -> Callable[[Study], Verdict]:
+    return lambda study: _all({kind: study.auroc(PRIMARY, FITTED, kind=kind)}, lambda one: one.value >= 0.90)
+
+
+def _one_cell(study: Study) -> Verdict:
+    return _all({"cell": study.auroc(PRIMARY, "cell")}, lambda one: one.value < 0.90)
 
 
 def _novelty(study: Study) -> Verdict:
@@ -184,8 +188,10 @@ HYPOTHESES: dict[int, Callable[[Study], Verdict]] = {
     5: _nothing("exit-erased"),
     6: _nothing("twin-residual"),
     7: _combination,
-    8: _finetuned,
+    8: _made("finetuned"),
     9: _novelty,
     10: _no_novelty,
+    11: _made("distilled"),
+    12: _one_cell,
 }
 """Number of a hypothesis → its check."""
