@@ -5,16 +5,15 @@ The files of this folder are imported when a network is first looked up; others 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TypeVar
 
-import msgspec
 import torch
 
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.envs.class_registry import ClassRegistry
-from goalmaze.envs.errors import GoalmazeError, unknown
+from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import ReadonlyJsonObject
+from goalmaze.envs.options import options_from
 
 _networks: ClassRegistry[Network] = ClassRegistry(
     "network", "register_network", Network.__subclasses__, ["goalmaze.agents.networks"]
@@ -87,21 +86,14 @@ def make_network(name: str, shape: Shape, options: ReadonlyJsonObject | None = N
             observation mode.
     """
     network = network_class(name)
-    fields = [field.name for field in dataclasses.fields(network.Options)]
-    for option in options or {}:
-        if option not in fields:
-            raise unknown(f"option of network {name}", option, fields)
+    chosen: object = options_from(f"network {name}", options or {}, network.Options)
     if shape.spec.mode not in network.modes:
         others = ", ".join(other for other, one in known_networks().items() if shape.spec.mode in one.modes)
         raise GoalmazeError(
             f"network {name} does not accept observation mode '{shape.spec.mode}': choose {', '.join(network.modes)}, "
             f"or one of the networks {others}"
         )
-    # Options may come from a file or the command line; msgspec checks their types and ranges.
-    try:
-        return network(shape, msgspec.convert(dict(options or {}), network.Options))
-    except msgspec.ValidationError as error:
-        raise GoalmazeError(f"network {name}: {error}") from None
+    return network(shape, chosen)
 
 
 def make_meta_network(name: str, shape: Shape, options: ReadonlyJsonObject | None = None) -> Network:

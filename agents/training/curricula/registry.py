@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
 from goalmaze.agents.training.curricula.base import Curriculum
 from goalmaze.envs.class_registry import ClassRegistry
 from goalmaze.envs.engines import Engine
-from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
+from goalmaze.envs.options import options_from
 
 _curricula: ClassRegistry[Curriculum] = ClassRegistry(
     "curriculum", "register_curriculum", Curriculum.__subclasses__, ["goalmaze.agents.training.curricula"]
@@ -50,16 +48,7 @@ def make_curriculum(choice: CurriculumChoice, engine: Engine, seed: int, discoun
             support the family.
     """
     curriculum = _curricula.find(choice.name)
-    fields = [field.name for field in dataclasses.fields(curriculum.Options)]
-    for option in choice.options:
-        if option not in fields:
-            if not fields:
-                raise GoalmazeError(f"curriculum {choice.name} has no options, so no {option}: leave it out")
-            raise unknown(f"option of curriculum {choice.name}", option, fields)
-    try:
-        options: object = msgspec.convert(dict(choice.options), curriculum.Options)
-    except msgspec.ValidationError as error:
-        raise GoalmazeError(f"curriculum {choice.name}: {error}") from None
+    options: object = options_from(f"curriculum {choice.name}", choice.options, curriculum.Options)
     return curriculum(engine, seed, discount, options)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TypeVar
-
-import msgspec
 
 from goalmaze.agents.training.penalties.base import Penalty, PenaltyOptions
 from goalmaze.envs.class_registry import ClassRegistry
-from goalmaze.envs.errors import GoalmazeError, unknown
 from goalmaze.envs.json_data import ReadonlyJsonObject
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View
+from goalmaze.envs.options import options_from
 
 _penalties: ClassRegistry[Penalty] = ClassRegistry(
     "penalty", "register_penalty", Penalty.__subclasses__, ["goalmaze.agents.training.penalties"]
@@ -42,14 +39,7 @@ def penalty_options(options: ReadonlyJsonObject) -> PenaltyOptions:
     Raises:
         GoalmazeError: there is no such option, or it is out of range.
     """
-    fields = [field.name for field in dataclasses.fields(PenaltyOptions)]
-    for option in options:
-        if option not in fields:
-            raise unknown("option of penalties", option, fields)
-    try:
-        return msgspec.convert(dict(options), PenaltyOptions)
-    except msgspec.ValidationError as error:
-        raise GoalmazeError(f"penalty_options: {error}") from None
+    return options_from("penalties", options, PenaltyOptions)
 
 
 def make_penalty(name: str, family: Family, view: View, seed: int, options: PenaltyOptions) -> Penalty:
