@@ -1,9 +1,9 @@
 """Put the tables of sweeps into their pages: ``python -m goalmaze.experiments.sweeps.page docs SWEEPS``.
 
-In every page of the folder docs/reproduced, the text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced
-by the number of finished runs of the sweep in the folder SWEEPS/NAME and by its table, as ``goalmaze sweep NAME --out
-SWEEPS/NAME --gather --markdown`` prints it. Its figure goes to ``docs/pictures/reproduced-NAME.png``. A sweep without
-finished runs changes nothing.
+In every page of the folder docs, the text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced by the
+number of finished runs of the sweep in the folder SWEEPS/NAME and by its tables, as ``goalmaze sweep NAME --out SWEEPS/NAME
+--gather --markdown`` prints them; of a plan with a threshold, by the table of the threshold alone. Its figure goes to
+``docs/pictures/sweep-NAME.png``. A sweep without finished runs changes nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,25 @@ import shutil
 from pathlib import Path
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.experiments.sweeps.command import gather
+from goalmaze.experiments.against_readings.figures import OUTCOME_FIGURE
+from goalmaze.experiments.sweeps.command import SweepResult, gather
 from goalmaze.experiments.sweeps.figures import FIGURE
 from goalmaze.experiments.sweeps.plan import find_plan, read_plan
+from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE, threshold_table
 
 BLOCK = re.compile(r"(<!-- sweep (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def figure_of(result: SweepResult) -> Path:
+    """Return the figure of a sweep that a page shows."""
+    if result.arms:
+        return result.root / OUTCOME_FIGURE
+    return result.root / (THRESHOLD_FIGURE if result.lines else FIGURE)
+
+
+def tables_of(result: SweepResult) -> str:
+    """Return the tables of a sweep that a page shows, as Markdown."""
+    return threshold_table(result.plan, result.lines).markdown() if result.lines else result.markdown()
 
 
 def fill_page(page: str, sweeps: Path, pictures: Path) -> str:
@@ -30,9 +44,9 @@ def fill_page(page: str, sweeps: Path, pictures: Path) -> str:
         if not result.finished:
             return block[0]
         pictures.mkdir(exist_ok=True)
-        shutil.copy(root / FIGURE, pictures / f"reproduced-{name}.png")
+        shutil.copy(figure_of(result), pictures / f"sweep-{name}.png")
         state = f"{result.finished} of {len(result.plan.tasks)} runs are finished."
-        return f"{block[1]}\n{state}\n\n{result.markdown()}\n{block[3]}"
+        return f"{block[1]}\n{state}\n\n{tables_of(result)}\n{block[3]}"
 
     return BLOCK.sub(table, page)
 
@@ -43,9 +57,10 @@ def main() -> None:
     arguments.add_argument("docs", type=Path, help="the folder of the documentation")
     arguments.add_argument("sweeps", type=Path, help="the folder that holds the folders of the sweeps")
     chosen = arguments.parse_args()
-    for page in sorted((chosen.docs / "reproduced").glob("*.md")):
-        text = fill_page(page.read_text("utf-8"), chosen.sweeps, chosen.docs / "pictures")
-        write_atomically(page, text.encode())
+    for page in sorted(chosen.docs.rglob("*.md")):
+        text = page.read_text("utf-8")
+        if BLOCK.search(text):
+            write_atomically(page, fill_page(text, chosen.sweeps, chosen.docs / "pictures").encode())
 
 
 if __name__ == "__main__":

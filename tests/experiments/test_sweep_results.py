@@ -138,14 +138,14 @@ def test_pages_are_filled_and_stay_the_same_where_no_run_is_finished(
     rows = capsys.readouterr().out.strip()
     assert page_with_table == page.replace("\nold\n", f"\n\n4 of 4 runs are finished.\n\n{rows}\n\n")
     assert page_module.fill_page(page_with_table, tmp_path, tmp_path / "pictures") == page_with_table
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["reproduced-plan.png"]
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["sweep-plan.png"]
     docs = tmp_path / "docs"
     (docs / "reproduced").mkdir(parents=True)
     (docs / "reproduced" / "one.md").write_text(page)
     monkeypatch.setattr(sys, "argv", ["page", str(docs), str(tmp_path)])
     page_module.main()
     assert (docs / "reproduced" / "one.md").read_text() == page_with_table
-    assert (docs / "pictures" / "reproduced-plan.png").is_file()
+    assert (docs / "pictures" / "sweep-plan.png").is_file()
 
 
 def test_the_picture_draws_means_along_the_first_dial(tmp_path: Path) -> None:
