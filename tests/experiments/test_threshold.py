@@ -16,8 +16,10 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.jobs.job import Task
 from goalmaze.experiments.statistics.half_point import HalfPoint, half_point, isotonic
 from goalmaze.experiments.sweeps import threshold as threshold_module
+from goalmaze.experiments.sweeps.command import SweepResult
+from goalmaze.experiments.sweeps.page import figure_of, tables_of
 from goalmaze.experiments.sweeps.plan import Plan, read_plan
-from goalmaze.experiments.sweeps.threshold import threshold_figure, threshold_lines, threshold_table
+from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE, threshold_figure, threshold_lines, threshold_table
 
 ALPHAS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
 SEEDS = 10
@@ -117,6 +119,9 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     table = threshold_table(plan, lines)
     assert table.rows[1][0] == "plr"
     assert "10 [1, 100]" in table.rows[1]
+    result = SweepResult(plan, tmp_path, len(plan.tasks), (), tuple(lines))
+    assert tables_of(result) == table.markdown(), "a page shows the table of the threshold alone"
+    assert figure_of(result).name == THRESHOLD_FIGURE
     figure = threshold_figure(plan, lines)
     assert [line.get_label() for line in figure.axes[0].lines if not str(line.get_label()).startswith("_")] == [
         "dr",
