@@ -2,8 +2,8 @@
 
 In every page of the folder docs, the text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced by the
 number of finished runs of the sweep in the folder SWEEPS/NAME and by its tables, as ``goalmaze sweep NAME --out
-SWEEPS/NAME --gather --markdown`` prints them; of a plan with a threshold, by the table of the threshold alone. Its figure goes to
-``docs/pictures/sweep-NAME.png``. A sweep without finished runs changes nothing.
+SWEEPS/NAME --gather --markdown`` prints them; of a plan with a threshold, by the table of the threshold alone. Its
+figure goes to ``docs/pictures/sweep-NAME.png``. A sweep without finished runs changes nothing.
 """
 
 from __future__ import annotations
