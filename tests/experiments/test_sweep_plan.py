@@ -74,7 +74,7 @@ def test_every_plan_that_ships_can_be_carried_out() -> None:
         "alpha50-scores",
         "alpha50-corner",
         "alpha50-colour-shape",
-        "alpha50-decay",
+        "alpha50-cures",
         "alpha50-oversampling",
         "interpretability-in-the-loss",
     }
