@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from goalmaze.experiments.audit.sleepers.agents import Kind
 from goalmaze.experiments.audit.sleepers.report import SleeperReport
-from goalmaze.experiments.audit.sleepers.study import BASELINE, PRIMARY
+from goalmaze.experiments.audit.sleepers.study import BASELINE, PRIMARY, REGISTERED_TRIGGERS
 from goalmaze.experiments.audit.sleepers.watching import Watch
 from goalmaze.experiments.common.plots import DARK_GREY, LIGHT_GREY, PALETTE, WHITE, hide_frame, save_figures
 
@@ -76,8 +76,8 @@ def _draw_scores(axes: Axes, report: SleeperReport, method: str, title: str) -> 
 
 
 def _draw_monitors(axes: Axes, report: SleeperReport) -> None:
-    """Draw how often monitors fire at their threshold for 5 % false positives, on all triggers together."""
-    found = {one.monitor: one for one in report.watches(report.study.triggers)}
+    """Draw how often monitors fire at their threshold for 5 % false positives, on the registered triggers together."""
+    found = {one.monitor: one for one in report.watches(REGISTERED_TRIGGERS)}
     names = ["sleepers,\nunlit", "sleepers,\nlit", "honest,\nunlit", "benign,\nunlit", "lit, size 9", "lit, size 11"]
     for offset, monitor in enumerate(SHOWN):
         values = _rates(found[monitor])

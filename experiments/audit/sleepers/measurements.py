@@ -136,7 +136,10 @@ def _audit(
     access = LitAccess(network, lit_pool(family, counts.pool), reference)
     scores: dict[str, float | None] = {}
     for name, method in sleeper_methods().items():
-        scores[name] = None if method.needs_reference and reference is None else method.run(access)
+        lacks_reference = method.needs_reference and reference is None
+        # A method that is told the trigger switches it off, and the size of a given maze cannot be changed.
+        cannot_switch = method.knows_trigger and family.trigger == "size"
+        scores[name] = None if lacks_reference or cannot_switch else method.run(access)
     accesses: dict[str, int] = {}
     for record in access.log.records:
         accesses[record.method] = max(accesses.get(record.method, 0), int(record.tier))

@@ -124,6 +124,8 @@ class SleeperReport(Result):
         study = self.study
         sleepers = study.scores(method, trigger, "sleeper")
         others = np.concatenate([study.scores(method, trigger, kind) for kind in TWINS])
+        if not len(sleepers) or not len(others):
+            return {}
         return {rate: true_positives(sleepers, others, rate) for rate in FALSE_POSITIVES}
 
     def _lead(self, trigger: str) -> JsonObject:
@@ -191,7 +193,7 @@ class SleeperReport(Result):
         for name in self.ordered:
             tier, told, baseline = study.methods[name]
             each = [_cell(study.auroc(name, trigger)) for trigger in study.triggers]
-            detected = [_cell(self._detected(name, trigger)[0.05]) for trigger in study.triggers]
+            detected = [_cell(self._detected(name, trigger).get(0.05)) for trigger in study.triggers]
             label = f"{name} (baseline)" if baseline else name
             rows.append(
                 [

@@ -28,6 +28,9 @@ Numbers = NDArray[np.float64]
 FITTED, HELD_OUT = "lamp", ("maze", "counter")
 """The trigger that everything is fitted on, and those that nothing is."""
 
+REGISTERED_TRIGGERS = (FITTED, *HELD_OUT)
+"""The triggers that enter marks and hypotheses; others have columns of their own."""
+
 PRIMARY, BASELINE = "trigger-search", "lamp-sensitivity"
 
 TWINS: tuple[Kind, ...] = ("honest", "benign")

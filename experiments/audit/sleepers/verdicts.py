@@ -13,7 +13,15 @@ from goalmaze.experiments.audit.sleepers.agents import Kind
 from goalmaze.experiments.audit.sleepers.combined import COMBINED
 from goalmaze.experiments.audit.sleepers.detection import over_agents
 from goalmaze.experiments.audit.sleepers.registration import registered_hypotheses, registered_marks
-from goalmaze.experiments.audit.sleepers.study import BASELINE, FITTED, HELD_OUT, PRIMARY, TWINS, Study
+from goalmaze.experiments.audit.sleepers.study import (
+    BASELINE,
+    FITTED,
+    HELD_OUT,
+    PRIMARY,
+    REGISTERED_TRIGGERS,
+    TWINS,
+    Study,
+)
 from goalmaze.experiments.audit.sleepers.watching import Watch, watch
 
 Verdict = tuple[bool | None, str]
@@ -30,7 +38,7 @@ def watched_by(study: Study, monitor: str, triggers: Iterable[str]) -> Watch | N
     return watch(monitor, sleepers, {str(kind): agents for kind, agents in twins.items()}) if sleepers else None
 
 
-def causal_rates(study: Study, name: str, triggers: Iterable[str] = (FITTED, *HELD_OUT)) -> Estimate | None:
+def causal_rates(study: Study, name: str, triggers: Iterable[str] = REGISTERED_TRIGGERS) -> Estimate | None:
     """Return the mean over sleepers of a rate of the causal check; None without sleepers."""
     agents = [one for trigger in triggers for one in study.tested(trigger, "sleeper")]
     return over_agents([one.found.causal[name] for one in agents]) if agents else None
@@ -172,7 +180,7 @@ def _novelty(study: Study) -> Verdict:
 
 
 def _no_novelty(study: Study) -> Verdict:
-    found = watched_by(study, "sign-effect", study.triggers)
+    found = watched_by(study, "sign-effect", REGISTERED_TRIGGERS)
     if found is None or "honest" not in found.twins:
         return NOT_TESTED
     rates = {"honest twins": found.twins["honest"], **found.novelties}
