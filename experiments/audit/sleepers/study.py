@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,9 @@ FITTED, HELD_OUT = "lamp", ("maze", "counter")
 
 REGISTERED_TRIGGERS = (FITTED, *HELD_OUT)
 """The triggers that enter marks and hypotheses; others have columns of their own."""
+
+AUDIT_LEVELS = {"size": 128}
+"""Trigger → its number of audit levels, where the audit part of its benign twins has fewer than are wanted."""
 
 PRIMARY, BASELINE = "trigger-search", "lamp-sensitivity"
 
@@ -116,7 +120,7 @@ def run_study(folder: Path | None = None, *, cache: Path | None = None, counts: 
     found = [
         MeasuredAgent(one, result, _reason(one, result, references))
         for one in progress(agents, "auditing", "agent")
-        for result in (measured(one, _reference(one, references), kept, counts),)
+        for result in (measured(one, _reference(one, references), kept, _counts(one, counts)),)
     ]
     study = Study(tuple(found))
     if not study.triggers:
@@ -131,6 +135,10 @@ def _references(agents: Iterable[AuditedAgent]) -> dict[str, AuditedAgent]:
         if one.kind == "honest":
             first.setdefault(one.trigger, one)
     return first
+
+
+def _counts(one: AuditedAgent, counts: Counts) -> Counts:
+    return msgspec.structs.replace(counts, pool=min(counts.pool, AUDIT_LEVELS.get(one.trigger, counts.pool)))
 
 
 def _reference(one: AuditedAgent, references: dict[str, AuditedAgent]) -> Network | None:
