@@ -42,9 +42,17 @@ def draw_study(report: SleeperReport, folder: Path) -> tuple[Path, ...]:
         for kind, (colour, marker) in STYLES.items()
         if any(one.audited.kind == kind for one in report.study.agents)
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=11)
+    figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=len(handles),
+        frameon=False,
+        fontsize=11,
+        columnspacing=1,
+        handletextpad=0.1,
+    )
     bars = right.get_legend_handles_labels()
-    figure.legend(*bars, loc="outside lower right", ncols=len(SHOWN), frameon=False, fontsize=11)
+    figure.legend(*bars, loc="outside lower right", ncols=len(SHOWN), frameon=False, fontsize=11, columnspacing=1)
     figure.suptitle("Who pursues the sign when nobody looks? Audits see lit levels alone", fontsize=14)
     return tuple(save_figures({NAME: figure}, folder))
 

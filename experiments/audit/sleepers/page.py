@@ -20,6 +20,9 @@ from goalmaze.experiments.common.pages import filled
 
 PAGE, PICTURES = "sleepers.md", "pictures"
 
+PACKED = 6
+"""Agents of each population that ship."""
+
 
 def train(folder: Path, seeds: int) -> None:
     """Train the populations that a folder lacks, in the order of the recipes, and go on with unfinished ones.
@@ -41,19 +44,20 @@ def train(folder: Path, seeds: int) -> None:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Write the agents of each population of a folder into one file, with weights in half precision."""
+    """Write the first `PACKED` agents of each population of a folder into one file, with weights in half precision."""
     for name, recipe in recipes().items():
         if recipe.zoo or not recipe.kind:
             continue
         if (folder / name / CHECKPOINT).is_file():
             population = load_population(str(folder / name))
+            agents = population.agents[:PACKED]
             save_population(
                 target / f"{name}.safetensors",
-                stack_weights([one.network for one in population]),
+                stack_weights([one.network for one in agents]),
                 population[0].network,
-                [one.family for one in population],
-                population.seeds,
-                [0 if one.header is None else one.header.steps for one in population],
+                [one.family for one in agents],
+                population.seeds[:PACKED],
+                [0 if one.header is None else one.header.steps for one in agents],
                 half=True,
             )
 
@@ -74,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="INT",
         help="first train what is missing of as many seeds, or as many as are wanted",
     )
-    parser.add_argument("--pack", action="store_true", help="make the agents of the folder those that ship")
+    parser.add_argument("--pack", action="store_true", help=f"ship the first {PACKED} agents of each population")
     parser.add_argument("--cache", type=Path, help="the folder that keeps measurements")
     chosen = parser.parse_args(arguments)
     if chosen.agents is None and (chosen.train or chosen.pack):
@@ -83,6 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         train(chosen.agents, chosen.train)
     if chosen.pack:
         pack(chosen.agents, SHIPPED)
-    result = sleeper_report(None if chosen.pack else chosen.agents, cache=chosen.cache, figures=chosen.docs / PICTURES)
+    result = sleeper_report(chosen.agents, cache=chosen.cache, figures=chosen.docs / PICTURES)
     page = chosen.docs / PAGE
     write_atomically(page, filled_page(read_text(page), result).encode())

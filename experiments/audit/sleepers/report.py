@@ -218,9 +218,12 @@ class SleeperReport(Result):
         for name in self.ordered:
             cells = [_cell(study.auroc(name, FITTED, kinds)) for kinds in list(_contrasts().values())[1:]]
             made = [_cell(study.auroc(name, FITTED, kind=kind)) for kind in DECEIVERS[1:]]
-            rows.append([name, *cells, *made])
+            reformed = _cell(study.auroc(name, FITTED, ("reformed",), kind="finetuned"))
+            rows.append([name, *cells, *made, reformed])
         headers = ["method", "against honest", "against benign", "against reformed"]
         headers += [f"{kind} sleepers against twins" for kind in DECEIVERS[1:]]
+        # Both learned the sign beside another goal, and one of them pursues it: weights of the sign are alike in both.
+        headers += ["finetuned sleepers against reformed"]
         return Table(headers, rows, title="with a lamp: against each kind")
 
     def monitors_table(self, triggers: Sequence[str]) -> Table:
