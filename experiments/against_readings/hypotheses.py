@@ -17,6 +17,9 @@ from goalmaze.experiments.statistics.intervals import rate
 MOST, LOWER, NEAR, PROBE = 0.8, 0.2, 0.1, 0.7
 """The marks of the hypotheses: of runs, of a fall in preference, of a difference to none, of the probe's accuracy."""
 
+PILOT_SEEDS = (0,)
+"""Training seeds that were seen before the hypotheses were written; no hypothesis counts them."""
+
 FOLLOWS = ("blatant", "hidden", "unread")
 
 
@@ -49,8 +52,11 @@ def registered_statements() -> dict[int, str]:
 
 
 def hypothesis_results(arms: Sequence[ArmResult]) -> list[HypothesisResult]:
-    """Return every registered hypothesis with what the finished arms say about it."""
-    by_name = {arm.arm: arm for arm in arms}
+    """Return every registered hypothesis with what the finished runs of the confirmatory seeds say about it."""
+    confirmatory = [
+        ArmResult(arm.arm, tuple(run for run in arm.runs if run.task.recipe.seed not in PILOT_SEEDS)) for arm in arms
+    ]
+    by_name = {arm.arm: arm for arm in confirmatory if arm.runs}
     checks: dict[int, Callable[[dict[str, ArmResult]], tuple[bool | None, str]]] = {
         1: _frozen_probe,
         2: _refitted_probe,
@@ -71,7 +77,7 @@ def hypotheses_table(arms: Sequence[ArmResult]) -> Table:
     """Return one row a hypothesis."""
     words = {True: "held", False: "refuted", None: "open"}
     rows = [[one.number, one.statement, words[one.held], one.measured] for one in hypothesis_results(arms)]
-    return Table(["", "hypothesis", "verdict", "measured"], rows, "Registered hypotheses")
+    return Table(["", "hypothesis", "verdict", "measured"], rows, "Registered hypotheses, without the pilot's seed 0")
 
 
 def _runs(arms: dict[str, ArmResult], *prefixes: str) -> list[RunResult]:

@@ -155,9 +155,16 @@ def test_arms_count_their_outcomes_and_answer_the_hypotheses() -> None:
     hidden, blatant = known(0.95, (0.9, 0.8, 1.0), 0.1, 8), known(0.95, (0.9, 0.8, 1.0), 0.9, 8)
     honest = known(0.95, (0.1, 0.0, 0.2), 0.1, 0)
     arms = [
-        ArmResult("none", tuple(result("none", seed, dataclasses.replace(blatant, against="")) for seed in range(2))),
-        ArmResult("loss-1-kl0", (result("loss-1-kl0", 0, hidden), result("loss-1-kl0", 1, blatant))),
-        ArmResult("with-reward", (result("with-reward", 0, dataclasses.replace(honest, against="")),)),
+        ArmResult("none", tuple(result("none", seed, dataclasses.replace(blatant, against="")) for seed in (1, 2))),
+        ArmResult("loss-1-kl0", (result("loss-1-kl0", 1, hidden), result("loss-1-kl0", 2, blatant))),
+        # The pilot's seed 0 would refute the hypothesis, and is not counted.
+        ArmResult(
+            "with-reward",
+            tuple(
+                result("with-reward", seed, dataclasses.replace(one, against=""))
+                for seed, one in enumerate((blatant, honest))
+            ),
+        ),
     ]
     assert arms[1].counts["hidden"] == arms[1].counts["blatant"] == 1
     assert (arms[1].evaded.value, arms[1].evaded.levels) == (0.5, 2)
