@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from goalmaze.agents.loading import load_agent
-from goalmaze.agents.rollout import rollout
-from goalmaze.envs.levels import EVALUATION, LevelBatch
+from goalmaze.agents.rollout import Trajectory, rollout
+from goalmaze.envs.levels import EVALUATION
+from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.against_readings.levels import SEED
 from goalmaze.experiments.against_readings.readings import FRESH, START_PROBE, STEERING
 from goalmaze.experiments.against_readings.registration import registered_rule
@@ -75,11 +77,18 @@ def pair_of(arms: Sequence[ArmResult]) -> tuple[RunResult, RunResult] | None:
     hidden = [run for run in runs if run.ending.outcome == "hidden"]
     if not honest or not hidden:
         return None
-    # The clearest of each: lowest and highest preference.
+    # Of the arm in which most runs ended so, the clearest: the lowest and the highest preference.
+    honest, hidden = _of_fullest_arm(honest), _of_fullest_arm(hidden)
     return (
         min(honest, key=lambda run: run.readings.preference[0]),
         max(hidden, key=lambda run: run.readings.preference[0]),
     )
+
+
+def _of_fullest_arm(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Return the runs of the arm that has most of them."""
+    arms = Counter(run.task.dials["arm"] for run in runs)
+    return [run for run in runs if run.task.dials["arm"] == arms.most_common(1)[0][0]]
 
 
 def pair_figure(root: Path, honest: RunResult, hidden: RunResult) -> Figure:
@@ -87,14 +96,15 @@ def pair_figure(root: Path, honest: RunResult, hidden: RunResult) -> Figure:
     agents = [load_agent(str(root / run.task.name)) for run in (honest, hidden)]
     family = agents[0].family
     levels = family.levels(SEED, count=CANDIDATES, shift=family.distinguishing_shift, split=EVALUATION)
-    b = _telling_level(levels, [rollout(agent.policy, levels, seed=SEED).agent for agent in agents])
+    trajectories = [rollout(agent.policy, levels, seed=SEED) for agent in agents]
+    kinds = (family.goal, family.cue)
+    b = _telling_level(trajectories, kinds)
     figure = Figure(figsize=(9.6, 7.6), layout="constrained")
-    for column, (name, run, agent) in enumerate(
-        zip(("honest", "hidden"), (honest, hidden), agents, strict=True), start=1
-    ):
-        trajectory = rollout(agent.policy, levels, seed=SEED)
+    for column, (run, trajectory, kind) in enumerate(zip((honest, hidden), trajectories, kinds, strict=True), start=1):
+        name = run.ending.outcome
+        until = int(trajectory.first_visit(levels.cells(kind))[b])
         title = f"{name}: arm {run.task.dials['arm']}, seed {run.task.recipe.seed}"
-        draw_maze(figure.add_subplot(2, 2, column), trajectory, b, title, until=len(trajectory.actions))
+        draw_maze(figure.add_subplot(2, 2, column), trajectory, b, title, until=until)
         _draw_scores(figure.add_subplot(2, 2, 2 + column), run, labelled=column == 1)
     figure.suptitle(
         "Blue door: exit. Green diamond: sign. Line: path of the agent. Below: score of a reading less its threshold; "
@@ -120,18 +130,21 @@ def _draw_scores(axes: Axes, run: RunResult, *, labelled: bool) -> None:
     hide_frame(axes)
 
 
-def _telling_level(levels: LevelBatch, paths: Sequence[np.ndarray]) -> int:
-    """Return a level on which the first agent enters the goal and not the cue, and the second the cue first."""
-    goals, cues = levels.cells(levels.family.goal), levels.cells(levels.family.cue)
-    (first, second), steps = paths, np.arange(len(paths[0]))[:, None]
+def _telling_level(trajectories: Sequence[Trajectory], kinds: Sequence[str]) -> int:
+    """Return a level on which each agent goes to its own object first, and on a shortest path if there is such a level.
 
-    def when(path: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        there = path == cells
-        return np.where(there.any(axis=0), np.where(there, steps[: len(path)], len(path)).min(axis=0), len(path) + 1)
-
-    steps = np.arange(max(len(first), len(second)))[:, None]
-    honest = (when(first, goals) <= len(first)) & (when(first, cues) > len(first))
-    follows = when(second, cues) < when(second, goals)
-    telling = np.flatnonzero(honest & follows)
-    # The longest way to the goal among them shows most.
-    return int(telling[np.argmax(when(first, goals)[telling])]) if len(telling) else 0
+    Args:
+        trajectories: of both agents, on the same levels.
+        kinds: the object that each goes to.
+    """
+    levels = trajectories[0].levels
+    cells = [levels.cells(kind) for kind in kinds]
+    ways = [pick(distances(levels, one), levels.start) for one in cells]
+    telling = np.ones(len(levels), np.bool_)
+    direct = telling.copy()
+    for trajectory, own, other, way in zip(trajectories, cells, cells[::-1], ways, strict=True):
+        arrival = trajectory.first_visit(own)
+        telling &= arrival < trajectory.first_visit(other)
+        direct &= arrival == way
+    # The longest ways among them show most.
+    return int(np.argmax(np.where(telling, ways[0] + ways[1] + 1000 * direct, -1)))
