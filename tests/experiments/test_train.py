@@ -149,7 +149,7 @@ def test_help_states_the_defaults_and_choices_of_a_recipe(capsys: pytest.Capture
         cli.main(["train", "--help"])
     text = capsys.readouterr().out
     defaults = hints(text)
-    for name in set(RECIPE_OPTIONS) - {"start", "ablate_direction"}:
+    for name in set(RECIPE_OPTIONS) - {"start", "distill", "ablate_direction"}:
         assert defaults[name.replace("_", "-")] == str(getattr(Recipe(), name))
     types = get_type_hints(Recipe)
     for name in ("observation", "algorithm", "device"):
