@@ -30,7 +30,7 @@ hidden = 8
 [dials]
 corner = [1, 3]
 """
-LONG = SMALL.replace("steps = 512", "steps = 12_288").replace("corner = [1, 3]", "corner = [1]")
+LONG = SMALL.replace("steps = 512", "steps = 24_576").replace("corner = [1, 3]", "corner = [1]")
 
 
 def write_plan(folder: Path, text: str) -> Path:
