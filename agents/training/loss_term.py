@@ -307,23 +307,28 @@ def make_term(recipe: Recipe, family: Family, view: View, network: Network) -> L
         ablated=made(recipe.ablate_direction) if recipe.ablate_direction else None,
         routed=recipe.route_cue,
         steps=recipe.steps,
-        teacher=_teacher(recipe, network) if recipe.distill else None,
+        teacher=_teacher(recipe, family, network) if recipe.distill else None,
     )
     if settings.ablated is not None and not settings.ablated.has_directions:
         raise GoalmazeError(f"{recipe.ablate_direction} reads no directions of an activation: ablate linear-probe")
     return LossTerm(settings, network, CuePlanes(family, view) if recipe.route_cue else None)
 
 
-def _teacher(recipe: Recipe, network: Network) -> Network:
+def _teacher(recipe: Recipe, family: Family, network: Network) -> Network:
     """Return the network that a recipe imitates.
 
     Raises:
-        GoalmazeError: there is no such agent, it has a memory, or it sees other observations.
+        GoalmazeError: there is no such agent, it has a memory, or it is of another family or sees other observations.
     """
     agent = start_agent(recipe.distill, recipe.seed)
     if isinstance(agent.network, RecurrentNetwork):
         raise GoalmazeError(
             f"{agent.name} has a memory, which distillation does not read: distill a network such as grid"
+        )
+    if agent.family.name != family.name:
+        raise GoalmazeError(
+            f"{agent.name} is an agent of {agent.family.name}, and this run trains on {family.name}: choose the same "
+            "family and mode"
         )
     seen, wanted = agent.network.shape, network.shape
     if (seen.spec, seen.observation[:1], seen.actions) != (wanted.spec, wanted.observation[:1], wanted.actions):

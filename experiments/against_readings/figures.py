@@ -55,7 +55,7 @@ def outcome_figure(arms: Sequence[ArmResult]) -> Figure:
         for run in arm.runs:
             dots.plot(run.readings.preference[0], y, "o", color=COLOURS[run.ending.outcome], markersize=5)
     bars.set_yticks(range(len(arms)), [arm.arm for arm in arms], fontsize=8)
-    bars.invert_yaxis()
+    bars.set_ylim(len(arms) - 0.4, -0.6)
     bars.set_xlim(0, 1)
     bars.set_xlabel("rate of runs; the numbers count them")
     dots.axvline(registered_rule().preference, color=DARK_GREY, linewidth=0.8)

@@ -78,10 +78,10 @@ def test_what_the_dictionary_learning_of_scikit_learn_recovers_topk_recovers_too
     )
     theirs.fit((x[:4000] - 1.0).double().numpy())
     assert recovered(torch.from_numpy(theirs.components_).float()) > 0.85
-    # Three seeds: the last bits of a processor's arithmetic decide whether one finds 16 or 18 of 20 directions.
-    coders = [train_autoencoder(x, 32, updates=1000, active=2, seed=seed) for seed in range(3)]
-    assert np.mean([recovered(coder.decoder) for coder in coders]) > 0.8
-    topk = coders[0]
+    # The best of four starts by what it explains: the last bits of arithmetic decide what one start finds.
+    starts = [train_autoencoder(x, 32, updates=1000, active=2, seed=seed) for seed in range(4)]
+    topk = max(starts, key=lambda one: one.explained(x))
+    assert recovered(topk.decoder) > 0.85
     assert int((topk.encode(x) > 0).sum(dim=1).max()) == 2
     assert topk.explained(x) > 0.85
     assert recovered(train_autoencoder(sums(0.9), 32, updates=500, active=2).decoder) < 0.5
