@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -31,10 +32,18 @@ RECIPE = Recipe(
 )
 """What all rows share: easy mode, the cheese in the top right 5×5, one pass over each rollout."""
 
-SETTINGS: tuple[tuple[int, Precision, int], ...] = ((2, "fp32", 16), (2, "bf16", 16), (1, "fp32", 16), (1, "bf16", 16))
-"""Stride of the first convolution, precision, minibatches of a rollout."""
+Setting: TypeAlias = tuple[int, int, Precision, int]
+"""Stride of the first convolution, its cells (0: none), precision, minibatches of a rollout."""
 
-SWEEP: tuple[tuple[int, Precision, int], ...] = (*SETTINGS, (2, "bf16", 4), (2, "bf16", 64), (4, "bf16", 16))
+SETTINGS: tuple[Setting, ...] = (
+    (2, 0, "fp32", 16),
+    (2, 0, "bf16", 16),
+    (1, 0, "fp32", 16),
+    (1, 0, "bf16", 16),
+    (1, 15, "fp32", 16),
+)
+
+SWEEP: tuple[Setting, ...] = (*SETTINGS, (1, 15, "bf16", 16), (2, 0, "bf16", 4), (2, 0, "bf16", 64), (4, 0, "bf16", 16))
 """What `--full` measures."""
 
 TURNS = 3
@@ -44,9 +53,9 @@ TURNS = 3
 def measure(full: bool) -> list[JsonObject]:
     """Return one row a setting of network and update.
 
-    Rows hold `stride`, `precision`, `minibatch`, `threads`, `steps_per_s` (medians over rollouts with their updates),
-    and the fractions of the time that go to `environments` (steps with the levels they build, and shaping), `acting`
-    (the network in rollouts, and what else a rollout takes) and `updates`.
+    Rows hold `stride` and `cells` of the first convolution, `precision`, `minibatch`, `threads`, `steps_per_s` (medians
+    over rollouts with their updates), and the fractions of the time that go to `environments` (steps with the levels
+    they build, and shaping), `acting` (the network in rollouts, and what else a rollout takes) and `updates`.
 
     Raises:
         GoalmazeError: Procgen is not installed.
@@ -55,10 +64,10 @@ def measure(full: bool) -> list[JsonObject]:
     return [_row(*setting) for setting in tqdm(settings, desc="bench train, Procgen", disable=None)]
 
 
-def _row(stride: int, precision: Precision, minibatches: int) -> JsonObject:
+def _row(stride: int, cells: int, precision: Precision, minibatches: int) -> JsonObject:
     recipe = dataclasses.replace(
         RECIPE,
-        network_options={**RECIPE.network_options, "stride": stride},
+        network_options={**RECIPE.network_options, "stride": stride, "cells": cells},
         precision=precision,
         minibatches=minibatches,
         threads=torch.get_num_threads(),
@@ -79,6 +88,7 @@ def _row(stride: int, precision: Precision, minibatches: int) -> JsonObject:
     fractions = np.median(seconds[1:] / whole[:, None], axis=0)
     return {
         "stride": stride,
+        "cells": cells,
         "precision": precision,
         "minibatch": steps // minibatches,
         "threads": recipe.threads,

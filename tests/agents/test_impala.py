@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from oracles import networks as oracle
 from torch import Tensor
 from torch.nn import functional as F
 
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.networks.impala import CellConvolution
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.observations.spec import ObservationSpec
@@ -19,22 +24,47 @@ SHAPE = Shape((64, 64, 3), 15, ObservationSpec("rgb64"))
 PICTURES = torch.randint(0, 256, (3, 64, 64, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
 
 
-def slow(weights: dict[str, Tensor], pictures: Tensor, stride: int, middle: float) -> Tensor:
-    """Return logits [B, A]: the first convolution everywhere, and of it every `stride`-th row and column."""
+def conv(weights: dict[str, Tensor], x: Tensor, name: str) -> Tensor:
+    return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1)
 
-    def conv(x: Tensor, name: str) -> Tensor:
-        return F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1)
 
-    x = torch.stack([pictures[..., colour] for colour in range(3)], 1) / 255.0 - middle
+def behind_first(weights: dict[str, Tensor], x: Tensor, pools_first: bool) -> Tensor:
+    """Return logits [B, A] from the map behind the first convolution."""
     for number in (1, 2, 3):
-        x = conv(x, f"embedder.block{number}.conv")
-        x = x[:, :, ::stride, ::stride] if number == 1 else x
-        x = F.max_pool2d(x, 3, 2, 1)
+        x = conv(weights, x, f"embedder.block{number}.conv") if number > 1 else x
+        x = F.max_pool2d(x, 3, 2, 1) if number > 1 or pools_first else x
         for part in ("res1", "res2"):
             name = f"embedder.block{number}.{part}"
-            x = x + conv(F.relu(conv(F.relu(x), f"{name}.conv1")), f"{name}.conv2")
+            x = x + conv(weights, F.relu(conv(weights, F.relu(x), f"{name}.conv1")), f"{name}.conv2")
     x = F.relu(F.relu(x).flatten(1) @ weights["embedder.fc.weight"].T + weights["embedder.fc.bias"])
     return x @ weights["fc_policy.weight"].T + weights["fc_policy.bias"]
+
+
+def scaled(pictures: Tensor, middle: float) -> Tensor:
+    return torch.stack([pictures[..., colour] for colour in range(3)], 1) / 255.0 - middle
+
+
+def slow(weights: dict[str, Tensor], pictures: Tensor, stride: int, middle: float) -> Tensor:
+    """Return logits [B, A]: the first convolution everywhere, and of it every `stride`-th row and column."""
+    x = conv(weights, scaled(pictures, middle), "embedder.block1.conv")[:, :, ::stride, ::stride]
+    return behind_first(weights, x, pools_first=True)
+
+
+def slow_cells(weights: dict[str, Tensor], pictures: Tensor, cells: int) -> Tensor:
+    """Return logits [B, A] of the option `cells`: the pixels of one cell after the other times the first weights."""
+    x, side = scaled(pictures, 0.5), pictures.shape[1]
+    pixels = math.ceil(side / cells)
+    weight, bias = (weights[f"embedder.block1.conv.conv.{part}"] for part in ("weight", "bias"))
+    first = torch.zeros(len(pictures), len(bias), cells, cells)
+    for row in range(cells):
+        for column in range(cells):
+            for i in range(pixels):
+                for j in range(pixels):
+                    # The middle of pixel i of the drawn cell, in pixels of the picture; whole numbers, so exact.
+                    y = (2 * (row * pixels + i) + 1) * side // (2 * cells * pixels)
+                    z = (2 * (column * pixels + j) + 1) * side // (2 * cells * pixels)
+                    first[:, :, row, column] += x[:, :, y, z] @ weight[:, :, i, j].T
+    return behind_first(weights, first + bias[:, None, None], pools_first=False)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
@@ -48,6 +78,32 @@ def test_stride_and_centring_compute_what_they_say(stride: int, centred: bool) -
         torch.testing.assert_close(answer, slow(weights, PICTURES, stride, 0.5 * centred), rtol=1e-4, atol=1e-6)
         other = slow(weights, PICTURES, stride, 0.5 * (not centred))
     assert (answer - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("cells", [15, 25, 64])
+def test_cells_are_read_once_each_and_keep_their_resolution(cells: int) -> None:
+    torch.manual_seed(cells)
+    network = make_network("impala", SHAPE, {"cells": cells, "centred": True}).eval()
+    names = [f"embedder.block{number}.res2" for number in (1, 2, 3)]
+    with torch.inference_mode(), captured(network, names) as seen:
+        answer = network(PICTURES)[0]
+    assert [seen[name].shape[2] for name in names] == [cells, math.ceil(cells / 2), math.ceil(cells / 4)]
+    weights = dict(network.state_dict())
+    torch.testing.assert_close(answer, slow_cells(weights, PICTURES, cells), rtol=1e-4, atol=1e-5)
+    assert (answer - slow_cells(weights, PICTURES.flip(1), cells)).abs().max() > 1e-3
+
+
+@given(side=st.integers(1, 96), data=st.data())
+def test_no_pixel_is_lost_and_every_cell_reads_only_its_own(side: int, data: st.DataObject) -> None:
+    cells = data.draw(st.integers(1, side))
+    numbered = torch.arange(float(side)).expand(1, 1, side, side)
+    convolution = CellConvolution(1, 1, cells, side)
+    rows = convolution.drawn(numbered.movedim(3, 2))[0, 0, :, 0].long().reshape(cells, -1)
+    assert torch.equal(convolution.drawn(numbered)[0, 0, 0].long(), rows.flatten())
+    assert set(rows.flatten().tolist()) == set(range(side))
+    for cell, pixels in enumerate(rows.tolist()):
+        # In units of 1 / cells of a pixel, a cell is `side` wide and a pixel `cells`: they overlap.
+        assert all((pixel + 1) * cells > cell * side and pixel * cells < (cell + 1) * side for pixel in pixels)
 
 
 def test_without_options_it_is_the_published_network() -> None:
@@ -77,9 +133,17 @@ def test_a_stride_halves_the_sides_of_every_map() -> None:
     [
         ({"stride": 0}, r"network impala: Expected `int` >= 1 - at `\$\.stride`"),
         ({"stride": 5}, r"network impala: Expected `int` <= 4 - at `\$\.stride`"),
+        ({"cells": 65}, r"network impala: Expected `int` <= 64 - at `\$\.cells`"),
+        ({"cells": 15, "stride": 2}, "option cells=15 of network impala needs a picture"),
         ({"centred": 1}, r"network impala: Expected `bool`, got `int` - at `\$\.centred`"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(GoalmazeError, match=message):
         make_network("impala", SHAPE, options)
+
+
+def test_cells_of_planes_are_refused() -> None:
+    planes = Shape((4, 9, 9), 4, ObservationSpec("planes"))
+    with pytest.raises(GoalmazeError, match="planes have one number for each cell already"):
+        make_network("impala", planes, {"cells": 9})

@@ -49,9 +49,12 @@ def test_the_parts_of_a_training_on_pictures_are_timed(monkeypatch: pytest.Monke
     small = dataclasses.replace(train_procgen.RECIPE, envs=2, rollout_steps=4, minibatches=1)
     monkeypatch.setattr(train_procgen, "RECIPE", small)
     monkeypatch.setattr(train_procgen, "TURNS", 1)
-    monkeypatch.setattr(train_procgen, "SETTINGS", ((4, "fp32", 1), (4, "bf16", 2)))
+    monkeypatch.setattr(train_procgen, "SETTINGS", ((4, 0, "fp32", 1), (1, 15, "bf16", 2)))
     rows = train_procgen.measure(full=False)
-    assert [(row["stride"], row["precision"], row["minibatch"]) for row in rows] == [(4, "fp32", 8), (4, "bf16", 4)]
+    assert [(row["stride"], row["cells"], row["precision"], row["minibatch"]) for row in rows] == [
+        (4, 0, "fp32", 8),
+        (1, 15, "bf16", 4),
+    ]
     for row in rows:
         parts = [row[name] for name in ("environments", "acting", "updates")]
         assert row["steps_per_s"] > 0
