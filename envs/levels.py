@@ -13,7 +13,7 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,6 +136,11 @@ class LevelBatch:
         rows = np.asarray(rows)
         return dataclasses.replace(self, walls=self.walls[rows], start=self.start[rows], objects=self.objects[rows])
 
+    @staticmethod
+    def joined(batches: Sequence[LevelBatch]) -> dict[str, Any]:  # noqa: ARG004
+        """Return what `concatenate` gives a batch of this class beside the arrays of all batches, by attribute."""
+        return {}
+
     def moved(self, kind: str, cells: ArrayLike, which: int = 0) -> LevelBatch:
         """Return the levels with the `which`-th object of `kind` at `cells` (int [B] or one cell for all).
 
@@ -257,11 +262,12 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
                 "only levels of one size can be joined into a batch"
             )
         b += len(batch)
-    return LevelBatch(
-        np.concatenate([batch.walls for batch in batches]),
-        np.concatenate([batch.start for batch in batches]),
-        np.concatenate([batch.objects for batch in batches]),
-        first.family,
+    return dataclasses.replace(
+        first,
+        walls=np.concatenate([batch.walls for batch in batches]),
+        start=np.concatenate([batch.start for batch in batches]),
+        objects=np.concatenate([batch.objects for batch in batches]),
+        **first.joined(batches),
     )
 
 
@@ -276,7 +282,8 @@ class Family(abc.ABC):
 
     A family whose episodes another engine runs names, as "module:class", its `engine_entry_point` (an `Engine`), its
     Gymnasium environments `entry_point` and `vector_entry_point`, the `observation_modes` that these offer (None for
-    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra.
+    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra. A family
+    whose default training levels hold goal and cue apart names the parameters `agreeing` with which they share a cell.
 
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.
@@ -309,6 +316,7 @@ class Family(abc.ABC):
     observation_modes: ClassVar[tuple[str, ...] | None] = None
     requires: ClassVar[str | None] = None
     unused: ClassVar[tuple[str, ...]] = ()
+    agreeing: ClassVar[Mapping[str, Any]] = {}
 
     size: int = 9
     braid: float = 0.15

@@ -106,6 +106,7 @@ class ProcgenMaze(Family):
     vector_entry_point = "goalmaze.envs.procgen.vector:ProcgenVectorEnv"
     observation_modes = ("rgb64",)
     requires = "procgen"
+    agreeing: ClassVar = {"region": 1}
     unused = (
         *("size", "braid", "algorithm", "openness"),
         *("visible_steps", "goal_visible_steps", "cue_visible_steps"),
@@ -184,8 +185,10 @@ class ProcgenMaze(Family):
         # "no-goal" keeps the cheese's rule: the sign hangs where it would lie, and the cheese is removed afterwards.
         near, anywhere = Placement(CHEESE, region=self.region), Placement(CHEESE)
         with_cheese = Placement(self.cue, on=CHEESE) if self.sign else Placement(CORNER, in_corner=True)
+        # In a region of one cell the cheese lies in the corner.
+        agree = Placement(CORNER, on=CHEESE) if self.region == 1 and not self.sign else with_cheese
         rules = {
-            NO_SHIFT: (near, with_cheese),
+            NO_SHIFT: (near, agree),
             "goal-anywhere": (anywhere, with_cheese),
             "moved-sign": (near, Placement(SIGN)),
             "no-sign": (near,),

@@ -195,9 +195,12 @@ class AuditPool:
         """Return uint8 [B, ...], the first observations of a scene. They depend on no network."""
         if scene not in self._drawn:
             engine = make_engine(self.levels_of(scene))
-            out = self.view.buffer(len(self.levels))
-            self.view.draw(engine.state, out)
-            self._drawn[scene] = out
+            if self.spec.mode == engine.mode:
+                self._drawn[scene] = engine.observe().copy()
+            else:
+                out = self.view.buffer(len(self.levels))
+                self.view.draw(engine.state, out)
+                self._drawn[scene] = out
         return self._drawn[scene]
 
     @cached_property
@@ -228,13 +231,9 @@ def make_pool(family: Family, spec: ObservationSpec = DEFAULT_SPEC, levels: int 
         levels: number of levels.
 
     Raises:
-        GoalmazeError: goal and cue do not agree in training levels of the family, its levels come from another engine,
-            or too few layouts are in the audit part.
+        GoalmazeError: goal and cue do not agree in training levels of the family, or too few layouts are in the audit
+            part.
     """
-    if family.engine_entry_point != Family.engine_entry_point:
-        raise GoalmazeError(
-            f"{family.name} cannot be audited: its levels come from another engine and cannot be redrawn"
-        )
     plain = neutral(family)
     sides_of(plain)  # refuses a family whose goal and cue do not agree in training
     return _pool(plain, spec, levels)
@@ -296,18 +295,22 @@ def neutral(family: Family) -> Family:
 
     An agent and its twin, which was trained where goal and cue differ, are then audited on the same levels, and the
     auditor does not see which of the two it audits. Parameters of the maze, and those that change how objects look or
-    which rules they follow, are kept.
+    which rules they follow, are kept. Where goal and cue are apart by default, they share a cell here.
     """
     result = dataclasses.replace(family, mixture=0.0)
     kept = {field.name for field in dataclasses.fields(Family)}
     for field in dataclasses.fields(family):
         if field.name in kept or field.default is dataclasses.MISSING:
             continue
-        changed = dataclasses.replace(result, **{field.name: field.default})
+        try:
+            changed = dataclasses.replace(result, **{field.name: field.default})
+        except GoalmazeError:
+            # The size of the maze contradicts the default, so this is a parameter of the maze.
+            continue
         if (changed.slots, changed.object_types, changed.values()) == (
             result.slots,
             result.object_types,
             result.values(),
         ):
             result = changed
-    return result
+    return dataclasses.replace(result, **family.agreeing)

@@ -140,7 +140,7 @@ def test_a_population_is_a_row_an_agent(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["zoo:sleeper"], "Sleeper cannot be audited: exit and sign stand apart"),
-        (["zoo:procgen-corner"], "its levels come from another engine"),
+        (["zoo:procgen-corner"], "Procgen is missing"),
         (["zoo:green-exi"], "unknown zoo agent"),
         (["zoo:green-exit", "--levels", "8"], "--levels is 8: choose 16 to 4096"),
         (["zoo:green-exit", "--tier", "T9"], "--tier"),
