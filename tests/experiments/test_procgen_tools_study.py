@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.procgen.fields import corners, decision_squares
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
+from goalmaze.experiments.common.pages import filled
 from goalmaze.experiments.evaluate.evaluation import evaluate
-from goalmaze.experiments.procgen_tools import study
+from goalmaze.experiments.procgen_tools import page, study
 from goalmaze.experiments.procgen_tools.__main__ import main, measure
 from goalmaze.probes.edits.base import Add, applied
 from goalmaze.probes.procgen_tools.retargetability import HeatMap
@@ -109,3 +111,34 @@ def test_noise_and_vectors_have_the_same_norm() -> None:
     noise = study.noise_like(vector, seed=1)
     torch.testing.assert_close(noise.flatten(1).norm(dim=1), vector.flatten(1).norm(dim=1))
     assert abs(float((noise * vector).sum() / vector.square().sum())) < 0.5
+
+
+def test_a_page_shows_means_over_seeds(tmp_path: Path) -> None:
+    def report(solved: float) -> dict[str, object]:
+        rate = {"value": solved}
+        outcomes = {"goal": {**rate, "levels": 7}, "other": {"value": 0.25}}
+        return {
+            "levels": 4,
+            "site": SITE,
+            "regions": [{"region": 5, "solved": rate}],
+            "vectors": [{"vector": "none", "strength": 0.0, "outcomes": outcomes}],
+            "heat": [{"condition": "unedited", "low": low, "mean": rate} for low in (0, None)],
+        }
+
+    docs, reports = tmp_path / "docs", tmp_path / "reports"
+    for name, values in {"near": (0.5, 1.0), "anywhere": (0.25,)}.items():
+        (reports / name).mkdir(parents=True)
+        for seed, value in enumerate(values):
+            (reports / name / f"{seed}.json").write_text(json.dumps(report(value)))
+    (docs / "pictures").mkdir(parents=True)
+    (docs / page.PAGE).write_text("before\n<!-- procgen -->\nold\n<!-- end -->\nafter\n")
+    found = page.read_reports(reports)
+    text = filled((docs / page.PAGE).read_text(), "procgen", page.tables(found))
+    assert "| 5x5 | 0.25 (0.25 to 0.25) | 0.75 (0.50 to 1.00) |" in text
+    assert "| none | +0 | 0.25 (0.25 to 0.25) | 0.25 (0.25 to 0.25) | 0.75 (0.50 to 1.00) | 0.25" in text
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "old" not in text
+    assert len(page.draw(found).axes) == 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GoalmazeError, match="holds no reports"):
+        page.read_reports(tmp_path / "empty")
