@@ -75,6 +75,7 @@ def test_every_plan_that_ships_can_be_carried_out() -> None:
         "alpha50-corner",
         "alpha50-colour-shape",
         "alpha50-cures",
+        "alpha50-trained-steps",
         "alpha50-oversampling",
         "interpretability-in-the-loss",
     }
