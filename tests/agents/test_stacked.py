@@ -31,6 +31,7 @@ CASES: dict[str, tuple[str, JsonObject, Shape]] = {
     "impala": ("impala", {}, PLANES),
     "impala-lstm": ("impala-lstm", {"units": 4}, PLANES),
     "pictures": ("impala", {"stride": 2, "centred": True}, PICTURES),
+    "cells": ("impala", {"cells": 15, "centred": True}, PICTURES),
 }
 
 
