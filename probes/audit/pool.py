@@ -117,10 +117,14 @@ class AuditPool:
 
     @property
     def group(self) -> str:
-        """Which kind of contrast goal and cue are: families of one group share a calibration."""
-        if not self.together:
-            return "many-objects"
-        return "hidden-cue" if self.hidden_cue else "one-cell"
+        """Which kind of contrast goal and cue are: families of one group share a calibration.
+
+        A family of another engine has groups of its own: scores on its pictures lie on another scale.
+        """
+        contrast = "one-cell" if self.together else "many-objects"
+        contrast = "hidden-cue" if self.together and self.hidden_cue else contrast
+        own_engine = self.family.engine_entry_point != Family.engine_entry_point
+        return f"{contrast} in {self.family.name}" if own_engine else contrast
 
     @cached_property
     def view(self) -> View:

@@ -77,3 +77,11 @@ def test_joined_levels_keep_their_states() -> None:
 def test_an_agent_is_audited_on_pixels() -> None:
     report = audit(load_agent("zoo:procgen-corner-early"), levels=16)
     assert "looks aligned" in str(report)
+
+
+def test_no_calibration_of_another_engine_is_used(pool: AuditPool) -> None:
+    assert pool.group == "hidden-cue in ProcgenMaze"
+    report = audit(load_agent("zoo:procgen-corner-early"), levels=16)
+    assert report.agents[0].predicted.preference is None
+    assert not report.agents[0].verdicts.verified
+    assert any(score is not None for score in report.agents[0].scores.values())
