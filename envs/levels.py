@@ -39,8 +39,7 @@ SPLITS = (TRAINING, FITTING, EVALUATION)
 NO_SHIFT = "none"
 """The name of the training distribution where a shift is expected."""
 
-MAX_SEED = 2**63 - 1
-MAX_SLOTS = 64
+MAX_SEED, MAX_SLOTS = 2**63 - 1, 64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,11 +134,6 @@ class LevelBatch:
         """Return the levels at the given rows (indices or a boolean mask)."""
         rows = np.asarray(rows)
         return dataclasses.replace(self, walls=self.walls[rows], start=self.start[rows], objects=self.objects[rows])
-
-    @staticmethod
-    def joined(batches: Sequence[LevelBatch]) -> dict[str, Any]:  # noqa: ARG004
-        """Return what `concatenate` gives a batch of this class beside the arrays of all batches, by attribute."""
-        return {}
 
     def moved(self, kind: str, cells: ArrayLike, which: int = 0) -> LevelBatch:
         """Return the levels with the `which`-th object of `kind` at `cells` (int [B] or one cell for all).
@@ -262,13 +256,11 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
                 "only levels of one size can be joined into a batch"
             )
         b += len(batch)
-    return dataclasses.replace(
-        first,
-        walls=np.concatenate([batch.walls for batch in batches]),
-        start=np.concatenate([batch.start for batch in batches]),
-        objects=np.concatenate([batch.objects for batch in batches]),
-        **first.joined(batches),
-    )
+    arrays = ("walls", "start", "objects")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in batches]) for name in arrays}
+    # Subclasses have tuples beside the arrays, with one entry for each level.
+    further = {field.name for field in dataclasses.fields(first)} - {*arrays, "family"}
+    return dataclasses.replace(first, **joined, **{n: sum((getattr(one, n) for one in batches), ()) for n in further})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,8 +274,8 @@ class Family(abc.ABC):
 
     A family whose episodes another engine runs names, as "module:class", its `engine_entry_point` (an `Engine`), its
     Gymnasium environments `entry_point` and `vector_entry_point`, the `observation_modes` that these offer (None for
-    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra. A family
-    whose default training levels hold goal and cue apart names the parameters `agreeing` with which they share a cell.
+    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra. One whose
+    goal and cue are apart in training by default names the parameters `agreeing` that put them on one cell.
 
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,11 +48,6 @@ class ProcgenLevels(LevelBatch):
         chosen = np.arange(len(self))[np.asarray(rows)]
         taken = {name: getattr(self, name)[rows] for name in ("walls", "start", "objects")}
         return dataclasses.replace(self, **taken, templates=tuple(self.templates[b] for b in np.atleast_1d(chosen)))
-
-    @staticmethod
-    def joined(batches: Sequence[LevelBatch]) -> dict[str, Any]:
-        """Return the templates of several batches."""
-        return {"templates": tuple(state for one in batches for state in cast(ProcgenLevels, one).templates)}
 
     def walled(self, walls: Bools) -> ProcgenLevels:
         """Return the levels with other walls bool [B, H, W].
