@@ -240,7 +240,7 @@ class LevelBatch:
 
 
 def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
-    """Join batches of one size and one set of slots into one batch."""
+    """Join batches of one size and one set of slots; also the tuples of subclasses, with one entry for each level."""
     if not batches:
         raise GoalmazeError("no levels to join: give at least one batch")
     first, b = batches[0], 0
@@ -256,11 +256,11 @@ def concatenate(batches: Sequence[LevelBatch]) -> LevelBatch:
                 "only levels of one size can be joined into a batch"
             )
         b += len(batch)
-    arrays = ("walls", "start", "objects")
-    joined: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in batches]) for name in arrays}
-    # Subclasses have tuples beside the arrays, with one entry for each level.
-    further = {field.name for field in dataclasses.fields(first)} - {*arrays, "family"}
-    return dataclasses.replace(first, **joined, **{n: sum((getattr(one, n) for one in batches), ()) for n in further})
+    joined: dict[str, Any] = {}
+    for name in {field.name for field in dataclasses.fields(first)} - {"family"}:
+        parts = [getattr(one, name) for one in batches]
+        joined[name] = sum(parts, ()) if isinstance(parts[0], tuple) else np.concatenate(parts)
+    return dataclasses.replace(first, **joined)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,8 +274,8 @@ class Family(abc.ABC):
 
     A family whose episodes another engine runs names, as "module:class", its `engine_entry_point` (an `Engine`), its
     Gymnasium environments `entry_point` and `vector_entry_point`, the `observation_modes` that these offer (None for
-    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra. One whose
-    goal and cue are apart in training by default names the parameters `agreeing` that put them on one cell.
+    all), the parameters that are `unused` in its levels, and the package that the engine `requires`, an extra. One
+    whose goal and cue are apart in training by default names the parameters `agreeing` that put them on one cell.
 
     Attributes:
         size: rows and columns of the maze, in cells; odd, at least 5.
