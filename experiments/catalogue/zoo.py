@@ -232,9 +232,11 @@ def run(config: ZooConfig) -> ZooReport | ZooPopulation | Verification:
         return ZooReport(tuple(zoo_agent(name) for name in zoo_names()), in_full=False, populations=populations)
     name = config.name.removeprefix(ZOO_PREFIX)
     if config.action == "verify" and config.all:
-        playable = tuple(name for name in zoo_names() if can_be_played(zoo_agent(name).header.family))
-        left_out = tuple(name for name in zoo_names() if name not in playable)
-        verified = verify((*playable, *population_names()), config.device, config.agents)
+        families = {name: zoo_agent(name).header.family for name in zoo_names()}
+        families |= {name: zoo_population(name).header.family for name in population_names()}
+        playable = tuple(name for name, family in families.items() if can_be_played(family))
+        left_out = tuple(name for name in families if name not in playable)
+        verified = verify(playable, config.device, config.agents)
         return dataclasses.replace(verified, left_out=left_out)
     if not name:
         raise GoalmazeError(f"name an agent to {config.action}: {', '.join([*zoo_names(), *population_names()])}")

@@ -160,12 +160,12 @@ def test_a_report_that_flatters_is_found_out(copy: Path, monkeypatch: pytest.Mon
 
 def test_agents_whose_engine_is_missing_are_left_out_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "zoo_names", lambda: [AGENT, "procgen-corner"])
-    monkeypatch.setattr(zoo, "population_names", list)
+    monkeypatch.setattr(zoo, "population_names", lambda: ["procgen-region5"])
     monkeypatch.setattr(zoo, "can_be_played", lambda family: family != "ProcgenMaze")
     monkeypatch.setattr(zoo, "REPORT_LEVELS", 8)
     monkeypatch.setattr(zoo, "TOLERANCE", 1.0)
     found = zoo.run(ZooConfig(action="verify", all=True))
     assert isinstance(found, zoo.Verification)
-    assert (found.agents, found.left_out) == ((AGENT,), ("procgen-corner",))
+    assert (found.agents, found.left_out) == ((AGENT,), ("procgen-corner", "procgen-region5"))
     assert "its engine is not installed" in found.text()
-    assert found.json()["left_out"] == ["procgen-corner"]
+    assert found.json()["left_out"] == ["procgen-corner", "procgen-region5"]

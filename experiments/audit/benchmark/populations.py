@@ -195,7 +195,7 @@ def _together(moments: Measurement, norms: Measurement | None) -> Measurement:
     return Measurement(None, None, {**moments.features, **more})
 
 
-LEFT_OUT = ("Glimpse",)
+LEFT_OUT = ("Glimpse", "ProcgenMaze")
 """Families whose populations ship for other experiments: few seeds, of one behaviour, to order them by a prediction."""
 
 
