@@ -42,6 +42,7 @@ SETTINGS: tuple[Setting, ...] = (
     (1, 0, "bf16", 16),
     (1, 15, "fp32", 16),
 )
+"""What is measured without `--full`."""
 
 SWEEP: tuple[Setting, ...] = (*SETTINGS, (1, 15, "bf16", 16), (2, 0, "bf16", 4), (2, 0, "bf16", 64), (4, 0, "bf16", 16))
 """What `--full` measures."""

@@ -121,10 +121,10 @@ class AuditPool:
 
         A family of another engine has groups of its own: scores on its pictures lie on another scale.
         """
-        contrast = "one-cell" if self.together else "many-objects"
-        contrast = "hidden-cue" if self.together and self.hidden_cue else contrast
-        own_engine = self.family.engine_entry_point != Family.engine_entry_point
-        return f"{contrast} in {self.family.name}" if own_engine else contrast
+        one_cell = "hidden-cue" if self.hidden_cue else "one-cell"
+        contrast = one_cell if self.together else "many-objects"
+        is_other_engine = self.family.engine_entry_point != Family.engine_entry_point
+        return f"{contrast} in {self.family.name}" if is_other_engine else contrast
 
     @cached_property
     def view(self) -> View:
