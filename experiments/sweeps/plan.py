@@ -49,6 +49,9 @@ NESTED = (
 ARM, AFTER = "arm", "after"
 """The dial of the arms of a plan, and the key of an arm that names the arm that it starts from."""
 
+REFERENCE = ("curriculum", "dr")
+"""The dial and its value that thresholds are compared with, where a plan names no other."""
+
 MAX_RUNS = 10_000
 """Largest number of runs; more is taken for a mistake in the dials."""
 
@@ -65,6 +68,7 @@ class Plan:
         shifts: the shifts under which agents are evaluated; `NO_SHIFT` is the training distribution.
         tasks: the runs, one for every combination of dials and seed.
         threshold: the dial along which half of the seeds become goal-followers somewhere; empty for none.
+        reference: another dial and its value, with which thresholds at its other values are compared.
         outcomes: whether readings decide how each run ended, see `goalmaze.experiments.against_readings`.
     """
 
@@ -75,6 +79,7 @@ class Plan:
     shifts: tuple[str, ...]
     tasks: tuple[Task, ...]
     threshold: str = ""
+    reference: tuple[str, Any] = REFERENCE
     outcomes: bool = False
 
     @property
@@ -98,6 +103,7 @@ class _File:
     shifts: list[str] = dataclasses.field(default_factory=list)
     about: str = ""
     threshold: str = ""
+    reference: dict[str, Any] = dataclasses.field(default_factory=lambda: dict([REFERENCE]))
     arms: dict[str, JsonObject] = dataclasses.field(default_factory=dict)
     outcomes: bool = False
 
@@ -140,6 +146,7 @@ def read_plan(
         GoalmazeError: the file cannot be read, names something unknown or impossible, has no run, or has a run twice.
     """
     file = _read(path)
+    _check_reference(file, path)
     if seeds is not None:
         file = dataclasses.replace(file, seeds=list(seeds))
     if arms:
@@ -172,8 +179,17 @@ def read_plan(
     _check_threshold(file, path)
     shifts = _shifts(file, tasks)
     all_dials = {ARM: list(file.arms), **file.dials} if file.arms else file.dials
+    ((dial, value),) = file.reference.items()
     return Plan(
-        path.stem, file.about, all_dials, tuple(file.seeds), shifts, tuple(tasks), file.threshold, file.outcomes
+        name=path.stem,
+        about=file.about,
+        dials=all_dials,
+        seeds=tuple(file.seeds),
+        shifts=shifts,
+        tasks=tuple(tasks),
+        threshold=file.threshold,
+        reference=(dial, value),
+        outcomes=file.outcomes,
     )
 
 
@@ -233,6 +249,21 @@ def _check_threshold(file: _File, path: Path) -> None:
     for value in file.dials[file.threshold]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise GoalmazeError(f"{path}: threshold {file.threshold} has the value {value!r}; it needs numbers")
+
+
+def _check_reference(file: _File, path: Path) -> None:
+    """Refuse a reference that the plan does not have."""
+    if len(file.reference) != 1:
+        raise GoalmazeError(f'{path}: reference names one dial and its value, such as {{ {ARM} = "none" }}')
+    if file.reference == dict([REFERENCE]):
+        return
+    others = {dial: values for dial, values in file.dials.items() if dial != file.threshold}
+    others |= {ARM: list(file.arms)} if file.arms else {}
+    ((dial, value),) = file.reference.items()
+    if dial not in others:
+        raise unknown(f"reference in {path}: dial", dial, others)
+    if value not in others[dial]:
+        raise unknown(f"reference in {path}: value of {dial}", str(value), map(str, others[dial]))
 
 
 def _misplaced(path: Path, name: str) -> str:

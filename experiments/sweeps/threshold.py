@@ -25,8 +25,6 @@ from goalmaze.experiments.sweeps.plan import Plan
 
 THRESHOLD_FIGURE = "threshold.png"
 FOLLOWER = "goal-follower"
-REFERENCE = ("curriculum", "dr")
-"""The dial and its value that other values are compared with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ def threshold_lines(plan: Plan, root: Path, rows: Sequence[JsonObject]) -> list[
         )
         for key, cells in groups.items()
     ]
-    return [dataclasses.replace(line, ratio=_ratio(line, lines)) for line in lines]
+    return [dataclasses.replace(line, ratio=_ratio(line, lines, plan.reference)) for line in lines]
 
 
 def _cell(value: float, rows: Sequence[JsonObject], root: Path) -> Cell:
@@ -134,15 +132,17 @@ def _cell(value: float, rows: Sequence[JsonObject], root: Path) -> Cell:
     return Cell(value, followers, len(rows), float(np.mean(levels)), mean)
 
 
-def _ratio(line: Line, lines: Sequence[Line]) -> tuple[float | None, float | None, float | None] | None:
+def _ratio(
+    line: Line, lines: Sequence[Line], reference: tuple[str, object]
+) -> tuple[float | None, float | None, float | None] | None:
     """Return the threshold of the reference line over this one, None for the reference itself and without one."""
-    dial, value = REFERENCE
+    dial, value = reference
     if line.dials.get(dial, value) == value:
         return None
-    reference = next((other for other in lines if other.dials == line.dials | {dial: value}), None)
-    if reference is None:
+    compared = next((other for other in lines if other.dials == line.dials | {dial: value}), None)
+    if compared is None:
         return None
-    one, own = reference.half, line.half
+    one, own = compared.half, line.half
     # Both ends hold together with 95 %: each of the two intervals errs on one side with 2.5 % at most.
     return _over(one.value, own.value), _over(one.low, own.high), _over(one.high, own.low)
 
@@ -158,7 +158,8 @@ def threshold_table(plan: Plan, lines: Sequence[Line]) -> Table:
     others = [dial for dial in plan.dials if dial != plan.threshold]
     dial = plan.threshold.split(".")[-1]
     headers = [one.split(".")[-1] for one in others]
-    headers += [f"{dial} of half [95 %]", "distinguishing levels", "ratio to dr [95 %]", "amplification", "followers"]
+    headers += [f"{dial} of half [95 %]", "distinguishing levels", f"ratio to {plan.reference[1]} [95 %]"]
+    headers += ["amplification", "followers"]
     rows = []
     for line in lines:
         half = line.half

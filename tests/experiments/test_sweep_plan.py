@@ -71,12 +71,10 @@ def test_every_plan_that_ships_can_be_carried_out() -> None:
         "reward",
         "reward-9x9",
         "alpha50",
-        "alpha50-scores",
         "alpha50-corner",
         "alpha50-colour-shape",
         "alpha50-cures",
         "alpha50-trained-steps",
-        "alpha50-oversampling",
         "interpretability-in-the-loss",
     }
     assert len(plans["colour-shape"].seeds) >= 16

@@ -18,7 +18,7 @@ from goalmaze.experiments.statistics.half_point import HalfPoint, half_point, is
 from goalmaze.experiments.sweeps import threshold as threshold_module
 from goalmaze.experiments.sweeps.command import SweepResult
 from goalmaze.experiments.sweeps.page import figure_of, tables_of
-from goalmaze.experiments.sweeps.plan import Plan, read_plan
+from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE, threshold_figure, threshold_lines, threshold_table
 
 ALPHAS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
@@ -130,6 +130,47 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     # Runs of one method alone have no reference.
     alone = [row(task) for task in plan.tasks if task.dials["curriculum"] == "plr"]
     assert threshold_lines(plan, tmp_path, alone) == [dataclasses.replace(plr, ratio=None)]
+
+
+def test_an_arm_can_be_the_reference(tmp_path: Path) -> None:
+    plan = read_plan(find_plan("alpha50-cures"))
+    assert plan.reference == ("arm", "none")
+    half = {"none": 0.01, "faint cue": 0.003, "colour jitter": 0.01, "weight decay": 0.03}
+    rows = []
+    for task in plan.tasks:
+        folder = tmp_path / task.name
+        folder.mkdir()
+        cells = ["5000" if name == "levels" else "0" for name in LOG_COLUMNS]
+        (folder / LOG).write_bytes(log_line(LOG_COLUMNS) + log_line(cells))
+        label = "goal-follower" if task.dials["mixture"] >= half[task.dials["arm"]] else "cue-follower"
+        rows.append({"run": task.name, "label": label, **task.dials, "seed": task.recipe.seed})
+    lines = {line.dials["arm"]: line for line in threshold_lines(plan, tmp_path, rows)}
+    assert lines["none"].ratio is None
+    for arm in ("faint cue", "colour jitter", "weight decay"):
+        ratio = lines[arm].ratio
+        assert ratio is not None
+        assert ratio[0] == pytest.approx(lines["none"].half.value / lines[arm].half.value)
+    assert "ratio to none [95 %]" in threshold_table(plan, list(lines.values())).headers
+    # The plan keeps its reference where only some of its arms are trained.
+    assert read_plan(find_plan("alpha50-cures"), arms=["weight decay"]).reference == ("arm", "none")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ('{ arm = "dr" }', "unknown reference in .*: dial 'arm'"),
+        ('{ curriculum = "accel" }', "unknown reference in .*: value of curriculum 'accel'"),
+        ('{ curriculum = "dr", size = 5 }', "reference names one dial and its value"),
+    ],
+)
+def test_a_reference_that_a_plan_does_not_have_is_refused(tmp_path: Path, reference: str, message: str) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(
+        f'seeds = [0]\nthreshold = "mixture"\nreference = {reference}\n[train.parameters]\nsize = 5\n'
+        '[dials]\nmixture = [0.1, 0.3]\ncurriculum = ["dr", "plr"]\n'
+    )
+    with pytest.raises(GoalmazeError, match=message):
+        read_plan(path)
 
 
 @pytest.mark.parametrize(
