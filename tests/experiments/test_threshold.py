@@ -13,6 +13,7 @@ import scipy.optimize
 
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS, log_line
 from goalmaze.envs.errors import GoalmazeError
+from goalmaze.envs.families import make_family
 from goalmaze.experiments.jobs.job import Task
 from goalmaze.experiments.statistics.half_point import HalfPoint, half_point, isotonic
 from goalmaze.experiments.sweeps import threshold as threshold_module
@@ -88,10 +89,33 @@ def plan(tmp_path: Path) -> Plan:
     return read_plan(path)
 
 
+def write_run(root: Path, task: Task) -> Path:
+    """Write the log of a finished run that has begun 5,000 levels, and return its folder."""
+    folder = root / task.name
+    folder.mkdir()
+    cells = ["5000" if name == "levels" else "0" for name in LOG_COLUMNS]
+    (folder / LOG).write_bytes(log_line(LOG_COLUMNS) + log_line(cells))
+    return folder
+
+
 def row(task: Task) -> dict[str, object]:
     needed = 0.1 if task.dials["curriculum"] == "dr" else 0.01
-    label = "goal-follower" if task.dials["mixture"] >= needed else "cue-follower"
-    return {"run": task.name, "label": label, **task.dials, "seed": task.recipe.seed}
+    return finished_row(task, needed)
+
+
+def finished_row(task: Task, needed: float) -> dict[str, object]:
+    """Return the row of a run that is a goal-follower from a rate on, and prefers the goal from a tenth of it on."""
+    family = make_family(task.recipe.family)
+    rate = task.dials["mixture"]
+    return {
+        "run": task.name,
+        "family": family.name,
+        "shift": family.distinguishing_shift,
+        "label": "goal-follower" if rate >= needed else "undecided",
+        "prefers_cue": 0.4 if rate >= needed / 10 else 0.6,
+        **task.dials,
+        "seed": task.recipe.seed,
+    }
 
 
 def test_a_sweep_with_a_threshold_gives_a_line_a_method(
@@ -99,10 +123,7 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
 ) -> None:
     reports = {}
     for task in plan.tasks:
-        folder = tmp_path / task.name
-        folder.mkdir()
-        cells = ["5000" if name == "levels" else "0" for name in LOG_COLUMNS]
-        (folder / LOG).write_bytes(log_line(LOG_COLUMNS) + log_line(cells))
+        folder = write_run(tmp_path, task)
         reports[folder] = {} if task.dials["curriculum"] == "dr" else {"curriculum": {"amplification": 4.0}}
     monkeypatch.setattr(threshold_module, "finished_report", reports.get)
     lines = threshold_lines(plan, tmp_path, [row(task) for task in plan.tasks])
@@ -114,6 +135,14 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     assert dr.ratio is None
     # DR lies in [0.01, 0.1] and PLR in [0.001, 0.01]: the ratio is at least 1 and at most 100.
     assert plr.ratio == pytest.approx((10, 1, 100))
+    # Half of the seeds prefer the goal at a tenth of these rates. All of PLR do, so its lower end is not known.
+    assert dr.preferring_half is not None
+    assert plr.preferring_half is not None
+    assert (dr.preferring_half.low, dr.preferring_half.high) == (0.001, 0.01)
+    assert (plr.preferring_half.low, plr.preferring_half.high) == (None, 0.001)
+    assert plr.preferring_ratio is not None
+    assert plr.preferring_ratio[1:] == (1, None)
+    assert [cell.preferring for cell in dr.cells] == [0, 8, 8, 8]
     assert [cell.amplification for cell in plr.cells] == [4.0] * 4
     json.dumps([line.json() for line in lines])
     table = threshold_table(plan, lines)
@@ -129,28 +158,29 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     ]
     # Runs of one method alone have no reference.
     alone = [row(task) for task in plan.tasks if task.dials["curriculum"] == "plr"]
-    assert threshold_lines(plan, tmp_path, alone) == [dataclasses.replace(plr, ratio=None)]
+    assert threshold_lines(plan, tmp_path, alone) == [dataclasses.replace(plr, ratio=None, preferring_ratio=None)]
+    # Without the distinguishing shift, nothing is known of what they prefer.
+    (unknown,) = threshold_lines(plan, tmp_path, [{**one, "shift": "none"} for one in alone])
+    assert unknown.preferring_half is None
+    assert unknown.half == plr.half
 
 
-def test_an_arm_can_be_the_reference(tmp_path: Path) -> None:
-    plan = read_plan(find_plan("alpha50-cures"))
-    assert plan.reference == ("arm", "none")
-    half = {"none": 0.01, "faint cue": 0.003, "colour jitter": 0.01, "weight decay": 0.03}
+def test_an_arm_can_be_the_reference_and_levels_of_its_start_count(tmp_path: Path) -> None:
+    plan = read_plan(find_plan("alpha50-continued"))
+    half = {"dr": 0.01, "plr": 0.003, "accel": 0.03}
     rows = []
     for task in plan.tasks:
-        folder = tmp_path / task.name
-        folder.mkdir()
-        cells = ["5000" if name == "levels" else "0" for name in LOG_COLUMNS]
-        (folder / LOG).write_bytes(log_line(LOG_COLUMNS) + log_line(cells))
-        label = "goal-follower" if task.dials["mixture"] >= half[task.dials["arm"]] else "cue-follower"
-        rows.append({"run": task.name, "label": label, **task.dials, "seed": task.recipe.seed})
+        write_run(tmp_path, task)
+        rows.append(finished_row(task, half.get(task.dials["arm"], 0.01)))
     lines = {line.dials["arm"]: line for line in threshold_lines(plan, tmp_path, rows)}
-    assert lines["none"].ratio is None
-    for arm in ("faint cue", "colour jitter", "weight decay"):
+    for arm in ("plr", "accel"):
         ratio = lines[arm].ratio
         assert ratio is not None
-        assert ratio[0] == pytest.approx(lines["none"].half.value / lines[arm].half.value)
-    assert "ratio to none [95 %]" in threshold_table(plan, list(lines.values())).headers
+        assert ratio[0] == pytest.approx(lines["dr"].half.value / lines[arm].half.value)
+    assert lines["dr"].ratio is None
+    assert lines["start"].levels == 5000
+    assert lines["dr"].levels == lines["plr"].levels == 10_000
+    assert "ratio to dr [95 %]" in threshold_table(plan, list(lines.values())).headers
     # The plan keeps its reference where only some of its arms are trained.
     assert read_plan(find_plan("alpha50-cures"), arms=["weight decay"]).reference == ("arm", "none")
 
