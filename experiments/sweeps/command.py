@@ -45,6 +45,7 @@ from goalmaze.experiments.sweeps.results import CSV, Group, gather_rows, group_b
 from goalmaze.experiments.sweeps.threshold import (
     THRESHOLD_FIGURE,
     Line,
+    preference_table,
     threshold_figure,
     threshold_lines,
     threshold_table,
@@ -118,9 +119,15 @@ class SweepResult(Result):
             "\n".join(heading),
             self._table(),
             f"where half of the seeds become goal-followers along {self.plan.threshold}; the intervals cover seeds",
-            threshold_table(self.plan, self.lines),
+            *self.threshold_tables,
             f"{files}\n{self.root / THRESHOLD_FIGURE}",
         ]
+
+    @property
+    def threshold_tables(self) -> list[Table]:
+        """The tables of the threshold: of goal-followers, and of what seeds prefer where that is known."""
+        tables = threshold_table(self.plan, self.lines), preference_table(self.plan, self.lines)
+        return [table for table in tables if table is not None]
 
     def _table(self) -> Table:
         dials = [dial.split(".")[-1] for dial in self.plan.dials]

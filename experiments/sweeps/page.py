@@ -2,7 +2,7 @@
 
 In every page of the folder docs, the text between ``<!-- sweep NAME -->`` and ``<!-- end -->`` is replaced by the
 number of finished runs of the sweep in the folder SWEEPS/NAME and by its tables, as ``goalmaze sweep NAME --out
-SWEEPS/NAME --gather --markdown`` prints them; of a plan with a threshold, by the table of the threshold alone. Its
+SWEEPS/NAME --gather --markdown`` prints them; of a plan with a threshold, by the tables of the threshold alone. Its
 figure goes to ``docs/pictures/sweep-NAME.png``. A sweep without finished runs changes nothing.
 """
 
@@ -18,7 +18,7 @@ from goalmaze.experiments.against_readings.figures import OUTCOME_FIGURE
 from goalmaze.experiments.sweeps.command import SweepResult, gather
 from goalmaze.experiments.sweeps.figures import FIGURE
 from goalmaze.experiments.sweeps.plan import find_plan, read_plan
-from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE, threshold_table
+from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE
 
 BLOCK = re.compile(r"(<!-- sweep (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -32,7 +32,9 @@ def figure_of(result: SweepResult) -> Path:
 
 def tables_of(result: SweepResult) -> str:
     """Return the tables of a sweep that a page shows, as Markdown."""
-    return threshold_table(result.plan, result.lines).markdown() if result.lines else result.markdown()
+    if result.lines:
+        return "\n\n".join(table.markdown().strip() for table in result.threshold_tables)
+    return result.markdown()
 
 
 def fill_page(page: str, sweeps: Path, pictures: Path) -> str:

@@ -22,6 +22,7 @@ from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.plots import LIGHT_GREY, hide_frame, series_style
 from goalmaze.experiments.common.run_report import finished_report
+from goalmaze.experiments.common.seed_means import MeanOverSeeds, mean_over_seeds
 from goalmaze.experiments.common.tables import Table
 from goalmaze.experiments.statistics.half_point import HalfPoint, half_point
 from goalmaze.experiments.sweeps.plan import Plan
@@ -67,12 +68,16 @@ class Line:
         cells: one for each value of the dial that has runs, in ascending order.
         ratio: the threshold of the reference over this one, with the ends that both intervals leave; None without one.
         preferring_ratio: the same of where half of the seeds prefer the goal.
+        difference: preference for the cue minus that of the reference with the same seed, averaged over the dial.
+        preferences: (seed, value of the dial) → preference for the cue, without undefined ones.
     """
 
     dials: JsonObject
     cells: tuple[Cell, ...]
     ratio: Ratio | None = None
     preferring_ratio: Ratio | None = None
+    difference: MeanOverSeeds | None = None
+    preferences: Mapping[tuple[int, float], float] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def half(self) -> HalfPoint:
@@ -110,6 +115,7 @@ class Line:
             "ratio_to_reference_preferring": (
                 None if self.preferring_ratio is None else dict(zip(PARTS, self.preferring_ratio, strict=True))
             ),
+            "preference_minus_reference": None if self.difference is None else self.difference.json(),
             "values": [dataclasses.asdict(cell) for cell in self.cells],
         }
 
@@ -138,6 +144,12 @@ def threshold_lines(plan: Plan, root: Path, rows: Sequence[JsonObject]) -> list[
         Line(
             dict(zip(others, json.loads(key), strict=True)),
             tuple(_cell(value, group, root, starts, preferences) for value, group in sorted(cells.items())),
+            preferences={
+                (row["seed"], value): preference
+                for value, group in cells.items()
+                for row in group
+                if (preference := preferences.get(row["run"])) is not None
+            },
         )
         for key, cells in groups.items()
     ]
@@ -192,7 +204,20 @@ def _with_ratios(line: Line, lines: Sequence[Line], reference: tuple[str, object
         return line
     one, own = compared.preferring_half, line.preferring_half
     preferring = None if one is None or own is None else _ratio(one, own)
-    return dataclasses.replace(line, ratio=_ratio(compared.half, line.half), preferring_ratio=preferring)
+    return dataclasses.replace(
+        line,
+        ratio=_ratio(compared.half, line.half),
+        preferring_ratio=preferring,
+        difference=_difference(line.preferences, compared.preferences),
+    )
+
+
+def _difference(own: Mapping[tuple[int, float], float], reference: Mapping[tuple[int, float], float]) -> MeanOverSeeds:
+    """Return the mean over seeds of the difference that each has on average over the values of the dial."""
+    by_seed: dict[int, list[float]] = {}
+    for seed, value in sorted(own.keys() & reference.keys()):
+        by_seed.setdefault(seed, []).append(own[seed, value] - reference[seed, value])
+    return mean_over_seeds([float(np.mean(differences)) for differences in by_seed.values()], is_rate=False)
 
 
 def _ratio(one: HalfPoint, own: HalfPoint) -> Ratio:
@@ -212,7 +237,7 @@ def threshold_table(plan: Plan, lines: Sequence[Line]) -> Table:
     dial = plan.threshold.split(".")[-1]
     headers = [one.split(".")[-1] for one in others]
     headers += [f"{dial} of half [95 %]", "distinguishing levels", f"ratio to {plan.reference[1]} [95 %]"]
-    headers += ["amplification", "followers", "half prefer the goal at [95 %]", "ratio [95 %]", "prefer the goal"]
+    headers += ["amplification", "followers"]
     rows = []
     for line in lines:
         half = line.half
@@ -225,12 +250,29 @@ def threshold_table(plan: Plan, lines: Sequence[Line]) -> Table:
                 _ratio_text(line.ratio),
                 _text(float(np.median(amplified))) if amplified else "-",
                 ", ".join(f"{cell.followers}/{cell.seeds} at {cell.value:g}" for cell in line.cells),
-                "-" if line.preferring_half is None else str(line.preferring_half),
-                _ratio_text(line.preferring_ratio),
-                ", ".join("-" if cell.preferring is None else str(cell.preferring) for cell in line.cells),
             ]
         )
     return Table(headers, rows)
+
+
+def preference_table(plan: Plan, lines: Sequence[Line]) -> Table | None:
+    """Return one row a line: where half of the seeds prefer the goal, capable or not; None where that is not known."""
+    reference = plan.reference[1]
+    headers = [dial.split(".")[-1] for dial in plan.dials if dial != plan.threshold]
+    headers += ["half prefer the goal at [95 %]", f"ratio to {reference} [95 %]"]
+    headers += [f"preference for the cue minus that of {reference} [95 %]", "prefer the goal"]
+    rows = [
+        [
+            *line.dials.values(),
+            str(line.preferring_half),
+            _ratio_text(line.preferring_ratio),
+            "-" if line.difference is None else str(line.difference),
+            ", ".join(f"{cell.preferring}/{cell.seeds} at {cell.value:g}" for cell in line.cells),
+        ]
+        for line in lines
+        if line.preferring_half is not None
+    ]
+    return Table(headers, rows) if rows else None
 
 
 def _ratio_text(ratio: Ratio | None) -> str:

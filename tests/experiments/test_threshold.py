@@ -143,13 +143,21 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     assert plr.preferring_ratio is not None
     assert plr.preferring_ratio[1:] == (1, None)
     assert [cell.preferring for cell in dr.cells] == [0, 8, 8, 8]
+    # At the lowest of four rates PLR has a preference of 0.4 and DR of 0.6, see `finished_row`.
+    assert plr.difference is not None
+    assert plr.difference.value == pytest.approx((0.4 - 0.6) / 4)
+    assert len(plr.difference.values) == 8
+    assert dr.difference is None
     assert [cell.amplification for cell in plr.cells] == [4.0] * 4
     json.dumps([line.json() for line in lines])
     table = threshold_table(plan, lines)
     assert table.rows[1][0] == "plr"
     assert "10 [1, 100]" in table.rows[1]
     result = SweepResult(plan, tmp_path, len(plan.tasks), (), tuple(lines))
-    assert tables_of(result) == table.markdown(), "a page shows the table of the threshold alone"
+    tables = [table.markdown().strip() for table in result.threshold_tables]
+    assert tables[0] == table.markdown().strip()
+    assert len(tables) == 2
+    assert tables_of(result) == "\n\n".join(tables), "a page shows the tables of the threshold alone"
     assert figure_of(result).name == THRESHOLD_FIGURE
     figure = threshold_figure(plan, lines)
     assert [line.get_label() for line in figure.axes[0].lines if not str(line.get_label()).startswith("_")] == [
@@ -158,7 +166,9 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     ]
     # Runs of one method alone have no reference.
     alone = [row(task) for task in plan.tasks if task.dials["curriculum"] == "plr"]
-    assert threshold_lines(plan, tmp_path, alone) == [dataclasses.replace(plr, ratio=None, preferring_ratio=None)]
+    assert threshold_lines(plan, tmp_path, alone) == [
+        dataclasses.replace(plr, ratio=None, preferring_ratio=None, difference=None)
+    ]
     # Without the distinguishing shift, nothing is known of what they prefer.
     (unknown,) = threshold_lines(plan, tmp_path, [{**one, "shift": "none"} for one in alone])
     assert unknown.preferring_half is None
