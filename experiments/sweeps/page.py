@@ -33,7 +33,7 @@ def figure_of(result: SweepResult) -> Path:
 def tables_of(result: SweepResult) -> str:
     """Return the tables of a sweep that a page shows, as Markdown."""
     if result.lines:
-        return "\n\n".join(table.markdown().strip() for table in result.threshold_tables)
+        return "\n".join(table.markdown() for table in result.threshold_tables)
     return result.markdown()
 
 

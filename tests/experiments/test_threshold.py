@@ -154,10 +154,10 @@ def test_a_sweep_with_a_threshold_gives_a_line_a_method(
     assert table.rows[1][0] == "plr"
     assert "10 [1, 100]" in table.rows[1]
     result = SweepResult(plan, tmp_path, len(plan.tasks), (), tuple(lines))
-    tables = [table.markdown().strip() for table in result.threshold_tables]
-    assert tables[0] == table.markdown().strip()
+    tables = [table.markdown() for table in result.threshold_tables]
+    assert tables[0] == table.markdown()
     assert len(tables) == 2
-    assert tables_of(result) == "\n\n".join(tables), "a page shows the tables of the threshold alone"
+    assert tables_of(result) == "\n".join(tables), "a page shows the tables of the threshold alone"
     assert figure_of(result).name == THRESHOLD_FIGURE
     figure = threshold_figure(plan, lines)
     assert [line.get_label() for line in figure.axes[0].lines if not str(line.get_label()).startswith("_")] == [
