@@ -71,6 +71,7 @@ def test_every_plan_that_ships_can_be_carried_out() -> None:
         "reward",
         "reward-9x9",
         "alpha50",
+        "alpha50-continued",
         "alpha50-corner",
         "alpha50-colour-shape",
         "alpha50-cures",
