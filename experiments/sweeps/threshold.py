@@ -110,11 +110,9 @@ class Line:
             "dials": self.dials,
             "half": half.json(),
             "distinguishing_levels": counts,
-            "ratio_to_reference": None if self.ratio is None else dict(zip(PARTS, self.ratio, strict=True)),
+            "ratio_to_reference": _parts(self.ratio),
             "half_preferring": None if preferring is None else preferring.json(),
-            "ratio_to_reference_preferring": (
-                None if self.preferring_ratio is None else dict(zip(PARTS, self.preferring_ratio, strict=True))
-            ),
+            "ratio_to_reference_preferring": _parts(self.preferring_ratio),
             "preference_minus_reference": None if self.difference is None else self.difference.json(),
             "values": [dataclasses.asdict(cell) for cell in self.cells],
         }
@@ -220,7 +218,12 @@ def _difference(own: Mapping[tuple[int, float], float], reference: Mapping[tuple
     return mean_over_seeds([float(np.mean(differences)) for differences in by_seed.values()], is_rate=False)
 
 
+def _parts(ratio: Ratio | None) -> dict[str, float | None] | None:
+    return None if ratio is None else dict(zip(PARTS, ratio, strict=True))
+
+
 def _ratio(one: HalfPoint, own: HalfPoint) -> Ratio:
+    """Return the threshold `one`, of the reference, over `own`, with the ends that both intervals leave."""
     # Both ends hold together with 95 %: each of the two intervals errs on one side with 2.5 % at most.
     return _over(one.value, own.value), _over(one.low, own.high), _over(one.high, own.low)
 
