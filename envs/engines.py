@@ -166,6 +166,12 @@ class Engine(abc.ABC):
         self.level_seeds[:] = np.repeat(seeds, self.group_size)
         self.next_levels[:] = np.arange(len(self)) % self.group_size
 
+    def use_threads(self, count: int) -> None:
+        """Step episodes in this many threads of the processor; before the first level. It changes no result.
+
+        An engine whose step is one compiled call gains nothing by it and stays as it is.
+        """
+
     def part(self, rows: slice) -> Self | None:
         """Return an engine of some consecutive rows, which shares all arrays with this one.
 

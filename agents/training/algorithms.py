@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
+import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch.optim import AdamW
@@ -76,6 +77,7 @@ def make_environments(recipe: Recipe, seeds: Sequence[int] | None = None) -> Maz
         recipe.discount,
         CurriculumChoice(recipe.curriculum, recipe.curriculum_options),
         recipe.colour_jitter,
+        recipe.threads or torch.get_num_threads(),
     )
 
 

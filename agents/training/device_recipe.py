@@ -9,7 +9,9 @@ that the CPU trains, up to rounding.
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
+from goalmaze.agents.devices import DeviceName, find_device
 from goalmaze.agents.training.device_defaults import is_by_device, plain
 from goalmaze.agents.training.recipe import Recipe
 from goalmaze.envs.json_data import JsonObject
@@ -41,6 +43,17 @@ def for_device(recipe: Recipe, device: str, *, together: bool = False) -> Recipe
         if has_steps and not together and all(is_by_device(getattr(recipe, name)) for name in BATCH_SETTINGS):
             chosen |= {name: value for name, value in LARGE_BATCHES.items() if is_by_device(getattr(recipe, name))}
     return dataclasses.replace(decided(recipe), **chosen)
+
+
+def on_device(recipe: Recipe, device: str) -> Recipe:
+    """Return a decided recipe as another device goes on with it: a CPU in float32, a GPU in the recipe's precision.
+
+    Raises:
+        GoalmazeError: there is no such device.
+    """
+    found = find_device(device).type
+    precision = "fp32" if found == "cpu" != recipe.device else recipe.precision
+    return dataclasses.replace(recipe, device=cast(DeviceName, found), precision=precision)
 
 
 def decided(recipe: Recipe) -> Recipe:

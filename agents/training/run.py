@@ -27,7 +27,7 @@ from goalmaze.agents.training.algorithms import make_algorithm, make_environment
 from goalmaze.agents.training.callback import Stopped, TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.curricula.registry import all_options
-from goalmaze.agents.training.device_recipe import choices_of, for_device
+from goalmaze.agents.training.device_recipe import choices_of, for_device, on_device
 from goalmaze.agents.training.finite import NotFiniteError
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.population_plan import PopulationPlan
@@ -162,6 +162,7 @@ def resume(
     save_every: float = SAVE_EVERY_SECONDS,
     tensorboard: bool = False,
     watch: TrainingWatch | None = None,
+    device: str | None = None,
 ) -> TrainingResult:
     """Continue an interrupted run from its last save.
 
@@ -174,6 +175,8 @@ def resume(
         save_every: as in `train`.
         tensorboard: as in `train`.
         watch: as in `train`.
+        device: the device to go on with; that of the recipe where None. On another one the run goes on in float32 on a
+            CPU and in the recipe's precision on a GPU, and not bitwise as it would have.
 
     Raises:
         FinishedError: the run has taken all its steps.
@@ -184,7 +187,7 @@ def resume(
     with locked(folder / RECIPE):
         head, arrays = read_state(folder / STATE)
         _check_same_run(folder, recipe, head["numbers"])
-        algorithm, _ = prepare(recipe)
+        algorithm, _ = prepare(recipe if device is None else on_device(recipe, device))
         restore_state(algorithm, head, arrays)
         progress = read_progress(head["numbers"]["progress"], folder / STATE)
         finished = algorithm.num_timesteps >= recipe.steps
@@ -196,7 +199,7 @@ def resume(
             raise FinishedError(TrainingResult(folder, algorithm.num_timesteps, progress.seconds, interrupted=False))
         # Rollouts after the last save are taken again, and so logged again.
         write_atomically(folder / LOG, log)
-        warn_of_differences(original)
+        warn_of_differences(original, devices=(recipe.device, algorithm.device.type))
         return _run(recipe, folder, algorithm, _outputs(folder, tensorboard), save_every, progress, watch)
 
 
@@ -376,16 +379,21 @@ def _with_advice(error: NotFiniteError, algorithm: BaseAlgorithm, folder: Path, 
     )
 
 
-def warn_of_differences(original: JsonObject, threads: int | None = None) -> None:
+def warn_of_differences(
+    original: JsonObject, threads: int | None = None, devices: tuple[str, str] | None = None
+) -> None:
     """Print to standard error how this environment differs from the one that a run was started in.
 
     Args:
         original: the `environment` that its recipe file holds.
         threads: number of threads that go on with the run; those of this process where None.
+        devices: the devices that the run was started on and goes on with, where they may differ.
     """
     now = environment() | ({} if threads is None else {"threads": threads})
     pairs = {name: (original.get(name), now[name]) for name in ("machine", "system", "threads")}
     pairs |= {name: (original.get("versions", {}).get(name), version) for name, version in now["versions"].items()}
+    if devices is not None:
+        pairs["device"] = devices
     changed = [f"{name} {new} instead of {old}" for name, (old, new) in pairs.items() if old != new]
     if changed:
         tqdm.write(

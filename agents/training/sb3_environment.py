@@ -139,6 +139,7 @@ class MazeVecEnv(VecEnv):
         discount: the learner's discount, which potential-based shaping and curricula need.
         curriculum: the curriculum, which chooses the level of every episode.
         colour_jitter: the largest factor of an object's plane, see `ColourJitter`; 1 for none.
+        threads: number of threads that step episodes, where the family's engine has such; see `Engine.use_threads`.
 
     Attributes:
         mazes: the environments.
@@ -162,6 +163,7 @@ class MazeVecEnv(VecEnv):
         discount: float = 1.0,
         curriculum: CurriculumChoice = CurriculumChoice(),  # noqa: B008  immutable
         colour_jitter: int = 1,
+        threads: int = 1,
     ) -> None:
         self.mazes = MazeVectorEnv(
             family,
@@ -173,6 +175,7 @@ class MazeVecEnv(VecEnv):
             copy=False,
             observation=observation,
         )
+        self.mazes.engine.use_threads(threads)
         super().__init__(num_envs, self.mazes.single_observation_space, self.mazes.single_action_space)
         self.metadata |= {"render_fps": self.mazes.metadata["render_fps"]}
         self.shaping = Shaping(family, num_envs, shaping, reward, shaping_kind, discount)

@@ -234,7 +234,8 @@ def _generators(algorithm: BaseAlgorithm) -> tuple[Arrays, GeneratorNumbers]:
 
 def _restore_generators(algorithm: BaseAlgorithm, numbers: GeneratorNumbers, arrays: Arrays) -> None:
     torch.set_rng_state(torch.from_numpy(arrays["torch"]))
-    if algorithm.device.type == "cuda":
+    # A run that began on a CPU has no generator of a GPU.
+    if algorithm.device.type == "cuda" and "cuda" in arrays:
         torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]), algorithm.device)
     keys = arrays["numpy"].astype(np.uint32, copy=False)
     np.random.set_state(("MT19937", keys, *numbers["numpy"]))  # noqa: NPY002

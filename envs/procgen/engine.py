@@ -19,7 +19,7 @@ from goalmaze.envs.procgen.cue import GREEN, draw_signs
 from goalmaze.envs.procgen.family import ProcgenMaze, Start
 from goalmaze.envs.procgen.levels import ProcgenLevels, in_stock_colours
 from goalmaze.envs.procgen.patches import followed_by
-from goalmaze.envs.procgen.simulator import MAX_STATE_BYTES, Frames, ProcgenSimulator, build
+from goalmaze.envs.procgen.simulator import END_EPISODE, MAX_STATE_BYTES, Frames, ProcgenSimulator, build
 
 EVERYWHERE = slice(None)
 PICTURE_SCALE = 8
@@ -61,6 +61,13 @@ class ProcgenEngine(Engine):
         self._over = np.zeros(batch, np.bool_)
         self._numbers = np.append(numbers, np.int32(PROCGEN_STAY)).astype(np.int32)
         self._shift, self._split = NO_SHIFT, TRAINING
+
+    def use_threads(self, count: int) -> None:
+        """Step episodes in this many threads; see `Engine.use_threads`."""
+        self.simulator.close()
+        # Procgen counts the threads beside the calling one, which waits for them.
+        self.simulator = ProcgenSimulator(len(self), self.family.mode, count if count > 1 else 0)
+        self.frames = self.simulator.frames
 
     @classmethod
     def from_levels(cls, levels: LevelBatch) -> Self:
@@ -129,8 +136,10 @@ class ProcgenEngine(Engine):
     def step(self, actions: Actions) -> None:
         """Advance each episode by one of `actions` int [B], or all by the same; an action out of range stays."""
         numbers = self._numbered(actions)
-        went_on = self.simulator.step(numbers)[1]
         super().step(PROCGEN_TO_ACTION[numbers])
+        # Where the time limit is below Procgen's own, Procgen is told to go on to the next level, in the same step.
+        numbers[self.truncated & ~self._over] = END_EPISODE
+        went_on = self.simulator.step(numbers)[1]
         frames = self.simulator.frames
         self._draw(frames, EVERYWHERE)
         ended = self.done & ~self._over

@@ -135,7 +135,7 @@ def _train(job: Job, journal: Path) -> TrainingResult:
     if (job.folder / STATE).is_file():
         _write_event(journal, "resumed", logged_steps(job.folder))
         try:
-            return resume(job.folder, save_every=job.save_every)
+            return resume(job.folder, save_every=job.save_every, device=job.recipe.device)
         except FinishedError as error:
             # Killed between the end of training and its report: only the evaluation is missing.
             return error.result

@@ -54,7 +54,7 @@ RECIPE_OPTIONS = (
 
 """The options that are settings of a recipe."""
 
-RESUME_OPTIONS = ("resume", "save_every", "tensorboard", "workers", "cluster", "watch_goal", "stop_if")
+RESUME_OPTIONS = ("resume", "device", "save_every", "tensorboard", "workers", "cluster", "watch_goal", "stop_if")
 """The options that may be given together with --resume."""
 
 
@@ -123,13 +123,19 @@ def _resume(config: TrainConfig, folder: Path) -> TrainingReport | PopulationRep
             raise GoalmazeError(f"{folder} is a population, and --tensorboard is for one agent; leave it out")
         if config.watch_goal or config.stop_if is not None:
             raise GoalmazeError(f"{folder} is a population, and --watch-goal is for one agent; leave it out")
-        return resume_population(folder, _options(config))
+        return resume_population(folder, _options(config), config.device)
     for name in ("workers", "cluster"):
         if getattr(config, name):
             raise GoalmazeError(f"{folder} is one agent, and --{name} is for populations; leave it out")
     try:
         watch = _watch(config, read_recipe(folder)[0])
-        training = resume(folder, save_every=config.save_every, tensorboard=config.tensorboard, watch=watch)
+        training = resume(
+            folder,
+            save_every=config.save_every,
+            tensorboard=config.tensorboard,
+            watch=watch,
+            device=config.device,
+        )
     except FinishedError as error:
         # A run that was killed before its report was written, or whose report is damaged, still needs one.
         if finished_report(folder) is not None:

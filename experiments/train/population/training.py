@@ -14,6 +14,7 @@ from goalmaze.agents.files import remove_temporaries, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.population_files import read_population
 from goalmaze.agents.training.log import read_log
+from goalmaze.agents.training.device_recipe import on_device
 from goalmaze.agents.training.population.program import check_program
 from goalmaze.agents.training.population.run import remove_state, run_population
 from goalmaze.agents.training.population_plan import KEY, PopulationPlan
@@ -90,14 +91,21 @@ def train_population(
         return _train(folder, planned, options)
 
 
-def resume_population(folder: Path, options: PopulationOptions) -> PopulationReport:
+def resume_population(folder: Path, options: PopulationOptions, device: str | None = None) -> PopulationReport:
     """Continue an interrupted population; on the same machine it ends bitwise as without the interruption.
+
+    Args:
+        folder: the run folder.
+        options: how it is trained.
+        device: the device to go on with; that of the recipe where None.
 
     Raises:
         GoalmazeError: it is finished, another process trains it, or its files are damaged.
         StopError: as in `train_population`.
     """
     planned = _read_plan(folder)
+    if device is not None:
+        planned = planned._replace(recipe=on_device(planned.recipe, device))
     with locked(folder / RECIPE):
         remove_temporaries(folder, below=False)
         if any((folder / name).exists() for name in (AGENTS, STATE)) or not is_file(folder / CHECKPOINT):
@@ -128,8 +136,11 @@ def _read_plan(folder: Path) -> PlannedPopulation:
 
 
 def is_one_program(recipe: Recipe, options: PopulationOptions) -> bool:
-    """Return whether agents are trained as one program: on a GPU. A CPU gains nothing by it."""
-    return recipe.device == "cuda" and recipe.algorithm == "ppo" and not options.cluster
+    """Return whether agents are trained as one program: on a GPU, where no processes are asked for.
+
+    A CPU gains nothing by it.
+    """
+    return recipe.device == "cuda" and recipe.algorithm == "ppo" and not options.cluster and not options.workers
 
 
 def _train(folder: Path, planned: PlannedPopulation, options: PopulationOptions) -> PopulationReport:
