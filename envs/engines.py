@@ -166,7 +166,7 @@ class Engine(abc.ABC):
         self.level_seeds[:] = np.repeat(seeds, self.group_size)
         self.next_levels[:] = np.arange(len(self)) % self.group_size
 
-    def use_threads(self, count: int) -> None:
+    def use_threads(self, count: int) -> None:  # noqa: B027  most engines have none
         """Step episodes in this many threads of the processor; before the first level. It changes no result.
 
         An engine whose step is one compiled call gains nothing by it and stays as it is.

@@ -140,6 +140,13 @@ class Network(nn.Module, abc.ABC):
             torch.manual_seed(seed)
             return type(self)(self.shape, self.options).eval().to(device_of(self))
 
+    def resampled_from(self, other: Network) -> dict[str, Tensor] | None:
+        """Return weights of this network that do about what another one's do at its size; None if there are none.
+
+        Training starts from them where `other` is of the same network, made for levels or pictures of another size.
+        """
+        return None
+
     def parameters_count(self) -> int:
         """Return the number of trainable parameters."""
         return sum(p.numel() for p in self.parameters())

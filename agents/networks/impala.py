@@ -7,6 +7,7 @@ takes pictures of one size, or planes of one maze size.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Annotated, ClassVar, cast
 
 import msgspec
@@ -199,6 +200,20 @@ def _widths(options: ImpalaOptions) -> tuple[int, ...]:
     return tuple(width * options.scale for width in WIDTHS)
 
 
+def _resampled(maps: Tensor, side: int) -> Tensor:
+    """Return weights [N, C, s, s] at side x side positions: each is spread over the area that its position has there.
+
+    The sum over the positions stays, and with it the response to a constant map.
+    """
+    given = maps.shape[-1]
+    edges = torch.arange(side + 1) * given
+    begins = torch.arange(given + 1) * side
+    # [side, s], the part of each old position that lies in each new one; both are measured in 1 / (s * side).
+    overlap = torch.minimum(edges[1:, None], begins[None, 1:]) - torch.maximum(edges[:-1, None], begins[None, :-1])
+    spread = overlap.clamp(min=0).to(maps) / side
+    return torch.einsum("ay,ncyx,bx->ncab", spread, maps, spread)
+
+
 @register_network
 class ImpalaNetwork(Network):
     """The network of published Procgen agents.
@@ -231,6 +246,27 @@ class ImpalaNetwork(Network):
         """
         hidden = self.embedder(scaled_observation(observation, self.shape, self.options.centred, self.name))
         return self.fc_policy(hidden), self.fc_value(hidden).squeeze(1)
+
+    def resampled_from(self, other: Network) -> dict[str, Tensor] | None:
+        """Return the weights of a network for another number of cells, resampled; None for other networks.
+
+        Kernels of the first convolution, and the weights that read the last map, are spread over their positions; all
+        others fit as they are.
+        """
+        if not isinstance(other, ImpalaNetwork) or not (self.options.cells and other.options.cells):
+            return None
+        if dataclasses.replace(other.options, cells=self.options.cells) != self.options:
+            return None
+        if (other.shape.spec, other.shape.actions) != (self.shape.spec, self.shape.actions):
+            return None
+        weights = other.state_dict()
+        own, channels = self.state_dict(), _widths(self.options)[-1]
+        kernels, readout = "embedder.block1.conv.conv.weight", "embedder.fc.weight"
+        weights[kernels] = _resampled(weights[kernels], own[kernels].shape[-1])
+        sides = [math.isqrt(one[readout].shape[1] // channels) for one in (weights, own)]
+        maps = weights[readout].unflatten(1, (channels, sides[0], sides[0]))
+        weights[readout] = _resampled(maps, sides[1]).flatten(1)
+        return weights
 
     def sites(self) -> tuple[Site, ...]:
         """Return the parts of the three blocks, and the hidden units before and after their ReLU."""

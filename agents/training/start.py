@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 from torch import Tensor
+from tqdm import tqdm
 
 from goalmaze.agents.loading import Agent, holds_population, load_agent, locate, stored_population
 from goalmaze.agents.networks.base import Network
@@ -67,6 +69,10 @@ def start_weights(start: str, network: Network, seed: int) -> dict[str, Tensor]:
     agent = start_agent(start, seed)
     trained, loaded = ((one.name, one.options, one.shape.spec.mode) for one in (network, agent.network))
     weights = agent.network.state_dict()
+    resampled = network.resampled_from(agent.network) if trained != loaded else None
+    if resampled is not None:
+        tqdm.write(f"goalmaze: the weights of {agent.name}, made for another size, are resampled", file=sys.stderr)
+        return resampled
     if trained != loaded:
         raise GoalmazeError(
             f"{agent.name} is a network {loaded[0]} with {loaded[1]} in mode {loaded[2]}, and this run trains "

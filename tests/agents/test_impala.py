@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from goalmaze.agents.networks import make_network
-from goalmaze.agents.networks.base import Shape
+from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.networks.impala import CellConvolution
 from goalmaze.agents.sites import find_site
 from goalmaze.envs.errors import GoalmazeError
@@ -147,3 +147,45 @@ def test_cells_of_planes_are_refused() -> None:
     planes = Shape((4, 9, 9), 4, ObservationSpec("planes"))
     with pytest.raises(GoalmazeError, match="planes have one number for each cell already"):
         make_network("impala", planes, {"cells": 9})
+
+
+def network_of_cells(cells: int, **options: object) -> Network:
+    shape = Shape((64, 64, 3), 4, ObservationSpec("rgb64"))
+    return make_network("impala", shape, {"cells": cells, "centred": True, **options})
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(15, 25), (25, 15), (15, 31)])
+def test_resampled_weights_answer_a_constant_map_as_before(given: int, wanted: int) -> None:
+    other, network = network_of_cells(given), network_of_cells(wanted)
+    weights = network.resampled_from(other)
+    assert weights is not None
+    network.load_state_dict(weights)
+    before = other.state_dict()
+    kernels, readout = "embedder.block1.conv.conv.weight", "embedder.fc.weight"
+    # Sums over pixels, and over the positions of every channel of the last map.
+    torch.testing.assert_close(weights[kernels].sum((2, 3)), before[kernels].sum((2, 3)))
+    # A whole new position lies in an old one here: where 5 become 3, the first has 5/3 of the old widths.
+    if (given, wanted) == (15, 25):
+        first = before[kernels][..., :2, :2]
+        share = torch.tensor([1.0, 2 / 3])
+        torch.testing.assert_close(weights[kernels][..., 0, 0], (first * share[:, None] * share).sum((2, 3)))
+    sums = [one[readout].unflatten(1, (32, -1)).sum(2) for one in (weights, before)]
+    torch.testing.assert_close(*sums)
+    assert all(torch.equal(weights[name], before[name]) for name in before if name not in (kernels, readout))
+
+
+def test_weights_resampled_to_the_same_size_are_the_same() -> None:
+    other = network_of_cells(15)
+    weights = network_of_cells(15).resampled_from(other)
+    assert weights is not None
+    for name, tensor in other.state_dict().items():
+        torch.testing.assert_close(weights[name], tensor)
+
+
+@pytest.mark.parametrize("options", [{"scale": 2}, {"centred": False}, {"cells": 0}])
+def test_weights_of_another_network_are_not_resampled(options: dict[str, object]) -> None:
+    wanted = network_of_cells(25)
+    other = network_of_cells(**{"cells": 15, **options})  # type: ignore[arg-type]
+    assert wanted.resampled_from(other) is None
+    assert other.resampled_from(wanted) is None
+    assert wanted.resampled_from(make_network("grid", Shape((4, 9, 9), 4, ObservationSpec("planes")))) is None

@@ -23,13 +23,14 @@ from plans import SMALL_RECIPE
 
 from goalmaze.agents.checkpoints import load_checkpoint, read_identity
 from goalmaze.agents.loading import CHECKPOINT
-from goalmaze.agents.training import run_lock
+from goalmaze.agents.training import run, run_lock
 from goalmaze.agents.training.callback import TrainingCallback
 from goalmaze.agents.training.checkpoint_schedule import checkpoint_series
 from goalmaze.agents.training.log import LOG
 from goalmaze.agents.training.recipe import Recipe
-from goalmaze.agents.training.run import RECIPE, FinishedError, resume, train
-from goalmaze.agents.training.training_state import STATE, read_state
+from goalmaze.agents.training.run import RECIPE, FinishedError, read_recipe, resume, train
+from goalmaze.agents.training.state_file import write_state_file
+from goalmaze.agents.training.training_state import METADATA_KEY, STATE, read_state
 from goalmaze.envs.errors import GoalmazeError
 
 SMALL = dataclasses.replace(SMALL_RECIPE, steps=2048, seed=2)
@@ -93,6 +94,31 @@ def test_a_resumed_run_ends_bitwise_where_an_uninterrupted_one_does(
     result = resume(tmp_path / "cut")
     assert (result.steps >= recipe.steps, result.interrupted) == (True, False)
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+
+
+def test_a_run_of_a_gpu_goes_on_on_a_cpu_where_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cut"
+    interrupted(dataclasses.replace(SMALL, steps=1024, precision="bf16"), folder, 3, monkeypatch)
+    content = json.loads((folder / RECIPE).read_text("utf-8"))
+    content["recipe"]["device"] = "cuda"
+    (folder / RECIPE).write_text(json.dumps(content), "utf-8")
+    head, arrays = read_state(folder / STATE)
+    head["numbers"]["recipe"]["device"] = "cuda"
+    # A generator that a CPU has no use for.
+    arrays["generators/cuda"] = np.zeros(16, np.uint8)
+    write_state_file(folder / STATE, METADATA_KEY, head, arrays)
+    with pytest.raises(GoalmazeError, match="torch finds no CUDA device here"):
+        resume(folder)
+    used: list[Recipe] = []
+    prepare = run.prepare
+    monkeypatch.setattr(run, "prepare", lambda recipe: used.append(recipe) or prepare(recipe))  # type: ignore[func-returns-value]
+    assert resume(folder, device="cpu").steps >= 1024
+    assert [(one.device, one.precision) for one in used] == [("cpu", "fp32")]
+    assert "device cpu instead of cuda" in capsys.readouterr().err
+    # The run stays one of a GPU, which goes on there.
+    assert read_recipe(folder)[0].device == "cuda"
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,22 @@ def test_a_run_can_start_from_the_weights_of_an_agent_of_smaller_mazes(tmp_path:
     assert not equal(begun, load_checkpoint(checkpoint_series(tmp_path / "untrained")[0])[0].state_dict())
 
 
+def test_a_run_starts_from_resampled_weights_of_pictures_with_other_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = dataclasses.replace(SMALL, observation="rgb64", network="impala", network_options={"cells": 5})
+    train(pictures, tmp_path / "small")
+    options = {"network_options": {"cells": 7}, "parameters": {"size": 7}, "steps": 256}
+    larger = dataclasses.replace(pictures, **options, start=str(tmp_path / "small"))  # type: ignore[arg-type]
+    capsys.readouterr()
+    train(larger, tmp_path / "larger")
+    assert "made for another size, are resampled" in capsys.readouterr().err
+    begun = load_checkpoint(checkpoint_series(tmp_path / "larger")[0])[0]
+    expected = begun.resampled_from(load_checkpoint(tmp_path / "small" / CHECKPOINT)[0])
+    assert expected is not None
+    assert equal(begun.state_dict(), expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

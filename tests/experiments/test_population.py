@@ -35,6 +35,7 @@ from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.population import capacity
 from goalmaze.agents.training.population.callback import PopulationCallback
 from goalmaze.agents.training.population.learner import PopulationLearner, StoppedAgent
+from goalmaze.agents.training.recipe import Recipe
 from goalmaze.agents.training.run import read_recipe
 from goalmaze.agents.training.start import start_agent
 from goalmaze.agents.training.training_state import STATE
@@ -50,6 +51,7 @@ from goalmaze.experiments.train.population.plan import planned
 from goalmaze.experiments.train.population.report import gathered_report
 from goalmaze.experiments.train.population.seeds import grid_of, seed_list, seeds_text
 from goalmaze.experiments.train.population.stacking import remove_agents, stack_agents
+from goalmaze.experiments.train.population.training import PopulationOptions
 
 RECIPE_OF_ALL = dataclasses.replace(SMALL_RECIPE, family="Corner", parameters={"size": 5, "corner": 1}, steps=512)
 COMMAND = [sys.executable, "-m", "goalmaze.experiments", "train"]
@@ -259,6 +261,13 @@ def test_a_process_that_is_killed_while_it_stacks_ends_the_same(
         assert same(disk / "many", whole)
         assert behaviour(disk / "many") == behaviour(whole)
         assert not [path for path in disk.rglob("*") if path.name == "agents"]
+
+
+def test_processes_train_on_a_gpu_where_they_are_asked_for() -> None:
+    on_gpu = Recipe(device="cuda")
+    assert training.is_one_program(on_gpu, PopulationOptions())
+    assert not training.is_one_program(on_gpu, PopulationOptions(workers=3))
+    assert not training.is_one_program(Recipe(device="cpu"), PopulationOptions())
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from goalmaze.agents.files import remove_temporaries, write_json
 from goalmaze.agents.loading import CHECKPOINT, RECIPE
 from goalmaze.agents.population_files import read_population
-from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.device_recipe import on_device
+from goalmaze.agents.training.log import read_log
 from goalmaze.agents.training.population.program import check_program
 from goalmaze.agents.training.population.run import remove_state, run_population
 from goalmaze.agents.training.population_plan import KEY, PopulationPlan

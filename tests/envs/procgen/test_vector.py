@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from goalmaze.envs.engines import first_observations
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.levels import EVALUATION, TRAINING
+from goalmaze.envs.procgen import engine as engine_module
 from goalmaze.envs.procgen.codec import parse
 from goalmaze.envs.procgen.engine import ProcgenEngine
 from goalmaze.envs.procgen.family import ProcgenMaze
@@ -146,6 +147,39 @@ def test_procgen_goes_on_to_the_very_state_that_is_built_for_the_next_level() ->
             )
             followed += 1
     env.close()
+
+
+def test_no_level_is_built_after_an_earlier_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = ProcgenMaze(mode="easy", region=5, training_limit=6)
+    env = ProcgenVectorEnv(family, 8, autoreset_mode=AutoresetMode.SAME_STEP)
+    env.reset(seed=2)
+    expected = family.levels(2, np.arange(8 * 20), split=TRAINING)
+    monkeypatch.setattr(engine_module, "build", lambda _, seeds: pytest.fail("a level was built") if seeds else [])
+    limits, random = 0, np.random.default_rng(0)
+    for _ in range(60):
+        _, _, _, truncated, _ = env.step(random.integers(0, 15, 8))
+        limits += int(truncated.sum())
+        played = (env.engine.next_levels - 8).tolist()
+        assert env.engine.levels() == expected.take(played)
+    assert limits > 60
+    env.close()
+
+
+def test_threads_change_no_result() -> None:
+    engines = []
+    for threads in (1, 3):
+        env = ProcgenVectorEnv(num_envs=8, mode="easy", region=5, training_limit=20, sign=True)
+        env.engine.use_threads(threads)
+        env.reset(seed=6)
+        engines.append(env)
+    assert [env.engine.simulator._threads for env in engines] == [0, 3]
+    random = np.random.default_rng(4)
+    for _ in range(60):
+        actions = random.integers(0, 15, 8)
+        for one, two in zip(*(env.step(actions)[:4] for env in engines), strict=True):
+            np.testing.assert_array_equal(one, two)
+    for env in engines:
+        env.close()
 
 
 def test_an_environment_put_back_goes_on_the_same() -> None:
