@@ -65,7 +65,8 @@ def test_bad_arguments_get_one_line(
 
 
 def test_every_plan_that_ships_can_be_carried_out() -> None:
-    plans = {name: read_plan(path) for name, path in shipped_plans().items()}
+    # Procgen's is read where Procgen is installed, in tests/envs/procgen.
+    plans = {name: read_plan(path) for name, path in shipped_plans().items() if name != "procgen-recipe"}
     reproduced = {"colour-shape", "corner-size", "correlation", "keys-chests", "salience"}
     assert set(plans) == reproduced | {
         "reward",

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import ROOT
 
 from goalmaze.agents.loading import Agent, load_agent
+from goalmaze.agents.training.run import read_recipe
 from goalmaze.experiments.bench import train_procgen
 from goalmaze.experiments.cli import main
 from goalmaze.experiments.evaluate.grid import grid
 from goalmaze.experiments.reports import findings
+from goalmaze.experiments.sweeps.plan import read_plan, shipped_plans
 from goalmaze.probes.procgen_tools.vector_fields import vector_field
 
 NAME = "zoo:procgen-corner"
@@ -61,3 +64,31 @@ def test_the_parts_of_a_training_on_pictures_are_timed(monkeypatch: pytest.Monke
         assert sum(parts) == pytest.approx(1)
         assert row["environments"] > 0
         assert row["updates"] > 0
+
+
+def test_the_plan_that_ships_changes_one_part_of_the_recipe_of_the_zoo_at_a_time() -> None:
+    plan = read_plan(shipped_plans()["procgen-recipe"])
+    recipes = {task.dials["arm"]: task.recipe for task in plan.tasks if task.recipe.seed == 0}
+    shipped, base = read_recipe(ROOT / "agents" / "zoo" / "procgen-region5")[0], recipes.pop("recipe")
+    for name in ("parameters", "network_options", "algorithm_options"):
+        assert getattr(base, name).items() <= getattr(shipped, name).items()
+    for name in (
+        "envs",
+        "rollout_steps",
+        "minibatches",
+        "epochs",
+        "learning_rate",
+        "discount",
+        "gae_lambda",
+        "shaping",
+    ):
+        assert getattr(base, name) == getattr(shipped, name)
+    changed = {
+        arm: [field.name for field in dataclasses.fields(base) if getattr(one, field.name) != getattr(base, field.name)]
+        for arm, one in recipes.items()
+    }
+    assert len(changed) == 9
+    # A longer horizon is a part of the discount and of the shaping that fits it.
+    assert {arm: names for arm, names in changed.items() if len(names) != 1} == {
+        "discount 0.99": ["discount", "shaping"]
+    }
