@@ -51,9 +51,11 @@ rounding, so an action may differ where its number falls between two nearly equa
 SAME_WEIGHTS = 0.15
 """Largest difference of the weights of two devices, relative to how far training has moved them, on average.
 
-Adam divides by the size of a gradient, so rounding shows where gradients nearly vanish. On a CPU, weights that were
-changed by 6e-6, 1e-4 and 1e-3 of their size before the first rollout gave 0.03, 0.08 and 0.21.
+Adam divides by the size of a gradient, so rounding shows where gradients nearly vanish: see `control` in the result.
 """
+
+CHANGES = (6e-6, 1e-4, 1e-3)
+"""Parts of their size by which the initial weights of the control are changed."""
 
 AGENTS, LEVELS, SOLVED = 16, 1024, 0.99
 """Agents of the population, levels that they are evaluated on, and the rate that one agent is to reach."""
@@ -86,7 +88,13 @@ def agreement(device: str, small: bool) -> JsonObject:
     recipes = [population_recipe(one, **{**settings, "precision": "fp32", "threads": 1}) for one in ("cpu", device)]
     for name, run in (("one agent", _run_of_one), ("three agents", _run_of_three)):
         result[name] = compared(*(run(recipe) for recipe in recipes))
-    return {"ok": all(one["ok"] for one in result.values()), **result}
+    return {"ok": all(one["ok"] for one in result.values()), **result, "control": _control(recipes[0])}
+
+
+def _control(recipe: Recipe) -> JsonObject:
+    """Return how far runs on a CPU differ whose initial weights were changed by parts of their size, by these parts."""
+    plain = _run_of_one(recipe)
+    return {str(part): compared(plain, _run_of_one(recipe, part))["relative_difference"] for part in CHANGES}
 
 
 def _passes(device: str, settings: JsonObject) -> JsonObject:
@@ -133,11 +141,15 @@ def compared(cpu: ShortRun, other: ShortRun) -> JsonObject:
     }
 
 
-def _run_of_one(recipe: Recipe) -> ShortRun:
+def _run_of_one(recipe: Recipe, part: float = 0.0) -> ShortRun:
     algorithm = make_algorithm(recipe, make_environments(recipe))
     assert isinstance(algorithm, TensorPPO)
     network, watcher = network_of(algorithm), _Watcher(algorithm.tensor_buffer)
     before = _on_cpu(network.state_dict())
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters() if part else ():
+            parameter.mul_(1 + part * torch.randn(parameter.shape, generator=draws))
     algorithm.learn(ROLLOUTS * recipe.envs * recipe.rollout_steps, watcher)
     return ShortRun(watcher.observations, watcher.actions, before, _on_cpu(network.state_dict()))
 

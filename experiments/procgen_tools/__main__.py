@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from goalmaze.agents.loading import load_agent
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments.common.results import ResultHeader
-from goalmaze.experiments.procgen_tools.report import ProcgenReport
+from goalmaze.experiments.procgen_tools.report import ProcgenReport, print_result
 from goalmaze.experiments.procgen_tools.study import by_region, by_vector, heat_maps, heat_rows, procgen_family
 
 REGIONS = (1, 3, 5, 7, 9, 11, 13, 15)
-BAD_INPUT = 2
 
 
 def measure(
@@ -55,20 +52,17 @@ def main() -> int:
     parser.add_argument("--fit-levels", type=int, default=512, help="levels that methods are fitted on")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
-    try:
-        report = measure(
+    return print_result(
+        lambda: measure(
             chosen.agent,
             site=chosen.site,
             methods=chosen.methods,
             levels=chosen.levels,
             maps=chosen.maps,
             fit_levels=chosen.fit_levels,
-        )
-    except GoalmazeError as error:
-        print(f"goalmaze: {error}", file=sys.stderr)
-        return BAD_INPUT
-    print(json.dumps(report.json()) if chosen.json else report.text())
-    return 0
+        ),
+        chosen.json,
+    )
 
 
 if __name__ == "__main__":

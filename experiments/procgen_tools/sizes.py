@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from typing import cast
@@ -18,7 +17,6 @@ import numpy as np
 from goalmaze.agents.loading import load_agent
 from goalmaze.agents.policies import Policy
 from goalmaze.agents.rollout import NEVER, rollout
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.envs.procgen.family import ProcgenMaze
@@ -27,13 +25,12 @@ from goalmaze.envs.procgen.patches import squares
 from goalmaze.envs.solving import distances, pick
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted
+from goalmaze.experiments.procgen_tools.report import print_result
 from goalmaze.experiments.procgen_tools.study import procgen_family
 from goalmaze.experiments.statistics.intervals import Rate, rate
 
 SIZES = ((3, 7), (9, 11), (13, 15), (17, 19), (21, 23), (25, 25))
 """Smallest and largest maze of each row, rows and columns in cells."""
-
-BAD_INPUT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +99,18 @@ class SizeReport(Result):
         return [Table(["size", "levels", "steps needed", "solved"], rows, title), "intervals cover levels"]
 
 
+def measure(name: str, levels: int) -> SizeReport:
+    """Return the report of the agent of a name on a number of held-out levels.
+
+    Raises:
+        GoalmazeError: there is no such agent, or it is not of `ProcgenMaze`.
+    """
+    agent = load_agent(name)
+    family = procgen_family(agent)
+    header = ResultHeader(agent.name, family.name, family.size, levels, 0)
+    return SizeReport(header, by_size(agent.policy, family, levels))
+
+
 def main() -> int:
     """Print the report of the agent that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -109,16 +118,7 @@ def main() -> int:
     parser.add_argument("--levels", type=int, default=512, help="held-out levels")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
-    try:
-        agent = load_agent(chosen.agent)
-        family = procgen_family(agent)
-        header = ResultHeader(agent.name, family.name, family.size, chosen.levels, 0)
-        report = SizeReport(header, by_size(agent.policy, family, chosen.levels))
-    except GoalmazeError as error:
-        print(f"goalmaze: {error}", file=sys.stderr)
-        return BAD_INPUT
-    print(json.dumps(report.json()) if chosen.json else report.text())
-    return 0
+    return print_result(lambda: measure(chosen.agent, chosen.levels), chosen.json)
 
 
 if __name__ == "__main__":

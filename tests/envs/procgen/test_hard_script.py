@@ -37,3 +37,17 @@ def test_a_fault_is_passed_on(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert json.loads(done.stdout.splitlines()[-1])["5"] == {"code": 2, "agents": []}
+
+
+def test_a_finished_population_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "procgen-hard-5"
+    folder.mkdir()
+    (folder / "report.json").write_text("{}")
+    (folder / "log.csv").write_text("agent,steps,seconds,solved\n0,512,4.0,0.5\n1,512,2.0,0.75\n")
+    command = [sys.executable, "-W", "ignore", str(SCRIPT), "--out", str(tmp_path), *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    agents = json.loads(done.stdout)["5"]["agents"]
+    assert [(agent["agent"], agent["solved"], agent["steps_per_s"]) for agent in agents] == [
+        ("0", 0.5, 128),
+        ("1", 0.75, 256),
+    ]
