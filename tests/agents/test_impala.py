@@ -106,6 +106,17 @@ def test_no_pixel_is_lost_and_every_cell_reads_only_its_own(side: int, data: st.
         assert all((pixel + 1) * cells > cell * side and pixel * cells < (cell + 1) * side for pixel in pixels)
 
 
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_a_picture_with_whole_cells_lies_channels_last(channels_first: bool) -> None:
+    """On a CPU that layout makes the layers behind it faster; nothing else would show that it was lost."""
+    pictures = torch.rand(2, 64, 64, 3).permute(0, 3, 1, 2)
+    given = pictures.contiguous() if channels_first else pictures
+    convolution = CellConvolution(3, 4, 15, 64)
+    for maps in (convolution.drawn(given), convolution(given)):
+        assert maps.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(convolution.drawn(given), convolution.drawn(pictures))
+
+
 def test_without_options_it_is_the_published_network() -> None:
     state = oracle.published_state(2)
     plain = make_network("impala", SHAPE, {"scale": 2})
