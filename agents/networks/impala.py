@@ -102,7 +102,7 @@ class CellConvolution(nn.Module):
 
     def drawn(self, x: Tensor) -> Tensor:
         """Return a picture [B, c, h, w] with the same whole number of pixels for each cell, as few as keep them all."""
-        # Not `interpolate`, which torch.vmap runs agent by agent. Pictures come channels-last and leave so: on a CPU this
+        # Not `interpolate`, which torch.vmap runs agent by agent. Pictures come and leave channels-last: on a CPU this
         # takes a quarter of the time, and the pooling behind it a tenth.
         x = x.permute(0, 2, 3, 1)
         for axis in (2, 1):

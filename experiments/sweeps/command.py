@@ -40,6 +40,7 @@ from goalmaze.experiments.jobs.runner import TaskSummary, run_tasks
 from goalmaze.experiments.statistics.bootstrap import MIN_SEEDS
 from goalmaze.experiments.sweeps.config import SweepConfig
 from goalmaze.experiments.sweeps.figures import FIGURE, draw_sweep
+from goalmaze.experiments.sweeps.marks import MARK_FIGURE, MarkRow, mark_figure, mark_rows, mark_table
 from goalmaze.experiments.sweeps.plan import Plan, find_plan, read_plan
 from goalmaze.experiments.sweeps.results import CSV, Group, gather_rows, group_by_seed, write_csv
 from goalmaze.experiments.sweeps.threshold import (
@@ -65,6 +66,7 @@ class SweepResult(Result):
         groups: the runs that differ by their seed alone, under each shift.
         lines: where half of the seeds become goal-followers, for plans with a threshold.
         arms: how the runs of each arm ended, for plans with outcomes.
+        marks: how soon runs passed the marks of the plan, for plans with marks.
     """
 
     plan: Plan
@@ -73,6 +75,7 @@ class SweepResult(Result):
     groups: tuple[Group, ...]
     lines: tuple[Line, ...] = ()
     arms: tuple[ArmResult, ...] = ()
+    marks: tuple[MarkRow, ...] = ()
 
     def json(self) -> JsonObject:
         """Return the results as plain data."""
@@ -87,6 +90,7 @@ class SweepResult(Result):
             "picture": str(self.root / FIGURE),
             **({"threshold": self._threshold()} if self.plan.threshold else {}),
             **({"outcomes": self._outcomes()} if self.arms else {}),
+            **({"marks": self._marks()} if self.marks else {}),
         }
 
     def _outcomes(self) -> JsonObject:
@@ -101,6 +105,9 @@ class SweepResult(Result):
         picture = str(self.root / THRESHOLD_FIGURE)
         return {"dial": self.plan.threshold, "picture": picture, "lines": [line.json() for line in self.lines]}
 
+    def _marks(self) -> JsonObject:
+        return {"rows": [row.json() for row in self.marks], "picture": str(self.root / MARK_FIGURE)}
+
     def blocks(self) -> Sequence[str | Table]:
         """Return a heading, the table of the groups, and the files."""
         heading = [f"{self.plan.name}: {self.finished} of {len(self.plan.tasks)} runs finished in {self.root}"]
@@ -114,7 +121,9 @@ class SweepResult(Result):
             tables = [outcome_table(self.arms), power_table(self.arms), evasion_table(self.arms)]
             return [heading[0], *tables, hypotheses_table(self.arms), f"{files}\n{self.root / OUTCOME_FIGURE}"]
         if not self.lines:
-            return ["\n".join(heading), self._table(), files]
+            marks = [mark_table(self.plan, self.marks)] if self.marks else []
+            files += f"\n{self.root / MARK_FIGURE}" if self.marks else ""
+            return ["\n".join(heading), self._table(), *marks, files]
         return [
             "\n".join(heading),
             self._table(),
@@ -221,7 +230,10 @@ def gather(plan: Plan, root: Path) -> SweepResult:
         pair = pair_of(arms)
         if pair is not None:
             save_figure(pair_figure(root, *pair), root / PAIR_FIGURE)
-    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups), tuple(lines), arms)
+    marks = tuple(mark_rows(plan, root)) if plan.marks else ()
+    if marks:
+        save_figure(mark_figure(plan, marks), root / MARK_FIGURE)
+    return SweepResult(plan, root, len({row["run"] for row in rows}), tuple(groups), tuple(lines), arms, marks)
 
 
 def _make_folder(root: Path) -> None:

@@ -17,6 +17,7 @@ from goalmaze.agents.files import write_atomically
 from goalmaze.experiments.against_readings.figures import OUTCOME_FIGURE
 from goalmaze.experiments.sweeps.command import SweepResult, gather
 from goalmaze.experiments.sweeps.figures import FIGURE
+from goalmaze.experiments.sweeps.marks import MARK_FIGURE
 from goalmaze.experiments.sweeps.plan import find_plan, read_plan
 from goalmaze.experiments.sweeps.threshold import THRESHOLD_FIGURE
 
@@ -27,6 +28,8 @@ def figure_of(result: SweepResult) -> Path:
     """Return the figure of a sweep that a page shows."""
     if result.arms:
         return result.root / OUTCOME_FIGURE
+    if result.marks:
+        return result.root / MARK_FIGURE
     return result.root / (THRESHOLD_FIGURE if result.lines else FIGURE)
 
 

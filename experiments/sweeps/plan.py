@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -70,6 +70,7 @@ class Plan:
         threshold: the dial along which half of the seeds become goal-followers somewhere; empty for none.
         reference: another dial and its value, with which thresholds at its other values are compared.
         outcomes: whether readings decide how each run ended, see `goalmaze.experiments.against_readings`.
+        marks: rates of solved training episodes; a table says how soon each run passed them.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Plan:
     threshold: str = ""
     reference: tuple[str, Any] = REFERENCE
     outcomes: bool = False
+    marks: tuple[float, ...] = ()
 
     @property
     def stages(self) -> tuple[tuple[Task, ...], ...]:
@@ -106,6 +108,7 @@ class _File:
     reference: dict[str, Any] = dataclasses.field(default_factory=lambda: dict([REFERENCE]))
     arms: dict[str, JsonObject] = dataclasses.field(default_factory=dict)
     outcomes: bool = False
+    marks: list[Annotated[float, msgspec.Meta(gt=0, le=1)]] = dataclasses.field(default_factory=list)
 
 
 def shipped_plans() -> dict[str, Path]:
@@ -179,7 +182,6 @@ def read_plan(
     _check_threshold(file, path)
     shifts = _shifts(file, tasks)
     all_dials = {ARM: list(file.arms), **file.dials} if file.arms else file.dials
-    ((dial, value),) = file.reference.items()
     return Plan(
         name=path.stem,
         about=file.about,
@@ -188,8 +190,9 @@ def read_plan(
         shifts=shifts,
         tasks=tuple(tasks),
         threshold=file.threshold,
-        reference=(dial, value),
+        reference=next(iter(file.reference.items())),
         outcomes=file.outcomes,
+        marks=tuple(file.marks),
     )
 
 
