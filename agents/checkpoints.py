@@ -101,6 +101,10 @@ class Header(_AnyHeader, frozen=True, forbid_unknown_fields=True):
         shape = self.shape
         return Shape(shape.observation, shape.actions, ObservationSpec(shape.mode, shape.pixels, shape.radius))
 
+    def shape_for(self, family: Family) -> Shape:
+        """Return the shape of the network with the sides of the levels of its family."""
+        return dataclasses.replace(self.network_shape, level=family.size)
+
 
 class CheckpointIdentity(NamedTuple):
     """Which checkpoint a file holds.
@@ -169,7 +173,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Family, Header]:
     try:
         header = _migrated(written) if isinstance(written, _Header1) else written
         family = family_of(header)
-        network = network_from_tensors(header.network, header.network_shape, header.network_options, tensors)
+        network = network_from_tensors(header.network, header.shape_for(family), header.network_options, tensors)
     except (RuntimeError, TypeError, GoalmazeError) as error:
         reason = str(error).splitlines()[0]
         raise GoalmazeError(f"checkpoint {path} does not fit this version of goalmaze: {reason}") from None

@@ -141,7 +141,7 @@ class StoredPopulation:
         tensors = {name: _single(tensor[number]) for name, tensor in self.tensors.items()}
         try:
             family = family_of(header)
-            network = network_from_tensors(header.network, header.network_shape, header.network_options, tensors)
+            network = network_from_tensors(header.network, header.shape_for(family), header.network_options, tensors)
         except (RuntimeError, TypeError, GoalmazeError) as error:
             reason = str(error).splitlines()[0]
             raise GoalmazeError(f"checkpoint {self.path} does not fit this version of goalmaze: {reason}") from None

@@ -6,6 +6,7 @@ distinguishing shift these are most of the steps of an agent that pursues the cu
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,21 @@ rows; from 16 rows on, the probabilities of a row do not depend on the others, b
 
 MAX_BYTES = 2**27
 """Most memory that the kept observations of one batch of episodes take, in bytes."""
+
+DIGEST_BYTES, MAX_WHOLE = 16, 2**10
+"""Bytes of a digest, and of the largest observation that is kept whole. Pictures have 12,288: few of them would fit."""
+
+Keys = NDArray[np.uint8]
+"""uint8 [b, K]: the bytes of each observation, or their digest."""
+
+
+def keys_of(observations: Observations) -> Keys:
+    """Return what observations uint8 [b, ...] are compared by: their bytes, of large ones a digest."""
+    flat = np.ascontiguousarray(observations.reshape(len(observations), -1))
+    if flat.shape[1] <= MAX_WHOLE:
+        return flat
+    digests = b"".join(blake2b(row, digest_size=DIGEST_BYTES).digest() for row in flat)
+    return np.frombuffer(digests, np.uint8).reshape(len(flat), DIGEST_BYTES)
 
 
 def reusing(policy: Policy) -> Policy:
@@ -61,8 +77,8 @@ class ReusingPolicy:
 class ReusingActor:
     """A network without memory that acts in a batch of B episodes and keeps the probabilities of its observations.
 
-    For each level and cell it keeps the latest observation that it computed there. A kept observation is compared in
-    full with the present one, so that an object that moved or was collected is noticed.
+    For each level and cell it keeps the latest observation that it computed there. A kept observation is compared with
+    all of the present one, so that an object that moved or was collected is noticed.
 
     Args:
         policy: computes the probabilities of observations, which depend on nothing else.
@@ -74,7 +90,7 @@ class ReusingActor:
         self._policy, self._most = policy, most
         # The number of the entry that is kept for the agent's cell in each level; -1 for none.
         self._entries = np.full((len(levels), levels.height * levels.width), -1, np.int32)
-        self._observations: Observations = np.empty((0, 0), np.uint8)
+        self._keys: Keys = np.empty((0, 0), np.uint8)
         self._probabilities: Probabilities = np.empty((0, 0), np.float32)
         self._count = 0
 
@@ -82,8 +98,8 @@ class ReusingActor:
         """Return float32 [b, 4], the probability of each action."""
         if len(rows) < MIN_PASS:
             return self._policy.probabilities(rows, observations, agent)
-        entries = self._entries[rows, agent]
-        known = self._known(entries, observations)
+        entries, keys = self._entries[rows, agent], keys_of(observations)
+        known = self._known(entries, keys)
         chosen = np.flatnonzero(~known)
         if not len(chosen):
             return self._probabilities[entries]
@@ -96,30 +112,28 @@ class ReusingActor:
             result[known] = self._probabilities[entries[known]]
         result[chosen] = computed
         fresh = ~known[chosen]
-        self._keep(rows[chosen[fresh]], agent[chosen[fresh]], observations[chosen[fresh]], computed[fresh])
+        self._keep(rows[chosen[fresh]], agent[chosen[fresh]], keys[chosen[fresh]], computed[fresh])
         return result
 
-    def _known(self, entries: NDArray[np.int32], observations: Observations) -> Bools:
+    def _known(self, entries: NDArray[np.int32], keys: Keys) -> Bools:
         """Return bool [b], whether the entry of an agent's cell holds the present observation."""
         known: Bools = entries >= 0
         rows = np.flatnonzero(known)
         if len(rows):
-            kept = self._observations[entries[rows]]
-            known[rows] = (kept == observations[rows].reshape(kept.shape)).all(axis=1)
+            known[rows] = (self._keys[entries[rows]] == keys[rows]).all(axis=1)
         return known
 
-    def _keep(self, rows: Rows, agent: Cells, observations: Observations, probabilities: Probabilities) -> None:
-        """Keep the probabilities [n, 4] of new observations [n, ...]; nothing where the memory is used up."""
-        flat = observations.reshape(len(rows), -1)
+    def _keep(self, rows: Rows, agent: Cells, keys: Keys, probabilities: Probabilities) -> None:
+        """Keep the probabilities [n, 4] of new observations; nothing where the memory is used up."""
         end = self._count + len(rows)
-        if end * flat.shape[1] > self._most:
+        if end * keys.shape[1] > self._most:
             return
-        if end > len(self._observations):
-            # Doubled, so that each observation is copied about once.
-            size = max(2 * len(self._observations), end)
-            self._observations = _grown(self._observations, (size, flat.shape[1]))
+        if end > len(self._keys):
+            # Doubled, so that each key is copied about once.
+            size = max(2 * len(self._keys), end)
+            self._keys = _grown(self._keys, (size, keys.shape[1]))
             self._probabilities = _grown(self._probabilities, (size, probabilities.shape[1]))
-        self._observations[self._count : end] = flat
+        self._keys[self._count : end] = keys
         self._probabilities[self._count : end] = probabilities
         self._entries[rows, agent] = np.arange(self._count, end)
         self._count = end

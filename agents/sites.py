@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from goalmaze.agents.networks.base import Network, Site
 from goalmaze.agents.networks.layers import WHOLE_MEMORY
@@ -27,6 +28,19 @@ def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
             "one of network lstm"
         )
     raise unknown(f"site of network {network.name}", name, [site.name for site in sites])
+
+
+def with_frame(output: Tensor, site: Site) -> Tensor:
+    """Return the activation at a site for the output of its submodule: a map with the frame of the level, in zeros."""
+    return functional.pad(output, [site.frame] * 4) if site.frame else output
+
+
+def without_frame(activation: Tensor, site: Site) -> Tensor:
+    """Return the output of a site's submodule for the activation: the map without the frame of the level."""
+    if not site.frame:
+        return activation
+    inside = slice(site.frame, -site.frame)
+    return activation[..., inside, inside]
 
 
 def is_memory_site(network: Network, name: str) -> bool:

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from goalmaze.agents.networks.base import Network, device_of
+from goalmaze.agents.networks.base import Network, Site, device_of
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.agents.sites import find_site
+from goalmaze.agents.sites import find_site, with_frame
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.levels import LevelBatch
 
@@ -26,19 +26,19 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
     Raises:
         GoalmazeError: a site is unknown; no hook has been attached then.
     """
-    modules = [(site, find_site(network, site)[1]) for site in sites]
+    found = {name: find_site(network, name) for name in sites}
     latest: Activations = {}
 
-    def keep(site: str) -> Callable[[nn.Module, object, Tensor], None]:
+    def keep(name: str, site: Site) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             # detached, so that the graph of the pass can be freed
-            latest[site] = output.detach().float().cpu()
+            latest[name] = with_frame(output.detach().float().cpu(), site)
 
         return hook
 
     with ExitStack() as stack:
-        for site, module in modules:
-            stack.callback(module.register_forward_hook(keep(site)).remove)
+        for name, (site, module) in found.items():
+            stack.callback(module.register_forward_hook(keep(name, site)).remove)
         yield latest
 
 

@@ -37,11 +37,14 @@ class Shape:
         observation: shape of one observation: (C, H, W) for planes, (h, w, 3) for pictures.
         actions: number A of actions.
         spec: the observation mode with its options.
+        level: rows and columns of the levels that the network was made for, in cells; 0 where that is unknown. It does
+            not count where shapes are compared.
     """
 
     observation: tuple[int, ...]
     actions: int
     spec: ObservationSpec = DEFAULT_SPEC
+    level: int = dataclasses.field(default=0, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         sides = self.observation
@@ -56,7 +59,7 @@ class Shape:
     def seeing(cls, view: View, actions: int = 4) -> Shape:
         """Return the shape of a network that receives the observations of a view."""
         sides = tuple(int(side) for side in view.space.shape)
-        return cls(sides, actions, view.spec)
+        return cls(sides, actions, view.spec, view.family.size)
 
     @property
     def planes(self) -> int:
@@ -75,15 +78,18 @@ class Site:
     Attributes:
         name: the name, in most networks also the path of the submodule.
         channels: C of a map [B, C, h, w], or F of features [B, F].
-        is_map: whether the activation has one square for every cell of the maze. This is False for the smaller maps of
-            networks that pool, and for maps of pictures.
+        is_map: whether the activation has one square for every cell of the level. This is False for the smaller maps of
+            networks that pool, and for most maps of pictures.
         path: the path of the submodule; empty if it equals the name.
+        frame: width of the frame around the level, in cells, that the submodule's map leaves out. Those who read or
+            write the site see zeros there, so that the map has the sides of the level.
     """
 
     name: str
     channels: int
     is_map: bool
     path: str = ""
+    frame: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

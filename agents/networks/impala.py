@@ -31,6 +31,9 @@ MIDDLE = 0.5
 WIDTHS = (16, 32, 32)
 """Channels of the three blocks at scale 1."""
 
+PARTS = ("conv", "maxpool", "res1", "res2")
+"""The parts of a block, whose outputs are sites."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ImpalaOptions(NetworkOptions):
@@ -182,12 +185,29 @@ def scaled_observation(observation: Tensor, shape: Shape, centred: bool, network
     return x
 
 
-def embedder_sites(options: ImpalaOptions) -> tuple[Site, ...]:
+def frame_of(shape: Shape, options: ImpalaOptions) -> int | None:
+    """Return the width of the frame around a level that pictures do not show, where the rest has `cells` cells a side.
+
+    Pictures show the whole level, those of Procgen all but its closed wall. None where the level has other sides, or
+    they are unknown: then no map has a square for every cell.
+    """
+    frame, rest = divmod(shape.level - options.cells, 2)
+    return frame if options.cells and frame in (0, 1) and not rest else None
+
+
+def embedder_sites(shape: Shape, options: ImpalaOptions) -> tuple[Site, ...]:
     """Return the sites of the embedder: the parts of the three blocks, and the hidden units before and after a ReLU."""
-    maps = [
-        Site(f"embedder.block{number}.{part}", width, is_map=False)
+    frame = frame_of(shape, options)
+    parts = [
+        (f"embedder.block{number}.{part}", width)
         for number, width in enumerate(_widths(options), start=1)
-        for part in ("conv", "maxpool", "res1", "res2")
+        for part in PARTS
+    ]
+    # The pooling of the second block is the first that halves the sides.
+    whole = [f"embedder.block1.{part}" for part in PARTS] + ["embedder.block2.conv"] if frame is not None else []
+    maps = [
+        Site(name, width, is_map=True, frame=frame or 0) if name in whole else Site(name, width, is_map=False)
+        for name, width in parts
     ]
     last = [("relu", _widths(options)[-1]), ("fc", HIDDEN), ("hidden", HIDDEN)]
     return (*maps, *(Site(f"embedder.{part}", width, is_map=False) for part, width in last))
@@ -220,7 +240,8 @@ class ImpalaNetwork(Network):
     """The network of published Procgen agents.
 
     Its sites are `conv`, `maxpool`, `res1`, `res2` of each block and `embedder.relu`, maps [B, C, h, w] whose sides
-    halve from block to block; then `embedder.fc` and `embedder.hidden` [B, F], before and after the last ReLU.
+    halve from block to block, and with the option `cells` those up to the pooling of the second block are maps
+    [B, C, H, W] of the level; then `embedder.fc` and `embedder.hidden` [B, F], before and after the last ReLU.
     """
 
     name = "impala"
@@ -271,4 +292,4 @@ class ImpalaNetwork(Network):
 
     def sites(self) -> tuple[Site, ...]:
         """Return the parts of the three blocks, and the hidden units before and after their ReLU."""
-        return embedder_sites(self.options)
+        return embedder_sites(self.shape, self.options)

@@ -86,7 +86,7 @@ class ImpalaLSTMNetwork(RecurrentNetwork):
     def sites(self) -> tuple[Site, ...]:
         """Return the sites of `impala`, and cell state and hidden state of the LSTM."""
         states = (Site(name, self.options.units, is_map=False) for name in ("cell_state", "hidden_state"))
-        return (*embedder_sites(self.options), *states)
+        return (*embedder_sites(self.shape, self.options), *states)
 
     def memory_sites(self) -> tuple[Site, ...]:
         """Return the whole memory between two steps, and its two states."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.sites import find_site
+from goalmaze.agents.sites import find_site, with_frame, without_frame
 
 RELATIVE_RANK = 1e-4
 """Singular values below this part of the largest one count as no direction."""
@@ -44,11 +44,12 @@ class DirectionalAblation:
 
     def __init__(self, network: Network, site: str, basis: Tensor) -> None:
         self.site, self.basis = site, basis
+        found, module = find_site(network, site)
 
         def project(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            return without_directions(output, self.basis.to(output))
+            return without_frame(without_directions(with_frame(output, found), self.basis.to(output)), found)
 
-        self._handle = find_site(network, site)[1].register_forward_hook(project)
+        self._handle = module.register_forward_hook(project)
 
     def remove(self) -> None:
         """Let forward passes run without the projection again."""

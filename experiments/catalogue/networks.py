@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from goalmaze.agents.networks import known_networks, make_meta_network, make_network
-from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape
-from goalmaze.agents.sites import find_site
+from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape, Site
+from goalmaze.agents.sites import find_site, with_frame
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
@@ -144,16 +144,16 @@ def _sides(network: Network, observation: Tensor) -> dict[str, tuple[int, ...]]:
     """Return the shape of the activation at every site, without the axis of the batch, on any device."""
     sides: dict[str, tuple[int, ...]] = {}
 
-    def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+    def keep(site: Site) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            sides[name] = tuple(output.shape[1:])
+            sides[site.name] = tuple(with_frame(output, site).shape[1:])
 
         return hook
 
     with torch.inference_mode(), contextlib.ExitStack() as stack:
         for site in network.sites():
             _, module = find_site(network, site.name)
-            stack.callback(module.register_forward_hook(keep(site.name)).remove)
+            stack.callback(module.register_forward_hook(keep(site)).remove)
         network(observation)
     # In the order of the sites, which a network may compute in another one.
     return {site.name: sides[site.name] for site in network.sites()}

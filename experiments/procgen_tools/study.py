@@ -165,8 +165,8 @@ def difference(policy: NetworkPolicy, present: LevelBatch, absent: LevelBatch, s
 
 
 def noise_like(vectors: Tensor, seed: int) -> Tensor:
-    """Return Gaussian noise with the norms of vectors [B, ...]."""
-    noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed))
+    """Return Gaussian noise with the norms of vectors [B, ...], at the places that some vector changes."""
+    noise = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed)) * (vectors != 0).any(dim=0)
     ratio: Tensor = vectors.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
     return (noise.flatten(1) * ratio[:, None]).reshape(vectors.shape)
 

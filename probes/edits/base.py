@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import EditContext, NetworkPolicy
-from goalmaze.agents.sites import find_site
+from goalmaze.agents.sites import find_site, with_frame, without_frame
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.information import EVERYTHING, Facts
@@ -69,6 +69,10 @@ class Edit(abc.ABC):
         Raises:
             GoalmazeError: the message names the site and what does not fit.
         """
+
+    def bound(self, site: Site) -> Edit:
+        """Return the edit for a site. A subclass overrides it where what it writes depends on more than activations."""
+        return self
 
     @abc.abstractmethod
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
@@ -270,34 +274,35 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
     Raises:
         GoalmazeError: a site is unknown, an edit does not fit it, or, at the end, an edit never acted.
     """
-    modules = []
+    found = []
     # All edits are checked before the first is attached, so that a wrong one leaves no hook behind.
     for edit in edits:
         site, module = find_site(policy.network, edit.site)
         edit.check(site)
-        modules.append(module)
+        found.append((site, module))
     # By number: the same edit may be given twice, and each application must act.
     fired: set[int] = set()
 
-    def hook(number: int, edit: Edit) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def hook(number: int, edit: Edit, site: Site) -> Callable[[nn.Module, object, Tensor], Tensor]:
         def change(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
             context = policy.context
             if context is None:
                 raise GoalmazeError("an edited network was run without its policy, so its levels are unknown")
             # Edits are data of the CPU. For a network on a GPU the activation goes there and back, with its gradient.
-            changed = edit(output.cpu(), context).to(output.device)
-            if changed.shape != output.shape:
+            activation = with_frame(output.cpu(), site)
+            changed = edit(activation, context).to(output.device)
+            if changed.shape != activation.shape:
                 raise GoalmazeError(f"edit at site '{edit.site}' changed the shape to {tuple(changed.shape)}")
             if edit.acts_at(context).any():
                 fired.add(number)
-            return changed
+            return without_frame(changed, site)
 
         return change
 
     with ExitStack() as stack:
         # Hooks of one module run in the order of registration: each edit sees the result of those before it.
-        for number, (edit, module) in enumerate(zip(edits, modules, strict=True)):
-            stack.callback(module.register_forward_hook(hook(number, edit)).remove)
+        for number, (edit, (site, module)) in enumerate(zip(edits, found, strict=True)):
+            stack.callback(module.register_forward_hook(hook(number, edit.bound(site), site)).remove)
         policy.edits += len(edits)
         try:
             yield policy

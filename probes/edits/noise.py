@@ -32,12 +32,15 @@ class NormMatchedControl(Edit):
         edit: the edit whose norm the control has.
         levels: B, the number of levels in the batch.
         seed: of the direction.
+        frame: width of the frame of the site's map that the network does not have, see `Site`; nothing that is written
+            there counts. It is set where the edit is applied.
     """
 
     site: str = dataclasses.field(init=False)
     edit: Edit
     levels: int
     seed: int
+    frame: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,10 +55,24 @@ class NormMatchedControl(Edit):
         """Refuse a site that the edit does not fit."""
         self.edit.check(site)
 
+    def bound(self, site: Site) -> Edit:
+        """Return the control for a site, with the width of its frame."""
+        return dataclasses.replace(self, edit=self.edit.bound(site), frame=site.frame)
+
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return the activation [b, ...] after a change of the edit's norm."""
-        change = self.edit(activation, context) - activation
-        return add_with_norm(activation, self.direction(change, context), change.flatten(1).norm(dim=1))
+        change = self._inside(self.edit(activation, context) - activation)
+        direction = self._inside(self.direction(change, context))
+        return add_with_norm(activation, direction, change.flatten(1).norm(dim=1))
+
+    def _inside(self, values: Tensor) -> Tensor:
+        """Return a map [b, C, H, W] with zeros in the frame."""
+        if not self.frame:
+            return values
+        inside = slice(self.frame, -self.frame)
+        result = torch.zeros_like(values)
+        result[..., inside, inside] = values[..., inside, inside]
+        return result
 
     @abc.abstractmethod
     def direction(self, change: Tensor, context: EditContext) -> Tensor:

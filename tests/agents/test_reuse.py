@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from goalmaze.agents import reuse
 from goalmaze.agents.loading import Agent, load_agent
 from goalmaze.agents.policies import NetworkPolicy
-from goalmaze.agents.reuse import ReusingActor, reusing
+from goalmaze.agents.reuse import DIGEST_BYTES, ReusingActor, keys_of, reusing
 from goalmaze.agents.rollout import Trajectory, rollout
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.levels import LevelBatch
@@ -43,6 +43,22 @@ def observations_computed(agent: Agent, levels: LevelBatch, *, plain: bool) -> t
     finally:
         handle.remove()
     return count, trajectory
+
+
+def test_large_observations_are_kept_by_a_digest_of_every_byte() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
+    pictures[3] = pictures[1]
+    pictures[4], pictures[5] = pictures[1], pictures[1]
+    pictures[4, 0, 0, 0] ^= 1
+    pictures[5, 63, 63, 2] ^= 128
+    keys = keys_of(pictures)
+    assert keys.shape == (6, DIGEST_BYTES)
+    same = (keys[:, None] == keys[None]).all(axis=2)
+    assert same.sum() == 6 + 2
+    assert same[1, 3]
+    assert np.array_equal(keys_of(pictures[::2]), keys[::2]), "whatever lies beside a picture in memory"
+    planes = pictures[:, :5, :5]
+    assert np.array_equal(keys_of(planes), planes.reshape(6, 75)), "small ones are compared in full"
 
 
 @pytest.mark.parametrize("name", ["green-exit", "keys-chests", "green-exit-impala"])

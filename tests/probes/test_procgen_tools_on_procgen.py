@@ -15,12 +15,15 @@ from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Shape
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import rollout
+from goalmaze.agents.sites import map_sites
 from goalmaze.envs.cells import Cells
 from goalmaze.envs.levels import LevelBatch
 from goalmaze.envs.observations.spec import ObservationSpec
+from goalmaze.envs.observations.views import make_view
 from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.fields import corners, opened
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
+from goalmaze.probes.activations import level_activations
 from goalmaze.probes.edits.base import Edit, applied
 from goalmaze.probes.edits.mean_difference import mean_difference
 from goalmaze.probes.procgen_tools.pixels import ClampPixel, pixel_of
@@ -82,3 +85,22 @@ def test_the_published_benchmark_runs(policy: NetworkPolicy) -> None:
     assert {one.condition for one in found.bins} == {UNEDITED, EDITED, GOAL_MOVED}
     assert found.mean(EDITED) != found.mean(UNEDITED)
     assert found.mean(GOAL_MOVED) != found.mean(UNEDITED)
+
+
+@pytest.mark.parametrize(("mode", "cells"), [("easy", 15), ("hard", 25)])
+def test_squares_of_maps_that_read_cells_are_cells_of_the_level(mode: str, cells: int) -> None:
+    family = ProcgenMaze(mode=mode)
+    view = make_view(family, ObservationSpec("rgb64"))
+    network = make_network("impala", Shape.seeing(view), {"cells": cells, "centred": True}).eval()
+    levels = family.levels(0, np.arange(32))
+    policy = NetworkPolicy(network)
+    assert set(map_sites(network)) >= {"embedder.block1.conv", "embedder.block1.res2"}
+    shown, empty = (level_activations(policy, one, "embedder.block1.conv") for one in (levels, levels.removed(CHEESE)))
+    change = (shown - empty).abs().sum(dim=1)
+    assert change.shape == (32, family.size, family.size)
+    assert (change.flatten(1).argmax(dim=1).numpy() == levels.objects[:, 0]).all()
+
+
+def test_a_window_on_a_large_maze_has_no_map_of_the_level() -> None:
+    view = make_view(ProcgenMaze(mode="memory"), ObservationSpec("rgb64"))
+    assert map_sites(make_network("impala", Shape.seeing(view), {"cells": 13})) == []

@@ -14,6 +14,7 @@ from goalmaze.agents.loading import CHECKPOINT, load_agent
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import NetworkPolicy, Observations, Probabilities, Rows, Steps, move_probabilities
+from goalmaze.agents.reuse import reusing
 from goalmaze.agents.rollout import NEVER, observations_of, rollout
 from goalmaze.agents.scripted import RandomWalker, Seeker
 from goalmaze.envs.actions import PROCGEN_FOUR, group_probabilities
@@ -116,3 +117,17 @@ def test_an_agent_is_evaluated_under_every_shift_of_its_family(sign: bool, tmp_p
     solved = {shift: evaluation.json()["solved"] for shift, evaluation in found.items()}
     assert solved["no-goal"] == 0
     assert max(solved.values()) > 0
+
+
+def test_an_agent_that_waits_for_the_time_limit_computes_each_picture_once() -> None:
+    agent = load_agent("zoo:procgen-region5/0")
+    levels, seen = agent.family.levels(0, count=48, shift="no-goal"), []
+    handle = agent.network.register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    try:
+        played = [rollout(policy, levels, seed=1) for policy in (agent.policy, reusing(agent.policy))]
+    finally:
+        handle.remove()
+    steps = played[0].steps.sum()
+    assert steps == 48 * 500
+    assert np.array_equal(played[0].agent, played[1].agent)
+    assert sum(seen) < 1.4 * steps, "the second time few pictures are new"
