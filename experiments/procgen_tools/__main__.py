@@ -6,8 +6,9 @@ import argparse
 import sys
 
 from goalmaze.agents.loading import load_agent
+from goalmaze.experiments.common.printing import print_result
 from goalmaze.experiments.common.results import ResultHeader
-from goalmaze.experiments.procgen_tools.report import ProcgenReport, print_result
+from goalmaze.experiments.procgen_tools.report import ProcgenReport
 from goalmaze.experiments.procgen_tools.study import by_region, by_vector, heat_maps, heat_rows, procgen_family
 
 REGIONS = (1, 3, 5, 7, 9, 11, 13, 15)

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.procgen_tools.study import HeatRow, RegionRow, VectorRow
 from goalmaze.probes.procgen_tools.retargetability import BINS
-
-BAD_INPUT = 2
-"""Exit code of a command that was given something wrong."""
-
-
-def print_result(make: Callable[[], Result], as_json: bool) -> int:
-    """Print a result as tables or as one JSON object, or the error in one line; return the exit code."""
-    try:
-        result = make()
-    except GoalmazeError as error:
-        print(f"goalmaze: {error}", file=sys.stderr)
-        return BAD_INPUT
-    print(json.dumps(result.json()) if as_json else result.text())
-    return 0
 
 
 @dataclasses.dataclass(frozen=True)

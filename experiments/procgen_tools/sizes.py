@@ -23,9 +23,9 @@ from goalmaze.envs.procgen.family import ProcgenMaze
 from goalmaze.envs.procgen.levels import CHEESE, ProcgenLevels
 from goalmaze.envs.procgen.patches import squares
 from goalmaze.envs.solving import distances, pick
+from goalmaze.experiments.common.printing import print_result
 from goalmaze.experiments.common.results import Result, ResultHeader
 from goalmaze.experiments.common.tables import Table, formatted
-from goalmaze.experiments.procgen_tools.report import print_result
 from goalmaze.experiments.procgen_tools.study import procgen_family
 from goalmaze.experiments.statistics.intervals import Rate, rate
 

@@ -121,7 +121,7 @@ class SweepResult(Result):
             tables = [outcome_table(self.arms), power_table(self.arms), evasion_table(self.arms)]
             return [heading[0], *tables, hypotheses_table(self.arms), f"{files}\n{self.root / OUTCOME_FIGURE}"]
         if not self.lines:
-            marks = [mark_table(self.plan, self.marks)] if self.marks else []
+            marks = [mark_table(self.plan.dials, self.plan.marks, self.marks)] if self.marks else []
             files += f"\n{self.root / MARK_FIGURE}" if self.marks else ""
             return ["\n".join(heading), self._table(), *marks, files]
         return [

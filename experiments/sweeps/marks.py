@@ -1,12 +1,18 @@
-"""How soon the runs of a sweep pass marks: rates of solved training episodes, in steps and in seconds of training."""
+"""How soon runs pass marks: rates of solved training episodes, in steps and in seconds of training.
+
+``python -m goalmaze.experiments.sweeps.marks AGENT ... [--marks 0.8 0.9]`` prints it for agents and for populations; a
+sweep prints it where its plan has marks.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +20,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from goalmaze.agents.loading import locate, stored_population
+from goalmaze.agents.population import is_population
 from goalmaze.agents.training.log import LOG, read_log
 from goalmaze.agents.training.sb3_environment import RECENT_EPISODES
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.experiments.common.plots import GREY, LIGHT_GREY, PALETTE, hide_frame
+from goalmaze.experiments.common.printing import print_result
+from goalmaze.experiments.common.results import Result
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.tables import Table, formatted, number
 from goalmaze.experiments.sweeps.plan import Plan
@@ -78,17 +88,17 @@ class LearningCurve:
         return Passed(float(self.steps[after[0]]), float(self.seconds[after[0]]))
 
 
-def read_curve(folder: Path) -> LearningCurve:
-    """Return the learning curve of a run.
+def read_curve(folder: Path, agent: int | None = None) -> LearningCurve:
+    """Return the learning curve of a run, or of one agent of a population.
 
     Raises:
         GoalmazeError: the run has no log, or it holds something else than numbers.
     """
     names = ("steps", "seconds", "episodes", "solved")
     try:
-        lines = [[float(line[name]) for name in names] for line in read_log(folder)]
+        lines = [[float(line[name]) for name in names] for line in read_log(folder, agent)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        raise GoalmazeError(f"cannot read {folder / LOG}; marks need the log of every finished run") from None
+        raise GoalmazeError(f"cannot read {folder / LOG}; marks need the log of a run") from None
     log = np.array(lines, np.float64).reshape(-1, len(names))
     steps, seconds, _, solved = log[log[:, 2] >= RECENT_EPISODES].T
     return LearningCurve(steps, seconds, solved)
@@ -139,12 +149,12 @@ def mark_rows(plan: Plan, root: Path) -> list[MarkRow]:
     return [MarkRow(json.loads(dials), plan.marks, tuple(curves)) for dials, curves in groups.items()]
 
 
-def mark_table(plan: Plan, rows: Sequence[MarkRow]) -> Table:
+def mark_table(dials: Iterable[str], marks: Sequence[float], rows: Sequence[MarkRow]) -> Table:
     """Return when runs passed the marks: means over the runs that did, with their number where some did not."""
-    headers = [dial.split(".")[-1] for dial in plan.dials]
-    headers += [f"{mark:g} after {unit}" for mark in plan.marks for unit in ("steps", "seconds")]
+    headers = [dial.split(".")[-1] for dial in dials]
+    headers += [f"{mark:g} after {unit}" for mark in marks for unit in ("steps", "seconds")]
     cells = [
-        [*row.dials.values(), *(cell for mark in plan.marks for cell in _cells(row, mark)), _mean(_rates(row))]
+        [*row.dials.values(), *(cell for mark in marks for cell in _cells(row, mark)), _mean(_rates(row))]
         for row in rows
     ]
     title = f"When the solved rate of the latest {RECENT_EPISODES:,} training episodes passed a mark"
@@ -187,3 +197,64 @@ def mark_figure(plan: Plan, rows: Sequence[MarkRow]) -> Figure:
     figure.supylabel(f"solved, latest {RECENT_EPISODES:,} training episodes", fontsize=9)
     figure.suptitle(f"{plan.name}: grey is {rows[0].name}; lines at the marks", fontsize=10)
     return figure
+
+
+@dataclasses.dataclass(frozen=True)
+class MarkReport(Result):
+    """How soon agents passed marks in their training.
+
+    Attributes:
+        marks: the marks.
+        curves: name of an agent → its learning curve.
+    """
+
+    marks: tuple[float, ...]
+    curves: dict[str, LearningCurve]
+
+    @property
+    def _rows(self) -> list[MarkRow]:
+        return [MarkRow({"agent": name}, self.marks, (curve,)) for name, curve in self.curves.items()]
+
+    def json(self) -> JsonObject:
+        """Return the report as plain data."""
+        return {"rows": [row.json() for row in self._rows]}
+
+    def blocks(self) -> Sequence[str | Table]:
+        """Return the table."""
+        return [mark_table(["agent"], self.marks, self._rows)]
+
+
+def measure(names: Sequence[str], marks: Sequence[float]) -> MarkReport:
+    """Return how soon agents passed marks.
+
+    Args:
+        names: run folders or zoo:NAME; of a population, all agents count, or the one of NAME/NUMBER.
+        marks: rates of solved training episodes.
+
+    Raises:
+        GoalmazeError: there is no such agent, it comes without its log, or a mark is no rate.
+    """
+    for mark in marks:
+        if not 0 < mark <= 1:
+            raise GoalmazeError(f"mark {mark:g} is no rate of solved episodes: choose more than 0 and at most 1")
+    curves = {}
+    for name in names:
+        place = locate(name)
+        agents = range(len(stored_population(place))) if is_population(name) else [place.number]
+        for agent in agents:
+            curves[name if agent == place.number else f"{name}/{agent}"] = read_curve(place.folder, agent)
+    return MarkReport(tuple(marks), curves)
+
+
+def main() -> int:
+    """Print how soon the agents passed the marks that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("agents", nargs="+", metavar="AGENT", help="run folders or zoo:NAME, also populations")
+    parser.add_argument("--marks", nargs="+", type=float, default=[0.8, 0.9], help="rates of solved training episodes")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    return print_result(lambda: measure(chosen.agents, chosen.marks), chosen.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

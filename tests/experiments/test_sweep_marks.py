@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plans import SMALL, write_plan
 
+from goalmaze.agents.loading import locate
 from goalmaze.agents.training.log import LOG, LOG_COLUMNS, read_log
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.experiments import cli
@@ -24,6 +26,7 @@ from goalmaze.experiments.sweeps.marks import (
     MARK_FIGURE,
     LearningCurve,
     MarkRow,
+    main,
     mark_figure,
     mark_rows,
     mark_table,
@@ -85,7 +88,7 @@ def test_means_are_over_the_seeds_that_passed_and_say_how_many(tmp_path: Path) -
         for name, seconds, solved in (("slow", 40.0, 0.5), ("fast", 20.0, 1.0))
     )
     rows = [MarkRow({"corner": 1}, plan.marks, (slow, fast)), MarkRow({"corner": 3}, plan.marks, (slow,))]
-    table = mark_table(plan, rows)
+    table = mark_table(plan.dials, plan.marks, rows)
     assert list(table.headers) == [
         "corner", "0.01 after steps", "0.01 after seconds", "1 after steps", "1 after seconds", "steps/s"
     ]  # fmt: skip
@@ -143,3 +146,28 @@ def test_a_run_without_a_log_is_named(tmp_path: Path) -> None:
     empty = LearningCurve(*[read_curve(write_log(tmp_path / "run", [])).steps] * 3)
     assert math.isnan(empty.rate)
     assert mark_rows(read_plan(write_plan(tmp_path, MARKED)), tmp_path) == []
+
+
+def test_agents_and_populations_are_measured_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["marks", *arguments])
+        return main()
+
+    assert run("zoo:green-exit", "zoo:procgen-region5", "zoo:procgen-anywhere/1", "--marks", "0.9", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    names = [row["dials"]["agent"] for row in rows]
+    assert names == ["zoo:green-exit", *(f"zoo:procgen-region5/{n}" for n in range(3)), "zoo:procgen-anywhere/1"]
+    for name, row in zip(names, rows, strict=True):
+        place = locate(name)
+        lines = [
+            (int(line["steps"]), float(line["seconds"]), int(line["episodes"]), float(line["solved"] or 0))
+            for line in read_log(place.folder, place.number)
+        ]
+        assert row["passed"]["0.9"] == [dict(zip(("steps", "seconds"), slow_passed(lines, 0.9), strict=True))]
+    assert run("zoo:green-exit") == 0
+    assert "0.8 after steps" in capsys.readouterr().out
+    for wrong in (["zoo:nothing"], ["zoo:green-exit", "--marks", "0"], ["nowhere"]):
+        assert run(*wrong) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
