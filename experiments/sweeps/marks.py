@@ -194,7 +194,7 @@ def mark_figure(plan: Plan, rows: Sequence[MarkRow]) -> Figure:
     for axes in panels[len(rows) :]:
         axes.set_axis_off()
     figure.supxlabel("minutes of training", fontsize=9)
-    figure.supylabel(f"solved, latest {RECENT_EPISODES:,} training episodes", fontsize=9)
+    figure.supylabel(f"solved, latest {RECENT_EPISODES:,} episodes", fontsize=9)
     figure.suptitle(f"{plan.name}: grey is {rows[0].name}; lines at the marks", fontsize=10)
     return figure
 
