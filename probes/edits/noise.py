@@ -11,6 +11,7 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import EditContext
+from goalmaze.agents.sites import with_frame, without_frame
 from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.edits.base import Edit, check_rows
 from goalmaze.probes.information import Facts
@@ -32,15 +33,14 @@ class NormMatchedControl(Edit):
         edit: the edit whose norm the control has.
         levels: B, the number of levels in the batch.
         seed: of the direction.
-        frame: width of the frame of the site's map that the network does not have, see `Site`; nothing that is written
-            there counts. It is set where the edit is applied.
+        place: the site with its frame, in which nothing that is written counts; set where the control is applied.
     """
 
     site: str = dataclasses.field(init=False)
     edit: Edit
     levels: int
     seed: int
-    frame: int = dataclasses.field(default=0, kw_only=True)
+    place: Site | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,8 +56,8 @@ class NormMatchedControl(Edit):
         self.edit.check(site)
 
     def bound(self, site: Site) -> Edit:
-        """Return the control for a site, with the width of its frame."""
-        return dataclasses.replace(self, edit=self.edit.bound(site), frame=site.frame)
+        """Return the control for a site, which knows the frame of its map."""
+        return dataclasses.replace(self, edit=self.edit.bound(site), place=site)
 
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
         """Return the activation [b, ...] after a change of the edit's norm."""
@@ -66,13 +66,8 @@ class NormMatchedControl(Edit):
         return add_with_norm(activation, direction, change.flatten(1).norm(dim=1))
 
     def _inside(self, values: Tensor) -> Tensor:
-        """Return a map [b, C, H, W] with zeros in the frame."""
-        if not self.frame:
-            return values
-        inside = slice(self.frame, -self.frame)
-        result = torch.zeros_like(values)
-        result[..., inside, inside] = values[..., inside, inside]
-        return result
+        """Return values [b, ...] of the activation; those of a map [b, C, H, W] with zeros in the frame."""
+        return values if self.place is None else with_frame(without_frame(values, self.place), self.place)
 
     @abc.abstractmethod
     def direction(self, change: Tensor, context: EditContext) -> Tensor:
