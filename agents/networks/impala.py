@@ -40,7 +40,8 @@ class ImpalaOptions(NetworkOptions):
     """Hyperparameters.
 
     Attributes:
-        scale: factor on the channels of every block; 1 and 4 in the published agents.
+        scale: factor on the channels of every block; 1 and 4 in the published agents. Channels are rounded to whole
+            numbers.
         stride: stride of the first convolution, 1 in the published agents. A stride of 2 halves the sides of every map
             and reduces the time of training to about a third.
         centred: whether colours are scaled to -0.5 … 0.5 instead of 0 … 1, the range of the published agents. With one
@@ -51,7 +52,7 @@ class ImpalaOptions(NetworkOptions):
             mazes with a small part of the steps.
     """
 
-    scale: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    scale: Annotated[int, msgspec.Meta(ge=1, le=16)] | Annotated[float, msgspec.Meta(ge=0.25, le=16)] = 1
     stride: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
     centred: bool = False
     cells: Annotated[int, msgspec.Meta(ge=0, le=64)] = 0
@@ -218,7 +219,7 @@ def _sides(shape: Shape) -> tuple[int, ...]:
 
 
 def _widths(options: ImpalaOptions) -> tuple[int, ...]:
-    return tuple(width * options.scale for width in WIDTHS)
+    return tuple(round(width * options.scale) for width in WIDTHS)
 
 
 def _resampled(maps: Tensor, side: int) -> Tensor:

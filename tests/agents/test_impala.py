@@ -127,6 +127,17 @@ def test_without_options_it_is_the_published_network() -> None:
         make_network("impala", SHAPE, {"scale": 2, "stride": 2}).load_state_dict(state)
 
 
+@pytest.mark.parametrize(("scale", "widths"), [(0.5, [8, 16, 16]), (1, [16, 32, 32]), (2.5, [40, 80, 80])])
+def test_scale_multiplies_the_channels_of_every_block(scale: float, widths: list[int]) -> None:
+    network = make_network("impala", SHAPE, {"scale": scale, "cells": 15, "centred": True}).eval()
+    assert [find_site(network, f"embedder.block{number}.res2")[0].channels for number in (1, 2, 3)] == widths
+    with torch.inference_mode():
+        answer = network(PICTURES)[0]
+    torch.testing.assert_close(answer, slow_cells(dict(network.state_dict()), PICTURES, 15), rtol=1e-4, atol=1e-5)
+    with pytest.raises(GoalmazeError, match="scale"):
+        make_network("impala", SHAPE, {"scale": 0.1})
+
+
 def test_a_stride_halves_the_sides_of_every_map() -> None:
     sides = {}
     for stride in (1, 2):

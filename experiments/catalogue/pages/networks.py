@@ -68,9 +68,11 @@ def values(kind: msgspec.inspect.Type) -> str:
         return markdown.code(*kind.values)
     if isinstance(kind, msgspec.inspect.BoolType):
         return markdown.code(True, False)
-    if isinstance(kind, msgspec.inspect.IntType | msgspec.inspect.FloatType):
-        return f"{kind.ge} to {kind.le}"
-    return ""
+    # A number of either kind has the bounds of both.
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    numbers = [one for one in kinds if isinstance(one, msgspec.inspect.IntType | msgspec.inspect.FloatType)]
+    least, most = ([getattr(one, bound) for one in numbers] for bound in ("ge", "le"))
+    return f"{min(least)} to {max(most)}" if numbers else ""
 
 
 def _figures(one: NetworkSummary) -> list[object]:

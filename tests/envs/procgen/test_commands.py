@@ -87,7 +87,7 @@ def test_the_plan_that_ships_changes_one_part_of_the_recipe_of_the_zoo_at_a_time
         arm: [field.name for field in dataclasses.fields(base) if getattr(one, field.name) != getattr(base, field.name)]
         for arm, one in recipes.items()
     }
-    assert len(changed) == 9
+    assert len(changed) == 11
     # A longer horizon is a part of the discount and of the shaping that fits it.
     assert {arm: names for arm, names in changed.items() if len(names) != 1} == {
         "discount 0.99": ["discount", "shaping"]
