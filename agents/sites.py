@@ -30,16 +30,16 @@ def find_site(network: Network, name: str) -> tuple[Site, nn.Module]:
     raise unknown(f"site of network {network.name}", name, [site.name for site in sites])
 
 
-def with_frame(output: Tensor, site: Site) -> Tensor:
-    """Return the activation at a site for the output of its submodule: a map with the frame of the level, in zeros."""
-    return functional.pad(output, [site.frame] * 4) if site.frame else output
+def with_border(output: Tensor, site: Site) -> Tensor:
+    """Return the activation at a site for the output of its submodule: a map with the border of the level, in zeros."""
+    return functional.pad(output, [site.border] * 4) if site.border else output
 
 
-def without_frame(activation: Tensor, site: Site) -> Tensor:
-    """Return the output of a site's submodule for the activation: the map without the frame of the level."""
-    if not site.frame:
+def without_border(activation: Tensor, site: Site) -> Tensor:
+    """Return the output of a site's submodule for the activation: the map without the border of the level."""
+    if not site.border:
         return activation
-    inside = slice(site.frame, -site.frame)
+    inside = slice(site.border, -site.border)
     return activation[..., inside, inside]
 
 

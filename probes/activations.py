@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from goalmaze.agents.networks.base import Network, Site, device_of
 from goalmaze.agents.policies import NetworkPolicy
 from goalmaze.agents.rollout import observations_of
-from goalmaze.agents.sites import find_site, with_frame
+from goalmaze.agents.sites import find_site, with_border
 from goalmaze.envs.engines import Observations
 from goalmaze.envs.levels import LevelBatch
 
@@ -32,7 +32,7 @@ def captured(network: Network, sites: Sequence[str]) -> Iterator[Activations]:
     def keep(name: str, site: Site) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
             # detached, so that the graph of the pass can be freed
-            latest[name] = with_frame(output.detach().float().cpu(), site)
+            latest[name] = with_border(output.detach().float().cpu(), site)
 
         return hook
 

@@ -81,7 +81,7 @@ class Site:
         is_map: whether the activation has one square for every cell of the level. This is False for the smaller maps of
             networks that pool, and for most maps of pictures.
         path: the path of the submodule; empty if it equals the name.
-        frame: width of the frame around the level, in cells, that the submodule's map leaves out. Those who read or
+        border: width of the border around the level, in cells, that the submodule's map leaves out. Those who read or
             write the site see zeros there, so that the map has the sides of the level.
     """
 
@@ -89,7 +89,7 @@ class Site:
     channels: int
     is_map: bool
     path: str = ""
-    frame: int = 0
+    border: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -186,28 +186,28 @@ def scaled_observation(observation: Tensor, shape: Shape, centred: bool, network
     return x
 
 
-def frame_of(shape: Shape, options: ImpalaOptions) -> int | None:
-    """Return the width of the frame around a level that pictures do not show, where the rest has `cells` cells a side.
+def border_of(shape: Shape, options: ImpalaOptions) -> int | None:
+    """Return the width of the border around a level that pictures do not show, where the rest has `cells` cells a side.
 
     Pictures show the whole level, those of Procgen all but its closed wall. None where the level has other sides, or
     they are unknown: then no map has a square for every cell.
     """
-    frame, rest = divmod(shape.level - options.cells, 2)
-    return frame if options.cells and frame in (0, 1) and not rest else None
+    border, rest = divmod(shape.level - options.cells, 2)
+    return border if options.cells and border in (0, 1) and not rest else None
 
 
 def embedder_sites(shape: Shape, options: ImpalaOptions) -> tuple[Site, ...]:
     """Return the sites of the embedder: the parts of the three blocks, and the hidden units before and after a ReLU."""
-    frame = frame_of(shape, options)
+    border = border_of(shape, options)
     parts = [
         (f"embedder.block{number}.{part}", width)
         for number, width in enumerate(_widths(options), start=1)
         for part in PARTS
     ]
     # The pooling of the second block is the first that halves the sides.
-    whole = [f"embedder.block1.{part}" for part in PARTS] + ["embedder.block2.conv"] if frame is not None else []
+    whole = [f"embedder.block1.{part}" for part in PARTS] + ["embedder.block2.conv"] if border is not None else []
     maps = [
-        Site(name, width, is_map=True, frame=frame or 0) if name in whole else Site(name, width, is_map=False)
+        Site(name, width, is_map=True, border=border or 0) if name in whole else Site(name, width, is_map=False)
         for name, width in parts
     ]
     last = [("relu", _widths(options)[-1]), ("fc", HIDDEN), ("hidden", HIDDEN)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.sites import find_site, with_frame, without_frame
+from goalmaze.agents.sites import find_site, with_border, without_border
 
 RELATIVE_RANK = 1e-4
 """Singular values below this part of the largest one count as no direction."""
@@ -47,7 +47,7 @@ class DirectionalAblation:
         found, module = find_site(network, site)
 
         def project(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-            return without_frame(without_directions(with_frame(output, found), self.basis.to(output)), found)
+            return without_border(without_directions(with_border(output, found), self.basis.to(output)), found)
 
         self._handle = module.register_forward_hook(project)
 

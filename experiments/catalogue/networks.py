@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from goalmaze.agents.networks import known_networks, make_meta_network, make_network
 from goalmaze.agents.networks.base import PICTURES, Network, RecurrentNetwork, Shape, Site
-from goalmaze.agents.sites import find_site, with_frame
+from goalmaze.agents.sites import find_site, with_border
 from goalmaze.envs.errors import unknown
 from goalmaze.envs.families import make_family
 from goalmaze.envs.json_data import JsonObject, ReadonlyJsonObject
@@ -146,7 +146,7 @@ def _sides(network: Network, observation: Tensor) -> dict[str, tuple[int, ...]]:
 
     def keep(site: Site) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            sides[site.name] = tuple(with_frame(output, site).shape[1:])
+            sides[site.name] = tuple(with_border(output, site).shape[1:])
 
         return hook
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import EditContext, NetworkPolicy
-from goalmaze.agents.sites import find_site, with_frame, without_frame
+from goalmaze.agents.sites import find_site, with_border, without_border
 from goalmaze.envs.cells import Bools
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.probes.information import EVERYTHING, Facts
@@ -289,13 +289,13 @@ def applied(policy: NetworkPolicy, edits: Sequence[Edit]) -> Iterator[NetworkPol
             if context is None:
                 raise GoalmazeError("an edited network was run without its policy, so its levels are unknown")
             # Edits are data of the CPU. For a network on a GPU the activation goes there and back, with its gradient.
-            activation = with_frame(output.cpu(), site)
+            activation = with_border(output.cpu(), site)
             changed = edit(activation, context).to(output.device)
             if changed.shape != activation.shape:
                 raise GoalmazeError(f"edit at site '{edit.site}' changed the shape to {tuple(changed.shape)}")
             if edit.acts_at(context).any():
                 fired.add(number)
-            return without_frame(changed, site)
+            return without_border(changed, site)
 
         return change
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from goalmaze.agents.networks.base import Site
 from goalmaze.agents.policies import EditContext
-from goalmaze.agents.sites import with_frame, without_frame
+from goalmaze.agents.sites import with_border, without_border
 from goalmaze.probes.activations import is_rectified
 from goalmaze.probes.edits.base import Edit, check_rows
 from goalmaze.probes.information import Facts
@@ -33,7 +33,7 @@ class NormMatchedControl(Edit):
         edit: the edit whose norm the control has.
         levels: B, the number of levels in the batch.
         seed: of the direction.
-        place: the site with its frame, in which nothing that is written counts; set where the control is applied.
+        place: the site with its border, in which nothing that is written counts; set where the control is applied.
     """
 
     site: str = dataclasses.field(init=False)
@@ -56,7 +56,7 @@ class NormMatchedControl(Edit):
         self.edit.check(site)
 
     def bound(self, site: Site) -> Edit:
-        """Return the control for a site, which knows the frame of its map."""
+        """Return the control for a site, which knows the border of its map."""
         return dataclasses.replace(self, edit=self.edit.bound(site), place=site)
 
     def changed(self, activation: Tensor, context: EditContext) -> Tensor:
@@ -66,8 +66,8 @@ class NormMatchedControl(Edit):
         return add_with_norm(activation, direction, change.flatten(1).norm(dim=1))
 
     def _inside(self, values: Tensor) -> Tensor:
-        """Return values [b, ...] of the activation; those of a map [b, C, H, W] with zeros in the frame."""
-        return values if self.place is None else with_frame(without_frame(values, self.place), self.place)
+        """Return values [b, ...] of the activation; those of a map [b, C, H, W] with zeros in the border."""
+        return values if self.place is None else with_border(without_border(values, self.place), self.place)
 
     @abc.abstractmethod
     def direction(self, change: Tensor, context: EditContext) -> Tensor:

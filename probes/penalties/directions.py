@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from goalmaze.agents.networks.base import Network
-from goalmaze.agents.sites import find_site, with_frame
+from goalmaze.agents.sites import find_site, with_border
 from goalmaze.agents.training.penalties.base import Penalty, PenaltyOptions
 from goalmaze.envs.levels import Family
 from goalmaze.envs.observations.views import View
@@ -31,7 +31,7 @@ def site_features(network: Network, observations: Tensor, site: str) -> Tensor:
     found, module = find_site(network, site)
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        kept.append(with_frame(output, found).flatten(1))
+        kept.append(with_border(output, found).flatten(1))
 
     handle = module.register_forward_hook(keep)
     try:

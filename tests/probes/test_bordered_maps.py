@@ -14,7 +14,7 @@ from goalmaze.agents.checkpoints import load_checkpoint, save_checkpoint
 from goalmaze.agents.networks import make_network
 from goalmaze.agents.networks.base import Network, Shape
 from goalmaze.agents.policies import EditContext, NetworkPolicy
-from goalmaze.agents.sites import find_site, map_sites, with_frame, without_frame
+from goalmaze.agents.sites import find_site, map_sites, with_border, without_border
 from goalmaze.agents.training.directional_ablation import DirectionalAblation, span
 from goalmaze.envs.cells import ABSENT
 from goalmaze.envs.families import make_family
@@ -73,7 +73,7 @@ class Written(Edit):
 
 @pytest.mark.parametrize("name", ["impala", "impala-lstm"])
 @pytest.mark.parametrize(
-    ("level", "cells", "maps", "frame"),
+    ("level", "cells", "maps", "border"),
     [
         (17, 15, FIRST, 1),
         (15, 15, FIRST, 0),
@@ -85,11 +85,11 @@ class Written(Edit):
     ],
 )
 def test_only_maps_with_the_sides_of_the_level_are_maps_of_it(
-    name: str, level: int, cells: int, maps: list[str], frame: int
+    name: str, level: int, cells: int, maps: list[str], border: int
 ) -> None:
     network = network_of(level, cells, name)
     assert map_sites(network) == maps
-    assert {site.frame for site in network.sites() if site.is_map} <= {frame}
+    assert {site.border for site in network.sites() if site.is_map} <= {border}
     with torch.inference_mode(), captured(network, [site.name for site in network.sites()]) as seen:
         network(PICTURES)
     assert [one for one in seen if tuple(seen[one].shape[2:]) == (level, level)] == maps
@@ -107,7 +107,7 @@ def test_the_frame_is_zeros_around_the_output_of_the_submodule() -> None:
     border = torch.ones(LEVEL, LEVEL, dtype=torch.bool)
     border[1:-1, 1:-1] = False
     assert not seen[SITE][:, :, border].any()
-    assert torch.equal(without_frame(with_frame(outputs[0], site), site), outputs[0])
+    assert torch.equal(without_border(with_border(outputs[0], site), site), outputs[0])
 
 
 def test_an_edit_writes_the_square_of_its_cell_and_a_frame_is_not_written() -> None:
@@ -129,8 +129,8 @@ def test_directions_are_read_and_removed_with_the_frame() -> None:
         features = site_features(network, PICTURES, SITE)
     assert torch.equal(features, seen[SITE].flatten(1))
     direction = torch.randn(features.shape[1], generator=torch.Generator().manual_seed(2))
-    direction = with_frame(
-        without_frame(direction.view(16, LEVEL, LEVEL), find_site(network, SITE)[0]), find_site(network, SITE)[0]
+    direction = with_border(
+        without_border(direction.view(16, LEVEL, LEVEL), find_site(network, SITE)[0]), find_site(network, SITE)[0]
     )
     ablation = DirectionalAblation(network, SITE, span(direction.flatten()[:, None]))
     try:
@@ -162,7 +162,7 @@ def test_a_checkpoint_knows_the_sides_of_its_levels_and_squares_are_cells(tmp_pa
 
 @pytest.mark.parametrize("control", [EqualNormNoise, PermutedChannels])
 def test_controls_have_the_norm_of_what_the_network_receives(control: type[NormMatchedControl]) -> None:
-    """An edit that writes a line across the frame: what it writes there never reaches the network."""
+    """An edit that writes a line across the border: what it writes there never reaches the network."""
     network = network_of(LEVEL)
     delta = torch.zeros(len(PICTURES), 16, LEVEL, LEVEL)
     delta[:, :5, 4] = 0.7
@@ -175,7 +175,7 @@ def test_controls_have_the_norm_of_what_the_network_receives(control: type[NormM
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
     if control is PermutedChannels:
         return
-    # Negative control: noise that ignores the frame has the line's norm there, and reaches the network with another.
+    # Negative control: noise that ignores the border has the line's norm there, and reaches the network with another.
     with torch.inference_mode(), captured(network, [SITE]) as seen:
         network(PICTURES)
     naive = control(line, len(PICTURES), 3)(seen[SITE], EditContext.at_start(np.arange(len(PICTURES)))) - seen[SITE]
