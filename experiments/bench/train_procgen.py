@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,24 +32,42 @@ RECIPE = Recipe(
 )
 """What all rows share: easy mode, the cheese in the top right 5×5, one pass over each rollout."""
 
-Setting: TypeAlias = tuple[int, int, Precision, int]
-"""Stride of the first convolution, its cells (0: none), precision, minibatches of a rollout."""
+
+class Setting(NamedTuple):
+    """What one row measures.
+
+    Attributes:
+        stride: stride of the first convolution.
+        cells: its cells along a side of the picture; 0 for the published network.
+        scale: factor on the channels.
+        precision: of the network.
+        minibatches: minibatches of a rollout.
+    """
+
+    stride: int = 1
+    cells: int = 0
+    scale: float = 1
+    precision: Precision = "fp32"
+    minibatches: int = 16
+
 
 SETTINGS: tuple[Setting, ...] = (
-    (1, 0, "fp32", 16),
-    (2, 0, "fp32", 16),
-    (1, 15, "fp32", 4),
-    (1, 15, "fp32", 16),
-    (1, 15, "fp32", 64),
+    Setting(),
+    Setting(stride=2),
+    Setting(cells=15, minibatches=4),
+    Setting(cells=15),
+    Setting(cells=15, minibatches=64),
+    Setting(cells=15, scale=0.5),
+    Setting(cells=15, scale=2),
 )
-"""What is measured without `--full`, in two minutes."""
+"""What is measured without `--full`, in three minutes."""
 
 SWEEP: tuple[Setting, ...] = (
     *SETTINGS,
-    (4, 0, "fp32", 16),
-    (1, 15, "bf16", 16),
-    (2, 0, "bf16", 16),
-    (1, 0, "bf16", 16),
+    Setting(stride=4),
+    Setting(cells=15, precision="bf16"),
+    Setting(stride=2, precision="bf16"),
+    Setting(precision="bf16"),
 )
 """What `--full` measures. A CPU without instructions for bfloat16 takes many minutes for the last three."""
 
@@ -60,23 +78,24 @@ TURNS = 3
 def measure(full: bool) -> list[JsonObject]:
     """Return one row a setting of network and update.
 
-    Rows hold `stride` and `cells` of the first convolution, `precision`, `minibatch`, `threads`, `steps_per_s` (medians
-    over rollouts with their updates), and the fractions of the time that go to `environments` (steps with the levels
+    Rows hold the setting with its steps in a `minibatch`, `threads`, `steps_per_s` (medians over rollouts with their
+    updates), and the fractions of the time that go to `environments` (steps with the levels
     they build, and shaping), `acting` (the network in rollouts, and what else a rollout takes) and `updates`.
 
     Raises:
         GoalmazeError: Procgen is not installed.
     """
     settings = SWEEP if full else SETTINGS
-    return [_row(*setting) for setting in tqdm(settings, desc="bench train, Procgen", disable=None)]
+    return [_row(setting) for setting in tqdm(settings, desc="bench train, Procgen", disable=None)]
 
 
-def _row(stride: int, cells: int, precision: Precision, minibatches: int) -> JsonObject:
+def _row(setting: Setting) -> JsonObject:
+    network = {name: getattr(setting, name) for name in ("stride", "cells", "scale")}
     recipe = dataclasses.replace(
         RECIPE,
-        network_options={**RECIPE.network_options, "stride": stride, "cells": cells},
-        precision=precision,
-        minibatches=minibatches,
+        network_options={**RECIPE.network_options, **network},
+        precision=setting.precision,
+        minibatches=setting.minibatches,
         threads=torch.get_num_threads(),
     )
     trainer = TimedTrainer(recipe)
@@ -94,10 +113,9 @@ def _row(stride: int, cells: int, precision: Precision, minibatches: int) -> Jso
     whole = seconds[1:].sum(axis=1)
     fractions = np.median(seconds[1:] / whole[:, None], axis=0)
     return {
-        "stride": stride,
-        "cells": cells,
-        "precision": precision,
-        "minibatch": steps // minibatches,
+        **network,
+        "precision": setting.precision,
+        "minibatch": steps // setting.minibatches,
         "threads": recipe.threads,
         "steps_per_s": float(np.median(steps / whole)),
         **dict(zip(("environments", "acting", "updates"), map(float, fractions), strict=True)),

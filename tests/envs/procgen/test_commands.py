@@ -20,6 +20,11 @@ from goalmaze.probes.procgen_tools.vector_fields import vector_field
 
 NAME = "zoo:procgen-corner"
 
+SETTINGS = (
+    train_procgen.Setting(stride=4, minibatches=1),
+    train_procgen.Setting(cells=15, scale=0.5, precision="bf16", minibatches=2),
+)
+
 
 @pytest.fixture(scope="module")
 def agent() -> Agent:
@@ -52,11 +57,11 @@ def test_the_parts_of_a_training_on_pictures_are_timed(monkeypatch: pytest.Monke
     small = dataclasses.replace(train_procgen.RECIPE, envs=2, rollout_steps=4, minibatches=1)
     monkeypatch.setattr(train_procgen, "RECIPE", small)
     monkeypatch.setattr(train_procgen, "TURNS", 1)
-    monkeypatch.setattr(train_procgen, "SETTINGS", ((4, 0, "fp32", 1), (1, 15, "bf16", 2)))
+    monkeypatch.setattr(train_procgen, "SETTINGS", SETTINGS)
     rows = train_procgen.measure(full=False)
-    assert [(row["stride"], row["cells"], row["precision"], row["minibatch"]) for row in rows] == [
-        (4, 0, "fp32", 8),
-        (1, 15, "bf16", 4),
+    assert [tuple(row[name] for name in ("stride", "cells", "scale", "precision", "minibatch")) for row in rows] == [
+        (4, 0, 1, "fp32", 8),
+        (1, 15, 0.5, "bf16", 4),
     ]
     for row in rows:
         parts = [row[name] for name in ("environments", "acting", "updates")]
