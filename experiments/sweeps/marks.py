@@ -36,7 +36,7 @@ from goalmaze.experiments.sweeps.plan import Plan
 MARK_FIGURE = "marks.png"
 
 COLUMNS = 5
-"""Panels side by side in the figure."""
+"""Most panels side by side in the figure."""
 
 BEHIND = {"color": GREY, "linewidth": 1.0}
 IN_FRONT = {"color": PALETTE[0], "linewidth": 1.4}
@@ -178,8 +178,8 @@ def _mean(values: Sequence[float]) -> object:
 
 def mark_figure(plan: Plan, rows: Sequence[MarkRow]) -> Figure:
     """Return a panel for each setting of the dials: its learning curves by time, those of the first setting in grey."""
-    columns = min(len(rows), COLUMNS)
-    lines = -(-len(rows) // columns)
+    lines = -(-len(rows) // COLUMNS)
+    columns = -(-len(rows) // lines)
     figure = Figure(figsize=(2.4 * columns + 0.6, 2.0 * lines + 0.6), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for axes, row in zip(panels, rows, strict=False):
@@ -191,6 +191,9 @@ def mark_figure(plan: Plan, rows: Sequence[MarkRow]) -> Figure:
         axes.set_title(row.name, fontsize=9, loc="left")
         axes.set_ylim(0, 1)
         hide_frame(axes)
+    for axes in panels[len(rows) - columns :]:
+        # Nothing is below these panels that could carry their labels.
+        axes.tick_params(labelbottom=True)
     for axes in panels[len(rows) :]:
         axes.set_axis_off()
     figure.supxlabel("minutes of training", fontsize=9)
