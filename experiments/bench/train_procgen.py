@@ -79,8 +79,8 @@ def measure(full: bool) -> list[JsonObject]:
     """Return one row a setting of network and update.
 
     Rows hold the setting with its steps in a `minibatch`, `threads`, `steps_per_s` (medians over rollouts with their
-    updates), and the fractions of the time that go to `environments` (steps with the levels
-    they build, and shaping), `acting` (the network in rollouts, and what else a rollout takes) and `updates`.
+    updates), and the fractions of the time that go to `environments` (steps with the levels they build, and shaping),
+    `acting` (the network in rollouts, and what else a rollout takes) and `updates`.
 
     Raises:
         GoalmazeError: Procgen is not installed.

@@ -95,7 +95,7 @@ def test_only_maps_with_the_sides_of_the_level_are_maps_of_it(
     assert [one for one in seen if tuple(seen[one].shape[2:]) == (level, level)] == maps
 
 
-def test_the_frame_is_zeros_around_the_output_of_the_submodule() -> None:
+def test_the_border_is_zeros_around_the_output_of_the_submodule() -> None:
     network = network_of(LEVEL)
     outputs: list[Tensor] = []
     site, module = find_site(network, SITE)
@@ -110,7 +110,7 @@ def test_the_frame_is_zeros_around_the_output_of_the_submodule() -> None:
     assert torch.equal(without_border(with_border(outputs[0], site), site), outputs[0])
 
 
-def test_an_edit_writes_the_square_of_its_cell_and_a_frame_is_not_written() -> None:
+def test_an_edit_writes_the_square_of_its_cell_and_a_border_is_not_written() -> None:
     network = network_of(LEVEL)
     before, untouched = edited(network, Written(SITE, 3, 5, 9.0, strength=0.0))
     assert torch.equal(before, logits(network)), "strength 0 changes no bit"
@@ -123,7 +123,7 @@ def test_an_edit_writes_the_square_of_its_cell_and_a_frame_is_not_written() -> N
         assert torch.equal(edited(network, Written(SITE, row, column, 9.0))[0], before)
 
 
-def test_directions_are_read_and_removed_with_the_frame() -> None:
+def test_directions_are_read_and_removed_with_the_border() -> None:
     network = network_of(LEVEL)
     with torch.inference_mode(), captured(network, [SITE]) as seen:
         features = site_features(network, PICTURES, SITE)
