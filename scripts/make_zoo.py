@@ -120,15 +120,18 @@ def update_report(folder: Path, changes: JsonObject) -> None:
 
 def write_manifest(agents: JsonObject) -> None:
     """Write the manifest of the agents that are in the zoo."""
-    entries, made = {}, commands()
+    entries, former = {}, former_entries()
     for name, agent in agents.items():
         folder = HERE / name
         report = finished_report(folder)
         if report is None:
+            # An agent that ships as far as its training got is no finished run; it stays as it was listed.
+            if former.get(name, {}).get("files") == digests(folder):
+                entries[name] = former[name]
             continue
         entries[name] = {
             # An agent whose command changed keeps its former one until it has been trained again.
-            "command": command_of(agent) if is_run_of(folder, agent) else made.get(name, ""),
+            "command": command_of(agent) if is_run_of(folder, agent) else former.get(name, {}).get("command", ""),
             "purpose": agent["purpose"],
             "seconds": report["seconds"],
             "files": digests(folder),
@@ -136,11 +139,9 @@ def write_manifest(agents: JsonObject) -> None:
     write_atomically(MANIFEST, f"{json.dumps(entries, indent=1)}\n".encode())
 
 
-def commands() -> dict[str, str]:
-    """Return agent → its command in the manifest."""
-    if not MANIFEST.is_file():
-        return {}
-    return {name: entry["command"] for name, entry in json.loads(MANIFEST.read_text("utf-8")).items()}
+def former_entries() -> dict[str, JsonObject]:
+    """Return agent → its entry in the manifest as it is."""
+    return json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
 
 
 def main() -> None:
@@ -158,7 +159,7 @@ def main() -> None:
         return
     options.runs.mkdir(parents=True, exist_ok=True)
     for name in options.names or agents:
-        if commands().get(name) != command_of(agents[name]):
+        if former_entries().get(name, {}).get("command") != command_of(agents[name]):
             ship(name, train(name, agents[name], options.runs))
             # After every agent: an interrupted run of this script keeps the agents that are done.
             write_manifest(agents)

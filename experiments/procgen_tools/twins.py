@@ -18,9 +18,8 @@ from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.errors import GoalmazeError
 from goalmaze.envs.json_data import JsonObject
 from goalmaze.envs.levels import NO_SHIFT
-from goalmaze.envs.text_files import read_json
 from goalmaze.experiments.common.pages import filled
-from goalmaze.experiments.common.run_report import REPORT
+from goalmaze.experiments.common.run_report import read_population_report
 from goalmaze.experiments.common.tables import Table, formatted
 from goalmaze.experiments.procgen_tools.page import PAGE
 
@@ -91,7 +90,7 @@ def twin_table(names: Sequence[str], reports: Sequence[JsonObject]) -> Table:
 def fill_page(page: str) -> str:
     """Return a page with the tables of the populations that its comments name."""
     for comment, *names in BLOCK.findall(page):
-        reports = [read_json(zoo_folder(name) / REPORT) for name in names]
+        reports = [read_population_report(zoo_folder(name)) for name in names]
         page = filled(page, comment, [twin_table(names, reports), "95 % intervals that cover levels"])
     return page
 

@@ -201,6 +201,20 @@ def test_the_zoo_lists_whole_agents_alone(
     assert len(disks) > 3
 
 
+def test_an_agent_that_was_stopped_stays_listed_while_its_files_are_the_same(make_zoo: ModuleType) -> None:
+    make_zoo.ship("one", zoo.zoo_folder("green-exit"))
+    make_zoo.update_report(make_zoo.HERE / "one", {"interrupted": True})
+    make_zoo.write_manifest({"one": AGENT})
+    assert json.loads(make_zoo.MANIFEST.read_text()) == {}
+    listed = {"one": {"command": "", "purpose": "a test", "seconds": 1, "files": zoo.digests(make_zoo.HERE / "one")}}
+    make_zoo.MANIFEST.write_text(json.dumps(listed))
+    make_zoo.write_manifest({"one": AGENT})
+    assert json.loads(make_zoo.MANIFEST.read_text()) == listed
+    (make_zoo.HERE / "one" / "checkpoint.safetensors").write_bytes(b"other")
+    make_zoo.write_manifest({"one": AGENT})
+    assert json.loads(make_zoo.MANIFEST.read_text()) == {}
+
+
 def whole_files(folder: Path) -> dict[str, str]:
     """Return the digests of an agent's files but for its report, which names the folder."""
     return {file: digest for file, digest in zoo.digests(folder).items() if file != REPORT}
