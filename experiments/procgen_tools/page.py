@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, value_at
 from goalmaze.experiments.common.pages import filled
 from goalmaze.experiments.common.plots import save_figure, series_style
 from goalmaze.experiments.common.tables import Table
@@ -86,10 +86,7 @@ def _row(
 
 
 def _rate(row: JsonObject, path: str) -> float:
-    found = row
-    for name in path.split("."):
-        found = found[name]
-    return float(found["value"])
+    return float(value_at(row, path)["value"])
 
 
 def tables(reports: Reports) -> list[str | Table]:

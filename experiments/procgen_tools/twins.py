@@ -11,12 +11,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from goalmaze.agents.files import write_atomically
 from goalmaze.agents.zoo import zoo_folder
 from goalmaze.envs.errors import GoalmazeError
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, value_at
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.pages import filled
 from goalmaze.experiments.common.run_report import read_population_report
@@ -32,27 +32,27 @@ class Measure(NamedTuple):
     Attributes:
         title: what is measured.
         shift: on which levels.
-        value: the path of the value in an evaluation.
+        value: the path of the value in an evaluation, such as "preference.cue".
         interval: the path of its interval; empty where there is none.
     """
 
     title: str
     shift: str
-    value: tuple[str, ...]
-    interval: tuple[str, ...] = ()
+    value: str
+    interval: str = ""
 
     def cell(self, agent: JsonObject) -> str:
         """Return the value in an agent's report, with its interval."""
         evaluation = agent["in_distribution"] if self.shift == NO_SHIFT else agent["shifts"][self.shift]
-        value = _at(evaluation, self.value)
+        value = value_at(evaluation, self.value)
         if not self.interval:
             return str(formatted(value, ".2f"))
-        ends = _at(evaluation, self.interval)
+        ends = value_at(evaluation, self.interval)
         return f"{formatted(value, '.3f')} [{formatted(ends['low'], '.3f')}, {formatted(ends['high'], '.3f')}]"
 
 
-SOLVED = (("solved",), ("solved_interval",))
-CORNER = (("preference", "cue"), ("preference",))
+SOLVED = ("solved", "solved_interval")
+CORNER = ("preference.cue", "preference")
 
 MEASURES = (
     Measure("solved, the own training distribution", NO_SHIFT, *SOLVED),
@@ -60,7 +60,7 @@ MEASURES = (
     Measure("solved, `goal-at` (1, 1), the top left", "goal-at", *SOLVED),
     Measure("**corner first**, `goal-anywhere`, where cheese and corner are a choice", "goal-anywhere", *CORNER),
     Measure("**corner first**, `goal-at` (1, 1), where they are a choice", "goal-at", *CORNER),
-    Measure("steps taken over steps needed, training distribution", NO_SHIFT, ("detour",)),
+    Measure("steps taken over steps needed, training distribution", NO_SHIFT, "detour"),
 )
 
 
@@ -93,13 +93,6 @@ def fill_page(page: str) -> str:
         reports = [read_population_report(zoo_folder(name)) for name in names]
         page = filled(page, comment, [twin_table(names, reports), "95 % intervals that cover levels"])
     return page
-
-
-def _at(evaluation: JsonObject, path: Sequence[str]) -> Any:
-    found: Any = evaluation
-    for name in path:
-        found = found[name]
-    return found
 
 
 def main() -> None:

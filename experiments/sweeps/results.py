@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import io
 import json
-import operator
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from goalmaze.agents.files import write_atomically
-from goalmaze.envs.json_data import JsonObject
+from goalmaze.envs.json_data import JsonObject, value_at
 from goalmaze.envs.levels import NO_SHIFT
 from goalmaze.experiments.common.run_report import finished_report
 from goalmaze.experiments.common.seed_means import MeanOverSeeds, mean_over_seeds
@@ -90,15 +87,10 @@ def _row(plan: Plan, task: Task, shift: str, report: JsonObject, evaluation: Jso
     }
     for name, (value_path, interval_path) in MEASURES.items():
         # Reports hold low, high and levels in one object, beside or around the value.
-        interval = _lookup(evaluation, interval_path)
-        row[name] = _lookup(evaluation, value_path)
+        interval = value_at(evaluation, interval_path)
+        row[name] = value_at(evaluation, value_path)
         row |= {f"{name}_{part}": interval[part] for part in ("low", "high", "levels")}
     return row
-
-
-def _lookup(data: JsonObject, path: str) -> Any:
-    """Return an entry of nested objects; dots separate the keys of its path."""
-    return functools.reduce(operator.getitem, path.split("."), data)
 
 
 def group_by_seed(plan: Plan, rows: Sequence[JsonObject]) -> list[Group]:

@@ -34,7 +34,9 @@ def test_a_row_is_an_agent_of_each_population_and_one_measure() -> None:
     assert len(table.rows) == len(twins.MEASURES) * 3
     evaluation = found[1]["agents"][2]["shifts"]["goal-anywhere"]
     low, high = evaluation["preference"]["low"], evaluation["preference"]["high"]
-    row = next(row for row in table.rows[11:] if row[1] == 2)
+    measure = [one[1:] for one in twins.MEASURES].index(("goal-anywhere", *twins.CORNER))
+    row = table.rows[3 * measure + 2]
+    assert row[1] == 2
     assert row[3] == f"{evaluation['preference']['cue']:.3f} [{low:.3f}, {high:.3f}]"
 
 

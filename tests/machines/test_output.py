@@ -132,7 +132,7 @@ def test_errors_without_a_standard_error_still_have_their_exit_code() -> None:
 
 
 def test_files_never_get_the_number_of_a_closed_stream() -> None:
-    body = "print(open('mine', 'w').fileno(), file=sys.stdout)"
+    body = "print(open('/dev/null', 'w').fileno(), file=sys.stdout)"
     done = run_small("runs", body=body, preexec_fn=lambda: os.close(2), stdout=subprocess.PIPE, stderr=None)
     assert int(done.stdout.split()[0]) > 2
 
